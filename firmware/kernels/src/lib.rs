@@ -1,0 +1,48 @@
+//! The arithmetic of the Engram policy: everything that turns numbers into numbers.
+//!
+//! The integer half is the specification of what a board computes. The same image and the same
+//! inputs give the same bits on every target, because each function here is defined by integer
+//! operations, or by f32 operations that IEEE 754 rounds one way only (`+`, `-`, `*`, `/`, no
+//! fused multiply-add, no mathematics library). `docs/src/numerics.md` states every formula with
+//! its error bound and the test that asserts it.
+//!
+//! What may not happen here: allocation, a reachable panic, and a result that depends on the
+//! target. Kernels that exist once per architecture lie behind one function each; [`portable`] is
+//! their reference.
+//!
+//! | value | type | scale |
+//! |---|---|---|
+//! | entry of a working memory | i16 | `clip / 32767` per entry, in the image |
+//! | residual stream | i16 | one scale per image |
+//! | matrix input, key, query, value, tanh | i8 in `[-127, 127]` | one scale per tensor; tanh `1/127` |
+//! | logit | i32 | base 2, `2^-`[`LOGIT_FRACTION_BITS`] |
+//! | attention weight | i16 in `[0, 32767]` | relative to the largest, 32767 |
+//! | weighted mean of values | i32 | value units times `2^-`[`MEAN_FRACTION_BITS`] |
+//! | preactivation of the head | i32 | `2^-`[`PREACTIVATION_FRACTION_BITS`] |
+//! | command word | i16 in `[-32767, 32767]` | the contract's range |
+#![no_std]
+
+#[cfg(test)]
+extern crate std;
+
+mod float;
+mod matrix;
+pub mod portable;
+mod requant;
+mod softmax;
+mod tanh;
+mod word;
+
+pub use float::{add_scaled, dot, matvec};
+pub use matrix::{matvec_i8, matvec_i16};
+pub use requant::{Requant, RequantError};
+pub use softmax::{MASKED_LOGIT, Reciprocal, attention_weights, biased_logit, exp2_neg_q10};
+pub use tanh::tanh_q12;
+pub use word::{WORD_MAX, add_saturating, command_from_word, fraction_from_word, quantize, word_from_command};
+
+/// Fraction bits of an attention logit, which is in base 2.
+pub const LOGIT_FRACTION_BITS: u32 = 10;
+/// Fraction bits of the attention-weighted mean of the values.
+pub const MEAN_FRACTION_BITS: u32 = 16;
+/// Fraction bits of a preactivation in the policy head.
+pub const PREACTIVATION_FRACTION_BITS: u32 = 12;

@@ -1,0 +1,141 @@
+//! Reference kernels in plain Rust, for every target.
+//!
+//! Simple loops that LLVM turns into vectors where there are some; four rows at a time, so that a
+//! core without vectors loads each input once for four products.
+
+/// Reference of [`crate::matvec_i8`].
+#[inline]
+pub fn matvec_i8(weight: &[i8], input: &[i8], sums: &mut [i32]) {
+    matvec(weight, input, sums);
+}
+
+/// Reference of [`crate::matvec_i16`].
+#[inline]
+pub fn matvec_i16(weight: &[i8], input: &[i16], sums: &mut [i32]) {
+    matvec(weight, input, sums);
+}
+
+/// Rows of one pass: each input is loaded once for so many products.
+const ROWS: usize = 4;
+/// Columns of one pass: a fixed number, so that the inner loop is unrolled or becomes vectors.
+const COLUMNS: usize = 8;
+
+#[inline]
+fn matvec<T: Copy + Into<i32>>(weight: &[i8], input: &[T], sums: &mut [i32]) {
+    let columns = input.len();
+    let Some(block_length) = columns.checked_mul(ROWS).filter(|&length| length > 0) else {
+        sums.fill(0);
+        return;
+    };
+    let weight_blocks = weight.chunks_exact(block_length);
+    let (blocks, _) = sums.as_chunks_mut::<ROWS>();
+    let whole = weight_blocks.len().min(blocks.len());
+    for (block, rows) in blocks.iter_mut().zip(weight_blocks) {
+        *block = four_rows(rows, columns, input);
+    }
+    let rest = weight.chunks_exact(columns).skip(whole * ROWS);
+    let rest = rest.map(Some).chain(core::iter::repeat(None));
+    for (sum, row) in sums.iter_mut().skip(whole * ROWS).zip(rest) {
+        *sum = row.map_or(0, |row| one_row(row, input));
+    }
+}
+
+#[inline]
+fn four_rows<T: Copy + Into<i32>>(rows: &[i8], columns: usize, input: &[T]) -> [i32; ROWS] {
+    let mut rows = rows.chunks_exact(columns);
+    let [a, b, c, d] =
+        [rows.next(), rows.next(), rows.next(), rows.next()].map(Option::unwrap_or_default);
+    let (x_chunks, x_rest) = input.as_chunks::<COLUMNS>();
+    let [(a, a_rest), (b, b_rest), (c, c_rest), (d, d_rest)] =
+        [a, b, c, d].map(<[i8]>::as_chunks::<COLUMNS>);
+    let mut sums = [0_i32; ROWS];
+    for ((((x, a), b), c), d) in x_chunks.iter().zip(a).zip(b).zip(c).zip(d) {
+        for (sum, row) in sums.iter_mut().zip([a, b, c, d]) {
+            *sum = sum.wrapping_add(one_row(row, x));
+        }
+    }
+    for (sum, row) in sums.iter_mut().zip([a_rest, b_rest, c_rest, d_rest]) {
+        *sum = sum.wrapping_add(one_row(row, x_rest));
+    }
+    sums
+}
+
+#[inline]
+fn one_row<T: Copy + Into<i32>>(row: &[i8], input: &[T]) -> i32 {
+    row.iter().zip(input).fold(0_i32, |sum, (&weight, &x)| {
+        sum.wrapping_add(i32::from(weight).wrapping_mul(x.into()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::vec;
+    use std::vec::Vec;
+
+    use proptest::prelude::*;
+
+    fn plain<T: Copy + Into<i64>>(weight: &[i8], input: &[T], rows: usize) -> Vec<i32> {
+        (0..rows)
+            .map(|r| {
+                let row = &weight[r * input.len()..(r + 1) * input.len()];
+                let sum: i64 = row.iter().zip(input).map(|(&w, &x)| i64::from(w) * x.into()).sum();
+                i32::try_from(sum).unwrap()
+            })
+            .collect()
+    }
+
+    fn shapes() -> impl Strategy<Value = (usize, usize)> {
+        (0_usize..20, 0_usize..70)
+    }
+
+    proptest! {
+        #[test]
+        fn i8_sums_are_exact(
+            (rows, columns, weight, input) in shapes().prop_flat_map(|(rows, columns)| (
+                Just(rows), Just(columns),
+                proptest::collection::vec(any::<i8>(), rows * columns),
+                proptest::collection::vec(any::<i8>(), columns),
+            )),
+        ) {
+            let mut sums = vec![1; rows];
+            crate::matvec_i8(&weight, &input, &mut sums);
+            prop_assert_eq!(sums, plain(&weight, &input, rows));
+            let _ = columns;
+        }
+
+        #[test]
+        fn i16_sums_are_exact(
+            (rows, weight, input) in shapes().prop_flat_map(|(rows, columns)| (
+                Just(rows),
+                proptest::collection::vec(any::<i8>(), rows * columns),
+                proptest::collection::vec(any::<i16>(), columns),
+            )),
+        ) {
+            let mut sums = vec![1; rows];
+            crate::matvec_i16(&weight, &input, &mut sums);
+            prop_assert_eq!(sums, plain(&weight, &input, rows));
+        }
+    }
+
+    #[test]
+    fn the_largest_window_fits_i32() {
+        let mut sums = [0; 5];
+        crate::matvec_i16(&[-127; 5 * 512], &[32_767; 512], &mut sums);
+        assert_eq!(sums, [-127 * 32_767 * 512; 5]);
+    }
+
+    #[test]
+    fn missing_rows_are_zero() {
+        for rows in 1..10 {
+            let mut sums = vec![9; rows];
+            crate::matvec_i8(&[1, 2, 3, 4, 5], &[1, 1], &mut sums);
+            let mut expected = vec![0; rows];
+            for (sum, value) in expected.iter_mut().zip([3, 7]) {
+                *sum = value;
+            }
+            assert_eq!(sums, expected);
+            crate::matvec_i8(&[], &[], &mut sums);
+            assert!(sums.iter().all(|&sum| sum == 0));
+        }
+    }
+}
