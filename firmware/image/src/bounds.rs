@@ -1,0 +1,77 @@
+//! What a policy needs of a controller: computed by the writer, and again by the reader.
+
+use crate::config::ModelConfig;
+use crate::limits::MAX_MATRICES;
+use crate::list::List;
+use crate::weights::{MatrixName, Weights};
+
+/// The bounds report.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bounds {
+    /// [`ModelConfig::state_bytes`].
+    pub state_bytes: u32,
+    /// [`ModelConfig::macs_per_step`].
+    pub macs_per_step: u64,
+    /// Largest magnitude an accumulator can reach, for every matrix in the order of
+    /// [`Weights::matrices`]; all below 2^31.
+    pub accumulator: List<u32, MAX_MATRICES>,
+}
+
+impl Bounds {
+    pub(crate) const EMPTY: Self = Self {
+        state_bytes: 0,
+        macs_per_step: 0,
+        accumulator: List::EMPTY,
+    };
+
+    /// Computes the report; accumulators are capped at `u32::MAX`.
+    #[must_use]
+    pub fn compute(config: &ModelConfig, weights: &Weights<'_>) -> Self {
+        let mut accumulator = List::EMPTY;
+        for (name, matrix) in weights.matrices() {
+            // The list holds every matrix of the largest network.
+            let _ = accumulator.push(accumulator_bound(
+                name,
+                matrix.rows().map(|row| (row.weight, row.bias)),
+            ));
+        }
+        Self {
+            state_bytes: u32::try_from(config.state_bytes()).unwrap_or(u32::MAX),
+            macs_per_step: config.macs_per_step(),
+            accumulator,
+        }
+    }
+}
+
+/// Maximum over the rows of `|bias| + input_max * sum |weight|`, capped at `u32::MAX`.
+pub(crate) fn accumulator_bound<'w>(
+    name: MatrixName,
+    rows: impl Iterator<Item = (&'w [i8], i32)>,
+) -> u32 {
+    let row_bound = |(weight, bias): (&[i8], i32)| {
+        let sum = weight.iter().fold(0_u32, |sum, weight| {
+            sum.saturating_add(u32::from(weight.unsigned_abs()))
+        });
+        let product = u64::from(sum).saturating_mul(u64::from(name.input_max()));
+        product.saturating_add(u64::from(bias.unsigned_abs()))
+    };
+    u32::try_from(rows.map(row_bound).max().unwrap_or(0)).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worst_row_counts() {
+        let rows: [(&[i8], i32); 2] = [(&[1, -2, 3], 1_000), (&[127, -127, 0], -5)];
+        let bound = |name, rows: [(&[i8], i32); 2]| accumulator_bound(name, rows.into_iter());
+        assert_eq!(bound(MatrixName::First, rows), 254 * 128 + 5);
+        assert_eq!(
+            bound(MatrixName::Embed, rows.map(|(weight, _)| (weight, 0))),
+            254 * 32_768
+        );
+        let least = rows.map(|(weight, _)| (weight, i32::MIN));
+        assert_eq!(bound(MatrixName::First, least), (1 << 31) + 254 * 128);
+    }
+}

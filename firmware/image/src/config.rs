@@ -1,0 +1,348 @@
+//! The shape of a policy network, and what follows from it: memory, work, receptive field.
+
+use core::fmt;
+
+use crate::limits;
+
+/// How the policy knows when a memory happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Positions {
+    /// Encodings are added per window slot; every step recomputes the whole window.
+    Slot,
+    /// A learned bias per head and age; every step computes one token.
+    Age,
+}
+
+impl Positions {
+    /// The name in files: `slot` or `age`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Slot => "slot",
+            Self::Age => "age",
+        }
+    }
+}
+
+/// What the head reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum HeadInput {
+    /// The encoder's output for the newest token.
+    Encoder,
+    /// The encoder's output and the newest embedded working memory, side by side.
+    Mixed,
+}
+
+impl HeadInput {
+    /// The name in files: `encoder` or `mixed`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Encoder => "encoder",
+            Self::Mixed => "mixed",
+        }
+    }
+}
+
+/// Every dimension of a policy network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct ModelConfig {
+    /// Observation channels.
+    pub observations: usize,
+    /// Action channels.
+    pub actions: usize,
+    /// Encoder layers.
+    pub layers: usize,
+    /// Attention heads of every layer; divides `model`.
+    pub heads: usize,
+    /// Width `d` of the residual stream.
+    pub model: usize,
+    /// Width of the feed-forward blocks.
+    pub ff: usize,
+    /// Working memories `N` that one layer attends to.
+    pub window: usize,
+    /// Widths of the two hidden layers of the head.
+    pub hidden: [usize; 2],
+    /// How the policy knows when a memory happened.
+    pub positions: Positions,
+    /// What the head reads.
+    pub head_input: HeadInput,
+}
+
+/// A dimension that the controller cannot run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum ConfigError {
+    /// A dimension is zero or above its capacity.
+    Range {
+        /// The dimension, or the product of dimensions.
+        name: &'static str,
+        /// What the configuration says.
+        value: usize,
+        /// The capacity in [`limits`].
+        limit: usize,
+    },
+    /// The width of the model is not a multiple of the number of heads.
+    Heads {
+        /// Width of the model.
+        model: usize,
+        /// Number of heads.
+        heads: usize,
+    },
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Range { name, value, limit } => {
+                write!(f, "{name} is {value}, but must be in 1..={limit}")
+            }
+            Self::Heads { model, heads } => {
+                write!(f, "model is {model}, not a multiple of the {heads} heads")
+            }
+        }
+    }
+}
+
+impl core::error::Error for ConfigError {}
+
+impl ModelConfig {
+    /// The smallest configuration; what unread places hold.
+    pub(crate) const SMALLEST: Self = Self {
+        observations: 1,
+        actions: 1,
+        layers: 1,
+        heads: 1,
+        model: 1,
+        ff: 1,
+        window: 1,
+        hidden: [1, 1],
+        positions: Positions::Age,
+        head_input: HeadInput::Encoder,
+    };
+
+    /// Entries of one working memory: observation, last action, last reward, done.
+    #[must_use]
+    pub const fn inputs(&self) -> usize {
+        self.observations
+            .saturating_add(self.actions)
+            .saturating_add(2)
+    }
+
+    /// Width of one attention head; 0 without heads.
+    #[must_use]
+    pub const fn head_dim(&self) -> usize {
+        match self.model.checked_div(self.heads) {
+            Some(width) => width,
+            None => 0,
+        }
+    }
+
+    /// Steps that can reach an action: `L (N-1) + 1` with `age`, `N` with `slot`.
+    #[must_use]
+    pub const fn receptive_field(&self) -> usize {
+        match self.positions {
+            Positions::Slot => self.window,
+            Positions::Age => self
+                .layers
+                .saturating_mul(self.window.saturating_sub(1))
+                .saturating_add(1),
+        }
+    }
+
+    /// Checks every dimension, and the products that size the controller's rings, against [`limits`].
+    ///
+    /// # Errors
+    /// The first dimension that is zero or exceeds its capacity.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let [first, second] = self.hidden;
+        let ring = self.window.saturating_mul(self.model);
+        let slot_ring = match self.positions {
+            Positions::Slot => ring,
+            Positions::Age => 1,
+        };
+        for (name, value, limit) in [
+            ("observations", self.observations, limits::MAX_OBSERVATIONS),
+            ("actions", self.actions, limits::MAX_ACTIONS),
+            ("layers", self.layers, limits::MAX_LAYERS),
+            ("heads", self.heads, limits::MAX_HEADS),
+            ("model", self.model, limits::MAX_MODEL),
+            ("ff", self.ff, limits::MAX_FF),
+            ("window", self.window, limits::MAX_WINDOW),
+            ("hidden[0]", first, limits::MAX_HIDDEN),
+            ("hidden[1]", second, limits::MAX_HIDDEN),
+            (
+                "layers * window * model",
+                self.layers.saturating_mul(ring),
+                limits::KV_BYTES,
+            ),
+            ("window * model", slot_ring, limits::SLOT_ENTRIES),
+        ] {
+            if value == 0 || value > limit {
+                return Err(ConfigError::Range { name, value, limit });
+            }
+        }
+        if self.model.checked_rem(self.heads) != Some(0) {
+            return Err(ConfigError::Heads {
+                model: self.model,
+                heads: self.heads,
+            });
+        }
+        Ok(())
+    }
+
+    /// Multiply-accumulates of one control step, the same for every step.
+    ///
+    /// One token costs `L (4 d d + 2 d ff + 2 N d)` (the last term is the logits and the weighted
+    /// sum over the whole window). `age` computes one token a step, `slot` computes `N`; both add
+    /// one embedding and one head.
+    #[must_use]
+    pub fn macs_per_step(&self) -> u64 {
+        let [model, ff, window] = [self.model, self.ff, self.window].map(wide);
+        let [first, second] = self.hidden.map(wide);
+        let per_channel = product(&[4, model])
+            .saturating_add(product(&[2, ff]))
+            .saturating_add(product(&[2, window]));
+        let token = product(&[wide(self.layers), model, per_channel]);
+        let tokens = match self.positions {
+            Positions::Slot => window,
+            Positions::Age => 1,
+        };
+        let head_width = match self.head_input {
+            HeadInput::Encoder => model,
+            HeadInput::Mixed => model.saturating_mul(2),
+        };
+        [
+            product(&[wide(self.inputs()), model]),
+            product(&[tokens, token]),
+            product(&[first, head_width]),
+            product(&[second, first]),
+            product(&[wide(self.actions), second]),
+        ]
+        .into_iter()
+        .fold(0, u64::saturating_add)
+    }
+
+    /// Bytes that persist from step to step: with `age` the int8 key and value rings of all layers,
+    /// with `slot` the int16 ring of embedded working memories.
+    #[must_use]
+    pub fn state_bytes(&self) -> usize {
+        let entries = self.window.saturating_mul(self.model);
+        match self.positions {
+            Positions::Slot => entries.saturating_mul(2),
+            Positions::Age => entries.saturating_mul(self.layers).saturating_mul(2),
+        }
+    }
+}
+
+/// A dimension as `u64`; every supported target's `usize` fits.
+fn wide(value: usize) -> u64 {
+    u64::try_from(value).unwrap_or(u64::MAX)
+}
+
+fn product(factors: &[u64]) -> u64 {
+    factors.iter().copied().fold(1, u64::saturating_mul)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CONFIG: ModelConfig = ModelConfig {
+        observations: 3,
+        actions: 1,
+        layers: 2,
+        heads: 4,
+        model: 32,
+        ff: 64,
+        window: 64,
+        hidden: [64, 64],
+        positions: Positions::Age,
+        head_input: HeadInput::Mixed,
+    };
+
+    #[test]
+    fn numbers_of_a_small_policy() {
+        assert_eq!(CONFIG.validate(), Ok(()));
+        assert_eq!(CONFIG.inputs(), 6);
+        assert_eq!(CONFIG.head_dim(), 8);
+        assert_eq!(CONFIG.receptive_field(), 127);
+        assert_eq!(CONFIG.state_bytes(), 2 * 2 * 64 * 32);
+        let token = 2 * (4 * 32 * 32 + 2 * 32 * 64 + 2 * 64 * 32);
+        let head = 64 * 64 + 64 * 64 + 64;
+        assert_eq!(CONFIG.macs_per_step(), 6 * 32 + token + head);
+        let slot = ModelConfig {
+            positions: Positions::Slot,
+            head_input: HeadInput::Encoder,
+            ..CONFIG
+        };
+        assert_eq!(slot.receptive_field(), 64);
+        assert_eq!(slot.state_bytes(), 64 * 32 * 2);
+        assert_eq!(
+            slot.macs_per_step(),
+            6 * 32 + 64 * token + 64 * 32 + 64 * 64 + 64
+        );
+    }
+
+    #[test]
+    fn refuses_zero_too_much_and_uneven_heads() {
+        let refused = |change: fn(&mut ModelConfig), name: &str| {
+            let mut config = CONFIG;
+            change(&mut config);
+            match config.validate() {
+                Err(ConfigError::Range { name: found, .. }) => assert_eq!(found, name),
+                other => panic!("{name}: {other:?}"),
+            }
+        };
+        refused(|c| c.observations = 0, "observations");
+        refused(
+            |c| c.observations = limits::MAX_OBSERVATIONS + 1,
+            "observations",
+        );
+        refused(|c| c.actions = 9, "actions");
+        refused(|c| c.layers = usize::MAX, "layers");
+        refused(|c| c.heads = 0, "heads");
+        refused(|c| c.ff = 513, "ff");
+        refused(|c| c.hidden = [64, 129], "hidden[1]");
+        refused(
+            |c| (c.layers, c.window, c.model) = (8, 512, 128),
+            "layers * window * model",
+        );
+        refused(
+            |c| (c.positions, c.window, c.model) = (Positions::Slot, 128, 128),
+            "window * model",
+        );
+        let uneven = ModelConfig { heads: 5, ..CONFIG };
+        assert_eq!(
+            uneven.validate(),
+            Err(ConfigError::Heads {
+                model: 32,
+                heads: 5
+            })
+        );
+    }
+
+    #[test]
+    fn nonsense_does_not_overflow() {
+        let most = usize::MAX;
+        let config = ModelConfig {
+            observations: most,
+            actions: most,
+            layers: most,
+            heads: 0,
+            model: most,
+            ff: most,
+            window: most,
+            hidden: [most, most],
+            positions: Positions::Age,
+            head_input: HeadInput::Mixed,
+        };
+        assert!(config.validate().is_err());
+        assert_eq!(config.macs_per_step(), u64::MAX);
+        assert_eq!(config.state_bytes(), most);
+        assert_eq!(config.head_dim(), 0);
+    }
+}

@@ -1,0 +1,185 @@
+//! What the plant and the policy agree on: channels, control period, reward.
+
+mod check;
+mod difference;
+
+pub use check::ContractError;
+pub use difference::{ChannelField, ChannelKind, ContractDifference};
+
+use crate::encode;
+use crate::limits::{MAX_ACTIONS, MAX_OBSERVATIONS};
+use crate::list::{Fill, List};
+
+/// One observation channel.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Channel<'a> {
+    /// Name, unique among the observations: 1 to `NAME_BYTES` printable ASCII bytes, no space.
+    pub name: &'a str,
+    /// SI unit, `1` without one: 1 to `UNIT_BYTES` printable ASCII bytes, no space.
+    pub unit: &'a str,
+    /// Smallest value expected, in `unit`.
+    pub min: f32,
+    /// Largest value expected, in `unit`.
+    pub max: f32,
+}
+
+/// One action channel; `min` and `max` are the ends of the command word's range.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ActionChannel<'a> {
+    /// Name, unique among the actions; as in [`Channel`].
+    pub name: &'a str,
+    /// SI unit; as in [`Channel`].
+    pub unit: &'a str,
+    /// Command of the word -32767, in `unit`.
+    pub min: f32,
+    /// Command of the word 32767, in `unit`.
+    pub max: f32,
+    /// Largest change of the issued command, in `unit` per second; finite and positive.
+    pub slew_per_s: f32,
+    /// Command of the safe stop, in `unit`; within the range.
+    pub safe: f32,
+}
+
+impl Fill for Channel<'_> {
+    const FILL: Self = Self {
+        name: "",
+        unit: "",
+        min: 0.0,
+        max: 0.0,
+    };
+}
+
+impl Fill for ActionChannel<'_> {
+    const FILL: Self = Self {
+        name: "",
+        unit: "",
+        min: 0.0,
+        max: 0.0,
+        slew_per_s: 0.0,
+        safe: 0.0,
+    };
+}
+
+/// Where the reward comes from.
+#[derive(Clone, Copy, Debug, PartialEq)]
+// One contract lives in a constant and one in an image: the difference in size costs nothing there.
+#[allow(clippy::large_enum_variant)]
+pub enum Reward {
+    /// It travels in the sensor frame; its absence is a fault.
+    External,
+    /// It is computed from the observation and the issued command.
+    Formula(QuadraticReward),
+}
+
+/// `constant + sum_i (linear[i] o[i] + quadratic[i] o[i]^2) + sum_j action_quadratic[j] a[j]^2`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct QuadraticReward {
+    /// Added once.
+    pub constant: f32,
+    /// Factor of every observation channel.
+    pub linear: List<f32, MAX_OBSERVATIONS>,
+    /// Factor of the square of every observation channel.
+    pub quadratic: List<f32, MAX_OBSERVATIONS>,
+    /// Factor of the square of every action channel.
+    pub action_quadratic: List<f32, MAX_ACTIONS>,
+}
+
+impl QuadraticReward {
+    /// The reward of `observation` (channel units) after `action` (the last issued command, in
+    /// contract units).
+    ///
+    /// Evaluated in f32 in the order of the formula, from left to right and without fused
+    /// multiply-add, so that every target computes the same bits. Entries beyond the shorter of a
+    /// factor list and its input are left out.
+    #[must_use]
+    pub fn evaluate(&self, observation: &[f32], action: &[f32]) -> f32 {
+        let mut sum = self.constant;
+        for ((linear, quadratic), value) in self.linear.iter().zip(&self.quadratic).zip(observation)
+        {
+            sum += linear * value;
+            sum += quadratic * (value * value);
+        }
+        for (quadratic, value) in self.action_quadratic.iter().zip(action) {
+            sum += quadratic * (value * value);
+        }
+        sum
+    }
+}
+
+/// What the plant and the policy agree on.
+///
+/// A board refuses an image whose contract differs from its own in anything.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Contract<'a> {
+    /// Control period in microseconds.
+    pub period_us: u32,
+    /// Observation channels, in the order of the working memory.
+    pub observations: List<Channel<'a>, MAX_OBSERVATIONS>,
+    /// Action channels, in the order of the command words.
+    pub actions: List<ActionChannel<'a>, MAX_ACTIONS>,
+    /// Where the reward comes from.
+    pub reward: Reward,
+}
+
+impl Contract<'_> {
+    /// The contract without channels: not valid, a place to start from.
+    pub(crate) const EMPTY: Self = Contract {
+        period_us: 0,
+        observations: List::EMPTY,
+        actions: List::EMPTY,
+        reward: Reward::External,
+    };
+
+    /// SHA-256 of the contract's canonical CBOR, the same bytes that stand in an image.
+    ///
+    /// Two contracts have the same digest exactly when [`Contract::difference`] finds none.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        let mut hash = encode::Hash::default();
+        encode::contract(&mut hash, self);
+        hash.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reward() -> QuadraticReward {
+        QuadraticReward {
+            constant: -1.0,
+            linear: List::from_slice(&[1.0, 0.0, 0.5]),
+            quadratic: List::from_slice(&[0.0, -2.0, 0.0]),
+            action_quadratic: List::from_slice(&[-0.25]),
+        }
+    }
+
+    #[test]
+    fn reward_formula() {
+        let value = reward().evaluate(&[3.0, 2.0, -4.0], &[2.0]);
+        assert_eq!(value, -1.0 + 3.0 - 8.0 - 2.0 - 1.0);
+        assert_eq!(reward().evaluate(&[], &[]), -1.0);
+    }
+
+    #[test]
+    fn digest_sees_every_bit_of_a_number() {
+        let channel = Channel {
+            name: "x",
+            unit: "m",
+            min: 0.0,
+            max: 1.0,
+        };
+        let contract = Contract {
+            period_us: 1_000,
+            observations: List::from_slice(&[channel]),
+            ..Contract::EMPTY
+        };
+        let mut other = contract;
+        assert_eq!(contract.digest(), other.digest());
+        other.observations = List::from_slice(&[Channel {
+            min: -0.0,
+            ..channel
+        }]);
+        assert_ne!(contract.digest(), other.digest());
+    }
+}

@@ -1,0 +1,412 @@
+//! What every contract must satisfy before anything is sized or scaled by it.
+
+use core::fmt;
+
+use super::{ChannelKind, Contract, Reward};
+use crate::limits::{NAME_BYTES, UNIT_BYTES};
+use crate::number::Number;
+
+/// A contract that no board may run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum ContractError {
+    /// The control period is 0.
+    Period,
+    /// There is no channel of this kind.
+    NoChannel(ChannelKind),
+    /// A name or unit is empty, too long, or not printable ASCII without spaces.
+    Text {
+        /// Kind of the channel.
+        kind: ChannelKind,
+        /// Number of the channel.
+        index: u8,
+        /// `name` or `unit`.
+        field: &'static str,
+        /// Most bytes allowed.
+        limit: usize,
+    },
+    /// Two channels of a kind share a name.
+    Duplicate {
+        /// Kind of the channels.
+        kind: ChannelKind,
+        /// Number of the second of the two.
+        index: u8,
+    },
+    /// A number is not finite, or not where it must be.
+    Number {
+        /// Kind of the channel.
+        kind: ChannelKind,
+        /// Number of the channel.
+        index: u8,
+        /// The field.
+        field: &'static str,
+        /// Its value, in the channel's unit.
+        value: f32,
+        /// What it must satisfy.
+        must: &'static str,
+    },
+    /// A factor of the reward is not finite.
+    RewardFactor {
+        /// The list of factors.
+        field: &'static str,
+        /// Which of them.
+        index: u8,
+        /// Its value.
+        value: f32,
+    },
+    /// The reward has not one factor for every channel.
+    RewardFactors {
+        /// The list of factors.
+        field: &'static str,
+        /// Factors present.
+        found: usize,
+        /// Channels of the contract.
+        expected: usize,
+    },
+}
+
+impl fmt::Display for ContractError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Period => f.write_str("the control period is 0 us"),
+            Self::NoChannel(kind) => write!(f, "there is no {kind} channel"),
+            Self::Text {
+                kind,
+                index,
+                field,
+                limit,
+            } => write!(
+                f,
+                "the {field} of {kind} {index} must be 1 to {limit} bytes of printable ASCII without spaces"
+            ),
+            Self::Duplicate { kind, index } => {
+                write!(f, "{kind} {index} has the name of an earlier {kind}")
+            }
+            Self::Number {
+                kind,
+                index,
+                field,
+                value,
+                must,
+            } => {
+                write!(
+                    f,
+                    "the {field} of {kind} {index} is {}, but must be {must}",
+                    Number(value)
+                )
+            }
+            Self::RewardFactor {
+                field,
+                index,
+                value,
+            } => {
+                let value = Number(value);
+                write!(f, "reward: {field}[{index}] is {value}, but must be finite")
+            }
+            Self::RewardFactors {
+                field,
+                found,
+                expected,
+            } => {
+                write!(
+                    f,
+                    "reward: {field} has {found} factors for {expected} channels"
+                )
+            }
+        }
+    }
+}
+
+impl core::error::Error for ContractError {}
+
+/// Printable ASCII without spaces: what a terminal, a log and a CSV header show unchanged.
+pub(crate) fn is_plain(text: &str, limit: usize) -> bool {
+    !text.is_empty() && text.len() <= limit && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+impl Contract<'_> {
+    /// Checks names, units, ranges, slew limits, safe commands and the reward's factors.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn validate(&self) -> Result<(), ContractError> {
+        if self.period_us == 0 {
+            return Err(ContractError::Period);
+        }
+        let kind = ChannelKind::Observation;
+        if self.observations.is_empty() {
+            return Err(ContractError::NoChannel(kind));
+        }
+        for (index, channel) in (0..).zip(&self.observations) {
+            texts(kind, index, channel.name, channel.unit)?;
+            range(kind, index, channel.min, channel.max)?;
+            let earlier = self.observations.iter().take(usize::from(index));
+            unique(kind, index, channel.name, earlier.map(|other| other.name))?;
+        }
+        let kind = ChannelKind::Action;
+        if self.actions.is_empty() {
+            return Err(ContractError::NoChannel(kind));
+        }
+        for (index, channel) in (0..).zip(&self.actions) {
+            texts(kind, index, channel.name, channel.unit)?;
+            range(kind, index, channel.min, channel.max)?;
+            let number = |field, value, must| ContractError::Number {
+                kind,
+                index,
+                field,
+                value,
+                must,
+            };
+            if !(channel.slew_per_s.is_finite() && channel.slew_per_s > 0.0) {
+                return Err(number(
+                    "slew_per_s",
+                    channel.slew_per_s,
+                    "finite and positive",
+                ));
+            }
+            if !(channel.min..=channel.max).contains(&channel.safe) {
+                return Err(number("safe", channel.safe, "within the range"));
+            }
+            let earlier = self.actions.iter().take(usize::from(index));
+            unique(kind, index, channel.name, earlier.map(|other| other.name))?;
+        }
+        match &self.reward {
+            Reward::External => Ok(()),
+            Reward::Formula(reward) => {
+                factors("constant", &[reward.constant], 1)?;
+                factors("linear", &reward.linear, self.observations.len())?;
+                factors("quadratic", &reward.quadratic, self.observations.len())?;
+                factors(
+                    "action_quadratic",
+                    &reward.action_quadratic,
+                    self.actions.len(),
+                )
+            }
+        }
+    }
+}
+
+fn texts(kind: ChannelKind, index: u8, name: &str, unit: &str) -> Result<(), ContractError> {
+    for (field, text, limit) in [("name", name, NAME_BYTES), ("unit", unit, UNIT_BYTES)] {
+        if !is_plain(text, limit) {
+            return Err(ContractError::Text {
+                kind,
+                index,
+                field,
+                limit,
+            });
+        }
+    }
+    Ok(())
+}
+
+fn range(kind: ChannelKind, index: u8, min: f32, max: f32) -> Result<(), ContractError> {
+    let number = |field, value, must| ContractError::Number {
+        kind,
+        index,
+        field,
+        value,
+        must,
+    };
+    if !min.is_finite() {
+        return Err(number("min", min, "finite"));
+    }
+    if !max.is_finite() {
+        return Err(number("max", max, "finite"));
+    }
+    if max <= min || !(max - min).is_finite() {
+        return Err(number("max", max, "above min by a finite span"));
+    }
+    Ok(())
+}
+
+fn unique<'n>(
+    kind: ChannelKind,
+    index: u8,
+    name: &str,
+    mut earlier: impl Iterator<Item = &'n str>,
+) -> Result<(), ContractError> {
+    match earlier.any(|other| other == name) {
+        true => Err(ContractError::Duplicate { kind, index }),
+        false => Ok(()),
+    }
+}
+
+fn factors(field: &'static str, values: &[f32], expected: usize) -> Result<(), ContractError> {
+    if values.len() != expected {
+        return Err(ContractError::RewardFactors {
+            field,
+            found: values.len(),
+            expected,
+        });
+    }
+    match (0..).zip(values).find(|(_, value)| !value.is_finite()) {
+        Some((index, &value)) => Err(ContractError::RewardFactor {
+            field,
+            index,
+            value,
+        }),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{ActionChannel, Channel, QuadraticReward};
+    use super::*;
+    use crate::list::List;
+
+    const ANGLE: Channel<'_> = Channel {
+        name: "angle",
+        unit: "rad",
+        min: -3.2,
+        max: 3.2,
+    };
+    const RATE: Channel<'_> = Channel {
+        name: "rate",
+        unit: "rad/s",
+        min: -20.0,
+        max: 20.0,
+    };
+    const TORQUE: ActionChannel<'_> = ActionChannel {
+        name: "torque",
+        unit: "Nm",
+        min: -2.0,
+        max: 2.0,
+        slew_per_s: 40.0,
+        safe: 0.0,
+    };
+    const CONTRACT: Contract<'_> = Contract {
+        period_us: 20_000,
+        observations: List::from_slice(&[ANGLE, RATE]),
+        actions: List::from_slice(&[TORQUE]),
+        reward: Reward::External,
+    };
+
+    fn observation(change: fn(&mut Channel<'static>)) -> Result<(), ContractError> {
+        let mut channel = RATE;
+        change(&mut channel);
+        Contract {
+            observations: List::from_slice(&[ANGLE, channel]),
+            ..CONTRACT
+        }
+        .validate()
+    }
+
+    fn action(change: fn(&mut ActionChannel<'static>)) -> Result<(), ContractError> {
+        let mut channel = TORQUE;
+        change(&mut channel);
+        Contract {
+            actions: List::from_slice(&[channel]),
+            ..CONTRACT
+        }
+        .validate()
+    }
+
+    fn number_field(result: Result<(), ContractError>) -> &'static str {
+        match result {
+            Err(ContractError::Number { field, .. }) => field,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_sound_contract() {
+        assert_eq!(CONTRACT.validate(), Ok(()));
+        assert_eq!(
+            Contract {
+                period_us: 0,
+                ..CONTRACT
+            }
+            .validate(),
+            Err(ContractError::Period)
+        );
+        assert_eq!(
+            Contract {
+                actions: List::EMPTY,
+                ..CONTRACT
+            }
+            .validate(),
+            Err(ContractError::NoChannel(ChannelKind::Action))
+        );
+    }
+
+    #[test]
+    fn texts_and_duplicates() {
+        use ContractError::{Duplicate, Text};
+        assert!(matches!(
+            observation(|c| c.name = ""),
+            Err(Text {
+                field: "name",
+                index: 1,
+                ..
+            })
+        ));
+        assert!(matches!(observation(|c| c.name = "a b"), Err(Text { .. })));
+        assert!(matches!(
+            observation(|c| c.name = "rate\n"),
+            Err(Text { .. })
+        ));
+        assert!(matches!(
+            observation(|c| c.name = "a-name-longer-than-allowed"),
+            Err(Text { .. })
+        ));
+        assert!(matches!(
+            observation(|c| c.unit = "m/s\u{b2}"),
+            Err(Text { field: "unit", .. })
+        ));
+        assert!(matches!(
+            observation(|c| c.name = "angle"),
+            Err(Duplicate { index: 1, .. })
+        ));
+    }
+
+    #[test]
+    fn ranges() {
+        assert_eq!(number_field(observation(|c| c.min = f32::NAN)), "min");
+        assert_eq!(number_field(observation(|c| c.max = f32::INFINITY)), "max");
+        assert_eq!(number_field(observation(|c| c.max = c.min)), "max");
+        assert_eq!(
+            number_field(observation(|c| (c.min, c.max) = (f32::MIN, f32::MAX))),
+            "max"
+        );
+        assert_eq!(number_field(action(|c| c.slew_per_s = 0.0)), "slew_per_s");
+        assert_eq!(
+            number_field(action(|c| c.slew_per_s = f32::INFINITY)),
+            "slew_per_s"
+        );
+        assert_eq!(number_field(action(|c| c.safe = 2.1)), "safe");
+        assert_eq!(number_field(action(|c| c.safe = f32::NAN)), "safe");
+    }
+
+    #[test]
+    fn rewards() {
+        let formula = |linear: &[f32], action_quadratic: &[f32]| {
+            let reward = Reward::Formula(QuadraticReward {
+                constant: 0.0,
+                linear: List::from_slice(linear),
+                quadratic: List::from_slice(&[0.0, 0.0]),
+                action_quadratic: List::from_slice(action_quadratic),
+            });
+            Contract { reward, ..CONTRACT }.validate()
+        };
+        assert_eq!(formula(&[1.0, 2.0], &[3.0]), Ok(()));
+        assert_eq!(
+            formula(&[1.0], &[3.0]),
+            Err(ContractError::RewardFactors {
+                field: "linear",
+                found: 1,
+                expected: 2
+            })
+        );
+        assert!(matches!(
+            formula(&[1.0, f32::NAN], &[3.0]),
+            Err(ContractError::RewardFactor {
+                field: "linear",
+                index: 1,
+                ..
+            })
+        ));
+        assert!(formula(&[1.0, 2.0], &[3.0, 4.0]).is_err());
+    }
+}

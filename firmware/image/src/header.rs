@@ -1,0 +1,242 @@
+//! The 128 bytes before the body: little endian, fixed places.
+//!
+//! | bytes | content |
+//! |---|---|
+//! | 0..8 | magic `ENGRAM\r\n` |
+//! | 8..10 | format version, u16 |
+//! | 10..12 | flags, u16: bit 0 signed, all others 0 |
+//! | 12..16 | total length, u32: header and body |
+//! | 16..48 | SHA-256 of the body |
+//! | 48..112 | signature slot; all zero without a signature |
+//! | 112..128 | reserved, all zero |
+
+use sha2::{Digest, Sha256};
+
+use crate::error::ReadError;
+use crate::limits::IMAGE_BYTES;
+
+/// First bytes of every image. The line ending shows a transfer in text mode.
+pub const MAGIC: [u8; 8] = *b"ENGRAM\r\n";
+/// The format that this reader and writer know.
+pub const FORMAT_VERSION: u16 = 1;
+/// Bytes of the header.
+pub const HEADER_BYTES: usize = 128;
+/// Flag: the signature slot holds a signature.
+pub const FLAG_SIGNED: u16 = 1;
+
+/// A header that agrees with itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header<'a> {
+    /// Bytes of header and body.
+    pub total_length: u32,
+    /// Whether the signature slot is in use.
+    pub signed: bool,
+    /// SHA-256 of the body, as the header states it.
+    pub sha256: [u8; 32],
+    /// The signature slot.
+    pub signature: &'a [u8; 64],
+}
+
+impl<'a> Header<'a> {
+    /// Reads the header at the start of `bytes`, which may be longer: a board asks it how much of a
+    /// slot is image.
+    ///
+    /// # Errors
+    /// Anything that is wrong with the first 128 bytes taken by themselves.
+    pub fn read(bytes: &'a [u8]) -> Result<Self, ReadError> {
+        let short = ReadError::TooShort {
+            length: bytes.len(),
+            minimum: HEADER_BYTES,
+        };
+        let (magic, rest) = bytes.split_first_chunk::<8>().ok_or(short)?;
+        let (version, rest) = rest.split_first_chunk::<2>().ok_or(short)?;
+        let (flags, rest) = rest.split_first_chunk::<2>().ok_or(short)?;
+        let (total_length, rest) = rest.split_first_chunk::<4>().ok_or(short)?;
+        let (sha256, rest) = rest.split_first_chunk::<32>().ok_or(short)?;
+        let (signature, rest) = rest.split_first_chunk::<64>().ok_or(short)?;
+        let (reserved, _) = rest.split_first_chunk::<16>().ok_or(short)?;
+
+        if *magic != MAGIC {
+            return Err(ReadError::Magic);
+        }
+        let image = u16::from_le_bytes(*version);
+        if image > FORMAT_VERSION {
+            return Err(ReadError::NewerFormat {
+                image,
+                firmware: FORMAT_VERSION,
+            });
+        }
+        if image < FORMAT_VERSION {
+            return Err(ReadError::UnknownFormat {
+                image,
+                firmware: FORMAT_VERSION,
+            });
+        }
+        let flags = u16::from_le_bytes(*flags);
+        if flags & !FLAG_SIGNED != 0 {
+            return Err(ReadError::Flags(flags));
+        }
+        let total_length = u32::from_le_bytes(*total_length);
+        let length = usize::try_from(total_length).unwrap_or(usize::MAX);
+        if length > IMAGE_BYTES {
+            return Err(ReadError::TooLong {
+                length,
+                limit: IMAGE_BYTES,
+            });
+        }
+        if length <= HEADER_BYTES {
+            return Err(ReadError::TooShort {
+                length,
+                minimum: HEADER_BYTES,
+            });
+        }
+        let signed = flags & FLAG_SIGNED != 0;
+        if signed == signature.iter().all(|&byte| byte == 0) {
+            return Err(ReadError::Signature { signed });
+        }
+        if reserved.iter().any(|&byte| byte != 0) {
+            return Err(ReadError::Reserved);
+        }
+        Ok(Self {
+            total_length,
+            signed,
+            sha256: *sha256,
+            signature,
+        })
+    }
+
+    /// Bytes of header and body.
+    #[must_use]
+    pub fn length(&self) -> usize {
+        usize::try_from(self.total_length).unwrap_or(usize::MAX)
+    }
+}
+
+/// Reads the header, and returns it with the body once length and hash are right.
+///
+/// # Errors
+/// As [`Header::read`]; bytes missing or left over; a body that is not the one hashed.
+pub(crate) fn body(bytes: &[u8]) -> Result<(Header<'_>, &[u8]), ReadError> {
+    let header = Header::read(bytes)?;
+    if bytes.len() != header.length() {
+        return Err(ReadError::Length {
+            header: header.length(),
+            actual: bytes.len(),
+        });
+    }
+    let body = bytes.get(HEADER_BYTES..).unwrap_or(&[]);
+    let hash: [u8; 32] = Sha256::digest(body).into();
+    if hash != header.sha256 {
+        return Err(ReadError::BodyHash);
+    }
+    Ok((header, body))
+}
+
+/// The header for `body`, without a signature.
+///
+/// `None` when the image would not fit into [`IMAGE_BYTES`].
+#[cfg(feature = "write")]
+pub(crate) fn unsigned(body: &[u8]) -> Option<[u8; HEADER_BYTES]> {
+    let length = HEADER_BYTES
+        .checked_add(body.len())
+        .filter(|&length| length <= IMAGE_BYTES)?;
+    let hash: [u8; 32] = Sha256::digest(body).into();
+    let fields = MAGIC
+        .into_iter()
+        .chain(FORMAT_VERSION.to_le_bytes())
+        .chain(0_u16.to_le_bytes())
+        .chain(u32::try_from(length).ok()?.to_le_bytes())
+        .chain(hash);
+    let mut header = [0; HEADER_BYTES];
+    for (place, byte) in header.iter_mut().zip(fields) {
+        *place = byte;
+    }
+    Some(header)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header() -> [u8; HEADER_BYTES] {
+        let mut bytes = [0; HEADER_BYTES];
+        bytes[..8].copy_from_slice(&MAGIC);
+        bytes[8] = 1;
+        bytes[12..16].copy_from_slice(&129_u32.to_le_bytes());
+        bytes
+    }
+
+    fn refused(change: impl Fn(&mut [u8; HEADER_BYTES])) -> ReadError {
+        let mut bytes = header();
+        change(&mut bytes);
+        Header::read(&bytes).unwrap_err()
+    }
+
+    #[test]
+    fn reads_its_own_fields_from_a_longer_slot() {
+        let mut slot = [0xff; 512];
+        slot[..HEADER_BYTES].copy_from_slice(&header());
+        let read = Header::read(&slot).unwrap();
+        assert_eq!(
+            (read.total_length, read.length(), read.signed),
+            (129, 129, false)
+        );
+    }
+
+    #[test]
+    fn signed_means_a_signature() {
+        assert_eq!(
+            refused(|b| b[10] = 1),
+            ReadError::Signature { signed: true }
+        );
+        assert_eq!(
+            refused(|b| b[111] = 1),
+            ReadError::Signature { signed: false }
+        );
+        let mut bytes = header();
+        (bytes[10], bytes[48]) = (1, 7);
+        let read = Header::read(&bytes).unwrap();
+        assert!(read.signed && read.signature[0] == 7);
+    }
+
+    #[test]
+    fn names_both_versions() {
+        let error = refused(|b| b[8..10].copy_from_slice(&7_u16.to_le_bytes()));
+        assert_eq!(
+            error,
+            ReadError::NewerFormat {
+                image: 7,
+                firmware: 1
+            }
+        );
+        assert_eq!(
+            refused(|b| b[8] = 0),
+            ReadError::UnknownFormat {
+                image: 0,
+                firmware: 1
+            }
+        );
+    }
+
+    #[test]
+    fn refuses_what_it_does_not_know() {
+        assert_eq!(refused(|b| b[6] = b'\n'), ReadError::Magic);
+        assert_eq!(refused(|b| b[11] = 0x80), ReadError::Flags(0x8000));
+        assert_eq!(refused(|b| b[127] = 1), ReadError::Reserved);
+        assert_eq!(
+            refused(|b| b[12] = 128),
+            ReadError::TooShort {
+                length: 128,
+                minimum: HEADER_BYTES
+            }
+        );
+        let length = usize::try_from(u32::MAX).unwrap();
+        assert_eq!(
+            refused(|b| b[12..16].fill(0xff)),
+            ReadError::TooLong {
+                length,
+                limit: IMAGE_BYTES
+            }
+        );
+    }
+}

@@ -1,0 +1,174 @@
+//! The body's map `weights`: every tensor has exactly the size that the config gives it.
+
+use super::cursor::{Cursor, count};
+use crate::config::{HeadInput, ModelConfig, Positions};
+use crate::error::ReadError;
+use crate::list::{Fill, Full};
+use crate::weights::{Layer, Matrix, MatrixName, Requant, Weights};
+
+/// Smallest normalised multiplier.
+const MULTIPLIER_MIN: i32 = 1 << 30;
+/// Largest shift.
+const SHIFT_MAX: u8 = 62;
+
+/// Reads the network into `weights`.
+pub(super) fn read<'a>(
+    cursor: &mut Cursor<'a>,
+    config: &ModelConfig,
+    weights: &mut Weights<'a>,
+) -> Result<(), ReadError> {
+    let entries = cursor.map()?;
+    cursor.key("head")?;
+    head(cursor, config, weights)?;
+    cursor.key("embed")?;
+    weights.embed = matrix(cursor, config, MatrixName::Embed)?;
+    cursor.key("layers")?;
+    cursor.array_of("layers", config.layers)?;
+    for (index, _) in (0..).zip(0..config.layers) {
+        let layer = layer(cursor, config, index)?;
+        let many = ReadError::Count {
+            thing: "layers",
+            found: config.layers,
+            expected: 0,
+        };
+        weights.layers.push(layer).map_err(|Full| many)?;
+    }
+    match config.positions {
+        Positions::Age => count("weights", entries, 3),
+        Positions::Slot => {
+            cursor.key("positions")?;
+            weights.positions =
+                cursor.elements("positions", config.window.saturating_mul(config.model))?;
+            count("weights", entries, 4)
+        }
+    }
+}
+
+fn head<'a>(
+    cursor: &mut Cursor<'a>,
+    config: &ModelConfig,
+    weights: &mut Weights<'a>,
+) -> Result<(), ReadError> {
+    let head = &mut weights.head;
+    let entries = cursor.map()?;
+    let expected = match config.head_input {
+        HeadInput::Encoder => 4,
+        HeadInput::Mixed => {
+            cursor.key("raw")?;
+            head.raw = Some(matrix(cursor, config, MatrixName::Raw)?);
+            5
+        }
+    };
+    cursor.key("first")?;
+    head.first = matrix(cursor, config, MatrixName::First)?;
+    cursor.key("input")?;
+    head.input = factor(cursor, "input")?;
+    cursor.key("third")?;
+    head.third = matrix(cursor, config, MatrixName::Third)?;
+    cursor.key("second")?;
+    head.second = matrix(cursor, config, MatrixName::Second)?;
+    count("head", entries, expected)
+}
+
+fn layer<'a>(
+    cursor: &mut Cursor<'a>,
+    config: &ModelConfig,
+    index: u8,
+) -> Result<Layer<'a>, ReadError> {
+    let mut layer = Layer::FILL;
+    let entries = cursor.map()?;
+    cursor.key("ff1")?;
+    layer.ff1 = matrix(cursor, config, MatrixName::Ff1(index))?;
+    cursor.key("ff2")?;
+    layer.ff2 = matrix(cursor, config, MatrixName::Ff2(index))?;
+    cursor.key("out")?;
+    layer.out = matrix(cursor, config, MatrixName::Out(index))?;
+    cursor.key("qkv")?;
+    layer.qkv = matrix(cursor, config, MatrixName::Qkv(index))?;
+    cursor.key("logit")?;
+    layer.logit = factor(cursor, "logit")?;
+    let expected = match config.positions {
+        Positions::Slot => 8,
+        Positions::Age => {
+            cursor.key("age_bias")?;
+            layer.age_bias =
+                cursor.elements("age_bias", config.heads.saturating_mul(config.window))?;
+            9
+        }
+    };
+    cursor.key("ff_input")?;
+    layer.ff_input = factor(cursor, "ff_input")?;
+    cursor.key("attention_input")?;
+    layer.attention_input = factor(cursor, "attention_input")?;
+    cursor.key("attention_output")?;
+    layer.attention_output = factor(cursor, "attention_output")?;
+    count("layer", entries, expected)?;
+    Ok(layer)
+}
+
+/// `[multiplier, shift]`, normalised.
+fn factor(cursor: &mut Cursor<'_>, thing: &'static str) -> Result<Requant, ReadError> {
+    cursor.array_of(thing, 2)?;
+    let [min, max] = [MULTIPLIER_MIN, i32::MAX].map(|end| u64::from(end.unsigned_abs()));
+    let multiplier = cursor.integer(thing, min, max)?;
+    let shift = cursor.integer(thing, 1, SHIFT_MAX.into())?;
+    Ok(Requant {
+        multiplier: i32::try_from(multiplier).unwrap_or(MULTIPLIER_MIN),
+        shift: u8::try_from(shift).unwrap_or(SHIFT_MAX),
+    })
+}
+
+/// The map of one matrix.
+fn matrix<'a>(
+    cursor: &mut Cursor<'a>,
+    config: &ModelConfig,
+    name: MatrixName,
+) -> Result<Matrix<'a>, ReadError> {
+    let (rows, columns) = name.shape(config);
+    let biases = if name.has_bias() { rows } else { 0 };
+    let entries = cursor.map()?;
+    cursor.key("bias")?;
+    let bias = cursor.elements("bias", biases)?;
+    cursor.key("shift")?;
+    let shift = cursor.aligned_bytes("shift", 4, rows)?;
+    cursor.key("weight")?;
+    let weight = cursor.aligned_bytes("weight", 16, rows.saturating_mul(columns))?;
+    cursor.key("multiplier")?;
+    let multiplier = cursor.elements("multiplier", rows)?;
+    count("matrix", entries, 4)?;
+    // Between u8 and i8 a cast always succeeds.
+    let weight = bytemuck::try_cast_slice(weight).unwrap_or(&[]);
+    let matrix = Matrix {
+        rows,
+        columns,
+        weight,
+        bias,
+        multiplier,
+        shift,
+    };
+    check_rows(name, &matrix)?;
+    Ok(matrix)
+}
+
+fn check_rows(name: MatrixName, matrix: &Matrix<'_>) -> Result<(), ReadError> {
+    for (index, row) in (0..).zip(matrix.rows()) {
+        if row.weight.contains(&i8::MIN) {
+            return Err(ReadError::Weight {
+                matrix: name,
+                row: index,
+            });
+        }
+        let Requant { multiplier, shift } = row.requant;
+        let zero = row.bias == 0 && row.weight.iter().all(|&weight| weight == 0);
+        let sound = multiplier >= MULTIPLIER_MIN || (multiplier == 0 && zero);
+        if !sound || !(1..=SHIFT_MAX).contains(&shift) {
+            return Err(ReadError::RowFactor {
+                matrix: name,
+                row: index,
+                multiplier,
+                shift,
+            });
+        }
+    }
+    Ok(())
+}

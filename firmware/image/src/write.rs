@@ -1,0 +1,96 @@
+//! The writer: hosts only.
+//!
+//! [`write`] encodes an [`ImageSpec`], computes pads, bounds and hashes, and reads its own result
+//! back: what it returns, every reader of this version accepts.
+
+mod body;
+mod spec;
+
+use alloc::vec::Vec;
+use core::fmt;
+
+pub use spec::{GoldenSpec, HeadSpec, ImageSpec, LayerSpec, MatrixSpec, WeightsSpec};
+
+use crate::error::ReadError;
+use crate::header::{self, HEADER_BYTES};
+use crate::image::Image;
+use crate::limits::IMAGE_BYTES;
+use crate::weights::MatrixName;
+
+/// Why no image could be written.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum WriteError {
+    /// A matrix has other dimensions than the config gives it.
+    Shape {
+        /// The matrix.
+        matrix: MatrixName,
+        /// Its rows and columns.
+        found: (usize, usize),
+        /// What the config makes them.
+        expected: (usize, usize),
+    },
+    /// The image would not fit into a slot.
+    TooLong {
+        /// Bytes of the image.
+        length: usize,
+        /// Bytes of a slot.
+        limit: usize,
+    },
+    /// The reader refuses what was specified.
+    Refused(ReadError),
+}
+
+impl fmt::Display for WriteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Shape {
+                matrix,
+                found: (rows, columns),
+                expected,
+            } => write!(
+                f,
+                "{matrix} has {rows} rows of {columns}, the config makes it {} rows of {}",
+                expected.0, expected.1
+            ),
+            Self::TooLong { length, limit } => {
+                write!(
+                    f,
+                    "the image would have {length} bytes; a slot holds {limit}"
+                )
+            }
+            Self::Refused(error) => write!(f, "the reader would refuse the image: {error}"),
+        }
+    }
+}
+
+impl core::error::Error for WriteError {}
+
+/// The bytes of the image that `spec` describes, unsigned.
+///
+/// # Errors
+/// A matrix of the wrong shape, an image longer than a slot, or anything that [`Image::read`] would
+/// refuse.
+pub fn write(spec: &ImageSpec<'_>) -> Result<Vec<u8>, WriteError> {
+    for (matrix, found) in spec.weights.matrices() {
+        let expected = matrix.shape(&spec.config);
+        let found = (found.rows, found.columns);
+        if found != expected {
+            return Err(WriteError::Shape {
+                matrix,
+                found,
+                expected,
+            });
+        }
+    }
+    let body = body::encode(spec);
+    let length = HEADER_BYTES + body.len();
+    let header = header::unsigned(&body).ok_or(WriteError::TooLong {
+        length,
+        limit: IMAGE_BYTES,
+    })?;
+    let mut bytes = Vec::with_capacity(length);
+    bytes.extend_from_slice(&header);
+    bytes.extend_from_slice(&body);
+    Image::read(&bytes).map_err(WriteError::Refused)?;
+    Ok(bytes)
+}
