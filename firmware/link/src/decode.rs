@@ -1,0 +1,232 @@
+//! Finding frames in a stream of bytes that may hold anything.
+//!
+//! Work per byte is bounded: a byte is stored, and a zero makes one pass over at most
+//! [`MAX_FRAME_BYTES`] stored bytes.
+
+use crate::encode::{CRC, CRC_BYTES};
+use crate::limits::MAX_FRAME_BYTES;
+use crate::{Arrival, Frame, FromBoard, Message, SequenceMonitor, ToBoard};
+use cobs::{DecodeResult, DecoderState};
+use core::fmt;
+use core::marker::PhantomData;
+use serde::{Deserialize, Serialize};
+
+/// Why bytes between two zeros were no frame. All of them are counted, none stops the decoder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum DecodeError {
+    /// More bytes than any frame has; the rest up to the next zero is dropped too.
+    Overflow,
+    /// The byte stuffing is broken, or nothing but a CRC could be inside.
+    Stuffing,
+    /// The CRC does not fit the payload.
+    Crc,
+    /// An intact payload that is no message of this protocol version.
+    Message,
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            DecodeError::Overflow => "more bytes than a frame may have came without a zero",
+            DecodeError::Stuffing => "the byte stuffing of a frame is broken",
+            DecodeError::Crc => "the CRC of a frame does not fit",
+            DecodeError::Message => "an intact frame holds no message of this protocol version",
+        })
+    }
+}
+
+impl core::error::Error for DecodeError {}
+
+/// What a receiver has seen; every counter wraps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Counters {
+    /// Intact frames.
+    pub frames: u32,
+    /// Frames with a wrong CRC.
+    pub crc_errors: u32,
+    /// Frames with broken byte stuffing.
+    pub stuffing_errors: u32,
+    /// Runs of bytes longer than a frame.
+    pub overflows: u32,
+    /// Intact frames that held no known message.
+    pub unknown_messages: u32,
+    /// Frames missing by their numbers (a late one was counted as missing before).
+    pub lost: u32,
+    /// Frames with the number of the one before.
+    pub repeated: u32,
+    /// Frames with an older number.
+    pub late: u32,
+}
+
+impl Counters {
+    const fn new() -> Self {
+        Self {
+            frames: 0,
+            crc_errors: 0,
+            stuffing_errors: 0,
+            overflows: 0,
+            unknown_messages: 0,
+            lost: 0,
+            repeated: 0,
+            late: 0,
+        }
+    }
+
+    /// Everything that was received but could not be used.
+    pub const fn errors(&self) -> u32 {
+        self.crc_errors
+            .wrapping_add(self.stuffing_errors)
+            .wrapping_add(self.overflows)
+            .wrapping_add(self.unknown_messages)
+    }
+}
+
+/// Receives the frames of one direction. `M` is [`ToBoard`] on the board, [`FromBoard`] on the host.
+#[derive(Debug, Clone)]
+pub struct Decoder<M> {
+    buffer: [u8; MAX_FRAME_BYTES],
+    length: usize,
+    overflowed: bool,
+    counters: Counters,
+    sequence: SequenceMonitor,
+    arrival: Arrival,
+    message: PhantomData<M>,
+}
+
+/// The board's receiver.
+pub type ToBoardDecoder = Decoder<ToBoard>;
+/// The host's receiver.
+pub type FromBoardDecoder = Decoder<FromBoard>;
+
+impl<M> Decoder<M> {
+    /// A receiver that has seen nothing.
+    pub const fn new() -> Self {
+        Self {
+            buffer: [0; MAX_FRAME_BYTES],
+            length: 0,
+            overflowed: false,
+            counters: Counters::new(),
+            sequence: SequenceMonitor::new(),
+            arrival: Arrival::Next,
+            message: PhantomData,
+        }
+    }
+
+    /// What was received so far.
+    pub const fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// The newest running number of the other side; `None` before its first frame.
+    pub const fn newest_sequence(&self) -> Option<u16> {
+        self.sequence.newest()
+    }
+
+    /// How the last intact frame arrived.
+    pub const fn arrival(&self) -> Arrival {
+        self.arrival
+    }
+}
+
+impl<M: Message> Decoder<M> {
+    /// Takes one byte; returns a frame or an error when the byte ends one, else nothing.
+    ///
+    /// Zeros without anything between them are silence, not an error. After garbage the decoder is in
+    /// step again at the next zero.
+    pub fn push(&mut self, byte: u8) -> Option<Result<Frame<M>, DecodeError>> {
+        if byte != 0 {
+            match self.buffer.get_mut(self.length) {
+                Some(place) => {
+                    *place = byte;
+                    self.length = self.length.wrapping_add(1);
+                }
+                None => self.overflowed = true,
+            }
+            return None;
+        }
+        let length = core::mem::take(&mut self.length);
+        let overflowed = core::mem::take(&mut self.overflowed);
+        if length == 0 {
+            return None;
+        }
+        let result = if overflowed {
+            Err(DecodeError::Overflow)
+        } else {
+            self.unpack(length)
+        };
+        self.count(&result);
+        Some(result)
+    }
+
+    /// Undoes the stuffing of the first `length` stored bytes, checks the CRC and reads the message.
+    // Not inlined: the check that no panic is reachable looks for its symbol in the firmware.
+    #[inline(never)]
+    fn unpack(&mut self, length: usize) -> Result<Frame<M>, DecodeError> {
+        let payload_length = self.unstuff(length).ok_or(DecodeError::Stuffing)?;
+        let payload = self
+            .buffer
+            .get(..payload_length)
+            .ok_or(DecodeError::Stuffing)?;
+        let (body, crc) = payload
+            .split_last_chunk::<CRC_BYTES>()
+            .ok_or(DecodeError::Stuffing)?;
+        if CRC.checksum(body) != u32::from_le_bytes(*crc) {
+            return Err(DecodeError::Crc);
+        }
+        match postcard::take_from_bytes::<Frame<M>>(body) {
+            Ok((frame, [])) => Ok(frame),
+            _ => Err(DecodeError::Message),
+        }
+    }
+
+    /// Undoes the stuffing of the first `length` stored bytes in place; returns what is left of them.
+    ///
+    /// `cobs::decode_in_place` does the same, but the compiler cannot rule out that it panics.
+    fn unstuff(&mut self, length: usize) -> Option<usize> {
+        let mut state = DecoderState::Idle;
+        let mut written = 0_usize;
+        for read in 0..length {
+            let byte = *self.buffer.get(read)?;
+            if let DecodeResult::DataContinue(byte) = state.feed(byte).ok()? {
+                *self.buffer.get_mut(written)? = byte;
+                written = written.wrapping_add(1);
+            }
+        }
+        matches!(state.feed(0), Ok(DecodeResult::DataComplete)).then_some(written)
+    }
+
+    fn count(&mut self, result: &Result<Frame<M>, DecodeError>) {
+        let counter = match result {
+            Err(DecodeError::Overflow) => &mut self.counters.overflows,
+            Err(DecodeError::Stuffing) => &mut self.counters.stuffing_errors,
+            Err(DecodeError::Crc) => &mut self.counters.crc_errors,
+            Err(DecodeError::Message) => &mut self.counters.unknown_messages,
+            Ok(frame) => {
+                if frame.message.opens_conversation() {
+                    self.sequence.restart();
+                }
+                self.arrival = self.sequence.observe(frame.sequence);
+                match self.arrival {
+                    Arrival::Next => {}
+                    Arrival::AfterGap(missing) => {
+                        self.counters.lost = self.counters.lost.wrapping_add(u32::from(missing));
+                    }
+                    Arrival::Repeated => {
+                        self.counters.repeated = self.counters.repeated.wrapping_add(1);
+                    }
+                    Arrival::Late => self.counters.late = self.counters.late.wrapping_add(1),
+                }
+                &mut self.counters.frames
+            }
+        };
+        *counter = counter.wrapping_add(1);
+    }
+}
+
+impl<M> Default for Decoder<M> {
+    fn default() -> Self {
+        Self::new()
+    }
+}

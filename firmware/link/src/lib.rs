@@ -1,0 +1,68 @@
+//! Frames and messages of the serial link between host and board.
+//!
+//! A frame is `COBS(postcard(sequence, message) ++ CRC-32) ++ 0x00`; `docs/src/wire-format.md`
+//! describes it byte by byte, for readers in any language.
+//!
+//! Nothing here allocates or panics: whatever arrives on the wire, [`Decoder::push`] returns a
+//! message, a counted error, or nothing. This crate knows no policy, image or plant; what it shares
+//! with the runtime ([`State`], [`Fault`]) is here because it travels in messages.
+#![no_std]
+#![forbid(unsafe_code)]
+
+mod decode;
+mod encode;
+mod fault;
+mod from_board;
+mod refusal;
+mod sequence;
+mod state;
+mod to_board;
+
+pub mod limits;
+
+pub use decode::{Counters, DecodeError, Decoder, FromBoardDecoder, ToBoardDecoder};
+pub use encode::{EncodeError, Encoder, encode};
+pub use fault::{Fault, Faults};
+pub use from_board::{Action, FromBoard, HelloReply, Level, Log, Telemetry, UploadProgress};
+pub use refusal::{ImageStage, Reason};
+pub use sequence::{Arrival, SequenceMonitor};
+pub use state::{Command, CommandSource, Pace, State};
+pub use to_board::{Sensors, ToBoard, UploadChunk};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+/// Version of everything this crate puts on the wire. Host and board must have the same.
+pub const PROTOCOL_VERSION: u16 = 1;
+
+/// One message with the sender's running number.
+///
+/// Each direction counts for itself, by one per frame, wrapping at 65 536; a frame that is sent
+/// again on purpose (a retry) keeps its number.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Frame<M> {
+    /// The sender's running number.
+    pub sequence: u16,
+    /// [`ToBoard`] or [`FromBoard`].
+    pub message: M,
+}
+
+/// What a direction of the link carries.
+pub trait Message: Serialize + DeserializeOwned {
+    /// Whether the sender's running number starts anew with this message: after a hello of either
+    /// side, which may have been restarted, nothing is lost or late by its number.
+    fn opens_conversation(&self) -> bool;
+}
+
+impl Message for ToBoard {
+    fn opens_conversation(&self) -> bool {
+        matches!(self, ToBoard::Hello { .. })
+    }
+}
+
+impl Message for FromBoard {
+    fn opens_conversation(&self) -> bool {
+        matches!(self, FromBoard::Hello(_))
+    }
+}

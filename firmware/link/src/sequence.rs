@@ -1,0 +1,81 @@
+//! What a receiver learns from the running numbers: loss, duplicates, reordering.
+
+/// How a frame arrived, relative to the newest one before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Arrival {
+    /// The first frame, or the next number.
+    Next,
+    /// This many frames are missing before it.
+    AfterGap(u16),
+    /// The same number as the newest frame: a duplicate or a retry.
+    Repeated,
+    /// An older number: reordered, or a late duplicate.
+    Late,
+}
+
+/// Follows one direction's running numbers (wrapping, 16 bits).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct SequenceMonitor {
+    newest: Option<u16>,
+}
+
+impl SequenceMonitor {
+    /// A monitor that takes any first number.
+    pub const fn new() -> Self {
+        Self { newest: None }
+    }
+
+    /// Takes the number of a frame that arrived intact.
+    ///
+    /// Numbers up to 32 767 ahead of the newest count as newer, all others as older.
+    pub fn observe(&mut self, sequence: u16) -> Arrival {
+        let Some(newest) = self.newest else {
+            self.newest = Some(sequence);
+            return Arrival::Next;
+        };
+        let ahead = sequence.wrapping_sub(newest);
+        match ahead {
+            0 => Arrival::Repeated,
+            1..=0x7fff => {
+                self.newest = Some(sequence);
+                match ahead - 1 {
+                    0 => Arrival::Next,
+                    missing => Arrival::AfterGap(missing),
+                }
+            }
+            _ => Arrival::Late,
+        }
+    }
+
+    /// The newest number; `None` before the first.
+    pub const fn newest(&self) -> Option<u16> {
+        self.newest
+    }
+
+    /// Forgets the newest number: the other side starts anew.
+    pub fn restart(&mut self) {
+        self.newest = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loss_repetition_and_lateness_are_told_apart() {
+        let mut monitor = SequenceMonitor::new();
+        assert_eq!(monitor.observe(65_534), Arrival::Next);
+        assert_eq!(monitor.observe(65_535), Arrival::Next);
+        assert_eq!(monitor.observe(0), Arrival::Next);
+        assert_eq!(monitor.observe(0), Arrival::Repeated);
+        assert_eq!(monitor.observe(4), Arrival::AfterGap(3));
+        assert_eq!(monitor.observe(2), Arrival::Late);
+        assert_eq!(monitor.observe(65_535), Arrival::Late);
+        assert_eq!(monitor.observe(5), Arrival::Next);
+        monitor.restart();
+        assert_eq!(monitor.observe(40_000), Arrival::Next);
+    }
+}
