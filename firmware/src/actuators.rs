@@ -1,0 +1,70 @@
+//! Where commands go: the trait that a robot's author implements over `embedded-hal` drivers.
+
+use core::fmt;
+use embedded_hal::{i2c, pwm, spi};
+
+/// Why a command could not be handed to the actuators.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum ActuatorError {
+    /// A PWM output failed.
+    Pwm(pwm::ErrorKind),
+    /// An SPI transfer failed.
+    Spi(spi::ErrorKind),
+    /// An I2C transfer failed.
+    I2c(i2c::ErrorKind),
+    /// A serial device failed.
+    Io(embedded_io::ErrorKind),
+    /// The device answered, but not what it should.
+    Device,
+}
+
+impl fmt::Display for ActuatorError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ActuatorError::Pwm(kind) => write!(f, "PWM output failed: {kind}"),
+            ActuatorError::Spi(kind) => write!(f, "SPI transfer failed: {kind}"),
+            ActuatorError::I2c(kind) => write!(f, "I2C transfer failed: {kind}"),
+            ActuatorError::Io(kind) => write!(f, "serial device failed: {kind:?}"),
+            ActuatorError::Device => f.write_str("the actuator gave an impossible answer"),
+        }
+    }
+}
+
+impl core::error::Error for ActuatorError {}
+
+impl From<pwm::ErrorKind> for ActuatorError {
+    fn from(kind: pwm::ErrorKind) -> Self {
+        ActuatorError::Pwm(kind)
+    }
+}
+
+impl From<spi::ErrorKind> for ActuatorError {
+    fn from(kind: spi::ErrorKind) -> Self {
+        ActuatorError::Spi(kind)
+    }
+}
+
+impl From<i2c::ErrorKind> for ActuatorError {
+    fn from(kind: i2c::ErrorKind) -> Self {
+        ActuatorError::I2c(kind)
+    }
+}
+
+impl From<embedded_io::ErrorKind> for ActuatorError {
+    fn from(kind: embedded_io::ErrorKind) -> Self {
+        ActuatorError::Io(kind)
+    }
+}
+
+/// A robot's actuators.
+pub trait Actuators {
+    /// Hands one command to the actuators; called once in every control step, armed or not.
+    ///
+    /// `command` has one number per action channel of the contract, in its order and units, already
+    /// inside range and slew limits. Must return in bounded time, well within the control period.
+    ///
+    /// # Errors
+    /// Any error is a fault, requirement ENG-SAFE-09.
+    fn write(&mut self, command: &[f32]) -> Result<(), ActuatorError>;
+}

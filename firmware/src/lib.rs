@@ -1,0 +1,34 @@
+//! The portable Engram controller: everything that may run on the robot, for any board.
+//!
+//! - [`policy`]: one integer step of a policy image.
+//! - [`sensors`], [`actuators`], [`fallback`]: traits that a robot's author implements; [`injected`] implements
+//!   them over the link, for hardware in the loop. [`robots`]: contracts of the built-in plants.
+//! - [`safety`]: checks, envelope and state machine. [`control`]: the control step that calls them.
+//! - [`store`], [`slots`]: two image slots, upload, verification, activation.
+//! - [`node`]: all of it behind a serial link; [`platform`]: what it must know of the board; [`schedule`]:
+//!   when a board that keeps its own time makes a step.
+//!
+//! What may not happen here: allocation, a panic, `unsafe`, waiting, and anything that depends on a
+//! particular board. Weights never change; only the policy's memory does.
+#![no_std]
+#![forbid(unsafe_code)]
+
+#[cfg(test)]
+extern crate std;
+
+pub mod actuators;
+pub mod control;
+pub mod fallback;
+pub mod injected;
+pub mod node;
+pub mod platform;
+pub mod policy;
+pub mod robots;
+pub mod safety;
+pub mod schedule;
+pub mod sensors;
+pub mod slots;
+pub mod store;
+
+#[cfg(test)]
+mod tests_support;

@@ -1,0 +1,187 @@
+//! What the node does with each message of the host.
+
+use super::Node;
+use crate::actuators::Actuators;
+use crate::fallback::Fallback;
+use crate::platform::Platform;
+use crate::policy::Memory;
+use crate::safety::State;
+use crate::sensors::Sensors;
+use crate::slots::Upload;
+use crate::store::ImageStore;
+use core::borrow::BorrowMut;
+use embedded_io::Write;
+use engram_link::{
+    Arrival, Frame, FromBoard, PROTOCOL_VERSION, Pace, Reason, ToBoard, UploadChunk, UploadProgress,
+};
+
+impl<S, A, F, I, M, P> Node<'_, S, A, F, I, M, P>
+where
+    S: Sensors,
+    A: Actuators,
+    F: Fallback,
+    I: ImageStore,
+    M: BorrowMut<Memory>,
+    P: Platform,
+{
+    /// Carries out one message and answers it, unless it is late or a retry.
+    pub(super) fn handle(&mut self, frame: Frame<ToBoard>, out: &mut impl Write) {
+        let request = frame.sequence;
+        let command = frame.message.command();
+        match self.decoder.arrival() {
+            Arrival::Next | Arrival::AfterGap(_) => {}
+            Arrival::Repeated => return self.answer_again(request, out),
+            Arrival::Late => {
+                let newest = self.decoder.newest_sequence().unwrap_or(request);
+                // Sent past `answer`: the newest frame's answer may still be asked for again.
+                let reason = Reason::LateFrame { newest };
+                return self.send(&FromBoard::Refused { request, command, reason }, out);
+            }
+        }
+        match self.carry_out(frame) {
+            Ok(None) => self.answer = None,
+            Ok(Some(answer)) => self.answer(answer, out),
+            Err(reason) => {
+                let refused = FromBoard::Refused {
+                    request,
+                    command,
+                    reason,
+                };
+                self.answer(refused, out);
+            }
+        }
+    }
+
+    fn answer(&mut self, answer: FromBoard, out: &mut impl Write) {
+        self.send(&answer, out);
+        self.answer = Some(answer);
+    }
+
+    /// The frame came twice: by a retry of the host, or by the wire. It was carried out once.
+    fn answer_again(&mut self, request: u16, out: &mut impl Write) {
+        if let Some(answer) = self.answer.take() {
+            if answer.request() == Some(request) {
+                self.send(&answer, out);
+            }
+            self.answer = Some(answer);
+        }
+    }
+
+    /// `Ok(None)`: there is nothing to answer now.
+    fn carry_out(&mut self, frame: Frame<ToBoard>) -> Result<Option<FromBoard>, Reason> {
+        let request = frame.sequence;
+        let command = frame.message.command();
+        match frame.message {
+            ToBoard::Hello { protocol, pace } => {
+                return self.hello(request, protocol, pace).map(Some);
+            }
+            _ if !self.greeted => return Err(Reason::NoHello),
+            ToBoard::Sensors(sensors) => return self.sensors(request, &sensors),
+            ToBoard::Tick { now_us } => {
+                if self.pace != Pace::LockStep {
+                    return Err(Reason::NotLockStep);
+                }
+                return self.lock_step(request, now_us).map(Some);
+            }
+            ToBoard::Arm => self.arm()?,
+            ToBoard::Disarm => self.disarm(),
+            ToBoard::ResetFaults => self.control.reset_faults().map_err(Reason::NotStopped)?,
+            ToBoard::ClearMemory => self.memory.borrow_mut().clear(),
+            ToBoard::UploadBegin { length, sha256 } => {
+                let upload = self.slots.begin(length, sha256)?;
+                return Ok(Some(progress(request, &upload)));
+            }
+            ToBoard::UploadChunk(chunk) => return self.chunk(request, &chunk).map(Some),
+            ToBoard::UploadStatus => {
+                return Ok(Some(progress(request, &self.slots.status()?)));
+            }
+            ToBoard::UploadCommit => {
+                self.require_disarmed()?;
+                self.slots
+                    .commit(self.control.contract(), self.memory.borrow_mut())?;
+            }
+            ToBoard::Telemetry => return Ok(Some(self.telemetry(request))),
+        }
+        Ok(Some(FromBoard::Done { request, command }))
+    }
+
+    fn hello(&mut self, request: u16, protocol: u16, pace: Pace) -> Result<FromBoard, Reason> {
+        if protocol != PROTOCOL_VERSION {
+            return Err(Reason::Protocol {
+                board: PROTOCOL_VERSION,
+                host: protocol,
+            });
+        }
+        let state = self.control.state();
+        if pace != self.pace && !matches!(state, State::Disarmed | State::SafeStop) {
+            return Err(Reason::PaceFixed(state));
+        }
+        self.pace = pace;
+        self.greeted = true;
+        self.control.restart_clock();
+        Ok(self.hello_reply(request))
+    }
+
+    fn sensors(
+        &mut self,
+        request: u16,
+        sensors: &engram_link::Sensors,
+    ) -> Result<Option<FromBoard>, Reason> {
+        if self.pace == Pace::LockStep {
+            self.check_order(sensors.now_us)?;
+        }
+        self.control
+            .sensors()
+            .inject(sensors)
+            .map_err(|_| Reason::NotInjectable)?;
+        match self.pace {
+            Pace::LockStep => self.lock_step(request, sensors.now_us).map(Some),
+            Pace::RealTime => {
+                self.newest_request = request;
+                Ok(None)
+            }
+        }
+    }
+
+    /// One control step in virtual time.
+    fn lock_step(&mut self, request: u16, now_us: u64) -> Result<FromBoard, Reason> {
+        self.check_order(now_us)?;
+        self.newest_request = request;
+        let (report, _) = self.step(now_us);
+        Ok(FromBoard::Action(self.action(now_us, report)))
+    }
+
+    /// Virtual time must advance: a message of the past makes no step.
+    fn check_order(&self, now_us: u64) -> Result<(), Reason> {
+        match self.control.last_us() {
+            Some(newest_us) if now_us <= newest_us => Err(Reason::OutOfOrder {
+                newest_us,
+                got_us: now_us,
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    fn chunk(&mut self, request: u16, chunk: &UploadChunk) -> Result<FromBoard, Reason> {
+        if self.control.state() != State::Disarmed {
+            let length = u32::try_from(chunk.data.len()).unwrap_or(u32::MAX);
+            self.upload_share =
+                self.upload_share
+                    .checked_sub(length)
+                    .ok_or(Reason::UploadShare {
+                        bytes_per_period: self.upload_bytes_per_period,
+                    })?;
+        }
+        let upload = self.slots.chunk(chunk.offset, &chunk.data)?;
+        Ok(progress(request, &upload))
+    }
+}
+
+fn progress(request: u16, upload: &Upload) -> FromBoard {
+    FromBoard::UploadProgress(UploadProgress {
+        request,
+        offset: upload.offset,
+        length: upload.length,
+        sha256: upload.sha256,
+    })
+}

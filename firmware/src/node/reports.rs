@@ -1,0 +1,84 @@
+//! What the node says about itself: hello and telemetry.
+
+use super::Node;
+use crate::actuators::Actuators;
+use crate::fallback::Fallback;
+use crate::platform::Platform;
+use crate::policy::Memory;
+use crate::safety::{Fault, State};
+use crate::sensors::Sensors;
+use crate::store::ImageStore;
+use core::borrow::BorrowMut;
+use engram_link::{FromBoard, HelloReply, PROTOCOL_VERSION, Telemetry};
+use heapless::String;
+
+impl<S, A, F, I, M, P> Node<'_, S, A, F, I, M, P>
+where
+    S: Sensors,
+    A: Actuators,
+    F: Fallback,
+    I: ImageStore,
+    M: BorrowMut<Memory>,
+    P: Platform,
+{
+    pub(super) fn hello_reply(&mut self, request: u16) -> FromBoard {
+        let identity = self.platform.identity();
+        let contract = self.control.contract();
+        FromBoard::Hello(HelloReply {
+            request,
+            protocol: PROTOCOL_VERSION,
+            firmware: cut(identity.firmware),
+            board: cut(identity.board),
+            contract_sha256: contract.digest(),
+            period_us: contract.period_us,
+            weights_sha256: self.slots.weights_sha256(),
+            state: self.control.state(),
+            faults: self.control.faults(),
+            pace: self.pace,
+            image_bytes: self.slots.capacity(),
+            upload_bytes_per_period: self.upload_bytes_per_period,
+        })
+    }
+
+    /// While disarmed the hash of the weights is computed anew, from the bytes in use; an image that
+    /// changed under the runtime is dropped and latches [`Fault::ImageCorrupt`].
+    pub(super) fn telemetry(&mut self, request: u16) -> FromBoard {
+        let had_image = self.slots.weights_sha256().is_some();
+        let check = had_image && self.control.state() == State::Disarmed;
+        let checked = if check { self.slots.recheck() } else { None };
+        if check && checked.is_none() {
+            self.control.latch(Fault::ImageCorrupt);
+        }
+        let identity = self.platform.identity();
+        let counters = self.control.counters();
+        FromBoard::Telemetry(Telemetry {
+            request,
+            state: self.control.state(),
+            faults: self.control.faults(),
+            steps: counters.steps,
+            policy_steps: counters.policy_steps,
+            missing_samples: counters.missing_samples,
+            limited_commands: counters.limited_commands,
+            deadline_misses: self.control.deadline_misses(),
+            worst_step_us: self.worst_step_us,
+            link: self.decoder.counters(),
+            transmit_errors: self.transmit_errors,
+            stack_bytes: identity.stack_bytes,
+            worst_stack_bytes: self.platform.worst_stack_bytes(),
+            ram_bytes: identity.ram_bytes,
+            weights_sha256: self.slots.weights_sha256(),
+            weights_checked: checked.is_some(),
+        })
+    }
+}
+
+/// As many characters of `text` as fit.
+pub(super) fn cut<const N: usize>(text: &str) -> String<N> {
+    let mut short = String::new();
+    for character in text.chars() {
+        if short.push(character).is_err() {
+            break;
+        }
+    }
+    short
+}

@@ -1,0 +1,380 @@
+//! The node as a host sees it: bytes in, bytes out.
+
+extern crate std;
+
+mod arbitrary;
+mod faults;
+mod flight;
+mod real_time;
+mod upload;
+
+use super::*;
+use crate::fallback::NoFallback;
+use crate::injected::{InjectedSensors, ReportedActuators};
+use crate::platform::{Clock, Identity};
+use crate::store::RamStore;
+use crate::tests_support::{CONTRACT, image};
+use engram_link::{
+    Command, FromBoardDecoder, HelloReply, PROTOCOL_VERSION, Telemetry, ToBoard, UploadChunk,
+    UploadProgress,
+};
+use sha2::{Digest, Sha256};
+use std::boxed::Box;
+use std::convert::Infallible;
+use std::vec::Vec;
+
+const PERIOD_US: u64 = 20_000;
+
+/// A clock that the test moves.
+#[derive(Default)]
+struct TestBoard {
+    now_us: u64,
+    /// How much each look at the clock takes.
+    look_us: u64,
+}
+
+impl Clock for TestBoard {
+    fn now_us(&mut self) -> u64 {
+        self.now_us += self.look_us;
+        self.now_us
+    }
+}
+
+impl Platform for TestBoard {
+    fn identity(&self) -> Identity {
+        Identity {
+            board: "test",
+            firmware: "engram-firmware test",
+            stack_bytes: 1000,
+            ram_bytes: 2000,
+        }
+    }
+
+    fn worst_stack_bytes(&mut self) -> u32 {
+        500
+    }
+}
+
+type TestNode = Node<
+    'static,
+    InjectedSensors,
+    ReportedActuators,
+    NoFallback,
+    RamStore<Vec<u8>>,
+    Box<Memory>,
+    TestBoard,
+>;
+
+/// Collects what the node sends.
+struct Wire(Vec<u8>);
+
+impl embedded_io::ErrorType for Wire {
+    type Error = Infallible;
+}
+
+impl Write for Wire {
+    fn write(&mut self, bytes: &[u8]) -> Result<usize, Infallible> {
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> Result<(), Infallible> {
+        Ok(())
+    }
+}
+
+/// A node and a host that talks to it.
+struct Rig {
+    node: TestNode,
+    to_board: Encoder,
+    from_board: FromBoardDecoder,
+    /// The bytes of the frame sent last.
+    last: Vec<u8>,
+    now_us: u64,
+}
+
+impl Rig {
+    /// Before hello.
+    fn silent(pace: Pace) -> Self {
+        let node = Node::new(Parts {
+            contract: &CONTRACT,
+            settings: Settings::for_period(20_000),
+            pace,
+            sensors: InjectedSensors::new(),
+            actuators: ReportedActuators,
+            fallback: NoFallback,
+            store: RamStore::new(std::vec![0; 20_000], std::vec![0; 20_000]),
+            memory: Box::new(Memory::new()),
+            platform: TestBoard::default(),
+        });
+        Self {
+            node,
+            to_board: Encoder::new(),
+            from_board: FromBoardDecoder::new(),
+            last: Vec::new(),
+            now_us: 0,
+        }
+    }
+
+    /// Greeted, in lock-step, without an image.
+    fn greeted() -> Self {
+        let mut rig = Self::silent(Pace::LockStep);
+        rig.hello(Pace::LockStep);
+        rig
+    }
+
+    /// Greeted, in lock-step, with image 1.
+    fn loaded() -> Self {
+        let mut rig = Self::greeted();
+        rig.node.install(&image(1)).expect("a good image");
+        rig
+    }
+
+    /// Armed and three steps old.
+    fn flying() -> Self {
+        let mut rig = Self::loaded();
+        rig.done(&ToBoard::Arm);
+        for _ in 0..3 {
+            rig.good_step();
+        }
+        rig
+    }
+
+    /// Raw bytes to the node; all messages that come back.
+    fn raw(&mut self, bytes: &[u8]) -> Vec<FromBoard> {
+        let mut wire = Wire(Vec::new());
+        self.node.receive(bytes, &mut wire);
+        self.parse(&wire.0)
+    }
+
+    fn parse(&mut self, bytes: &[u8]) -> Vec<FromBoard> {
+        bytes
+            .iter()
+            .filter_map(|byte| self.from_board.push(*byte))
+            .map(|frame| frame.expect("intact").message)
+            .collect()
+    }
+
+    /// One message to the node and its only answer, which names it.
+    fn ask(&mut self, message: &ToBoard) -> FromBoard {
+        let sequence = self.to_board.next_sequence();
+        self.last = self.to_board.frame(message).expect("fits").to_vec();
+        let mut answers = self.raw(&self.last.clone());
+        assert_eq!(answers.len(), 1, "{message:?}: {answers:?}");
+        let answer = answers.remove(0);
+        assert_eq!(answer.request(), Some(sequence));
+        answer
+    }
+
+    /// Must be done.
+    fn done(&mut self, message: &ToBoard) {
+        match self.ask(message) {
+            FromBoard::Done { command, .. } => assert_eq!(command, message.command()),
+            other => panic!("{message:?}: {other:?}"),
+        }
+    }
+
+    /// Must be refused.
+    fn refused(&mut self, message: &ToBoard) -> Reason {
+        match self.ask(message) {
+            FromBoard::Refused {
+                command, reason, ..
+            } => {
+                assert_eq!(command, message.command());
+                reason
+            }
+            other => panic!("{message:?}: {other:?}"),
+        }
+    }
+
+    fn hello(&mut self, pace: Pace) -> HelloReply {
+        let hello = ToBoard::Hello {
+            protocol: PROTOCOL_VERSION,
+            pace,
+        };
+        match self.ask(&hello) {
+            FromBoard::Hello(reply) => reply,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn telemetry(&mut self) -> Telemetry {
+        match self.ask(&ToBoard::Telemetry) {
+            FromBoard::Telemetry(telemetry) => telemetry,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn action(&mut self, message: &ToBoard) -> Action {
+        match self.ask(message) {
+            FromBoard::Action(action) => action,
+            other => panic!("{message:?}: {other:?}"),
+        }
+    }
+
+    fn progress(&mut self, message: &ToBoard) -> UploadProgress {
+        match self.ask(message) {
+            FromBoard::UploadProgress(progress) => progress,
+            other => panic!("{message:?}: {other:?}"),
+        }
+    }
+
+    /// The next period with a good sample.
+    fn good_step(&mut self) -> Action {
+        self.now_us += PERIOD_US;
+        let now_us = self.now_us;
+        self.action(&good(now_us))
+    }
+}
+
+/// A sample that passes all checks and changes from step to step.
+fn good_sensors(now_us: u64) -> engram_link::Sensors {
+    let phase = (now_us / PERIOD_US % 10) as f32 / 10.0;
+    engram_link::Sensors {
+        now_us,
+        sample_us: now_us,
+        observation: heapless::Vec::from_slice(&[phase, 1.0 - phase, phase * 8.0 - 4.0])
+            .expect("fits"),
+        reward: None,
+        done: false,
+    }
+}
+
+fn good(now_us: u64) -> ToBoard {
+    ToBoard::Sensors(good_sensors(now_us))
+}
+
+fn begin(image: &[u8]) -> ToBoard {
+    ToBoard::UploadBegin {
+        length: u32::try_from(image.len()).expect("short"),
+        sha256: Sha256::digest(image).into(),
+    }
+}
+
+fn chunk(image: &[u8], offset: usize) -> ToBoard {
+    let end = image.len().min(offset + 512);
+    ToBoard::UploadChunk(UploadChunk {
+        offset: u32::try_from(offset).expect("short"),
+        data: heapless::Vec::from_slice(&image[offset..end]).expect("fits"),
+    })
+}
+
+#[test]
+fn hello_says_who_the_board_is() {
+    let mut rig = Rig::silent(Pace::RealTime);
+    let reply = rig.hello(Pace::LockStep);
+    assert_eq!(reply.board.as_str(), "test");
+    assert_eq!(reply.contract_sha256, CONTRACT.digest());
+    assert_eq!((reply.pace, reply.period_us), (Pace::LockStep, 20_000));
+    assert_eq!(reply.weights_sha256, None);
+    assert_eq!(reply.image_bytes, 20_000);
+    rig.node.install(&image(1)).expect("a good image");
+    let reply = rig.hello(Pace::LockStep);
+    assert_eq!(reply.weights_sha256, rig.telemetry().weights_sha256);
+}
+
+#[test]
+fn nothing_is_done_before_hello_or_for_another_protocol() {
+    let mut rig = Rig::silent(Pace::LockStep);
+    assert_eq!(rig.refused(&ToBoard::Arm), Reason::NoHello);
+    assert_eq!(rig.refused(&good(0)), Reason::NoHello);
+    let other = ToBoard::Hello {
+        protocol: PROTOCOL_VERSION + 1,
+        pace: Pace::LockStep,
+    };
+    assert_eq!(
+        rig.refused(&other),
+        Reason::Protocol {
+            board: PROTOCOL_VERSION,
+            host: PROTOCOL_VERSION + 1
+        }
+    );
+    assert_eq!(rig.refused(&ToBoard::Arm), Reason::NoHello);
+}
+
+#[test]
+fn telemetry_counts_and_checks_the_weights() {
+    let mut rig = Rig::flying();
+    let flying = rig.telemetry();
+    assert!(!flying.weights_checked);
+    assert_eq!((flying.steps, flying.policy_steps), (3, 3));
+    assert_eq!((flying.stack_bytes, flying.worst_stack_bytes), (1000, 500));
+    rig.done(&ToBoard::Disarm);
+    let disarmed = rig.telemetry();
+    assert!(disarmed.weights_checked);
+    assert!(disarmed.weights_sha256.is_some());
+    assert_eq!(disarmed.weights_sha256, flying.weights_sha256);
+}
+
+#[test]
+fn a_log_line_is_cut_to_a_frame() {
+    let mut rig = Rig::greeted();
+    let mut wire = Wire(Vec::new());
+    let text = "ä".repeat(300);
+    rig.node.log(Level::Warn, &text, &mut wire);
+    match rig.parse(&wire.0).as_slice() {
+        [FromBoard::Log(engram_link::Log::Text { level, text })] => {
+            assert_eq!((*level, text.len()), (Level::Warn, 256));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Takes nothing.
+struct Broken;
+
+impl embedded_io::ErrorType for Broken {
+    type Error = embedded_io::ErrorKind;
+}
+
+impl Write for Broken {
+    fn write(&mut self, _: &[u8]) -> Result<usize, embedded_io::ErrorKind> {
+        Err(embedded_io::ErrorKind::TimedOut)
+    }
+
+    fn flush(&mut self) -> Result<(), embedded_io::ErrorKind> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_line_that_takes_nothing_does_not_stop_the_loop() {
+    let mut rig = Rig::flying();
+    rig.now_us += PERIOD_US;
+    let frame = rig
+        .to_board
+        .frame(&good(rig.now_us))
+        .expect("fits")
+        .to_vec();
+    rig.node.receive(&frame, &mut Broken);
+    assert_eq!(rig.node.state(), State::Armed);
+    let telemetry = rig.telemetry();
+    assert_eq!((telemetry.steps, telemetry.transmit_errors), (4, 1));
+}
+
+#[test]
+fn commands_are_answered_by_their_kind() {
+    let mut rig = Rig::loaded();
+    rig.done(&ToBoard::Arm);
+    assert_eq!(
+        rig.refused(&ToBoard::Arm),
+        Reason::NotDisarmed(State::Armed)
+    );
+    assert_eq!(
+        rig.refused(&ToBoard::ResetFaults),
+        Reason::NotStopped(State::Armed)
+    );
+    rig.done(&ToBoard::ClearMemory);
+    rig.done(&ToBoard::Disarm);
+    rig.done(&ToBoard::Disarm);
+    rig.done(&ToBoard::ResetFaults);
+    assert_eq!(rig.refused(&ToBoard::UploadStatus), Reason::NoUpload);
+    assert_eq!(rig.refused(&ToBoard::UploadCommit), Reason::NoUpload);
+    assert_eq!(ToBoard::UploadCommit.command(), Command::UploadCommit);
+}
+
+#[test]
+fn arming_needs_an_image() {
+    let mut rig = Rig::greeted();
+    assert_eq!(rig.refused(&ToBoard::Arm), Reason::NoImage);
+}

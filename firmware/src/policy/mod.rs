@@ -1,0 +1,207 @@
+//! The policy: one working memory in, one command word per action channel out, in integers.
+//!
+//! [`step`] runs the network of an [`Image`] on the episodic memory in [`Memory`]. Both kinds of
+//! positions share one routine for one token: `age` runs it once per step on keys and values that
+//! stay in a ring, `slot` runs it for every slot of the window. The work of a step depends on the
+//! image alone: empty places of the window are computed and masked.
+//!
+//! The formulas, scales and error bounds are in `docs/src/numerics.md`; the arithmetic itself is
+//! in engram-kernels. What may not happen here: allocation, a reachable panic, floating point
+//! after the inputs are quantized, and a weight that changes.
+
+mod attention;
+mod dense;
+mod golden;
+mod head;
+mod memory;
+mod observer;
+mod token;
+
+pub use golden::{GoldenDifference, GoldenReplay, replay_golden};
+pub use memory::Memory;
+pub use observer::{HeadValues, Observer};
+
+use core::fmt;
+
+use engram_image::{Image, Positions};
+use engram_kernels::{add_saturating, fraction_from_word, quantize};
+
+use memory::{Place, Scratch};
+
+/// The newest working memory `[observation_t, action_{t-1}, reward_{t-1}, done_{t-1}]`.
+///
+/// The caller has checked that the numbers are finite; NaN counts as the mean of its entry.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct WorkingMemory<'a> {
+    /// `[observations]`, in channel units.
+    pub observation: &'a [f32],
+    /// `[actions]`: words of the command issued at the step before.
+    pub issued: &'a [i16],
+    /// Reward of the step before; 0 at the first step of a trial.
+    pub reward: f32,
+    /// Whether an episode ended before this step.
+    pub done: bool,
+}
+
+/// A slice that does not fit the image's configuration. Nothing has been computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum PolicyError {
+    /// Observations in the working memory.
+    Observations {
+        /// Entries given.
+        given: usize,
+        /// Channels of the image.
+        expected: usize,
+    },
+    /// Issued command words in the working memory.
+    Issued {
+        /// Entries given.
+        given: usize,
+        /// Channels of the image.
+        expected: usize,
+    },
+    /// Places for the command words.
+    Words {
+        /// Entries given.
+        given: usize,
+        /// Channels of the image.
+        expected: usize,
+    },
+}
+
+impl fmt::Display for PolicyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, given, expected) = match *self {
+            Self::Observations { given, expected } => ("observations", given, expected),
+            Self::Issued { given, expected } => ("issued command words", given, expected),
+            Self::Words { given, expected } => ("places for command words", given, expected),
+        };
+        write!(f, "{given} {name} for a policy of {expected}")
+    }
+}
+
+impl core::error::Error for PolicyError {}
+
+/// One control step of the policy: takes `input` into `memory` and writes one word per action.
+///
+/// `memory` must have been cleared since another image used it; otherwise the words are defined
+/// but mean nothing. An image that did not come from the reader and contradicts its own
+/// configuration likewise gives meaningless words, never a panic.
+///
+/// # Errors
+/// [`PolicyError`] when the length of a slice is not the one in the image's configuration.
+pub fn step(
+    image: &Image<'_>,
+    memory: &mut Memory,
+    input: &WorkingMemory<'_>,
+    words: &mut [i16],
+    observer: &mut impl Observer,
+) -> Result<(), PolicyError> {
+    let config = &image.config;
+    let expected = config.observations;
+    if input.observation.len() != expected {
+        let given = input.observation.len();
+        return Err(PolicyError::Observations { given, expected });
+    }
+    let expected = config.actions;
+    if input.issued.len() != expected {
+        let given = input.issued.len();
+        return Err(PolicyError::Issued { given, expected });
+    }
+    if words.len() != expected {
+        let given = words.len();
+        return Err(PolicyError::Words { given, expected });
+    }
+    let observer: Option<&mut dyn Observer> = if observer.watches() {
+        Some(observer)
+    } else {
+        None
+    };
+    run(image, memory, input, words, observer);
+    Ok(())
+}
+
+/// [`step`] behind its checks.
+fn run(
+    image: &Image<'_>,
+    memory: &mut Memory,
+    input: &WorkingMemory<'_>,
+    words: &mut [i16],
+    observer: Option<&mut dyn Observer>,
+) {
+    embed(image, input, &mut memory.scratch);
+    match image.config.positions {
+        Positions::Age => age(image, memory, observer),
+        Positions::Slot => slot(image, memory, observer),
+    }
+    head::run(image, &mut memory.scratch, words);
+}
+
+/// The quantized working memory times `W_e`, into `scratch.embedded`.
+fn embed(image: &Image<'_>, input: &WorkingMemory<'_>, scratch: &mut Scratch) {
+    let observation = input.observation.iter().copied();
+    let issued = input.issued.iter().map(|&word| fraction_from_word(word));
+    let done = if input.done { 1.0 } else { 0.0 };
+    let entries = observation.chain(issued).chain([input.reward, done]);
+    let scales = image.input.mean.iter().zip(&image.input.inverse);
+    let Some(quantized) = scratch.quantized.get_mut(..image.config.inputs()) else {
+        return;
+    };
+    quantized.fill(0);
+    for ((quantized, entry), (&mean, &inverse)) in quantized.iter_mut().zip(entries).zip(scales) {
+        *quantized = quantize(entry, mean, inverse);
+    }
+    let rows = dense::product_i16(&image.weights.embed, quantized, &mut scratch.sums);
+    for (embedded, (factor, sum)) in scratch.embedded.iter_mut().zip(rows) {
+        *embedded = factor.to_i16(sum);
+    }
+}
+
+/// `age`: one token; its keys and values take the oldest place of the ring.
+fn age(image: &Image<'_>, memory: &mut Memory, observer: Option<&mut dyn Observer>) {
+    let (place, _) = memory.advance(image.config.window);
+    memory.scratch.residual = memory.scratch.embedded;
+    token::run(image, memory, place, observer);
+    memory.scratch.encoded = memory.scratch.residual;
+}
+
+/// `slot`: the embedding takes the oldest place of the ring, then all slots are computed in order.
+///
+/// Slots fill from 0. Those that are still empty are computed too and change nothing: a token sees
+/// only itself and the slots before it.
+fn slot(image: &Image<'_>, memory: &mut Memory, mut observer: Option<&mut dyn Observer>) {
+    let config = &image.config;
+    let (model, window) = (config.model, config.window);
+    let (place, oldest) = memory.advance(window);
+    if let Some(row) = memory.slots.chunks_exact_mut(model.max(1)).nth(place.index) {
+        for (kept, &embedded) in row.iter_mut().zip(&memory.scratch.embedded) {
+            *kept = embedded;
+        }
+    }
+    let newest = place.filled.wrapping_sub(1);
+    let mut index = oldest;
+    let positions = image.weights.positions.chunks_exact(model.max(1));
+    for (slot, position) in (0..window).zip(positions) {
+        if let Some(row) = memory.slots.chunks_exact(model.max(1)).nth(index) {
+            let entries = memory.scratch.residual.iter_mut().zip(row).zip(position);
+            for ((residual, &embedded), &position) in entries {
+                *residual = add_saturating(embedded, i16::from_le_bytes(position));
+            }
+        }
+        let place = Place {
+            index: slot,
+            filled: slot.wrapping_add(1),
+        };
+        if slot == newest {
+            token::run(image, memory, place, observer.take());
+            memory.scratch.encoded = memory.scratch.residual;
+        } else {
+            token::run(image, memory, place, None);
+        }
+        index = memory::next_index(index, window);
+    }
+}
+
+#[cfg(test)]
+mod tests;

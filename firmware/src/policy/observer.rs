@@ -1,0 +1,66 @@
+//! Looking on while the policy attends: for plots and for context health.
+
+/// Receives what the newest token attends to. `()` watches nothing and costs nothing.
+///
+/// An observer sees, it cannot change: words do not depend on it.
+pub trait Observer {
+    /// Whether to report at all; asked once per step.
+    fn watches(&self) -> bool {
+        true
+    }
+
+    /// Attention of one head of one layer to the memory of `age` (0 is the newest) is
+    /// `weight / total`. Called for every age of the window, empty places included (weight 0).
+    fn attention(&mut self, layer: usize, head: usize, age: usize, weight: u32, total: u32) {
+        let _ = (layer, head, age, weight, total);
+    }
+
+    /// The weights of one head of one layer together with its values.
+    fn values(&mut self, layer: usize, head: usize, values: &HeadValues<'_>) {
+        let _ = (layer, head, values);
+    }
+}
+
+impl Observer for () {
+    fn watches(&self) -> bool {
+        false
+    }
+}
+
+/// Attention weights of one head and the values they weigh; places are in the order of the ring.
+#[derive(Clone, Copy, Debug)]
+pub struct HeadValues<'a> {
+    /// `[window]`, not negative.
+    pub weights: &'a [i16],
+    /// `[head_dim][window]`.
+    pub values: &'a [i8],
+    /// Sum of the weights, at least 1.
+    pub total: u32,
+}
+
+impl HeadValues<'_> {
+    /// Attention-weighted variance of the values, summed over the channels of the head, in squared
+    /// units of a value: `sum_i (E[v_i^2] - E[v_i]^2)`.
+    ///
+    /// It is the risk that the consensus of the head leaves: 0 when all memories that it attends
+    /// to agree.
+    #[must_use]
+    pub fn variance(&self) -> f32 {
+        let total = self.total.max(1);
+        let rows = self.values.chunks_exact(self.weights.len().max(1));
+        rows.map(|row| {
+            // At most 2^24 * 127^2 < 2^38, and its product with the total < 2^62.
+            let (mut first, mut second) = (0_i64, 0_i64);
+            for (&weight, &value) in self.weights.iter().zip(row) {
+                let weighted = i64::from(weight).wrapping_mul(i64::from(value));
+                first = first.wrapping_add(weighted);
+                second = second.wrapping_add(weighted.wrapping_mul(i64::from(value)));
+            }
+            let spread = second
+                .wrapping_mul(i64::from(total))
+                .wrapping_sub(first.wrapping_mul(first));
+            spread as f32 / (total as f32 * total as f32)
+        })
+        .sum()
+    }
+}

@@ -1,0 +1,34 @@
+//! The contracts of the built-in plants, shared by boards and host.
+//!
+//! A contract is what plant and policy agree on: change one number here and every image that was
+//! exported before is refused by every board that runs this firmware, which is the purpose.
+
+use engram_image::{ActionChannel, Channel, Contract, List, QuadraticReward, Reward};
+
+/// The pendulum: an encoder, a gyro and one torque motor, at 50 Hz. Angle 0 is upright.
+///
+/// The reward is 1 at rest upright and 0 at rest hanging; speed and torque cost a little.
+pub const PENDULUM: Contract<'static> = Contract {
+    period_us: 20_000,
+    observations: List::from_slice(&[
+        Channel { name: "cos_angle", unit: "1", min: -1.0, max: 1.0 },
+        Channel { name: "sin_angle", unit: "1", min: -1.0, max: 1.0 },
+        // The rod never turns faster than 35 rad/s, and the gyro's noise adds at most 2.1 rad/s.
+        Channel { name: "rate", unit: "rad/s", min: -40.0, max: 40.0 },
+    ]),
+    actions: List::from_slice(&[ActionChannel {
+        name: "torque",
+        unit: "Nm",
+        min: -12.0,
+        max: 12.0,
+        // From end to end in two and a half periods.
+        slew_per_s: 480.0,
+        safe: 0.0,
+    }]),
+    reward: Reward::Formula(QuadraticReward {
+        constant: 0.5,
+        linear: List::from_slice(&[0.5, 0.0, 0.0]),
+        quadratic: List::from_slice(&[0.0, 0.0, -0.005]),
+        action_quadratic: List::from_slice(&[-0.000_5]),
+    }),
+};

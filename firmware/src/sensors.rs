@@ -1,0 +1,112 @@
+//! Where samples come from: the trait that a robot's author implements over `embedded-hal` drivers.
+//!
+//! A driver knows nothing of policies and safety; it brings numbers in the contract's units with the
+//! time at which they were true. Checking them is the control step's business.
+
+use core::fmt;
+use embedded_hal::{i2c, spi};
+use engram_link::limits::MAX_OBSERVATIONS;
+use heapless::Vec;
+
+/// One sample of the plant.
+#[derive(Debug, Clone, PartialEq, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Sample {
+    /// When the sample was taken, microseconds, on the clock of the control steps.
+    pub time_us: u64,
+    /// The contract's observation channels, in its order and units.
+    pub observation: Vec<f32, MAX_OBSERVATIONS>,
+    /// Reward of the last action; needed where the contract's reward is external, else ignored.
+    pub reward: Option<f32>,
+    /// Whether an episode ended between the last sample and this one. A robot in the field says `false`.
+    pub done: bool,
+}
+
+impl Sample {
+    /// A sample without channels, at time 0.
+    pub const fn new() -> Self {
+        Self {
+            time_us: 0,
+            observation: Vec::new(),
+            reward: None,
+            done: false,
+        }
+    }
+}
+
+/// Why no sample could be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum SensorError {
+    /// Nothing new since the last read. Not a fault until the last sample is too old.
+    NotReady,
+    /// An SPI transfer failed.
+    Spi(spi::ErrorKind),
+    /// An I2C transfer failed.
+    I2c(i2c::ErrorKind),
+    /// A serial device failed.
+    Io(embedded_io::ErrorKind),
+    /// The device answered, but not what it should (wrong identity, broken checksum, self-test).
+    Device,
+}
+
+impl fmt::Display for SensorError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SensorError::NotReady => f.write_str("no new sample"),
+            SensorError::Spi(kind) => write!(f, "SPI transfer failed: {kind}"),
+            SensorError::I2c(kind) => write!(f, "I2C transfer failed: {kind}"),
+            SensorError::Io(kind) => write!(f, "serial device failed: {kind:?}"),
+            SensorError::Device => f.write_str("the sensor gave an impossible answer"),
+        }
+    }
+}
+
+impl core::error::Error for SensorError {}
+
+impl From<spi::ErrorKind> for SensorError {
+    fn from(kind: spi::ErrorKind) -> Self {
+        SensorError::Spi(kind)
+    }
+}
+
+impl From<i2c::ErrorKind> for SensorError {
+    fn from(kind: i2c::ErrorKind) -> Self {
+        SensorError::I2c(kind)
+    }
+}
+
+impl From<embedded_io::ErrorKind> for SensorError {
+    fn from(kind: embedded_io::ErrorKind) -> Self {
+        SensorError::Io(kind)
+    }
+}
+
+/// These sensors are real: they take no samples from the link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct NotInjectable;
+
+/// A robot's sensors.
+pub trait Sensors {
+    /// Reads the newest sample into `sample`; called once at the beginning of each control step.
+    ///
+    /// Must return in bounded time, well within the control period. `sample` holds what an earlier
+    /// step left in it: set every field, `observation` in the contract's order and units. On an error
+    /// `sample` is not used.
+    ///
+    /// # Errors
+    /// [`SensorError::NotReady`] if there is nothing new (tolerated up to the sample age limit); any other is
+    /// a fault, requirement ENG-SAFE-07.
+    fn read(&mut self, sample: &mut Sample) -> Result<(), SensorError>;
+
+    /// Takes a sample that came over the link, for hardware in the loop.
+    ///
+    /// # Errors
+    /// [`NotInjectable`], unless an implementation is made for it: a host must not be able to feed
+    /// a flying robot invented samples.
+    fn inject(&mut self, sample: &engram_link::Sensors) -> Result<(), NotInjectable> {
+        let _ = sample;
+        Err(NotInjectable)
+    }
+}

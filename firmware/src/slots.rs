@@ -1,0 +1,367 @@
+//! The two image slots: upload, verification, activation.
+//!
+//! One slot holds the active image, the other receives. An image becomes active only when its bytes
+//! have the announced hash, the reader accepts them, its contract is the board's own and its golden
+//! trace replays word for word on this board; until then, and if any of it fails, the active image
+//! stays as it is. The caller asks for that only while disarmed.
+
+use crate::policy::{self, Memory};
+use crate::store::{ImageStore, Slot};
+use core::fmt::{self, Write};
+use engram_image::{Contract, Image, Layout};
+use engram_link::limits::REASON_BYTES;
+use engram_link::{ImageStage, Reason};
+use heapless::String;
+use sha2::{Digest, Sha256};
+
+/// How much of an announced image has arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Upload {
+    /// Bytes that have arrived.
+    pub offset: u32,
+    /// Announced length, bytes.
+    pub length: u32,
+    /// Announced SHA-256 of the image file.
+    pub sha256: [u8; 32],
+}
+
+/// The image that runs. The layout stands for the image, whose bytes stay in the slot.
+#[derive(Debug)]
+struct Active {
+    slot: Slot,
+    layout: Layout,
+}
+
+/// Two slots in a store.
+#[derive(Debug)]
+pub struct Slots<I> {
+    store: I,
+    active: Option<Active>,
+    upload: Option<Upload>,
+}
+
+impl<I: ImageStore> Slots<I> {
+    /// Slots without an image.
+    pub const fn new(store: I) -> Self {
+        Self {
+            store,
+            active: None,
+            upload: None,
+        }
+    }
+
+    /// Bytes that an image may have.
+    pub fn capacity(&self) -> u32 {
+        u32::try_from(self.store.capacity()).unwrap_or(u32::MAX)
+    }
+
+    /// SHA-256 of the active image's logical weights, as taken at its activation.
+    pub fn weights_sha256(&self) -> Option<[u8; 32]> {
+        self.active
+            .as_ref()
+            .map(|active| active.layout.weights_sha256())
+    }
+
+    /// The active image; cheap, see [`Layout::view`]. `contract` is the board's own.
+    pub fn view<'a>(&'a self, contract: &Contract<'a>) -> Option<Image<'a>> {
+        let active = self.active.as_ref()?;
+        active.layout.view(self.store.bytes(active.slot), contract)
+    }
+
+    /// Reads the active image anew from the bytes in use and returns the hash of its weights; `None` if
+    /// there is none, or if it is no longer what was activated: then there is none from now on.
+    /// Takes as long as verifying an image.
+    pub fn recheck(&mut self) -> Option<[u8; 32]> {
+        let active = self.active.as_ref()?;
+        let length = usize::try_from(active.layout.total_length()).ok()?;
+        let bytes = self.store.bytes(active.slot).get(..length)?;
+        let intact = Image::read(bytes)
+            .ok()
+            .filter(|image| Layout::of(image, bytes).is_some_and(|layout| layout == active.layout));
+        match intact.map(|image| image.weights_sha256) {
+            Some(hash) => Some(hash),
+            None => {
+                self.active = None;
+                None
+            }
+        }
+    }
+
+    /// The upload in progress.
+    ///
+    /// # Errors
+    /// [`Reason::NoUpload`].
+    pub fn status(&self) -> Result<Upload, Reason> {
+        self.upload.ok_or(Reason::NoUpload)
+    }
+
+    /// Announces an image. The same announcement again takes up where the upload was.
+    ///
+    /// # Errors
+    /// [`Reason::ImageTooLong`], [`Reason::Store`].
+    pub fn begin(&mut self, length: u32, sha256: [u8; 32]) -> Result<Upload, Reason> {
+        if let Some(upload) = self.upload
+            && upload.length == length
+            && upload.sha256 == sha256
+        {
+            return Ok(upload);
+        }
+        let most = self.capacity();
+        let too_long = Reason::ImageTooLong { length, most };
+        let bytes = usize::try_from(length).map_err(|_| too_long.clone())?;
+        if length > most {
+            return Err(too_long);
+        }
+        self.upload = None;
+        self.store
+            .begin(self.receiving(), bytes)
+            .map_err(|_| Reason::Store)?;
+        let upload = Upload {
+            offset: 0,
+            length,
+            sha256,
+        };
+        self.upload = Some(upload);
+        Ok(upload)
+    }
+
+    /// Takes a piece of the announced image. One that has arrived before is not written again.
+    ///
+    /// # Errors
+    /// [`Reason::NoUpload`]; [`Reason::UploadOffset`] if bytes before it are missing or it runs past
+    /// the announced length; [`Reason::Store`].
+    pub fn chunk(&mut self, offset: u32, data: &[u8]) -> Result<Upload, Reason> {
+        let mut upload = self.status()?;
+        let misplaced = Reason::UploadOffset {
+            expected: upload.offset,
+            got: offset,
+        };
+        let end = u32::try_from(data.len())
+            .ok()
+            .and_then(|length| offset.checked_add(length))
+            .filter(|end| *end <= upload.length && offset <= upload.offset);
+        let Some(end) = end else {
+            return Err(misplaced);
+        };
+        if end <= upload.offset {
+            return Ok(upload);
+        }
+        // A chunk that overlaps what has arrived would be written twice, which flash cannot do.
+        if offset != upload.offset {
+            return Err(misplaced);
+        }
+        let place = usize::try_from(offset).map_err(|_| misplaced)?;
+        self.store
+            .write(self.receiving(), place, data)
+            .map_err(|_| Reason::Store)?;
+        upload.offset = end;
+        self.upload = Some(upload);
+        Ok(upload)
+    }
+
+    /// Verifies the uploaded image, replays its golden trace and makes it the active one. Its time
+    /// grows with the image (seconds on a slow board); `memory` is left cleared.
+    ///
+    /// # Errors
+    /// [`Reason::NoUpload`], [`Reason::UploadIncomplete`]: nothing changed. [`Reason::Image`]: the upload is
+    /// forgotten, the active image stays.
+    pub fn commit(&mut self, contract: &Contract<'_>, memory: &mut Memory) -> Result<(), Reason> {
+        let upload = self.status()?;
+        if upload.offset != upload.length {
+            return Err(Reason::UploadIncomplete {
+                offset: upload.offset,
+                length: upload.length,
+            });
+        }
+        let slot = self.receiving();
+        self.upload = None;
+        let bytes = usize::try_from(upload.length)
+            .ok()
+            .and_then(|length| self.store.bytes(slot).get(..length))
+            .ok_or(Reason::Store)?;
+        let verified = verify(bytes, &upload.sha256, contract, memory);
+        memory.clear();
+        self.active = Some(Active {
+            slot,
+            layout: verified?,
+        });
+        Ok(())
+    }
+
+    /// Uploads and commits an image that the board has at hand.
+    ///
+    /// # Errors
+    /// As [`Slots::begin`], [`Slots::chunk`] and [`Slots::commit`].
+    pub fn install(
+        &mut self,
+        image: &[u8],
+        contract: &Contract<'_>,
+        memory: &mut Memory,
+    ) -> Result<(), Reason> {
+        let length = u32::try_from(image.len()).map_err(|_| Reason::ImageTooLong {
+            length: u32::MAX,
+            most: self.capacity(),
+        })?;
+        let upload = self.begin(length, Sha256::digest(image).into())?;
+        let rest = usize::try_from(upload.offset)
+            .ok()
+            .and_then(|offset| image.get(offset..))
+            .unwrap_or(&[]);
+        self.chunk(upload.offset, rest)?;
+        self.commit(contract, memory)
+    }
+
+    /// Flips one bit of the active image, as a failing memory would.
+    #[cfg(test)]
+    pub(crate) fn damage_active(&mut self) {
+        let active = self.active.as_ref().expect("an active image");
+        let byte = self.store.bytes(active.slot)[2000] ^ 1;
+        self.store
+            .write(active.slot, 2000, &[byte])
+            .expect("a store in RAM");
+    }
+
+    /// The slot that receives: the one that is not active.
+    fn receiving(&self) -> Slot {
+        match &self.active {
+            Some(active) => active.slot.other(),
+            None => Slot::A,
+        }
+    }
+}
+
+/// All checks between arrival and activation, in their order.
+fn verify(
+    bytes: &[u8],
+    sha256: &[u8; 32],
+    contract: &Contract<'_>,
+    memory: &mut Memory,
+) -> Result<Layout, Reason> {
+    let got: [u8; 32] = Sha256::digest(bytes).into();
+    if got != *sha256 {
+        return Err(refused(
+            ImageStage::Transfer,
+            &"the bytes that arrived do not have the announced SHA-256",
+        ));
+    }
+    let image = Image::read(bytes).map_err(|error| refused(ImageStage::Read, &error))?;
+    if let Some(difference) = image.contract.difference(contract) {
+        return Err(refused(ImageStage::Contract, &difference));
+    }
+    policy::replay_golden(&image, memory)
+        .map_err(|difference| refused(ImageStage::Golden, &difference))?;
+    Layout::of(&image, bytes).ok_or(Reason::Store)
+}
+
+fn refused(stage: ImageStage, why: &dyn fmt::Display) -> Reason {
+    let mut text = Truncated(String::new());
+    // A text that is too long is cut; nothing else can fail.
+    let _ = write!(text, "{why}");
+    Reason::Image {
+        stage,
+        text: text.0,
+    }
+}
+
+/// Takes as many characters as fit.
+struct Truncated(String<REASON_BYTES>);
+
+impl Write for Truncated {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for character in text.chars() {
+            self.0.push(character).map_err(|_| fmt::Error)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use crate::policy::WorkingMemory;
+    use crate::store::RamStore;
+    use crate::tests_support::{CONTRACT, image};
+    use std::boxed::Box;
+    use std::vec;
+    use std::vec::Vec;
+
+    fn slots() -> Slots<RamStore<Vec<u8>>> {
+        let mut slots = Slots::new(RamStore::new(vec![0; 20_000], vec![0; 20_000]));
+        slots
+            .install(&image(1), &CONTRACT, &mut Box::new(Memory::new()))
+            .expect("a good image");
+        slots
+    }
+
+    #[test]
+    fn a_view_is_what_the_reader_read() {
+        let bytes = image(1);
+        let slots = slots();
+        let view = slots.view(&CONTRACT).expect("an active image");
+        assert_eq!(view, Image::read(&bytes).expect("a good image"));
+    }
+
+    #[test]
+    fn a_layout_belongs_to_its_bytes() {
+        let bytes = image(1);
+        let read = Image::read(&bytes).expect("a good image");
+        let layout = Layout::of(&read, &bytes).expect("its own bytes");
+        assert_eq!(Layout::of(&read, &bytes.clone()), None);
+        for length in (0..bytes.len()).step_by(7) {
+            // Shorter bytes may still hold all parts but the last; never a panic.
+            let _ = layout.view(&bytes[..length], &CONTRACT);
+        }
+        assert!(layout.view(&bytes[..bytes.len() / 2], &CONTRACT).is_none());
+        assert!(layout.view(&[], &CONTRACT).is_none());
+    }
+
+    #[test]
+    fn bytes_that_changed_give_other_words_and_no_panic() {
+        let bytes = image(1);
+        let read = Image::read(&bytes).expect("a good image");
+        let layout = Layout::of(&read, &bytes).expect("its own bytes");
+        let mut memory = Box::new(Memory::new());
+        let mut seed = 7_u32;
+        for _ in 0..200 {
+            let garbage: Vec<u8> = bytes
+                .iter()
+                .map(|byte| {
+                    seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                    byte ^ (seed >> 24) as u8
+                })
+                .collect();
+            let Some(view) = layout.view(&garbage, &CONTRACT) else {
+                // The texts are no longer UTF-8.
+                continue;
+            };
+            let input = WorkingMemory {
+                observation: &[1.0, 0.5, 0.25],
+                issued: &[100],
+                reward: 1.0,
+                done: false,
+            };
+            let _ = policy::step(&view, &mut memory, &input, &mut [0], &mut ());
+        }
+    }
+
+    #[test]
+    fn a_recheck_finds_one_flipped_bit() {
+        let mut slots = slots();
+        let hash = slots.weights_sha256();
+        assert!(hash.is_some());
+        assert_eq!(slots.recheck(), hash);
+        slots.damage_active();
+        assert_eq!(slots.recheck(), None);
+        assert_eq!(slots.weights_sha256(), None);
+    }
+
+    #[test]
+    fn a_long_reason_is_cut() {
+        match refused(ImageStage::Read, &"x".repeat(1000)) {
+            Reason::Image { text, .. } => assert_eq!(text.len(), REASON_BYTES),
+            other => panic!("{other}"),
+        }
+    }
+}
