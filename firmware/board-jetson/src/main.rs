@@ -1,0 +1,150 @@
+//! Engram as a Linux process: the same node as on a microcontroller, behind a serial device or a
+//! pseudo-terminal.
+//!
+//! The host is the plant: sensors are injected over the link, actuators only report. Real-time
+//! scheduling and device drivers are not here yet. In lock-step the host's messages carry the time;
+//! in real time the process keeps it with the monotonic clock.
+#![forbid(unsafe_code)]
+
+mod line;
+mod platform;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use clap::Parser;
+use embedded_io::Read as _;
+use engram_firmware::fallback::NoFallback;
+use engram_firmware::injected::{InjectedSensors, ReportedActuators};
+use engram_firmware::node::{Node, Parts};
+use engram_firmware::platform::Clock as _;
+use engram_firmware::policy::Memory;
+use engram_firmware::robots::PENDULUM;
+use engram_firmware::safety::Settings;
+use engram_firmware::schedule::Schedule;
+use engram_firmware::store::RamStore;
+use engram_image::limits::IMAGE_BYTES;
+use engram_link::{Pace, Reason};
+
+use crate::line::{Line, LineError};
+use crate::platform::Process;
+
+/// How long a lock-step board sleeps at most before it looks whether it was told to end.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+/// Set by SIGTERM, SIGINT and SIGHUP.
+static END: AtomicBool = AtomicBool::new(false);
+
+/// Flies a policy image as a Linux process, behind the Engram link.
+#[derive(Parser)]
+#[command(version, after_help = EXAMPLES)]
+struct Arguments {
+    /// Serial device to listen on
+    #[arg(
+        long,
+        value_name = "DEVICE",
+        required_unless_present = "pty",
+        conflicts_with = "pty"
+    )]
+    port: Option<String>,
+    /// Speed of the serial device, bits per second
+    #[arg(long, value_name = "RATE", default_value_t = 921_600)]
+    baud: u32,
+    /// Make a pseudo-terminal and print the path that the host opens
+    #[arg(long)]
+    pty: bool,
+    /// Install this image at the start, with all checks of an upload
+    #[arg(long, value_name = "FILE")]
+    image: Option<PathBuf>,
+    /// Name that the host is told
+    #[arg(long, value_name = "NAME", default_value = "jetson")]
+    name: String,
+}
+
+const EXAMPLES: &str = "Examples:
+  On a Jetson, on the UART of its header:
+    engram-board-jetson --port /dev/ttyTHS1
+  On any Linux, for a host on the same machine:
+    engram-board-jetson --pty
+    engram fly images/pendulum.engram --port /dev/pts/7
+  The aarch64 build on an x86-64 machine (serial devices need more than QEMU's user mode emulates):
+    QEMU_LD_PREFIX=/usr/aarch64-linux-gnu qemu-aarch64 -cpu max engram-board-jetson-aarch64 --pty";
+
+/// Why the process ends before it is told to.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Line(#[from] LineError),
+    #[error("cannot catch signals: {0}")]
+    Signals(#[from] ctrlc::Error),
+    #[error("cannot read the image {}: {source}", path.display())]
+    ImageFile {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("{0}")]
+    Image(Reason),
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse()) {
+        Ok(()) => {
+            eprintln!("engram-board-jetson: told to end; the policy is disarmed");
+            ExitCode::SUCCESS
+        }
+        Err(failure) => {
+            eprintln!("engram-board-jetson: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs until it is told to end or the line goes away.
+fn run(arguments: Arguments) -> Result<(), Failure> {
+    ctrlc::set_handler(|| END.store(true, Ordering::Relaxed))?;
+    let mut node = Node::new(Parts {
+        contract: &PENDULUM,
+        settings: Settings::for_period(PENDULUM.period_us),
+        pace: Pace::LockStep,
+        sensors: InjectedSensors::new(),
+        actuators: ReportedActuators,
+        fallback: NoFallback,
+        store: RamStore::new(vec![0; IMAGE_BYTES], vec![0; IMAGE_BYTES]),
+        memory: Box::new(Memory::new()),
+        platform: Process::start(&arguments.name),
+    });
+    if let Some(path) = arguments.image {
+        let image = std::fs::read(&path).map_err(|source| Failure::ImageFile { path, source })?;
+        node.install(&image).map_err(Failure::Image)?;
+    }
+    let mut line = match &arguments.port {
+        Some(path) => Line::open(path, arguments.baud)?,
+        None => {
+            let (line, path) = Line::pseudo_terminal()?;
+            println!("{path}");
+            line
+        }
+    };
+    let mut schedule = Schedule::new(PENDULUM.period_us);
+    let mut received = [0; 4_096];
+    while !END.load(Ordering::Relaxed) {
+        let now_us = node.platform().now_us();
+        let patience = match node.pace() {
+            Pace::LockStep => PATIENCE,
+            Pace::RealTime => Duration::from_micros(schedule.remaining_us(now_us)),
+        };
+        if line.wait(patience)? {
+            let count = line.read(&mut received)?;
+            node.receive(&received[..count], &mut line);
+        }
+        let now_us = node.platform().now_us();
+        if schedule.take(now_us) {
+            // In lock-step this does nothing: the host's messages make the steps.
+            node.tick(now_us, &mut line);
+        }
+    }
+    node.disarm();
+    Ok(())
+}

@@ -1,0 +1,58 @@
+//! A microsecond clock from SysTick, for real-time runs. In lock-step the messages carry the time.
+
+use core::sync::atomic::{AtomicU32, Ordering};
+
+use cortex_m::peripheral::SYST;
+use cortex_m::peripheral::syst::SystClkSource;
+use cortex_m_rt::exception;
+
+/// The MPS2 boards run at 25 MHz.
+const TICKS_PER_US: u32 = 25;
+const TICKS_PER_MS: u32 = 1_000 * TICKS_PER_US;
+
+/// Milliseconds since the start, modulo 2^32; only the interrupt writes it.
+static MILLISECONDS: AtomicU32 = AtomicU32::new(0);
+
+/// The board's clock. It must be read at least once in 24 days, so that no wrap is lost.
+pub(crate) struct Clock {
+    last_ms: u32,
+    elapsed_ms: u64,
+}
+
+impl Clock {
+    /// Starts SysTick with one interrupt per millisecond.
+    pub(crate) fn start(mut timer: SYST) -> Self {
+        timer.set_clock_source(SystClkSource::Core);
+        timer.set_reload(TICKS_PER_MS - 1);
+        timer.clear_current();
+        timer.enable_counter();
+        timer.enable_interrupt();
+        Self {
+            last_ms: 0,
+            elapsed_ms: 0,
+        }
+    }
+
+    /// Microseconds since the start.
+    pub(crate) fn microseconds(&mut self) -> u64 {
+        let (ms, ticks_left) = loop {
+            let before = MILLISECONDS.load(Ordering::Relaxed);
+            let ticks_left = SYST::get_current();
+            if before == MILLISECONDS.load(Ordering::Relaxed) {
+                break (before, ticks_left);
+            }
+        };
+        self.elapsed_ms += u64::from(ms.wrapping_sub(self.last_ms));
+        self.last_ms = ms;
+        let ticks = (TICKS_PER_MS - 1).saturating_sub(ticks_left);
+        self.elapsed_ms * 1_000 + u64::from(ticks / TICKS_PER_US)
+    }
+}
+
+#[exception]
+fn SysTick() {
+    MILLISECONDS.store(
+        MILLISECONDS.load(Ordering::Relaxed).wrapping_add(1),
+        Ordering::Relaxed,
+    );
+}

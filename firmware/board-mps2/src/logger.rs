@@ -1,0 +1,134 @@
+//! defmt's global logger: whole encoded frames wait here until the main loop sends them over the
+//! link as log messages.
+//!
+//! A log line never blocks and never displaces the link: when there is no room it is dropped and
+//! counted.
+
+#![expect(unsafe_code, reason = "defmt's Logger is an unsafe trait")]
+
+use core::cell::UnsafeCell;
+
+use critical_section::RestoreState;
+use engram_link::limits::LOG_BYTES;
+use heapless::Vec;
+
+/// Bytes of encoded log frames that may wait.
+const QUEUE_BYTES: usize = 2_048;
+
+/// What `acquire` … `release` guard.
+struct State {
+    encoder: defmt::Encoder,
+    queue: Vec<u8, QUEUE_BYTES>,
+    /// Where in `queue` the frame being written began.
+    frame_start: usize,
+    /// The frame being written did not fit.
+    overflow: bool,
+    /// Frames that did not fit.
+    dropped: u32,
+    /// Set between `acquire` and `release`.
+    taken: bool,
+    restore: RestoreState,
+}
+
+struct Guarded(UnsafeCell<State>);
+
+// SAFETY: there is one core, and every access happens with interrupts off.
+unsafe impl Sync for Guarded {}
+
+static STATE: Guarded = Guarded(UnsafeCell::new(State {
+    encoder: defmt::Encoder::new(),
+    queue: Vec::new(),
+    frame_start: 0,
+    overflow: false,
+    dropped: 0,
+    taken: false,
+    restore: RestoreState::invalid(),
+}));
+
+#[defmt::global_logger]
+struct LinkLogger;
+
+// SAFETY: interrupts stay off from `acquire` to `release`, so on the one core nothing else runs in
+// between; a second `acquire` (a log line inside a `Format` implementation) does not return.
+unsafe impl defmt::Logger for LinkLogger {
+    fn acquire() {
+        // SAFETY: `release` gives this back; defmt calls the two in pairs.
+        let restore = unsafe { critical_section::acquire() };
+        // SAFETY: interrupts are off and no other borrow is alive.
+        let state = unsafe { &mut *STATE.0.get() };
+        while state.taken {
+            cortex_m::asm::bkpt();
+        }
+        state.taken = true;
+        state.restore = restore;
+        state.frame_start = state.queue.len();
+        state.overflow = false;
+        let State {
+            encoder,
+            queue,
+            overflow,
+            ..
+        } = state;
+        encoder.start_frame(|bytes| *overflow |= queue.extend_from_slice(bytes).is_err());
+    }
+
+    unsafe fn flush() {}
+
+    unsafe fn release() {
+        // SAFETY: called after `acquire` only: interrupts are off and no other borrow is alive.
+        let state = unsafe { &mut *STATE.0.get() };
+        let State {
+            encoder,
+            queue,
+            overflow,
+            ..
+        } = state;
+        encoder.end_frame(|bytes| *overflow |= queue.extend_from_slice(bytes).is_err());
+        if state.overflow {
+            state.queue.truncate(state.frame_start);
+            state.dropped = state.dropped.saturating_add(1);
+        }
+        state.taken = false;
+        // SAFETY: `restore` is what `acquire` got.
+        unsafe { critical_section::release(state.restore) };
+    }
+
+    unsafe fn write(bytes: &[u8]) {
+        // SAFETY: called between `acquire` and `release` only.
+        let state = unsafe { &mut *STATE.0.get() };
+        let State {
+            encoder,
+            queue,
+            overflow,
+            ..
+        } = state;
+        encoder.write(bytes, |bytes| {
+            *overflow |= queue.extend_from_slice(bytes).is_err()
+        });
+    }
+}
+
+/// Takes waiting bytes, oldest first; `None` when nothing waits.
+pub(crate) fn take() -> Option<Vec<u8, LOG_BYTES>> {
+    critical_section::with(|_| {
+        // SAFETY: interrupts are off, and nobody is between `acquire` and `release`: those run with
+        // interrupts off as well and call nothing of ours.
+        let queue = unsafe { &mut (*STATE.0.get()).queue };
+        let count = queue.len().min(LOG_BYTES);
+        let taken = Vec::from_slice(queue.get(..count)?).ok()?;
+        let rest = queue.len().checked_sub(count)?;
+        // Moves the rest to the front.
+        for (to, from) in (count..queue.len()).enumerate() {
+            let byte = *queue.get(from)?;
+            *queue.get_mut(to)? = byte;
+        }
+        queue.truncate(rest);
+        (count > 0).then_some(taken)
+    })
+}
+
+/// Log lines lost so far because they came faster than the link took them.
+pub(crate) fn dropped() -> u32 {
+    // SAFETY: interrupts are off, as in `take`.
+    critical_section::with(|_| unsafe { (*STATE.0.get()).dropped })
+}

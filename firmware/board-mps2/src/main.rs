@@ -1,0 +1,95 @@
+//! Engram on QEMU's Cortex-M7 machine `mps2-an500`, behind UART0.
+//!
+//! The host is the plant: sensors are injected over the link, actuators only report. A robot has
+//! drivers in both places and the same loop (see `firmware/robot-template`).
+//!
+//! `unsafe` stands in the modules that touch registers, linker symbols and the log queue, and
+//! nowhere else. No heap, no panic (feature `prove-no-panic`), and a stack that overflows into a
+//! fault (`memory.x`).
+#![no_std]
+#![no_main]
+
+#[cfg(not(target_os = "none"))]
+compile_error!("this is a Cortex-M7 firmware: build it with `scripts/build-boards mps2`");
+
+mod clock;
+mod journal;
+mod last_words;
+mod logger;
+mod memory;
+mod platform;
+mod uart;
+
+use cortex_m_rt::entry;
+use embedded_io::{Read, ReadReady};
+use engram_firmware::fallback::NoFallback;
+use engram_firmware::injected::{InjectedSensors, ReportedActuators};
+use engram_firmware::node::{Node, Parts};
+use engram_firmware::platform::{Clock as _, Platform as _};
+use engram_firmware::policy::Memory;
+use engram_firmware::robots::PENDULUM;
+use engram_firmware::safety::Settings;
+use engram_firmware::schedule::Schedule;
+use engram_firmware::store::RamStore;
+use engram_image::limits::IMAGE_BYTES;
+use engram_link::Pace;
+
+use crate::journal::Journal;
+use crate::platform::Mps2;
+use crate::uart::Uart;
+
+/// Bytes taken from the UART between two looks at the clock.
+const RECEIVE_BYTES: usize = 64;
+
+/// One image slot; weights are read in place, so it has their alignment.
+#[repr(align(16))]
+struct Slot([u8; IMAGE_BYTES]);
+
+#[entry]
+fn main() -> ! {
+    static mut MEMORY: Memory = Memory::new();
+    static mut SLOT_A: Slot = Slot([0; IMAGE_BYTES]);
+    static mut SLOT_B: Slot = Slot([0; IMAGE_BYTES]);
+
+    // Both are there: this is the only place that takes them, and it runs once.
+    let (Some(core), Some(mut uart)) = (cortex_m::Peripherals::take(), Uart::take()) else {
+        last_words::stop("the peripherals are taken", "", "", 0, 10)
+    };
+    let mut node = Node::new(Parts {
+        contract: &PENDULUM,
+        settings: Settings::for_period(PENDULUM.period_us),
+        pace: Pace::LockStep,
+        sensors: InjectedSensors::new(),
+        actuators: ReportedActuators,
+        fallback: NoFallback,
+        store: RamStore::new(SLOT_A.0.as_mut_slice(), SLOT_B.0.as_mut_slice()),
+        memory: MEMORY,
+        platform: Mps2::start(core.SYST),
+    });
+    let mut journal = Journal::start(&node.platform().identity());
+    let mut schedule = Schedule::new(PENDULUM.period_us);
+    let mut received = [0; RECEIVE_BYTES];
+    loop {
+        let Ok(ready) = uart.read_ready();
+        if ready {
+            let Ok(count) = uart.read(&mut received);
+            node.receive(received.get(..count).unwrap_or_default(), &mut uart);
+            journal.note(node.state(), node.faults());
+            // Only now: a host listens.
+            while let Some(bytes) = logger::take() {
+                node.log_defmt(bytes, &mut uart);
+            }
+        } else {
+            uart.sleep();
+        }
+        let now_us = node.platform().now_us();
+        if schedule.take(now_us) {
+            // In lock-step this does nothing: the host's messages make the steps.
+            node.tick(now_us, &mut uart);
+        }
+        #[cfg(feature = "inject-panic")]
+        {
+            received[0] = received.iter().copied().find(|byte| *byte == 1).unwrap();
+        }
+    }
+}

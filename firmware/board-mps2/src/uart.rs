@@ -1,0 +1,144 @@
+//! UART0 of the MPS2 boards (CMSDK APB UART).
+//!
+//! Nothing but this module may touch the UART's registers. Reading without an interrupt handler
+//! loses no byte here: QEMU holds a byte back until the one-byte receive buffer is free. The receive
+//! interrupt only ends the core's sleep.
+
+#![expect(unsafe_code, reason = "register access")]
+
+use core::convert::Infallible;
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use cortex_m::interrupt::InterruptNumber;
+use cortex_m::peripheral::NVIC;
+use embedded_io::{ErrorType, Read, ReadReady, Write};
+
+/// Address of UART0.
+const UART0: usize = 0x4000_4000;
+/// Clocks per bit; QEMU ignores the value but wants at least 16.
+const CLOCKS_PER_BIT: u32 = 25_000_000 / 1_000_000;
+const TX_FULL: u32 = 1 << 0;
+const RX_FULL: u32 = 1 << 1;
+const TX_RX_AND_RX_INTERRUPT: u32 = 0b1011;
+const RX_INTERRUPT: u32 = 1 << 1;
+
+/// The interrupt lines in use.
+#[derive(Clone, Copy)]
+struct Uart0Receive;
+
+// SAFETY: UART0's receive interrupt is line 0 on every MPS2 board.
+unsafe impl InterruptNumber for Uart0Receive {
+    fn number(self) -> u16 {
+        0
+    }
+}
+
+/// The registers, in the order of the CMSDK technical reference manual.
+#[repr(C)]
+struct Registers {
+    data: u32,
+    state: u32,
+    control: u32,
+    interrupt: u32,
+    clocks_per_bit: u32,
+}
+
+/// The serial line to the host.
+pub(crate) struct Uart {
+    registers: NonNull<Registers>,
+}
+
+impl Uart {
+    /// The UART, turned on; `None` if it was taken before.
+    pub(crate) fn take() -> Option<Self> {
+        static TAKEN: AtomicBool = AtomicBool::new(false);
+        if TAKEN.swap(true, Ordering::Relaxed) {
+            return None;
+        }
+        // SAFETY: this is reached once.
+        Some(unsafe { Self::steal() })
+    }
+
+    /// The UART, turned on, even if it was taken before.
+    ///
+    /// # Safety
+    /// Whoever took it must not use it any more.
+    pub(crate) unsafe fn steal() -> Self {
+        let registers = NonNull::new(UART0 as *mut Registers).unwrap_or(NonNull::dangling());
+        // SAFETY: the registers exist at this address on every MPS2 board, for as long as it runs.
+        unsafe {
+            (&raw mut (*registers.as_ptr()).clocks_per_bit).write_volatile(CLOCKS_PER_BIT);
+            (&raw mut (*registers.as_ptr()).control).write_volatile(TX_RX_AND_RX_INTERRUPT);
+        }
+        Self { registers }
+    }
+
+    /// Sleeps until a byte is there or any interrupt comes (the clock's, at the latest).
+    pub(crate) fn sleep(&mut self) {
+        cortex_m::interrupt::free(|_| {
+            // A pending interrupt ends the sleep although interrupts are off, and none is lost
+            // between the check and the sleep. The line has no handler: it is taken back here.
+            // SAFETY: no critical section depends on this line being masked.
+            unsafe { NVIC::unmask(Uart0Receive) };
+            if self.state() & RX_FULL == 0 {
+                cortex_m::asm::wfi();
+            }
+            NVIC::mask(Uart0Receive);
+            // SAFETY: as in `steal`; writing a one clears that interrupt and nothing else.
+            unsafe { (&raw mut (*self.registers.as_ptr()).interrupt).write_volatile(RX_INTERRUPT) };
+            NVIC::unpend(Uart0Receive);
+        });
+    }
+
+    fn state(&self) -> u32 {
+        // SAFETY: as in `steal`; reading this register has no side effect.
+        unsafe { (&raw const (*self.registers.as_ptr()).state).read_volatile() }
+    }
+}
+
+impl ErrorType for Uart {
+    type Error = Infallible;
+}
+
+impl ReadReady for Uart {
+    fn read_ready(&mut self) -> Result<bool, Infallible> {
+        Ok(self.state() & RX_FULL != 0)
+    }
+}
+
+impl Read for Uart {
+    /// Waits for the first byte, then takes what is there without waiting.
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Infallible> {
+        let mut count = 0;
+        for place in buffer {
+            while self.state() & RX_FULL == 0 {
+                if count > 0 {
+                    return Ok(count);
+                }
+                self.sleep();
+            }
+            // SAFETY: as in `steal`; `&mut self` makes this the only reader.
+            *place = unsafe { (&raw const (*self.registers.as_ptr()).data).read_volatile() } as u8;
+            count += 1;
+        }
+        Ok(count)
+    }
+}
+
+impl Write for Uart {
+    /// Waits until every byte has been handed over.
+    fn write(&mut self, buffer: &[u8]) -> Result<usize, Infallible> {
+        for &byte in buffer {
+            while self.state() & TX_FULL != 0 {}
+            // SAFETY: as in `steal`; `&mut self` makes this the only writer.
+            unsafe { (&raw mut (*self.registers.as_ptr()).data).write_volatile(byte.into()) };
+        }
+        Ok(buffer.len())
+    }
+
+    fn flush(&mut self) -> Result<(), Infallible> {
+        while self.state() & TX_FULL != 0 {}
+        Ok(())
+    }
+}

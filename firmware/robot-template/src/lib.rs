@@ -1,0 +1,108 @@
+//! Copy this folder to put Engram on your own robot.
+//!
+//! Here: a pendulum with an AS5600 encoder, an MPU-6050 gyro and one DC motor. Yours replaces
+//! - [`contract`]: channels, units, ranges, period and reward that policy and robot agree on,
+//! - [`sensors`] and [`actuators`]: drivers over `embedded-hal`,
+//! - [`fly`]: which peripherals there are.
+//!
+//! What it does not contain is what every robot shares: policy, safety ladder, image slots and link
+//! come from `engram-firmware`. No `unsafe`, no heap, and no panic: use `get`, not `[]`.
+#![no_std]
+#![forbid(unsafe_code)]
+
+#[cfg(test)]
+extern crate std;
+
+pub mod actuators;
+pub mod contract;
+pub mod sensors;
+
+pub use contract::CONTRACT;
+
+use embedded_hal::digital::OutputPin;
+use embedded_hal::i2c::I2c;
+use embedded_hal::pwm::SetDutyCycle;
+use embedded_io::{Read, ReadReady, Write};
+use engram_firmware::fallback::NoFallback;
+use engram_firmware::node::{Node, Parts};
+use engram_firmware::platform::{Clock, Platform};
+use engram_firmware::policy::Memory;
+use engram_firmware::safety::Settings;
+use engram_firmware::schedule::Schedule;
+use engram_firmware::sensors::SensorError;
+use engram_firmware::store::RamStore;
+use engram_link::Pace;
+
+use crate::actuators::Motor;
+use crate::sensors::PendulumSensors;
+
+/// The robot's peripherals, from any HAL that implements `embedded-hal` 1.0 and `embedded-io`.
+pub struct Robot<E, G, C, W, D, U, P> {
+    /// I2C to the encoder.
+    pub encoder: E,
+    /// I2C to the gyro.
+    pub gyro: G,
+    /// Time stamps of the samples; the same clock as `platform`'s.
+    pub clock: C,
+    /// Duty cycle of the motor.
+    pub pwm: W,
+    /// Direction of the motor.
+    pub direction: D,
+    /// Serial line to the host.
+    pub uart: U,
+    /// Name and clock of the board.
+    pub platform: P,
+    /// Two places for an image, in RAM; see `engram_firmware::store` for flash.
+    pub slots: [&'static mut [u8]; 2],
+    /// A `static` of the board: about 150 KiB.
+    pub memory: &'static mut Memory,
+}
+
+/// Flies the robot: returns only if the sensors do not answer at the start or the serial line fails.
+///
+/// Nothing moves until a host has sent an image and armed it.
+///
+/// # Errors
+/// [`SensorError::I2c`] or [`SensorError::Io`].
+pub fn fly<E: I2c, G: I2c, C: Clock, W: SetDutyCycle, D: OutputPin, U, P: Platform>(
+    robot: Robot<E, G, C, W, D, U, P>,
+) -> Result<(), SensorError>
+where
+    U: Read + ReadReady + Write,
+{
+    let [slot_a, slot_b] = robot.slots;
+    let mut uart = robot.uart;
+    let mut node = Node::new(Parts {
+        contract: &CONTRACT,
+        settings: Settings::for_period(CONTRACT.period_us),
+        pace: Pace::RealTime,
+        sensors: PendulumSensors::new(robot.encoder, robot.gyro, robot.clock, UPRIGHT_RADIANS)?,
+        actuators: Motor::new(robot.pwm, robot.direction),
+        fallback: NoFallback,
+        store: RamStore::new(slot_a, slot_b),
+        memory: robot.memory,
+        platform: robot.platform,
+    });
+    let mut schedule = Schedule::new(CONTRACT.period_us);
+    let mut received = [0; 64];
+    loop {
+        if uart.read_ready().map_err(|error| io(&error))? {
+            let count = uart.read(&mut received).map_err(|error| io(&error))?;
+            node.receive(received.get(..count).unwrap_or_default(), &mut uart);
+        }
+        let now_us = node.platform().now_us();
+        if schedule.take(now_us) {
+            node.tick(now_us, &mut uart);
+        }
+    }
+}
+
+/// What the encoder reads when the pendulum stands upright.
+const UPRIGHT_RADIANS: f32 = 0.0;
+
+fn io(error: &impl embedded_io::Error) -> SensorError {
+    SensorError::Io(error.kind())
+}
+
+#[cfg(test)]
+mod tests;
