@@ -1,0 +1,184 @@
+//! Ranges and moments of every activation, measured in f32 over recorded working memories.
+//!
+//! Quantization rests on these alone: it never sees a plant. What the trials do not show, the
+//! integers do not expect; therefore they should be closed-loop trials of the policy itself,
+//! over as many tasks as the training set has kinds of.
+
+use std::collections::BTreeMap;
+
+use thiserror::Error;
+
+use crate::float::{FloatObserver, FloatPolicy, Site};
+
+/// The raw working memories of one trial, in order; memory is empty before the first.
+pub type Trial = Vec<Vec<f32>>;
+
+/// What one activation did over all trials, in its real units.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Activation {
+    /// Largest magnitude.
+    pub max_abs: f64,
+    /// Mean.
+    pub mean: f64,
+    /// Mean of the square.
+    pub mean_square: f64,
+}
+
+/// What every activation did over all trials.
+#[derive(Clone, Debug, Default)]
+pub struct Calibration {
+    sites: BTreeMap<Site, Vec<Sums>>,
+    steps: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Sums {
+    max_abs: f32,
+    sum: f64,
+    squares: f64,
+    count: u64,
+}
+
+/// Why trials cannot be calibrated on.
+#[derive(Clone, Debug, Error, PartialEq)]
+pub enum CalibrationError {
+    /// No working memory was given.
+    #[error("calibration needs at least one working memory; none was given")]
+    Empty,
+    /// A working memory has the wrong number of entries.
+    #[error(
+        "trial {trial}, step {step}: a working memory of {found} entries; the policy takes {expected}"
+    )]
+    Length {
+        /// Number of the trial.
+        trial: usize,
+        /// Step of the trial.
+        step: usize,
+        /// Entries that the policy takes.
+        expected: usize,
+        /// Entries found.
+        found: usize,
+    },
+    /// A working memory, or what the policy makes of it, is not finite.
+    #[error("trial {trial}, step {step}: {what} is not finite")]
+    NotFinite {
+        /// Number of the trial.
+        trial: usize,
+        /// Step of the trial.
+        step: usize,
+        /// `the working memory` or `the action mean`.
+        what: &'static str,
+    },
+}
+
+impl Calibration {
+    /// Runs `policy` over `trials` and records every activation.
+    ///
+    /// # Errors
+    /// The first working memory that cannot be used, by trial and step.
+    pub fn measure(policy: &FloatPolicy, trials: &[Trial]) -> Result<Self, CalibrationError> {
+        let mut calibration = Self::default();
+        let mut state = policy.new_state();
+        let mut mean = vec![0.0; policy.config().actions];
+        for (number, trial) in trials.iter().enumerate() {
+            policy.clear(&mut state);
+            for (step, input) in trial.iter().enumerate() {
+                let (expected, found) = (policy.config().inputs(), input.len());
+                if found != expected {
+                    return Err(CalibrationError::Length {
+                        trial: number,
+                        step,
+                        expected,
+                        found,
+                    });
+                }
+                for (what, values) in [
+                    ("the working memory", input.as_slice()),
+                    ("the action mean", &mean),
+                ] {
+                    if values.iter().any(|value| !value.is_finite()) {
+                        return Err(CalibrationError::NotFinite {
+                            trial: number,
+                            step,
+                            what,
+                        });
+                    }
+                }
+                policy.step_observed(&mut state, input, &mut mean, &mut calibration);
+                calibration.steps += 1;
+            }
+        }
+        if calibration.steps == 0 {
+            Err(CalibrationError::Empty)
+        } else {
+            Ok(calibration)
+        }
+    }
+
+    /// Working memories seen.
+    #[must_use]
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// What the activations at `site` did, one entry per channel; empty for a site the policy does not have.
+    #[must_use]
+    pub fn activations(&self, site: Site) -> Vec<Activation> {
+        let sums = self.sites.get(&site).map_or(&[][..], Vec::as_slice);
+        sums.iter()
+            .map(|sums| Activation {
+                max_abs: f64::from(sums.max_abs),
+                mean: sums.sum / sums.count.max(1) as f64,
+                mean_square: sums.squares / sums.count.max(1) as f64,
+            })
+            .collect()
+    }
+}
+
+impl FloatObserver for Calibration {
+    fn values(&mut self, site: Site, values: &[f32]) {
+        let channels = self
+            .sites
+            .entry(site)
+            .or_insert_with(|| vec![Sums::default(); values.len()]);
+        for (sums, value) in channels.iter_mut().zip(values) {
+            sums.max_abs = sums.max_abs.max(value.abs());
+            sums.sum += f64::from(*value);
+            sums.squares += f64::from(*value) * f64::from(*value);
+            sums.count += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn range_and_moments_of_a_known_sequence() {
+        let mut calibration = Calibration::default();
+        for values in [[1.0, -3.0], [2.0, 1.0]] {
+            calibration.values(Site::Encoder, &values);
+        }
+        let [first, second] = calibration.activations(Site::Encoder)[..] else {
+            panic!("two channels")
+        };
+        assert_eq!(
+            first,
+            Activation {
+                max_abs: 2.0,
+                mean: 1.5,
+                mean_square: 2.5
+            }
+        );
+        assert_eq!(
+            second,
+            Activation {
+                max_abs: 3.0,
+                mean: -1.0,
+                mean_square: 5.0
+            }
+        );
+        assert!(calibration.activations(Site::Input).is_empty());
+    }
+}

@@ -1,0 +1,250 @@
+//! A training run's folder: `policy.safetensors` (what is exported) and `run.toml` (what it means).
+//!
+//! Every file is written beside its place and renamed, so that an interrupted save leaves the previous
+//! checkpoint whole. What only the trainer needs to resume lives in files of its own, which it saves
+//! in the same breath through [`Checkpoint::save_with`].
+
+mod error;
+mod run;
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use engram_image::ModelConfig;
+use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
+use sha2::{Digest as _, Sha256};
+
+pub use error::CheckpointError;
+
+use crate::float::FloatPolicy;
+use crate::parameters::Parameters;
+use crate::tensors::{Tensor, Tensors};
+
+/// Version of the folder's layout that this version writes, and the only one it reads.
+pub const FORMAT_VERSION: u32 = 1;
+/// Name of the file that holds the tensors.
+pub const POLICY_FILE: &str = "policy.safetensors";
+/// Name of the file that holds everything else.
+pub const RUN_FILE: &str = "run.toml";
+
+/// A policy and where it comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checkpoint {
+    /// Name of the plant it was trained on, for example `pendulum`.
+    pub plant: String,
+    /// Name of the agent, for example `trmrl` or `markov`.
+    pub agent: String,
+    /// Version of the project that trained it.
+    pub version: String,
+    /// Seed of the run.
+    pub seed: u64,
+    /// Environment steps done.
+    pub steps: u64,
+    /// Mean return of an episode at the end of training, deterministic policy; 0 before the first evaluation.
+    pub training_return: f32,
+    /// Model, normalizer and tensors.
+    pub parameters: Parameters,
+    /// The trainer's own settings, as it wants to find them again.
+    pub training: toml::Table,
+}
+
+impl Checkpoint {
+    /// Reads `dir`.
+    ///
+    /// # Errors
+    /// Names the file and, where one is at fault, the tensor with the expected and the found shape.
+    pub fn load(dir: &Path) -> Result<Self, CheckpointError> {
+        let run_path = dir.join(RUN_FILE);
+        let bytes = read(&run_path)?;
+        let text = String::from_utf8(bytes).map_err(|error| CheckpointError::Toml {
+            path: run_path.clone(),
+            message: error.to_string(),
+        })?;
+        let run = run::parse(&text, &run_path)?;
+        let path = dir.join(POLICY_FILE);
+        let tensors = read_tensors(&path)?;
+        let parameters = Parameters::from_tensors(run.model, run.clip, &tensors)
+            .map_err(|source| CheckpointError::Parameters { path, source })?;
+        Ok(Self {
+            plant: run.plant,
+            agent: run.agent,
+            version: run.version,
+            seed: run.seed,
+            steps: run.steps,
+            training_return: run.training_return,
+            parameters,
+            training: run.training,
+        })
+    }
+
+    /// Writes `dir`, which is made when it does not exist.
+    ///
+    /// # Errors
+    /// The file that could not be written.
+    pub fn save(&self, dir: &Path) -> Result<(), CheckpointError> {
+        self.save_with(dir, &[])
+    }
+
+    /// Writes `dir` together with other files of the trainer's (name, content): all are complete on the
+    /// disk before the first one takes its place.
+    ///
+    /// # Errors
+    /// The file that could not be written.
+    pub fn save_with(&self, dir: &Path, others: &[(&str, &[u8])]) -> Result<(), CheckpointError> {
+        let tensors = tensor_bytes(&self.parameters.to_tensors(), &dir.join(POLICY_FILE))?;
+        let text = run::render(self).map_err(|error| CheckpointError::Toml {
+            path: dir.join(RUN_FILE),
+            message: error.to_string(),
+        })?;
+        let mut files = vec![
+            (POLICY_FILE, tensors.as_slice()),
+            (RUN_FILE, text.as_bytes()),
+        ];
+        files.extend_from_slice(others);
+        write_together(dir, &files)
+    }
+
+    /// Dimensions and variants of the policy.
+    #[must_use]
+    pub fn config(&self) -> &ModelConfig {
+        &self.parameters.config
+    }
+
+    /// The policy in f32, ready to step.
+    #[must_use]
+    pub fn policy(&self) -> FloatPolicy {
+        FloatPolicy::new(self.parameters.clone())
+    }
+
+    /// SHA-256 over the run's settings (not its progress): equal for two runs that differ in nothing
+    /// but how far they came.
+    #[must_use]
+    pub fn config_sha256(&self) -> [u8; 32] {
+        Sha256::digest(run::settings(self).as_bytes()).into()
+    }
+}
+
+/// Reads a file of named f32 tensors.
+///
+/// # Errors
+/// Names the file, and the tensor when one is not f32.
+pub fn read_tensors(path: &Path) -> Result<Tensors, CheckpointError> {
+    let bytes = read(path)?;
+    let broken = |source| CheckpointError::Safetensors {
+        path: path.to_owned(),
+        source,
+    };
+    let file = SafeTensors::deserialize(&bytes).map_err(broken)?;
+    let mut tensors = Tensors::new();
+    for (name, view) in file.iter() {
+        if view.dtype() != Dtype::F32 {
+            let found = format!("{:?}", view.dtype());
+            return Err(CheckpointError::Dtype {
+                path: path.to_owned(),
+                name: name.to_owned(),
+                found,
+            });
+        }
+        let values = view
+            .data()
+            .as_chunks::<4>()
+            .0
+            .iter()
+            .map(|bytes| f32::from_le_bytes(*bytes))
+            .collect();
+        tensors.insert(
+            name.to_owned(),
+            Tensor {
+                shape: view.shape().to_vec(),
+                values,
+            },
+        );
+    }
+    Ok(tensors)
+}
+
+/// The bytes of a safetensors file of `tensors`; `path` is named in errors only.
+///
+/// # Errors
+/// When a tensor's values do not fit its shape.
+pub fn tensor_bytes(tensors: &Tensors, path: &Path) -> Result<Vec<u8>, CheckpointError> {
+    let broken = |source| CheckpointError::Safetensors {
+        path: path.to_owned(),
+        source,
+    };
+    let data: Vec<(&String, &[usize], Vec<u8>)> = tensors
+        .iter()
+        .map(|(name, t)| {
+            (
+                name,
+                t.shape.as_slice(),
+                t.values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+            )
+        })
+        .collect();
+    let mut views = Vec::with_capacity(data.len());
+    for (name, shape, bytes) in &data {
+        views.push((
+            *name,
+            TensorView::new(Dtype::F32, shape.to_vec(), bytes).map_err(broken)?,
+        ));
+    }
+    serialize(views, None).map_err(broken)
+}
+
+/// Writes several files of one folder so that each is either the old one or the new one, whole.
+///
+/// All are complete and flushed under temporary names before the first rename. The folder is made
+/// when it does not exist.
+///
+/// # Errors
+/// The file that could not be written; temporary files are removed.
+pub fn write_together(dir: &Path, files: &[(&str, &[u8])]) -> Result<(), CheckpointError> {
+    fs::create_dir_all(dir).map_err(|source| CheckpointError::Io {
+        path: dir.to_owned(),
+        source,
+    })?;
+    let places: Vec<(PathBuf, PathBuf)> = files
+        .iter()
+        .map(|(name, _)| {
+            (
+                dir.join(format!(".{name}.{}.part", std::process::id())),
+                dir.join(name),
+            )
+        })
+        .collect();
+    let mut result = Ok(());
+    for ((part, _), (_, bytes)) in places.iter().zip(files) {
+        result = result.and_then(|()| {
+            File::create(part)
+                .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
+                .map_err(|source| CheckpointError::Io {
+                    path: part.clone(),
+                    source,
+                })
+        });
+    }
+    for (part, place) in &places {
+        result = result.and_then(|()| {
+            fs::rename(part, place).map_err(|source| CheckpointError::Io {
+                path: place.clone(),
+                source,
+            })
+        });
+    }
+    if result.is_err() {
+        for (part, _) in &places {
+            // Best effort: the error that counts is the one already held.
+            let _ = fs::remove_file(part);
+        }
+    }
+    result
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, CheckpointError> {
+    fs::read(path).map_err(|source| CheckpointError::Io {
+        path: path.to_owned(),
+        source,
+    })
+}
