@@ -1,0 +1,416 @@
+//! The host's end of a conversation with a board: one question, one answer.
+//!
+//! Every message to the board carries a number, and its answer names that number. A question that
+//! stays unanswered is sent again *with the same number*; the board answers a number that it has
+//! just seen from memory, without acting twice. So a lost, doubled or damaged frame costs time and
+//! nothing else. What comes unasked (log lines; in real time, actions) is kept until it is drained.
+//!
+//! Nothing here knows plants, images or policies.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use engram_link::{
+    Action, Command, Counters, EncodeError, FromBoard, FromBoardDecoder, HelloReply, Log,
+    PROTOCOL_VERSION, Pace, Reason, Sensors, Telemetry, ToBoard, encode, limits::MAX_FRAME_BYTES,
+};
+
+use super::transport::{Transport, TransportError};
+
+/// How long a board may take to answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// Wait for an answer before the question is sent again.
+    pub answer: Duration,
+    /// How often a question is sent before the link counts as lost.
+    pub attempts: u32,
+    /// How long a board may take to come up before it says hello.
+    pub boot: Duration,
+    /// How long verifying an image and replaying its golden trace may take.
+    pub commit: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            answer: Duration::from_millis(250),
+            attempts: 20,
+            boot: Duration::from_secs(20),
+            commit: Duration::from_secs(120),
+        }
+    }
+}
+
+/// What went wrong in a conversation with a board.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// Bytes no longer move.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    /// The wire is there, but the board stays silent.
+    #[error(
+        "the board did not answer {command} within {waited_s:.1} s ({attempts} attempts); is the firmware running, and the port the right one?"
+    )]
+    Silent {
+        /// The question's kind.
+        command: Command,
+        /// How often it was sent.
+        attempts: u32,
+        /// How long that took, seconds.
+        waited_s: f64,
+    },
+    /// The board refused, with its reason; nothing changed there.
+    #[error("the board refused {command}: {reason}")]
+    Refused {
+        /// The question's kind.
+        command: Command,
+        /// Why.
+        reason: Reason,
+    },
+    /// The board speaks another version of the protocol.
+    #[error(
+        "the board speaks protocol {board}, this program {host}: update the older one (scripts/build-boards builds the firmware, `engram flash` cannot)"
+    )]
+    Protocol {
+        /// The board's version.
+        board: u16,
+        /// This program's version.
+        host: u16,
+    },
+    /// An answer of a kind that does not belong to the question.
+    #[error("the board answered {command} with {got}")]
+    Unexpected {
+        /// The question's kind.
+        command: Command,
+        /// What came.
+        got: String,
+    },
+    /// A message that does not fit a frame.
+    #[error("{command} cannot be sent: {source}")]
+    Encode {
+        /// The message's kind.
+        command: Command,
+        /// What does not fit.
+        source: EncodeError,
+    },
+}
+
+/// A conversation with one board.
+pub struct Client {
+    transport: Box<dyn Transport>,
+    patience: Patience,
+    next: u16,
+    decoder: FromBoardDecoder,
+    /// Bytes that arrived behind the newest frame.
+    pending: VecDeque<u8>,
+    logs: VecDeque<Log>,
+    actions: VecDeque<Action>,
+    retransmissions: u64,
+    pace: Pace,
+}
+
+impl Client {
+    /// Says hello and waits until the board answers.
+    ///
+    /// # Errors
+    /// [`ClientError::Protocol`] where the versions differ, [`ClientError::Silent`] where nobody
+    /// answers, [`ClientError::Transport`] where the board is gone.
+    pub fn connect(
+        transport: Box<dyn Transport>,
+        pace: Pace,
+        patience: Patience,
+    ) -> Result<(Self, HelloReply), ClientError> {
+        let mut client = Self {
+            transport,
+            patience,
+            next: 0,
+            decoder: FromBoardDecoder::new(),
+            pending: VecDeque::new(),
+            logs: VecDeque::new(),
+            actions: VecDeque::new(),
+            retransmissions: 0,
+            pace,
+        };
+        // Ends whatever half frame an earlier conversation may have left in the board's receiver.
+        client.transport.write(&[0])?;
+        // The first hello finds out where that conversation's numbers stopped; its answer may even
+        // be an old one, repeated. The second is the one that counts.
+        match client.hello(pace) {
+            Ok(_) => {}
+            Err(ClientError::Refused { reason: Reason::LateFrame { newest }, .. }) => {
+                client.next = newest.wrapping_add(1);
+            }
+            Err(error) => return Err(error),
+        }
+        let hello = client.hello(pace)?;
+        client.retransmissions = 0;
+        Ok((client, hello))
+    }
+
+    /// Says hello (again), choosing the pace.
+    ///
+    /// # Errors
+    /// As [`Client::connect`].
+    pub fn hello(&mut self, pace: Pace) -> Result<HelloReply, ClientError> {
+        let message = ToBoard::Hello { protocol: PROTOCOL_VERSION, pace };
+        let attempts = attempts_within(self.patience.boot, self.patience.answer);
+        match self.ask_patiently(&message, self.patience.answer, attempts) {
+            Ok(FromBoard::Hello(reply)) if reply.protocol == PROTOCOL_VERSION => {
+                self.pace = pace;
+                Ok(reply)
+            }
+            Ok(FromBoard::Hello(reply)) => {
+                Err(ClientError::Protocol { board: reply.protocol, host: PROTOCOL_VERSION })
+            }
+            Ok(other) => Err(unexpected(Command::Hello, &other)),
+            Err(ClientError::Refused { reason: Reason::Protocol { board, host }, .. }) => {
+                Err(ClientError::Protocol { board, host })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Asks and waits for the one answer, sending the question again when none comes.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] with the board's reason, or as [`Client::connect`].
+    pub fn ask(&mut self, message: &ToBoard) -> Result<FromBoard, ClientError> {
+        match message {
+            // Asking again would only queue up behind the work.
+            ToBoard::UploadCommit => {
+                let attempts = attempts_within(self.patience.commit, Duration::from_secs(5));
+                self.ask_patiently(message, Duration::from_secs(5), attempts)
+            }
+            _ => self.ask_patiently(message, self.patience.answer, self.patience.attempts),
+        }
+    }
+
+    fn ask_patiently(
+        &mut self,
+        message: &ToBoard,
+        answer: Duration,
+        attempts: u32,
+    ) -> Result<FromBoard, ClientError> {
+        let command = message.command();
+        let sequence = self.next;
+        self.next = self.next.wrapping_add(1);
+        let mut buffer = [0; MAX_FRAME_BYTES];
+        let length = encode(sequence, message, &mut buffer)
+            .map_err(|source| ClientError::Encode { command, source })?;
+        let frame = buffer.get(..length).unwrap_or_default();
+        let began = Instant::now();
+        for attempt in 0..attempts {
+            if attempt > 0 {
+                self.retransmissions += 1;
+            }
+            self.transport.write(frame)?;
+            let deadline = Instant::now() + answer;
+            while let Some(got) = self.receive(deadline)? {
+                if got.request() != Some(sequence) {
+                    self.keep(got);
+                    continue;
+                }
+                return match got {
+                    FromBoard::Refused { reason, .. } => {
+                        Err(ClientError::Refused { command, reason })
+                    }
+                    other => Ok(other),
+                };
+            }
+        }
+        Err(ClientError::Silent { command, attempts, waited_s: began.elapsed().as_secs_f64() })
+    }
+
+    /// Waits until `deadline` for the next intact frame; `None` when none came.
+    fn receive(&mut self, deadline: Instant) -> Result<Option<FromBoard>, ClientError> {
+        loop {
+            let wait = deadline.saturating_duration_since(Instant::now());
+            // One byte at a time would cost a system call each; what follows a frame in the same
+            // read is taken from `pending` next time.
+            while let Some(byte) = self.pending.pop_front() {
+                if let Some(Ok(frame)) = self.decoder.push(byte) {
+                    return Ok(Some(frame.message));
+                }
+            }
+            let mut raw = [0; 1024];
+            let count = self.transport.read(&mut raw, wait)?;
+            if count == 0 {
+                return Ok(None);
+            }
+            self.pending.extend(raw.get(..count).unwrap_or_default());
+        }
+    }
+
+    fn keep(&mut self, message: FromBoard) {
+        match message {
+            FromBoard::Log(log) => self.logs.push_back(log),
+            FromBoard::Action(action) if self.pace == Pace::RealTime => {
+                self.actions.push_back(action);
+            }
+            // The second answer to a question that was asked twice.
+            _ => {}
+        }
+    }
+
+    /// Asks for something that is answered by "done".
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub fn command(&mut self, message: &ToBoard) -> Result<(), ClientError> {
+        match self.ask(message)? {
+            FromBoard::Done { .. } => Ok(()),
+            other => Err(unexpected(message.command(), &other)),
+        }
+    }
+
+    /// Lets the policy fly, with empty memory.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] without an image or with latched faults.
+    pub fn arm(&mut self) -> Result<(), ClientError> {
+        self.command(&ToBoard::Arm)
+    }
+
+    /// Stops the policy.
+    ///
+    /// # Errors
+    /// As [`Client::ask`]; the board never refuses this.
+    pub fn disarm(&mut self) -> Result<(), ClientError> {
+        self.command(&ToBoard::Disarm)
+    }
+
+    /// Forgets the latched faults.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] unless disarmed or in safe stop.
+    pub fn reset_faults(&mut self) -> Result<(), ClientError> {
+        self.command(&ToBoard::ResetFaults)
+    }
+
+    /// Forgets all working memories.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub fn clear_memory(&mut self) -> Result<(), ClientError> {
+        self.command(&ToBoard::ClearMemory)
+    }
+
+    /// One lock-step control step with a sample.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub fn step(&mut self, sensors: Sensors) -> Result<Action, ClientError> {
+        self.make_step(&ToBoard::Sensors(sensors))
+    }
+
+    /// One lock-step control step in which no sample came.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub fn tick(&mut self, now_us: u64) -> Result<Action, ClientError> {
+        self.make_step(&ToBoard::Tick { now_us })
+    }
+
+    fn make_step(&mut self, message: &ToBoard) -> Result<Action, ClientError> {
+        match self.ask(message)? {
+            FromBoard::Action(action) => Ok(action),
+            other => Err(unexpected(message.command(), &other)),
+        }
+    }
+
+    /// Counters and hashes.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub fn telemetry(&mut self) -> Result<Telemetry, ClientError> {
+        match self.ask(&ToBoard::Telemetry)? {
+            FromBoard::Telemetry(telemetry) => Ok(telemetry),
+            other => Err(unexpected(Command::Telemetry, &other)),
+        }
+    }
+
+    /// Sends a message once and does not wait (real time: a late sample is worth nothing). Returns
+    /// the number of its frame, which later actions name.
+    ///
+    /// # Errors
+    /// [`ClientError::Transport`] when the board is gone.
+    pub fn send(&mut self, message: &ToBoard) -> Result<u16, ClientError> {
+        let sequence = self.next;
+        self.next = self.next.wrapping_add(1);
+        let mut buffer = [0; MAX_FRAME_BYTES];
+        let command = message.command();
+        let length = encode(sequence, message, &mut buffer)
+            .map_err(|source| ClientError::Encode { command, source })?;
+        self.transport.write(buffer.get(..length).unwrap_or_default())?;
+        Ok(sequence)
+    }
+
+    /// Real time: the next action, waiting until `deadline`; `None` when none came.
+    ///
+    /// # Errors
+    /// [`ClientError::Transport`] when the board is gone.
+    pub fn next_action(&mut self, deadline: Instant) -> Result<Option<Action>, ClientError> {
+        loop {
+            if let Some(action) = self.actions.pop_front() {
+                return Ok(Some(action));
+            }
+            match self.receive(deadline)? {
+                Some(message) => self.keep(message),
+                None => return Ok(None),
+            }
+        }
+    }
+
+    /// Takes the log lines that came so far.
+    pub fn drain_logs(&mut self) -> impl Iterator<Item = Log> {
+        self.logs.drain(..)
+    }
+
+    /// What this end received, and what was wrong with it.
+    #[must_use]
+    pub fn received(&self) -> Counters {
+        self.decoder.counters()
+    }
+
+    /// Questions that were sent again.
+    #[must_use]
+    pub fn retransmissions(&self) -> u64 {
+        self.retransmissions
+    }
+
+    /// Faults that the transport injected on purpose.
+    #[must_use]
+    pub fn faults_injected(&self) -> u64 {
+        self.transport.faults_injected()
+    }
+
+    /// The transport, to be told things that are none of the protocol's business (a test that
+    /// kills the board).
+    pub fn transport(&mut self) -> &mut dyn Transport {
+        &mut *self.transport
+    }
+
+    /// Ends the conversation and gives the wire back, the board still running behind it.
+    #[must_use]
+    pub fn into_transport(self) -> Box<dyn Transport> {
+        self.transport
+    }
+}
+
+fn attempts_within(total: Duration, each: Duration) -> u32 {
+    let each = each.as_millis().max(1);
+    u32::try_from(total.as_millis().div_ceil(each)).unwrap_or(u32::MAX).max(1)
+}
+
+pub(super) fn unexpected(command: Command, got: &FromBoard) -> ClientError {
+    let got = match got {
+        FromBoard::Hello(_) => "a hello",
+        FromBoard::Action(_) => "an action",
+        FromBoard::Done { .. } => "\"done\"",
+        FromBoard::Refused { .. } => "a refusal",
+        FromBoard::UploadProgress(_) => "upload progress",
+        FromBoard::Telemetry(_) => "telemetry",
+        FromBoard::Log(_) => "a log line",
+    };
+    ClientError::Unexpected { command, got: got.to_owned() }
+}

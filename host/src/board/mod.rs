@@ -1,0 +1,23 @@
+//! Boards: something that speaks the link, in this process, in QEMU, as a Linux process, or at the
+//! end of a serial line.
+//!
+//! A [`Transport`] moves bytes, a [`Client`] holds the conversation. Whatever a test or a flight
+//! does to a board goes through real encoded frames, on the loopback board as well: no code here
+//! may reach into a board past its link.
+
+mod client;
+mod fault;
+mod loopback;
+mod names;
+mod open;
+mod stream;
+mod transport;
+mod upload;
+
+pub use client::{Client, ClientError, Patience};
+pub use fault::{FaultPlan, FaultPlanError, FaultyTransport};
+pub use loopback::Loopback;
+pub use names::{BoardName, Missing, UnknownBoard};
+pub use open::{DEFAULT_BAUD, OpenError, open, open_port};
+pub use transport::{Transport, TransportError};
+pub use upload::UploadError;

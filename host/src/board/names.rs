@@ -1,0 +1,223 @@
+//! The boards by name: what each is, whether it can be used here, and how to get at it.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+/// A board by the name that commands, docs and tests share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum BoardName {
+    /// The portable controller in this process, behind real frames.
+    Loopback,
+    /// A Cortex-M7 in QEMU (machine mps2-an500).
+    QemuM7,
+    /// The Linux board, built for aarch64, under qemu-aarch64.
+    QemuJetson,
+    /// The Linux board as a process of this machine.
+    Jetson,
+}
+
+/// A name that no board has.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "no board is called {name:?}; there are loopback, qemu-m7, qemu-jetson and jetson (`engram boards` lists them; --port reaches a board on a serial line)"
+)]
+pub struct UnknownBoard {
+    /// The name in question.
+    pub name: String,
+}
+
+impl BoardName {
+    /// Every board, in the order of `engram boards`.
+    pub const ALL: [Self; 4] = [Self::Loopback, Self::QemuM7, Self::QemuJetson, Self::Jetson];
+
+    /// The name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Loopback => "loopback",
+            Self::QemuM7 => "qemu-m7",
+            Self::QemuJetson => "qemu-jetson",
+            Self::Jetson => "jetson",
+        }
+    }
+
+    /// What it is, in one line.
+    #[must_use]
+    pub const fn summary(self) -> &'static str {
+        match self {
+            Self::Loopback => "the controller in this process, behind real frames",
+            Self::QemuM7 => "Cortex-M7 firmware in QEMU (mps2-an500)",
+            Self::QemuJetson => "the Linux board for aarch64, under qemu-aarch64",
+            Self::Jetson => "the Linux board as a process of this machine",
+        }
+    }
+
+    /// The program that runs the board, where it is not the board itself.
+    #[must_use]
+    pub const fn emulator(self) -> Option<&'static str> {
+        match self {
+            Self::QemuM7 => Some("qemu-system-arm"),
+            Self::QemuJetson => Some("qemu-aarch64"),
+            Self::Loopback | Self::Jetson => None,
+        }
+    }
+
+    /// File name of the firmware that `scripts/build-boards` leaves, and what builds it.
+    #[must_use]
+    pub const fn firmware(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::Loopback => None,
+            Self::QemuM7 => Some(("engram-qemu-m7.elf", "scripts/build-boards mps2")),
+            Self::QemuJetson => Some(("engram-board-jetson-aarch64", "scripts/build-boards jetson")),
+            Self::Jetson => Some(("engram-board-jetson", "scripts/build-boards jetson-native")),
+        }
+    }
+}
+
+impl fmt::Display for BoardName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for BoardName {
+    type Err = UnknownBoard;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .into_iter()
+            .find(|board| board.name() == name)
+            .ok_or_else(|| UnknownBoard { name: name.to_owned() })
+    }
+}
+
+/// What a board needs and this machine lacks.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Missing {
+    /// The emulator is not installed.
+    #[error("board {board} needs {program}, which is not installed: run scripts/set-up")]
+    Program {
+        /// The board.
+        board: BoardName,
+        /// The program.
+        program: String,
+    },
+    /// The firmware is not built.
+    #[error(
+        "board {board} needs its firmware {file}, which is not there: run {command} (looked in {looked}; ENGRAM_BOARDS_DIR names another folder)"
+    )]
+    Firmware {
+        /// The board.
+        board: BoardName,
+        /// The file's name.
+        file: &'static str,
+        /// What builds it.
+        command: &'static str,
+        /// Where it was looked for.
+        looked: String,
+    },
+}
+
+impl BoardName {
+    /// Finds the emulator on the search path; `None` where the board needs none.
+    ///
+    /// # Errors
+    /// [`Missing::Program`].
+    pub fn find_emulator(self) -> Result<Option<PathBuf>, Missing> {
+        let Some(program) = self.emulator() else {
+            return Ok(None);
+        };
+        std::env::var_os("PATH")
+            .and_then(|path| {
+                std::env::split_paths(&path)
+                    .map(|folder| folder.join(program))
+                    .find(|file| file.is_file())
+            })
+            .map(Some)
+            .ok_or_else(|| Missing::Program { board: self, program: program.to_owned() })
+    }
+
+    /// Finds the firmware file; `None` where the board needs none.
+    ///
+    /// # Errors
+    /// [`Missing::Firmware`] says where it looked and what builds it.
+    pub fn find_firmware(self) -> Result<Option<PathBuf>, Missing> {
+        let Some((file, command)) = self.firmware() else {
+            return Ok(None);
+        };
+        let folders = firmware_folders();
+        folders.iter().map(|folder| folder.join(file)).find(|path| path.is_file()).map(Some).ok_or_else(
+            || Missing::Firmware {
+                board: self,
+                file,
+                command,
+                looked: folders
+                    .iter()
+                    .map(|folder| folder.display().to_string())
+                    .collect::<Vec<_>>()
+                    .join(", "),
+            },
+        )
+    }
+
+    /// Whether the board can be used here.
+    ///
+    /// # Errors
+    /// What is missing.
+    pub fn available(self) -> Result<(), Missing> {
+        self.find_emulator()?;
+        self.find_firmware()?;
+        Ok(())
+    }
+}
+
+/// Where firmware may lie: `ENGRAM_BOARDS_DIR` alone if set; else beside the running program's
+/// build folder, in the source tree that it was built from, or under the current folder.
+fn firmware_folders() -> Vec<PathBuf> {
+    if let Some(folder) = std::env::var_os("ENGRAM_BOARDS_DIR") {
+        return vec![PathBuf::from(folder)];
+    }
+    let mut folders = Vec::new();
+    if let Ok(program) = std::env::current_exe() {
+        folders.extend(
+            program
+                .ancestors()
+                .filter(|folder| folder.file_name().is_some_and(|name| name == "target"))
+                .map(|folder| folder.join("boards")),
+        );
+    }
+    if let Some(root) = Path::new(env!("CARGO_MANIFEST_DIR")).parent() {
+        folders.push(root.join("target/boards"));
+    }
+    folders.push(PathBuf::from("target/boards"));
+    folders.dedup();
+    folders
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_round_trip_and_unknown_ones_are_told_what_there_is() {
+        for board in BoardName::ALL {
+            assert_eq!(board.name().parse(), Ok(board));
+        }
+        let error = "qemu-m8".parse::<BoardName>().expect_err("no such board").to_string();
+        assert!(error.contains("qemu-m8") && error.contains("qemu-jetson"), "{error}");
+    }
+
+    #[test]
+    fn a_missing_thing_says_what_to_run() {
+        let program = Missing::Program { board: BoardName::QemuM7, program: "qemu".to_owned() };
+        assert!(program.to_string().contains("scripts/set-up"));
+        let firmware = Missing::Firmware {
+            board: BoardName::QemuM7,
+            file: "x.elf",
+            command: "scripts/build-boards mps2",
+            looked: "here".to_owned(),
+        };
+        assert!(firmware.to_string().contains("scripts/build-boards mps2"));
+    }
+}

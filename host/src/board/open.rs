@@ -1,0 +1,172 @@
+//! Starting boards and opening serial lines.
+
+use std::io;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serialport::{SerialPort, TTYPort};
+
+use super::loopback::Loopback;
+use super::names::{BoardName, Missing};
+use super::stream::{BoardProcess, Stream, Wire};
+use super::transport::Transport;
+
+/// Bits per second of a serial line, unless told otherwise.
+pub const DEFAULT_BAUD: u32 = 921_600;
+/// How long QEMU may take to open its socket.
+const SOCKET_PATIENCE: Duration = Duration::from_secs(10);
+/// Where Debian puts the C library of aarch64.
+const AARCH64_LIBRARIES: &str = "/usr/aarch64-linux-gnu";
+
+/// Why a board could not be started or reached.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Something has to be installed or built first.
+    #[error(transparent)]
+    Missing(#[from] Missing),
+    /// The program did not start.
+    #[error("board {board}: {program} did not start: {source}")]
+    Start {
+        /// The board.
+        board: BoardName,
+        /// The program.
+        program: PathBuf,
+        /// The operating system's words.
+        source: io::Error,
+    },
+    /// The program ended before it spoke.
+    #[error("board {board}: {why}")]
+    Ended {
+        /// The board.
+        board: BoardName,
+        /// Its exit status and last words.
+        why: String,
+    },
+    /// A socket, a pseudo terminal or a temporary folder could not be made.
+    #[error("board {board}: no {what}: {source}")]
+    Wire {
+        /// The board.
+        board: BoardName,
+        /// What could not be made.
+        what: &'static str,
+        /// The operating system's words.
+        source: io::Error,
+    },
+    /// The serial device cannot be opened.
+    #[error("serial port {port} cannot be opened: {source} (`engram boards` lists the ports)")]
+    Port {
+        /// The device.
+        port: String,
+        /// The operating system's words.
+        source: serialport::Error,
+    },
+}
+
+/// Starts `board` and opens the link to it. The board ends when the transport is dropped.
+///
+/// # Errors
+/// [`OpenError`] says what to install or build, or how the start failed.
+pub fn open(board: BoardName) -> Result<Box<dyn Transport>, OpenError> {
+    match board {
+        BoardName::Loopback => Ok(Box::new(Loopback::new())),
+        BoardName::QemuM7 => Ok(Box::new(open_qemu_m7(board)?)),
+        BoardName::QemuJetson | BoardName::Jetson => Ok(Box::new(open_process(board)?)),
+    }
+}
+
+/// Opens a serial device with a board behind it.
+///
+/// # Errors
+/// [`OpenError::Port`].
+pub fn open_port(port: &str, baud: u32) -> Result<Box<dyn Transport>, OpenError> {
+    let terminal = TTYPort::open(&serialport::new(port, baud).timeout(Duration::from_millis(100)))
+        .map_err(|source| OpenError::Port { port: port.to_owned(), source })?;
+    // What lies in the buffers belongs to an earlier conversation.
+    let _ = terminal.clear(serialport::ClearBuffer::All);
+    Ok(Box::new(Stream::new(port, Wire::Terminal { port: terminal, _board_side: None }, None, None)))
+}
+
+fn spawn(board: BoardName, program: &Path, command: &mut Command) -> Result<BoardProcess, OpenError> {
+    let child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        // Ctrl-C is for the host, which then ends the board in good order.
+        .process_group(0)
+        .spawn()
+        .map_err(|source| OpenError::Start { board, program: program.to_owned(), source })?;
+    Ok(BoardProcess::new(child))
+}
+
+fn emulator(board: BoardName) -> Result<PathBuf, OpenError> {
+    Ok(board.find_emulator()?.unwrap_or_default())
+}
+
+fn firmware(board: BoardName) -> Result<PathBuf, OpenError> {
+    Ok(board.find_firmware()?.unwrap_or_default())
+}
+
+fn open_qemu_m7(board: BoardName) -> Result<Stream, OpenError> {
+    let program = emulator(board)?;
+    let elf = firmware(board)?;
+    let wire = |what| move |source| OpenError::Wire { board, what, source };
+    let folder = tempfile::Builder::new()
+        .prefix("engram-")
+        .tempdir()
+        .map_err(wire("temporary folder for the socket"))?;
+    let socket = folder.path().join("uart0");
+    // `wait=on`: the machine starts when the link is there, so that no byte can be missed.
+    let serial = format!("unix:{},server=on,wait=on", socket.display());
+    let mut process = spawn(
+        board,
+        &program,
+        Command::new(&program)
+            .args(["-machine", "mps2-an500", "-display", "none", "-monitor", "none"])
+            .args(["-serial", &serial, "-kernel"])
+            .arg(&elf),
+    )?;
+    let deadline = Instant::now() + SOCKET_PATIENCE;
+    let stream = loop {
+        match UnixStream::connect(&socket) {
+            Ok(stream) => break stream,
+            Err(error) => {
+                if let Some(why) = process.ended() {
+                    return Err(OpenError::Ended { board, why });
+                }
+                if Instant::now() >= deadline {
+                    return Err(wire("socket to QEMU")(error));
+                }
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
+    };
+    Ok(Stream::new(board.name(), Wire::Socket(stream), Some(process), Some(folder)))
+}
+
+fn open_process(board: BoardName) -> Result<Stream, OpenError> {
+    let wire = |what| move |source| OpenError::Wire { board, what, source };
+    let firmware = firmware(board)?;
+    let (master, slave) = TTYPort::pair()
+        .map_err(io::Error::from)
+        .map_err(wire("pseudo terminal"))?;
+    let device = slave
+        .name()
+        .ok_or_else(|| wire("pseudo terminal")(io::ErrorKind::NotFound.into()))?;
+    let (program, mut command) = match board.find_emulator()? {
+        Some(emulator) => {
+            let mut command = Command::new(&emulator);
+            command.args(["-cpu", "max"]).arg(&firmware);
+            if std::env::var_os("QEMU_LD_PREFIX").is_none() {
+                command.env("QEMU_LD_PREFIX", AARCH64_LIBRARIES);
+            }
+            (emulator, command)
+        }
+        None => (firmware.clone(), Command::new(&firmware)),
+    };
+    let process = spawn(board, &program, command.args(["--port", &device]))?;
+    // Our copy of the board's side stays open: the board may open it when it is ready.
+    Ok(Stream::new(board.name(), Wire::Terminal { port: master, _board_side: Some(slave) }, Some(process), None))
+}

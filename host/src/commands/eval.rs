@@ -1,0 +1,310 @@
+//! `engram eval`: held-out tasks, a change in mid-episode, and who copes with it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+
+use crate::evaluate::{
+    Classic, Controller, Plan, Prepared, Random, Record, Results, Subject, Summary, Zero, evaluate,
+    median, paired_cost,
+};
+use crate::plant::{self, Plant, TaskSet};
+
+/// Evaluate policies on held-out tasks: success, recovery after a change, return.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "\
+Examples:
+  engram eval runs/pendulum --change polarity --compare wiped,classical,random
+  engram eval policy.engram --quantization runs/pendulum --json
+  engram eval runs/seed-*            a table with every seed and the median
+
+Episode 1 of every trial has no change; in the last episode the change comes at a random time, and 'recovered'
+means the goal is held from the allowed time after it to the end. The memory persists between the episodes.")]
+pub struct Args {
+    /// Folders of training runs (f32 policy) or image files (the integer policy that boards run).
+    #[arg(required = true, value_name = "RUN_OR_IMAGE")]
+    policies: Vec<PathBuf>,
+    /// Plant; by default the one that the policy was trained on.
+    #[arg(long)]
+    plant: Option<String>,
+    /// Number of held-out tasks.
+    #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..))]
+    tasks: u32,
+    /// Seed that the held-out tasks are drawn with.
+    #[arg(long, default_value_t = 0)]
+    task_seed: u64,
+    /// Change in the last episode; by default the plant's own.
+    #[arg(long)]
+    change: Option<String>,
+    /// Empty the policy's memory before every step.
+    #[arg(long)]
+    wipe_memory: bool,
+    /// Controllers on the same tasks: wiped, classical, random, zero, or the path of another run or image.
+    #[arg(long, value_delimiter = ',', value_name = "LIST")]
+    compare: Vec<String>,
+    /// Run that an image was exported from: reports what its integers cost, with a 95 % interval.
+    #[arg(long, value_name = "RUN")]
+    quantization: Option<PathBuf>,
+    /// Also evaluate on tasks outside the training ranges.
+    #[arg(long)]
+    ood: bool,
+    /// Print one JSON object per policy, one per line.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Evaluates and prints.
+///
+/// # Errors
+/// Names the policy, plant, change or controller that does not exist or does not fit.
+pub fn run(args: Args) -> anyhow::Result<()> {
+    let mut records = Vec::new();
+    for path in &args.policies {
+        let subject = Subject::load(path)?;
+        let record = one(&subject, &args)?;
+        if args.json {
+            println!("{}", serde_json::to_string(&record)?);
+        }
+        records.push(record);
+    }
+    if !args.json {
+        print_tables(&records);
+    }
+    Ok(())
+}
+
+/// The trials and the plants of one evaluation.
+struct Ground {
+    plant: String,
+    held_out: Plan,
+}
+
+impl Ground {
+    fn fly<'a>(
+        &self,
+        plan: &Plan,
+        controller: impl Fn(u64) -> Box<dyn Controller + 'a> + Sync,
+    ) -> anyhow::Result<Results> {
+        // The name is known by now; a worker that cannot make its plant has no plant to fly.
+        let plant = || plant::by_name(&self.plant).expect("checked before");
+        Ok(evaluate(plan, plant, controller)?)
+    }
+}
+
+fn one(subject: &Subject, args: &Args) -> anyhow::Result<Record> {
+    let name = args.plant.clone().unwrap_or_else(|| subject.plant.clone());
+    let mut plant = plant::by_name(&name)?;
+    let contract = plant.contract();
+    let prepared = subject.prepare(&contract)?;
+    let change = args
+        .change
+        .clone()
+        .unwrap_or_else(|| plant.protocol().default_change.to_owned());
+    let tasks = args.tasks as usize;
+    let mut plan = |set| Plan::new(plant.as_mut(), set, tasks, &change, args.task_seed);
+    let held_out = plan(TaskSet::HeldOut)?;
+    let outside = if args.ood {
+        Some(plan(TaskSet::OutOfDistribution)?)
+    } else {
+        None
+    };
+    let ground = Ground {
+        plant: name.clone(),
+        held_out,
+    };
+
+    let results = ground.fly(&ground.held_out, |_| prepared.controller(args.wipe_memory))?;
+    let out_of_distribution = match &outside {
+        Some(plan) => Some(
+            ground
+                .fly(plan, |_| prepared.controller(args.wipe_memory))?
+                .summary,
+        ),
+        None => None,
+    };
+    let mut compared = BTreeMap::new();
+    for other in &args.compare {
+        let summary = compare(other, &ground, &prepared, plant.as_ref())?;
+        let label = label(other);
+        let key = if compared.contains_key(&label) {
+            other.clone()
+        } else {
+            label
+        };
+        compared.insert(key, summary);
+    }
+    let quantization = match &args.quantization {
+        None => None,
+        Some(run) => {
+            let reference = Subject::load(run)?;
+            if !subject.is_image() || reference.is_image() {
+                bail!(
+                    "--quantization compares an image with the run it was exported from: engram eval IMAGE --quantization RUN"
+                );
+            }
+            let reference = reference.prepare(&contract)?;
+            let float = ground.fly(&ground.held_out, |_| reference.controller(args.wipe_memory))?;
+            let floor = ground.fly(&ground.held_out, |seed| Box::new(Random::new(seed)))?;
+            compared.insert("float".to_owned(), float.summary.clone());
+            compared
+                .entry("random".to_owned())
+                .or_insert_with(|| floor.summary.clone());
+            Some(paired_cost(
+                &float.returns(),
+                &results.returns(),
+                &floor.returns(),
+            ))
+        }
+    };
+    Ok(Record {
+        plant: name,
+        policy: subject.path.display().to_string(),
+        agent: subject.agent.clone(),
+        arithmetic: if subject.is_image() { "int8" } else { "f32" }.to_owned(),
+        seed: subject.seed,
+        task_seed: args.task_seed,
+        tasks,
+        change,
+        period_s: f64::from(contract.period_us) * 1e-6,
+        memory_wiped: args.wipe_memory,
+        summary: results.summary,
+        weights_sha256: subject.weights_sha256.clone(),
+        out_of_distribution,
+        quantization,
+        compared,
+    })
+}
+
+/// The key of a controller in the result: its name, or the agent's for another policy.
+fn label(other: &str) -> String {
+    if matches!(other, "wiped" | "classical" | "random" | "zero") {
+        return other.to_owned();
+    }
+    Subject::load(other.as_ref()).map_or_else(|_| other.to_owned(), |subject| subject.agent)
+}
+
+fn compare(
+    other: &str,
+    ground: &Ground,
+    prepared: &Prepared<'_>,
+    plant: &dyn Plant,
+) -> anyhow::Result<Summary> {
+    let contract = plant.contract();
+    let results = match other {
+        "wiped" => ground.fly(&ground.held_out, |_| prepared.controller(true))?,
+        "random" => ground.fly(&ground.held_out, |seed| Box::new(Random::new(seed)))?,
+        "zero" => ground.fly(&ground.held_out, |_| Box::new(Zero::new(&contract)))?,
+        "classical" if Classic::fits(&contract) => {
+            ground.fly(&ground.held_out, |_| Box::new(Classic::new(&contract)))?
+        }
+        "classical" => bail!(
+            "there is no classical controller for plant '{}'",
+            ground.plant
+        ),
+        path => {
+            let words = "not one of wiped, classical, random, zero, and not the path of a policy";
+            let subject = Subject::load(path.as_ref())
+                .with_context(|| format!("--compare {path}: {words}"))?;
+            let prepared = subject.prepare(&contract)?;
+            ground.fly(&ground.held_out, |_| prepared.controller(false))?
+        }
+    };
+    Ok(results.summary)
+}
+
+fn print_tables(records: &[Record]) {
+    for record in records {
+        println!(
+            "{} on {}, {} held-out tasks, change '{}': {} ({}, seed {}), weights {}",
+            record.arithmetic,
+            record.plant,
+            record.tasks,
+            record.change,
+            record.policy,
+            record.agent,
+            record.seed,
+            &record.weights_sha256[..record.weights_sha256.len().min(12)]
+        );
+        println!("{HEAD}");
+        let own = if record.memory_wiped {
+            "policy, memory wiped"
+        } else {
+            "policy"
+        };
+        println!("{}", line(own, &record.summary));
+        for (name, summary) in &record.compared {
+            println!("{}", line(name, summary));
+        }
+        if let Some(outside) = &record.out_of_distribution {
+            println!("{}", line("out of distribution", outside));
+        }
+        if let Some(cost) = &record.quantization {
+            println!(
+                "int8 costs {:.2} % of (f32 - random) return, 95 % interval {:.2} to {:.2} % (f32 {:.2}, int8 {:.2}, random {:.2})",
+                100.0 * cost.cost,
+                100.0 * cost.interval.low,
+                100.0 * cost.interval.high,
+                cost.reference,
+                cost.other,
+                cost.floor
+            );
+        }
+        println!();
+    }
+    if records.len() > 1 {
+        println!("all {} policies\n{HEAD}", records.len());
+        for record in records {
+            println!(
+                "{}",
+                line(
+                    &format!("{} seed {}", record.agent, record.seed),
+                    &record.summary
+                )
+            );
+        }
+        println!("{}", line("median", &median_of(records)));
+    }
+}
+
+const HEAD: &str = "  controller             upright at end   recovered     fell   recovery s   return 1   return 2";
+
+fn line(name: &str, summary: &Summary) -> String {
+    let recovery = summary
+        .recovery_s_median
+        .map_or("-".to_owned(), |seconds| format!("{seconds:.2}"));
+    format!(
+        "  {name:<22} {:>12.1} % {:>9.1} % {:>6.1} % {recovery:>12} {:>10.1} {:>10.1}",
+        100.0 * summary.success,
+        100.0 * summary.recovered,
+        100.0 * summary.fell,
+        summary.return_episode_1,
+        summary.return_episode_2
+    )
+}
+
+/// The median of every number over several policies.
+fn median_of(records: &[Record]) -> Summary {
+    let of = |number: fn(&Summary) -> f64| {
+        median(
+            &records
+                .iter()
+                .map(|record| number(&record.summary))
+                .collect::<Vec<_>>(),
+        )
+        .unwrap_or(f64::NAN)
+    };
+    let recoveries: Vec<f64> = records
+        .iter()
+        .filter_map(|record| record.summary.recovery_s_median)
+        .collect();
+    Summary {
+        return_episode_1: of(|summary| summary.return_episode_1),
+        return_episode_2: of(|summary| summary.return_episode_2),
+        success: of(|summary| summary.success),
+        recovered: of(|summary| summary.recovered),
+        fell: of(|summary| summary.fell),
+        recovery_s_median: median(&recoveries),
+        adaptation: Vec::new(),
+    }
+}

@@ -1,0 +1,244 @@
+//! `engram export`: from a training run to a verified image.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use engram_export::checkpoint::write_together;
+use engram_export::export::MatrixReport;
+use engram_export::{Checkpoint, Exported, Options, export, golden_steps};
+use engram_firmware::policy::Memory;
+use engram_image::Image;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+
+use super::inspect::hexadecimal;
+use crate::calibration::{GoldenLoop, trials};
+use crate::evaluate::{Float, Integer, PairedCost, Plan, Random, evaluate, paired_cost};
+use crate::plant::{self, TaskSet};
+
+/// Largest loss of return that goes without a warning, of what f32 has over random actions.
+const COST_LIMIT: f64 = 0.01;
+
+/// Calibrate, quantize, verify and write the policy of a training run.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "\
+Example:
+  engram export runs/pendulum -o pendulum.engram
+
+Ranges are taken from closed-loop trials of the f32 policy. The image is read back and its golden trace replayed by
+the policy that boards run before anything is written. The return before and after is measured on held-out tasks with
+the same seeds for both.")]
+pub struct Args {
+    /// Folder of the training run.
+    run: PathBuf,
+    /// Image to write.
+    #[arg(short, long, value_name = "FILE.engram")]
+    output: PathBuf,
+    /// Trials that ranges are taken from.
+    #[arg(long, default_value_t = 48, value_parser = clap::value_parser!(u32).range(1..=4096))]
+    calibration_trials: u32,
+    /// Held-out tasks that the return is measured on before and after; 0 leaves it out.
+    #[arg(long, default_value_t = 256)]
+    tasks: u32,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Exports and reports.
+///
+/// # Errors
+/// Names the file, tensor or step that is at fault. Nothing is written unless the image verifies.
+pub fn run(args: Args) -> anyhow::Result<()> {
+    let bar = ProgressBar::new_spinner();
+    bar.set_style(
+        ProgressStyle::with_template("{spinner} {msg}")
+            .unwrap_or_else(|_| ProgressStyle::default_spinner()),
+    );
+    bar.enable_steady_tick(std::time::Duration::from_millis(100));
+    let checkpoint = Checkpoint::load(&args.run).with_context(|| {
+        format!(
+            "{} is not a training run; `engram train PLANT --out DIR` makes one",
+            args.run.display()
+        )
+    })?;
+    let plant = plant::by_name(&checkpoint.plant)?;
+    let contract = plant.contract();
+    let config = *checkpoint.config();
+    let policy = checkpoint.policy();
+    // The name is known by now: workers make their plants without asking again.
+    let make = || plant::by_name(&checkpoint.plant).expect("made before");
+
+    bar.set_message(format!("calibrating on {} trials", args.calibration_trials));
+    let calibration = trials(
+        &policy,
+        make,
+        checkpoint.seed,
+        args.calibration_trials as usize,
+    )?;
+    bar.set_message("quantizing and recording the golden trace");
+    let mut golden = GoldenLoop::new(plant, checkpoint.seed, golden_steps(&config) / 2);
+    let options = Options::default();
+    let exported = export(
+        &checkpoint,
+        &contract,
+        &calibration,
+        &mut golden,
+        &options,
+        env!("CARGO_PKG_VERSION"),
+    )
+    .with_context(|| format!("{} was not exported", args.run.display()))?;
+    let image = Image::read(&exported.bytes).context("reading the image back")?;
+
+    let cost = if args.tasks == 0 {
+        None
+    } else {
+        bar.set_message(format!(
+            "measuring the return on {} held-out tasks",
+            args.tasks
+        ));
+        let change = make().protocol().default_change;
+        let plan = Plan::new(
+            make().as_mut(),
+            TaskSet::HeldOut,
+            args.tasks as usize,
+            change,
+            0,
+        )?;
+        let before = evaluate(&plan, make, |_| Box::new(Float::new(&policy, false)))?;
+        let after = evaluate(&plan, make, |_| Box::new(Integer::new(&image, false)))?;
+        let floor = evaluate(&plan, make, |seed| Box::new(Random::new(seed)))?;
+        Some(paired_cost(
+            &before.returns(),
+            &after.returns(),
+            &floor.returns(),
+        ))
+    };
+    bar.finish_and_clear();
+    write(&args.output, &exported.bytes)?;
+    if args.json {
+        println!("{}", record(&args, &exported, &image, cost.as_ref()));
+    } else {
+        print(&args, &exported, &image, cost.as_ref());
+    }
+    if let Some(cost) = cost.filter(|cost| cost.cost > COST_LIMIT) {
+        tracing::warn!(
+            "quantization costs {:.2} % of the return; more than {} % is unusual: calibrate on more trials",
+            100.0 * cost.cost,
+            100.0 * COST_LIMIT
+        );
+    }
+    Ok(())
+}
+
+fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+        bail!("{} is not a file name; give -o FILE.engram", path.display());
+    };
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    write_together(folder, &[(name, bytes)])?;
+    Ok(())
+}
+
+fn print(args: &Args, exported: &Exported, image: &Image<'_>, cost: Option<&PairedCost>) {
+    let report = &exported.report;
+    println!(
+        "{}: verified, {} golden steps replayed",
+        args.output.display(),
+        report.golden_steps
+    );
+    println!("  weights          {}", hexadecimal(&image.weights_sha256));
+    println!("  image            {} bytes", exported.bytes.len());
+    println!("  memory (window)  {} bytes", image.bounds.state_bytes);
+    println!(
+        "  work             {} multiply-accumulates per step",
+        image.bounds.macs_per_step
+    );
+    println!("\n  matrix               rows  columns  weights SNR   accumulator");
+    for MatrixReport {
+        name,
+        rows,
+        columns,
+        weight_snr_db,
+        accumulator_bound,
+    } in &report.matrices
+    {
+        let share = 100.0 * *accumulator_bound as f64 / f64::from(1_u32 << 31);
+        println!("  {name:<19} {rows:>5} {columns:>8} {weight_snr_db:>9.1} dB {share:>11.1} %");
+    }
+    println!("\n  activation              beyond int8");
+    for (site, share) in &report.errors.clipped {
+        println!("  {:<23} {:>9.4} %", format!("{site:?}"), 100.0 * share);
+    }
+    for (layer, distance) in report.errors.attention.iter().enumerate() {
+        println!(
+            "  layer {layer}: {:.2} % of the attention goes to other memories than in f32",
+            100.0 * distance
+        );
+    }
+    println!(
+        "  commands, {} steps open loop: rms error {:.4}, largest {:.4} of the half range ({:.1} dB)",
+        report.errors.steps, report.errors.rms, report.errors.max, report.errors.snr_db
+    );
+    if let Some(cost) = cost {
+        println!(
+            "  return over {} held-out tasks: f32 {:.2}, integers {:.2}, random actions {:.2}",
+            args.tasks, cost.reference, cost.other, cost.floor
+        );
+        println!(
+            "  quantization costs {:.2} % of it, 95 % interval {:.2} to {:.2} %",
+            100.0 * cost.cost,
+            100.0 * cost.interval.low,
+            100.0 * cost.interval.high
+        );
+    }
+}
+
+fn record(
+    args: &Args,
+    exported: &Exported,
+    image: &Image<'_>,
+    cost: Option<&PairedCost>,
+) -> serde_json::Value {
+    let report = &exported.report;
+    let matrices: Vec<_> = report
+        .matrices
+        .iter()
+        .map(|matrix| {
+            json!({
+                "name": matrix.name,
+                "rows": matrix.rows,
+                "columns": matrix.columns,
+                // Infinite without any error: not a number in JSON.
+                "weight_snr_db": matrix.weight_snr_db.is_finite().then_some(matrix.weight_snr_db),
+                "accumulator_bound": matrix.accumulator_bound,
+            })
+        })
+        .collect();
+    json!({
+        "file": args.output.display().to_string(),
+        "plant": image.provenance.plant,
+        "flash_bytes": exported.bytes.len(),
+        "ram_bytes": size_of::<Memory>(),
+        "state_bytes": image.bounds.state_bytes,
+        "macs_per_step": image.bounds.macs_per_step,
+        "sha256": hexadecimal(&image.sha256),
+        "weights_sha256": hexadecimal(&image.weights_sha256),
+        "golden_steps": report.golden_steps,
+        "calibration_steps": report.calibration_steps,
+        "command_error_rms": report.errors.rms,
+        "command_error_max": report.errors.max,
+        "attention_distance": report.errors.attention,
+        "clipped": report.errors.clipped.iter().map(|(site, share)| (format!("{site:?}"), json!(share))).collect::<serde_json::Map<_, _>>(),
+        "matrices": matrices,
+        "tasks": args.tasks,
+        "return_f32": cost.map(|cost| cost.reference),
+        "return_image": cost.map(|cost| cost.other),
+        "return_random": cost.map(|cost| cost.floor),
+        "quantization_cost": cost.map(|cost| cost.cost),
+        "quantization_cost_interval": cost.map(|cost| cost.interval),
+    })
+}

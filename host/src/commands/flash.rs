@@ -1,0 +1,101 @@
+//! `engram flash`: brings an image onto a board over the link.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+use engram_image::Image;
+use engram_link::{Pace, State};
+use serde_json::json;
+
+use super::fly::upload_bar;
+use crate::board::{self, BoardName, Client, DEFAULT_BAUD, Patience};
+
+/// Push a policy image to a board over the link: verified, replayed and activated there.
+///
+/// An interrupted upload goes on where it stopped. The board must be disarmed for the activation;
+/// a refused image leaves the running one untouched. Boards in QEMU forget the image when this
+/// command ends: for them it is a check.
+///
+/// Examples: engram flash qemu-m7 policy.engram; engram flash --port /dev/ttyACM0 policy.engram
+#[derive(clap::Args, Debug)]
+#[command(allow_missing_positional = true)]
+pub struct Args {
+    /// The board; `engram boards` lists them.
+    #[arg(required_unless_present = "port")]
+    board: Option<BoardName>,
+    /// The policy image (.engram).
+    file: PathBuf,
+    /// A board at the end of a serial line instead, e.g. /dev/ttyACM0.
+    #[arg(long, conflicts_with = "board", value_name = "DEVICE")]
+    port: Option<String>,
+    /// Bits per second of the serial line.
+    #[arg(long, default_value_t = DEFAULT_BAUD, requires = "port")]
+    baud: u32,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the subcommand.
+///
+/// # Errors
+/// When the file is no image, the board cannot be reached or flies, or refuses the image.
+pub fn run(args: Args) -> anyhow::Result<()> {
+    let file = args.file.display();
+    let bytes =
+        std::fs::read(&args.file).with_context(|| format!("the image {file} cannot be read"))?;
+    if bytes.starts_with(b"\x7fELF") {
+        bail!(
+            "{file} is firmware: QEMU and Linux boards load theirs at the start (scripts/build-boards builds it), and this version programs no others"
+        );
+    }
+    let image = Image::read(&bytes)
+        .map_err(|error| anyhow::anyhow!("{file} is not a valid image: {error}"))?;
+    let (name, transport) = match (&args.port, args.board) {
+        (Some(port), _) => (port.clone(), board::open_port(port, args.baud)?),
+        (None, Some(board)) => (board.to_string(), board::open(board)?),
+        (None, None) => bail!("name a board or a --port"),
+    };
+    let (mut client, hello) = Client::connect(transport, Pace::LockStep, Patience::default())?;
+    if hello.state != State::Disarmed {
+        bail!("{name} is {}: an image is activated only while disarmed", hello.state);
+    }
+    let bar = upload_bar();
+    bar.set_length(u64::from(image.total_length));
+    let mut resumed_at = None;
+    let sent = client.upload(
+        &bytes,
+        |offset| {
+            resumed_at.get_or_insert(offset);
+            bar.set_position(u64::from(offset));
+        },
+        |_| Ok(()),
+    );
+    bar.finish_and_clear();
+    sent?;
+    client.commit()?;
+    let telemetry = client.telemetry()?;
+    let active = telemetry.weights_sha256.map(|sha256| crate::fly::hex(&sha256)).unwrap_or_default();
+    let resumed_at = resumed_at.unwrap_or(0);
+    if args.json {
+        println!(
+            "{}",
+            json!({
+                "board": name, "file": file.to_string(), "bytes": bytes.len(),
+                "resumed_at": resumed_at, "weights_sha256": active,
+                "weights_sha256_before": hello.weights_sha256.map(|sha256| crate::fly::hex(&sha256)),
+            })
+        );
+        return Ok(());
+    }
+    if resumed_at > 0 {
+        println!("{name}: went on at byte {resumed_at}");
+    }
+    println!(
+        "{name}: {} bytes arrived and verified, golden trace of {} steps replayed, active (weights {})",
+        bytes.len(),
+        image.golden.steps,
+        active.get(..12).unwrap_or("unknown"),
+    );
+    Ok(())
+}

@@ -1,0 +1,308 @@
+//! `engram fly`: hardware in the loop, the plant on the host and the policy on a board.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context, bail};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::board::{
+    self, BoardName, DEFAULT_BAUD, FaultPlan, FaultyTransport, Patience, Transport,
+};
+use crate::fly::{
+    self, BoardPilot, ClassicalPilot, FlightPlan, Outcome, PilotCard, Show, Summary, Watcher,
+};
+use crate::plant;
+
+/// Fly a plant (simulated here) with a policy (on a board) and compare every word with the host's
+/// own policy.
+///
+/// Without IMAGE, the policy that ships for the plant flies. A run in lock-step (the default) is the
+/// same every time, bit for bit.
+///
+/// Example: engram fly --board qemu-m7 --change polarity-mass --change-at-s 3 --show
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// The policy image (.engram); without it the one that ships for the plant.
+    image: Option<PathBuf>,
+    /// Where the policy runs; `engram boards` lists them.
+    #[arg(long, default_value = "loopback", value_name = "BOARD")]
+    board: BoardName,
+    /// A board at the end of a serial line instead, e.g. /dev/ttyACM0.
+    #[arg(long, conflicts_with = "board", value_name = "DEVICE")]
+    port: Option<String>,
+    /// Bits per second of the serial line.
+    #[arg(long, default_value_t = DEFAULT_BAUD, requires = "port")]
+    baud: u32,
+    /// The plant.
+    #[arg(long, default_value = "pendulum")]
+    plant: String,
+    /// Who flies: the policy, or the classical adaptive controller (on the host).
+    #[arg(long, value_enum, default_value_t = Controller::Policy)]
+    controller: Controller,
+    /// Seed of the hidden task, the start and the sensors' noise.
+    #[arg(long, default_value_t = 1)]
+    task_seed: u64,
+    /// How long to fly, in seconds of the plant.
+    #[arg(long, default_value_t = 8.0, conflicts_with = "steps")]
+    seconds: f64,
+    /// How long to fly, in control steps.
+    #[arg(long)]
+    steps: Option<u32>,
+    /// Start the plant anew every so many seconds; the memory persists.
+    #[arg(long, value_name = "SECONDS")]
+    episode_s: Option<f64>,
+    /// Change the dynamics in mid-flight, e.g. polarity, mass, polarity-mass.
+    #[arg(long, value_name = "NAME")]
+    change: Option<String>,
+    /// When the change comes, in seconds.
+    #[arg(long, default_value_t = 3.0, value_name = "SECONDS")]
+    change_at_s: f64,
+    /// Empty the policy's memory before every step.
+    #[arg(long)]
+    wipe_memory: bool,
+    /// Let the board's own clock make the steps.
+    #[arg(long)]
+    real_time: bool,
+    /// Disturb the link, e.g. drop=0.01,duplicate=0.01,reorder=0.01,corrupt=0.01,delay=0.01,seed=7.
+    #[arg(long, value_name = "PLAN")]
+    fault: Option<String>,
+    /// The flight log (MCAP; opens in Foxglove, and `engram replay` does it again).
+    #[arg(long, default_value = "runs/flight.mcap", value_name = "FILE")]
+    log: PathBuf,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+    /// Show the flight live, in plain words.
+    #[arg(long)]
+    show: bool,
+}
+
+/// Who flies.
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+enum Controller {
+    /// The policy of the image, on the board.
+    Policy,
+    /// Recursive least squares and LQR, on the host.
+    Classical,
+}
+
+/// Set by Ctrl-C: the flight ends in good order at the next step.
+static STOP: AtomicBool = AtomicBool::new(false);
+
+/// Runs the subcommand.
+///
+/// # Errors
+/// What could not be read, started, reached or flown, and what to do about it; also when board and
+/// host disagree on a word, or the board left the armed state.
+pub fn run(args: Args) -> anyhow::Result<()> {
+    let plan = plan(&args)?;
+    ctrlc::set_handler(|| STOP.store(true, Ordering::Relaxed))
+        .context("Ctrl-C cannot be caught")?;
+    let mut show = Show::new();
+    let mut nobody = ();
+    let watcher: &mut dyn Watcher = if args.show { &mut show } else { &mut nobody };
+    let outcome = match args.controller {
+        Controller::Policy => fly_policy(&args, &plan, watcher)?,
+        Controller::Classical => fly_classical(&args, &plan, watcher)?,
+    };
+    if args.json {
+        println!("{}", serde_json::to_string(&outcome.summary)?);
+    } else {
+        print!("{}", words(&outcome.summary));
+    }
+    verdict(outcome, &args.log)
+}
+
+fn plan(args: &Args) -> anyhow::Result<FlightPlan> {
+    let contract = plant::by_name(&args.plant)?.contract();
+    let period_s = f64::from(contract.period_us) / 1e6;
+    let in_steps = |name: &str, seconds: f64| -> anyhow::Result<u32> {
+        let steps = (seconds / period_s).round();
+        if !(0.0..=1e9).contains(&steps) {
+            bail!("--{name} {seconds}: give a time from 0 to {:.0} s", 1e9 * period_s);
+        }
+        Ok(steps as u32)
+    };
+    let change_step = in_steps("change-at-s", args.change_at_s)?;
+    Ok(FlightPlan {
+        plant: args.plant.clone(),
+        task_seed: args.task_seed,
+        steps: args.steps.map_or_else(|| in_steps("seconds", args.seconds), Ok)?,
+        episode_steps: args.episode_s.map(|s| in_steps("episode-s", s)).transpose()?,
+        change: args.change.clone().map(|name| (name, change_step)),
+        wipe_memory: args.wipe_memory,
+        real_time: args.real_time,
+        fault: args.fault.clone().unwrap_or_default(),
+    })
+}
+
+/// The image file, or the one that ships.
+pub(super) fn read_image(path: Option<&Path>, plant: &str) -> anyhow::Result<Vec<u8>> {
+    match path {
+        Some(path) => std::fs::read(path)
+            .with_context(|| format!("the image {} cannot be read", path.display())),
+        None => match fly::shipped_image(plant) {
+            Some(image) => Ok(image.to_vec()),
+            None => bail!(
+                "no trained policy ships for {plant}: give an image (`engram train {plant} --out RUN`, then `engram export RUN -o FILE.engram`)"
+            ),
+        },
+    }
+}
+
+/// A bar for the bytes of an upload, on standard error.
+pub(super) fn upload_bar() -> ProgressBar {
+    let style = ProgressStyle::with_template("  upload {bar:30} {bytes}/{total_bytes} {bytes_per_sec}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(0).with_style(style)
+}
+
+fn fly_policy(
+    args: &Args,
+    plan: &FlightPlan,
+    watcher: &mut dyn Watcher,
+) -> anyhow::Result<Outcome> {
+    let image = read_image(args.image.as_deref(), &args.plant)?;
+    let fault: Option<FaultPlan> = args.fault.as_deref().map(str::parse).transpose()?;
+    let contract = plant::by_name(&args.plant)?.contract();
+    let (name, mut transport) = match &args.port {
+        Some(port) => (port.clone(), board::open_port(port, args.baud)?),
+        None => (args.board.to_string(), board::open(args.board)?),
+    };
+    if let Some(fault) = fault {
+        transport = Box::new(FaultyTransport::new(transport, fault)) as Box<dyn Transport>;
+    }
+    let bar = upload_bar();
+    let began = std::time::Instant::now();
+    let pilot = BoardPilot::prepare(
+        transport,
+        Patience::default(),
+        &image,
+        &args.plant,
+        &contract,
+        plan.wipe_memory,
+        &mut |offset, length| {
+            bar.set_length(u64::from(length));
+            bar.set_position(u64::from(offset));
+        },
+    );
+    bar.finish_and_clear();
+    let pilot = pilot?;
+    announce(&name, &pilot, image.len(), began.elapsed().as_secs_f64());
+    let card = pilot.card(&name, &image);
+    let log = Some(args.log.as_path());
+    Ok(if plan.real_time {
+        fly::fly_real_time(plan, pilot, &card, &image, log, watcher, &STOP)?
+    } else {
+        let mut pilot = pilot;
+        fly::fly(plan, &mut pilot, &card, Some(&image), log, watcher, &STOP)?
+    })
+}
+
+fn announce(name: &str, pilot: &BoardPilot<'_>, bytes: usize, seconds: f64) {
+    let hello = pilot.hello();
+    tracing::info!("{name}: {} answers, protocol {}", hello.firmware, hello.protocol);
+    if pilot.uploaded() {
+        tracing::info!(
+            "{name}: took the image ({bytes} bytes), replayed its golden trace word for word, activated it ({seconds:.1} s)"
+        );
+    } else {
+        tracing::info!("{name}: the image is active already");
+    }
+}
+
+fn fly_classical(
+    args: &Args,
+    plan: &FlightPlan,
+    watcher: &mut dyn Watcher,
+) -> anyhow::Result<Outcome> {
+    if args.image.is_some() || args.port.is_some() || plan.real_time || plan.wipe_memory {
+        bail!("--controller classical runs on the host: it takes no image, port, --real-time or --wipe-memory");
+    }
+    let contract = plant::by_name(&args.plant)?.contract();
+    let mut pilot = ClassicalPilot::new(&args.plant, &contract)?;
+    let card: PilotCard = ClassicalPilot::card();
+    Ok(fly::fly(plan, &mut pilot, &card, None, Some(args.log.as_path()), watcher, &STOP)?)
+}
+
+/// The summary for people.
+fn words(summary: &Summary) -> String {
+    let mut text = format!(
+        "flew {} steps of {} with the {} controller on {}\n",
+        summary.steps, summary.plant, summary.controller, summary.board
+    );
+    match (summary.words_equal, &summary.first_difference) {
+        (Some(true), _) => text.push_str(&format!(
+            "  words      all {} equal the host's integer policy\n",
+            summary.words_compared
+        )),
+        (Some(false), Some(difference)) => {
+            text.push_str(&format!("  words      DIFFER: {difference}\n"));
+        }
+        _ => {}
+    }
+    text.push_str(&format!(
+        "  goal       held in {:.0} % of the steps{}\n",
+        100.0 * summary.held_share,
+        if summary.holds_at_end { ", and through the last second" } else { ", not to the end" }
+    ));
+    if let Some(recovery_s) = summary.recovery_s {
+        text.push_str(&format!("  recovery   {recovery_s:.2} s after the change, for good\n"));
+    }
+    if summary.controller == "policy" {
+        text.push_str(&format!(
+            "  weights    {} before, {} after\n",
+            short(&summary.weights_sha256_before),
+            short(&summary.weights_sha256_after)
+        ));
+        text.push_str(&format!(
+            "  link       {} faults injected, {} frames sent again, {} damaged frames at the board, {} at the host\n",
+            summary.faults_injected,
+            summary.retransmissions,
+            summary.board_receive_errors,
+            summary.host_receive_errors
+        ));
+        text.push_str(&format!(
+            "  safety     {} envelope violations, {} deadline misses, faults: {}\n",
+            summary.envelope_violations,
+            summary.deadline_misses,
+            if summary.faults.is_empty() { "none".to_owned() } else { summary.faults.join(", ") }
+        ));
+    }
+    if summary.worst_stack_bytes > 0 {
+        text.push_str(&format!("  stack      {} bytes at the deepest\n", summary.worst_stack_bytes));
+    }
+    if let Some(log) = &summary.log {
+        text.push_str(&format!("  log        {log} (`engram replay {log}` does it again)\n"));
+    }
+    text
+}
+
+fn short(sha256: &str) -> &str {
+    match sha256.get(..12) {
+        Some(short) => short,
+        None => "unknown",
+    }
+}
+
+fn verdict(outcome: Outcome, log: &Path) -> anyhow::Result<()> {
+    let Outcome { summary, error } = outcome;
+    if let Some(error) = error {
+        return Err(anyhow::Error::new(error).context(format!(
+            "the flight ended at step {}; its log is saved in {}",
+            summary.steps,
+            log.display()
+        )));
+    }
+    if let Some(difference) = &summary.first_difference {
+        bail!("board and host disagree: {difference}");
+    }
+    if summary.envelope_violations > 0 {
+        bail!("{} issued commands broke the contract's envelope", summary.envelope_violations);
+    }
+    if !summary.faults.is_empty() {
+        bail!("the board left the armed state: {}", summary.faults.join(", "));
+    }
+    Ok(())
+}

@@ -1,0 +1,238 @@
+//! `engram inspect`: what an image says about itself, after the checks that a board makes.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+use engram_export::verify;
+use engram_firmware::policy::Memory;
+use engram_image::{Contract, Image, Reward};
+use serde_json::{Value, json};
+
+use crate::board::BoardName;
+use crate::footprint::Footprint;
+
+/// Show an image: contract, dimensions, what it needs, where it comes from.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "\
+Example:
+  engram inspect pendulum.engram --json | jq .macs_per_step
+
+The file is read and its golden trace replayed as a board does it; an image that a board would refuse is an error.
+With --board, ram_bytes is the static RAM of that board's firmware, image slots included; without, it is the policy's
+memory alone. stack_bytes is null: the stack is measured in flight (`engram fly`).")]
+pub struct Args {
+    /// The image.
+    file: PathBuf,
+    /// Add what the built firmware of this board takes: loopback, qemu-m7, qemu-jetson, jetson.
+    #[arg(long)]
+    board: Option<BoardName>,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Reads, verifies and prints.
+///
+/// # Errors
+/// The file cannot be read, is not an image, or does not reproduce its golden trace.
+pub fn run(args: Args) -> anyhow::Result<()> {
+    let bytes = std::fs::read(&args.file)
+        .with_context(|| format!("cannot read {}", args.file.display()))?;
+    let image = match Image::read(&bytes) {
+        Ok(image) => image,
+        Err(error) => bail!(
+            "{} is not a valid image: {error}; `engram export` makes one",
+            args.file.display()
+        ),
+    };
+    verify(&bytes).with_context(|| format!("{}: a board would refuse it", args.file.display()))?;
+    let footprint = match args
+        .board
+        .map(BoardName::find_firmware)
+        .transpose()?
+        .flatten()
+    {
+        Some(firmware) => {
+            Some(Footprint::read(&firmware).with_context(|| format!("{}", firmware.display()))?)
+        }
+        None => None,
+    };
+    if args.json {
+        println!("{}", record(&args, &image, footprint));
+    } else {
+        print(&args, &image, footprint);
+    }
+    Ok(())
+}
+
+/// Lower-case hexadecimal digits.
+pub(super) fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The contract with every number that a script may check.
+pub(super) fn contract_json(contract: &Contract<'_>) -> Value {
+    let observations: Vec<_> = contract
+        .observations
+        .iter()
+        .map(|channel| {
+            json!({ "name": channel.name, "unit": channel.unit, "min": channel.min, "max": channel.max })
+        })
+        .collect();
+    let actions: Vec<_> = contract
+        .actions
+        .iter()
+        .map(|channel| {
+            json!({
+                "name": channel.name, "unit": channel.unit, "min": channel.min, "max": channel.max,
+                "slew_per_s": channel.slew_per_s, "safe": channel.safe,
+            })
+        })
+        .collect();
+    let reward = match &contract.reward {
+        Reward::External => json!({ "kind": "external" }),
+        Reward::Formula(formula) => json!({
+            "kind": "formula",
+            "constant": formula.constant,
+            "linear": formula.linear.as_slice(),
+            "quadratic": formula.quadratic.as_slice(),
+            "action_quadratic": formula.action_quadratic.as_slice(),
+        }),
+    };
+    json!({
+        "period_s": f64::from(contract.period_us) * 1e-6,
+        "observations": observations,
+        "actions": actions,
+        "reward": reward,
+        "sha256": hexadecimal(&contract.digest()),
+    })
+}
+
+fn record(args: &Args, image: &Image<'_>, footprint: Option<Footprint>) -> Value {
+    let config = &image.config;
+    let provenance = &image.provenance;
+    let accumulators: serde_json::Map<String, Value> = image
+        .weights
+        .matrices()
+        .zip(&image.bounds.accumulator)
+        .map(|((name, _), bound)| (name.to_string(), json!(bound)))
+        .collect();
+    json!({
+        "file": args.file.display().to_string(),
+        "config": {
+            "observations": config.observations,
+            "actions": config.actions,
+            "layers": config.layers,
+            "heads": config.heads,
+            "model": config.model,
+            "ff": config.ff,
+            "window": config.window,
+            "hidden": config.hidden,
+            "positions": config.positions.name(),
+            "head_input": config.head_input.name(),
+            "receptive_field": config.receptive_field(),
+        },
+        "contract": contract_json(&image.contract),
+        "macs_per_step": image.bounds.macs_per_step,
+        "flash_bytes": image.total_length,
+        "ram_bytes": footprint.map_or(size_of::<Memory>() as u64, |footprint| footprint.ram_bytes),
+        "state_bytes": image.bounds.state_bytes,
+        "stack_bytes": Value::Null,
+        "board": args.board.map(BoardName::name),
+        "firmware_flash_bytes": footprint.map(|footprint| footprint.flash_bytes),
+        "accumulator_bounds": accumulators,
+        "golden_steps": image.golden.steps,
+        "sha256": hexadecimal(&image.sha256),
+        "weights_sha256": hexadecimal(&image.weights_sha256),
+        "signed": image.signed,
+        "provenance": {
+            "plant": provenance.plant,
+            "version": provenance.version,
+            "seed": provenance.seed,
+            "config_sha256": hexadecimal(&provenance.config_sha256),
+            "training_return": provenance.training_return,
+        },
+    })
+}
+
+fn print(args: &Args, image: &Image<'_>, footprint: Option<Footprint>) {
+    let (config, contract, provenance) = (&image.config, &image.contract, &image.provenance);
+    println!(
+        "{}: a valid image; its golden trace of {} steps replays",
+        args.file.display(),
+        image.golden.steps
+    );
+    println!("\ncontract, {} Hz", 1e6 / f64::from(contract.period_us));
+    for channel in &contract.observations {
+        println!(
+            "  observes  {:<24} {:>10} to {:<10} {}",
+            channel.name, channel.min, channel.max, channel.unit
+        );
+    }
+    for channel in &contract.actions {
+        println!(
+            "  commands  {:<24} {:>10} to {:<10} {}, at most {} {}/s, safe {}",
+            channel.name,
+            channel.min,
+            channel.max,
+            channel.unit,
+            channel.slew_per_s,
+            channel.unit,
+            channel.safe
+        );
+    }
+    let reward = match contract.reward {
+        Reward::External => "sent with every sample",
+        Reward::Formula(_) => "computed on board from observation and command",
+    };
+    println!("  reward    {reward}");
+    println!(
+        "\npolicy\n  {} layers of width {} with {} heads, feed-forward {}, window {} ({} positions, sees {} steps), head {} on {}",
+        config.layers,
+        config.model,
+        config.heads,
+        config.ff,
+        config.window,
+        config.positions.name(),
+        config.receptive_field(),
+        config.hidden.map(|width| width.to_string()).join("-"),
+        config.head_input.name()
+    );
+    println!("\nneeds");
+    println!("  flash   {} bytes", image.total_length);
+    println!(
+        "  memory  {} bytes of window, within the {} bytes that every firmware reserves",
+        image.bounds.state_bytes,
+        size_of::<Memory>()
+    );
+    println!(
+        "  work    {} multiply-accumulates per step",
+        image.bounds.macs_per_step
+    );
+    let worst = image.bounds.accumulator.iter().copied().max().unwrap_or(0);
+    println!(
+        "  worst accumulator {:.1} % of 32 bits",
+        100.0 * f64::from(worst) / f64::from(1_u32 << 31)
+    );
+    if let (Some(board), Some(footprint)) = (args.board, footprint) {
+        println!(
+            "  on {board}: firmware {} bytes of flash, {} bytes of static RAM with both image slots; stack: see `engram fly`",
+            footprint.flash_bytes, footprint.ram_bytes
+        );
+    }
+    println!("\nprovenance");
+    println!(
+        "  plant {}, seed {}, engram {}, training return {}",
+        provenance.plant, provenance.seed, provenance.version, provenance.training_return
+    );
+    println!("  image    {}", hexadecimal(&image.sha256));
+    println!("  weights  {}", hexadecimal(&image.weights_sha256));
+    println!(
+        "  {}",
+        if image.signed {
+            "carries a signature (not checked here)"
+        } else {
+            "not signed"
+        }
+    );
+}

@@ -1,0 +1,81 @@
+//! The `engram` command line: one file per subcommand, each with its `Args` and a `run`.
+//!
+//! A subcommand parses, calls the library and prints. Nothing here computes.
+//! Results go to standard output (one JSON object with `--json`), words about progress to
+//! standard error, so that a script can read the one without the other.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub mod bench;
+pub mod boards;
+pub mod eval;
+pub mod export;
+pub mod flash;
+pub mod fly;
+pub mod inspect;
+pub mod policy;
+pub mod replay;
+pub mod report;
+pub mod train;
+
+/// Robot policies that adapt on the controller itself: meta-train on the host, quantize, flash, fly.
+#[derive(Parser, Debug)]
+#[command(name = "engram", version, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    Train(train::Args),
+    Eval(eval::Args),
+    Export(export::Args),
+    Inspect(inspect::Args),
+    Policy(policy::Args),
+    Boards(boards::Args),
+    Flash(flash::Args),
+    Fly(fly::Args),
+    Replay(replay::Args),
+    Bench(bench::Args),
+    Report(report::Args),
+}
+
+/// Parses the command line, runs the subcommand and turns its error into words and an exit code.
+///
+/// Returns success only when the subcommand did what was asked.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .without_time()
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_env("ENGRAM_LOG")
+                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info")),
+        )
+        .init();
+    let result = match cli.command {
+        Command::Train(args) => train::run(args),
+        Command::Eval(args) => eval::run(args),
+        Command::Export(args) => export::run(args),
+        Command::Inspect(args) => inspect::run(args),
+        Command::Policy(args) => policy::run(args),
+        Command::Boards(args) => boards::run(args),
+        Command::Flash(args) => flash::run(args),
+        Command::Fly(args) => fly::run(args),
+        Command::Replay(args) => replay::run(args),
+        Command::Bench(args) => bench::run(args),
+        Command::Report(args) => report::run(args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

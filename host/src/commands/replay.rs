@@ -1,0 +1,50 @@
+//! `engram replay`: does a logged flight again and compares every bit.
+
+use std::path::PathBuf;
+
+use anyhow::bail;
+
+use crate::fly::{Flight, replay};
+
+/// Reproduce a flight log bit for bit, and name the first step that comes out differently.
+///
+/// Nothing but the log is needed: the image is inside.
+///
+/// Example: engram replay runs/flight.mcap
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// The flight log that `engram fly --log` wrote.
+    log: PathBuf,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the subcommand.
+///
+/// # Errors
+/// When the log cannot be read or replayed, and when a step comes out differently.
+pub fn run(args: Args) -> anyhow::Result<()> {
+    let flight = Flight::read(&args.log)?;
+    let result = replay(&flight)?;
+    if !flight.complete {
+        let why = flight
+            .summary
+            .as_ref()
+            .and_then(|summary| summary.ended_early.as_deref())
+            .unwrap_or("the program that wrote it was ended");
+        tracing::warn!("the log is cut short: {why}");
+    }
+    if args.json {
+        println!("{}", serde_json::to_string(&result)?);
+    } else if result.equal {
+        println!(
+            "{} steps of {} on {}: all come out bit for bit",
+            result.replayed, result.plant, result.board
+        );
+    }
+    match result.first_difference {
+        Some(difference) => bail!("the flight does not come out the same at {difference}"),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,388 @@
+//! `engram report`: one HTML page with the numbers and the plots.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+
+use crate::evaluate::{Classic, Plan, Record, Subject, Summary, fly};
+use crate::fly::Flight;
+use crate::plant::{self, Driven, TaskSet};
+use crate::report::figures::{self, Series};
+use crate::report::page::{Page, Width};
+use crate::report::{FlightTrace, picture};
+use crate::train::{CURVE_FILE, curve};
+
+/// Name of an evaluation's result inside a run's folder.
+const EVALUATION_FILE: &str = "eval.json";
+
+/// Write one HTML page with the numbers and plots of a run and of flights.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "\
+Examples:
+  engram report runs/pendulum -o report.html
+  engram report runs/pendulum --flight policy.mcap --flight wiped.mcap --picture demo.svg
+  engram eval policy.engram --compare wiped,classical --json > runs/pendulum/eval.json
+
+Without --flight, one trial is flown in simulation on the host. An eval.json in DIR is shown as tables.")]
+pub struct Args {
+    /// Folder of a training run.
+    dir: Option<PathBuf>,
+    /// Log of a flight (`engram fly --log`); the first one is the policy, the others stand beside it.
+    #[arg(long, value_name = "LOG")]
+    flight: Vec<PathBuf>,
+    /// Image that is flown in simulation; by default the run's f32 policy.
+    #[arg(long, conflicts_with = "flight")]
+    image: Option<PathBuf>,
+    /// Another run or image that is flown beside it, for example the memoryless policy.
+    #[arg(long, value_name = "RUN_OR_IMAGE", conflicts_with = "flight")]
+    beside: Vec<PathBuf>,
+    /// Change in the simulated flight.
+    #[arg(long, default_value = "polarity-mass")]
+    change: String,
+    /// Number of the held-out task of the simulated flight.
+    #[arg(long, default_value_t = 0)]
+    task: u32,
+    /// Result of `engram eval --json`, one object per line; by default DIR/eval.json where there is one.
+    #[arg(long, value_name = "FILE")]
+    eval: Vec<PathBuf>,
+    /// Also write the picture of the flights as SVG.
+    #[arg(long, value_name = "FILE.svg")]
+    picture: Option<PathBuf>,
+    /// The picture's heading.
+    #[arg(long, default_value = "It notices that its motor was reversed")]
+    title: String,
+    /// Where to write the page.
+    #[arg(short, long, default_value = "report.html")]
+    output: PathBuf,
+}
+
+/// Gathers what there is and writes the page.
+///
+/// # Errors
+/// Names the file that cannot be read or written, or what to give.
+pub fn run(args: Args) -> anyhow::Result<()> {
+    if args.dir.is_none() && args.flight.is_empty() && args.image.is_none() && args.eval.is_empty()
+    {
+        bail!("nothing to report: give a run's folder, --flight LOG, --image FILE or --eval FILE");
+    }
+    let traces = if args.flight.is_empty() {
+        simulated(&args)?
+    } else {
+        logged(&args.flight)?
+    };
+    let records = evaluations(&args)?;
+    let mut page = Page::new(
+        "Engram: a policy that adapts with frozen weights",
+        "What was trained, how it copes when the dynamics change in mid-flight, and where it looks while it does.",
+    );
+    if let Some(record) = records.first() {
+        headline(&mut page, record);
+    }
+    flights(&mut page, &traces, &args)?;
+    for record in &records {
+        numbers(&mut page, record);
+    }
+    if let Some(dir) = &args.dir {
+        training(&mut page, dir)?;
+    }
+    std::fs::write(&args.output, page.html())
+        .with_context(|| format!("cannot write {}", args.output.display()))?;
+    eprintln!("wrote {}", args.output.display());
+    Ok(())
+}
+
+fn logged(paths: &[PathBuf]) -> anyhow::Result<Vec<FlightTrace>> {
+    paths
+        .iter()
+        .map(|path| {
+            let flight =
+                Flight::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+            let memoryless = flight
+                .image
+                .as_deref()
+                .and_then(|bytes| engram_image::Image::read(bytes).ok())
+                .is_some_and(|image| image.config.window == 1);
+            let header = &flight.header;
+            let name = match (header.controller.as_str(), memoryless, header.wiped) {
+                ("policy", true, _) => "memoryless policy".to_owned(),
+                ("policy", false, true) => "memory wiped".to_owned(),
+                ("policy", false, false) => format!("policy on {}", header.board),
+                _ => "RLS + LQR".to_owned(),
+            };
+            Ok(flight.trace(&name))
+        })
+        .collect()
+}
+
+fn simulated(args: &Args) -> anyhow::Result<Vec<FlightTrace>> {
+    let Some(path) = args.image.as_ref().or(args.dir.as_ref()) else {
+        return Ok(Vec::new());
+    };
+    let subject = Subject::load(path)?;
+    let mut driven = Driven::new(plant::by_name(&subject.plant)?);
+    let contract = *driven.contract();
+    let tasks = args.task as usize + 1;
+    let plan = Plan::new(driven.plant_mut(), TaskSet::HeldOut, tasks, &args.change, 0)?;
+    let Some(trial) = plan.trials.last() else {
+        return Ok(Vec::new());
+    };
+    let prepared = subject.prepare(&contract)?;
+    let mut traces = vec![prepared.fly_watched(&mut driven, trial, "policy")?];
+    traces.push(
+        fly(
+            &mut driven,
+            trial,
+            prepared.controller(true).as_mut(),
+            "memory wiped",
+        )?
+        .0,
+    );
+    for path in &args.beside {
+        let other = Subject::load(path)?;
+        let name = if other.agent == "markov" {
+            "memoryless policy"
+        } else {
+            &other.agent
+        };
+        let prepared = other.prepare(&contract)?;
+        traces.push(
+            fly(
+                &mut driven,
+                trial,
+                prepared.controller(false).as_mut(),
+                name,
+            )?
+            .0,
+        );
+    }
+    if Classic::fits(&contract) {
+        traces.push(
+            fly(
+                &mut driven,
+                trial,
+                &mut Classic::new(&contract),
+                "RLS + LQR",
+            )?
+            .0,
+        );
+    }
+    Ok(traces)
+}
+
+fn evaluations(args: &Args) -> anyhow::Result<Vec<Record>> {
+    let mut files = args.eval.clone();
+    if let Some(beside) = args.dir.as_ref().map(|dir| dir.join(EVALUATION_FILE))
+        && files.is_empty()
+        && beside.exists()
+    {
+        files.push(beside);
+    }
+    let mut records = Vec::new();
+    for file in files {
+        let text = std::fs::read_to_string(&file)
+            .with_context(|| format!("cannot read {}", file.display()))?;
+        for line in text.lines().filter(|line| !line.trim().is_empty()) {
+            let record = serde_json::from_str(line).with_context(|| {
+                format!("{} is not what `engram eval --json` prints", file.display())
+            })?;
+            records.push(record);
+        }
+    }
+    Ok(records)
+}
+
+fn headline(page: &mut Page, record: &Record) {
+    let mut facts = vec![
+        (
+            percent(record.summary.success),
+            "of held-out tasks upright throughout the last second".to_owned(),
+        ),
+        (
+            percent(record.summary.recovered),
+            format!(
+                "upright again within 2 s after the change ({})",
+                record.change
+            ),
+        ),
+    ];
+    if let Some(wiped) = record.compared.get("wiped") {
+        facts.push((
+            percent(wiped.recovered),
+            "the same with the memory wiped every step".to_owned(),
+        ));
+    }
+    if let Some(markov) = record.compared.get("markov") {
+        facts.push((
+            percent(markov.recovered),
+            "a policy trained without memory".to_owned(),
+        ));
+    }
+    if let Some(classical) = record.compared.get("classical") {
+        facts.push((
+            percent(classical.recovered),
+            "a classical adaptive controller (RLS + LQR)".to_owned(),
+        ));
+    }
+    page.facts(&facts);
+}
+
+fn flights(page: &mut Page, traces: &[FlightTrace], args: &Args) -> anyhow::Result<()> {
+    let Some(first) = traces.first() else {
+        return Ok(());
+    };
+    let lead = first.change_s().map_or_else(
+        || "one flight, frozen weights".to_owned(),
+        |seconds| {
+            format!(
+                "Frozen int8 weights. After {seconds:.1} s {}.",
+                first.change
+            )
+        },
+    );
+    let lead = if args.flight.is_empty() && args.image.is_none() {
+        lead.replace("int8", "f32")
+    } else {
+        lead
+    };
+    let Some(figure) = picture::picture(traces, &args.title, &lead) else {
+        return Ok(());
+    };
+    if let Some(path) = &args.picture {
+        std::fs::write(path, figure.standalone())
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        eprintln!("wrote {}", path.display());
+    }
+    let words = if args.flight.is_empty() {
+        "One held-out task, flown in simulation on the host. Every controller meets the same task, start and noise."
+    } else {
+        "From the flight logs. Every controller meets the same task, start and noise."
+    };
+    page.section("The flight", words);
+    page.figures(Width::Wide, &[(String::new(), figure)]);
+    page.section(
+        "Each controller by itself",
+        "Angle from upright (0° is up), measured rate, and the motor command, around the change.",
+    );
+    let (from, to) = picture::shown(first);
+    let each: Vec<_> = traces
+        .iter()
+        .map(|trace| (trace.name.clone(), figures::flight(trace, from, to)))
+        .collect();
+    page.figures(Width::Small, &each);
+    Ok(())
+}
+
+fn numbers(page: &mut Page, record: &Record) {
+    page.section(
+        &format!("{} held-out tasks, change '{}'", record.tasks, record.change),
+        &format!(
+            "{} policy of {} ({}, training seed {}), weights {}. Upright: angle under 0.3 rad and rate under 1 rad/s of the true \
+             state. Recovered: upright at every step from 2 s after the change to the end. Fell: below the horizontal \
+             at some time after the change.",
+            record.arithmetic, record.policy, record.agent, record.seed, record.weights_sha256
+        ),
+    );
+    let own = ("policy".to_owned(), &record.summary);
+    let others = record
+        .compared
+        .iter()
+        .map(|(name, summary)| (name.clone(), summary));
+    let outside = record
+        .out_of_distribution
+        .iter()
+        .map(|summary| ("policy, out of distribution".to_owned(), summary));
+    let all: Vec<(String, &Summary)> = std::iter::once(own).chain(others).chain(outside).collect();
+    let rows: Vec<Vec<String>> = all
+        .iter()
+        .map(|(name, summary)| {
+            vec![
+                name.clone(),
+                percent(summary.success),
+                percent(summary.recovered),
+                percent(summary.fell),
+                summary
+                    .recovery_s_median
+                    .map_or("–".to_owned(), |seconds| format!("{seconds:.2} s")),
+                format!("{:.1}", summary.return_episode_1),
+                format!("{:.1}", summary.return_episode_2),
+            ]
+        })
+        .collect();
+    let head = [
+        "controller",
+        "upright at end",
+        "recovered",
+        "fell",
+        "median recovery",
+        "return 1",
+        "return 2",
+    ];
+    page.table(&head, &rows);
+    if let Some(cost) = &record.quantization {
+        page.words(&format!(
+            "Quantization to int8 costs {:.2} % of the return above that of random actions (95 % interval {:.2} to {:.2} %, paired tasks).",
+            100.0 * cost.cost,
+            100.0 * cost.interval.low,
+            100.0 * cost.interval.high
+        ));
+    }
+    let series: Vec<Series> = all
+        .iter()
+        .filter(|(name, _)| !matches!(name.as_str(), "float" | "policy, out of distribution"))
+        .map(|(name, summary)| Series {
+            name: name.clone(),
+            colour: colour(name),
+            values: summary.adaptation.clone(),
+        })
+        .collect();
+    page.figures(
+        Width::Middle,
+        &[(
+            String::new(),
+            figures::adaptation(&series, record.period_s, &record.change),
+        )],
+    );
+    page.command(&format!(
+        "engram eval {} --tasks {} --change {}",
+        record.policy, record.tasks, record.change
+    ));
+}
+
+/// The same colour for the same controller in every figure.
+fn colour(name: &str) -> usize {
+    match name {
+        "policy" => 0,
+        "wiped" => 1,
+        "markov" => 2,
+        "classical" => 3,
+        _ => 4,
+    }
+}
+
+fn training(page: &mut Page, dir: &Path) -> anyhow::Result<()> {
+    let path = dir.join(CURVE_FILE);
+    if !path.exists() {
+        return Ok(());
+    }
+    let points = curve::read(&path)?;
+    let points: Vec<_> = points
+        .iter()
+        .map(|point| (point.steps as f64, point.episode_return))
+        .collect();
+    page.section(
+        "Training",
+        "Return of an episode, exploration included, against environment steps.",
+    );
+    page.figures(
+        Width::Middle,
+        &[(
+            String::new(),
+            figures::training(&points, "return of an episode"),
+        )],
+    );
+    Ok(())
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.1} %", 100.0 * share)
+}

@@ -1,0 +1,25 @@
+//! Evaluation: the protocol of one trial, the controllers that are compared, and the numbers.
+//!
+//! Every controller meets the same tasks, start states, sensor noise and change times, sees the same working
+//! memories, and passes the same envelope. Results depend on the seeds alone, not on the number of
+//! threads. Nothing here trains, and nothing here touches a board.
+
+mod controller;
+mod flight;
+mod integer;
+mod protocol;
+mod record;
+mod statistics;
+mod subject;
+mod summary;
+mod trial;
+
+pub use controller::{Classic, Controller, Float, Moment, Random, Zero};
+pub use flight::fly;
+pub use integer::Integer;
+pub use protocol::{Plan, Results, evaluate};
+pub use record::Record;
+pub use statistics::{Interval, PairedCost, mean, median, paired_cost};
+pub use subject::{Prepared, Subject, SubjectError};
+pub use summary::Summary;
+pub use trial::{Outcome, Step, TrialPlan, run};

@@ -1,0 +1,134 @@
+//! One trial: a plant with a hidden task behind the envelope, a controller, and a change.
+
+use super::{Controller, Moment};
+use crate::plant::{Driven, Start, Task, UnknownChange};
+
+/// What happens in a trial, whoever controls.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrialPlan {
+    /// The hidden task at the start.
+    pub task: Task,
+    /// Decides start states and sensor noise.
+    pub seed: u64,
+    /// The change's name.
+    pub change: String,
+    /// Step of the last episode at which it comes.
+    pub change_step: usize,
+}
+
+/// One control step, as a watcher sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct Step<'a> {
+    /// Episode within the trial.
+    pub episode: usize,
+    /// Step within the episode.
+    pub step: usize,
+    /// What was measured.
+    pub observation: &'a [f32],
+    /// The command words that the controller wanted.
+    pub wanted: &'a [i16],
+    /// What was issued.
+    pub issued: &'a [i16],
+    /// The plant's true state when the controller was asked.
+    pub state: &'a [f32],
+    /// The true state met the goal then.
+    pub holds: bool,
+}
+
+/// What came of one trial.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// Sum of rewards of each episode.
+    pub returns: Vec<f64>,
+    /// The goal was held throughout the end of the first episode.
+    pub success: bool,
+    /// The goal was held from the allowed time after the change to the end.
+    pub recovered: bool,
+    /// The goal was lost altogether at some time after the change.
+    pub fell: bool,
+    /// Steps from the change until the goal was held for good, if it was.
+    pub recovery_steps: Option<usize>,
+    /// The goal was held, for each step since the change.
+    pub holds: Vec<bool>,
+}
+
+/// Flies `controller`, freshly cleared, through the plan; `watch` sees every step.
+///
+/// A return sums the rewards that the commands of an episode led to, the last observation's included.
+///
+/// # Errors
+/// [`UnknownChange`] when the plant does not know the change.
+pub fn run(
+    driven: &mut Driven,
+    plan: &TrialPlan,
+    controller: &mut dyn Controller,
+    mut watch: impl FnMut(&Step<'_>),
+) -> Result<Outcome, UnknownChange> {
+    let protocol = driven.plant().protocol();
+    let mut wanted = vec![0; driven.contract().actions.len()];
+    let mut returns = Vec::with_capacity(protocol.episodes);
+    let mut success = true;
+    let mut fell = false;
+    let mut holds_after = Vec::new();
+
+    driven.begin(&plan.task, plan.seed);
+    controller.clear();
+    for episode in 0..protocol.episodes {
+        let last_episode = episode + 1 == protocol.episodes;
+        if episode > 0 {
+            driven.restart(Start::Usual);
+        }
+        let mut sum = 0.0;
+        for step in 0..protocol.episode_steps {
+            if last_episode && step == plan.change_step {
+                driven.plant_mut().apply(&plan.change)?;
+            }
+            let moment = Moment {
+                observation: driven.plant().observe(),
+                issued: driven.issued(),
+                reward: driven.reward(),
+                done: driven.done(),
+            };
+            controller.step(&moment, &mut wanted);
+            let observation = moment.observation.to_vec();
+            let state = driven.plant().state().to_vec();
+            let holds = driven.plant().judge().holds;
+            driven.act_words(&wanted);
+            watch(&Step {
+                episode,
+                step,
+                observation: &observation,
+                wanted: &wanted,
+                issued: driven.issued(),
+                state: &state,
+                holds,
+            });
+            sum += f64::from(driven.reward());
+
+            // Judged after the step: the last state of an episode counts.
+            let judgement = driven.plant().judge();
+            if episode == 0 && step + protocol.hold_steps >= protocol.episode_steps {
+                success &= judgement.holds;
+            }
+            if last_episode && step >= plan.change_step {
+                holds_after.push(judgement.holds);
+                fell |= judgement.fallen;
+            }
+        }
+        returns.push(sum);
+    }
+    // Entry k is the state k + 1 periods after the change.
+    let lost = holds_after
+        .iter()
+        .rposition(|holds| !holds)
+        .map_or(0, |step| step + 1);
+    let recovery_steps = (lost < holds_after.len()).then_some(if lost == 0 { 0 } else { lost + 1 });
+    Ok(Outcome {
+        returns,
+        success,
+        recovered: recovery_steps.is_some_and(|steps| steps <= protocol.recovery_steps),
+        fell,
+        recovery_steps,
+        holds: holds_after,
+    })
+}

@@ -1,0 +1,52 @@
+//! Hardware in the loop: the plant on the host, the policy on a board, and everything on record.
+//!
+//! A [flight](fly()) runs a plant against a [`Pilot`]. The host's own integer policy ([`Mirror`])
+//! runs beside the board's and every word is compared; the envelope is checked by code that shares
+//! nothing with the board's. The [log](Flight) is an MCAP file that [`replay()`] reproduces bit for
+//! bit.
+//!
+//! What may not happen here: a plant that sees a command which did not come out of an envelope; a
+//! flight that ends, in whatever way, without a readable log; a wall clock that changes a number of
+//! a lock-step flight.
+
+mod board_pilot;
+mod classical_pilot;
+mod envelope_check;
+mod flight;
+mod log_reader;
+mod log_writer;
+mod mirror;
+mod pilot;
+mod plan;
+mod real_time;
+mod record;
+mod recorder;
+mod replay;
+mod shipped;
+mod show;
+mod trace;
+
+pub use board_pilot::{BoardPilot, UploadListener};
+pub use classical_pilot::ClassicalPilot;
+pub use envelope_check::EnvelopeCheck;
+pub use flight::{Outcome, PilotCard, fly, header, plant_for};
+pub use log_reader::Flight;
+pub use log_writer::{LogError, LogWriter};
+pub use mirror::Mirror;
+pub use pilot::{Decision, Pilot};
+pub use plan::{FlightError, FlightPlan};
+pub use real_time::fly_real_time;
+pub use record::{
+    Attention, ChannelRecord, Difference, Event, EventKind, Header, LOG_FORMAT, Order,
+    SampleRecord, Step, Summary,
+};
+pub use recorder::{Ending, Watcher};
+pub use replay::{Replay, ReplayError, replay};
+pub use shipped::shipped_image;
+pub use show::Show;
+
+/// Bytes as lower-case hexadecimal digits.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

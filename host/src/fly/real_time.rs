@@ -1,0 +1,228 @@
+//! A flight in real time: the board's own clock makes the control steps, the host keeps the plant
+//! moving and brings samples as they come.
+//!
+//! Nothing is sent again here: a late sample is worth nothing. What is compared is the same as in
+//! lock-step, for every step whose sample is known to have been used.
+
+use std::collections::VecDeque;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use engram_image::Contract;
+use engram_link::{Action, Pace, Sensors, ToBoard};
+
+use super::board_pilot::{BoardPilot, weights};
+use super::flight::{
+    Outcome, PilotCard, apply_change, begin_episode, header, make_record, open_log, plant_for,
+};
+use super::pilot::Decision;
+use super::plan::{FlightError, FlightPlan};
+use super::record::{Order, SampleRecord};
+use super::recorder::{Ending, Recorder, Watcher};
+use crate::board::Client;
+use crate::plant::Plant;
+
+/// Samples whose steps may still be reported.
+const SAMPLES_KEPT: usize = 64;
+/// How long the board may make no step.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Flies `plan` in real time on a board that was made ready in lock-step.
+///
+/// # Errors
+/// As [`super::fly()`].
+pub fn fly_real_time(
+    plan: &FlightPlan,
+    pilot: BoardPilot<'_>,
+    card: &PilotCard,
+    image: &[u8],
+    log: Option<&Path>,
+    watcher: &mut dyn Watcher,
+    stop: &AtomicBool,
+) -> Result<Outcome, FlightError> {
+    let mut plant = plant_for(plan)?;
+    let contract = plant.contract();
+    let header = header(plan, &*plant, card);
+    let log = open_log(log, &header, Some(image))?;
+    let recorder = Recorder::new(header, &contract, log, watcher);
+    let mut flight = RealTime {
+        plan,
+        contract: &contract,
+        pilot,
+        recorder,
+        samples: VecDeque::new(),
+        episode: 0,
+        armed: false,
+    };
+    let result = flight.run(&mut *plant, stop);
+    let ending = flight.end();
+    let early = result.as_ref().err().map(ToString::to_string);
+    let summary = flight.recorder.finish(ending, early)?;
+    Ok(Outcome { summary, error: result.err() })
+}
+
+struct RealTime<'p, 'a, 'r> {
+    plan: &'p FlightPlan,
+    contract: &'p Contract<'p>,
+    pilot: BoardPilot<'a>,
+    recorder: Recorder<'r>,
+    /// Samples sent, by the number of their frame.
+    samples: VecDeque<(u16, SampleRecord)>,
+    episode: u32,
+    armed: bool,
+}
+
+impl RealTime<'_, '_, '_> {
+    fn run(&mut self, plant: &mut dyn Plant, stop: &AtomicBool) -> Result<(), FlightError> {
+        self.client().hello(Pace::RealTime)?;
+        let mut clock = BoardClock::listen(self.client())?;
+        let period = Duration::from_micros(u64::from(self.contract.period_us));
+        let mut due = Instant::now();
+        let mut heard = Instant::now();
+        let mut index = 0;
+        // The board gets its first sample before it is armed, so that the first step has one.
+        while index < self.plan.steps {
+            if stop.load(Ordering::Relaxed) {
+                return Err(FlightError::Interrupted { step: self.recorder.steps() });
+            }
+            let done = begin_episode(
+                self.plan,
+                plant,
+                index,
+                &mut self.episode,
+                &mut self.recorder,
+            )?;
+            apply_change(self.plan, plant, index, &mut self.recorder)?;
+            self.send_sample(&clock, plant, done)?;
+            if !self.armed {
+                self.client().arm()?;
+                self.pilot.begin_trial();
+                self.armed = true;
+            }
+            due += period;
+            let mut command = None;
+            while let Some(action) = self.client().next_action(due)? {
+                heard = Instant::now();
+                clock.hear(&action, heard);
+                command = Some(self.record(&action, plant)?);
+            }
+            for line in self.client().drain_logs().collect::<Vec<_>>() {
+                self.recorder.board_log(&line)?;
+            }
+            if heard.elapsed() > PATIENCE {
+                return Err(FlightError::NoSteps { waited_s: heard.elapsed().as_secs_f64() });
+            }
+            plant.step(&command.unwrap_or_else(|| self.pilot.command(self.contract)));
+            index += 1;
+        }
+        Ok(())
+    }
+
+    fn client(&mut self) -> &mut Client {
+        self.pilot.client()
+    }
+
+    fn send_sample(
+        &mut self,
+        clock: &BoardClock,
+        plant: &dyn Plant,
+        done: bool,
+    ) -> Result<(), FlightError> {
+        let sample_us = clock.now_us(Instant::now());
+        let observation = plant.observe().to_vec();
+        let number = self.client().send(&ToBoard::Sensors(Sensors {
+            now_us: sample_us,
+            sample_us,
+            observation: observation.iter().copied().collect(),
+            reward: None,
+            done,
+        }))?;
+        if self.samples.len() == SAMPLES_KEPT {
+            self.samples.pop_front();
+        }
+        self.samples.push_back((number, SampleRecord { sample_us, observation, reward: None, done }));
+        Ok(())
+    }
+
+    /// Records a step of the board; returns its command in the contract's units.
+    fn record(&mut self, action: &Action, plant: &dyn Plant) -> Result<Vec<f32>, FlightError> {
+        let sample = if action.words.is_empty() {
+            None
+        } else {
+            let known = self.samples.iter().find(|(number, _)| *number == action.request);
+            known.map(|(_, sample)| sample.clone())
+        };
+        let orders = self.pilot.take_first_order().into_iter().collect::<Vec<Order>>();
+        let (expected, attention) = match &sample {
+            Some(sample) => self.pilot.mirror_step(sample, action)?,
+            None => (Vec::new(), Vec::new()),
+        };
+        self.pilot.note_issued(action);
+        let decision = Decision {
+            orders,
+            words: action.words.to_vec(),
+            expected,
+            issued: action.issued.to_vec(),
+            source: action.source,
+            reward: action.reward,
+            state: action.state,
+            faults: action.faults.0,
+            attention,
+        };
+        let (step, attention) =
+            make_record(action.now_us, self.episode, sample, decision, plant, self.contract);
+        let command = step.command.clone();
+        self.recorder.step(step, attention)?;
+        Ok(command)
+    }
+
+    fn end(&mut self) -> Ending {
+        // Back to lock-step, in which the pilot ends as after any other flight.
+        if self.client().disarm().is_err() || self.client().hello(Pace::LockStep).is_err() {
+            return Ending {
+                weights_sha256_before: weights(self.pilot.before()),
+                ..Ending::default()
+            };
+        }
+        super::pilot::Pilot::end(&mut self.pilot)
+    }
+}
+
+/// The board's clock as the host sees it.
+///
+/// An action tells the time at which its step began; it arrives later by the step and the wire. The
+/// smallest difference seen is closest to the truth, and is never ahead of the board.
+struct BoardClock {
+    origin: Instant,
+    /// Board time at `origin`, microseconds; the largest estimate so far.
+    at_origin_us: i128,
+}
+
+impl BoardClock {
+    /// Waits for the board's first steps.
+    fn listen(client: &mut Client) -> Result<Self, FlightError> {
+        let origin = Instant::now();
+        let mut clock = Self { origin, at_origin_us: i128::MIN };
+        let deadline = origin + PATIENCE;
+        for _ in 0..5 {
+            match client.next_action(deadline)? {
+                Some(action) => clock.hear(&action, Instant::now()),
+                None => {
+                    return Err(FlightError::NoSteps { waited_s: origin.elapsed().as_secs_f64() });
+                }
+            }
+        }
+        Ok(clock)
+    }
+
+    fn hear(&mut self, action: &Action, at: Instant) {
+        let elapsed = (at - self.origin).as_micros() as i128;
+        self.at_origin_us = self.at_origin_us.max(i128::from(action.now_us) - elapsed);
+    }
+
+    fn now_us(&self, at: Instant) -> u64 {
+        let elapsed = (at - self.origin).as_micros() as i128;
+        u64::try_from(self.at_origin_us + elapsed).unwrap_or(0)
+    }
+}

@@ -1,0 +1,387 @@
+//! What a flight log holds: the flight's description, one record per control step, and events.
+//!
+//! Everything that an action depends on is here bit for bit (JSON prints the shortest digits that
+//! read back as the same f32; what is not finite is written as its bits), so that a replay needs
+//! nothing else. Times are virtual in lock-step: two equal flights give equal records.
+
+use engram_link::{CommandSource, State};
+use serde::{Deserialize, Serialize};
+
+/// Version of the log's records. A reader refuses newer ones.
+pub const LOG_FORMAT: u32 = 1;
+
+/// What was flown, where, and how.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Header {
+    /// [`LOG_FORMAT`] of the writer.
+    pub format: u32,
+    /// Version of the program that wrote the log.
+    pub engram: String,
+    /// The board as the user named it, or `host` for a controller that ran on the host.
+    pub board: String,
+    /// What the board said it is, with its firmware's version; empty for `host`.
+    pub firmware: String,
+    /// `policy` or `classical`.
+    pub controller: String,
+    /// Whether the memory was emptied before every step.
+    pub wiped: bool,
+    /// `lock-step` or `real time`.
+    pub pace: String,
+    /// The plant.
+    pub plant: String,
+    /// Seed of the hidden task, the start state and the sensors' noise.
+    pub task_seed: u64,
+    /// The hidden task at the start: name, value, unit of each parameter.
+    pub task: Vec<(String, f32, String)>,
+    /// The change, and when it comes (s); `None` where there is none.
+    pub change: Option<(String, f64)>,
+    /// The fault plan as given; empty for a clean wire.
+    pub fault: String,
+    /// Control period, microseconds.
+    pub period_us: u32,
+    /// Name, unit, smallest and largest value of each observation channel.
+    pub observations: Vec<ChannelRecord>,
+    /// Name, unit, smallest and largest value of each action channel.
+    pub actions: Vec<ChannelRecord>,
+    /// Names with units of the true state's entries.
+    pub state_names: Vec<String>,
+    /// SHA-256 of the contract, hexadecimal.
+    pub contract_sha256: String,
+    /// SHA-256 of the image file, hexadecimal; empty without an image.
+    pub image_sha256: String,
+    /// SHA-256 of the logical weights in the image, hexadecimal; empty without an image.
+    pub weights_sha256: String,
+}
+
+/// One channel of the contract.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ChannelRecord {
+    /// Its name.
+    pub name: String,
+    /// Its unit.
+    pub unit: String,
+    /// Smallest value, in the unit.
+    pub min: f32,
+    /// Largest value, in the unit.
+    pub max: f32,
+}
+
+/// A sample as it was sent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SampleRecord {
+    /// When it was taken, microseconds.
+    pub sample_us: u64,
+    /// The observation, in the contract's order and units.
+    #[serde(with = "exact")]
+    pub observation: Vec<f32>,
+    /// The external reward, where one was sent.
+    #[serde(with = "exact_option", default, skip_serializing_if = "Option::is_none")]
+    pub reward: Option<f32>,
+    /// Whether an episode ended before it.
+    pub done: bool,
+}
+
+/// A command that was sent to the board before a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Order {
+    /// Let the policy fly, with empty memory.
+    Arm,
+    /// Stop the policy.
+    Disarm,
+    /// Forget the latched faults.
+    ResetFaults,
+    /// Forget all working memories.
+    ClearMemory,
+}
+
+/// One control step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// Running number in this log, from 0.
+    pub step: u32,
+    /// Time of the step, microseconds.
+    pub now_us: u64,
+    /// Episode of the trial, from 0.
+    pub episode: u32,
+    /// What was ordered right before the step.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub orders: Vec<Order>,
+    /// The sample; `None` for a period without one.
+    pub sample: Option<SampleRecord>,
+    /// The controller's command words; empty where it did not run.
+    pub words: Vec<i16>,
+    /// The host's own words for the same step; empty where the policy did not run.
+    pub expected: Vec<i16>,
+    /// What left the envelope, as command words.
+    pub issued: Vec<i16>,
+    /// Who computed the issued command.
+    pub source: CommandSource,
+    /// The reward that entered the working memory.
+    #[serde(with = "exact_one")]
+    pub reward: f32,
+    /// Where the board stood after the step.
+    pub state: State,
+    /// Latched faults after the step, one bit each.
+    pub faults: u32,
+    /// The issued command in the contract's units.
+    pub command: Vec<f32>,
+    /// The plant's true state at the step.
+    #[serde(with = "exact")]
+    pub plant: Vec<f32>,
+    /// Whether the plant's goal is held.
+    pub holds: bool,
+    /// Whether the plant's goal is lost altogether.
+    pub fallen: bool,
+}
+
+/// What an event is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EventKind {
+    /// The dynamics changed.
+    Change,
+    /// An episode began.
+    Episode,
+    /// The board's state or its faults changed.
+    State,
+    /// The board's words differ from the host's.
+    Difference,
+    /// Something happened to the link.
+    Link,
+    /// The flight ended.
+    End,
+}
+
+/// Something that happened in a flight.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// Seconds since the flight began.
+    pub time_s: f64,
+    /// The step before which it happened.
+    pub step: u32,
+    /// What it is about.
+    pub kind: EventKind,
+    /// In words.
+    pub text: String,
+}
+
+/// Where the policy looked in one step, by the host's own computation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Attention {
+    /// The step.
+    pub step: u32,
+    /// For each layer, the share of attention on each age (0 is the newest memory), averaged over
+    /// the heads.
+    pub layers: Vec<Vec<f32>>,
+}
+
+/// How a flight went; the keys of `engram fly --json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// The board.
+    pub board: String,
+    /// The plant.
+    pub plant: String,
+    /// `policy` or `classical`.
+    pub controller: String,
+    /// Control steps flown.
+    pub steps: u32,
+    /// Steps in which the policy ran on the board and on the host.
+    pub words_compared: u32,
+    /// Whether every command word of the board equals the host's; `None` where nothing was compared.
+    pub words_equal: Option<bool>,
+    /// The first word that differs.
+    pub first_difference: Option<Difference>,
+    /// Control steps that missed their deadline.
+    pub deadline_misses: u32,
+    /// Faults that were put on the wire on purpose.
+    pub faults_injected: u64,
+    /// Frames that were sent again.
+    pub retransmissions: u64,
+    /// Damaged frames that the board received.
+    pub board_receive_errors: u32,
+    /// Damaged frames that the host received.
+    pub host_receive_errors: u32,
+    /// Issued commands outside the contract's range or slew limit, by the host's own count.
+    pub envelope_violations: u32,
+    /// Faults that the board latched, in words.
+    pub faults: Vec<String>,
+    /// Where the board stood at the end.
+    pub final_state: String,
+    /// Hash of the weights on the board before the flight; empty where none flew.
+    pub weights_sha256_before: String,
+    /// The same after the flight, computed anew by the board.
+    pub weights_sha256_after: String,
+    /// Whether the plant's goal was held through the last second.
+    pub holds_at_end: bool,
+    /// Share of the steps in which it was held.
+    pub held_share: f64,
+    /// Seconds from the change until the goal was held for good; `None` if never, or without a change.
+    pub recovery_s: Option<f64>,
+    /// Deepest stack on the board, bytes; 0 where it cannot say.
+    pub worst_stack_bytes: u32,
+    /// Longest control step by the board's own clock, microseconds; 0 where it has none.
+    pub worst_step_us: u32,
+    /// Why the flight ended early; `None` when it flew to its end.
+    pub ended_early: Option<String>,
+    /// The flight log; `None` where none was written.
+    pub log: Option<String>,
+}
+
+/// The first place where two computations of the same flight differ.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Difference {
+    /// The step.
+    pub step: u32,
+    /// The field: `words[0]`, `issued[1]`, `state` and so on.
+    pub field: String,
+    /// What the host computes.
+    pub expected: String,
+    /// What the board sent, or the log holds.
+    pub got: String,
+}
+
+impl std::fmt::Display for Difference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "step {}, {}: expected {}, got {}",
+            self.step, self.field, self.expected, self.got
+        )
+    }
+}
+
+/// One f32 that reads back bit for bit: a number, or a text with its bits where it is not finite.
+struct Exact(f32);
+
+impl Serialize for Exact {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        if self.0.is_finite() {
+            to.serialize_f32(self.0)
+        } else {
+            to.serialize_str(&format!("0x{:08x}", self.0.to_bits()))
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Exact {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        use serde::de::Error;
+        // Through a value: an untagged enum cannot take numbers when another crate of the program
+        // switches serde_json to arbitrary precision.
+        let value = serde_json::Value::deserialize(from)?;
+        let read = match &value {
+            serde_json::Value::Number(number) => number.to_string().parse().ok(),
+            serde_json::Value::String(text) => text
+                .strip_prefix("0x")
+                .and_then(|digits| u32::from_str_radix(digits, 16).ok())
+                .map(f32::from_bits),
+            _ => None,
+        };
+        read.map(Self).ok_or_else(|| D::Error::custom(format_args!("{value} is no f32")))
+    }
+}
+
+mod exact {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(values: &[f32], to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(values.iter().map(|value| super::Exact(*value)))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<f32>, D::Error> {
+        Ok(Vec::<super::Exact>::deserialize(from)?.into_iter().map(|exact| exact.0).collect())
+    }
+}
+
+mod exact_one {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(value: &f32, to: S) -> Result<S::Ok, S::Error> {
+        super::Exact(*value).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<f32, D::Error> {
+        Ok(super::Exact::deserialize(from)?.0)
+    }
+}
+
+mod exact_option {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(value: &Option<f32>, to: S) -> Result<S::Ok, S::Error> {
+        value.map(super::Exact).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<f32>, D::Error> {
+        Ok(Option::<super::Exact>::deserialize(from)?.map(|exact| exact.0))
+    }
+}
+
+#[cfg(test)]
+pub(super) fn example_step(step: u32) -> Step {
+    Step {
+        step,
+        now_us: u64::from(step) * 20_000,
+        episode: 0,
+        orders: if step == 0 { vec![Order::Arm] } else { Vec::new() },
+        sample: Some(SampleRecord {
+            sample_us: u64::from(step) * 20_000,
+            observation: vec![0.1, -1.0, f32::MIN_POSITIVE],
+            reward: None,
+            done: false,
+        }),
+        words: vec![-7],
+        expected: vec![-7],
+        issued: vec![-7],
+        source: CommandSource::Policy,
+        reward: 0.25,
+        state: State::Armed,
+        faults: 0,
+        command: vec![-0.0026],
+        plant: vec![3.1, 0.0],
+        holds: false,
+        fallen: true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_f32_reads_back_bit_for_bit() {
+        let mut bits = 1_u32;
+        let mut step = example_step(3);
+        for _ in 0..20_000 {
+            bits = bits.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let value = f32::from_bits(bits);
+            step.reward = value;
+            if let Some(sample) = &mut step.sample {
+                sample.observation = vec![value, f32::NAN, f32::NEG_INFINITY, -0.0];
+                sample.reward = Some(value);
+            }
+            let text = serde_json::to_string(&step).expect("it serialises");
+            let back: Step = serde_json::from_str(&text).expect("it parses");
+            assert_eq!(back.reward.to_bits(), bits, "{text}");
+            let (was, is) = (step.sample.as_ref(), back.sample.as_ref());
+            let bits_of = |sample: Option<&SampleRecord>| -> Vec<u32> {
+                sample
+                    .iter()
+                    .flat_map(|sample| sample.observation.iter().chain(&sample.reward))
+                    .map(|value| value.to_bits())
+                    .collect()
+            };
+            assert_eq!(bits_of(was), bits_of(is), "{text}");
+        }
+    }
+
+    #[test]
+    fn texts_that_are_no_number_are_refused() {
+        let text = serde_json::to_string(&example_step(0)).expect("it serialises");
+        let bad = text.replace("\"reward\":0.25", "\"reward\":\"zero\"");
+        assert_ne!(text, bad);
+        assert!(serde_json::from_str::<Step>(&bad).is_err());
+    }
+}

@@ -1,0 +1,260 @@
+//! What happens to every control step of a flight: it is judged, logged and shown.
+//!
+//! The recorder only looks. It is the one place where a flight's numbers are counted, so that the
+//! log, the live view and the summary cannot disagree.
+
+use engram_image::Contract;
+use engram_link::{Faults, Log, State};
+
+use super::envelope_check::EnvelopeCheck;
+use super::log_writer::{LogError, LogWriter};
+use super::record::{Attention, Difference, Event, EventKind, Header, Step, Summary};
+
+/// Somebody who looks at a flight while it happens.
+pub trait Watcher {
+    /// A control step was made.
+    fn step(&mut self, header: &Header, step: &Step, time_s: f64);
+    /// Something happened.
+    fn event(&mut self, event: &Event);
+}
+
+/// Nobody looks.
+impl Watcher for () {
+    fn step(&mut self, _: &Header, _: &Step, _: f64) {}
+    fn event(&mut self, _: &Event) {}
+}
+
+/// Numbers that the board tells at the end of a flight.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Ending {
+    /// Control steps that missed their deadline.
+    pub deadline_misses: u32,
+    /// Faults put on the wire on purpose.
+    pub faults_injected: u64,
+    /// Frames sent again.
+    pub retransmissions: u64,
+    /// Damaged frames that the board received.
+    pub board_receive_errors: u32,
+    /// Damaged frames that the host received.
+    pub host_receive_errors: u32,
+    /// Hash of the weights before the flight; empty where none flew.
+    pub weights_sha256_before: String,
+    /// The same after the flight.
+    pub weights_sha256_after: String,
+    /// Deepest stack on the board, bytes; 0 where it cannot say.
+    pub worst_stack_bytes: u32,
+    /// Longest control step by the board's clock, microseconds; 0 where it has none.
+    pub worst_step_us: u32,
+}
+
+/// The recorder of one flight.
+pub(super) struct Recorder<'a> {
+    header: Header,
+    log: Option<LogWriter>,
+    watcher: &'a mut dyn Watcher,
+    envelope: EnvelopeCheck,
+    first_us: Option<u64>,
+    steps: u32,
+    compared: u32,
+    first_difference: Option<Difference>,
+    state: State,
+    faults: Faults,
+    held: u32,
+    /// The newest step in which the goal was not held.
+    last_not_held: Option<u32>,
+    change_step: Option<u32>,
+}
+
+impl<'a> Recorder<'a> {
+    pub(super) fn new(
+        header: Header,
+        contract: &Contract<'_>,
+        log: Option<LogWriter>,
+        watcher: &'a mut dyn Watcher,
+    ) -> Self {
+        Self {
+            header,
+            log,
+            watcher,
+            envelope: EnvelopeCheck::new(contract),
+            first_us: None,
+            steps: 0,
+            compared: 0,
+            first_difference: None,
+            state: State::Disarmed,
+            faults: Faults::NONE,
+            held: 0,
+            last_not_held: None,
+            change_step: None,
+        }
+    }
+
+    /// Steps recorded so far.
+    pub(super) fn steps(&self) -> u32 {
+        self.steps
+    }
+
+    /// Seconds from the first step to `now_us`.
+    fn time_s(&self, now_us: u64) -> f64 {
+        now_us.saturating_sub(self.first_us.unwrap_or(now_us)) as f64 / 1e6
+    }
+
+    fn next_time_s(&self) -> f64 {
+        f64::from(self.steps) * f64::from(self.header.period_us) / 1e6
+    }
+
+    pub(super) fn event(&mut self, kind: EventKind, text: String) -> Result<(), LogError> {
+        if kind == EventKind::Change {
+            self.change_step = Some(self.steps);
+        }
+        let event = Event { time_s: self.next_time_s(), step: self.steps, kind, text };
+        self.watcher.event(&event);
+        self.log.as_mut().map_or(Ok(()), |log| log.event(&event))
+    }
+
+    pub(super) fn board_log(&mut self, line: &Log) -> Result<(), LogError> {
+        self.log.as_mut().map_or(Ok(()), |log| log.board_log(line))
+    }
+
+    /// Takes one step; its running number is set here.
+    pub(super) fn step(
+        &mut self,
+        mut step: Step,
+        attention: Vec<Vec<f32>>,
+    ) -> Result<(), LogError> {
+        step.step = self.steps;
+        self.first_us.get_or_insert(step.now_us);
+        let time_s = self.time_s(step.now_us);
+        if self.envelope.step(&step.issued) {
+            let text = format!("issued words {:?} break the contract's envelope", step.issued);
+            self.event(EventKind::Difference, text)?;
+        }
+        self.compare(&step)?;
+        if step.state != self.state || step.faults != self.faults.0 {
+            (self.state, self.faults) = (step.state, Faults(step.faults));
+            let faults = if self.faults.is_empty() {
+                String::new()
+            } else {
+                format!("; faults: {}", self.faults)
+            };
+            self.event(EventKind::State, format!("{}{faults}", self.state))?;
+        }
+        self.held += u32::from(step.holds);
+        if !step.holds {
+            self.last_not_held = Some(step.step);
+        }
+        self.watcher.step(&self.header, &step, time_s);
+        if let Some(log) = &mut self.log {
+            log.step(&step)?;
+            if !attention.is_empty() {
+                log.attention(&Attention { step: step.step, layers: attention })?;
+            }
+        }
+        self.steps += 1;
+        Ok(())
+    }
+
+    fn compare(&mut self, step: &Step) -> Result<(), LogError> {
+        if step.expected.is_empty() {
+            return Ok(());
+        }
+        self.compared += 1;
+        if self.first_difference.is_some() {
+            return Ok(());
+        }
+        let Some(difference) = first_difference_of_words(step) else {
+            return Ok(());
+        };
+        self.event(EventKind::Difference, difference.to_string())?;
+        self.first_difference = Some(difference);
+        Ok(())
+    }
+
+    /// Closes the log and adds everything up. `early` says why the flight did not reach its end.
+    pub(super) fn finish(
+        mut self,
+        ending: Ending,
+        early: Option<String>,
+    ) -> Result<Summary, LogError> {
+        let text = match &early {
+            Some(why) => format!("ended early: {why}"),
+            None => "flew to its end".to_owned(),
+        };
+        self.event(EventKind::End, text)?;
+        let period_s = f64::from(self.header.period_us) / 1e6;
+        let last_second = (1.0 / period_s).round() as u32;
+        let held_from = self.last_not_held.map_or(0, |step| step + 1);
+        let held_for_good = held_from < self.steps;
+        let recovery_s = self
+            .change_step
+            .filter(|_| held_for_good)
+            .map(|change| f64::from(held_from.saturating_sub(change)) * period_s);
+        let summary = Summary {
+            board: self.header.board.clone(),
+            plant: self.header.plant.clone(),
+            controller: self.header.controller.clone(),
+            steps: self.steps,
+            words_compared: self.compared,
+            words_equal: (self.compared > 0).then_some(self.first_difference.is_none()),
+            first_difference: self.first_difference,
+            deadline_misses: ending.deadline_misses,
+            faults_injected: ending.faults_injected,
+            retransmissions: ending.retransmissions,
+            board_receive_errors: ending.board_receive_errors,
+            host_receive_errors: ending.host_receive_errors,
+            envelope_violations: self.envelope.violations(),
+            faults: self.faults.iter().map(|fault| fault.to_string()).collect(),
+            final_state: self.state.to_string(),
+            weights_sha256_before: ending.weights_sha256_before,
+            weights_sha256_after: ending.weights_sha256_after,
+            holds_at_end: held_from.saturating_add(last_second) <= self.steps,
+            held_share: f64::from(self.held) / f64::from(self.steps.max(1)),
+            recovery_s,
+            worst_stack_bytes: ending.worst_stack_bytes,
+            worst_step_us: ending.worst_step_us,
+            ended_early: early,
+            log: self.log.as_ref().map(|log| log.path().display().to_string()),
+        };
+        if let Some(log) = self.log {
+            log.finish(&summary)?;
+        }
+        Ok(summary)
+    }
+}
+
+/// The first word of a step on which board and host disagree.
+fn first_difference_of_words(step: &Step) -> Option<Difference> {
+    let most = step.expected.len().max(step.words.len());
+    (0..most).find_map(|index| {
+        let (expected, got) = (step.expected.get(index), step.words.get(index));
+        (expected != got).then(|| Difference {
+            step: step.step,
+            field: format!("words[{index}]"),
+            expected: shown(expected),
+            got: shown(got),
+        })
+    })
+}
+
+fn shown(word: Option<&i16>) -> String {
+    word.map_or_else(|| "nothing".to_owned(), i16::to_string)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::record::example_step;
+    use super::*;
+
+    #[test]
+    fn the_first_differing_word_is_named() {
+        let mut step = example_step(7);
+        assert_eq!(first_difference_of_words(&step), None);
+        step.words = vec![-7, 3];
+        step.expected = vec![-7, 4];
+        let difference = first_difference_of_words(&step).expect("they differ");
+        assert_eq!(difference.to_string(), "step 7, words[1]: expected 4, got 3");
+        step.words = vec![-7];
+        let difference = first_difference_of_words(&step).expect("they differ");
+        assert_eq!(difference.got, "nothing");
+    }
+}

@@ -1,0 +1,18 @@
+//! The host side of Engram: plants, meta-training, evaluation, hardware in the loop and reports.
+//!
+//! Nothing here runs on a robot: what the robot runs is `engram-firmware`, and the host calls it
+//! for the integer policy, so that there is one definition of the arithmetic.
+#![forbid(unsafe_code)]
+
+pub mod batch;
+pub mod board;
+pub mod calibration;
+pub mod classical;
+pub mod commands;
+pub mod evaluate;
+pub mod fly;
+pub mod footprint;
+pub mod measure;
+pub mod plant;
+pub mod report;
+pub mod train;

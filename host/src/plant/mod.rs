@@ -1,0 +1,187 @@
+//! Plants: the simulated robots that policies are trained on, judged on and flown against.
+//!
+//! A plant owns its physics, its hidden task, its sensors' noise and its judgement. It knows nothing
+//! of policies, training or boards, and it never limits a command's rate: range and slew are the
+//! envelope's, which stands between policy and plant both in training and on the robot.
+//! Everything random comes from seeds, and no result depends on the machine or its threads.
+
+mod driven;
+pub mod pendulum;
+mod random;
+
+use engram_image::Contract;
+
+pub use driven::Driven;
+pub use random::{Random, Stream, random_stream};
+
+/// Which distribution a task is drawn from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TaskSet {
+    /// The ranges that training draws from.
+    Training,
+    /// The same ranges, drawn from a seed stream that training never uses.
+    HeldOut,
+    /// At least one parameter outside its training range.
+    OutOfDistribution,
+}
+
+impl TaskSet {
+    /// The seed stream that belongs to this set.
+    #[must_use]
+    pub const fn stream(self) -> Stream {
+        match self {
+            Self::Training => Stream::Training,
+            Self::HeldOut => Stream::HeldOut,
+            Self::OutOfDistribution => Stream::OutOfDistribution,
+        }
+    }
+}
+
+/// One hidden setting of the dynamics: a value for each of [`Plant::parameters`], in their order and units.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Task {
+    /// One value per parameter.
+    pub values: Vec<f32>,
+}
+
+/// One hidden parameter of a plant's tasks.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Parameter {
+    /// What it is called in flight logs and reports.
+    pub name: &'static str,
+    /// Its unit; "1" for none.
+    pub unit: &'static str,
+    /// Smallest and largest value in training and in the held-out set.
+    pub training: (f32, f32),
+    /// Smallest and largest value in the out-of-distribution set.
+    pub wide: (f32, f32),
+}
+
+/// A named change of the dynamics that may be applied in the middle of an episode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The name that `--change` takes.
+    pub name: &'static str,
+    /// What it does, in one line.
+    pub summary: &'static str,
+}
+
+/// How a plant's policies are judged; times count control steps.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Protocol {
+    /// Steps of one episode.
+    pub episode_steps: usize,
+    /// Episodes of one trial; the memory persists between them.
+    pub episodes: usize,
+    /// The first episode succeeds if the goal is held throughout its last `hold_steps` steps.
+    pub hold_steps: usize,
+    /// The change comes in the last episode at a uniformly drawn step of this inclusive range.
+    pub change_steps: (usize, usize),
+    /// Recovered: the goal is held at every step from this many after the change to the end.
+    pub recovery_steps: usize,
+    /// The change that is applied when none is named.
+    pub default_change: &'static str,
+}
+
+/// Where an episode starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// As in every evaluation and flight.
+    Usual,
+    /// Any reasonable state; training uses it to see more of the state space.
+    Anywhere,
+}
+
+/// What the true state says about the goal, at this moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Judgement {
+    /// The goal is held (the pendulum: upright).
+    pub holds: bool,
+    /// The goal is lost altogether (the pendulum: below the horizontal).
+    pub fallen: bool,
+}
+
+/// A change's name that the plant does not know.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("plant '{plant}' knows no change '{name}'; it knows: {known}")]
+pub struct UnknownChange {
+    plant: &'static str,
+    name: String,
+    known: String,
+}
+
+/// A plant's name that nobody knows.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no plant '{name}'; there is: {}", NAMES.join(", "))]
+pub struct UnknownPlant {
+    name: String,
+}
+
+/// One environment: a robot with one hidden task, stepped at the contract's control period.
+///
+/// The order within a control step is: [`observe`](Plant::observe), decide, [`step`](Plant::step)
+/// with the issued command, which holds for one period.
+pub trait Plant: Send {
+    /// The plant's name, as `engram train` takes it.
+    fn name(&self) -> &'static str;
+    /// Channels, period and reward, as the boards know them.
+    fn contract(&self) -> Contract<'static>;
+    /// How policies are judged on this plant.
+    fn protocol(&self) -> Protocol;
+    /// The hidden parameters, in the order of [`Task::values`].
+    fn parameters(&self) -> &'static [Parameter];
+    /// The changes that [`apply`](Plant::apply) knows.
+    fn changes(&self) -> &'static [Change];
+    /// Draws a task. The generator should come from the set's own stream ([`TaskSet::stream`]).
+    fn sample_task(&self, set: TaskSet, random: &mut Random) -> Task;
+
+    /// Begins a trial on `task`: time 0, a usual start. `seed` decides start states and sensor noise.
+    fn reset(&mut self, task: &Task, seed: u64);
+    /// Begins the next episode of the trial: a new start state, same task, time and noise run on.
+    fn restart(&mut self, start: Start);
+    /// Replaces the task in mid-motion; the state stays.
+    fn set_task(&mut self, task: &Task);
+    /// The task now in force, changes included.
+    fn task(&self) -> Task;
+    /// Applies a named change to the task now in force; the state stays.
+    ///
+    /// # Errors
+    /// [`UnknownChange`] names what there is.
+    fn apply(&mut self, change: &str) -> Result<(), UnknownChange>;
+
+    /// The measured observation (with noise) of this moment, in the contract's order and units.
+    fn observe(&self) -> &[f32];
+    /// Holds `command` (contract units, one value per action channel) for one control period.
+    fn step(&mut self, command: &[f32]);
+
+    /// Seconds since the trial began.
+    fn time_s(&self) -> f64;
+    /// The true state, for logs and pictures; named by [`state_names`](Plant::state_names).
+    fn state(&self) -> &[f32];
+    /// Names with units of [`state`](Plant::state).
+    fn state_names(&self) -> &'static [&'static str];
+    /// Judges the true state.
+    fn judge(&self) -> Judgement;
+    /// Appends what only a critic may see (true state and hidden task), each entry of order one.
+    fn privileged(&self, features: &mut Vec<f32>);
+}
+
+/// The plants there are.
+pub const NAMES: [&str; 1] = [pendulum::NAME];
+
+/// Makes a plant by its name.
+///
+/// # Errors
+/// [`UnknownPlant`] names what there is.
+pub fn by_name(name: &str) -> Result<Box<dyn Plant>, UnknownPlant> {
+    match name {
+        pendulum::NAME => Ok(Box::new(pendulum::Pendulum::new())),
+        _ => Err(UnknownPlant { name: name.to_owned() }),
+    }
+}
+
+/// The error for a change that `plant` does not know.
+fn unknown_change(plant: &dyn Plant, name: &str) -> UnknownChange {
+    let known: Vec<_> = plant.changes().iter().map(|change| change.name).collect();
+    UnknownChange { plant: plant.name(), name: name.to_owned(), known: known.join(", ") }
+}

@@ -1,0 +1,335 @@
+//! Every setting of a training run, read from TOML. A misspelt or missing key is an error with its line.
+
+use engram_image::{HeadInput, ModelConfig, Positions};
+use serde::{Deserialize, Serialize};
+
+use crate::plant::{Plant, pendulum};
+
+/// The settings of a run. `presets/pendulum.toml` documents every key.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Dimensions of the policy, as far as the contract leaves them open.
+    pub model: Model,
+    /// Scaling of working memories.
+    pub normalizer: NormalizerSettings,
+    /// Weights before the first update.
+    pub initial: Initial,
+    /// What a training trial is.
+    pub trial: Trial,
+    /// The optimisation.
+    pub ppo: Ppo,
+    /// The value function.
+    pub critic: Critic,
+}
+
+/// Dimensions of the policy network.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Model {
+    /// Encoder layers.
+    pub layers: usize,
+    /// Attention heads.
+    pub heads: usize,
+    /// Width of the residual stream.
+    pub model: usize,
+    /// Width of the feed-forward blocks.
+    pub ff: usize,
+    /// Working memories that one layer attends to.
+    pub window: usize,
+    /// Widths of the head's hidden layers.
+    pub hidden: [usize; 2],
+    /// How the policy knows when a memory happened.
+    pub positions: PositionsName,
+    /// What the head reads.
+    pub head_input: HeadInputName,
+}
+
+/// `slot` or `age`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum PositionsName {
+    /// The paper's: encodings per window slot.
+    Slot,
+    /// A learned bias per head and age.
+    Age,
+}
+
+/// `encoder` or `mixed`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HeadInputName {
+    /// The encoder's output alone.
+    Encoder,
+    /// Beside it, the newest embedded working memory.
+    Mixed,
+}
+
+/// Scaling of working memories.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NormalizerSettings {
+    /// Normalised entries are clamped to plus and minus this.
+    pub clip: f32,
+}
+
+/// Weights before the first update.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Initial {
+    /// Natural logarithm of the exploration's standard deviation.
+    pub log_std: f32,
+    /// Initial age bias: `-age_bias * age`.
+    pub age_bias: f32,
+    /// Scale of the embedding, relative to T-Fixup's.
+    pub embedding_gain: f32,
+    /// Scale of the head's last layer.
+    pub last_layer_gain: f32,
+}
+
+/// What a training trial is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Trial {
+    /// Trials per iteration.
+    pub trials: usize,
+    /// Control steps of one trial.
+    pub steps: usize,
+    /// Probability that an episode starts in any state instead of a usual one.
+    pub anywhere: f64,
+    /// Probability that the whole task is redrawn once, at a random step.
+    pub redraw: f64,
+    /// Probability that, instead, one of the plant's named changes is applied.
+    pub change: f64,
+    /// Probability that a new episode begins once, at a random step.
+    pub restart: f64,
+}
+
+/// Proximal policy optimisation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ppo {
+    /// Environment steps of the whole training.
+    pub steps: u64,
+    /// Passes over the trials of an iteration.
+    pub epochs: usize,
+    /// Updates per pass.
+    pub minibatches: usize,
+    /// Learning rate at the start.
+    pub learning_rate: f64,
+    /// Factor that the learning rates have fallen to at the end.
+    pub final_learning_rate: f64,
+    /// Decoupled weight decay.
+    pub weight_decay: f64,
+    /// Bound of the gradient's norm.
+    pub max_gradient: f64,
+    /// Discount per step.
+    pub gamma: f32,
+    /// Of the generalised advantage estimate.
+    pub lambda: f32,
+    /// Bound of the probability ratio's distance from 1.
+    pub clip: f64,
+    /// Weight of the entropy bonus.
+    pub entropy: f64,
+    /// Advantages are brought to mean 0 and deviation 1 over an iteration.
+    pub normalize_advantages: bool,
+    /// The critic's value stands for what would follow the last step.
+    pub bootstrap: bool,
+    /// Parts of a minibatch that are computed in parallel.
+    pub shards: usize,
+}
+
+/// The value function.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Critic {
+    /// Width of its two hidden layers.
+    pub hidden: usize,
+    /// Whether it sees the true state and the hidden task.
+    pub sees_task: bool,
+    /// Learning rate at the start.
+    pub learning_rate: f64,
+}
+
+/// What is wrong with a run's settings.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The text is not what is expected; the message has line and key.
+    #[error("{origin}: {message}")]
+    Toml {
+        /// Where the text came from.
+        origin: String,
+        /// Line, key and reason.
+        message: String,
+    },
+    /// A value is out of its range.
+    #[error("{key} is {value}; it must be {range}")]
+    Range {
+        /// The key with its section.
+        key: &'static str,
+        /// What it is.
+        value: f64,
+        /// What it may be.
+        range: &'static str,
+    },
+    /// The policy's dimensions are not ones that a controller can run.
+    #[error("[model]: {0}")]
+    Model(engram_image::ConfigError),
+    /// There is no preset.
+    #[error("plant '{0}' has no preset; give --config FILE.toml")]
+    NoPreset(String),
+}
+
+impl Settings {
+    /// The built-in settings for a plant.
+    ///
+    /// # Errors
+    /// When the plant has no preset.
+    pub fn preset(plant: &str) -> Result<Self, ConfigError> {
+        match plant {
+            pendulum::NAME => Self::from_toml(include_str!("../../presets/pendulum.toml"), "presets/pendulum.toml"),
+            _ => Err(ConfigError::NoPreset(plant.to_owned())),
+        }
+    }
+
+    /// Reads and checks settings; `origin` is named in errors.
+    ///
+    /// # Errors
+    /// Names line and key, or the value that is out of range.
+    pub fn from_toml(text: &str, origin: &str) -> Result<Self, ConfigError> {
+        let settings: Self = toml::from_str(text)
+            .map_err(|error| ConfigError::Toml { origin: origin.to_owned(), message: error.to_string() })?;
+        settings.check()?;
+        Ok(settings)
+    }
+
+    /// The settings as a table, for `run.toml`.
+    ///
+    /// # Errors
+    /// When a number has no TOML form.
+    pub fn to_table(&self) -> Result<toml::Table, ConfigError> {
+        toml::Table::try_from(self)
+            .map_err(|error| ConfigError::Toml { origin: "settings".to_owned(), message: error.to_string() })
+    }
+
+    /// Turns the settings into those of a policy without memory: window 1.
+    #[must_use]
+    pub fn memoryless(mut self) -> Self {
+        self.model.window = 1;
+        self.model.positions = PositionsName::Age;
+        self
+    }
+
+    /// The policy's dimensions on a plant.
+    #[must_use]
+    pub fn model_config(&self, plant: &dyn Plant) -> ModelConfig {
+        let contract = plant.contract();
+        let model = &self.model;
+        ModelConfig {
+            observations: contract.observations.len(),
+            actions: contract.actions.len(),
+            layers: model.layers,
+            heads: model.heads,
+            model: model.model,
+            ff: model.ff,
+            window: model.window,
+            hidden: model.hidden,
+            positions: match model.positions {
+                PositionsName::Slot => Positions::Slot,
+                PositionsName::Age => Positions::Age,
+            },
+            head_input: match model.head_input {
+                HeadInputName::Encoder => HeadInput::Encoder,
+                HeadInputName::Mixed => HeadInput::Mixed,
+            },
+        }
+    }
+
+    /// Environment steps of one iteration.
+    #[must_use]
+    pub fn steps_per_iteration(&self) -> u64 {
+        (self.trial.trials * self.trial.steps) as u64
+    }
+
+    /// Iterations of the whole training, at least one.
+    #[must_use]
+    pub fn iterations(&self) -> u64 {
+        self.ppo.steps.div_ceil(self.steps_per_iteration()).max(1)
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let Self { normalizer, initial, trial, ppo, critic, .. } = self;
+        let positive = "above 0";
+        let share = "from 0 to 1";
+        let count = "at least 1";
+        let count_of = |key, value: usize| (key, value as f64, count, value >= 1);
+        let share_of = |key, value: f64| (key, value, share, (0.0..=1.0).contains(&value));
+        let positive_of = |key, value: f64| (key, value, positive, value > 0.0 && value.is_finite());
+        let not_negative = |key, value: f64| (key, value, "0 or above", value >= 0.0 && value.is_finite());
+        let checks = [
+            positive_of("normalizer.clip", f64::from(normalizer.clip)),
+            ("initial.log_std", f64::from(initial.log_std), "from -10 to 3", (-10.0..=3.0).contains(&initial.log_std)),
+            not_negative("initial.age_bias", f64::from(initial.age_bias)),
+            positive_of("initial.embedding_gain", f64::from(initial.embedding_gain)),
+            positive_of("initial.last_layer_gain", f64::from(initial.last_layer_gain)),
+            count_of("trial.trials", trial.trials),
+            ("trial.steps", trial.steps as f64, "at least 2", trial.steps >= 2),
+            share_of("trial.anywhere", trial.anywhere),
+            share_of("trial.redraw", trial.redraw),
+            share_of("trial.change", trial.change),
+            share_of("trial.redraw + trial.change", trial.redraw + trial.change),
+            share_of("trial.restart", trial.restart),
+            count_of("ppo.epochs", ppo.epochs),
+            count_of("ppo.minibatches", ppo.minibatches),
+            positive_of("ppo.learning_rate", ppo.learning_rate),
+            share_of("ppo.final_learning_rate", ppo.final_learning_rate),
+            not_negative("ppo.weight_decay", ppo.weight_decay),
+            positive_of("ppo.max_gradient", ppo.max_gradient),
+            share_of("ppo.gamma", f64::from(ppo.gamma)),
+            share_of("ppo.lambda", f64::from(ppo.lambda)),
+            positive_of("ppo.clip", ppo.clip),
+            not_negative("ppo.entropy", ppo.entropy),
+            count_of("ppo.shards", ppo.shards),
+            count_of("critic.hidden", critic.hidden),
+            positive_of("critic.learning_rate", critic.learning_rate),
+            (
+                "trial.trials",
+                trial.trials as f64,
+                "a multiple of ppo.minibatches",
+                trial.trials.is_multiple_of(ppo.minibatches.max(1)),
+            ),
+        ];
+        match checks.into_iter().find(|(.., good)| !good) {
+            Some((key, value, range, _)) => Err(ConfigError::Range { key, value, range }),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plant::by_name;
+
+    #[test]
+    fn the_preset_is_good() {
+        let settings = Settings::preset("pendulum").unwrap();
+        settings.model_config(&*by_name("pendulum").unwrap()).validate().unwrap();
+        assert_eq!(settings.clone().memoryless().model.window, 1);
+        let text = toml::to_string(&settings.to_table().unwrap()).unwrap();
+        assert_eq!(Settings::from_toml(&text, "again").unwrap(), settings);
+        assert!(Settings::preset("unicycle").is_err());
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        let text = include_str!("../../presets/pendulum.toml");
+        let error = |text: &str| Settings::from_toml(text, "my.toml").unwrap_err().to_string();
+        let misspelt = error(&text.replace("epochs", "epoch"));
+        assert!(misspelt.contains("my.toml") && misspelt.contains("epoch"), "{misspelt}");
+        let low = error(&text.replace("gamma = 0.97", "gamma = 1.97"));
+        assert!(low.contains("ppo.gamma") && low.contains("1.97"), "{low}");
+        let uneven = error(&text.replace("minibatches = 4", "minibatches = 7"));
+        assert!(uneven.contains("multiple of ppo.minibatches"), "{uneven}");
+    }
+}

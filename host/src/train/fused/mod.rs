@@ -1,0 +1,43 @@
+//! Fused operations of the learner, with hand-written backward passes.
+//!
+//! candle builds a graph of small operations; for networks as small as these its bookkeeping and memory
+//! traffic would cost several times the arithmetic. The operations here ([`linear`],
+//! [`banded_attention`]) are what training spends its time on. Each is a candle
+//! `CustomOp` on the CPU and falls back to plain candle operations on any other device; tests hold both
+//! against each other and against finite differences. Nothing here knows of policies or rewards.
+
+mod attention;
+mod linear;
+mod math;
+
+use candle_core::{CpuStorage, DType, Layout, Result, Storage, Tensor};
+
+pub use attention::{Band, banded_attention, banded_attention_plain};
+pub use linear::{Activation, linear, linear_plain};
+
+/// The values of a contiguous f32 tensor that lies in CPU memory.
+fn slice<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
+    let values = storage.as_slice::<f32>()?;
+    match layout.contiguous_offsets().and_then(|(start, end)| values.get(start..end)) {
+        Some(values) => Ok(values),
+        None => candle_core::bail!("a fused operation needs contiguous tensors, got {layout:?}"),
+    }
+}
+
+/// Calls `body` with the tensor's values in row-major order, without copying if they lie so already.
+fn with_values<R>(tensor: &Tensor, body: impl FnOnce(&[f32]) -> Result<R>) -> Result<R> {
+    let tensor = tensor.contiguous()?;
+    let (storage, layout) = tensor.storage_and_layout();
+    match &*storage {
+        Storage::Cpu(storage) => body(slice(storage, layout)?),
+        _ => candle_core::bail!("a fused operation's backward pass needs tensors in CPU memory"),
+    }
+}
+
+/// Whether the fused version can run: f32 in CPU memory.
+fn on_cpu(tensor: &Tensor) -> bool {
+    tensor.device().is_cpu() && tensor.dtype() == DType::F32
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,189 @@
+//! The update: minibatches of whole trials, each split into a fixed number of shards that are
+//! differentiated in parallel and summed in order.
+//!
+//! The number of shards belongs to the settings and not to the machine, and each shard runs candle on one
+//! thread, so that the curve does not depend on the number of cores.
+
+use candle_core::{Device, Result};
+use rand::seq::SliceRandom;
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+use super::actor::Actor;
+use super::batch::Batch;
+use super::config::Settings;
+use super::critic::Critic;
+use super::optimizer::AdamW;
+use super::ppo;
+use crate::plant::Random;
+
+/// Actor, critic and their optimisers.
+pub struct Learner {
+    /// The policy.
+    pub actor: Actor,
+    /// The value function.
+    pub critic: Critic,
+    /// The policy's optimiser.
+    pub actor_optimizer: AdamW,
+    /// The value function's optimiser.
+    pub critic_optimizer: AdamW,
+    settings: Settings,
+    device: Device,
+    /// One pool of one thread per shard: inside it candle's own parallelism has nowhere to go.
+    pools: Vec<ThreadPool>,
+}
+
+/// What an iteration's updates told, averaged over them.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Update {
+    /// Estimated divergence between the policies before and after, per step, at the last pass.
+    pub kl: f64,
+    /// Share of the steps whose ratio was clipped.
+    pub clipped: f64,
+    /// Entropy of the action distribution.
+    pub entropy: f64,
+    /// Half the critic's mean squared error, in units of the scaled reward.
+    pub value_loss: f64,
+    /// Norm of the policy's gradient before clipping.
+    pub gradient: f64,
+}
+
+struct Part {
+    actor: Vec<f32>,
+    critic: Vec<f32>,
+    kl: f64,
+    clipped: f64,
+    entropy: f64,
+    value_loss: f64,
+}
+
+impl Learner {
+    /// A learner with fresh optimisers.
+    ///
+    /// # Errors
+    /// When no threads can be started.
+    pub fn new(actor: Actor, critic: Critic, settings: &Settings, device: &Device) -> Result<Self> {
+        let pools = (0..settings.ppo.shards)
+            .map(|_| ThreadPoolBuilder::new().num_threads(1).build().map_err(candle_core::Error::wrap))
+            .collect::<Result<_>>()?;
+        Ok(Self {
+            actor_optimizer: AdamW::new(actor.variables().count()),
+            critic_optimizer: AdamW::new(critic.variables().count()),
+            actor,
+            critic,
+            settings: settings.clone(),
+            device: device.clone(),
+            pools,
+        })
+    }
+
+    /// All passes over an iteration's trials. `progress` is the share of the training that is done; the
+    /// learning rates fall with it. `random` orders the trials.
+    ///
+    /// # Errors
+    /// When a variable gets no gradient, or the device fails.
+    pub fn update(&mut self, batch: &Batch, progress: f64, random: &mut Random) -> Result<Update> {
+        let ppo = self.settings.ppo.clone();
+        let factor = 1.0 + (ppo.final_learning_rate - 1.0) * progress.clamp(0.0, 1.0);
+        let mut order: Vec<usize> = (0..batch.trials()).collect();
+        let mut parameters = self.actor.variables().flat()?;
+        let mut critic_parameters = self.critic.variables().flat()?;
+        let mut told = Update::default();
+        let updates = (ppo.epochs * ppo.minibatches) as f64;
+        for epoch in 0..ppo.epochs {
+            order.shuffle(random);
+            for trials in order.chunks(batch.trials().div_ceil(ppo.minibatches)) {
+                let part = self.minibatch(batch, trials)?;
+                told.gradient += self.actor_optimizer.update(
+                    &mut parameters,
+                    &part.actor,
+                    ppo.learning_rate * factor,
+                    ppo.weight_decay,
+                    ppo.max_gradient,
+                ) / updates;
+                self.critic_optimizer.update(
+                    &mut critic_parameters,
+                    &part.critic,
+                    self.settings.critic.learning_rate * factor,
+                    ppo.weight_decay,
+                    ppo.max_gradient,
+                );
+                self.actor.variables().set_flat(&parameters)?;
+                self.critic.variables().set_flat(&critic_parameters)?;
+                let rows = (trials.len() * batch.steps) as f64;
+                if epoch + 1 == ppo.epochs {
+                    told.kl += part.kl / rows / ppo.minibatches as f64;
+                }
+                told.clipped += part.clipped / rows / updates;
+                told.entropy += part.entropy / updates;
+                told.value_loss += part.value_loss / updates;
+            }
+        }
+        Ok(told)
+    }
+
+    /// Gradients of one minibatch: its shards in parallel, summed in their order.
+    fn minibatch(&self, batch: &Batch, trials: &[usize]) -> Result<Part> {
+        let rows = trials.len() * batch.steps;
+        let size = trials.len().div_ceil(self.pools.len());
+        let parts: Vec<Result<Part>> = std::thread::scope(|scope| {
+            let started: Vec<_> = trials
+                .chunks(size)
+                .zip(&self.pools)
+                .map(|(shard, pool)| scope.spawn(move || pool.install(|| self.shard(batch, shard, rows))))
+                .collect();
+            started
+                .into_iter()
+                .map(|thread| {
+                    thread.join().unwrap_or_else(|_| Err(candle_core::Error::Msg("a learner thread panicked".into())))
+                })
+                .collect()
+        });
+        let mut parts = parts.into_iter();
+        let mut sum = match parts.next() {
+            Some(part) => part?,
+            None => candle_core::bail!("an empty minibatch"),
+        };
+        for part in parts {
+            let part = part?;
+            sum.actor.iter_mut().zip(&part.actor).for_each(|(sum, value)| *sum += value);
+            sum.critic.iter_mut().zip(&part.critic).for_each(|(sum, value)| *sum += value);
+            sum.kl += part.kl;
+            sum.clipped += part.clipped;
+            sum.value_loss += part.value_loss;
+        }
+        Ok(sum)
+    }
+
+    fn shard(&self, batch: &Batch, trials: &[usize], rows: usize) -> Result<Part> {
+        let device = &self.device;
+        let column = |values| batch.gather(values, 1, trials, device)?.squeeze(1);
+        let memories = batch.gather(&batch.memories, batch.inputs, trials, device)?;
+        let sampled = batch.gather(&batch.sampled, batch.actions, trials, device)?;
+        let means = self.actor.means(&memories, trials.len(), batch.steps)?;
+        let log_std = self.actor.log_std()?;
+        let policy = ppo::policy_loss(
+            &ppo::log_probabilities(&sampled, &means, log_std)?,
+            &column(&batch.log_probabilities)?,
+            &column(&batch.advantages)?,
+            log_std,
+            self.settings.ppo.clip,
+            self.settings.ppo.entropy,
+            rows,
+        )?;
+        let mut actor = vec![0.0; self.actor.variables().count()];
+        self.actor.variables().add_gradients(&policy.loss.backward()?, &mut actor)?;
+
+        let values = self.critic.values(&batch.gather(&batch.critic, batch.features, trials, device)?)?;
+        let value_loss = ppo::value_loss(&values, &column(&batch.targets)?, rows)?;
+        let mut critic = vec![0.0; self.critic.variables().count()];
+        self.critic.variables().add_gradients(&value_loss.backward()?, &mut critic)?;
+        Ok(Part {
+            actor,
+            critic,
+            kl: policy.kl,
+            clipped: policy.clipped,
+            entropy: policy.entropy,
+            value_loss: f64::from(value_loss.to_scalar::<f32>()?),
+        })
+    }
+}

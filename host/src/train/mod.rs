@@ -1,0 +1,32 @@
+//! Meta-training: TrMRL by PPO over whole trials.
+//!
+//! Trials are collected on all cores with the f32 streaming policy of `engram-export`, exactly as a
+//! controller would run it; the learner computes each trial in one differentiable pass. Weights and
+//! normalizers are frozen through a trial. A run is defined by plant, agent, seed and settings: the number
+//! of cores changes its duration and nothing else. Nothing here knows how a policy is judged or exported.
+
+pub mod actor;
+pub mod batch;
+pub mod config;
+pub mod critic;
+pub mod curve;
+pub mod fused;
+pub mod gae;
+pub mod init;
+pub mod learner;
+pub mod optimizer;
+pub mod ppo;
+mod progress;
+pub mod resume;
+pub mod rollout;
+pub mod statistics;
+mod trainer;
+pub mod variables;
+
+pub use config::Settings;
+pub use curve::Point;
+pub use progress::Progress;
+pub use trainer::{Agent, CURVE_FILE, Run, TrainError, Trainer};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,135 @@
+//! Collecting trials: on all cores, each trial with a generator of its own, so that the result depends on
+//! the seed and never on the number of threads.
+
+use engram_export::FloatPolicy;
+use rand::RngExt;
+use rayon::prelude::*;
+
+use super::config::Trial as TrialSettings;
+use super::init::normal;
+use crate::plant::{Driven, Random, Start, Stream, TaskSet, UnknownPlant, by_name, random_stream};
+
+/// What one trial left for the learner. Rows are control steps.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trajectory {
+    /// Working memories, unscaled, `[steps + 1][inputs]`: the last one follows the last action.
+    pub memories: Vec<f32>,
+    /// Sampled actions before the envelope, `[steps][actions]`.
+    pub actions: Vec<f32>,
+    /// Their logarithmic probabilities, `[steps]`.
+    pub log_probabilities: Vec<f32>,
+    /// Reward that each action led to, `[steps]`.
+    pub rewards: Vec<f32>,
+    /// True state and task for the critic, `[steps + 1][features]`.
+    pub privileged: Vec<f32>,
+}
+
+/// What stays the same for all trials of an iteration.
+#[derive(Clone, Copy, Debug)]
+pub struct Rollout<'a> {
+    /// The plant's name.
+    pub plant: &'a str,
+    /// The policy that acts.
+    pub policy: &'a FloatPolicy,
+    /// What a trial is.
+    pub settings: &'a TrialSettings,
+    /// Seed of the run.
+    pub seed: u64,
+}
+
+impl Rollout<'_> {
+    /// Collects the trials of an iteration.
+    ///
+    /// # Errors
+    /// When there is no such plant.
+    pub fn collect(&self, iteration: u64) -> Result<Vec<Trajectory>, UnknownPlant> {
+        let trials = self.settings.trials as u64;
+        (0..trials)
+            .into_par_iter()
+            .map(|trial| {
+                let driven = Driven::new(by_name(self.plant)?);
+                Ok(self.trial(driven, random_stream(self.seed, Stream::Training, iteration * trials + trial)))
+            })
+            .collect()
+    }
+
+    fn trial(&self, mut driven: Driven, mut random: Random) -> Trajectory {
+        let TrialSettings { steps, .. } = *self.settings;
+        let events = Events::draw(self.settings, &mut random);
+        let config = self.policy.config();
+        let mut state = self.policy.new_state();
+        let mut mean = vec![0.0; config.actions];
+        let mut action = vec![0.0; config.actions];
+        let mut result = Trajectory {
+            memories: Vec::with_capacity((steps + 1) * config.inputs()),
+            actions: Vec::with_capacity(steps * config.actions),
+            log_probabilities: Vec::with_capacity(steps),
+            rewards: Vec::with_capacity(steps),
+            privileged: Vec::new(),
+        };
+        let task = driven.plant().sample_task(TaskSet::Training, &mut random);
+        driven.begin_at(&task, random.random(), self.start(&mut random));
+        for step in 0..steps {
+            if events.restart == Some(step) {
+                driven.restart(self.start(&mut random));
+            }
+            if events.redraw == Some(step) {
+                let task = driven.plant().sample_task(TaskSet::Training, &mut random);
+                driven.plant_mut().set_task(&task);
+            }
+            if events.change == Some(step) {
+                let changes = driven.plant().changes();
+                let change = changes[random.random_range(0..changes.len())];
+                // It is one of the plant's own: it cannot be unknown.
+                let _ = driven.plant_mut().apply(change.name);
+            }
+            result.memories.extend(driven.working_memory());
+            driven.plant().privileged(&mut result.privileged);
+            self.policy.step(&mut state, driven.working_memory(), &mut mean);
+            let mut log_probability = 0.0;
+            for ((action, mean), log_std) in action.iter_mut().zip(&mean).zip(self.policy.log_std()) {
+                let noise = normal(&mut random);
+                *action = mean + log_std.exp() * noise;
+                log_probability += log_density(noise, *log_std);
+            }
+            driven.act(&action);
+            result.actions.extend(&action);
+            result.log_probabilities.push(log_probability);
+            result.rewards.push(driven.reward());
+        }
+        result.memories.extend(driven.working_memory());
+        driven.plant().privileged(&mut result.privileged);
+        result
+    }
+
+    fn start(&self, random: &mut Random) -> Start {
+        if random.random_bool(self.settings.anywhere) { Start::Anywhere } else { Start::Usual }
+    }
+}
+
+/// Logarithm of a normal density `noise` deviations from its mean.
+fn log_density(noise: f32, log_std: f32) -> f32 {
+    /// `ln(2 pi) / 2`.
+    const HALF_LOG_TAU: f32 = 0.918_938_5;
+    -0.5 * noise * noise - log_std - HALF_LOG_TAU
+}
+
+/// When things happen within a trial.
+struct Events {
+    restart: Option<usize>,
+    redraw: Option<usize>,
+    change: Option<usize>,
+}
+
+impl Events {
+    fn draw(settings: &TrialSettings, random: &mut Random) -> Self {
+        let mut step = || random.random_range(1..settings.steps);
+        let (first, second) = (step(), step());
+        let which = random.random_range(0.0..1.0);
+        Self {
+            restart: random.random_bool(settings.restart).then_some(first),
+            redraw: (which < settings.redraw).then_some(second),
+            change: (which >= settings.redraw && which < settings.redraw + settings.change).then_some(second),
+        }
+    }
+}

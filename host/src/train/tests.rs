@@ -1,0 +1,212 @@
+//! The trainer as a whole, on runs so small that they take a moment.
+
+use candle_core::{Device, Tensor};
+use engram_export::{FloatObserver, FloatPolicy, Parameters, Site};
+use engram_image::{HeadInput, ModelConfig, Positions};
+use rand::RngExt;
+
+use super::actor::Actor;
+use super::config::{HeadInputName, Initial, PositionsName, Settings};
+use super::init::initial_tensors;
+use super::ppo;
+use super::rollout::Rollout;
+use super::{Agent, Run, Trainer};
+use crate::plant::{Stream, random_stream};
+
+fn tiny(positions: PositionsName, head_input: HeadInputName) -> Settings {
+    let mut settings = Settings::preset("pendulum").unwrap();
+    settings.model.model = 8;
+    settings.model.heads = 2;
+    settings.model.ff = 12;
+    settings.model.window = 4;
+    settings.model.hidden = [8, 8];
+    settings.model.positions = positions;
+    settings.model.head_input = head_input;
+    settings.initial.last_layer_gain = 1.0;
+    settings.trial.trials = 8;
+    settings.trial.steps = 20;
+    settings.ppo.minibatches = 2;
+    settings.ppo.epochs = 2;
+    settings.ppo.steps = 4 * 160;
+    settings.critic.hidden = 8;
+    settings
+}
+
+fn run(seed: u64) -> Run {
+    Run { plant: "pendulum".to_owned(), agent: Agent::Trmrl.name().to_owned(), seed }
+}
+
+fn trainer(seed: u64) -> Trainer {
+    Trainer::new(run(seed), tiny(PositionsName::Age, HeadInputName::Mixed), &Device::Cpu).unwrap()
+}
+
+/// Random weights, far larger than T-Fixup's, so that attention has something to say.
+fn random_policy(config: ModelConfig) -> (Actor, FloatPolicy) {
+    let initial = Initial { log_std: -0.5, age_bias: 0.1, embedding_gain: 1.0, last_layer_gain: 1.0 };
+    let mut random = random_stream(3, Stream::Weights, 0);
+    let mut tensors = initial_tensors(&config, &initial, &mut random);
+    for (name, tensor) in &mut tensors {
+        if name.contains("bias") {
+            tensor.values.iter_mut().for_each(|value| *value += random.random_range(-0.5f32..0.5));
+        } else if name.contains("in_proj") || name == "embed.weight" {
+            tensor.values.iter_mut().for_each(|value| *value *= 3.0);
+        }
+    }
+    let policy = FloatPolicy::new(Parameters::from_tensors(config, 10.0, &tensors).unwrap());
+    (Actor::new(config, &tensors, &Device::Cpu).unwrap(), policy)
+}
+
+/// The largest activation anywhere in the network.
+struct Largest(f32);
+
+impl FloatObserver for Largest {
+    fn values(&mut self, _site: Site, values: &[f32]) {
+        self.0 = values.iter().fold(self.0, |largest, value| largest.max(value.abs()));
+    }
+}
+
+/// What lets trials be learned in one pass: a whole trial in one banded pass is what streaming computes, far beyond the window.
+#[test]
+fn a_trial_in_one_pass_equals_streaming() {
+    for positions in [Positions::Age, Positions::Slot] {
+        for head_input in [HeadInput::Mixed, HeadInput::Encoder] {
+            let config = ModelConfig {
+                observations: 3,
+                actions: 2,
+                layers: 3,
+                heads: 4,
+                model: 16,
+                ff: 24,
+                window: 7,
+                hidden: [12, 10],
+                positions,
+                head_input,
+            };
+            let (actor, policy) = random_policy(config);
+            let (trials, steps) = (3, 100);
+            let mut random = random_stream(4, Stream::Weights, 1);
+            let inputs: Vec<f32> =
+                (0..trials * steps * config.inputs()).map(|_| random.random_range(-2.0f32..2.0)).collect();
+            let tensor = Tensor::from_slice(&inputs, (trials * steps, config.inputs()), &Device::Cpu).unwrap();
+            let whole: Vec<f32> =
+                actor.means(&tensor, trials, steps).unwrap().flatten_all().unwrap().to_vec1().unwrap();
+            let mut mean = [0.0; 2];
+            let (mut largest, mut difference) = (Largest(0.0), 0.0f32);
+            for trial in 0..trials {
+                let mut state = policy.new_state();
+                for step in 0..steps {
+                    let row = trial * steps + step;
+                    let input = &inputs[row * config.inputs()..][..config.inputs()];
+                    policy.step_observed(&mut state, input, &mut mean, &mut largest);
+                    for (streamed, whole) in mean.iter().zip(&whole[row * 2..]) {
+                        difference = difference.max((streamed - whole).abs());
+                    }
+                }
+            }
+            let largest = largest.0;
+            assert!(difference < 1e-5 * largest, "{positions:?} {head_input:?}: {difference} of {largest}");
+        }
+    }
+}
+
+/// Before the first update both sides must agree on every probability, or PPO's ratios mean nothing.
+#[test]
+fn rollout_and_learner_agree_before_the_first_update() {
+    for positions in [PositionsName::Age, PositionsName::Slot] {
+        let settings = tiny(positions, HeadInputName::Mixed);
+        let trainer = Trainer::new(run(1), settings.clone(), &Device::Cpu).unwrap();
+        let policy = trainer.policy().unwrap();
+        let rollout = Rollout { plant: "pendulum", policy: &policy, settings: &settings.trial, seed: 1 };
+        let actor = Actor::new(*policy.config(), &policy.parameters().to_tensors(), &Device::Cpu).unwrap();
+        for trajectory in rollout.collect(0).unwrap() {
+            let (steps, inputs) = (settings.trial.steps, policy.config().inputs());
+            let mut memories = vec![0.0; steps * inputs];
+            let raw = trajectory.memories.chunks_exact(inputs);
+            memories.chunks_exact_mut(inputs).zip(raw).for_each(|(out, raw)| policy.normalizer().apply(raw, out));
+            let memories = Tensor::from_vec(memories, (steps, inputs), &Device::Cpu).unwrap();
+            let actions = Tensor::from_slice(&trajectory.actions, (steps, 1), &Device::Cpu).unwrap();
+            let means = actor.means(&memories, 1, steps).unwrap();
+            let found = ppo::log_probabilities(&actions, &means, actor.log_std().unwrap()).unwrap();
+            for (learner, rollout) in found.to_vec1::<f32>().unwrap().iter().zip(&trajectory.log_probabilities) {
+                assert!((learner - rollout).abs() < 1e-4, "{positions:?}: {learner} against {rollout}");
+            }
+        }
+    }
+}
+
+/// An iteration fails when a variable gets no gradient (`Variables::add_gradients`); here all of them also
+/// move.
+#[test]
+fn every_variable_trains() {
+    for positions in [PositionsName::Age, PositionsName::Slot] {
+        for head_input in [HeadInputName::Mixed, HeadInputName::Encoder] {
+            let mut trainer = Trainer::new(run(2), tiny(positions, head_input), &Device::Cpu).unwrap();
+            let before = trainer.policy().unwrap().parameters().to_tensors();
+            trainer.iterate().unwrap();
+            let after = trainer.policy().unwrap().parameters().to_tensors();
+            for (name, tensor) in &before {
+                assert_ne!(tensor, &after[name], "{name} did not move with {positions:?}, {head_input:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_resumed_run_draws_the_same_curve() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut whole = trainer(5);
+    let mut first = trainer(5);
+    for _ in 0..2 {
+        whole.iterate().unwrap();
+        first.iterate().unwrap();
+    }
+    first.save(folder.path()).unwrap();
+    let mut second = Trainer::resume(folder.path(), None, &Device::Cpu).unwrap();
+    while !whole.finished() {
+        whole.iterate().unwrap();
+        second.iterate().unwrap();
+    }
+    assert!(second.finished());
+    // The first two points were rounded by the file.
+    assert_eq!(whole.curve()[2..], second.curve()[2..]);
+    assert_eq!(whole.policy().unwrap().parameters(), second.policy().unwrap().parameters());
+    let other = folder.path().join("other");
+    whole.save(&other).unwrap();
+    second.save(folder.path()).unwrap();
+    for file in ["policy.safetensors", "trainer.safetensors", "run.toml", "curve.csv"] {
+        let read = |folder: &std::path::Path| std::fs::read(folder.join(file)).unwrap();
+        assert!(read(&other) == read(folder.path()), "{file} differs");
+    }
+}
+
+#[test]
+fn the_number_of_threads_changes_nothing() {
+    let with_threads = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            let mut trainer = trainer(6);
+            trainer.iterate().unwrap();
+            trainer.iterate().unwrap()
+        })
+    };
+    assert_eq!(with_threads(1), with_threads(3));
+    assert_ne!(with_threads(1), {
+        let mut other = trainer(7);
+        other.iterate().unwrap();
+        other.iterate().unwrap()
+    });
+}
+
+#[test]
+fn a_torn_folder_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut trainer = trainer(8);
+    trainer.iterate().unwrap();
+    trainer.save(folder.path()).unwrap();
+    let older = std::fs::read(folder.path().join("trainer.safetensors")).unwrap();
+    trainer.iterate().unwrap();
+    trainer.save(folder.path()).unwrap();
+    std::fs::write(folder.path().join("trainer.safetensors"), older).unwrap();
+    let error = Trainer::resume(folder.path(), None, &Device::Cpu).err().unwrap();
+    assert!(error.to_string().contains("different moments"), "{error}");
+}

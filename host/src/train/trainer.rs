@@ -1,0 +1,316 @@
+//! The training loop: collect, value, update, again; save; go on where it stopped.
+
+use std::path::{Path, PathBuf};
+
+use candle_core::Device;
+use engram_export::checkpoint::{Checkpoint, CheckpointError};
+use engram_export::parameters::ParametersError;
+use engram_export::{FloatPolicy, Parameters};
+use engram_image::ModelConfig;
+
+use super::actor::Actor;
+use super::batch::{Batch, add_returns, critic_features};
+use super::config::{ConfigError, Settings};
+use super::critic::{Critic, initial_critic};
+use super::curve::{self, CurveError, Point};
+use super::init::initial_tensors;
+use super::learner::Learner;
+use super::resume::{ResumeError, TRAINER_FILE, TrainerState};
+use super::rollout::{Rollout, Trajectory};
+use super::statistics::Statistics;
+use crate::plant::{Stream, UnknownPlant, by_name, random_stream};
+
+/// Name of the training curve's file.
+pub const CURVE_FILE: &str = "curve.csv";
+/// Index of the trials that fill the statistics before the first iteration; no iteration gets so far.
+const PILOT: u64 = u64::MAX >> 32;
+
+/// Which policy is trained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Agent {
+    /// The transformer with its memory.
+    Trmrl,
+    /// The same network with a window of one step: it cannot remember.
+    Markov,
+}
+
+impl Agent {
+    /// The name in `run.toml`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Trmrl => "trmrl",
+            Self::Markov => "markov",
+        }
+    }
+}
+
+/// What a run is, apart from its settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// The plant's name.
+    pub plant: String,
+    /// The agent's name.
+    pub agent: String,
+    /// Seed of everything random.
+    pub seed: u64,
+}
+
+/// Why training cannot begin or go on.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "each wraps the error of its name and adds nothing")]
+pub enum TrainError {
+    #[error(transparent)]
+    Plant(#[from] UnknownPlant),
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    #[error(transparent)]
+    Resume(#[from] ResumeError),
+    #[error(transparent)]
+    Curve(#[from] CurveError),
+    #[error(transparent)]
+    Parameters(#[from] ParametersError),
+    #[error("the learner failed: {0}")]
+    Learner(#[from] candle_core::Error),
+    /// The files of a folder are not of one moment.
+    #[error(
+        "{folder}: policy and trainer state are from different moments ({policy} and {trainer} steps); \
+         start anew, or copy both from one save"
+    )]
+    Torn {
+        /// The folder.
+        folder: String,
+        /// Steps by `run.toml`.
+        policy: u64,
+        /// Steps by `trainer.safetensors`.
+        trainer: u64,
+    },
+    /// The weights are no longer finite.
+    #[error("training diverged at iteration {0}: a weight is not finite; try a smaller learning rate")]
+    Diverged(u64),
+}
+
+/// A training run between two iterations.
+pub struct Trainer {
+    run: Run,
+    settings: Settings,
+    config: ModelConfig,
+    learner: Learner,
+    memories: Statistics,
+    returns: Statistics,
+    iteration: u64,
+    curve: Vec<Point>,
+    episode_steps: usize,
+    training_return: f32,
+}
+
+impl Trainer {
+    /// A run from scratch.
+    ///
+    /// # Errors
+    /// When plant, settings or device are not usable.
+    pub fn new(run: Run, settings: Settings, device: &Device) -> Result<Self, TrainError> {
+        let plant = by_name(&run.plant)?;
+        let config = settings.model_config(&*plant);
+        config.validate().map_err(ConfigError::Model)?;
+        let mut privileged = Vec::new();
+        plant.privileged(&mut privileged);
+        let mut random = random_stream(run.seed, Stream::Weights, 0);
+        let actor = Actor::new(config, &initial_tensors(&config, &settings.initial, &mut random), device)?;
+        let features = critic_features(&settings, &config, privileged.len());
+        let critic = Critic::new(&initial_critic(features, settings.critic.hidden, &mut random), device)?;
+        let learner = Learner::new(actor, critic, &settings, device)?;
+        let mut trainer = Self {
+            config,
+            learner,
+            memories: Statistics::new(config.inputs()),
+            returns: Statistics::new(1),
+            iteration: 0,
+            curve: Vec::new(),
+            episode_steps: plant.protocol().episode_steps,
+            training_return: 0.0,
+            run,
+            settings,
+        };
+        let trajectories = trainer.collect(PILOT)?;
+        trainer.observe(&trajectories);
+        Ok(trainer)
+    }
+
+    /// Goes on with the run that was saved in `folder`. `steps`, if given, replaces the length of the whole
+    /// training (and with it the schedule of the learning rate).
+    ///
+    /// # Errors
+    /// When the folder does not hold a whole run of this version.
+    pub fn resume(folder: &Path, steps: Option<u64>, device: &Device) -> Result<Self, TrainError> {
+        let checkpoint = Checkpoint::load(folder)?;
+        let mut settings: Settings = checkpoint.training.clone().try_into().map_err(|error: toml::de::Error| {
+            ConfigError::Toml { origin: folder.join("run.toml").display().to_string(), message: error.to_string() }
+        })?;
+        if let Some(steps) = steps {
+            settings.ppo.steps = steps;
+        }
+        let state = TrainerState::load(folder)?;
+        let trainer_steps = state.iteration * settings.steps_per_iteration();
+        if trainer_steps != checkpoint.steps {
+            let (folder, policy) = (folder.display().to_string(), checkpoint.steps);
+            return Err(TrainError::Torn { folder, policy, trainer: trainer_steps });
+        }
+        let run = Run { plant: checkpoint.plant.clone(), agent: checkpoint.agent.clone(), seed: checkpoint.seed };
+        let config = *checkpoint.config();
+        let actor = Actor::new(config, &checkpoint.parameters.to_tensors(), device)?;
+        let mut learner = Learner::new(actor, Critic::new(&state.critic, device)?, &settings, device)?;
+        learner.actor_optimizer = state.actor_optimizer;
+        learner.critic_optimizer = state.critic_optimizer;
+        let mut curve = curve::read(&folder.join(CURVE_FILE))?;
+        curve.retain(|point| point.iteration <= state.iteration);
+        Ok(Self {
+            episode_steps: by_name(&run.plant)?.protocol().episode_steps,
+            run,
+            settings,
+            config,
+            learner,
+            memories: state.memories,
+            returns: state.returns,
+            iteration: state.iteration,
+            curve,
+            training_return: checkpoint.training_return,
+        })
+    }
+
+    /// Whether all iterations are done.
+    #[must_use]
+    pub fn finished(&self) -> bool {
+        self.iteration >= self.settings.iterations()
+    }
+
+    /// Environment steps done.
+    #[must_use]
+    pub fn steps(&self) -> u64 {
+        self.iteration * self.settings.steps_per_iteration()
+    }
+
+    /// Environment steps when all iterations are done.
+    #[must_use]
+    pub fn total_steps(&self) -> u64 {
+        self.settings.iterations() * self.settings.steps_per_iteration()
+    }
+
+    /// What is trained.
+    #[must_use]
+    pub fn run(&self) -> &Run {
+        &self.run
+    }
+
+    /// The settings.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The training curve so far.
+    #[must_use]
+    pub fn curve(&self) -> &[Point] {
+        &self.curve
+    }
+
+    /// One iteration: trials on all cores, then the updates.
+    ///
+    /// # Errors
+    /// When the learner fails or the weights diverge.
+    pub fn iterate(&mut self) -> Result<Point, TrainError> {
+        let trajectories = self.collect(self.iteration)?;
+        let normalizer = self.memories.normalizer(self.config.observations, self.settings.normalizer.clip);
+        let scale = self.returns.std(1e-3)[0];
+        let batch =
+            Batch::new(&trajectories, &self.settings, &self.config, &normalizer, &self.learner.critic, scale)?;
+        let progress = self.iteration as f64 / self.settings.iterations() as f64;
+        let mut random = random_stream(self.run.seed, Stream::Shuffle, self.iteration);
+        let update = self.learner.update(&batch, progress, &mut random)?;
+        self.observe(&trajectories);
+        self.iteration += 1;
+        let rewards = || trajectories.iter().flat_map(|trajectory| &trajectory.rewards);
+        let reward = rewards().map(|reward| f64::from(*reward)).sum::<f64>() / rewards().count() as f64;
+        let point = Point {
+            iteration: self.iteration,
+            steps: self.steps(),
+            reward,
+            episode_return: reward * self.episode_steps as f64,
+            explained: f64::from(batch.explained),
+            update,
+        };
+        self.curve.push(point);
+        if !update.gradient.is_finite() || !reward.is_finite() {
+            return Err(TrainError::Diverged(self.iteration));
+        }
+        Ok(point)
+    }
+
+    /// The policy as it is now.
+    ///
+    /// # Errors
+    /// When a weight is not finite.
+    pub fn policy(&self) -> Result<FloatPolicy, TrainError> {
+        Ok(FloatPolicy::new(self.parameters()?))
+    }
+
+    /// Notes the return of an episode under the deterministic policy, for the image's provenance.
+    pub fn set_training_return(&mut self, value: f32) {
+        self.training_return = value;
+    }
+
+    /// Saves everything into `folder`: policy, settings, trainer state and curve, each file whole.
+    ///
+    /// # Errors
+    /// Names the file that could not be written.
+    pub fn save(&self, folder: &Path) -> Result<PathBuf, TrainError> {
+        let state = TrainerState {
+            iteration: self.iteration,
+            critic: self.learner.critic.variables().tensors()?,
+            actor_optimizer: self.learner.actor_optimizer.clone(),
+            critic_optimizer: self.learner.critic_optimizer.clone(),
+            memories: self.memories.clone(),
+            returns: self.returns.clone(),
+        };
+        let trainer = state.to_bytes()?;
+        let curve = curve::render(&self.curve);
+        let checkpoint = Checkpoint {
+            plant: self.run.plant.clone(),
+            agent: self.run.agent.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            seed: self.run.seed,
+            steps: self.steps(),
+            training_return: self.training_return,
+            parameters: self.parameters()?,
+            training: self.settings.to_table()?,
+        };
+        checkpoint.save_with(folder, &[(TRAINER_FILE, &trainer), (CURVE_FILE, curve.as_bytes())])?;
+        Ok(folder.to_owned())
+    }
+
+    fn parameters(&self) -> Result<Parameters, TrainError> {
+        let mut tensors = self.learner.actor.variables().tensors()?;
+        let clip = self.settings.normalizer.clip;
+        let normalizer = self.memories.normalizer(self.config.observations, clip);
+        let vector = |values: Vec<f32>| engram_export::Tensor { shape: vec![values.len()], values };
+        tensors.insert("normalizer.mean".to_owned(), vector(normalizer.mean));
+        tensors.insert("normalizer.std".to_owned(), vector(normalizer.std));
+        Ok(Parameters::from_tensors(self.config, clip, &tensors)?)
+    }
+
+    fn collect(&self, iteration: u64) -> Result<Vec<Trajectory>, TrainError> {
+        let policy = self.policy()?;
+        let rollout =
+            Rollout { plant: &self.run.plant, policy: &policy, settings: &self.settings.trial, seed: self.run.seed };
+        Ok(rollout.collect(iteration)?)
+    }
+
+    fn observe(&mut self, trajectories: &[Trajectory]) {
+        for trajectory in trajectories {
+            self.memories.add(&trajectory.memories);
+        }
+        add_returns(trajectories, self.settings.ppo.gamma, &mut self.returns);
+    }
+}
