@@ -1,0 +1,227 @@
+//! Bringing images onto a board: resumed, refused, and never in the way of the one that flies.
+
+use anyhow::{Result, bail, ensure};
+use engram::board::{Client, ClientError, FaultPlan, FaultyTransport};
+use engram_image::{ActionChannel, Image, List};
+use engram_link::{ImageStage, Reason, State, ToBoard, UploadChunk};
+
+use super::{Case, case};
+use crate::sample_image::{AGE, SLOT, sample_image, sample_image_for, with_wrong_golden};
+use crate::{Flyer, Rig, pendulum};
+
+pub(super) const CASES: &[Case] = &[
+    case("an_upload_goes_on_where_it_was_cut", resume),
+    case("an_upload_over_a_bad_wire_arrives", bad_wire),
+    case("a_truncated_image_is_refused", truncated),
+    case("an_image_with_a_flipped_bit_is_refused", flipped),
+    case("an_image_of_another_contract_is_refused", other_contract),
+    case("an_image_with_a_wrong_golden_trace_is_refused", wrong_golden),
+    case("bytes_that_are_not_the_announced_ones_are_refused", other_bytes),
+    case("an_image_that_cannot_fit_is_refused_at_once", too_long),
+    case("an_upload_in_flight_waits_for_disarm", in_flight),
+    case("arming_needs_an_image", no_image),
+];
+
+fn weights_of(image: &[u8]) -> Result<[u8; 32]> {
+    Ok(Image::read(image).map_err(|error| anyhow::anyhow!("{error}"))?.weights_sha256)
+}
+
+fn resume(rig: &Rig) -> Result<()> {
+    let image = sample_image(4, &AGE)?;
+    let (client, _) = rig.client()?;
+    // The wire is cut about half-way; the board lives on behind it.
+    let half = (image.len() / 2) as u32;
+    let mut client = client;
+    let length = image.len() as u32;
+    let sha256 = announced(&mut client, &image)?;
+    let mut offset = 0;
+    while offset < half {
+        let end = (offset + 512).min(length);
+        let chunk = UploadChunk {
+            offset,
+            data: image[offset as usize..end as usize].iter().copied().collect(),
+        };
+        client.ask(&ToBoard::UploadChunk(chunk))?;
+        offset = end;
+    }
+    let transport = client.into_transport();
+    let (mut client, _) = Rig::client_over(transport)?;
+    let status = client.upload_status()?;
+    ensure!(status.offset == offset && status.sha256 == sha256, "{status:?}");
+    let mut first = None;
+    client.upload(&image, |offset| { first.get_or_insert(offset); }, |_| Ok(()))?;
+    ensure!(first == Some(offset), "the upload began at {first:?}, {offset} bytes had arrived");
+    client.commit()?;
+    ensure!(client.telemetry()?.weights_sha256 == Some(weights_of(&image)?));
+    Ok(())
+}
+
+/// Announces `image` and returns the hash that the board repeats.
+fn announced(client: &mut Client, image: &[u8]) -> Result<[u8; 32]> {
+    // The client computes the hash; an upload of no chunks is an announcement.
+    let mut begun = None;
+    let result = client.upload(
+        image,
+        |offset| {
+            begun.get_or_insert(offset);
+        },
+        |_| Ok(()),
+    );
+    result?;
+    // Everything has arrived; another announcement makes the board forget it, so that the real
+    // upload starts from nothing.
+    let whole = client.upload_status()?;
+    client.upload_begin(whole.length, [0; 32])?;
+    let progress = client.upload_begin(whole.length, whole.sha256)?;
+    ensure!(progress.offset == 0, "{progress:?}");
+    Ok(progress.sha256)
+}
+
+fn bad_wire(rig: &Rig) -> Result<()> {
+    let image = sample_image(4, &SLOT)?;
+    let plan: FaultPlan = "drop=0.03,duplicate=0.03,reorder=0.03,corrupt=0.03,seed=2".parse()?;
+    let transport = FaultyTransport::new(rig.transport()?, plan);
+    let (mut client, _) = Rig::client_over(Box::new(transport))?;
+    Rig::install(&mut client, &image)?;
+    ensure!(client.telemetry()?.weights_sha256 == Some(weights_of(&image)?));
+    ensure!(client.faults_injected() > 0);
+    Ok(())
+}
+
+/// Uploads `bad`, expects it to be refused at `stage`, and flies the old image on.
+fn refused(rig: &Rig, bad: &[u8], stage: ImageStage, word: &str) -> Result<()> {
+    let good = sample_image(5, &AGE)?;
+    let mut flyer = rig.armed(&good)?;
+    flyer.cruise(10)?;
+    flyer.client.disarm()?;
+    let before = flyer.client.telemetry()?.weights_sha256;
+    flyer.client.upload(bad, |_| {}, |_| Ok(()))?;
+    match flyer.client.commit() {
+        Err(ClientError::Refused { reason: Reason::Image { stage: got, text }, .. }) => {
+            ensure!(got == stage, "refused at {got}: {text}");
+            ensure!(text.contains(word), "the reason does not say {word:?}: {text}");
+        }
+        other => bail!("{other:?}"),
+    }
+    ensure!(flyer.client.telemetry()?.weights_sha256 == before, "the old image is gone");
+    flyer.rearm()?;
+    flyer.cruise(40)?;
+    Ok(())
+}
+
+fn truncated(rig: &Rig) -> Result<()> {
+    let image = sample_image(6, &AGE)?;
+    refused(rig, &image[..image.len() - 100], ImageStage::Read, "")
+}
+
+fn flipped(rig: &Rig) -> Result<()> {
+    let mut image = sample_image(6, &AGE)?;
+    let middle = image.len() / 2;
+    image[middle] ^= 0x10;
+    refused(rig, &image, ImageStage::Read, "")
+}
+
+fn other_contract(rig: &Rig) -> Result<()> {
+    let mut contract = pendulum();
+    let weaker = ActionChannel { max: 6.0, min: -6.0, ..contract.actions[0] };
+    contract.actions = List::from_slice(&[weaker]);
+    let image = sample_image_for(6, &AGE, &contract)?;
+    refused(rig, &image, ImageStage::Contract, "action 0")
+}
+
+fn wrong_golden(rig: &Rig) -> Result<()> {
+    let image = with_wrong_golden(&sample_image(6, &AGE)?)?;
+    refused(rig, &image, ImageStage::Golden, "step")
+}
+
+fn other_bytes(rig: &Rig) -> Result<()> {
+    let image = sample_image(6, &SLOT)?;
+    let other = sample_image(7, &SLOT)?;
+    let (mut client, _) = rig.client()?;
+    client.upload_begin(image.len() as u32, [9; 32])?;
+    let mut offset = 0;
+    for piece in other[..image.len().min(other.len())].chunks(512) {
+        let chunk = UploadChunk { offset, data: piece.iter().copied().collect() };
+        client.ask(&ToBoard::UploadChunk(chunk))?;
+        offset += piece.len() as u32;
+    }
+    match client.commit() {
+        Err(ClientError::Refused {
+            reason: Reason::Image { stage: ImageStage::Transfer, .. }, ..
+        }) => Ok(()),
+        other => bail!("{other:?}"),
+    }
+}
+
+fn too_long(rig: &Rig) -> Result<()> {
+    let (mut client, hello) = rig.client()?;
+    match client.upload_begin(hello.image_bytes + 1, [1; 32]) {
+        Err(ClientError::Refused { reason: Reason::ImageTooLong { most, .. }, .. }) => {
+            ensure!(most == hello.image_bytes);
+            Ok(())
+        }
+        other => bail!("{other:?}"),
+    }
+}
+
+fn in_flight(rig: &Rig) -> Result<()> {
+    let old = sample_image(5, &AGE)?;
+    let new = sample_image(8, &SLOT)?;
+    let mut flyer = rig.armed(&old)?;
+    flyer.cruise(10)?;
+    // The board takes a bounded share per period; between shares the old policy flies on, word for
+    // word.
+    let mut steps = 0;
+    let mut now_us = flyer.now_us;
+    let period_us = flyer.period_us();
+    let mut samples = Vec::new();
+    let Flyer { client, .. } = &mut flyer;
+    client.upload(
+        &new,
+        |_| {},
+        |client| {
+            now_us += period_us;
+            let sample = flying_sample(now_us);
+            samples.push((sample.clone(), client.step(sample)?));
+            steps += 1;
+            Ok(())
+        },
+    )?;
+    ensure!(steps > 3, "{} bytes were taken within {steps} periods in flight", new.len());
+    for (sample, action) in samples {
+        flyer.follow(&sample, &action)?;
+    }
+    match flyer.client.commit() {
+        Err(ClientError::Refused { reason: Reason::NotDisarmed(State::Armed), .. }) => {}
+        other => bail!("{other:?}"),
+    }
+    flyer.cruise(20)?;
+    flyer.client.disarm()?;
+    flyer.client.commit()?;
+    ensure!(flyer.client.telemetry()?.weights_sha256 == Some(weights_of(&new)?));
+    let mut flyer = Flyer::arm(flyer.client, &new)?;
+    flyer.cruise(20)?;
+    Ok(())
+}
+
+fn flying_sample(now_us: u64) -> engram_link::Sensors {
+    engram_link::Sensors {
+        now_us,
+        sample_us: now_us,
+        observation: [0.8, 0.6, 0.5].into_iter().collect(),
+        reward: None,
+        done: false,
+    }
+}
+
+fn no_image(rig: &Rig) -> Result<()> {
+    let (mut client, hello) = rig.client()?;
+    if hello.weights_sha256.is_some() {
+        // A board that waits on a port may have an image from before.
+        return Ok(());
+    }
+    match client.arm() {
+        Err(ClientError::Refused { reason: Reason::NoImage, .. }) => Ok(()),
+        other => bail!("{other:?}"),
+    }
+}

@@ -1,0 +1,282 @@
+//! One board under test, and a policy flying on it step by step.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use engram::board::{self, BoardName, Client, Patience, Transport, UnknownBoard};
+use engram::fly::Mirror;
+use engram_firmware::policy::WorkingMemory;
+use engram_firmware::robots::PENDULUM;
+use engram_image::Contract;
+use engram_link::{Action, HelloReply, Pace, Sensors, State};
+
+/// The contract of every board under test.
+#[must_use]
+pub fn pendulum() -> Contract<'static> {
+    PENDULUM
+}
+
+/// A board to test.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// One that can be started here.
+    Board(BoardName),
+    /// One that waits at the end of a serial line.
+    Port(String),
+}
+
+impl FromStr for Target {
+    type Err = UnknownBoard;
+
+    fn from_str(text: &str) -> Result<Self, UnknownBoard> {
+        if text.starts_with('/') {
+            return Ok(Self::Port(text.to_owned()));
+        }
+        text.parse().map(Self::Board)
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Board(board) => board.fmt(f),
+            Self::Port(port) => f.write_str(port),
+        }
+    }
+}
+
+/// Starts one board as often as a case needs it.
+#[derive(Debug, Clone)]
+pub struct Rig {
+    target: Target,
+}
+
+impl Rig {
+    /// A rig for one board.
+    #[must_use]
+    pub fn new(target: Target) -> Self {
+        Self { target }
+    }
+
+    /// The board.
+    #[must_use]
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// Time-outs for tests: short enough that injected losses cost little. A slow machine then asks
+    /// again without need, which changes nothing but a counter.
+    #[must_use]
+    pub fn patience() -> Patience {
+        Patience { answer: Duration::from_millis(120), attempts: 60, ..Patience::default() }
+    }
+
+    /// A freshly started board (or the one on the port, as it is).
+    ///
+    /// # Errors
+    /// When something is missing: that is a failure, never a reason to leave a case out.
+    pub fn transport(&self) -> Result<Box<dyn Transport>> {
+        Ok(match &self.target {
+            Target::Board(board) => board::open(*board)?,
+            Target::Port(port) => board::open_port(port, board::DEFAULT_BAUD)?,
+        })
+    }
+
+    /// A conversation with a board that is disarmed and without faults.
+    ///
+    /// # Errors
+    /// As [`Rig::transport`], or a silent board.
+    pub fn client(&self) -> Result<(Client, HelloReply)> {
+        Self::client_over(self.transport()?)
+    }
+
+    /// The same over a given transport.
+    ///
+    /// # Errors
+    /// As [`Rig::client`].
+    pub fn client_over(transport: Box<dyn Transport>) -> Result<(Client, HelloReply)> {
+        let (mut client, hello) = Client::connect(transport, Pace::LockStep, Self::patience())?;
+        if hello.state != State::Disarmed {
+            client.disarm()?;
+        }
+        client.reset_faults()?;
+        Ok((client, hello))
+    }
+
+    /// Brings `image` onto a board and activates it.
+    ///
+    /// # Errors
+    /// What the board refuses.
+    pub fn install(client: &mut Client, image: &[u8]) -> Result<()> {
+        client.upload(image, |_| {}, |_| Ok(()))?;
+        client.commit()?;
+        Ok(())
+    }
+
+    /// A board that flies `image`, armed, before its first step.
+    ///
+    /// # Errors
+    /// As [`Rig::client`] and [`Rig::install`].
+    pub fn armed<'a>(&self, image: &'a [u8]) -> Result<Flyer<'a>> {
+        let (client, _) = self.client()?;
+        Flyer::arm(client, image)
+    }
+}
+
+/// A board in flight, driven step by step, with the host's policy beside it.
+pub struct Flyer<'a> {
+    /// The conversation.
+    pub client: Client,
+    /// Time of the newest step, microseconds.
+    pub now_us: u64,
+    /// The last issued words.
+    pub issued: Vec<i16>,
+    mirror: Mirror<'a>,
+    first_of_trial: bool,
+}
+
+impl<'a> Flyer<'a> {
+    /// Installs `image`, lets the board settle on its safe command and arms it.
+    ///
+    /// # Errors
+    /// What the board refuses.
+    pub fn arm(mut client: Client, image: &'a [u8]) -> Result<Self> {
+        Rig::install(&mut client, image)?;
+        let mirror = Mirror::new(image).map_err(|error| anyhow::anyhow!("{error}"))?;
+        let mut flyer =
+            Self { client, now_us: 0, issued: Vec::new(), mirror, first_of_trial: true };
+        // A board on a port may still be on the way to its safe command from an earlier case.
+        for _ in 0..100 {
+            flyer.now_us += flyer.period_us();
+            flyer.issued = flyer.client.tick(flyer.now_us)?.issued.to_vec();
+        }
+        flyer.rearm()?;
+        Ok(flyer)
+    }
+
+    /// Control period, microseconds.
+    #[must_use]
+    pub fn period_us(&self) -> u64 {
+        u64::from(PENDULUM.period_us)
+    }
+
+    /// Arms a disarmed board: a new trial.
+    ///
+    /// # Errors
+    /// What the board refuses.
+    pub fn rearm(&mut self) -> Result<()> {
+        self.client.arm()?;
+        self.mirror.clear();
+        self.first_of_trial = true;
+        Ok(())
+    }
+
+    /// Empties the policy's memory, here and on the board.
+    ///
+    /// # Errors
+    /// A dead board.
+    pub fn clear_memory(&mut self) -> Result<()> {
+        self.client.clear_memory()?;
+        self.mirror.clear();
+        Ok(())
+    }
+
+    /// An observation that is good at any time and different at each.
+    #[must_use]
+    pub fn observation(&self) -> Vec<f32> {
+        let phase = (self.now_us as f32 * 1e-6) * 3.0;
+        vec![phase.cos(), phase.sin(), 3.0 * (phase * 0.7).sin()]
+    }
+
+    /// The next period's sample, good in every respect.
+    #[must_use]
+    pub fn good_sample(&self) -> Sensors {
+        let now_us = self.now_us + self.period_us();
+        Sensors {
+            now_us,
+            sample_us: now_us,
+            observation: self.observation().into_iter().collect(),
+            reward: None,
+            done: false,
+        }
+    }
+
+    /// One step with a good sample.
+    ///
+    /// # Errors
+    /// As [`Flyer::step`].
+    pub fn good_step(&mut self) -> Result<Action> {
+        let sample = self.good_sample();
+        self.step(&sample)
+    }
+
+    /// One step with `sample`; where the board's policy ran, its words must be the host's.
+    ///
+    /// # Errors
+    /// A dead board, or words that differ.
+    pub fn step(&mut self, sample: &Sensors) -> Result<Action> {
+        let action = self.client.step(sample.clone())?;
+        self.follow(sample, &action)?;
+        Ok(action)
+    }
+
+    /// Follows a step that was made past this flyer, and compares its words with the host's.
+    ///
+    /// # Errors
+    /// Words that differ.
+    pub fn follow(&mut self, sample: &Sensors, action: &Action) -> Result<()> {
+        self.now_us = sample.now_us;
+        if !action.words.is_empty() {
+            let input = WorkingMemory {
+                observation: &sample.observation,
+                issued: &self.issued,
+                reward: action.reward,
+                done: sample.done && !self.first_of_trial,
+            };
+            let expected =
+                self.mirror.step(&input).map_err(|error| anyhow::anyhow!("{error}"))?.to_vec();
+            self.first_of_trial = false;
+            ensure!(
+                action.words.as_slice() == expected,
+                "step {}: the board's words are {:?}, the host's {expected:?}",
+                action.step,
+                action.words
+            );
+        }
+        self.issued = action.issued.to_vec();
+        Ok(())
+    }
+
+    /// One period without a sample.
+    ///
+    /// # Errors
+    /// A dead board.
+    pub fn tick(&mut self) -> Result<Action> {
+        self.now_us += self.period_us();
+        let action = self.client.tick(self.now_us)?;
+        self.issued = action.issued.to_vec();
+        Ok(action)
+    }
+
+    /// Flies `steps` good steps and checks that the policy flew all of them.
+    ///
+    /// # Errors
+    /// The first step that was not the policy's.
+    pub fn cruise(&mut self, steps: u32) -> Result<Action> {
+        let mut last = None;
+        for _ in 0..steps {
+            let action = self.good_step()?;
+            ensure!(
+                action.state == State::Armed && !action.words.is_empty(),
+                "step {}: {} with faults {}",
+                action.step,
+                action.state,
+                action.faults
+            );
+            last = Some(action);
+        }
+        last.context("no steps flown")
+    }
+}
