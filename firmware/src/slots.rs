@@ -72,13 +72,16 @@ impl<I: ImageStore> Slots<I> {
     /// Reads the active image anew from the bytes in use and returns the hash of its weights; `None` if
     /// there is none, or if it is no longer what was activated: then there is none from now on.
     /// Takes as long as verifying an image.
+    // Its own frame: kept out of the caller's, the stack holds it only while it runs.
+    #[inline(never)]
     pub fn recheck(&mut self) -> Option<[u8; 32]> {
         let active = self.active.as_ref()?;
         let length = usize::try_from(active.layout.total_length()).ok()?;
         let bytes = self.store.bytes(active.slot).get(..length)?;
+        // The reader hashes the body itself: the same hash is the same body.
         let intact = Image::read(bytes)
             .ok()
-            .filter(|image| Layout::of(image, bytes).is_some_and(|layout| layout == active.layout));
+            .filter(|image| image.sha256 == active.layout.sha256());
         match intact.map(|image| image.weights_sha256) {
             Some(hash) => Some(hash),
             None => {
@@ -166,6 +169,8 @@ impl<I: ImageStore> Slots<I> {
     /// # Errors
     /// [`Reason::NoUpload`], [`Reason::UploadIncomplete`]: nothing changed. [`Reason::Image`]: the upload is
     /// forgotten, the active image stays.
+    // Its own frame: kept out of the caller's, the stack holds it only while it runs.
+    #[inline(never)]
     pub fn commit(&mut self, contract: &Contract<'_>, memory: &mut Memory) -> Result<(), Reason> {
         let upload = self.status()?;
         if upload.offset != upload.length {
@@ -232,6 +237,8 @@ impl<I: ImageStore> Slots<I> {
 }
 
 /// All checks between arrival and activation, in their order.
+// Its own frame: kept out of the caller's, the stack holds it only while it runs.
+#[inline(never)]
 fn verify(
     bytes: &[u8],
     sha256: &[u8; 32],

@@ -74,10 +74,10 @@ pub enum ExportError {
     },
     /// The trials cannot be calibrated on.
     #[error("calibration: {0}")]
-    Calibration(#[from] CalibrationError),
+    Calibration(CalibrationError),
     /// The policy cannot be represented in integers.
     #[error("quantization: {0}")]
-    Quantize(#[from] QuantizeError),
+    Quantize(QuantizeError),
     /// The writer refused the image.
     #[error("writing the image: {0}")]
     Write(WriteError),
@@ -86,7 +86,7 @@ pub enum ExportError {
     Read(ReadError),
     /// No golden trace could be recorded.
     #[error("golden trace: {0}")]
-    Golden(#[from] GoldenError),
+    Golden(GoldenError),
     /// The firmware's policy does not reproduce the golden trace.
     #[error("the image does not verify: {0}")]
     Difference(GoldenDifference),
@@ -126,8 +126,9 @@ pub fn export(
     }
     let policy = checkpoint.policy();
     let (used, check) = split(trials);
-    let calibration = Calibration::measure(&policy, &used)?;
-    let integers = quantize(&checkpoint.parameters, &calibration, options)?;
+    let calibration = Calibration::measure(&policy, &used).map_err(ExportError::Calibration)?;
+    let integers =
+        quantize(&checkpoint.parameters, &calibration, options).map_err(ExportError::Quantize)?;
     let provenance = Provenance {
         plant: &checkpoint.plant,
         version,
@@ -140,7 +141,7 @@ pub fn export(
     let image = Image::read(&draft).map_err(ExportError::Read)?;
     let errors = compare(&policy, &integers, &image, &check);
     let steps = golden_steps(&config);
-    spec.golden = record(&image, golden, steps)?;
+    spec.golden = record(&image, golden, steps).map_err(ExportError::Golden)?;
     let bytes = write(&spec).map_err(ExportError::Write)?;
     verify(&bytes)?;
     let matrices = integers

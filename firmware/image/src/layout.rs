@@ -89,6 +89,12 @@ impl Layout {
         self.weights_sha256
     }
 
+    /// SHA-256 of the image's body, as taken when it was read.
+    #[must_use]
+    pub const fn sha256(&self) -> [u8; 32] {
+        self.sha256
+    }
+
     /// Bytes of the image.
     #[must_use]
     pub const fn total_length(&self) -> u32 {

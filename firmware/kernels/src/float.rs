@@ -11,7 +11,10 @@ const LANES: usize = 16;
 #[must_use]
 pub fn dot(a: &[f32], b: &[f32]) -> f32 {
     let length = if a.len() < b.len() { a.len() } else { b.len() };
-    let (a, b) = (a.get(..length).unwrap_or(&[]), b.get(..length).unwrap_or(&[]));
+    let (a, b) = (
+        a.get(..length).unwrap_or(&[]),
+        b.get(..length).unwrap_or(&[]),
+    );
     let (a_chunks, a_rest) = a.as_chunks::<LANES>();
     let (b_chunks, b_rest) = b.as_chunks::<LANES>();
     let mut lanes = [0.0_f32; LANES];

@@ -38,7 +38,9 @@ pub use matrix::{matvec_i8, matvec_i16};
 pub use requant::{Requant, RequantError};
 pub use softmax::{MASKED_LOGIT, Reciprocal, attention_weights, biased_logit, exp2_neg_q10};
 pub use tanh::tanh_q12;
-pub use word::{WORD_MAX, add_saturating, command_from_word, fraction_from_word, quantize, word_from_command};
+pub use word::{
+    WORD_MAX, add_saturating, command_from_word, fraction_from_word, quantize, word_from_command,
+};
 
 /// Fraction bits of an attention logit, which is in base 2.
 pub const LOGIT_FRACTION_BITS: u32 = 10;

@@ -1,7 +1,7 @@
 //! Reference kernels in plain Rust, for every target.
 //!
-//! Simple loops that LLVM turns into vectors where there are some; four rows at a time, so that a
-//! core without vectors loads each input once for four products.
+//! Simple loops of fixed lengths that LLVM unrolls or turns into vectors; four rows at a time, so
+//! that a core without vectors loads each input once for four products.
 
 /// Reference of [`crate::matvec_i8`].
 #[inline]
@@ -17,17 +17,15 @@ pub fn matvec_i16(weight: &[i8], input: &[i16], sums: &mut [i32]) {
 
 /// Rows of one pass: each input is loaded once for so many products.
 const ROWS: usize = 4;
-/// Columns of one pass: a fixed number, so that the inner loop is unrolled or becomes vectors.
-const COLUMNS: usize = 8;
 
 #[inline]
 fn matvec<T: Copy + Into<i32>>(weight: &[i8], input: &[T], sums: &mut [i32]) {
     let columns = input.len();
-    let Some(block_length) = columns.checked_mul(ROWS).filter(|&length| length > 0) else {
+    if columns == 0 {
         sums.fill(0);
         return;
-    };
-    let weight_blocks = weight.chunks_exact(block_length);
+    }
+    let weight_blocks = weight.chunks_exact(columns.saturating_mul(ROWS));
     let (blocks, _) = sums.as_chunks_mut::<ROWS>();
     let whole = weight_blocks.len().min(blocks.len());
     for (block, rows) in blocks.iter_mut().zip(weight_blocks) {
@@ -42,22 +40,33 @@ fn matvec<T: Copy + Into<i32>>(weight: &[i8], input: &[T], sums: &mut [i32]) {
 
 #[inline]
 fn four_rows<T: Copy + Into<i32>>(rows: &[i8], columns: usize, input: &[T]) -> [i32; ROWS] {
-    let mut rows = rows.chunks_exact(columns);
-    let [a, b, c, d] =
-        [rows.next(), rows.next(), rows.next(), rows.next()].map(Option::unwrap_or_default);
-    let (x_chunks, x_rest) = input.as_chunks::<COLUMNS>();
-    let [(a, a_rest), (b, b_rest), (c, c_rest), (d, d_rest)] =
-        [a, b, c, d].map(<[i8]>::as_chunks::<COLUMNS>);
+    // Never 0 here; said again, because a chunk of 0 would be a panic wherever this is not inlined.
+    let mut rows = rows.chunks_exact(columns.max(1));
+    let rows = [rows.next(), rows.next(), rows.next(), rows.next()].map(Option::unwrap_or_default);
     let mut sums = [0_i32; ROWS];
-    for ((((x, a), b), c), d) in x_chunks.iter().zip(a).zip(b).zip(c).zip(d) {
+    let (rows, input) = pass::<16, T>(rows, input, &mut sums);
+    let (rows, input) = pass::<4, T>(rows, input, &mut sums);
+    pass::<1, T>(rows, input, &mut sums);
+    sums
+}
+
+/// Adds the products of all whole chunks of `COLUMNS` to `sums`; returns what remains of the rows
+/// and of the input. The number is fixed, so that the inner loop is unrolled or becomes vectors.
+#[inline]
+fn pass<'a, const COLUMNS: usize, T: Copy + Into<i32>>(
+    rows: [&'a [i8]; ROWS],
+    input: &'a [T],
+    sums: &mut [i32; ROWS],
+) -> ([&'a [i8]; ROWS], &'a [T]) {
+    let (input, input_rest) = input.as_chunks::<COLUMNS>();
+    let [(a, a_rest), (b, b_rest), (c, c_rest), (d, d_rest)] =
+        rows.map(<[i8]>::as_chunks::<COLUMNS>);
+    for ((((input, a), b), c), d) in input.iter().zip(a).zip(b).zip(c).zip(d) {
         for (sum, row) in sums.iter_mut().zip([a, b, c, d]) {
-            *sum = sum.wrapping_add(one_row(row, x));
+            *sum = sum.wrapping_add(one_row(row, input));
         }
     }
-    for (sum, row) in sums.iter_mut().zip([a_rest, b_rest, c_rest, d_rest]) {
-        *sum = sum.wrapping_add(one_row(row, x_rest));
-    }
-    sums
+    ([a_rest, b_rest, c_rest, d_rest], input_rest)
 }
 
 #[inline]
@@ -78,7 +87,11 @@ mod tests {
         (0..rows)
             .map(|r| {
                 let row = &weight[r * input.len()..(r + 1) * input.len()];
-                let sum: i64 = row.iter().zip(input).map(|(&w, &x)| i64::from(w) * x.into()).sum();
+                let sum: i64 = row
+                    .iter()
+                    .zip(input)
+                    .map(|(&w, &x)| i64::from(w) * x.into())
+                    .sum();
                 i32::try_from(sum).unwrap()
             })
             .collect()

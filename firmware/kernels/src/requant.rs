@@ -133,7 +133,8 @@ mod tests {
     use super::*;
 
     fn factors() -> impl Strategy<Value = Requant> {
-        ((1_i32 << 30)..=i32::MAX, 1_u8..=62).prop_map(|(multiplier, shift)| Requant { multiplier, shift })
+        ((1_i32 << 30)..=i32::MAX, 1_u8..=62)
+            .prop_map(|(multiplier, shift)| Requant { multiplier, shift })
     }
 
     proptest! {
@@ -170,7 +171,9 @@ mod tests {
                 shift,
             };
             for x in [i32::MIN, i32::MAX] {
-                let exact = (i128::from(x) * i128::from(factor.multiplier) + (1_i128 << (shift - 1))) >> shift;
+                let exact = (i128::from(x) * i128::from(factor.multiplier)
+                    + (1_i128 << (shift - 1)))
+                    >> shift;
                 assert_eq!(i128::from(factor.apply(x)), exact);
             }
         }
@@ -210,7 +213,10 @@ mod tests {
             multiplier: 1 << 30,
             shift: 62,
         };
-        assert_eq!(Requant::from_f64(two.powi(-32) * (1.0 - two.powi(-40))), Ok(smallest));
+        assert_eq!(
+            Requant::from_f64(two.powi(-32) * (1.0 - two.powi(-40))),
+            Ok(smallest)
+        );
         assert_eq!(Requant::from_f64(two.powi(-32)), Ok(smallest));
     }
 }

@@ -71,9 +71,10 @@ pub const fn biased_logit(product: i32, scale: Requant, bias: i32) -> i32 {
 /// Masked logits get the weight 0 unless all are masked. Surplus entries of the longer slice are
 /// left alone.
 pub fn attention_weights(logits: &[i32], weights: &mut [i16]) -> NonZeroU32 {
-    let max = logits
-        .iter()
-        .fold(MASKED_LOGIT, |max, &logit| if logit > max { logit } else { max });
+    let max = logits.iter().fold(
+        MASKED_LOGIT,
+        |max, &logit| if logit > max { logit } else { max },
+    );
     let mut total = 0_u32;
     for (weight, &logit) in weights.iter_mut().zip(logits) {
         // As u32 the wrapped difference is exact, whatever the signs.
@@ -188,7 +189,8 @@ mod tests {
 
     fn reciprocal_error(total: u32) -> f64 {
         let reciprocal = Reciprocal::new(NonZeroU32::new(total).unwrap());
-        let approximate = f64::from(reciprocal.factor) / (f64::from(reciprocal.shift) + 16.0).exp2();
+        let approximate =
+            f64::from(reciprocal.factor) / (f64::from(reciprocal.shift) + 16.0).exp2();
         1.0 - approximate * f64::from(total)
     }
 
@@ -201,7 +203,9 @@ mod tests {
         });
         // Totals of a window of 512 end at 2^24; the stride is odd, so all low bits occur.
         for total in edges.chain((1..=1 << 24).step_by(37)) {
-            let Ok(total @ 1..) = u32::try_from(total) else { continue };
+            let Ok(total @ 1..) = u32::try_from(total) else {
+                continue;
+            };
             let error = reciprocal_error(total);
             assert!(error.abs() <= limit, "{total}: {error:e}");
         }

@@ -48,7 +48,11 @@ static BASE: [u8; BINS] = {
 #[must_use]
 pub fn tanh_q12(x: i32) -> i8 {
     let magnitude = x.unsigned_abs();
-    let magnitude = if magnitude >= LIMIT { LIMIT - 1 } else { magnitude };
+    let magnitude = if magnitude >= LIMIT {
+        LIMIT - 1
+    } else {
+        magnitude
+    };
     let base = BASE
         .get((magnitude >> BIN_BITS) as usize)
         .copied()
@@ -58,7 +62,11 @@ pub fn tanh_q12(x: i32) -> i8 {
         .copied()
         .unwrap_or(u16::MAX);
     let rounded = base.wrapping_add(u8::from(magnitude >= u32::from(next))) as i8;
-    if x < 0 { rounded.wrapping_neg() } else { rounded }
+    if x < 0 {
+        rounded.wrapping_neg()
+    } else {
+        rounded
+    }
 }
 
 /// Natural logarithm of `x >= 1`, to some 1e-15: powers of two first, then the series of

@@ -104,7 +104,15 @@ mod tests {
                 assert_eq!(round_to_word(x), reference(x), "{x}");
             }
         }
-        for x in [f32::NAN, f32::INFINITY, -f32::INFINITY, f32::MAX, f32::MIN, -0.0, 1e-45] {
+        for x in [
+            f32::NAN,
+            f32::INFINITY,
+            -f32::INFINITY,
+            f32::MAX,
+            f32::MIN,
+            -0.0,
+            1e-45,
+        ] {
             assert_eq!(round_to_word(x), reference(x), "{x}");
         }
     }

@@ -25,6 +25,8 @@ where
     P: Platform,
 {
     /// Carries out one message and answers it, unless it is late or a retry.
+    // Its own frame, see `Node::step`.
+    #[inline(never)]
     pub(super) fn handle(&mut self, frame: Frame<ToBoard>, out: &mut impl Write) {
         let request = frame.sequence;
         let command = frame.message.command();
@@ -35,7 +37,14 @@ where
                 let newest = self.decoder.newest_sequence().unwrap_or(request);
                 // Sent past `answer`: the newest frame's answer may still be asked for again.
                 let reason = Reason::LateFrame { newest };
-                return self.send(&FromBoard::Refused { request, command, reason }, out);
+                return self.send(
+                    &FromBoard::Refused {
+                        request,
+                        command,
+                        reason,
+                    },
+                    out,
+                );
             }
         }
         match self.carry_out(frame) {

@@ -217,6 +217,9 @@ where
     }
 
     /// One control step; returns its report and how long it took by the board's clock, microseconds.
+    // Its own frame: kept out of the caller's, the stack holds the view of the image only while a
+    // step runs, and the frames of commands never lie under it.
+    #[inline(never)]
     fn step(&mut self, now_us: u64) -> (StepReport, u64) {
         let started = self.platform.now_us();
         self.upload_share = self.upload_bytes_per_period;

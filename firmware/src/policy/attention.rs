@@ -49,11 +49,17 @@ pub(super) fn run(
     let (window, width) = (config.window.max(1), config.head_dim().max(1));
     let [logit, output] = [factor(layer.logit), factor(layer.attention_output)];
     let mut parts = qkv.chunks_exact(config.model.max(1));
-    let [queries, keys, values] = [parts.next(), parts.next(), parts.next()].map(Option::unwrap_or_default);
+    let [queries, keys, values] =
+        [parts.next(), parts.next(), parts.next()].map(Option::unwrap_or_default);
     let token = queries.chunks_exact(width);
-    let token = token.zip(keys.chunks_exact(width)).zip(values.chunks_exact(width));
+    let token = token
+        .zip(keys.chunks_exact(width))
+        .zip(values.chunks_exact(width));
     let ring = window.saturating_mul(width).max(1);
-    let rings = rings.keys.chunks_exact_mut(ring).zip(rings.values.chunks_exact_mut(ring));
+    let rings = rings
+        .keys
+        .chunks_exact_mut(ring)
+        .zip(rings.values.chunks_exact_mut(ring));
     let mut biases = layer.age_bias.chunks_exact(window);
     let heads = token.zip(rings).zip(means.chunks_exact_mut(width));
     for (head, ((((query, key), value), (keys, values)), means)) in heads.enumerate() {
@@ -102,7 +108,11 @@ fn to_logits(products: &mut [i32], scale: Requant, biases: &[[u8; 4]], place: Pl
     let ascending = newer.iter_mut().rev().chain(older.iter_mut().rev());
     for (age, (product, &bias)) in ascending.zip(biases).enumerate() {
         let logit = biased_logit(*product, scale, i32::from_le_bytes(bias));
-        *product = if age < place.filled { logit } else { MASKED_LOGIT };
+        *product = if age < place.filled {
+            logit
+        } else {
+            MASKED_LOGIT
+        };
     }
 }
 
@@ -118,7 +128,13 @@ fn report(
     let mut index = place.index;
     for age in 0..window {
         let weight = values.weights.get(index).copied().unwrap_or(0);
-        observer.attention(layer, head, age, u32::from(weight.unsigned_abs()), values.total);
+        observer.attention(
+            layer,
+            head,
+            age,
+            u32::from(weight.unsigned_abs()),
+            values.total,
+        );
         index = if index == 0 { window } else { index }.wrapping_sub(1);
     }
     observer.values(layer, head, values);

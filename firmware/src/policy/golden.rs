@@ -78,7 +78,9 @@ impl GoldenReplay {
                 *word = i16::from_le_bytes(bytes);
             }
             let input = WorkingMemory {
-                observation: observation.get(..golden.observation.len()).unwrap_or_default(),
+                observation: observation
+                    .get(..golden.observation.len())
+                    .unwrap_or_default(),
                 issued: issued.get(..golden.issued.len()).unwrap_or_default(),
                 reward: golden.reward,
                 done: golden.done,

@@ -40,7 +40,11 @@ pub(super) fn run(image: &Image<'_>, scratch: &mut Scratch, words: &mut [i16]) {
     for (hidden, &preactivation) in hidden.iter_mut().zip(&*preactivation).take(width_0) {
         *hidden = tanh_q12(preactivation);
     }
-    let rows = product_i8(&head.second, hidden.get(..width_0).unwrap_or_default(), sums);
+    let rows = product_i8(
+        &head.second,
+        hidden.get(..width_0).unwrap_or_default(),
+        sums,
+    );
     for (preactivation, (factor, sum)) in preactivation.iter_mut().zip(rows) {
         *preactivation = factor.to_i32(sum);
     }

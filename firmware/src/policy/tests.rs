@@ -25,7 +25,11 @@ fn configs() -> Vec<ModelConfig> {
         for head_input in [HeadInput::Encoder, HeadInput::Mixed] {
             configs.push(ModelConfig { head_input, ..base });
         }
-        configs.push(ModelConfig { window: 1, layers: 1, ..base });
+        configs.push(ModelConfig {
+            window: 1,
+            layers: 1,
+            ..base
+        });
     }
     configs
 }
@@ -44,7 +48,10 @@ fn difference(config: ModelConfig, seed: u64, rounding: bool) -> (f64, f64) {
         }
     }
     let worst = squares.iter().copied().fold(0.0, f64::max).sqrt();
-    (worst, (squares.iter().sum::<f64>() / squares.len() as f64).sqrt())
+    (
+        worst,
+        (squares.iter().sum::<f64>() / squares.len() as f64).sqrt(),
+    )
 }
 
 #[test]
@@ -54,8 +61,15 @@ fn words_follow_the_rounded_f64_policy() {
             let (worst, typical) = difference(config, seed, true);
             // Only attention differs: its weights are off by 0.75 of 32767, which now and then moves
             // an int8 by one. With a window of 1 the only weight is exact.
-            let (most, typical_most) = if config.window == 1 { (0.0, 0.0) } else { (1_000.0, 150.0) };
-            assert!(worst <= most && typical <= typical_most, "{config:?} {seed}: {worst} {typical}");
+            let (most, typical_most) = if config.window == 1 {
+                (0.0, 0.0)
+            } else {
+                (1_000.0, 150.0)
+            };
+            assert!(
+                worst <= most && typical <= typical_most,
+                "{config:?} {seed}: {worst} {typical}"
+            );
         }
     }
 }
@@ -65,18 +79,42 @@ fn words_are_near_the_real_network() {
     for config in configs() {
         for seed in 0..4 {
             let (worst, typical) = difference(config, seed, false);
-            assert!(worst <= 1_600.0 && typical <= 400.0, "{config:?} {seed}: {worst} {typical}");
+            assert!(
+                worst <= 1_600.0 && typical <= 400.0,
+                "{config:?} {seed}: {worst} {typical}"
+            );
         }
     }
 }
 
 #[test]
 fn the_largest_shapes_run_and_wrap() {
-    let wide = ModelConfig { layers: 1, heads: 16, model: 128, ff: 512, hidden: [128, 128], ..AGE };
+    let wide = ModelConfig {
+        layers: 1,
+        heads: 16,
+        model: 128,
+        ff: 512,
+        hidden: [128, 128],
+        ..AGE
+    };
     for config in [
-        ModelConfig { window: 512, ..wide },
-        ModelConfig { layers: 8, model: 64, ff: 256, window: 128, ..wide },
-        ModelConfig { layers: 4, window: 5, positions: Positions::Slot, ..wide },
+        ModelConfig {
+            window: 512,
+            ..wide
+        },
+        ModelConfig {
+            layers: 8,
+            model: 64,
+            ff: 256,
+            window: 128,
+            ..wide
+        },
+        ModelConfig {
+            layers: 4,
+            window: 5,
+            positions: Positions::Slot,
+            ..wide
+        },
     ] {
         let bytes = write(&specification(config, 1)).unwrap();
         let image = Image::read(&bytes).unwrap();
@@ -105,7 +143,11 @@ fn words_do_not_depend_on_the_phase_of_the_ring() {
         for start in 0..config.window {
             let mut memory = memory();
             memory.next = start;
-            assert_eq!(words(&image, &mut memory, &moments), expected, "{config:?} {start}");
+            assert_eq!(
+                words(&image, &mut memory, &moments),
+                expected,
+                "{config:?} {start}"
+            );
         }
     }
 }
@@ -118,7 +160,11 @@ fn a_cleared_memory_is_a_new_memory() {
         let moments = moments(&config, 3, 2 * config.window + 3);
         let expected = words(&image, &mut memory(), &moments);
         // Left behind by the same image, and by one of another shape.
-        let other = ModelConfig { window: 11, model: 32, ..config };
+        let other = ModelConfig {
+            window: 11,
+            model: 32,
+            ..config
+        };
         let other_bytes = write(&specification(other, 4)).unwrap();
         for used in [image, Image::read(&other_bytes).unwrap()] {
             let mut memory = memory();
@@ -187,7 +233,10 @@ impl Observer for Counter {
             .map(|row| {
                 let mean = |power: i32| -> f64 {
                     let terms = row.iter().zip(values.weights);
-                    terms.map(|(&v, &w)| f64::from(v).powi(power) * f64::from(w)).sum::<f64>() / total
+                    terms
+                        .map(|(&v, &w)| f64::from(v).powi(power) * f64::from(w))
+                        .sum::<f64>()
+                        / total
                 };
                 mean(2) - mean(1).powi(2)
             })
@@ -209,11 +258,21 @@ fn every_step_does_the_same_work_and_an_observer_changes_nothing() {
         for (step_index, (moment, expected)) in moments.iter().zip(&expected).enumerate() {
             let mut counter = Counter::default();
             let mut words = [0; 2];
-            step(&image, &mut watched, &moment.view(), &mut words, &mut counter).unwrap();
+            step(
+                &image,
+                &mut watched,
+                &moment.view(),
+                &mut words,
+                &mut counter,
+            )
+            .unwrap();
             assert_eq!(words[..], expected[..]);
             // Every age of every head of every layer, however full the window is.
             let heads = config.layers * config.heads;
-            assert_eq!((counter.attention, counter.values), (heads * config.window, heads));
+            assert_eq!(
+                (counter.attention, counter.values),
+                (heads * config.window, heads)
+            );
             assert!(counter.worst_variance_error < 1e-5);
             let filled = (step_index + 1).min(config.window);
             for row in counter.shares.chunks(config.window) {
@@ -270,11 +329,35 @@ fn wrong_lengths_are_errors_and_touch_nothing() {
         let mut words = [0; 8];
         step(&image, &mut memory, input, &mut words[..places], &mut ())
     };
-    let short = WorkingMemory { observation: &moment.observation[1..], ..moment.view() };
-    assert_eq!(run(&short, 2), Err(PolicyError::Observations { given: 2, expected: 3 }));
-    let short = WorkingMemory { issued: &[], ..moment.view() };
-    assert_eq!(run(&short, 2), Err(PolicyError::Issued { given: 0, expected: 2 }));
-    assert_eq!(run(&moment.view(), 3), Err(PolicyError::Words { given: 3, expected: 2 }));
+    let short = WorkingMemory {
+        observation: &moment.observation[1..],
+        ..moment.view()
+    };
+    assert_eq!(
+        run(&short, 2),
+        Err(PolicyError::Observations {
+            given: 2,
+            expected: 3
+        })
+    );
+    let short = WorkingMemory {
+        issued: &[],
+        ..moment.view()
+    };
+    assert_eq!(
+        run(&short, 2),
+        Err(PolicyError::Issued {
+            given: 0,
+            expected: 2
+        })
+    );
+    assert_eq!(
+        run(&moment.view(), 3),
+        Err(PolicyError::Words {
+            given: 3,
+            expected: 2
+        })
+    );
     assert_eq!(memory.filled(), 0);
 }
 
@@ -296,7 +379,10 @@ fn words_are_those_committed() {
     if std::env::var_os("ENGRAM_BLESS").is_some() {
         std::fs::write(path, &text).unwrap();
     }
-    assert!(std::fs::read_to_string(path).unwrap() == text, "the words differ from {path}");
+    assert!(
+        std::fs::read_to_string(path).unwrap() == text,
+        "the words differ from {path}"
+    );
 }
 
 proptest! {

@@ -49,7 +49,14 @@ pub(super) fn run(
             Some(observer) => Some((index, *observer)),
             None => None,
         };
-        attention::run(config, layer, Rings { keys, values }, place, buffers, observer);
+        attention::run(
+            config,
+            layer,
+            Rings { keys, values },
+            place,
+            buffers,
+            observer,
+        );
         add_product(&layer.out, narrow, sums, residual);
 
         to_narrow(residual, layer.ff_input, narrow);

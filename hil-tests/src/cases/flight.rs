@@ -152,14 +152,23 @@ fn real_time(rig: &Rig) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let image = sample_image(3, &AGE)?;
     let plan = FlightPlan { real_time: true, ..plan(50) };
-    let (summary, flight) = fly_once(rig, &plan, &image, &folder.path().join("real.mcap"))?;
-    // How many steps the board's clock makes in that time, and whether a loaded machine lets it
-    // keep its deadlines, is not for this case to say.
-    if let Some(difference) = &summary.first_difference {
-        anyhow::bail!("{difference}");
+    // How many steps a board's clock makes in a given time, and whether a busy machine lets an
+    // emulated one keep its deadlines, is not for this case to say: it may try again.
+    let mut seen = String::new();
+    for attempt in 0..3 {
+        let log = folder.path().join(format!("real-{attempt}.mcap"));
+        let (summary, flight) = fly_once(rig, &plan, &image, &log)?;
+        if let Some(difference) = &summary.first_difference {
+            anyhow::bail!("{difference}");
+        }
+        ensure!(summary.envelope_violations == 0 && flight.complete);
+        if summary.words_compared > 5 {
+            return Ok(());
+        }
+        seen = format!(
+            "only {} of {} steps compared; faults: {:?}",
+            summary.words_compared, summary.steps, summary.faults
+        );
     }
-    ensure!(summary.words_compared > 5, "only {} steps compared", summary.words_compared);
-    ensure!(summary.envelope_violations == 0);
-    ensure!(flight.complete);
-    Ok(())
+    anyhow::bail!(seen)
 }

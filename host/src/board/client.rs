@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use engram_link::{
-    Action, Command, Counters, EncodeError, FromBoard, FromBoardDecoder, HelloReply, Log,
+    Action, Command, Counters, EncodeError, FromBoard, FromBoardDecoder, HelloReply, Level, Log,
     PROTOCOL_VERSION, Pace, Reason, Sensors, Telemetry, ToBoard, encode, limits::MAX_FRAME_BYTES,
 };
 
@@ -49,7 +49,7 @@ pub enum ClientError {
     Transport(#[from] TransportError),
     /// The wire is there, but the board stays silent.
     #[error(
-        "the board did not answer {command} within {waited_s:.1} s ({attempts} attempts); is the firmware running, and the port the right one?"
+        "the board did not answer {command} within {waited_s:.1} s ({attempts} attempts){last_words}"
     )]
     Silent {
         /// The question's kind.
@@ -58,6 +58,8 @@ pub enum ClientError {
         attempts: u32,
         /// How long that took, seconds.
         waited_s: f64,
+        /// The newest error that the board logged, or what to look at where it never spoke.
+        last_words: String,
     },
     /// The board refused, with its reason; nothing changed there.
     #[error("the board refused {command}: {reason}")]
@@ -105,6 +107,7 @@ pub struct Client {
     pending: VecDeque<u8>,
     logs: VecDeque<Log>,
     actions: VecDeque<Action>,
+    last_error: Option<String>,
     retransmissions: u64,
     pace: Pace,
 }
@@ -128,6 +131,7 @@ impl Client {
             pending: VecDeque::new(),
             logs: VecDeque::new(),
             actions: VecDeque::new(),
+            last_error: None,
             retransmissions: 0,
             pace,
         };
@@ -137,7 +141,10 @@ impl Client {
         // be an old one, repeated. The second is the one that counts.
         match client.hello(pace) {
             Ok(_) => {}
-            Err(ClientError::Refused { reason: Reason::LateFrame { newest }, .. }) => {
+            Err(ClientError::Refused {
+                reason: Reason::LateFrame { newest },
+                ..
+            }) => {
                 client.next = newest.wrapping_add(1);
             }
             Err(error) => return Err(error),
@@ -152,20 +159,25 @@ impl Client {
     /// # Errors
     /// As [`Client::connect`].
     pub fn hello(&mut self, pace: Pace) -> Result<HelloReply, ClientError> {
-        let message = ToBoard::Hello { protocol: PROTOCOL_VERSION, pace };
+        let message = ToBoard::Hello {
+            protocol: PROTOCOL_VERSION,
+            pace,
+        };
         let attempts = attempts_within(self.patience.boot, self.patience.answer);
         match self.ask_patiently(&message, self.patience.answer, attempts) {
             Ok(FromBoard::Hello(reply)) if reply.protocol == PROTOCOL_VERSION => {
                 self.pace = pace;
                 Ok(reply)
             }
-            Ok(FromBoard::Hello(reply)) => {
-                Err(ClientError::Protocol { board: reply.protocol, host: PROTOCOL_VERSION })
-            }
+            Ok(FromBoard::Hello(reply)) => Err(ClientError::Protocol {
+                board: reply.protocol,
+                host: PROTOCOL_VERSION,
+            }),
             Ok(other) => Err(unexpected(Command::Hello, &other)),
-            Err(ClientError::Refused { reason: Reason::Protocol { board, host }, .. }) => {
-                Err(ClientError::Protocol { board, host })
-            }
+            Err(ClientError::Refused {
+                reason: Reason::Protocol { board, host },
+                ..
+            }) => Err(ClientError::Protocol { board, host }),
             Err(error) => Err(error),
         }
     }
@@ -218,7 +230,23 @@ impl Client {
                 };
             }
         }
-        Err(ClientError::Silent { command, attempts, waited_s: began.elapsed().as_secs_f64() })
+        Err(ClientError::Silent {
+            command,
+            attempts,
+            waited_s: began.elapsed().as_secs_f64(),
+            last_words: self.last_words(),
+        })
+    }
+
+    /// What explains that the board fell silent.
+    fn last_words(&self) -> String {
+        if let Some(words) = &self.last_error {
+            return format!("; the last error it logged: {words}");
+        }
+        if self.decoder.counters().frames == 0 {
+            return "; it never spoke: is the firmware running, and the port the right one?".into();
+        }
+        String::new()
     }
 
     /// Waits until `deadline` for the next intact frame; `None` when none came.
@@ -243,7 +271,16 @@ impl Client {
 
     fn keep(&mut self, message: FromBoard) {
         match message {
-            FromBoard::Log(log) => self.logs.push_back(log),
+            FromBoard::Log(log) => {
+                if let Log::Text {
+                    level: Level::Error,
+                    text,
+                } = &log
+                {
+                    self.last_error = Some(text.as_str().to_owned());
+                }
+                self.logs.push_back(log);
+            }
             FromBoard::Action(action) if self.pace == Pace::RealTime => {
                 self.actions.push_back(action);
             }
@@ -341,7 +378,8 @@ impl Client {
         let command = message.command();
         let length = encode(sequence, message, &mut buffer)
             .map_err(|source| ClientError::Encode { command, source })?;
-        self.transport.write(buffer.get(..length).unwrap_or_default())?;
+        self.transport
+            .write(buffer.get(..length).unwrap_or_default())?;
         Ok(sequence)
     }
 
@@ -359,6 +397,11 @@ impl Client {
                 None => return Ok(None),
             }
         }
+    }
+
+    /// Real time: forgets the actions that came so far.
+    pub fn discard_actions(&mut self) {
+        self.actions.clear();
     }
 
     /// Takes the log lines that came so far.
@@ -399,7 +442,9 @@ impl Client {
 
 fn attempts_within(total: Duration, each: Duration) -> u32 {
     let each = each.as_millis().max(1);
-    u32::try_from(total.as_millis().div_ceil(each)).unwrap_or(u32::MAX).max(1)
+    u32::try_from(total.as_millis().div_ceil(each))
+        .unwrap_or(u32::MAX)
+        .max(1)
 }
 
 pub(super) fn unexpected(command: Command, got: &FromBoard) -> ClientError {
@@ -412,5 +457,8 @@ pub(super) fn unexpected(command: Command, got: &FromBoard) -> ClientError {
         FromBoard::Telemetry(_) => "telemetry",
         FromBoard::Log(_) => "a log line",
     };
-    ClientError::Unexpected { command, got: got.to_owned() }
+    ClientError::Unexpected {
+        command,
+        got: got.to_owned(),
+    }
 }

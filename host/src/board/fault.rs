@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 use std::str::FromStr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -93,9 +93,9 @@ impl FromStr for FaultPlan {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut plan = Self::default();
         for part in text.split(',').filter(|part| !part.is_empty()) {
-            let (name, value) = part
-                .split_once('=')
-                .ok_or_else(|| FaultPlanError::Form { part: part.to_owned() })?;
+            let (name, value) = part.split_once('=').ok_or_else(|| FaultPlanError::Form {
+                part: part.to_owned(),
+            })?;
             let bad = |bound| FaultPlanError::Value {
                 name: name.to_owned(),
                 value: value.to_owned(),
@@ -112,10 +112,19 @@ impl FromStr for FaultPlan {
                     continue;
                 }
                 "cut" => {
-                    plan.cut = Some(value.trim().parse().map_err(|_| bad("a number of frames"))?);
+                    plan.cut = Some(
+                        value
+                            .trim()
+                            .parse()
+                            .map_err(|_| bad("a number of frames"))?,
+                    );
                     continue;
                 }
-                other => return Err(FaultPlanError::Name { name: other.to_owned() }),
+                other => {
+                    return Err(FaultPlanError::Name {
+                        name: other.to_owned(),
+                    });
+                }
             };
             *slot = value
                 .trim()
@@ -142,7 +151,11 @@ struct Lane {
 
 impl Lane {
     fn new(seed: u64) -> Self {
-        Self { random: Xoshiro256PlusPlus::seed_from_u64(seed), held: VecDeque::new(), injected: 0 }
+        Self {
+            random: Xoshiro256PlusPlus::seed_from_u64(seed),
+            held: VecDeque::new(),
+            injected: 0,
+        }
     }
 
     /// Passes one frame through and returns what comes out now, in order.
@@ -253,6 +266,18 @@ impl<T: Transport> FaultyTransport<T> {
         }
     }
 
+    /// Delivers what was held back: to the board, or, if nothing was on the way there, to the host.
+    fn let_go(&mut self) -> Result<(), TransportError> {
+        let late: Vec<Vec<u8>> = self.to_board.release().collect();
+        for frame in &late {
+            self.inner.write(frame)?;
+        }
+        if late.is_empty() {
+            self.ready.extend(self.from_board.release().flatten());
+        }
+        Ok(())
+    }
+
     fn give(&mut self, buffer: &mut [u8]) -> usize {
         let count = self.ready.len().min(buffer.len());
         for (place, byte) in buffer.iter_mut().zip(self.ready.drain(..count)) {
@@ -265,23 +290,16 @@ impl<T: Transport> FaultyTransport<T> {
 impl<T: Transport> Transport for FaultyTransport<T> {
     fn read(&mut self, buffer: &mut [u8], timeout: Duration) -> Result<usize, TransportError> {
         self.check_cut()?;
-        if self.ready.is_empty() {
+        let deadline = Instant::now() + timeout;
+        while self.ready.is_empty() {
+            let left = deadline.saturating_duration_since(Instant::now());
             let mut raw = [0; 512];
-            let count = self.inner.read(&mut raw, timeout)?;
+            let count = self.inner.read(&mut raw, left)?;
             self.take_in(&raw[..count]);
             if count == 0 {
                 // Nothing else moves: what was held back arrives now, or never would.
-                let late: Vec<Vec<u8>> = self.to_board.release().collect();
-                let mut sent = false;
-                for frame in late {
-                    self.inner.write(&frame)?;
-                    sent = true;
-                }
-                if !sent {
-                    for frame in self.from_board.release() {
-                        self.ready.extend(frame);
-                    }
-                }
+                self.let_go()?;
+                break;
             }
         }
         Ok(self.give(buffer))
@@ -354,7 +372,9 @@ mod tests {
         let drain = |wire: &mut FaultyTransport<Echo>, got: &mut Vec<u8>| {
             let mut buffer = [0; 16];
             loop {
-                let count = wire.read(&mut buffer, Duration::ZERO).expect("an open wire");
+                let count = wire
+                    .read(&mut buffer, Duration::ZERO)
+                    .expect("an open wire");
                 if count == 0 {
                     break;
                 }
@@ -362,12 +382,16 @@ mod tests {
             }
         };
         for number in 0..frames {
-            wire.write(&[number + 1, 0xAA, 0x55, 0]).expect("an open wire");
+            wire.write(&[number + 1, 0xAA, 0x55, 0])
+                .expect("an open wire");
         }
         for _ in 0..4 {
             drain(&mut wire, &mut got);
         }
-        let frames = got.split_inclusive(|byte| *byte == 0).map(<[u8]>::to_vec).collect();
+        let frames = got
+            .split_inclusive(|byte| *byte == 0)
+            .map(<[u8]>::to_vec)
+            .collect();
         (frames, wire.faults_injected())
     }
 
@@ -376,15 +400,24 @@ mod tests {
         let (frames, injected) = echo_all(FaultPlan::default(), 100);
         assert_eq!(injected, 0);
         assert_eq!(frames.len(), 100);
-        assert!(frames.iter().zip(1..).all(|(frame, number)| frame == &[number, 0xAA, 0x55, 0]));
+        assert!(
+            frames
+                .iter()
+                .zip(1..)
+                .all(|(frame, number)| frame == &[number, 0xAA, 0x55, 0])
+        );
     }
 
     #[test]
     fn the_same_seed_makes_the_same_faults() {
-        let plan: FaultPlan =
-            "drop=0.1,duplicate=0.1,reorder=0.1,corrupt=0.1,delay=0.1,seed=9".parse().expect("ok");
+        let plan: FaultPlan = "drop=0.1,duplicate=0.1,reorder=0.1,corrupt=0.1,delay=0.1,seed=9"
+            .parse()
+            .expect("ok");
         assert_eq!(echo_all(plan, 200), echo_all(plan, 200));
-        assert_ne!(echo_all(plan, 200), echo_all(FaultPlan { seed: 10, ..plan }, 200));
+        assert_ne!(
+            echo_all(plan, 200),
+            echo_all(FaultPlan { seed: 10, ..plan }, 200)
+        );
     }
 
     #[test]
@@ -401,7 +434,10 @@ mod tests {
         let (late, _) = echo_all("delay=0.1,seed=3".parse().expect("ok"), 100);
         assert_eq!(late.len(), 100, "late is not lost");
         let (damaged, injected) = echo_all("corrupt=0.3".parse().expect("ok"), 100);
-        let good = damaged.iter().filter(|frame| frame[1..] == [0xAA, 0x55, 0]).count();
+        let good = damaged
+            .iter()
+            .filter(|frame| frame[1..] == [0xAA, 0x55, 0])
+            .count();
         assert!(injected > 20 && good < 100);
     }
 

@@ -69,7 +69,9 @@ impl BoardName {
         match self {
             Self::Loopback => None,
             Self::QemuM7 => Some(("engram-qemu-m7.elf", "scripts/build-boards mps2")),
-            Self::QemuJetson => Some(("engram-board-jetson-aarch64", "scripts/build-boards jetson")),
+            Self::QemuJetson => {
+                Some(("engram-board-jetson-aarch64", "scripts/build-boards jetson"))
+            }
             Self::Jetson => Some(("engram-board-jetson", "scripts/build-boards jetson-native")),
         }
     }
@@ -88,7 +90,9 @@ impl FromStr for BoardName {
         Self::ALL
             .into_iter()
             .find(|board| board.name() == name)
-            .ok_or_else(|| UnknownBoard { name: name.to_owned() })
+            .ok_or_else(|| UnknownBoard {
+                name: name.to_owned(),
+            })
     }
 }
 
@@ -135,7 +139,10 @@ impl BoardName {
                     .find(|file| file.is_file())
             })
             .map(Some)
-            .ok_or_else(|| Missing::Program { board: self, program: program.to_owned() })
+            .ok_or_else(|| Missing::Program {
+                board: self,
+                program: program.to_owned(),
+            })
     }
 
     /// Finds the firmware file; `None` where the board needs none.
@@ -147,8 +154,12 @@ impl BoardName {
             return Ok(None);
         };
         let folders = firmware_folders();
-        folders.iter().map(|folder| folder.join(file)).find(|path| path.is_file()).map(Some).ok_or_else(
-            || Missing::Firmware {
+        folders
+            .iter()
+            .map(|folder| folder.join(file))
+            .find(|path| path.is_file())
+            .map(Some)
+            .ok_or_else(|| Missing::Firmware {
                 board: self,
                 file,
                 command,
@@ -157,8 +168,7 @@ impl BoardName {
                     .map(|folder| folder.display().to_string())
                     .collect::<Vec<_>>()
                     .join(", "),
-            },
-        )
+            })
     }
 
     /// Whether the board can be used here.
@@ -204,13 +214,22 @@ mod tests {
         for board in BoardName::ALL {
             assert_eq!(board.name().parse(), Ok(board));
         }
-        let error = "qemu-m8".parse::<BoardName>().expect_err("no such board").to_string();
-        assert!(error.contains("qemu-m8") && error.contains("qemu-jetson"), "{error}");
+        let error = "qemu-m8"
+            .parse::<BoardName>()
+            .expect_err("no such board")
+            .to_string();
+        assert!(
+            error.contains("qemu-m8") && error.contains("qemu-jetson"),
+            "{error}"
+        );
     }
 
     #[test]
     fn a_missing_thing_says_what_to_run() {
-        let program = Missing::Program { board: BoardName::QemuM7, program: "qemu".to_owned() };
+        let program = Missing::Program {
+            board: BoardName::QemuM7,
+            program: "qemu".to_owned(),
+        };
         assert!(program.to_string().contains("scripts/set-up"));
         let firmware = Missing::Firmware {
             board: BoardName::QemuM7,

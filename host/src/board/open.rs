@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use serialport::{SerialPort, TTYPort};
+use serialport::{SerialPort as _, TTYPort};
 
 use super::loopback::Loopback;
 use super::names::{BoardName, Missing};
@@ -16,8 +16,8 @@ use super::transport::Transport;
 
 /// Bits per second of a serial line, unless told otherwise.
 pub const DEFAULT_BAUD: u32 = 921_600;
-/// How long QEMU may take to open its socket.
-const SOCKET_PATIENCE: Duration = Duration::from_secs(10);
+/// How long a board's program may take to open its end of the link.
+const START_PATIENCE: Duration = Duration::from_secs(10);
 /// Where Debian puts the C library of aarch64.
 const AARCH64_LIBRARIES: &str = "/usr/aarch64-linux-gnu";
 
@@ -83,21 +83,36 @@ pub fn open(board: BoardName) -> Result<Box<dyn Transport>, OpenError> {
 /// [`OpenError::Port`].
 pub fn open_port(port: &str, baud: u32) -> Result<Box<dyn Transport>, OpenError> {
     let terminal = TTYPort::open(&serialport::new(port, baud).timeout(Duration::from_millis(100)))
-        .map_err(|source| OpenError::Port { port: port.to_owned(), source })?;
+        .map_err(|source| OpenError::Port {
+            port: port.to_owned(),
+            source,
+        })?;
     // What lies in the buffers belongs to an earlier conversation.
     let _ = terminal.clear(serialport::ClearBuffer::All);
-    Ok(Box::new(Stream::new(port, Wire::Terminal { port: terminal, _board_side: None }, None, None)))
+    Ok(Box::new(Stream::new(
+        port,
+        Wire::Terminal(terminal),
+        None,
+        None,
+    )))
 }
 
-fn spawn(board: BoardName, program: &Path, command: &mut Command) -> Result<BoardProcess, OpenError> {
+fn spawn(
+    board: BoardName,
+    program: &Path,
+    command: &mut Command,
+) -> Result<BoardProcess, OpenError> {
     let child = command
         .stdin(Stdio::null())
-        .stdout(Stdio::null())
         .stderr(Stdio::piped())
         // Ctrl-C is for the host, which then ends the board in good order.
         .process_group(0)
         .spawn()
-        .map_err(|source| OpenError::Start { board, program: program.to_owned(), source })?;
+        .map_err(|source| OpenError::Start {
+            board,
+            program: program.to_owned(),
+            source,
+        })?;
     Ok(BoardProcess::new(child))
 }
 
@@ -112,7 +127,13 @@ fn firmware(board: BoardName) -> Result<PathBuf, OpenError> {
 fn open_qemu_m7(board: BoardName) -> Result<Stream, OpenError> {
     let program = emulator(board)?;
     let elf = firmware(board)?;
-    let wire = |what| move |source| OpenError::Wire { board, what, source };
+    let wire = |what| {
+        move |source| OpenError::Wire {
+            board,
+            what,
+            source,
+        }
+    };
     let folder = tempfile::Builder::new()
         .prefix("engram-")
         .tempdir()
@@ -124,11 +145,19 @@ fn open_qemu_m7(board: BoardName) -> Result<Stream, OpenError> {
         board,
         &program,
         Command::new(&program)
-            .args(["-machine", "mps2-an500", "-display", "none", "-monitor", "none"])
+            .args([
+                "-machine",
+                "mps2-an500",
+                "-display",
+                "none",
+                "-monitor",
+                "none",
+            ])
             .args(["-serial", &serial, "-kernel"])
-            .arg(&elf),
+            .arg(&elf)
+            .stdout(Stdio::null()),
     )?;
-    let deadline = Instant::now() + SOCKET_PATIENCE;
+    let deadline = Instant::now() + START_PATIENCE;
     let stream = loop {
         match UnixStream::connect(&socket) {
             Ok(stream) => break stream,
@@ -143,18 +172,18 @@ fn open_qemu_m7(board: BoardName) -> Result<Stream, OpenError> {
             }
         }
     };
-    Ok(Stream::new(board.name(), Wire::Socket(stream), Some(process), Some(folder)))
+    Ok(Stream::new(
+        board.name(),
+        Wire::Socket(stream),
+        Some(process),
+        Some(folder),
+    ))
 }
 
+/// The Linux board makes a pseudo terminal and prints its path: that works under qemu-aarch64 too,
+/// which does not emulate what opening a serial device takes.
 fn open_process(board: BoardName) -> Result<Stream, OpenError> {
-    let wire = |what| move |source| OpenError::Wire { board, what, source };
     let firmware = firmware(board)?;
-    let (master, slave) = TTYPort::pair()
-        .map_err(io::Error::from)
-        .map_err(wire("pseudo terminal"))?;
-    let device = slave
-        .name()
-        .ok_or_else(|| wire("pseudo terminal")(io::ErrorKind::NotFound.into()))?;
     let (program, mut command) = match board.find_emulator()? {
         Some(emulator) => {
             let mut command = Command::new(&emulator);
@@ -166,7 +195,32 @@ fn open_process(board: BoardName) -> Result<Stream, OpenError> {
         }
         None => (firmware.clone(), Command::new(&firmware)),
     };
-    let process = spawn(board, &program, command.args(["--port", &device]))?;
-    // Our copy of the board's side stays open: the board may open it when it is ready.
-    Ok(Stream::new(board.name(), Wire::Terminal { port: master, _board_side: Some(slave) }, Some(process), None))
+    command
+        .args(["--pty", "--name", board.name()])
+        .stdout(Stdio::piped());
+    let mut process = spawn(board, &program, &mut command)?;
+    let deadline = Instant::now() + START_PATIENCE;
+    let printed = process.first_line();
+    let path = loop {
+        match printed.recv_timeout(Duration::from_millis(20)) {
+            Ok(path) => break path,
+            Err(_) => {
+                if let Some(why) = process.ended() {
+                    return Err(OpenError::Ended { board, why });
+                }
+                if Instant::now() >= deadline {
+                    let why = format!("it named no pseudo terminal within {START_PATIENCE:?}");
+                    return Err(OpenError::Ended { board, why });
+                }
+            }
+        }
+    };
+    let port = TTYPort::open(&serialport::new(&path, DEFAULT_BAUD))
+        .map_err(|source| OpenError::Port { port: path, source })?;
+    Ok(Stream::new(
+        board.name(),
+        Wire::Terminal(port),
+        Some(process),
+        None,
+    ))
 }

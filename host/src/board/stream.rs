@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::process::{Child, ChildStderr, ExitStatus};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use serialport::{SerialPort, TTYPort};
@@ -27,14 +27,8 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) enum Wire {
     /// QEMU's serial port as a Unix socket.
     Socket(UnixStream),
-    /// A pseudo terminal's master side, or a real serial device.
-    Terminal {
-        /// This side.
-        port: TTYPort,
-        /// A pseudo terminal's other side: as long as it is open here, the board may open, close
-        /// and reopen its own.
-        _board_side: Option<TTYPort>,
-    },
+    /// A serial device, or a pseudo terminal that the board made.
+    Terminal(TTYPort),
 }
 
 /// A process that is the board, and what it last said.
@@ -48,8 +42,32 @@ impl BoardProcess {
     /// Takes over `child`, whose standard error must be piped.
     pub(super) fn new(mut child: Child) -> Self {
         let last_words = Arc::new(Mutex::new(VecDeque::new()));
-        let reader = child.stderr.take().map(|stderr| collect(stderr, Arc::clone(&last_words)));
-        Self { child, last_words, reader }
+        let reader = child
+            .stderr
+            .take()
+            .map(|stderr| collect(stderr, Arc::clone(&last_words)));
+        Self {
+            child,
+            last_words,
+            reader,
+        }
+    }
+
+    /// Where the first line that the process prints will arrive; its standard output must be piped.
+    pub(super) fn first_line(&mut self) -> mpsc::Receiver<String> {
+        let (sender, receiver) = mpsc::channel();
+        if let Some(stdout) = self.child.stdout.take() {
+            std::thread::spawn(move || {
+                let mut lines = BufReader::new(stdout).lines().map_while(Result::ok);
+                if let Some(line) = lines.next() {
+                    // Nobody waits any more: nothing is lost.
+                    let _ = sender.send(line);
+                }
+                // Reading on keeps the process from writing into a closed pipe.
+                lines.for_each(drop);
+            });
+        }
+        receiver
     }
 
     /// The obituary, once the process has ended.
@@ -83,13 +101,14 @@ impl Drop for BoardProcess {
     }
 }
 
-fn collect(
-    stderr: ChildStderr,
-    into: Arc<Mutex<VecDeque<String>>>,
-) -> std::thread::JoinHandle<()> {
+fn collect(stderr: ChildStderr, into: Arc<Mutex<VecDeque<String>>>) -> std::thread::JoinHandle<()> {
     std::thread::spawn(move || {
         for line in BufReader::new(stderr).lines().map_while(Result::ok) {
             tracing::debug!("board: {line}");
+            // QEMU's note that it waits for us explains nobody's end.
+            if line.contains("info: QEMU waiting for connection") {
+                continue;
+            }
             if let Ok(mut lines) = into.lock() {
                 if lines.len() == LAST_WORDS {
                     lines.pop_front();
@@ -133,12 +152,21 @@ impl Stream {
         if let Some(process) = &process {
             tracing::debug!("{name} runs as process {}", process.id());
         }
-        Self { name: name.to_owned(), wire, process, dead: None, _folder: folder }
+        Self {
+            name: name.to_owned(),
+            wire,
+            process,
+            dead: None,
+            _folder: folder,
+        }
     }
 
     fn closed(&mut self, why: String) -> TransportError {
         self.dead = Some(why.clone());
-        TransportError::Closed { board: self.name.clone(), why }
+        TransportError::Closed {
+            board: self.name.clone(),
+            why,
+        }
     }
 
     /// Says that the wire is closed, with the reason that the process's end gives where it has
@@ -159,7 +187,10 @@ impl Stream {
 
     fn still_open(&mut self) -> Result<(), TransportError> {
         if let Some(why) = &self.dead {
-            return Err(TransportError::Closed { board: self.name.clone(), why: why.clone() });
+            return Err(TransportError::Closed {
+                board: self.name.clone(),
+                why: why.clone(),
+            });
         }
         Ok(())
     }
@@ -174,7 +205,7 @@ impl Stream {
                     other => other,
                 }
             }
-            Wire::Terminal { port, .. } => {
+            Wire::Terminal(port) => {
                 port.set_timeout(wait)?;
                 match port.read(buffer) {
                     Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
@@ -223,7 +254,7 @@ impl Transport for Stream {
             Wire::Socket(socket) => socket
                 .set_write_timeout(Some(WRITE_TIMEOUT))
                 .and_then(|()| socket.write_all(bytes)),
-            Wire::Terminal { port, .. } => port
+            Wire::Terminal(port) => port
                 .set_timeout(WRITE_TIMEOUT)
                 .map_err(io::Error::from)
                 .and_then(|()| port.write_all(bytes)),
@@ -267,9 +298,14 @@ mod tests {
         let (here, _there) = UnixStream::pair().expect("a socket pair");
         let process = shell("echo 'no image found' >&2; exit 3");
         let mut stream = Stream::new("test", Wire::Socket(here), Some(process), None);
-        let error = stream.read(&mut [0; 8], Duration::from_secs(5)).expect_err("it ended");
+        let error = stream
+            .read(&mut [0; 8], Duration::from_secs(5))
+            .expect_err("it ended");
         let text = error.to_string();
-        assert!(text.contains("exit status: 3") && text.contains("no image found"), "{text}");
+        assert!(
+            text.contains("exit status: 3") && text.contains("no image found"),
+            "{text}"
+        );
         let again = stream.write(b"x").expect_err("still gone").to_string();
         assert!(again.contains("no image found"), "{again}");
     }
@@ -279,18 +315,30 @@ mod tests {
         let (here, mut there) = UnixStream::pair().expect("a socket pair");
         let mut stream = Stream::new("test", Wire::Socket(here), None, None);
         let mut buffer = [0; 8];
-        assert_eq!(stream.read(&mut buffer, Duration::from_millis(5)).expect("quiet"), 0);
+        assert_eq!(
+            stream
+                .read(&mut buffer, Duration::from_millis(5))
+                .expect("quiet"),
+            0
+        );
         there.write_all(b"ab").expect("written");
-        assert_eq!(stream.read(&mut buffer, Duration::from_millis(500)).expect("two"), 2);
+        assert_eq!(
+            stream
+                .read(&mut buffer, Duration::from_millis(500))
+                .expect("two"),
+            2
+        );
         drop(there);
-        let error = stream.read(&mut buffer, Duration::from_millis(500)).expect_err("closed");
+        let error = stream
+            .read(&mut buffer, Duration::from_millis(500))
+            .expect_err("closed");
         assert!(matches!(error, TransportError::Closed { .. }), "{error}");
     }
 
     #[test]
     fn bytes_cross_a_pseudo_terminal_unchanged() {
         let (master, mut slave) = TTYPort::pair().expect("a pseudo terminal");
-        let mut stream = Stream::new("test", Wire::Terminal { port: master, _board_side: None }, None, None);
+        let mut stream = Stream::new("test", Wire::Terminal(master), None, None);
         let all: Vec<u8> = (0..=255).collect();
         stream.write(&all).expect("written");
         let mut got = vec![0; 256];
@@ -300,7 +348,9 @@ mod tests {
         let mut back = Vec::new();
         while back.len() < 256 {
             let mut buffer = [0; 64];
-            let count = stream.read(&mut buffer, Duration::from_secs(2)).expect("read");
+            let count = stream
+                .read(&mut buffer, Duration::from_secs(2))
+                .expect("read");
             assert!(count > 0, "only {} bytes came", back.len());
             back.extend_from_slice(&buffer[..count]);
         }
@@ -310,9 +360,16 @@ mod tests {
     #[test]
     fn killing_ends_the_process() {
         let (here, _there) = UnixStream::pair().expect("a socket pair");
-        let mut stream = Stream::new("test", Wire::Socket(here), Some(shell("exec sleep 60")), None);
+        let mut stream = Stream::new(
+            "test",
+            Wire::Socket(here),
+            Some(shell("exec sleep 60")),
+            None,
+        );
         stream.kill();
-        let error = stream.read(&mut [0; 8], Duration::from_secs(5)).expect_err("it ended");
+        let error = stream
+            .read(&mut [0; 8], Duration::from_secs(5))
+            .expect_err("it ended");
         assert!(error.to_string().contains("signal: 9"), "{error}");
     }
 }

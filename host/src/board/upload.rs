@@ -1,8 +1,8 @@
 //! Pushing an image over the link: announced by length and hash, in chunks, taken up where it
 //! stopped.
 
-use engram_link::{FromBoard, Reason, ToBoard, UploadChunk, UploadProgress};
 use engram_link::limits::CHUNK_BYTES;
+use engram_link::{FromBoard, Reason, ToBoard, UploadChunk, UploadProgress};
 use sha2::{Digest, Sha256};
 
 use super::client::{Client, ClientError, unexpected};
@@ -48,11 +48,13 @@ impl Client {
         mut progress: impl FnMut(u32),
         mut between: impl FnMut(&mut Self) -> Result<(), ClientError>,
     ) -> Result<(), UploadError> {
-        let length = u32::try_from(image.len())
-            .map_err(|_| UploadError::TooLong { length: image.len() })?;
+        let length = u32::try_from(image.len()).map_err(|_| UploadError::TooLong {
+            length: image.len(),
+        })?;
         let sha256 = Sha256::digest(image).into();
-        let mut offset =
-            self.ask_progress(&ToBoard::UploadBegin { length, sha256 })?.offset;
+        let mut offset = self
+            .ask_progress(&ToBoard::UploadBegin { length, sha256 })?
+            .offset;
         progress(offset);
         let mut stuck = 0;
         while offset < length {
@@ -60,9 +62,13 @@ impl Client {
             let next = match self.ask_progress(&ToBoard::UploadChunk(chunk)) {
                 Ok(arrived) => arrived.offset,
                 Err(ClientError::Refused {
-                    reason: Reason::UploadOffset { expected, .. }, ..
+                    reason: Reason::UploadOffset { expected, .. },
+                    ..
                 }) => expected,
-                Err(ClientError::Refused { reason: Reason::UploadShare { .. }, .. }) => {
+                Err(ClientError::Refused {
+                    reason: Reason::UploadShare { .. },
+                    ..
+                }) => {
                     between(self)?;
                     offset
                 }
@@ -117,6 +123,8 @@ impl Client {
 fn chunk_at(image: &[u8], offset: u32) -> UploadChunk {
     let rest = image.get(offset as usize..).unwrap_or_default();
     let data = rest.get(..rest.len().min(CHUNK_BYTES)).unwrap_or_default();
-    UploadChunk { offset, data: data.iter().copied().collect() }
+    UploadChunk {
+        offset,
+        data: data.iter().copied().collect(),
+    }
 }
-

@@ -282,7 +282,7 @@ fn words(summary: &Summary) -> String {
 fn short(sha256: &str) -> &str {
     match sha256.get(..12) {
         Some(short) => short,
-        None => "unknown",
+        None => "not told",
     }
 }
 

@@ -27,13 +27,10 @@ pub struct Args {
 pub fn run(args: Args) -> anyhow::Result<()> {
     let flight = Flight::read(&args.log)?;
     let result = replay(&flight)?;
-    if !flight.complete {
-        let why = flight
-            .summary
-            .as_ref()
-            .and_then(|summary| summary.ended_early.as_deref())
-            .unwrap_or("the program that wrote it was ended");
-        tracing::warn!("the log is cut short: {why}");
+    match flight.summary.as_ref().map(|summary| summary.ended_early.as_deref()) {
+        Some(Some(why)) => tracing::info!("the flight ended early: {why}"),
+        Some(None) => {}
+        None => tracing::warn!("the log is cut short: the program that wrote it was ended"),
     }
     if args.json {
         println!("{}", serde_json::to_string(&result)?);

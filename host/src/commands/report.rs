@@ -9,7 +9,7 @@ use crate::fly::Flight;
 use crate::plant::{self, Driven, TaskSet};
 use crate::report::figures::{self, Series};
 use crate::report::page::{Page, Width};
-use crate::report::{FlightTrace, picture};
+use crate::report::{FlightTrace, names, picture};
 use crate::train::{CURVE_FILE, curve};
 
 /// Name of an evaluation's result inside a run's folder.
@@ -104,10 +104,10 @@ fn logged(paths: &[PathBuf]) -> anyhow::Result<Vec<FlightTrace>> {
                 .is_some_and(|image| image.config.window == 1);
             let header = &flight.header;
             let name = match (header.controller.as_str(), memoryless, header.wiped) {
-                ("policy", true, _) => "memoryless policy".to_owned(),
-                ("policy", false, true) => "memory wiped".to_owned(),
+                ("policy", true, _) => names::MEMORYLESS.to_owned(),
+                ("policy", false, true) => names::WIPED.to_owned(),
                 ("policy", false, false) => format!("policy on {}", header.board),
-                _ => "RLS + LQR".to_owned(),
+                _ => names::CLASSICAL.to_owned(),
             };
             Ok(flight.trace(&name))
         })
@@ -133,14 +133,14 @@ fn simulated(args: &Args) -> anyhow::Result<Vec<FlightTrace>> {
             &mut driven,
             trial,
             prepared.controller(true).as_mut(),
-            "memory wiped",
+            names::WIPED,
         )?
         .0,
     );
     for path in &args.beside {
         let other = Subject::load(path)?;
         let name = if other.agent == "markov" {
-            "memoryless policy"
+            names::MEMORYLESS
         } else {
             &other.agent
         };
@@ -161,7 +161,7 @@ fn simulated(args: &Args) -> anyhow::Result<Vec<FlightTrace>> {
                 &mut driven,
                 trial,
                 &mut Classic::new(&contract),
-                "RLS + LQR",
+                names::CLASSICAL,
             )?
             .0,
         );
@@ -182,7 +182,7 @@ fn evaluations(args: &Args) -> anyhow::Result<Vec<Record>> {
         let text = std::fs::read_to_string(&file)
             .with_context(|| format!("cannot read {}", file.display()))?;
         for line in text.lines().filter(|line| !line.trim().is_empty()) {
-            let record = serde_json::from_str(line).with_context(|| {
+            let record = Record::read(line).with_context(|| {
                 format!("{} is not what `engram eval --json` prints", file.display())
             })?;
             records.push(record);

@@ -1,12 +1,16 @@
 //! What `engram eval --json` prints, and what a report reads back.
 
+use std::collections::BTreeMap;
+
+use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Serialize};
+use serde_json::{Error, Map, Value};
 
 use super::Summary;
 use super::statistics::PairedCost;
 
 /// The evaluation of one policy.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Record {
     /// The plant.
     pub plant: String,
@@ -34,12 +38,115 @@ pub struct Record {
     /// Hash of the weights, hexadecimal.
     pub weights_sha256: String,
     /// The same policy on tasks outside the training ranges, where asked for.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub out_of_distribution: Option<Summary>,
     /// What the image's arithmetic costs against the run's, where asked for.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub quantization: Option<PairedCost>,
     /// The other controllers on the same tasks, by name, where asked for.
     #[serde(flatten)]
-    pub compared: std::collections::BTreeMap<String, Summary>,
+    pub compared: BTreeMap<String, Summary>,
+}
+
+/// Keys of a record that hold an object and are not another controller's numbers.
+const OBJECTS: [&str; 2] = ["out_of_distribution", "quantization"];
+
+impl Record {
+    /// Reads one record back from JSON.
+    ///
+    /// # Errors
+    /// Names the key that is missing or has the wrong type.
+    pub fn read(text: &str) -> Result<Self, Error> {
+        // By hand, key by key: serde's `flatten` cannot read numbers once any crate of the program
+        // turns on serde_json's `arbitrary_precision`.
+        let object: Map<String, Value> = serde_json::from_str(text)?;
+        let mut compared = BTreeMap::new();
+        for (name, value) in &object {
+            if value.is_object() && !OBJECTS.contains(&name.as_str()) {
+                compared.insert(name.clone(), Summary::deserialize(value)?);
+            }
+        }
+        Ok(Self {
+            plant: get(&object, "plant")?,
+            policy: get(&object, "policy")?,
+            agent: get(&object, "agent")?,
+            arithmetic: get(&object, "arithmetic")?,
+            seed: get(&object, "seed")?,
+            task_seed: get(&object, "task_seed")?,
+            tasks: get(&object, "tasks")?,
+            change: get(&object, "change")?,
+            period_s: get(&object, "period_s")?,
+            memory_wiped: get(&object, "memory_wiped")?,
+            weights_sha256: get(&object, "weights_sha256")?,
+            out_of_distribution: get_optional(&object, OBJECTS[0])?,
+            quantization: get_optional(&object, OBJECTS[1])?,
+            compared,
+            summary: Summary::deserialize(&Value::Object(object))?,
+        })
+    }
+}
+
+fn get<T: DeserializeOwned>(object: &Map<String, Value>, key: &str) -> Result<T, Error> {
+    get_optional(object, key)?
+        .ok_or_else(|| Error::custom(format_args!("the key `{key}` is missing")))
+}
+
+fn get_optional<T: DeserializeOwned>(
+    object: &Map<String, Value>,
+    key: &str,
+) -> Result<Option<T>, Error> {
+    let named = |error| Error::custom(format_args!("{key}: {error}"));
+    object
+        .get(key)
+        .map(T::deserialize)
+        .transpose()
+        .map_err(named)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evaluate::paired_cost;
+
+    fn summary(success: f64) -> Summary {
+        Summary {
+            return_episode_1: 250.5,
+            return_episode_2: 240.25,
+            success,
+            recovered: 0.9,
+            fell: 0.1,
+            recovery_s_median: None,
+            adaptation: vec![1.0, 0.5],
+        }
+    }
+
+    #[test]
+    fn a_record_reads_back_as_it_was_written() {
+        let record = Record {
+            plant: "pendulum".to_owned(),
+            policy: "runs/a".to_owned(),
+            agent: "trmrl".to_owned(),
+            arithmetic: "int8".to_owned(),
+            seed: u64::MAX,
+            task_seed: 0,
+            tasks: 256,
+            change: "polarity".to_owned(),
+            period_s: 0.02,
+            memory_wiped: false,
+            summary: summary(0.953_125),
+            weights_sha256: "ab".to_owned(),
+            out_of_distribution: Some(summary(0.5)),
+            quantization: Some(paired_cost(&[2.0, 3.0], &[2.0, 2.5], &[0.0, 0.0])),
+            compared: BTreeMap::from([("wiped".to_owned(), summary(0.25))]),
+        };
+        let text = serde_json::to_string(&record).unwrap();
+        assert_eq!(Record::read(&text).unwrap(), record);
+        let without = text.replace("\"change\":\"polarity\",", "");
+        assert!(
+            Record::read(&without)
+                .unwrap_err()
+                .to_string()
+                .contains("change")
+        );
+    }
 }

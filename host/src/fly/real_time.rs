@@ -25,6 +25,8 @@ use crate::plant::Plant;
 
 /// Samples whose steps may still be reported.
 const SAMPLES_KEPT: usize = 64;
+/// The newest actions that the board's clock is read off.
+const CLOCK_ACTIONS: usize = 8;
 /// How long the board may make no step.
 const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -52,6 +54,7 @@ pub fn fly_real_time(
         pilot,
         recorder,
         samples: VecDeque::new(),
+        last_request: None,
         episode: 0,
         armed: false,
     };
@@ -69,6 +72,8 @@ struct RealTime<'p, 'a, 'r> {
     recorder: Recorder<'r>,
     /// Samples sent, by the number of their frame.
     samples: VecDeque<(u16, SampleRecord)>,
+    /// The sample that the newest step had taken.
+    last_request: Option<u16>,
     episode: u32,
     armed: bool,
 }
@@ -76,8 +81,9 @@ struct RealTime<'p, 'a, 'r> {
 impl RealTime<'_, '_, '_> {
     fn run(&mut self, plant: &mut dyn Plant, stop: &AtomicBool) -> Result<(), FlightError> {
         self.client().hello(Pace::RealTime)?;
-        let mut clock = BoardClock::listen(self.client())?;
-        let period = Duration::from_micros(u64::from(self.contract.period_us));
+        let period_us = self.contract.period_us;
+        let mut clock = BoardClock::listen(self.client(), period_us)?;
+        let period = Duration::from_micros(u64::from(period_us));
         let mut due = Instant::now();
         let mut heard = Instant::now();
         let mut index = 0;
@@ -97,6 +103,8 @@ impl RealTime<'_, '_, '_> {
             self.send_sample(&clock, plant, done)?;
             if !self.armed {
                 self.client().arm()?;
+                // What was made before the answer was made disarmed.
+                self.client().discard_actions();
                 self.pilot.begin_trial();
                 self.armed = true;
             }
@@ -147,12 +155,11 @@ impl RealTime<'_, '_, '_> {
 
     /// Records a step of the board; returns its command in the contract's units.
     fn record(&mut self, action: &Action, plant: &dyn Plant) -> Result<Vec<f32>, FlightError> {
-        let sample = if action.words.is_empty() {
-            None
-        } else {
-            let known = self.samples.iter().find(|(number, _)| *number == action.request);
-            known.map(|(_, sample)| sample.clone())
-        };
+        // A step takes the newest sample once: a new number means that it took one.
+        let fresh = self.last_request != Some(action.request);
+        self.last_request = Some(action.request);
+        let known = self.samples.iter().find(|(number, _)| *number == action.request);
+        let sample = known.filter(|_| fresh).map(|(_, sample)| sample.clone());
         let orders = self.pilot.take_first_order().into_iter().collect::<Vec<Order>>();
         let (expected, attention) = match &sample {
             Some(sample) => self.pilot.mirror_step(sample, action)?,
@@ -192,20 +199,24 @@ impl RealTime<'_, '_, '_> {
 /// The board's clock as the host sees it.
 ///
 /// An action tells the time at which its step began; it arrives later by the step and the wire. The
-/// smallest difference seen is closest to the truth, and is never ahead of the board.
+/// largest difference of the newest few is closest to the truth. Older ones are forgotten: the
+/// clock of an emulated board on a busy machine falls behind. A margin keeps samples out of the
+/// board's future.
 struct BoardClock {
     origin: Instant,
-    /// Board time at `origin`, microseconds; the largest estimate so far.
-    at_origin_us: i128,
+    margin_us: i128,
+    /// Board time at `origin` by each of the newest actions, microseconds.
+    at_origin_us: VecDeque<i128>,
 }
 
 impl BoardClock {
     /// Waits for the board's first steps.
-    fn listen(client: &mut Client) -> Result<Self, FlightError> {
+    fn listen(client: &mut Client, period_us: u32) -> Result<Self, FlightError> {
         let origin = Instant::now();
-        let mut clock = Self { origin, at_origin_us: i128::MIN };
+        let margin_us = i128::from(period_us / 4 * 3);
+        let mut clock = Self { origin, margin_us, at_origin_us: VecDeque::new() };
         let deadline = origin + PATIENCE;
-        for _ in 0..5 {
+        for _ in 0..CLOCK_ACTIONS {
             match client.next_action(deadline)? {
                 Some(action) => clock.hear(&action, Instant::now()),
                 None => {
@@ -217,12 +228,54 @@ impl BoardClock {
     }
 
     fn hear(&mut self, action: &Action, at: Instant) {
+        if self.at_origin_us.len() == CLOCK_ACTIONS {
+            self.at_origin_us.pop_front();
+        }
         let elapsed = (at - self.origin).as_micros() as i128;
-        self.at_origin_us = self.at_origin_us.max(i128::from(action.now_us) - elapsed);
+        self.at_origin_us.push_back(i128::from(action.now_us) - elapsed);
     }
 
     fn now_us(&self, at: Instant) -> u64 {
         let elapsed = (at - self.origin).as_micros() as i128;
-        u64::try_from(self.at_origin_us + elapsed).unwrap_or(0)
+        let at_origin_us = self.at_origin_us.iter().max().copied().unwrap_or(0);
+        u64::try_from(at_origin_us + elapsed - self.margin_us).unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use engram_link::{CommandSource, Faults, State};
+
+    use super::*;
+
+    fn action(now_us: u64) -> Action {
+        Action {
+            request: 0,
+            now_us,
+            step: 0,
+            words: Default::default(),
+            issued: Default::default(),
+            source: CommandSource::Safe,
+            reward: 0.0,
+            state: State::Disarmed,
+            faults: Faults::NONE,
+        }
+    }
+
+    #[test]
+    fn the_boards_clock_is_never_overtaken_and_its_lag_is_followed() {
+        let origin = Instant::now();
+        let mut clock = BoardClock { origin, margin_us: 5_000, at_origin_us: VecDeque::new() };
+        let at = |us: u64| origin + Duration::from_micros(us);
+        // The board's clock is 1 s ahead; its actions arrive 1 to 3 ms late.
+        for (step, delay) in [(1, 3_000), (2, 1_000), (3, 2_000)] {
+            clock.hear(&action(1_000_000 + step * 20_000), at(step * 20_000 + delay));
+        }
+        assert_eq!(clock.now_us(at(100_000)), 1_000_000 + 100_000 - 1_000 - 5_000);
+        // Then it loses 50 ms; soon only newer actions count.
+        for step in 4..4 + CLOCK_ACTIONS as u64 {
+            clock.hear(&action(950_000 + step * 20_000), at(step * 20_000 + 2_000));
+        }
+        assert_eq!(clock.now_us(at(400_000)), 950_000 + 400_000 - 2_000 - 5_000);
     }
 }

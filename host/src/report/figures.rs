@@ -6,6 +6,8 @@ use super::trace::{Attention, FlightTrace};
 
 /// Half of the band around upright in which the plant counts as upright, degrees.
 const UPRIGHT_DEG: f64 = 17.2;
+/// Largest change of the angle in one step that is a motion; beyond it a new episode began.
+pub(super) const JUMP_DEG: f64 = 60.0;
 
 /// Angle from upright in degrees, `[0, 180]`.
 #[must_use]
@@ -47,6 +49,7 @@ pub fn flight(trace: &FlightTrace, from_s: f64, to_s: f64) -> Svg {
         up,
     };
     let times = |k: usize| trace.time_s(k);
+    let line = format!("line s{}", trace.colour());
 
     let angle = panel(34.0, tall, (180.0, 0.0));
     angle.frame(
@@ -58,11 +61,11 @@ pub fn flight(trace: &FlightTrace, from_s: f64, to_s: f64) -> Svg {
     if trace.angle_measured_rad.len() == trace.steps() {
         let points = trace.angle_measured_rad.iter().enumerate();
         let points = points.map(|(k, a)| (times(k), angle_from_upright_deg(*a)));
-        angle.curve(&mut svg, "line thin s0 faint", points, f64::INFINITY);
+        angle.curve(&mut svg, &format!("{line} thin faint"), points, JUMP_DEG);
     }
     let points = trace.angle_rad.iter().enumerate();
     let points = points.map(|(k, a)| (times(k), angle_from_upright_deg(*a)));
-    angle.curve(&mut svg, "line s0", points, f64::INFINITY);
+    angle.curve(&mut svg, &line, points, JUMP_DEG);
 
     let fastest = trace
         .rate_rad_per_s
@@ -75,7 +78,7 @@ pub fn flight(trace: &FlightTrace, from_s: f64, to_s: f64) -> Svg {
     let points = trace.rate_rad_per_s.iter().enumerate();
     rate.curve(
         &mut svg,
-        "line s0",
+        &line,
         points.map(|(k, r)| (times(k), f64::from(*r))),
         f64::INFINITY,
     );
@@ -99,13 +102,13 @@ pub fn flight(trace: &FlightTrace, from_s: f64, to_s: f64) -> Svg {
     let points = trace.command_nm.iter().enumerate();
     command.steps(
         &mut svg,
-        "line thin s1 faint",
+        &format!("{line} thin faint"),
         points.map(|(k, u)| (times(k), f64::from(*u))),
     );
     let points = trace.issued_nm.iter().enumerate();
     command.steps(
         &mut svg,
-        "line s1",
+        &line,
         points.map(|(k, u)| (times(k), f64::from(*u))),
     );
 
@@ -171,7 +174,7 @@ pub fn attention_panel(
         .map(|(step, age)| value(step, age))
         .collect();
     all.sort_by(f64::total_cmp);
-    // The darkest colour is the 99.5th percentile; square root, because most weights are small.
+    // The darkest colour is the 99.5th percentile; less than linear, because most weights are small.
     let most = all
         .get(all.len().saturating_sub(1 + all.len() / 200))
         .copied()
@@ -183,7 +186,7 @@ pub fn attention_panel(
         &times,
         trace.period_s,
         attention.window,
-        |step, age| (value(step, age) / most).clamp(0.0, 1.0).sqrt(),
+        |step, age| (value(step, age) / most).clamp(0.0, 1.0).powf(0.75),
     );
     if let Some(change) = trace.change_s() {
         // Where the memory of the change itself lies as it grows older.

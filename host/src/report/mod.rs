@@ -11,4 +11,4 @@ pub mod picture;
 pub mod svg;
 pub mod trace;
 
-pub use trace::{Attention, FlightTrace};
+pub use trace::{Attention, FlightTrace, names};

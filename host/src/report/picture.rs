@@ -1,7 +1,7 @@
 //! The one picture: several controllers on the same flight around the same change.
 
 use super::figures::{
-    angle_from_upright_deg, attention_panel, largest_command, mark_change, spread,
+    JUMP_DEG, angle_from_upright_deg, attention_panel, largest_command, mark_change, spread,
 };
 use super::panel::{Panel, ticks};
 use super::svg::{Anchor, Svg, number};
@@ -54,15 +54,15 @@ pub fn picture(traces: &[FlightTrace], title: &str, lead: &str) -> Option<Svg> {
         let class = if number == 0 {
             "line bold s0".to_owned()
         } else {
-            format!("line s{}", number.min(4))
+            format!("line s{}", trace.colour())
         };
         let points = trace.angle_rad.iter().enumerate();
         let points = points.map(|(k, a)| (trace.time_s(k), angle_from_upright_deg(*a)));
-        angle.curve(&mut svg, &class, points, f64::INFINITY);
+        angle.curve(&mut svg, &class, points, JUMP_DEG);
         let x = LEFT + angle.size.0 + 12.0;
         let y = places[number];
         svg.text(
-            &format!("strong f{}", number.min(4)),
+            &format!("strong f{}", trace.colour()),
             (x, y),
             Anchor::Start,
             &trace.name,
@@ -139,14 +139,17 @@ pub fn picture(traces: &[FlightTrace], title: &str, lead: &str) -> Option<Svg> {
     Some(svg)
 }
 
-/// The times to show, in s: everything if it is short, else 4 s before to 5 s after the change.
+/// The times to show, in s: the episode with the change, or everything where there is none; at most 4 s before
+/// and 5 s after the change.
 #[must_use]
 pub fn shown(trace: &FlightTrace) -> (f64, f64) {
-    let end = trace.time_s(trace.steps() - 1);
-    match trace.change_s() {
-        Some(change) if end > 9.0 => ((change - 4.0).max(0.0), (change + 5.0).min(end)),
-        _ => (0.0, end),
-    }
+    let end = trace.time_s(trace.steps().saturating_sub(1));
+    let Some(change) = trace.change_s() else {
+        return (0.0, end);
+    };
+    let starts = trace.episodes.iter().map(|step| trace.time_s(*step));
+    let episode = starts.filter(|start| *start <= change).fold(0.0, f64::max);
+    (episode.max(change - 4.0), end.min(change + 5.0))
 }
 
 fn last_angle(trace: &FlightTrace, until_s: f64) -> f64 {
@@ -159,6 +162,7 @@ fn last_angle(trace: &FlightTrace, until_s: f64) -> f64 {
 
 fn verdict(trace: &FlightTrace) -> String {
     match (trace.change_step, trace.recovery_s()) {
+        (Some(_), Some(0.0)) => "stays upright".to_owned(),
         (Some(_), Some(seconds)) => format!("upright again after {seconds:.1} s"),
         (Some(_), None) => "does not recover".to_owned(),
         (None, _) => String::new(),

@@ -1,5 +1,15 @@
 //! What a report shows of one flight; whoever flew fills it in.
 
+/// What the other controllers of a comparison are called; whatever else there is, is the policy itself.
+pub mod names {
+    /// The same policy, its memory emptied before every step.
+    pub const WIPED: &str = "memory wiped";
+    /// A policy that was trained without memory.
+    pub const MEMORYLESS: &str = "memoryless policy";
+    /// The classical adaptive controller.
+    pub const CLASSICAL: &str = "RLS + LQR";
+}
+
 /// One flight of one controller, a value per control step.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FlightTrace {
@@ -34,6 +44,17 @@ impl FlightTrace {
     #[must_use]
     pub fn steps(&self) -> usize {
         self.angle_rad.len()
+    }
+
+    /// Number of the controller's colour, the same in every figure (classes `s0` to `s3`).
+    #[must_use]
+    pub fn colour(&self) -> usize {
+        match self.name.as_str() {
+            names::WIPED => 1,
+            names::MEMORYLESS => 2,
+            names::CLASSICAL => 3,
+            _ => 0,
+        }
     }
 
     /// Time of a step, s.

@@ -97,12 +97,14 @@ pub struct Trial {
     pub steps: usize,
     /// Probability that an episode starts in any state instead of a usual one.
     pub anywhere: f64,
-    /// Probability that the whole task is redrawn once, at a random step.
-    pub redraw: f64,
-    /// Probability that, instead, one of the plant's named changes is applied.
-    pub change: f64,
-    /// Probability that a new episode begins once, at a random step.
-    pub restart: f64,
+    /// Mean control steps between two redraws of the whole task; 0 for never.
+    pub redraw_every: f64,
+    /// Mean control steps between two of the `changes`; 0 for never.
+    pub change_every: f64,
+    /// Names of the plant's changes that may come; each is as likely.
+    pub changes: Vec<String>,
+    /// Mean control steps between two starts of a new episode within the trial; 0 for never.
+    pub restart_every: f64,
 }
 
 /// Proximal policy optimisation.
@@ -266,6 +268,7 @@ impl Settings {
         let share_of = |key, value: f64| (key, value, share, (0.0..=1.0).contains(&value));
         let positive_of = |key, value: f64| (key, value, positive, value > 0.0 && value.is_finite());
         let not_negative = |key, value: f64| (key, value, "0 or above", value >= 0.0 && value.is_finite());
+        let every_of = |key, value: f64| (key, value, "0 (never) or at least 1", value == 0.0 || value >= 1.0);
         let checks = [
             positive_of("normalizer.clip", f64::from(normalizer.clip)),
             ("initial.log_std", f64::from(initial.log_std), "from -10 to 3", (-10.0..=3.0).contains(&initial.log_std)),
@@ -275,10 +278,15 @@ impl Settings {
             count_of("trial.trials", trial.trials),
             ("trial.steps", trial.steps as f64, "at least 2", trial.steps >= 2),
             share_of("trial.anywhere", trial.anywhere),
-            share_of("trial.redraw", trial.redraw),
-            share_of("trial.change", trial.change),
-            share_of("trial.redraw + trial.change", trial.redraw + trial.change),
-            share_of("trial.restart", trial.restart),
+            every_of("trial.redraw_every", trial.redraw_every),
+            every_of("trial.change_every", trial.change_every),
+            every_of("trial.restart_every", trial.restart_every),
+            (
+                "trial.change_every",
+                trial.change_every,
+                "0 where trial.changes is empty",
+                trial.change_every == 0.0 || !trial.changes.is_empty(),
+            ),
             count_of("ppo.epochs", ppo.epochs),
             count_of("ppo.minibatches", ppo.minibatches),
             positive_of("ppo.learning_rate", ppo.learning_rate),
@@ -323,13 +331,19 @@ mod tests {
 
     #[test]
     fn mistakes_are_named() {
-        let text = include_str!("../../presets/pendulum.toml");
-        let error = |text: &str| Settings::from_toml(text, "my.toml").unwrap_err().to_string();
-        let misspelt = error(&text.replace("epochs", "epoch"));
+        let error = |section: &str, key: &str, value: toml::Value| {
+            let mut table = Settings::preset("pendulum").unwrap().to_table().unwrap();
+            let section = table.get_mut(section).and_then(toml::Value::as_table_mut).unwrap();
+            section.insert(key.to_owned(), value);
+            Settings::from_toml(&toml::to_string(&table).unwrap(), "my.toml").unwrap_err().to_string()
+        };
+        let misspelt = error("ppo", "epoch", 4.into());
         assert!(misspelt.contains("my.toml") && misspelt.contains("epoch"), "{misspelt}");
-        let low = error(&text.replace("gamma = 0.97", "gamma = 1.97"));
+        let low = error("ppo", "gamma", 1.97.into());
         assert!(low.contains("ppo.gamma") && low.contains("1.97"), "{low}");
-        let uneven = error(&text.replace("minibatches = 4", "minibatches = 7"));
+        let uneven = error("ppo", "minibatches", 7.into());
         assert!(uneven.contains("multiple of ppo.minibatches"), "{uneven}");
+        let nothing = error("trial", "changes", toml::Value::Array(Vec::new()));
+        assert!(nothing.contains("trial.change"), "{nothing}");
     }
 }

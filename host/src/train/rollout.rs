@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::config::Trial as TrialSettings;
 use super::init::normal;
-use crate::plant::{Driven, Random, Start, Stream, TaskSet, UnknownPlant, by_name, random_stream};
+use crate::plant::{Driven, Random, Start, Stream, TaskSet, UnknownChange, UnknownPlant, by_name, random_stream};
 
 /// What one trial left for the learner. Rows are control steps.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +22,15 @@ pub struct Trajectory {
     pub rewards: Vec<f32>,
     /// True state and task for the critic, `[steps + 1][features]`.
     pub privileged: Vec<f32>,
+}
+
+/// Why trials cannot be collected.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+#[allow(missing_docs, reason = "each wraps the error of its name and adds nothing")]
+pub enum RolloutError {
+    Plant(#[from] UnknownPlant),
+    Change(#[from] UnknownChange),
 }
 
 /// What stays the same for all trials of an iteration.
@@ -41,21 +50,20 @@ impl Rollout<'_> {
     /// Collects the trials of an iteration.
     ///
     /// # Errors
-    /// When there is no such plant.
-    pub fn collect(&self, iteration: u64) -> Result<Vec<Trajectory>, UnknownPlant> {
+    /// When there is no such plant, or it does not know one of the settings' changes.
+    pub fn collect(&self, iteration: u64) -> Result<Vec<Trajectory>, RolloutError> {
         let trials = self.settings.trials as u64;
         (0..trials)
             .into_par_iter()
             .map(|trial| {
                 let driven = Driven::new(by_name(self.plant)?);
-                Ok(self.trial(driven, random_stream(self.seed, Stream::Training, iteration * trials + trial)))
+                self.trial(driven, random_stream(self.seed, Stream::Training, iteration * trials + trial))
             })
             .collect()
     }
 
-    fn trial(&self, mut driven: Driven, mut random: Random) -> Trajectory {
+    fn trial(&self, mut driven: Driven, mut random: Random) -> Result<Trajectory, RolloutError> {
         let TrialSettings { steps, .. } = *self.settings;
-        let events = Events::draw(self.settings, &mut random);
         let config = self.policy.config();
         let mut state = self.policy.new_state();
         let mut mean = vec![0.0; config.actions];
@@ -70,18 +78,8 @@ impl Rollout<'_> {
         let task = driven.plant().sample_task(TaskSet::Training, &mut random);
         driven.begin_at(&task, random.random(), self.start(&mut random));
         for step in 0..steps {
-            if events.restart == Some(step) {
-                driven.restart(self.start(&mut random));
-            }
-            if events.redraw == Some(step) {
-                let task = driven.plant().sample_task(TaskSet::Training, &mut random);
-                driven.plant_mut().set_task(&task);
-            }
-            if events.change == Some(step) {
-                let changes = driven.plant().changes();
-                let change = changes[random.random_range(0..changes.len())];
-                // It is one of the plant's own: it cannot be unknown.
-                let _ = driven.plant_mut().apply(change.name);
+            if step > 0 {
+                self.disturb(&mut driven, &mut random)?;
             }
             result.memories.extend(driven.working_memory());
             driven.plant().privileged(&mut result.privileged);
@@ -99,7 +97,25 @@ impl Rollout<'_> {
         }
         result.memories.extend(driven.working_memory());
         driven.plant().privileged(&mut result.privileged);
-        result
+        Ok(result)
+    }
+
+    /// What may happen between two steps: a new episode, a new task, a change of the task.
+    fn disturb(&self, driven: &mut Driven, random: &mut Random) -> Result<(), UnknownChange> {
+        let settings = self.settings;
+        if happens(settings.restart_every, random) {
+            driven.restart(self.start(random));
+        }
+        if happens(settings.redraw_every, random) {
+            let task = driven.plant().sample_task(TaskSet::Training, random);
+            driven.plant_mut().set_task(&task);
+        }
+        if happens(settings.change_every, random)
+            && let Some(change) = settings.changes.get(random.random_range(0..settings.changes.len().max(1)))
+        {
+            driven.plant_mut().apply(change)?;
+        }
+        Ok(())
     }
 
     fn start(&self, random: &mut Random) -> Start {
@@ -107,29 +123,14 @@ impl Rollout<'_> {
     }
 }
 
+/// Whether something comes now that comes every so many steps on average; 0 is never.
+fn happens(every: f64, random: &mut Random) -> bool {
+    every > 0.0 && random.random_bool((1.0 / every).min(1.0))
+}
+
 /// Logarithm of a normal density `noise` deviations from its mean.
 fn log_density(noise: f32, log_std: f32) -> f32 {
     /// `ln(2 pi) / 2`.
     const HALF_LOG_TAU: f32 = 0.918_938_5;
     -0.5 * noise * noise - log_std - HALF_LOG_TAU
-}
-
-/// When things happen within a trial.
-struct Events {
-    restart: Option<usize>,
-    redraw: Option<usize>,
-    change: Option<usize>,
-}
-
-impl Events {
-    fn draw(settings: &TrialSettings, random: &mut Random) -> Self {
-        let mut step = || random.random_range(1..settings.steps);
-        let (first, second) = (step(), step());
-        let which = random.random_range(0.0..1.0);
-        Self {
-            restart: random.random_bool(settings.restart).then_some(first),
-            redraw: (which < settings.redraw).then_some(second),
-            change: (which >= settings.redraw && which < settings.redraw + settings.change).then_some(second),
-        }
-    }
 }

@@ -16,7 +16,7 @@ use super::curve::{self, CurveError, Point};
 use super::init::initial_tensors;
 use super::learner::Learner;
 use super::resume::{ResumeError, TRAINER_FILE, TrainerState};
-use super::rollout::{Rollout, Trajectory};
+use super::rollout::{Rollout, RolloutError, Trajectory};
 use super::statistics::Statistics;
 use crate::plant::{Stream, UnknownPlant, by_name, random_stream};
 
@@ -62,6 +62,8 @@ pub struct Run {
 pub enum TrainError {
     #[error(transparent)]
     Plant(#[from] UnknownPlant),
+    #[error("[trial]: {0}")]
+    Rollout(#[from] RolloutError),
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error(transparent)]

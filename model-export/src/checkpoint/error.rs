@@ -1,4 +1,6 @@
 //! What can be wrong with a checkpoint, named so that the reader knows which file to look at.
+//!
+//! Each message is complete: reasons are part of it, and not sources that a chain would print again.
 
 use std::path::PathBuf;
 
@@ -10,12 +12,12 @@ use crate::parameters::ParametersError;
 #[derive(Debug, Error)]
 pub enum CheckpointError {
     /// A file cannot be read or written.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {reason}", path.display())]
     Io {
         /// The file.
         path: PathBuf,
         /// The system's reason.
-        source: std::io::Error,
+        reason: std::io::Error,
     },
     /// `run.toml` is not what this version expects.
     #[error("{}: {message}", path.display())]
@@ -36,12 +38,12 @@ pub enum CheckpointError {
         supported: u32,
     },
     /// The tensor file is damaged.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {reason}", path.display())]
     Safetensors {
         /// The file.
         path: PathBuf,
         /// The reason.
-        source: safetensors::SafeTensorError,
+        reason: safetensors::SafeTensorError,
     },
     /// A tensor is not f32.
     #[error("{}: tensor `{name}` is {found}; expected F32", path.display())]
@@ -54,11 +56,11 @@ pub enum CheckpointError {
         found: String,
     },
     /// The tensors and the model configuration do not fit each other.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {reason}", path.display())]
     Parameters {
         /// The file.
         path: PathBuf,
         /// The first thing that does not fit.
-        source: ParametersError,
+        reason: ParametersError,
     },
 }

@@ -65,7 +65,7 @@ impl Checkpoint {
         let path = dir.join(POLICY_FILE);
         let tensors = read_tensors(&path)?;
         let parameters = Parameters::from_tensors(run.model, run.clip, &tensors)
-            .map_err(|source| CheckpointError::Parameters { path, source })?;
+            .map_err(|reason| CheckpointError::Parameters { path, reason })?;
         Ok(Self {
             plant: run.plant,
             agent: run.agent,
@@ -131,9 +131,9 @@ impl Checkpoint {
 /// Names the file, and the tensor when one is not f32.
 pub fn read_tensors(path: &Path) -> Result<Tensors, CheckpointError> {
     let bytes = read(path)?;
-    let broken = |source| CheckpointError::Safetensors {
+    let broken = |reason| CheckpointError::Safetensors {
         path: path.to_owned(),
-        source,
+        reason,
     };
     let file = SafeTensors::deserialize(&bytes).map_err(broken)?;
     let mut tensors = Tensors::new();
@@ -169,9 +169,9 @@ pub fn read_tensors(path: &Path) -> Result<Tensors, CheckpointError> {
 /// # Errors
 /// When a tensor's values do not fit its shape.
 pub fn tensor_bytes(tensors: &Tensors, path: &Path) -> Result<Vec<u8>, CheckpointError> {
-    let broken = |source| CheckpointError::Safetensors {
+    let broken = |reason| CheckpointError::Safetensors {
         path: path.to_owned(),
-        source,
+        reason,
     };
     let data: Vec<(&String, &[usize], Vec<u8>)> = tensors
         .iter()
@@ -201,9 +201,9 @@ pub fn tensor_bytes(tensors: &Tensors, path: &Path) -> Result<Vec<u8>, Checkpoin
 /// # Errors
 /// The file that could not be written; temporary files are removed.
 pub fn write_together(dir: &Path, files: &[(&str, &[u8])]) -> Result<(), CheckpointError> {
-    fs::create_dir_all(dir).map_err(|source| CheckpointError::Io {
+    fs::create_dir_all(dir).map_err(|reason| CheckpointError::Io {
         path: dir.to_owned(),
-        source,
+        reason,
     })?;
     let places: Vec<(PathBuf, PathBuf)> = files
         .iter()
@@ -219,17 +219,17 @@ pub fn write_together(dir: &Path, files: &[(&str, &[u8])]) -> Result<(), Checkpo
         result = result.and_then(|()| {
             File::create(part)
                 .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
-                .map_err(|source| CheckpointError::Io {
+                .map_err(|reason| CheckpointError::Io {
                     path: part.clone(),
-                    source,
+                    reason,
                 })
         });
     }
     for (part, place) in &places {
         result = result.and_then(|()| {
-            fs::rename(part, place).map_err(|source| CheckpointError::Io {
+            fs::rename(part, place).map_err(|reason| CheckpointError::Io {
                 path: place.clone(),
-                source,
+                reason,
             })
         });
     }
@@ -243,8 +243,8 @@ pub fn write_together(dir: &Path, files: &[(&str, &[u8])]) -> Result<(), Checkpo
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, CheckpointError> {
-    fs::read(path).map_err(|source| CheckpointError::Io {
+    fs::read(path).map_err(|reason| CheckpointError::Io {
         path: path.to_owned(),
-        source,
+        reason,
     })
 }

@@ -6,7 +6,9 @@ use std::string::String;
 use std::vec::Vec;
 
 use engram_image::limits::MAX_INPUTS;
-use engram_image::write::{GoldenSpec, HeadSpec, ImageSpec, LayerSpec, MatrixSpec, WeightsSpec, write};
+use engram_image::write::{
+    GoldenSpec, HeadSpec, ImageSpec, LayerSpec, MatrixSpec, WeightsSpec, write,
+};
 use engram_image::{
     ActionChannel, Channel, Contract, HeadInput, Image, InputScales, List, ModelConfig, Positions,
     Provenance, Requant, Reward,
@@ -62,23 +64,35 @@ pub(super) const SLOT: ModelConfig = ModelConfig {
 };
 
 fn requant(factor: f64) -> Requant {
-    let engram_kernels::Requant { multiplier, shift } = engram_kernels::Requant::from_f64(factor).unwrap();
+    let engram_kernels::Requant { multiplier, shift } =
+        engram_kernels::Requant::from_f64(factor).unwrap();
     Requant { multiplier, shift }
 }
 
 /// A matrix that maps inputs of a typical size `input` to outputs of a typical size `output`.
-fn matrix(random: &mut Random, rows: usize, columns: usize, input: f64, output: f64, bias: bool) -> MatrixSpec {
+fn matrix(
+    random: &mut Random,
+    rows: usize,
+    columns: usize,
+    input: f64,
+    output: f64,
+    bias: bool,
+) -> MatrixSpec {
     // Weights are uniform in +-127: their root mean square is 73.
     let typical = 73.0 * input * (columns as f64).sqrt();
     let spread = |random: &mut Random| 1.0 + 0.2 * f64::from(random.real());
     MatrixSpec {
         rows,
         columns,
-        weight: (0..rows * columns).map(|_| random.integer(127) as i8).collect(),
+        weight: (0..rows * columns)
+            .map(|_| random.integer(127) as i8)
+            .collect(),
         bias: (0..if bias { rows } else { 0 })
             .map(|_| (0.3 * typical * f64::from(random.real())) as i32)
             .collect(),
-        requant: (0..rows).map(|_| requant(output / typical * spread(random))).collect(),
+        requant: (0..rows)
+            .map(|_| requant(output / typical * spread(random)))
+            .collect(),
     }
 }
 
@@ -109,7 +123,9 @@ pub(super) fn specification(config: ModelConfig, seed: u64) -> ImageSpec<'static
     let mut inverse = List::<f32, MAX_INPUTS>::EMPTY;
     for _ in 0..config.inputs() {
         mean.push(0.1 * random.real()).unwrap();
-        inverse.push(16_000.0 * (1.0 + 0.5 * random.real())).unwrap();
+        inverse
+            .push(16_000.0 * (1.0 + 0.5 * random.real()))
+            .unwrap();
     }
     let [width_0, width_1] = config.hidden;
     let positions = match config.positions {
@@ -122,17 +138,31 @@ pub(super) fn specification(config: ModelConfig, seed: u64) -> ImageSpec<'static
         input: InputScales { mean, inverse },
         residual_scale: 1.0 / 4_096.0,
         weights: WeightsSpec {
-            embed: matrix(random, config.model, config.inputs(), 9_000.0, 6_000.0, false),
-            positions: (0..positions).map(|_| random.integer(3_000) as i16).collect(),
+            embed: matrix(
+                random,
+                config.model,
+                config.inputs(),
+                9_000.0,
+                6_000.0,
+                false,
+            ),
+            positions: (0..positions)
+                .map(|_| random.integer(3_000) as i16)
+                .collect(),
             layers: (0..config.layers).map(|_| layer(random, &config)).collect(),
             head: HeadSpec {
                 input: requant(35.0 / 8_000.0),
                 first: matrix(random, width_0, config.model, 35.0, 3_000.0, true),
                 raw: match config.head_input {
                     HeadInput::Encoder => None,
-                    HeadInput::Mixed => {
-                        Some(matrix(random, width_0, config.model, 6_000.0, 2_000.0, false))
-                    }
+                    HeadInput::Mixed => Some(matrix(
+                        random,
+                        width_0,
+                        config.model,
+                        6_000.0,
+                        2_000.0,
+                        false,
+                    )),
                 },
                 second: matrix(random, width_1, width_0, 60.0, 3_000.0, true),
                 third: matrix(random, config.actions, width_1, 60.0, 9_000.0, true),
@@ -151,11 +181,19 @@ pub(super) fn specification(config: ModelConfig, seed: u64) -> ImageSpec<'static
 
 fn contract(config: &ModelConfig) -> Contract<'static> {
     let name = |letter: char, index: usize| -> &'static str {
-        Box::leak(Box::<str>::from(String::from_iter([letter, (b'a' + index as u8) as char])))
+        Box::leak(Box::<str>::from(String::from_iter([
+            letter,
+            (b'a' + index as u8) as char,
+        ])))
     };
     let mut observations = List::EMPTY;
     for index in 0..config.observations {
-        let channel = Channel { name: name('o', index), unit: "1", min: -2.0, max: 2.0 };
+        let channel = Channel {
+            name: name('o', index),
+            unit: "1",
+            min: -2.0,
+            max: 2.0,
+        };
         observations.push(channel).unwrap();
     }
     let mut actions = List::EMPTY;
@@ -170,7 +208,12 @@ fn contract(config: &ModelConfig) -> Contract<'static> {
         };
         actions.push(channel).unwrap();
     }
-    Contract { period_us: 20_000, observations, actions, reward: Reward::External }
+    Contract {
+        period_us: 20_000,
+        observations,
+        actions,
+        reward: Reward::External,
+    }
 }
 
 /// An owned working memory.
@@ -199,7 +242,9 @@ pub(super) fn moments(config: &ModelConfig, seed: u64, steps: usize) -> Vec<Mome
     (0..steps)
         .map(|_| Moment {
             observation: (0..config.observations).map(|_| random.real()).collect(),
-            issued: (0..config.actions).map(|_| random.integer(32_767) as i16).collect(),
+            issued: (0..config.actions)
+                .map(|_| random.integer(32_767) as i16)
+                .collect(),
             reward: random.real(),
             done: random.integer(10) == 0,
         })
@@ -224,10 +269,16 @@ pub(super) fn with_golden(config: ModelConfig, seed: u64, steps: usize) -> Vec<u
     let moments = moments(&config, seed, steps);
     let words = words(&image, &mut Box::new(Memory::new()), &moments);
     spec.golden = GoldenSpec {
-        observation: moments.iter().flat_map(|moment| moment.observation.clone()).collect(),
+        observation: moments
+            .iter()
+            .flat_map(|moment| moment.observation.clone())
+            .collect(),
         reward: moments.iter().map(|moment| moment.reward).collect(),
         done: moments.iter().map(|moment| moment.done).collect(),
-        issued: moments.iter().flat_map(|moment| moment.issued.clone()).collect(),
+        issued: moments
+            .iter()
+            .flat_map(|moment| moment.issued.clone())
+            .collect(),
         words: words.concat(),
     };
     write(&spec).unwrap()

@@ -46,11 +46,18 @@ impl<'a> Reference<'a> {
                 let positions = image.weights.positions.chunks_exact(image.config.model);
                 let tokens = window.iter().zip(positions).map(|(token, position)| {
                     let position = position.iter().map(|&p| f64::from(i16::from_le_bytes(p)));
-                    let sum = token.iter().zip(position).map(|(x, p)| (x + p).clamp(-32_767.0, 32_767.0));
+                    let sum = token
+                        .iter()
+                        .zip(position)
+                        .map(|(x, p)| (x + p).clamp(-32_767.0, 32_767.0));
                     sum.collect::<Vec<_>>()
                 });
                 let tokens: Vec<_> = tokens.collect();
-                tokens.into_iter().map(|token| self.token(token)).last().unwrap()
+                tokens
+                    .into_iter()
+                    .map(|token| self.token(token))
+                    .last()
+                    .unwrap()
             }
         };
         self.head(&encoded, &embedded)
@@ -63,14 +70,21 @@ impl<'a> Reference<'a> {
     }
 
     fn narrow(&self, x: &[f64], requant: Requant) -> Vec<f64> {
-        x.iter().map(|x| self.round(x * factor(requant), 127.0)).collect()
+        x.iter()
+            .map(|x| self.round(x * factor(requant), 127.0))
+            .collect()
     }
 
     fn product(&self, matrix: &Matrix<'_>, x: &[f64], limit: f64) -> Vec<f64> {
         matrix
             .rows()
             .map(|row| {
-                let sum: f64 = row.weight.iter().zip(x).map(|(&w, x)| f64::from(w) * x).sum();
+                let sum: f64 = row
+                    .weight
+                    .iter()
+                    .zip(x)
+                    .map(|(&w, x)| f64::from(w) * x)
+                    .sum();
                 self.round((sum + f64::from(row.bias)) * factor(row.requant), limit)
             })
             .collect()
@@ -85,7 +99,13 @@ impl<'a> Reference<'a> {
         // The definition is in f32: its rounding belongs to the input, not to the network.
         let input: Vec<f64> = entries
             .zip(scales)
-            .map(|(x, (mean, inverse))| f64::from(((x - mean) * inverse).round_ties_even().clamp(-32_767.0, 32_767.0)))
+            .map(|(x, (mean, inverse))| {
+                f64::from(
+                    ((x - mean) * inverse)
+                        .round_ties_even()
+                        .clamp(-32_767.0, 32_767.0),
+                )
+            })
             .collect();
         self.product(&self.image.weights.embed, &input, 32_767.0)
     }
@@ -110,7 +130,11 @@ impl<'a> Reference<'a> {
             let mean = self.attend(index, layer, &queries);
             Self::add(&mut x, &self.product(&layer.out, &mean, 32_767.0));
             let input = self.narrow(&x, layer.ff_input);
-            let wide: Vec<f64> = self.product(&layer.ff1, &input, 127.0).iter().map(|x| x.max(0.0)).collect();
+            let wide: Vec<f64> = self
+                .product(&layer.ff1, &input, 127.0)
+                .iter()
+                .map(|x| x.max(0.0))
+                .collect();
             Self::add(&mut x, &self.product(&layer.ff2, &wide, 32_767.0));
         }
         x
@@ -122,20 +146,37 @@ impl<'a> Reference<'a> {
         for head in 0..config.heads {
             let channels = head * config.head_dim()..(head + 1) * config.head_dim();
             let query = &queries[channels.clone()];
-            let newest_first = || self.keys[index].iter().rev().zip(self.values[index].iter().rev()).take(config.window);
+            let newest_first = || {
+                self.keys[index]
+                    .iter()
+                    .rev()
+                    .zip(self.values[index].iter().rev())
+                    .take(config.window)
+            };
             let logits: Vec<f64> = newest_first()
                 .enumerate()
                 .map(|(age, (keys, _))| {
-                    let product: f64 = query.iter().zip(&keys[channels.clone()]).map(|(q, k)| q * k).sum();
+                    let product: f64 = query
+                        .iter()
+                        .zip(&keys[channels.clone()])
+                        .map(|(q, k)| q * k)
+                        .sum();
                     let bias = layer.age_bias.get(head * config.window + age);
-                    self.round(product * factor(layer.logit), f64::MAX) + bias.map_or(0.0, |&b| f64::from(i32::from_le_bytes(b)))
+                    self.round(product * factor(layer.logit), f64::MAX)
+                        + bias.map_or(0.0, |&b| f64::from(i32::from_le_bytes(b)))
                 })
                 .collect();
             let max = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            let weights: Vec<f64> = logits.iter().map(|logit| ((logit - max) / 1024.0).exp2()).collect();
+            let weights: Vec<f64> = logits
+                .iter()
+                .map(|logit| ((logit - max) / 1024.0).exp2())
+                .collect();
             let total: f64 = weights.iter().sum();
             for channel in channels.clone() {
-                let sum: f64 = newest_first().zip(&weights).map(|((_, v), weight)| v[channel] * weight).sum();
+                let sum: f64 = newest_first()
+                    .zip(&weights)
+                    .map(|((_, v), weight)| v[channel] * weight)
+                    .sum();
                 mean.push(sum / total * 65_536.0);
             }
         }
@@ -150,7 +191,11 @@ impl<'a> Reference<'a> {
                 *x += y;
             }
         }
-        let tanh = |x: &[f64]| -> Vec<f64> { x.iter().map(|x| self.round(127.0 * (x / 4_096.0).tanh(), 127.0)).collect() };
+        let tanh = |x: &[f64]| -> Vec<f64> {
+            x.iter()
+                .map(|x| self.round(127.0 * (x / 4_096.0).tanh(), 127.0))
+                .collect()
+        };
         let x = self.product(&head.second, &tanh(&x), f64::MAX);
         self.product(&head.third, &tanh(&x), 32_767.0)
     }

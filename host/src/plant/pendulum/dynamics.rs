@@ -8,7 +8,7 @@
 use super::tasks::Hidden;
 
 /// Gravity, in m/s^2.
-pub const GRAVITY_M_PER_S2: f32 = 9.81;
+const GRAVITY_M_PER_S2: f32 = 9.81;
 /// The motor's end of speed: the rate is held within this, in rad/s.
 pub const RATE_LIMIT_RAD_PER_S: f32 = 35.0;
 /// One control period, in s.
@@ -86,7 +86,7 @@ impl Dynamics {
 /// Brings an angle that left [-pi, pi] by less than a turn back into it.
 #[inline]
 #[must_use]
-pub fn wrap(angle: f32) -> f32 {
+pub(super) fn wrap(angle: f32) -> f32 {
     use std::f32::consts::{PI, TAU};
     if angle > PI {
         angle - TAU

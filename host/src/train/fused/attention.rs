@@ -59,34 +59,146 @@ pub fn banded_attention_plain(qkv: &Tensor, bias: &Tensor, band: Band) -> Result
     weights.matmul(&split(2)?)?.transpose(1, 2)?.reshape((sequences * steps, width))
 }
 
-/// One head of one sequence, transposed to `[dimension][step]`: all inner loops run along the window.
-struct HeadView<'a> {
-    band: Band,
+/// What stands in for the bias of a place outside the band: its weight becomes 1e-38, which no sum notices.
+const OUTSIDE: f32 = -1e9;
+
+/// One head of one sequence, transposed to `[dimension][place]`: all inner loops run along the window, in
+/// pieces of `L` places, so that they compile to vector instructions without remainders.
+///
+/// A window has `places` = `window` rounded up to a multiple of `L`. Place `j` of token `t` is token
+/// `t + 1 - places + j`; each row therefore begins with `places - 1` zeros, which stand before the first token.
+struct Head<const L: usize> {
     size: usize,
-    /// The head's biases, oldest first.
+    places: usize,
+    /// Length of a row: `places - 1 + steps`.
+    stride: usize,
+    /// The head's biases, oldest first, `[places]`; and the same for the first tokens, whose window is not full.
     bias: Vec<f32>,
-    queries: &'a [f32],
-    keys: &'a [f32],
-    values: &'a [f32],
+    masked: Vec<f32>,
+    queries: Vec<f32>,
+    keys: Vec<f32>,
+    values: Vec<f32>,
+    /// Attention weights of the current token, `[places]`.
+    weights: Vec<f32>,
 }
 
-impl HeadView<'_> {
-    /// First token in the window of token `t`.
-    fn first(&self, t: usize) -> usize {
-        (t + 1).saturating_sub(self.band.window)
+impl<const L: usize> Head<L> {
+    fn new(band: &Band, width: usize) -> Self {
+        let size = width / band.heads;
+        let places = band.window.next_multiple_of(L);
+        let stride = places - 1 + band.steps;
+        Self {
+            size,
+            places,
+            stride,
+            bias: vec![OUTSIDE; places],
+            masked: vec![0.0; places],
+            queries: vec![0.0; size * band.steps],
+            keys: vec![0.0; size * stride],
+            values: vec![0.0; size * stride],
+            weights: vec![0.0; places],
+        }
     }
 
-    /// Writes the attention weights of token `t` to the front of `weights` and returns them.
-    fn weights<'w>(&self, t: usize, weights: &'w mut [f32]) -> &'w mut [f32] {
-        let (first, steps) = (self.first(t), self.band.steps);
-        let weights = &mut weights[..=t - first];
-        weights.copy_from_slice(&self.bias[self.band.window - weights.len()..]);
+    /// Takes in head number `head` of the sequence whose rows are `rows`.
+    fn load(&mut self, band: &Band, head: usize, width: usize, rows: &[f32], bias: &[f32]) {
+        let bias = bias[head * band.window..(head + 1) * band.window].iter().rev();
+        self.bias[self.places - band.window..].iter_mut().zip(bias).for_each(|(out, bias)| *out = *bias);
+        let column = head * self.size;
+        for (t, row) in rows.chunks_exact(3 * width).enumerate() {
+            let place = self.places - 1 + t;
+            for i in 0..self.size {
+                self.queries[t * self.size + i] = row[column + i];
+                self.keys[i * self.stride + place] = row[width + column + i];
+                self.values[i * self.stride + place] = row[2 * width + column + i];
+            }
+        }
+    }
+
+    /// The pieces of the window of token `t` in row `i`.
+    fn window<'a>(&self, rows: &'a [f32], i: usize, t: usize) -> &'a [[f32; L]] {
+        rows[i * self.stride + t..][..self.places].as_chunks::<L>().0
+    }
+
+    /// Computes the attention weights of token `t`.
+    fn attend(&mut self, t: usize) {
+        let mut weights = std::mem::take(&mut self.weights);
+        if t + 1 >= self.places {
+            weights.copy_from_slice(&self.bias);
+        } else {
+            let before = self.places - 1 - t;
+            self.masked[..before].fill(OUTSIDE);
+            self.masked[before..].copy_from_slice(&self.bias[before..]);
+            weights.copy_from_slice(&self.masked);
+        }
         let scale = 1.0 / (self.size as f32).sqrt();
         for i in 0..self.size {
-            math::add_scaled(weights, self.queries[i * steps + t] * scale, &self.keys[i * steps + first..=i * steps + t]);
+            let query = self.queries[t * self.size + i] * scale;
+            let pieces = weights.as_chunks_mut::<L>().0.iter_mut().zip(self.window(&self.keys, i, t));
+            for (weights, keys) in pieces {
+                add_scaled(weights, query, keys);
+            }
         }
-        math::softmax(weights);
-        weights
+        softmax(weights.as_chunks_mut::<L>().0);
+        self.weights = weights;
+    }
+}
+
+/// `out += scale * row`, on a piece.
+#[inline]
+fn add_scaled<const L: usize>(out: &mut [f32; L], scale: f32, row: &[f32; L]) {
+    for (out, x) in out.iter_mut().zip(row) {
+        *out += scale * x;
+    }
+}
+
+/// The sum of products over all pieces.
+#[inline]
+fn dot<const L: usize>(a: &[[f32; L]], b: &[[f32; L]]) -> f32 {
+    let mut lanes = [0.0f32; L];
+    for (a, b) in a.iter().zip(b) {
+        for ((lane, a), b) in lanes.iter_mut().zip(a).zip(b) {
+            *lane += a * b;
+        }
+    }
+    sum(lanes)
+}
+
+/// Sum of a piece, pairwise.
+#[inline]
+fn sum<const L: usize>(mut lanes: [f32; L]) -> f32 {
+    let mut width = L / 2;
+    while width > 0 {
+        for i in 0..width {
+            lanes[i] += lanes[i + width];
+        }
+        width /= 2;
+    }
+    lanes[0]
+}
+
+/// Replaces logits by their softmax.
+#[inline]
+fn softmax<const L: usize>(logits: &mut [[f32; L]]) {
+    let mut highest = [f32::NEG_INFINITY; L];
+    for piece in logits.iter() {
+        for (highest, x) in highest.iter_mut().zip(piece) {
+            *highest = if *x > *highest { *x } else { *highest };
+        }
+    }
+    let highest = highest.iter().fold(f32::NEG_INFINITY, |max, x| if *x > max { *x } else { max });
+    let mut total = [0.0f32; L];
+    for piece in logits.iter_mut() {
+        for (x, total) in piece.iter_mut().zip(&mut total) {
+            *x = math::exp(*x - highest);
+            *total += *x;
+        }
+    }
+    let inverse = 1.0 / sum(total);
+    for piece in logits {
+        for x in piece {
+            *x *= inverse;
+        }
     }
 }
 
@@ -94,102 +206,97 @@ impl Band {
     fn width(&self, qkv: &Shape, bias: &Shape) -> Result<usize> {
         let (rows, columns) = qkv.dims2()?;
         let Self { sequences, steps, heads, window } = *self;
-        if rows != sequences * steps || columns % (3 * heads) != 0 || bias.dims2()? != (heads, window) {
+        if rows != sequences * steps || columns % (3 * heads) != 0 || bias.dims2()? != (heads, window) || window == 0 {
             candle_core::bail!("banded_attention: qkv is {qkv:?}, bias {bias:?}, band {self:?}");
         }
         Ok(columns / 3)
     }
 
-    /// Calls `body` for every (sequence, head) with the transposed head.
-    fn for_each_head(&self, width: usize, qkv: &[f32], bias: &[f32], mut body: impl FnMut(usize, usize, &HeadView<'_>)) {
-        let Self { sequences, steps, heads, window } = *self;
-        let size = width / heads;
-        let mut parts = [vec![0.0; size * steps], vec![0.0; size * steps], vec![0.0; size * steps]];
-        for sequence in 0..sequences {
-            for head in 0..heads {
-                for (part, values) in parts.iter_mut().enumerate() {
-                    let column = part * width + head * size;
-                    let rows = qkv[sequence * steps * 3 * width..].chunks_exact(3 * width).take(steps);
-                    for (t, row) in rows.enumerate() {
-                        for (i, value) in row[column..column + size].iter().enumerate() {
-                            values[i * steps + t] = *value;
-                        }
+    fn forward<const L: usize>(&self, width: usize, qkv: &[f32], bias: &[f32]) -> Vec<f32> {
+        let mut result = vec![0.0; self.sequences * self.steps * width];
+        let mut head = Head::<L>::new(self, width);
+        let sequences = qkv.chunks_exact(self.steps * 3 * width);
+        for (rows, out) in sequences.zip(result.chunks_exact_mut(self.steps * width)) {
+            for number in 0..self.heads {
+                head.load(self, number, width, rows, bias);
+                for (t, out) in out.chunks_exact_mut(width).enumerate() {
+                    head.attend(t);
+                    let weights = head.weights.as_chunks::<L>().0;
+                    for (i, out) in out[number * head.size..][..head.size].iter_mut().enumerate() {
+                        *out = dot(weights, head.window(&head.values, i, t));
                     }
                 }
-                let bias = bias[head * window..(head + 1) * window].iter().rev().copied().collect();
-                let [queries, keys, values] = &parts;
-                body(sequence, head, &HeadView { band: *self, size, bias, queries, keys, values });
             }
         }
-    }
-
-    fn forward(&self, width: usize, qkv: &[f32], bias: &[f32]) -> Vec<f32> {
-        let mut result = vec![0.0; self.sequences * self.steps * width];
-        let mut scratch = vec![0.0; self.window];
-        self.for_each_head(width, qkv, bias, |sequence, head, view| {
-            for t in 0..self.steps {
-                let weights = view.weights(t, &mut scratch);
-                let out = (sequence * self.steps + t) * width + head * view.size;
-                for (i, out) in result[out..out + view.size].iter_mut().enumerate() {
-                    let row = i * self.steps;
-                    *out = math::dot(weights, &view.values[row + view.first(t)..=row + t]);
-                }
-            }
-        });
         result
     }
 
     /// Gradients of `qkv` and `bias`.
-    fn backward(&self, width: usize, qkv: &[f32], bias: &[f32], gradient: &[f32]) -> (Vec<f32>, Vec<f32>) {
-        let Self { steps, heads, window, .. } = *self;
-        let size = width / heads;
-        let scale = 1.0 / (size as f32).sqrt();
+    fn backward<const L: usize>(
+        &self,
+        width: usize,
+        qkv: &[f32],
+        bias: &[f32],
+        gradient: &[f32],
+    ) -> (Vec<f32>, Vec<f32>) {
         let mut qkv_gradient = vec![0.0; qkv.len()];
         let mut bias_gradient = vec![0.0; bias.len()];
-        let mut scratch = vec![0.0; window];
-        let mut logit_gradient = vec![0.0; window];
-        let mut parts = [vec![0.0; size * steps], vec![0.0; size * steps], vec![0.0; size * steps]];
-        let mut by_age = vec![0.0; window];
-        self.for_each_head(width, qkv, bias, |sequence, head, view| {
-            parts.iter_mut().for_each(|part| part.fill(0.0));
-            by_age.fill(0.0);
-            let [queries, keys, values] = &mut parts;
-            for t in 0..steps {
-                let first = view.first(t);
-                let weights = view.weights(t, &mut scratch);
-                let logits = &mut logit_gradient[..weights.len()];
-                logits.fill(0.0);
-                let start = (sequence * steps + t) * width + head * size;
-                let gradient = &gradient[start..start + size];
-                for (i, g) in gradient.iter().enumerate() {
-                    let window = i * steps + first..i * steps + t + 1;
-                    math::add_scaled(logits, *g, &view.values[window.clone()]);
-                    math::add_scaled(&mut values[window], *g, weights);
+        let mut head = Head::<L>::new(self, width);
+        let (size, places, stride) = (head.size, head.places, head.stride);
+        let scale = 1.0 / (size as f32).sqrt();
+        let mut logits = vec![0.0; places];
+        let mut by_place = vec![0.0; places];
+        let mut keys = vec![0.0; size * stride];
+        let mut values = vec![0.0; size * stride];
+        let sequences = qkv.chunks_exact(self.steps * 3 * width).zip(gradient.chunks_exact(self.steps * width));
+        for ((rows, gradient), out) in sequences.zip(qkv_gradient.chunks_exact_mut(self.steps * 3 * width)) {
+            for number in 0..self.heads {
+                head.load(self, number, width, rows, bias);
+                keys.fill(0.0);
+                values.fill(0.0);
+                by_place.fill(0.0);
+                let column = number * size;
+                for (t, gradient) in gradient.chunks_exact(width).enumerate() {
+                    head.attend(t);
+                    let weights = head.weights.as_chunks::<L>().0;
+                    let logits = logits.as_chunks_mut::<L>().0;
+                    logits.as_flattened_mut().fill(0.0);
+                    for (i, g) in gradient[column..column + size].iter().enumerate() {
+                        let sums = values[i * stride + t..][..places].as_chunks_mut::<L>().0;
+                        let pieces = logits.iter_mut().zip(head.window(&head.values, i, t)).zip(sums).zip(weights);
+                        for (((logits, values), sums), weights) in pieces {
+                            add_scaled(logits, *g, values);
+                            add_scaled(sums, *g, weights);
+                        }
+                    }
+                    let mean = dot(weights, logits);
+                    let pieces = logits.iter_mut().zip(weights).zip(by_place.as_chunks_mut::<L>().0);
+                    for ((logits, weights), by_place) in pieces {
+                        for ((logit, weight), sum) in logits.iter_mut().zip(weights).zip(by_place) {
+                            *logit = weight * (*logit - mean);
+                            *sum += *logit;
+                        }
+                    }
+                    for i in 0..size {
+                        let row = &mut out[t * 3 * width + column + i];
+                        *row = scale * dot(logits, head.window(&head.keys, i, t));
+                        let query = scale * head.queries[t * size + i];
+                        let sums = keys[i * stride + t..][..places].as_chunks_mut::<L>().0;
+                        for (sums, logits) in sums.iter_mut().zip(logits.iter()) {
+                            add_scaled(sums, query, logits);
+                        }
+                    }
                 }
-                let mean = math::dot(weights, logits);
-                for (logit, weight) in logits.iter_mut().zip(weights.iter()) {
-                    *logit = weight * (*logit - mean);
-                }
-                math::add_scaled(&mut by_age[window - logits.len()..], 1.0, logits);
-                for i in 0..size {
-                    let window = i * steps + first..i * steps + t + 1;
-                    queries[i * steps + t] = scale * math::dot(logits, &view.keys[window.clone()]);
-                    math::add_scaled(&mut keys[window], scale * view.queries[i * steps + t], logits);
-                }
-            }
-            for (sum, by_age) in bias_gradient[head * window..(head + 1) * window].iter_mut().zip(by_age.iter().rev()) {
-                *sum += by_age;
-            }
-            for (part, values) in parts.iter().enumerate() {
-                let column = part * width + head * size;
-                let rows = qkv_gradient[sequence * steps * 3 * width..].chunks_exact_mut(3 * width).take(steps);
-                for (t, row) in rows.enumerate() {
-                    for (i, out) in row[column..column + size].iter_mut().enumerate() {
-                        *out = values[i * steps + t];
+                let sums = &mut bias_gradient[number * self.window..(number + 1) * self.window];
+                sums.iter_mut().zip(by_place.iter().rev()).for_each(|(sum, by_place)| *sum += by_place);
+                for (t, row) in out.chunks_exact_mut(3 * width).enumerate() {
+                    for i in 0..size {
+                        row[width + column + i] = keys[i * stride + places - 1 + t];
+                        row[2 * width + column + i] = values[i * stride + places - 1 + t];
                     }
                 }
             }
-        });
+        }
         (qkv_gradient, bias_gradient)
     }
 }
@@ -207,7 +314,12 @@ impl CustomOp2 for Band {
         bias_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let width = self.width(qkv_layout.shape(), bias_layout.shape())?;
-        let result = self.forward(width, slice(qkv, qkv_layout)?, slice(bias, bias_layout)?);
+        let (qkv, bias) = (slice(qkv, qkv_layout)?, slice(bias, bias_layout)?);
+        let result = match self.window {
+            1..=3 => self.forward::<1>(width, qkv, bias),
+            4..=12 => self.forward::<4>(width, qkv, bias),
+            _ => self.forward::<16>(width, qkv, bias),
+        };
         Ok((CpuStorage::F32(result), Shape::from((self.sequences * self.steps, width))))
     }
 
@@ -221,7 +333,13 @@ impl CustomOp2 for Band {
         let width = self.width(qkv.shape(), bias.shape())?;
         let (qkv_gradient, bias_gradient) = with_values(qkv, |qkv_values| {
             with_values(bias, |bias_values| {
-                with_values(gradient, |gradient| Ok(self.backward(width, qkv_values, bias_values, gradient)))
+                with_values(gradient, |gradient| {
+                    Ok(match self.window {
+                        1..=3 => self.backward::<1>(width, qkv_values, bias_values, gradient),
+                        4..=12 => self.backward::<4>(width, qkv_values, bias_values, gradient),
+                        _ => self.backward::<16>(width, qkv_values, bias_values, gradient),
+                    })
+                })
             })
         })?;
         let qkv_gradient = Tensor::from_vec(qkv_gradient, qkv.shape(), qkv.device())?;

@@ -106,7 +106,7 @@ impl CustomOp3 for Linear {
                 })?;
             }
             for row in inner.chunks_exact(outputs) {
-                math::add_scaled(&mut bias_gradient, 1.0, row);
+                bias_gradient.iter_mut().zip(row).for_each(|(sum, g)| *sum += g);
             }
             Tensor::from_vec(inner, (rows, outputs), x.device())
         })?;

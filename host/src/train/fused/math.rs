@@ -32,52 +32,6 @@ pub(super) fn tanh(x: f32) -> f32 {
     1.0 - 2.0 / (exp(2.0 * x) + 1.0)
 }
 
-/// Values that one pass of a reduction handles; the order of every sum is fixed by it.
-const LANES: usize = 8;
-
-/// `sum a[i] * b[i]`.
-#[inline]
-pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let (a, a_rest) = a.as_chunks::<LANES>();
-    let (b, b_rest) = b.as_chunks::<LANES>();
-    let mut lanes = [0.0f32; LANES];
-    for (a, b) in a.iter().zip(b) {
-        for ((lane, a), b) in lanes.iter_mut().zip(a).zip(b) {
-            *lane += a * b;
-        }
-    }
-    let rest: f32 = a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum();
-    ((lanes[0] + lanes[4]) + (lanes[1] + lanes[5])) + ((lanes[2] + lanes[6]) + (lanes[3] + lanes[7])) + rest
-}
-
-/// `out[i] += scale * row[i]`.
-#[inline]
-pub(super) fn add_scaled(out: &mut [f32], scale: f32, row: &[f32]) {
-    for (out, x) in out.iter_mut().zip(row) {
-        *out += scale * x;
-    }
-}
-
-/// Replaces logits by their softmax.
-#[inline]
-pub(super) fn softmax(logits: &mut [f32]) {
-    let max = logits.iter().fold(f32::NEG_INFINITY, |max, x| if *x > max { *x } else { max });
-    for x in logits.iter_mut() {
-        *x = exp(*x - max);
-    }
-    let (chunks, rest) = logits.as_chunks::<LANES>();
-    let mut lanes = [0.0f32; LANES];
-    for chunk in chunks {
-        for (lane, x) in lanes.iter_mut().zip(chunk) {
-            *lane += x;
-        }
-    }
-    let inverse = 1.0 / (lanes.iter().sum::<f32>() + rest.iter().sum::<f32>());
-    for x in logits {
-        *x *= inverse;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
