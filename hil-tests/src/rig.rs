@@ -4,18 +4,29 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
-use engram::board::{self, BoardName, Client, Patience, Transport, UnknownBoard};
+use anyhow::{Context, Result, bail, ensure};
+use engram::board::{self, BoardName, Client, ClientError, Patience, Transport, UnknownBoard};
 use engram::fly::Mirror;
 use engram_firmware::policy::WorkingMemory;
 use engram_firmware::robots::PENDULUM;
 use engram_image::Contract;
-use engram_link::{Action, HelloReply, Pace, Sensors, State};
+use engram_link::{Action, HelloReply, Pace, Reason, Sensors, State};
 
 /// The contract of every board under test.
 #[must_use]
 pub fn pendulum() -> Contract<'static> {
     PENDULUM
+}
+
+/// The reason why a board refused; anything else that came is an error.
+///
+/// # Errors
+/// Success, or another failure.
+pub fn refusal<T: fmt::Debug>(result: Result<T, ClientError>) -> Result<Reason> {
+    match result {
+        Err(ClientError::Refused { reason, .. }) => Ok(*reason),
+        other => bail!("not refused: {other:?}"),
+    }
 }
 
 /// A board to test.
@@ -70,7 +81,11 @@ impl Rig {
     /// again without need, which changes nothing but a counter.
     #[must_use]
     pub fn patience() -> Patience {
-        Patience { answer: Duration::from_millis(120), attempts: 60, ..Patience::default() }
+        Patience {
+            answer: Duration::from_millis(120),
+            attempts: 60,
+            ..Patience::default()
+        }
     }
 
     /// A freshly started board (or the one on the port, as it is).
@@ -145,8 +160,13 @@ impl<'a> Flyer<'a> {
     pub fn arm(mut client: Client, image: &'a [u8]) -> Result<Self> {
         Rig::install(&mut client, image)?;
         let mirror = Mirror::new(image).map_err(|error| anyhow::anyhow!("{error}"))?;
-        let mut flyer =
-            Self { client, now_us: 0, issued: Vec::new(), mirror, first_of_trial: true };
+        let mut flyer = Self {
+            client,
+            now_us: 0,
+            issued: Vec::new(),
+            mirror,
+            first_of_trial: true,
+        };
         // A board on a port may still be on the way to its safe command from an earlier case.
         for _ in 0..100 {
             flyer.now_us += flyer.period_us();
@@ -235,8 +255,11 @@ impl<'a> Flyer<'a> {
                 reward: action.reward,
                 done: sample.done && !self.first_of_trial,
             };
-            let expected =
-                self.mirror.step(&input).map_err(|error| anyhow::anyhow!("{error}"))?.to_vec();
+            let expected = self
+                .mirror
+                .step(&input)
+                .map_err(|error| anyhow::anyhow!("{error}"))?
+                .to_vec();
             self.first_of_trial = false;
             ensure!(
                 action.words.as_slice() == expected,

@@ -63,7 +63,10 @@ impl Random {
 fn factor(ratio: f64) -> Result<Requant> {
     let factor = engram_kernels::Requant::from_f64(ratio)
         .map_err(|error| anyhow::anyhow!("sample image: {error}"))?;
-    Ok(Requant { multiplier: factor.multiplier, shift: factor.shift })
+    Ok(Requant {
+        multiplier: factor.multiplier,
+        shift: factor.shift,
+    })
 }
 
 /// Root mean square of the command words of an ordinary sample policy.
@@ -81,18 +84,30 @@ fn matrix(
 ) -> Result<MatrixSpec> {
     let sum = WEIGHT_RMS * from * (columns as f64).sqrt();
     let requant = factor(to / sum)?;
-    let weight = (0..rows * columns).map(|_| random.within(127) as i8).collect();
+    let weight = (0..rows * columns)
+        .map(|_| random.within(127) as i8)
+        .collect();
     let most = (0.3 * sum) as i64;
-    let bias = if bias { (0..rows).map(|_| random.within(most) as i32).collect() } else { vec![] };
-    Ok(MatrixSpec { rows, columns, weight, bias, requant: vec![requant; rows] })
+    let bias = if bias {
+        (0..rows).map(|_| random.within(most) as i32).collect()
+    } else {
+        vec![]
+    };
+    Ok(MatrixSpec {
+        rows,
+        columns,
+        weight,
+        bias,
+        requant: vec![requant; rows],
+    })
 }
 
 fn layer(random: &mut Random, config: &ModelConfig) -> Result<LayerSpec> {
     let d = config.model;
     let age_bias = match config.positions {
-        Positions::Age => {
-            (0..config.heads * config.window).map(|_| random.within(1_500) as i32).collect()
-        }
+        Positions::Age => (0..config.heads * config.window)
+            .map(|_| random.within(1_500) as i32)
+            .collect(),
         Positions::Slot => Vec::new(),
     };
     Ok(LayerSpec {
@@ -113,7 +128,9 @@ fn weights(random: &mut Random, config: &ModelConfig, strength: f64) -> Result<W
     let d = config.model;
     let [h0, h1] = config.hidden;
     let positions = match config.positions {
-        Positions::Slot => (0..config.window * d).map(|_| random.within(1_000) as i16).collect(),
+        Positions::Slot => (0..config.window * d)
+            .map(|_| random.within(1_000) as i16)
+            .collect(),
         Positions::Age => Vec::new(),
     };
     let raw = match config.head_input {
@@ -123,7 +140,9 @@ fn weights(random: &mut Random, config: &ModelConfig, strength: f64) -> Result<W
     Ok(WeightsSpec {
         embed: matrix(random, [d, config.inputs()], 8_000.0, 2_000.0, false)?,
         positions,
-        layers: (0..config.layers).map(|_| layer(random, config)).collect::<Result<_>>()?,
+        layers: (0..config.layers)
+            .map(|_| layer(random, config))
+            .collect::<Result<_>>()?,
         head: HeadSpec {
             input: factor(40.0 / 3_000.0)?,
             first: matrix(random, [h0, d], 40.0, 3_000.0, true)?,
@@ -152,7 +171,8 @@ fn blank(
     }
     let mut mean = List::EMPTY;
     for _ in 0..config.inputs() {
-        mean.push(0.0).map_err(|_| anyhow::anyhow!("sample image: too many inputs"))?;
+        mean.push(0.0)
+            .map_err(|_| anyhow::anyhow!("sample image: too many inputs"))?;
     }
     Ok(ImageSpec {
         config: *config,
@@ -180,7 +200,10 @@ fn golden(bytes: &[u8], contract: &Contract<'static>, seed: u64) -> Result<Golde
     let image = Image::read(bytes).map_err(|error| anyhow::anyhow!("sample image: {error}"))?;
     let steps = 3 * image.config.window + 24;
     let mut plant = plant::by_name("pendulum")?;
-    let task = plant.sample_task(TaskSet::Training, &mut random_stream(seed, Stream::Calibration, 0));
+    let task = plant.sample_task(
+        TaskSet::Training,
+        &mut random_stream(seed, Stream::Calibration, 0),
+    );
     plant.reset(&task, seed);
     let envelope = Envelope::new(contract);
     let mut memory = Box::new(Memory::new());
@@ -204,7 +227,12 @@ fn golden(bytes: &[u8], contract: &Contract<'static>, seed: u64) -> Result<Golde
             }
             _ => 0.0,
         };
-        let input = WorkingMemory { observation: &observation, issued: &issued, reward, done };
+        let input = WorkingMemory {
+            observation: &observation,
+            issued: &issued,
+            reward,
+            done,
+        };
         let mut words = vec![0; image.config.actions];
         policy::step(&image, &mut memory, &input, &mut words, &mut ())
             .map_err(|error| anyhow::anyhow!("sample image: {error}"))?;
@@ -261,7 +289,11 @@ fn finished(mut spec: ImageSpec<'static>, seed: u64) -> Result<Vec<u8>> {
 pub fn with_wrong_golden(image: &[u8]) -> Result<Vec<u8>> {
     let image = Image::read(image).map_err(|error| anyhow::anyhow!("sample image: {error}"))?;
     let mut spec = ImageSpec::from(&image);
-    let last = spec.golden.words.last_mut().context("an image without a golden trace")?;
+    let last = spec
+        .golden
+        .words
+        .last_mut()
+        .context("an image without a golden trace")?;
     *last ^= 1;
     encode(&spec)
 }
@@ -275,20 +307,40 @@ mod tests {
         for config in [AGE, SLOT] {
             let bytes = sample_image(1, &config).expect("an image");
             let image = Image::read(&bytes).expect("it reads");
-            let words: Vec<i16> =
-                image.golden.iter().map(|step| i16::from_le_bytes(step.words[0])).collect();
-            let saturated = words.iter().filter(|word| word.unsigned_abs() >= 32_767).count();
-            assert!(saturated < words.len() / 2, "{saturated} of {} words saturate", words.len());
+            let words: Vec<i16> = image
+                .golden
+                .iter()
+                .map(|step| i16::from_le_bytes(step.words[0]))
+                .collect();
+            let saturated = words
+                .iter()
+                .filter(|word| word.unsigned_abs() >= 32_767)
+                .count();
+            assert!(
+                saturated < words.len() / 2,
+                "{saturated} of {} words saturate",
+                words.len()
+            );
             let mut distinct = words.clone();
             distinct.sort_unstable();
             distinct.dedup();
-            assert!(distinct.len() > words.len() / 2, "only {} different words", distinct.len());
+            assert!(
+                distinct.len() > words.len() / 2,
+                "only {} different words",
+                distinct.len()
+            );
         }
     }
 
     #[test]
     fn the_same_seed_makes_the_same_image() {
-        assert_eq!(sample_image(3, &AGE).expect("one"), sample_image(3, &AGE).expect("two"));
-        assert_ne!(sample_image(3, &AGE).expect("one"), sample_image(4, &AGE).expect("two"));
+        assert_eq!(
+            sample_image(3, &AGE).expect("one"),
+            sample_image(3, &AGE).expect("two")
+        );
+        assert_ne!(
+            sample_image(3, &AGE).expect("one"),
+            sample_image(4, &AGE).expect("two")
+        );
     }
 }

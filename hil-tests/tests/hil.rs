@@ -15,7 +15,11 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let boards = std::env::var("ENGRAM_HIL_BOARDS").unwrap_or_else(|_| "loopback".to_owned());
     let mut trials = Vec::new();
-    for name in boards.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+    for name in boards
+        .split(',')
+        .map(str::trim)
+        .filter(|name| !name.is_empty())
+    {
         let target: Target = match name.parse() {
             Ok(target) => target,
             Err(error) => {

@@ -33,9 +33,13 @@ fn every_requirement_is_documented_and_tested() {
     }
     for fault in Fault::ALL {
         let requirement = fault.requirement();
-        assert!(safety.contains(requirement), "docs/src/safety.md has no line for {requirement}");
+        assert!(
+            safety.contains(requirement),
+            "docs/src/safety.md has no line for {requirement}"
+        );
         let name = requirement.to_lowercase().replace('-', "_");
-        let is_test = tests.contains(&format!("fn {name}_")) || tests.contains(&format!("\"{name}_"));
+        let is_test =
+            tests.contains(&format!("fn {name}_")) || tests.contains(&format!("\"{name}_"));
         assert!(is_test, "{requirement}: no test is called {name}_...");
     }
 }

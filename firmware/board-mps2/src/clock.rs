@@ -17,6 +17,7 @@ static MILLISECONDS: AtomicU32 = AtomicU32::new(0);
 pub(crate) struct Clock {
     last_ms: u32,
     elapsed_ms: u64,
+    last_us: u64,
 }
 
 impl Clock {
@@ -30,10 +31,11 @@ impl Clock {
         Self {
             last_ms: 0,
             elapsed_ms: 0,
+            last_us: 0,
         }
     }
 
-    /// Microseconds since the start.
+    /// Microseconds since the start; never runs backwards.
     pub(crate) fn microseconds(&mut self) -> u64 {
         let (ms, ticks_left) = loop {
             let before = MILLISECONDS.load(Ordering::Relaxed);
@@ -45,7 +47,10 @@ impl Clock {
         self.elapsed_ms += u64::from(ms.wrapping_sub(self.last_ms));
         self.last_ms = ms;
         let ticks = (TICKS_PER_MS - 1).saturating_sub(ticks_left);
-        self.elapsed_ms * 1_000 + u64::from(ticks / TICKS_PER_US)
+        let now_us = self.elapsed_ms * 1_000 + u64::from(ticks / TICKS_PER_US);
+        // The counter may have begun its next round before its interrupt was counted.
+        self.last_us = self.last_us.max(now_us);
+        self.last_us
     }
 }
 

@@ -51,20 +51,21 @@ pub(super) fn run(
     let mut parts = qkv.chunks_exact(config.model.max(1));
     let [queries, keys, values] =
         [parts.next(), parts.next(), parts.next()].map(Option::unwrap_or_default);
-    let token = queries.chunks_exact(width);
-    let token = token
-        .zip(keys.chunks_exact(width))
-        .zip(values.chunks_exact(width));
+    let mut token = [queries, keys, values].map(|part| part.chunks_exact(width));
+    // Not zipped: the length of two zipped chunk iterators is a division, checked when not inlined.
     let ring = window.saturating_mul(width).max(1);
-    let rings = rings
-        .keys
-        .chunks_exact_mut(ring)
-        .zip(rings.values.chunks_exact_mut(ring));
+    let mut keys = rings.keys.chunks_exact_mut(ring);
+    let mut values = rings.values.chunks_exact_mut(ring);
     let mut biases = layer.age_bias.chunks_exact(window);
-    let heads = token.zip(rings).zip(means.chunks_exact_mut(width));
-    for (head, ((((query, key), value), (keys, values)), means)) in heads.enumerate() {
+    for (head, means) in means.chunks_exact_mut(width).enumerate() {
+        let [query, key, value] = token.each_mut().map(|part| part.next().unwrap_or_default());
+        let (Some(keys), Some(values)) = (keys.next(), values.next()) else {
+            return;
+        };
         if let Some(row) = keys.chunks_exact_mut(width).nth(place.index) {
-            row.copy_from_slice(key);
+            for (entry, &key) in row.iter_mut().zip(key) {
+                *entry = key;
+            }
         }
         for (row, &value) in values.chunks_exact_mut(window).zip(value) {
             if let Some(entry) = row.get_mut(place.index) {

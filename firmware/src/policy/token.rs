@@ -17,8 +17,9 @@ pub(super) fn run(
 ) {
     let config = &image.config;
     let ring = config.window.saturating_mul(config.model).max(1);
-    let keys = memory.keys.chunks_exact_mut(ring);
-    let rings = keys.zip(memory.values.chunks_exact_mut(ring));
+    // Not zipped: the length of two zipped chunk iterators is a division, checked when not inlined.
+    let mut keys = memory.keys.chunks_exact_mut(ring);
+    let mut values = memory.values.chunks_exact_mut(ring);
     let Scratch {
         sums,
         residual,
@@ -33,7 +34,10 @@ pub(super) fn run(
     else {
         return;
     };
-    for ((index, layer), (keys, values)) in (0..).zip(image.weights.layers()).zip(rings) {
+    for (index, layer) in image.weights.layers().iter().enumerate() {
+        let (Some(keys), Some(values)) = (keys.next(), values.next()) else {
+            return;
+        };
         to_narrow(residual, layer.attention_input, narrow);
         let rows = product_i8(&layer.qkv, narrow, sums);
         for (out, (factor, sum)) in qkv.iter_mut().zip(rows) {

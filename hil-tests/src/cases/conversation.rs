@@ -16,7 +16,10 @@ pub(super) const CASES: &[Case] = &[
     case("hello_names_versions_and_contract", hello),
     case("another_protocol_version_is_refused", other_protocol),
     case("nothing_works_before_a_hello", nothing_before_hello),
-    case("a_new_conversation_takes_over_from_an_old_one", new_conversation),
+    case(
+        "a_new_conversation_takes_over_from_an_old_one",
+        new_conversation,
+    ),
     case("damaged_frames_are_counted_and_survived", damaged_frames),
     case("a_frame_that_comes_twice_acts_once", repeated_frame),
     case("a_bad_wire_changes_no_word", bad_wire),
@@ -25,11 +28,18 @@ pub(super) const CASES: &[Case] = &[
 fn hello(rig: &Rig) -> Result<()> {
     let (mut client, hello) = rig.client()?;
     ensure!(hello.protocol == PROTOCOL_VERSION);
-    ensure!(hello.contract_sha256 == pendulum().digest(), "the board has another contract");
+    ensure!(
+        hello.contract_sha256 == pendulum().digest(),
+        "the board has another contract"
+    );
     ensure!(hello.period_us == pendulum().period_us);
     ensure!(hello.pace == Pace::LockStep && hello.state == State::Disarmed);
     ensure!(!hello.firmware.is_empty() && !hello.board.is_empty());
-    ensure!(hello.image_bytes >= 64 * 1024, "a slot holds only {} bytes", hello.image_bytes);
+    ensure!(
+        hello.image_bytes >= 64 * 1024,
+        "a slot holds only {} bytes",
+        hello.image_bytes
+    );
     ensure!(client.telemetry()?.faults.is_empty());
     Ok(())
 }
@@ -48,10 +58,10 @@ fn ask_raw(rig: &Rig, sequence: u16, message: &ToBoard) -> Result<FromBoard> {
             let mut bytes = [0; 256];
             let count = transport.read(&mut bytes, Duration::from_millis(100))?;
             for byte in &bytes[..count] {
-                if let Some(Ok(answer)) = decoder.push(*byte) {
-                    if answer.message.request() == Some(sequence) {
-                        return Ok(answer.message);
-                    }
+                if let Some(Ok(answer)) = decoder.push(*byte)
+                    && answer.message.request() == Some(sequence)
+                {
+                    return Ok(answer.message);
                 }
             }
         }
@@ -60,9 +70,15 @@ fn ask_raw(rig: &Rig, sequence: u16, message: &ToBoard) -> Result<FromBoard> {
 }
 
 fn other_protocol(rig: &Rig) -> Result<()> {
-    let message = ToBoard::Hello { protocol: PROTOCOL_VERSION + 1, pace: Pace::LockStep };
+    let message = ToBoard::Hello {
+        protocol: PROTOCOL_VERSION + 1,
+        pace: Pace::LockStep,
+    };
     match ask_raw(rig, 40, &message)? {
-        FromBoard::Refused { reason: Reason::Protocol { board, host }, .. } => {
+        FromBoard::Refused {
+            reason: Reason::Protocol { board, host },
+            ..
+        } => {
             ensure!((board, host) == (PROTOCOL_VERSION, PROTOCOL_VERSION + 1));
             Ok(())
         }
@@ -76,7 +92,10 @@ fn nothing_before_hello(rig: &Rig) -> Result<()> {
         return Ok(());
     }
     match ask_raw(rig, 7, &ToBoard::Arm)? {
-        FromBoard::Refused { reason: Reason::NoHello, .. } => Ok(()),
+        FromBoard::Refused {
+            reason: Reason::NoHello,
+            ..
+        } => Ok(()),
         other => bail!("{other:?}"),
     }
 }
@@ -102,7 +121,8 @@ fn damaged_frames(rig: &Rig) -> Result<()> {
     flyer.cruise(5)?;
     // A frame with one flipped bit, one cut short, and noise without an end.
     let mut frame = [0; MAX_FRAME_BYTES];
-    let length = encode(60_000, &ToBoard::Disarm, &mut frame).map_err(|e| anyhow::anyhow!("{e}"))?;
+    let length =
+        encode(60_000, &ToBoard::Disarm, &mut frame).map_err(|e| anyhow::anyhow!("{e}"))?;
     let mut flipped = frame[..length].to_vec();
     flipped[length / 2] ^= 0x80;
     flyer.client.transport().write(&flipped)?;
@@ -113,8 +133,14 @@ fn damaged_frames(rig: &Rig) -> Result<()> {
     flyer.cruise(5)?;
     let after = flyer.client.telemetry()?.link;
     let errors = after.errors().wrapping_sub(before.errors());
-    ensure!(errors == 3, "3 damaged frames were sent, {errors} counted: {after:?}");
-    ensure!(after.overflows.wrapping_sub(before.overflows) == 1, "{after:?}");
+    ensure!(
+        errors == 3,
+        "3 damaged frames were sent, {errors} counted: {after:?}"
+    );
+    ensure!(
+        after.overflows.wrapping_sub(before.overflows) == 1,
+        "{after:?}"
+    );
     Ok(())
 }
 
@@ -130,7 +156,11 @@ fn repeated_frame(rig: &Rig) -> Result<()> {
     let mut flyer = Flyer::arm(client, &image)?;
     let first = flyer.cruise(1)?;
     let last = flyer.cruise(50)?;
-    ensure!(last.step.wrapping_sub(first.step) == 50, "{} steps for 50 samples", last.step - first.step);
+    ensure!(
+        last.step.wrapping_sub(first.step) == 50,
+        "{} steps for 50 samples",
+        last.step - first.step
+    );
     ensure!(flyer.now_us > now_us);
     Ok(())
 }
@@ -151,12 +181,17 @@ fn bad_wire(rig: &Rig) -> Result<()> {
     ensure!(bad.client.retransmissions() > 0);
     let board = bad.client.telemetry()?.link.errors();
     let host = bad.client.received().errors();
-    ensure!(board + host > 0, "no damaged frame was counted on either side");
+    ensure!(
+        board + host > 0,
+        "no damaged frame was counted on either side"
+    );
 
     // The same flight over a clean wire.
     let mut clean = rig.armed(&image)?;
     for (index, was) in actions.iter().enumerate() {
-        let is = clean.good_step().with_context(|| format!("clean flight, step {index}"))?;
+        let is = clean
+            .good_step()
+            .with_context(|| format!("clean flight, step {index}"))?;
         ensure!(
             (&is.words, &is.issued, is.reward.to_bits(), is.state)
                 == (&was.words, &was.issued, was.reward.to_bits(), was.state),
@@ -165,4 +200,3 @@ fn bad_wire(rig: &Rig) -> Result<()> {
     }
     Ok(())
 }
-

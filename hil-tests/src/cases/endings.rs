@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use engram::board::{FaultPlan, FaultyTransport, Transport, TransportError};
+use engram::board::{FaultPlan, FaultyTransport, Patience, Transport, TransportError};
 use engram::fly::{self, BoardPilot, Event, Flight, Header, Outcome, Step, Watcher};
 
 use super::flight::plan;
@@ -65,9 +65,9 @@ fn fly_to_the_end(
     watcher: &mut dyn Watcher,
     stop: &AtomicBool,
 ) -> Result<(Outcome, Flight)> {
-    let patience = engram::board::Patience {
-        answer: Duration::from_millis(20),
-        attempts: 10,
+    // Silence must not take long to notice here; still longer than a busy machine takes to answer.
+    let patience = Patience {
+        attempts: 20,
         ..Rig::patience()
     };
     let mut pilot = BoardPilot::prepare(
@@ -80,21 +80,43 @@ fn fly_to_the_end(
         &mut |_, _| {},
     )?;
     let card = pilot.card(&rig.target().to_string(), image);
-    let outcome =
-        fly::fly(&plan(4_000), &mut pilot, &card, Some(image), Some(log), watcher, stop)?;
+    let outcome = fly::fly(
+        &plan(4_000),
+        &mut pilot,
+        &card,
+        Some(image),
+        Some(log),
+        watcher,
+        stop,
+    )?;
     let flight = Flight::read(log).context("the log of a flight that ended early")?;
     Ok((outcome, flight))
 }
 
 /// The message names what happened; the log has every step and replays.
 fn check(outcome: &Outcome, flight: &Flight, word: &str) -> Result<()> {
-    let error = outcome.error.as_ref().context("the flight did not end early")?.to_string();
-    ensure!(error.contains(word), "the message does not say {word:?}: {error}");
+    let error = outcome
+        .error
+        .as_ref()
+        .context("the flight did not end early")?
+        .to_string();
+    ensure!(
+        error.contains(word),
+        "the message does not say {word:?}: {error}"
+    );
     let steps = outcome.summary.steps;
     ensure!((10..4_000).contains(&steps), "{steps} steps flown");
-    ensure!(flight.steps.len() == steps as usize, "{} steps in the log", flight.steps.len());
+    ensure!(
+        flight.steps.len() == steps as usize,
+        "{} steps in the log",
+        flight.steps.len()
+    );
     let summary = flight.summary.as_ref().context("no summary in the log")?;
-    ensure!(summary.ended_early.as_deref() == Some(error.as_str()), "{:?}", summary.ended_early);
+    ensure!(
+        summary.ended_early.as_deref() == Some(error.as_str()),
+        "{:?}",
+        summary.ended_early
+    );
     ensure!(summary.words_equal == Some(true));
     let replay = fly::replay(flight)?;
     ensure!(replay.equal && replay.replayed == steps, "{replay:?}");
@@ -116,8 +138,7 @@ fn killed(rig: &Rig) -> Result<()> {
     };
     let stop = AtomicBool::new(false);
     let log = folder.path().join("killed.mcap");
-    let (outcome, flight) =
-        fly_to_the_end(rig, &image, Box::new(plug), &log, &mut (), &stop)?;
+    let (outcome, flight) = fly_to_the_end(rig, &image, Box::new(plug), &log, &mut (), &stop)?;
     check(&outcome, &flight, "closed")
 }
 
@@ -131,8 +152,7 @@ fn cut(rig: &Rig) -> Result<()> {
     let wire = FaultyTransport::new(rig.transport()?, faults);
     let stop = AtomicBool::new(false);
     let log = folder.path().join("cut.mcap");
-    let (outcome, flight) =
-        fly_to_the_end(rig, &image, Box::new(wire), &log, &mut (), &stop)?;
+    let (outcome, flight) = fly_to_the_end(rig, &image, Box::new(wire), &log, &mut (), &stop)?;
     check(&outcome, &flight, "cut the link")
 }
 
@@ -146,8 +166,7 @@ fn deaf(rig: &Rig) -> Result<()> {
     };
     let stop = AtomicBool::new(false);
     let log = folder.path().join("deaf.mcap");
-    let (outcome, flight) =
-        fly_to_the_end(rig, &image, Box::new(plug), &log, &mut (), &stop)?;
+    let (outcome, flight) = fly_to_the_end(rig, &image, Box::new(plug), &log, &mut (), &stop)?;
     check(&outcome, &flight, "did not answer")
 }
 
@@ -171,11 +190,18 @@ fn interrupted(rig: &Rig) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let image = sample_image(1, &AGE)?;
     let stop = AtomicBool::new(false);
-    let mut watcher = Interrupt { at: 60, stop: &stop };
+    let mut watcher = Interrupt {
+        at: 60,
+        stop: &stop,
+    };
     let log = folder.path().join("interrupted.mcap");
     let (outcome, flight) =
         fly_to_the_end(rig, &image, rig.transport()?, &log, &mut watcher, &stop)?;
-    ensure!(outcome.summary.steps == 61, "{} steps flown", outcome.summary.steps);
+    ensure!(
+        outcome.summary.steps == 61,
+        "{} steps flown",
+        outcome.summary.steps
+    );
     ensure!(
         outcome.summary.weights_sha256_after == outcome.summary.weights_sha256_before,
         "the board was not left in good order"

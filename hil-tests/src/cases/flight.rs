@@ -12,11 +12,21 @@ use crate::sample_image::{AGE, SLOT, sample_image};
 use crate::{Rig, pendulum};
 
 pub(super) const CASES: &[Case] = &[
-    case("every_word_equals_the_hosts_over_a_trial_with_a_change", whole_trial),
-    case("every_word_equals_the_hosts_with_slot_positions", slot_positions),
+    case(
+        "every_word_equals_the_hosts_over_a_trial_with_a_change",
+        whole_trial,
+    ),
+    case(
+        "every_word_equals_the_hosts_with_slot_positions",
+        slot_positions,
+    ),
     case("two_flights_are_equal_bit_for_bit", deterministic),
     case("a_flight_with_wiped_memory_equals_the_hosts", wiped),
-    case("a_flight_over_a_bad_wire_replays_bit_for_bit", bad_wire_replays),
+    case(
+        "a_flight_over_a_bad_wire_replays_bit_for_bit",
+        bad_wire_replays,
+    ),
+    case("a_replay_names_the_first_altered_step", altered),
     case("in_real_time_the_words_still_equal_the_hosts", real_time),
 ];
 
@@ -60,7 +70,15 @@ pub(super) fn fly_once(
         fly::fly_real_time(plan, pilot, &card, image, Some(log), &mut (), &stop)?
     } else {
         let mut pilot = pilot;
-        fly::fly(plan, &mut pilot, &card, Some(image), Some(log), &mut (), &stop)?
+        fly::fly(
+            plan,
+            &mut pilot,
+            &card,
+            Some(image),
+            Some(log),
+            &mut (),
+            &stop,
+        )?
     };
     if let Some(error) = outcome.error {
         return Err(error).with_context(|| format!("at step {}", outcome.summary.steps));
@@ -70,13 +88,25 @@ pub(super) fn fly_once(
 
 /// What must hold of every undisturbed flight.
 fn check(summary: &Summary, flight: &Flight, steps: u32) -> Result<()> {
-    ensure!(summary.steps == steps, "{} steps flown, {steps} planned", summary.steps);
-    ensure!(summary.words_compared == steps, "{} steps compared", summary.words_compared);
+    ensure!(
+        summary.steps == steps,
+        "{} steps flown, {steps} planned",
+        summary.steps
+    );
+    ensure!(
+        summary.words_compared == steps,
+        "{} steps compared",
+        summary.words_compared
+    );
     if let Some(difference) = &summary.first_difference {
         anyhow::bail!("{difference}");
     }
     ensure!(summary.words_equal == Some(true));
-    ensure!(summary.envelope_violations == 0, "{} violations", summary.envelope_violations);
+    ensure!(
+        summary.envelope_violations == 0,
+        "{} violations",
+        summary.envelope_violations
+    );
     ensure!(summary.faults.is_empty(), "{:?}", summary.faults);
     ensure!(!summary.weights_sha256_before.is_empty());
     ensure!(
@@ -100,9 +130,16 @@ fn whole_trial(rig: &Rig) -> Result<()> {
     };
     let (summary, flight) = fly_once(rig, &plan, &image, &folder.path().join("trial.mcap"))?;
     check(&summary, &flight, 400)?;
-    ensure!(flight.image.as_deref() == Some(&image[..]), "the log holds another image");
+    ensure!(
+        flight.image.as_deref() == Some(&image[..]),
+        "the log holds another image"
+    );
     ensure!(flight.steps.iter().filter(|step| step.episode == 1).count() == 200);
-    ensure!(flight.events.iter().any(|event| event.step == 270), "{:?}", flight.events);
+    ensure!(
+        flight.events.iter().any(|event| event.step == 270),
+        "{:?}",
+        flight.events
+    );
     Ok(())
 }
 
@@ -116,7 +153,10 @@ fn slot_positions(rig: &Rig) -> Result<()> {
 fn deterministic(rig: &Rig) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let image = sample_image(3, &AGE)?;
-    let plan = FlightPlan { change: Some(("polarity".to_owned(), 60)), ..plan(120) };
+    let plan = FlightPlan {
+        change: Some(("polarity".to_owned(), 60)),
+        ..plan(120)
+    };
     let (one, first) = fly_once(rig, &plan, &image, &folder.path().join("one.mcap"))?;
     let (_, second) = fly_once(rig, &plan, &image, &folder.path().join("two.mcap"))?;
     check(&one, &first, 120)?;
@@ -130,7 +170,11 @@ fn deterministic(rig: &Rig) -> Result<()> {
 fn wiped(rig: &Rig) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let image = sample_image(3, &AGE)?;
-    let plan = FlightPlan { wipe_memory: true, episode_steps: Some(30), ..plan(60) };
+    let plan = FlightPlan {
+        wipe_memory: true,
+        episode_steps: Some(30),
+        ..plan(60)
+    };
     let (summary, flight) = fly_once(rig, &plan, &image, &folder.path().join("wiped.mcap"))?;
     check(&summary, &flight, 60)?;
     ensure!(flight.header.wiped);
@@ -141,17 +185,64 @@ fn bad_wire_replays(rig: &Rig) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let image = sample_image(3, &AGE)?;
     let fault = "drop=0.02,duplicate=0.02,reorder=0.02,corrupt=0.02,delay=0.02,seed=8";
-    let plan = FlightPlan { fault: fault.to_owned(), ..plan(100) };
+    let plan = FlightPlan {
+        fault: fault.to_owned(),
+        ..plan(100)
+    };
     let (summary, flight) = fly_once(rig, &plan, &image, &folder.path().join("bad.mcap"))?;
     check(&summary, &flight, 100)?;
     ensure!(summary.faults_injected > 0 && summary.retransmissions > 0);
     Ok(())
 }
 
+fn altered(rig: &Rig) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let image = sample_image(3, &AGE)?;
+    let (_, flight) = fly_once(rig, &plan(60), &image, &folder.path().join("altered.mcap"))?;
+    type Alteration = fn(&mut fly::Step);
+    let alterations: [(&str, Alteration); 5] = [
+        ("words[0]", |step| step.words[0] ^= 1),
+        ("issued[0]", |step| step.issued[0] ^= 1),
+        ("reward", |step| {
+            step.reward = f32::from_bits(step.reward.to_bits() ^ 1)
+        }),
+        ("faults", |step| step.faults = 1),
+        ("state", |step| step.state = engram_link::State::Hold),
+    ];
+    for (field, alter) in alterations {
+        let mut altered = flight.clone();
+        alter(&mut altered.steps[37]);
+        let replay = fly::replay(&altered)?;
+        let difference = replay
+            .first_difference
+            .context("the alteration went unnoticed")?;
+        ensure!(
+            (difference.step, difference.field.as_str()) == (37, field),
+            "{field} of step 37 was altered, the replay names {difference}"
+        );
+    }
+    // An altered input shows in what the policy makes of it.
+    let mut altered = flight.clone();
+    let sample = altered.steps[37]
+        .sample
+        .as_mut()
+        .context("a step without a sample")?;
+    sample.observation[2] += 1.0;
+    let replay = fly::replay(&altered)?;
+    let difference = replay
+        .first_difference
+        .context("the alteration went unnoticed")?;
+    ensure!(difference.step == 37, "{difference}");
+    Ok(())
+}
+
 fn real_time(rig: &Rig) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let image = sample_image(3, &AGE)?;
-    let plan = FlightPlan { real_time: true, ..plan(50) };
+    let plan = FlightPlan {
+        real_time: true,
+        ..plan(50)
+    };
     // How many steps a board's clock makes in a given time, and whether a busy machine lets an
     // emulated one keep its deadlines, is not for this case to say: it may try again.
     let mut seen = String::new();

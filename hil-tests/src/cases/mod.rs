@@ -22,15 +22,30 @@ pub struct Case {
 }
 
 const fn case(name: &'static str, run: fn(&Rig) -> Result<()>) -> Case {
-    Case { name, run, loopback_only: false }
+    Case {
+        name,
+        run,
+        loopback_only: false,
+    }
 }
 
 const fn loopback_case(name: &'static str, run: fn(&Rig) -> Result<()>) -> Case {
-    Case { name, run, loopback_only: true }
+    Case {
+        name,
+        run,
+        loopback_only: true,
+    }
 }
 
 /// All cases.
 #[must_use]
 pub fn all() -> Vec<Case> {
-    [conversation::CASES, flight::CASES, upload::CASES, safety::CASES, endings::CASES].concat()
+    [
+        conversation::CASES,
+        flight::CASES,
+        upload::CASES,
+        safety::CASES,
+        endings::CASES,
+    ]
+    .concat()
 }

@@ -2,14 +2,14 @@
 //! for what happens afterwards. `docs/src/safety.md` holds the requirements.
 
 use anyhow::{Result, bail, ensure};
-use engram::board::{Client, ClientError, Loopback, Patience};
+use engram::board::{Client, Loopback, Patience};
 use engram::fly::EnvelopeCheck;
 use engram_image::{Contract, Reward};
 use engram_link::{Action, CommandSource, Fault, Faults, Pace, Reason, Sensors, State};
 
 use super::{Case, case, loopback_case};
 use crate::sample_image::{AGE, sample_image, sample_image_for, strong_image};
-use crate::{Flyer, Rig, pendulum};
+use crate::{Flyer, Rig, pendulum, refusal};
 
 pub(super) const CASES: &[Case] = &[
     case("eng_safe_01_a_number_that_is_not_finite", not_finite),
@@ -73,8 +73,12 @@ fn not_finite(rig: &Rig) -> Result<()> {
 }
 
 fn out_of_range(rig: &Rig) -> Result<()> {
-    stops(rig, Fault::ObservationRange, |sample| sample.observation[0] = 1.5)?;
-    stops(rig, Fault::ObservationRange, |sample| sample.observation[2] = -1e6)
+    stops(rig, Fault::ObservationRange, |sample| {
+        sample.observation[0] = 1.5
+    })?;
+    stops(rig, Fault::ObservationRange, |sample| {
+        sample.observation[2] = -1e6
+    })
 }
 
 fn wrong_count(rig: &Rig) -> Result<()> {
@@ -88,7 +92,9 @@ fn wrong_count(rig: &Rig) -> Result<()> {
 
 fn repeated_sample(rig: &Rig) -> Result<()> {
     let period_us = u64::from(pendulum().period_us);
-    stops(rig, Fault::SampleRepeated, |sample| sample.sample_us -= period_us)
+    stops(rig, Fault::SampleRepeated, |sample| {
+        sample.sample_us -= period_us
+    })
 }
 
 fn old_sample(rig: &Rig) -> Result<()> {
@@ -101,7 +107,10 @@ fn old_sample(rig: &Rig) -> Result<()> {
     let missing = flyer.tick()?;
     ensure!(missing.state == State::Armed && missing.source == CommandSource::Held);
     let missing = flyer.tick()?;
-    ensure!(missing.state == State::Armed, "two periods without a sample are tolerated");
+    ensure!(
+        missing.state == State::Armed,
+        "two periods without a sample are tolerated"
+    );
     let mut sample = flyer.good_sample();
     sample.sample_us = last_sample_us + 1;
     ensure!(sample.now_us - sample.sample_us > 2 * period_us);
@@ -120,7 +129,11 @@ fn no_sample(rig: &Rig) -> Result<()> {
     let mut before = flyer.cruise(20)?;
     for tick in 1..=2 {
         let action = flyer.tick()?;
-        ensure!(action.state == State::Armed, "{} after {tick} periods", action.state);
+        ensure!(
+            action.state == State::Armed,
+            "{} after {tick} periods",
+            action.state
+        );
         ensure!(action.source == CommandSource::Held && action.issued == before.issued);
         before = action;
     }
@@ -130,8 +143,10 @@ fn no_sample(rig: &Rig) -> Result<()> {
 }
 
 /// The pendulum, but its reward travels in the sensor frame.
-static EXTERNAL: Contract<'static> =
-    Contract { reward: Reward::External, ..engram_firmware::robots::PENDULUM };
+static EXTERNAL: Contract<'static> = Contract {
+    reward: Reward::External,
+    ..engram_firmware::robots::PENDULUM
+};
 
 fn missing_reward(_: &Rig) -> Result<()> {
     let image = sample_image_for(1, &AGE, &EXTERNAL)?;
@@ -144,12 +159,18 @@ fn missing_reward(_: &Rig) -> Result<()> {
         sample.reward = Some(0.25);
         let action = flyer.step(&sample)?;
         let expected = if step == 0 { 0.0 } else { 0.25 };
-        ensure!(action.reward == expected, "the reward of step {step} is {}", action.reward);
+        ensure!(
+            action.reward == expected,
+            "the reward of step {step} is {}",
+            action.reward
+        );
         before = Some(action);
     }
     let sample = flyer.good_sample();
     let action = flyer.step(&sample)?;
-    let Some(before) = before else { bail!("no step was made") };
+    let Some(before) = before else {
+        bail!("no step was made")
+    };
     expect_fault(&before, &action, Fault::RewardMissing)?;
     flyer.client.disarm()?;
     flyer.client.reset_faults()?;
@@ -157,7 +178,11 @@ fn missing_reward(_: &Rig) -> Result<()> {
     let mut sample = flyer.good_sample();
     sample.reward = Some(f32::NAN);
     let action = flyer.step(&sample)?;
-    ensure!(action.faults == Faults::from(Fault::NonFinite), "{}", action.faults);
+    ensure!(
+        action.faults == Faults::from(Fault::NonFinite),
+        "{}",
+        action.faults
+    );
     Ok(())
 }
 
@@ -186,14 +211,22 @@ fn missed_deadlines(rig: &Rig) -> Result<()> {
         sample.sample_us = sample.now_us;
         let action = flyer.step(&sample)?;
         if late < 4 {
-            ensure!(action.state == State::Armed, "{} after {late} late steps", action.state);
+            ensure!(
+                action.state == State::Armed,
+                "{} after {late} late steps",
+                action.state
+            );
             ensure!(action.faults.is_empty());
         } else {
             expect_fault(&before, &action, Fault::DeadlineMisses)?;
         }
         before = action;
     }
-    let counted = flyer.client.telemetry()?.deadline_misses.wrapping_sub(misses);
+    let counted = flyer
+        .client
+        .telemetry()?
+        .deadline_misses
+        .wrapping_sub(misses);
     ensure!(counted == 4, "{counted} misses counted");
     recovers(&mut flyer)
 }
@@ -207,15 +240,18 @@ fn backwards(rig: &Rig) -> Result<()> {
         let mut sample = flyer.good_sample();
         sample.now_us = before.now_us - earlier_us;
         sample.sample_us = sample.now_us;
-        match flyer.client.step(sample) {
-            Err(ClientError::Refused { reason: Reason::OutOfOrder { newest_us, .. }, .. }) => {
+        match refusal(flyer.client.step(sample))? {
+            Reason::OutOfOrder { newest_us, .. } => {
                 ensure!(newest_us == before.now_us);
             }
             other => bail!("{other:?}"),
         }
     }
     let after = flyer.cruise(10)?;
-    ensure!(after.step.wrapping_sub(before.step) == 10, "a refused message made a step");
+    ensure!(
+        after.step.wrapping_sub(before.step) == 10,
+        "a refused message made a step"
+    );
     Ok(())
 }
 
@@ -234,7 +270,10 @@ fn hold_then_stop(rig: &Rig) -> Result<()> {
         check.step(&last.issued);
     }
     let held = last.issued.clone();
-    ensure!(held[0].unsigned_abs() > 27_000, "the sample policy never commands much: {held:?}");
+    ensure!(
+        held[0].unsigned_abs() > 27_000,
+        "the sample policy never commands much: {held:?}"
+    );
     let mut sample = flyer.good_sample();
     sample.observation[0] = f32::NAN;
     let mut action = flyer.step(&sample)?;
@@ -247,11 +286,18 @@ fn hold_then_stop(rig: &Rig) -> Result<()> {
         action = flyer.good_step()?;
     }
     ensure!(hold_steps == 5, "held for {hold_steps} steps, not 5");
-    ensure!(action.state == State::SafeStop, "hold ends in {}", action.state);
+    ensure!(
+        action.state == State::SafeStop,
+        "hold ends in {}",
+        action.state
+    );
     let mut stop_steps = 0;
     while action.issued[0] != 0 {
         ensure!(action.source == CommandSource::Safe && action.words.is_empty());
-        ensure!(!check.step(&action.issued), "the slew limit was broken on the way to safe");
+        ensure!(
+            !check.step(&action.issued),
+            "the slew limit was broken on the way to safe"
+        );
         stop_steps += 1;
         ensure!(stop_steps < 10, "the safe command is never reached");
         action = flyer.good_step()?;
@@ -271,8 +317,8 @@ fn latching(rig: &Rig) -> Result<()> {
     let mut sample = flyer.good_sample();
     sample.observation[2] = f32::NAN;
     flyer.step(&sample)?;
-    match flyer.client.reset_faults() {
-        Err(ClientError::Refused { reason: Reason::NotStopped(State::Hold), .. }) => {}
+    match refusal(flyer.client.reset_faults())? {
+        Reason::NotStopped(State::Hold) => {}
         other => bail!("reset in hold: {other:?}"),
     }
     // Good samples do not bring the policy back.
@@ -280,13 +326,13 @@ fn latching(rig: &Rig) -> Result<()> {
         let action = flyer.good_step()?;
         ensure!(action.words.is_empty() && action.faults == Faults::from(Fault::NonFinite));
     }
-    match flyer.client.arm() {
-        Err(ClientError::Refused { reason: Reason::NotDisarmed(State::SafeStop), .. }) => {}
+    match refusal(flyer.client.arm())? {
+        Reason::NotDisarmed(State::SafeStop) => {}
         other => bail!("arm in safe stop: {other:?}"),
     }
     flyer.client.disarm()?;
-    match flyer.client.arm() {
-        Err(ClientError::Refused { reason: Reason::FaultsLatched(faults), .. }) => {
+    match refusal(flyer.client.arm())? {
+        Reason::FaultsLatched(faults) => {
             ensure!(faults == Faults::from(Fault::NonFinite), "{faults}");
         }
         other => bail!("arm with a latched fault: {other:?}"),
@@ -308,13 +354,21 @@ fn disarmed(rig: &Rig) -> Result<()> {
         let action = flyer.good_step()?;
         ensure!(action.state == State::Disarmed && action.words.is_empty());
         ensure!(action.source == CommandSource::Safe);
-        ensure!(step < 5 || action.issued[0] == 0, "{:?} is not the safe command", action.issued);
+        ensure!(
+            step < 5 || action.issued[0] == 0,
+            "{:?} is not the safe command",
+            action.issued
+        );
     }
     // Faults do not latch while disarmed.
     let mut sample = flyer.good_sample();
     sample.observation[0] = f32::NAN;
     let action = flyer.step(&sample)?;
-    ensure!(action.state == State::Disarmed && action.faults.is_empty(), "{}", action.faults);
+    ensure!(
+        action.state == State::Disarmed && action.faults.is_empty(),
+        "{}",
+        action.faults
+    );
     Ok(())
 }
 
@@ -327,7 +381,11 @@ fn adversarial(rig: &Rig) -> Result<()> {
     let mut faults = 0;
     for _ in 0..300 {
         let mut sample = flyer.good_sample();
-        for (value, channel) in sample.observation.iter_mut().zip(contract.observations.iter()) {
+        for (value, channel) in sample
+            .observation
+            .iter_mut()
+            .zip(contract.observations.iter())
+        {
             state ^= state << 13;
             state ^= state >> 7;
             state ^= state << 17;
@@ -337,7 +395,10 @@ fn adversarial(rig: &Rig) -> Result<()> {
                 4 => 0.0,
                 5 => f32::MIN_POSITIVE,
                 6 => -0.0,
-                _ => channel.min + (channel.max - channel.min) * ((state >> 40) as f32 / (1 << 24) as f32),
+                _ => {
+                    channel.min
+                        + (channel.max - channel.min) * ((state >> 40) as f32 / (1 << 24) as f32)
+                }
             };
         }
         if state.is_multiple_of(37) {
@@ -357,7 +418,10 @@ fn adversarial(rig: &Rig) -> Result<()> {
             flyer.rearm()?;
         }
     }
-    ensure!(faults > 0, "the adversary never broke through the range check");
+    ensure!(
+        faults > 0,
+        "the adversary never broke through the range check"
+    );
     Ok(())
 }
 
@@ -377,6 +441,10 @@ fn clear_memory(rig: &Rig) -> Result<()> {
     }
     let alone = wiped.cruise(1)?;
     let remembered = rig.armed(&image)?.cruise(40)?;
-    ensure!(alone.words != remembered.words, "the memory makes no difference to {:?}", alone.words);
+    ensure!(
+        alone.words != remembered.words,
+        "the memory makes no difference to {:?}",
+        alone.words
+    );
     Ok(())
 }

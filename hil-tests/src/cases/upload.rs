@@ -1,13 +1,13 @@
 //! Bringing images onto a board: resumed, refused, and never in the way of the one that flies.
 
 use anyhow::{Result, bail, ensure};
-use engram::board::{Client, ClientError, FaultPlan, FaultyTransport};
+use engram::board::{Client, FaultPlan, FaultyTransport};
 use engram_image::{ActionChannel, Image, List};
 use engram_link::{ImageStage, Reason, State, ToBoard, UploadChunk};
 
 use super::{Case, case};
 use crate::sample_image::{AGE, SLOT, sample_image, sample_image_for, with_wrong_golden};
-use crate::{Flyer, Rig, pendulum};
+use crate::{Flyer, Rig, pendulum, refusal};
 
 pub(super) const CASES: &[Case] = &[
     case("an_upload_goes_on_where_it_was_cut", resume),
@@ -15,15 +15,23 @@ pub(super) const CASES: &[Case] = &[
     case("a_truncated_image_is_refused", truncated),
     case("an_image_with_a_flipped_bit_is_refused", flipped),
     case("an_image_of_another_contract_is_refused", other_contract),
-    case("an_image_with_a_wrong_golden_trace_is_refused", wrong_golden),
-    case("bytes_that_are_not_the_announced_ones_are_refused", other_bytes),
+    case(
+        "an_image_with_a_wrong_golden_trace_is_refused",
+        wrong_golden,
+    ),
+    case(
+        "bytes_that_are_not_the_announced_ones_are_refused",
+        other_bytes,
+    ),
     case("an_image_that_cannot_fit_is_refused_at_once", too_long),
     case("an_upload_in_flight_waits_for_disarm", in_flight),
     case("arming_needs_an_image", no_image),
 ];
 
 fn weights_of(image: &[u8]) -> Result<[u8; 32]> {
-    Ok(Image::read(image).map_err(|error| anyhow::anyhow!("{error}"))?.weights_sha256)
+    Ok(Image::read(image)
+        .map_err(|error| anyhow::anyhow!("{error}"))?
+        .weights_sha256)
 }
 
 fn resume(rig: &Rig) -> Result<()> {
@@ -39,7 +47,10 @@ fn resume(rig: &Rig) -> Result<()> {
         let end = (offset + 512).min(length);
         let chunk = UploadChunk {
             offset,
-            data: image[offset as usize..end as usize].iter().copied().collect(),
+            data: image[offset as usize..end as usize]
+                .iter()
+                .copied()
+                .collect(),
         };
         client.ask(&ToBoard::UploadChunk(chunk))?;
         offset = end;
@@ -47,10 +58,22 @@ fn resume(rig: &Rig) -> Result<()> {
     let transport = client.into_transport();
     let (mut client, _) = Rig::client_over(transport)?;
     let status = client.upload_status()?;
-    ensure!(status.offset == offset && status.sha256 == sha256, "{status:?}");
+    ensure!(
+        status.offset == offset && status.sha256 == sha256,
+        "{status:?}"
+    );
     let mut first = None;
-    client.upload(&image, |offset| { first.get_or_insert(offset); }, |_| Ok(()))?;
-    ensure!(first == Some(offset), "the upload began at {first:?}, {offset} bytes had arrived");
+    client.upload(
+        &image,
+        |offset| {
+            first.get_or_insert(offset);
+        },
+        |_| Ok(()),
+    )?;
+    ensure!(
+        first == Some(offset),
+        "the upload began at {first:?}, {offset} bytes had arrived"
+    );
     client.commit()?;
     ensure!(client.telemetry()?.weights_sha256 == Some(weights_of(&image)?));
     Ok(())
@@ -96,14 +119,20 @@ fn refused(rig: &Rig, bad: &[u8], stage: ImageStage, word: &str) -> Result<()> {
     flyer.client.disarm()?;
     let before = flyer.client.telemetry()?.weights_sha256;
     flyer.client.upload(bad, |_| {}, |_| Ok(()))?;
-    match flyer.client.commit() {
-        Err(ClientError::Refused { reason: Reason::Image { stage: got, text }, .. }) => {
+    match refusal(flyer.client.commit())? {
+        Reason::Image { stage: got, text } => {
             ensure!(got == stage, "refused at {got}: {text}");
-            ensure!(text.contains(word), "the reason does not say {word:?}: {text}");
+            ensure!(
+                text.contains(word),
+                "the reason does not say {word:?}: {text}"
+            );
         }
         other => bail!("{other:?}"),
     }
-    ensure!(flyer.client.telemetry()?.weights_sha256 == before, "the old image is gone");
+    ensure!(
+        flyer.client.telemetry()?.weights_sha256 == before,
+        "the old image is gone"
+    );
     flyer.rearm()?;
     flyer.cruise(40)?;
     Ok(())
@@ -123,7 +152,11 @@ fn flipped(rig: &Rig) -> Result<()> {
 
 fn other_contract(rig: &Rig) -> Result<()> {
     let mut contract = pendulum();
-    let weaker = ActionChannel { max: 6.0, min: -6.0, ..contract.actions[0] };
+    let weaker = ActionChannel {
+        max: 6.0,
+        min: -6.0,
+        ..contract.actions[0]
+    };
     contract.actions = List::from_slice(&[weaker]);
     let image = sample_image_for(6, &AGE, &contract)?;
     refused(rig, &image, ImageStage::Contract, "action 0")
@@ -141,22 +174,26 @@ fn other_bytes(rig: &Rig) -> Result<()> {
     client.upload_begin(image.len() as u32, [9; 32])?;
     let mut offset = 0;
     for piece in other[..image.len().min(other.len())].chunks(512) {
-        let chunk = UploadChunk { offset, data: piece.iter().copied().collect() };
+        let chunk = UploadChunk {
+            offset,
+            data: piece.iter().copied().collect(),
+        };
         client.ask(&ToBoard::UploadChunk(chunk))?;
         offset += piece.len() as u32;
     }
-    match client.commit() {
-        Err(ClientError::Refused {
-            reason: Reason::Image { stage: ImageStage::Transfer, .. }, ..
-        }) => Ok(()),
+    match refusal(client.commit())? {
+        Reason::Image {
+            stage: ImageStage::Transfer,
+            ..
+        } => Ok(()),
         other => bail!("{other:?}"),
     }
 }
 
 fn too_long(rig: &Rig) -> Result<()> {
     let (mut client, hello) = rig.client()?;
-    match client.upload_begin(hello.image_bytes + 1, [1; 32]) {
-        Err(ClientError::Refused { reason: Reason::ImageTooLong { most, .. }, .. }) => {
+    match refusal(client.upload_begin(hello.image_bytes + 1, [1; 32]))? {
+        Reason::ImageTooLong { most, .. } => {
             ensure!(most == hello.image_bytes);
             Ok(())
         }
@@ -187,12 +224,16 @@ fn in_flight(rig: &Rig) -> Result<()> {
             Ok(())
         },
     )?;
-    ensure!(steps > 3, "{} bytes were taken within {steps} periods in flight", new.len());
+    ensure!(
+        steps > 3,
+        "{} bytes were taken within {steps} periods in flight",
+        new.len()
+    );
     for (sample, action) in samples {
         flyer.follow(&sample, &action)?;
     }
-    match flyer.client.commit() {
-        Err(ClientError::Refused { reason: Reason::NotDisarmed(State::Armed), .. }) => {}
+    match refusal(flyer.client.commit())? {
+        Reason::NotDisarmed(State::Armed) => {}
         other => bail!("{other:?}"),
     }
     flyer.cruise(20)?;
@@ -220,8 +261,8 @@ fn no_image(rig: &Rig) -> Result<()> {
         // A board that waits on a port may have an image from before.
         return Ok(());
     }
-    match client.arm() {
-        Err(ClientError::Refused { reason: Reason::NoImage, .. }) => Ok(()),
+    match refusal(client.arm())? {
+        Reason::NoImage => Ok(()),
         other => bail!("{other:?}"),
     }
 }

@@ -15,6 +15,7 @@ use engram_link::{
     PROTOCOL_VERSION, Pace, Reason, Sensors, Telemetry, ToBoard, encode, limits::MAX_FRAME_BYTES,
 };
 
+use super::defmt_log::DefmtLog;
 use super::transport::{Transport, TransportError};
 
 /// How long a board may take to answer.
@@ -67,7 +68,7 @@ pub enum ClientError {
         /// The question's kind.
         command: Command,
         /// Why.
-        reason: Reason,
+        reason: Box<Reason>,
     },
     /// The board speaks another version of the protocol.
     #[error(
@@ -88,13 +89,24 @@ pub enum ClientError {
         got: String,
     },
     /// A message that does not fit a frame.
-    #[error("{command} cannot be sent: {source}")]
+    #[error("{command} cannot be sent: {cause}")]
     Encode {
         /// The message's kind.
         command: Command,
         /// What does not fit.
-        source: EncodeError,
+        cause: EncodeError,
     },
+}
+
+impl ClientError {
+    /// The board's reason, if it refused.
+    #[must_use]
+    pub fn refusal(&self) -> Option<&Reason> {
+        match self {
+            Self::Refused { reason, .. } => Some(reason),
+            _ => None,
+        }
+    }
 }
 
 /// A conversation with one board.
@@ -108,6 +120,8 @@ pub struct Client {
     logs: VecDeque<Log>,
     actions: VecDeque<Action>,
     last_error: Option<String>,
+    /// The decoder of the board's defmt stream, once it is needed; `None` inside where there is none.
+    defmt: Option<Option<DefmtLog>>,
     retransmissions: u64,
     pace: Pace,
 }
@@ -132,6 +146,7 @@ impl Client {
             logs: VecDeque::new(),
             actions: VecDeque::new(),
             last_error: None,
+            defmt: None,
             retransmissions: 0,
             pace,
         };
@@ -139,15 +154,11 @@ impl Client {
         client.transport.write(&[0])?;
         // The first hello finds out where that conversation's numbers stopped; its answer may even
         // be an old one, repeated. The second is the one that counts.
-        match client.hello(pace) {
-            Ok(_) => {}
-            Err(ClientError::Refused {
-                reason: Reason::LateFrame { newest },
-                ..
-            }) => {
-                client.next = newest.wrapping_add(1);
+        if let Err(error) = client.hello(pace) {
+            match error.refusal() {
+                Some(Reason::LateFrame { newest }) => client.next = newest.wrapping_add(1),
+                _ => return Err(error),
             }
-            Err(error) => return Err(error),
         }
         let hello = client.hello(pace)?;
         client.retransmissions = 0;
@@ -174,11 +185,12 @@ impl Client {
                 host: PROTOCOL_VERSION,
             }),
             Ok(other) => Err(unexpected(Command::Hello, &other)),
-            Err(ClientError::Refused {
-                reason: Reason::Protocol { board, host },
-                ..
-            }) => Err(ClientError::Protocol { board, host }),
-            Err(error) => Err(error),
+            Err(error) => match error.refusal() {
+                Some(&Reason::Protocol { board, host }) => {
+                    Err(ClientError::Protocol { board, host })
+                }
+                _ => Err(error),
+            },
         }
     }
 
@@ -208,7 +220,7 @@ impl Client {
         self.next = self.next.wrapping_add(1);
         let mut buffer = [0; MAX_FRAME_BYTES];
         let length = encode(sequence, message, &mut buffer)
-            .map_err(|source| ClientError::Encode { command, source })?;
+            .map_err(|cause| ClientError::Encode { command, cause })?;
         let frame = buffer.get(..length).unwrap_or_default();
         let began = Instant::now();
         for attempt in 0..attempts {
@@ -224,6 +236,7 @@ impl Client {
                 }
                 return match got {
                     FromBoard::Refused { reason, .. } => {
+                        let reason = Box::new(reason);
                         Err(ClientError::Refused { command, reason })
                     }
                     other => Ok(other),
@@ -271,22 +284,45 @@ impl Client {
 
     fn keep(&mut self, message: FromBoard) {
         match message {
-            FromBoard::Log(log) => {
-                if let Log::Text {
-                    level: Level::Error,
-                    text,
-                } = &log
-                {
-                    self.last_error = Some(text.as_str().to_owned());
-                }
-                self.logs.push_back(log);
-            }
+            FromBoard::Log(Log::Defmt(bytes)) => self.keep_defmt(&bytes),
+            FromBoard::Log(log) => self.keep_log(log),
             FromBoard::Action(action) if self.pace == Pace::RealTime => {
                 self.actions.push_back(action);
             }
             // The second answer to a question that was asked twice.
             _ => {}
         }
+    }
+
+    /// Keeps defmt bytes as words, or as they are where nothing is known to decode them with.
+    fn keep_defmt(&mut self, bytes: &[u8]) {
+        if self.defmt.is_none() {
+            self.defmt = Some(self.transport.firmware().and_then(DefmtLog::open));
+        }
+        match &mut self.defmt {
+            Some(Some(decoder)) => {
+                for log in decoder.take(bytes) {
+                    self.keep_log(log);
+                }
+            }
+            _ => self
+                .logs
+                .push_back(Log::Defmt(bytes.iter().copied().collect())),
+        }
+    }
+
+    fn keep_log(&mut self, log: Log) {
+        if let Log::Text { level, text } = &log {
+            match level {
+                Level::Debug | Level::Info => tracing::debug!("board: {text}"),
+                Level::Warn => tracing::warn!("board: {text}"),
+                Level::Error => {
+                    tracing::error!("board: {text}");
+                    self.last_error = Some(text.as_str().to_owned());
+                }
+            }
+        }
+        self.logs.push_back(log);
     }
 
     /// Asks for something that is answered by "done".
@@ -377,7 +413,7 @@ impl Client {
         let mut buffer = [0; MAX_FRAME_BYTES];
         let command = message.command();
         let length = encode(sequence, message, &mut buffer)
-            .map_err(|source| ClientError::Encode { command, source })?;
+            .map_err(|cause| ClientError::Encode { command, cause })?;
         self.transport
             .write(buffer.get(..length).unwrap_or_default())?;
         Ok(sequence)

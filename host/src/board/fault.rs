@@ -5,6 +5,7 @@
 //! is whatever ends with a zero byte.
 
 use std::collections::VecDeque;
+use std::path::Path;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
@@ -330,6 +331,10 @@ impl<T: Transport> Transport for FaultyTransport<T> {
 
     fn faults_injected(&self) -> u64 {
         self.to_board.injected + self.from_board.injected
+    }
+
+    fn firmware(&self) -> Option<&Path> {
+        self.inner.firmware()
     }
 
     fn kill(&mut self) {

@@ -6,6 +6,7 @@
 //! may reach into a board past its link.
 
 mod client;
+mod defmt_log;
 mod fault;
 mod loopback;
 mod names;

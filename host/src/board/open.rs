@@ -28,14 +28,14 @@ pub enum OpenError {
     #[error(transparent)]
     Missing(#[from] Missing),
     /// The program did not start.
-    #[error("board {board}: {program} did not start: {source}")]
+    #[error("board {board}: {program} did not start: {cause}")]
     Start {
         /// The board.
         board: BoardName,
         /// The program.
         program: PathBuf,
         /// The operating system's words.
-        source: io::Error,
+        cause: io::Error,
     },
     /// The program ended before it spoke.
     #[error("board {board}: {why}")]
@@ -46,22 +46,22 @@ pub enum OpenError {
         why: String,
     },
     /// A socket, a pseudo terminal or a temporary folder could not be made.
-    #[error("board {board}: no {what}: {source}")]
+    #[error("board {board}: no {what}: {cause}")]
     Wire {
         /// The board.
         board: BoardName,
         /// What could not be made.
         what: &'static str,
         /// The operating system's words.
-        source: io::Error,
+        cause: io::Error,
     },
     /// The serial device cannot be opened.
-    #[error("serial port {port} cannot be opened: {source} (`engram boards` lists the ports)")]
+    #[error("serial port {port} cannot be opened: {cause} (`engram boards` lists the ports)")]
     Port {
         /// The device.
         port: String,
         /// The operating system's words.
-        source: serialport::Error,
+        cause: serialport::Error,
     },
 }
 
@@ -83,9 +83,9 @@ pub fn open(board: BoardName) -> Result<Box<dyn Transport>, OpenError> {
 /// [`OpenError::Port`].
 pub fn open_port(port: &str, baud: u32) -> Result<Box<dyn Transport>, OpenError> {
     let terminal = TTYPort::open(&serialport::new(port, baud).timeout(Duration::from_millis(100)))
-        .map_err(|source| OpenError::Port {
+        .map_err(|cause| OpenError::Port {
             port: port.to_owned(),
-            source,
+            cause,
         })?;
     // What lies in the buffers belongs to an earlier conversation.
     let _ = terminal.clear(serialport::ClearBuffer::All);
@@ -108,10 +108,10 @@ fn spawn(
         // Ctrl-C is for the host, which then ends the board in good order.
         .process_group(0)
         .spawn()
-        .map_err(|source| OpenError::Start {
+        .map_err(|cause| OpenError::Start {
             board,
             program: program.to_owned(),
-            source,
+            cause,
         })?;
     Ok(BoardProcess::new(child))
 }
@@ -127,13 +127,7 @@ fn firmware(board: BoardName) -> Result<PathBuf, OpenError> {
 fn open_qemu_m7(board: BoardName) -> Result<Stream, OpenError> {
     let program = emulator(board)?;
     let elf = firmware(board)?;
-    let wire = |what| {
-        move |source| OpenError::Wire {
-            board,
-            what,
-            source,
-        }
-    };
+    let wire = |what| move |cause| OpenError::Wire { board, what, cause };
     let folder = tempfile::Builder::new()
         .prefix("engram-")
         .tempdir()
@@ -172,12 +166,9 @@ fn open_qemu_m7(board: BoardName) -> Result<Stream, OpenError> {
             }
         }
     };
-    Ok(Stream::new(
-        board.name(),
-        Wire::Socket(stream),
-        Some(process),
-        Some(folder),
-    ))
+    let folder = Some(folder);
+    let stream = Stream::new(board.name(), Wire::Socket(stream), Some(process), folder);
+    Ok(stream.with_firmware(elf))
 }
 
 /// The Linux board makes a pseudo terminal and prints its path: that works under qemu-aarch64 too,
@@ -216,7 +207,7 @@ fn open_process(board: BoardName) -> Result<Stream, OpenError> {
         }
     };
     let port = TTYPort::open(&serialport::new(&path, DEFAULT_BAUD))
-        .map_err(|source| OpenError::Port { port: path, source })?;
+        .map_err(|cause| OpenError::Port { port: path, cause })?;
     Ok(Stream::new(
         board.name(),
         Wire::Terminal(port),

@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, ExitStatus};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
@@ -137,6 +138,7 @@ pub(super) struct Stream {
     wire: Wire,
     process: Option<BoardProcess>,
     dead: Option<String>,
+    firmware: Option<PathBuf>,
     /// Holds the socket; removed with the stream.
     _folder: Option<TempDir>,
 }
@@ -157,8 +159,15 @@ impl Stream {
             wire,
             process,
             dead: None,
+            firmware: None,
             _folder: folder,
         }
+    }
+
+    /// Says which ELF file runs behind the wire.
+    pub(super) fn with_firmware(mut self, firmware: PathBuf) -> Self {
+        self.firmware = Some(firmware);
+        self
     }
 
     fn closed(&mut self, why: String) -> TransportError {
@@ -266,6 +275,10 @@ impl Transport for Stream {
             }
             Err(error) => Err(self.hung_up(&format!("the other end hung up ({error})"))),
         }
+    }
+
+    fn firmware(&self) -> Option<&Path> {
+        self.firmware.as_deref()
     }
 
     fn kill(&mut self) {

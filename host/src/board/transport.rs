@@ -3,7 +3,7 @@
 //! A transport knows nothing of frames and messages: it moves bytes, and says clearly when the
 //! other end is gone. It never waits longer than it was told to.
 
-use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 /// A byte stream to one board.
@@ -13,7 +13,7 @@ pub trait Transport: Send {
     /// Returns the number of bytes put into `buffer`; 0 means that nothing came in time.
     ///
     /// # Errors
-    /// [`TransportError`] when the board is gone or the operating system refuses to read.
+    /// [`TransportError`] when the board is gone.
     fn read(&mut self, buffer: &mut [u8], timeout: Duration) -> Result<usize, TransportError>;
 
     /// Writes all of `bytes`.
@@ -34,6 +34,12 @@ pub trait Transport: Send {
         0
     }
 
+    /// The ELF file of the firmware behind the wire, where it is known: it holds the strings of the
+    /// board's log.
+    fn firmware(&self) -> Option<&Path> {
+        None
+    }
+
     /// Ends the board, as if its plug were pulled; reads and writes fail from then on.
     ///
     /// A board on a real wire cannot be ended from here: its transport only stops using the wire.
@@ -50,14 +56,6 @@ pub enum TransportError {
         board: String,
         /// What is known about the end, with the board's last words where there are any.
         why: String,
-    },
-    /// The operating system reports something else.
-    #[error("the link to {board} failed: {source}")]
-    Io {
-        /// The board, as the user named it.
-        board: String,
-        /// The operating system's words.
-        source: io::Error,
     },
 }
 
@@ -76,6 +74,10 @@ impl Transport for Box<dyn Transport> {
 
     fn faults_injected(&self) -> u64 {
         (**self).faults_injected()
+    }
+
+    fn firmware(&self) -> Option<&Path> {
+        (**self).firmware()
     }
 
     fn kill(&mut self) {

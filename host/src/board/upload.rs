@@ -61,18 +61,14 @@ impl Client {
             let chunk = chunk_at(image, offset);
             let next = match self.ask_progress(&ToBoard::UploadChunk(chunk)) {
                 Ok(arrived) => arrived.offset,
-                Err(ClientError::Refused {
-                    reason: Reason::UploadOffset { expected, .. },
-                    ..
-                }) => expected,
-                Err(ClientError::Refused {
-                    reason: Reason::UploadShare { .. },
-                    ..
-                }) => {
-                    between(self)?;
-                    offset
-                }
-                Err(error) => return Err(error.into()),
+                Err(error) => match error.refusal() {
+                    Some(Reason::UploadOffset { expected, .. }) => *expected,
+                    Some(Reason::UploadShare { .. }) => {
+                        between(self)?;
+                        offset
+                    }
+                    _ => return Err(error.into()),
+                },
             };
             stuck = if next == offset { stuck + 1 } else { 0 };
             if stuck > PATIENCE {

@@ -36,7 +36,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
                 })
             })
             .collect();
-        let ports: Vec<_> = ports.iter().map(|port| json!({ "name": port.port_name })).collect();
+        let ports: Vec<_> = ports
+            .iter()
+            .map(|port| json!({ "name": port.port_name }))
+            .collect();
         println!("{}", json!({ "boards": boards, "ports": ports }));
         return Ok(());
     }

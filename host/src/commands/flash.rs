@@ -58,7 +58,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     };
     let (mut client, hello) = Client::connect(transport, Pace::LockStep, Patience::default())?;
     if hello.state != State::Disarmed {
-        bail!("{name} is {}: an image is activated only while disarmed", hello.state);
+        bail!(
+            "{name} is {}: an image is activated only while disarmed",
+            hello.state
+        );
     }
     let bar = upload_bar();
     bar.set_length(u64::from(image.total_length));
@@ -75,7 +78,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     sent?;
     client.commit()?;
     let telemetry = client.telemetry()?;
-    let active = telemetry.weights_sha256.map(|sha256| crate::fly::hex(&sha256)).unwrap_or_default();
+    let active = telemetry
+        .weights_sha256
+        .map(|sha256| crate::fly::hex(&sha256))
+        .unwrap_or_default();
     let resumed_at = resumed_at.unwrap_or(0);
     if args.json {
         println!(

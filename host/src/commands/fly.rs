@@ -97,6 +97,8 @@ static STOP: AtomicBool = AtomicBool::new(false);
 /// host disagree on a word, or the board left the armed state.
 pub fn run(args: Args) -> anyhow::Result<()> {
     let plan = plan(&args)?;
+    // A misspelt change must not cost an upload first.
+    fly::plant_for(&plan)?;
     ctrlc::set_handler(|| STOP.store(true, Ordering::Relaxed))
         .context("Ctrl-C cannot be caught")?;
     let mut show = Show::new();
@@ -120,7 +122,10 @@ fn plan(args: &Args) -> anyhow::Result<FlightPlan> {
     let in_steps = |name: &str, seconds: f64| -> anyhow::Result<u32> {
         let steps = (seconds / period_s).round();
         if !(0.0..=1e9).contains(&steps) {
-            bail!("--{name} {seconds}: give a time from 0 to {:.0} s", 1e9 * period_s);
+            bail!(
+                "--{name} {seconds}: give a time from 0 to {:.0} s",
+                1e9 * period_s
+            );
         }
         Ok(steps as u32)
     };
@@ -128,8 +133,13 @@ fn plan(args: &Args) -> anyhow::Result<FlightPlan> {
     Ok(FlightPlan {
         plant: args.plant.clone(),
         task_seed: args.task_seed,
-        steps: args.steps.map_or_else(|| in_steps("seconds", args.seconds), Ok)?,
-        episode_steps: args.episode_s.map(|s| in_steps("episode-s", s)).transpose()?,
+        steps: args
+            .steps
+            .map_or_else(|| in_steps("seconds", args.seconds), Ok)?,
+        episode_steps: args
+            .episode_s
+            .map(|s| in_steps("episode-s", s))
+            .transpose()?,
         change: args.change.clone().map(|name| (name, change_step)),
         wipe_memory: args.wipe_memory,
         real_time: args.real_time,
@@ -153,8 +163,9 @@ pub(super) fn read_image(path: Option<&Path>, plant: &str) -> anyhow::Result<Vec
 
 /// A bar for the bytes of an upload, on standard error.
 pub(super) fn upload_bar() -> ProgressBar {
-    let style = ProgressStyle::with_template("  upload {bar:30} {bytes}/{total_bytes} {bytes_per_sec}")
-        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    let style =
+        ProgressStyle::with_template("  upload {bar:30} {bytes}/{total_bytes} {bytes_per_sec}")
+            .unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::new(0).with_style(style)
 }
 
@@ -202,7 +213,11 @@ fn fly_policy(
 
 fn announce(name: &str, pilot: &BoardPilot<'_>, bytes: usize, seconds: f64) {
     let hello = pilot.hello();
-    tracing::info!("{name}: {} answers, protocol {}", hello.firmware, hello.protocol);
+    tracing::info!(
+        "{name}: {} answers, protocol {}",
+        hello.firmware,
+        hello.protocol
+    );
     if pilot.uploaded() {
         tracing::info!(
             "{name}: took the image ({bytes} bytes), replayed its golden trace word for word, activated it ({seconds:.1} s)"
@@ -218,12 +233,22 @@ fn fly_classical(
     watcher: &mut dyn Watcher,
 ) -> anyhow::Result<Outcome> {
     if args.image.is_some() || args.port.is_some() || plan.real_time || plan.wipe_memory {
-        bail!("--controller classical runs on the host: it takes no image, port, --real-time or --wipe-memory");
+        bail!(
+            "--controller classical runs on the host: it takes no image, port, --real-time or --wipe-memory"
+        );
     }
     let contract = plant::by_name(&args.plant)?.contract();
     let mut pilot = ClassicalPilot::new(&args.plant, &contract)?;
     let card: PilotCard = ClassicalPilot::card();
-    Ok(fly::fly(plan, &mut pilot, &card, None, Some(args.log.as_path()), watcher, &STOP)?)
+    Ok(fly::fly(
+        plan,
+        &mut pilot,
+        &card,
+        None,
+        Some(args.log.as_path()),
+        watcher,
+        &STOP,
+    )?)
 }
 
 /// The summary for people.
@@ -245,10 +270,16 @@ fn words(summary: &Summary) -> String {
     text.push_str(&format!(
         "  goal       held in {:.0} % of the steps{}\n",
         100.0 * summary.held_share,
-        if summary.holds_at_end { ", and through the last second" } else { ", not to the end" }
+        if summary.holds_at_end {
+            ", and through the last second"
+        } else {
+            ", not to the end"
+        }
     ));
     if let Some(recovery_s) = summary.recovery_s {
-        text.push_str(&format!("  recovery   {recovery_s:.2} s after the change, for good\n"));
+        text.push_str(&format!(
+            "  recovery   {recovery_s:.2} s after the change, for good\n"
+        ));
     }
     if summary.controller == "policy" {
         text.push_str(&format!(
@@ -267,14 +298,23 @@ fn words(summary: &Summary) -> String {
             "  safety     {} envelope violations, {} deadline misses, faults: {}\n",
             summary.envelope_violations,
             summary.deadline_misses,
-            if summary.faults.is_empty() { "none".to_owned() } else { summary.faults.join(", ") }
+            if summary.faults.is_empty() {
+                "none".to_owned()
+            } else {
+                summary.faults.join(", ")
+            }
         ));
     }
     if summary.worst_stack_bytes > 0 {
-        text.push_str(&format!("  stack      {} bytes at the deepest\n", summary.worst_stack_bytes));
+        text.push_str(&format!(
+            "  stack      {} bytes at the deepest\n",
+            summary.worst_stack_bytes
+        ));
     }
     if let Some(log) = &summary.log {
-        text.push_str(&format!("  log        {log} (`engram replay {log}` does it again)\n"));
+        text.push_str(&format!(
+            "  log        {log} (`engram replay {log}` does it again)\n"
+        ));
     }
     text
 }
@@ -299,10 +339,16 @@ fn verdict(outcome: Outcome, log: &Path) -> anyhow::Result<()> {
         bail!("board and host disagree: {difference}");
     }
     if summary.envelope_violations > 0 {
-        bail!("{} issued commands broke the contract's envelope", summary.envelope_violations);
+        bail!(
+            "{} issued commands broke the contract's envelope",
+            summary.envelope_violations
+        );
     }
     if !summary.faults.is_empty() {
-        bail!("the board left the armed state: {}", summary.faults.join(", "));
+        bail!(
+            "the board left the armed state: {}",
+            summary.faults.join(", ")
+        );
     }
     Ok(())
 }

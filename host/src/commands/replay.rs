@@ -27,7 +27,11 @@ pub struct Args {
 pub fn run(args: Args) -> anyhow::Result<()> {
     let flight = Flight::read(&args.log)?;
     let result = replay(&flight)?;
-    match flight.summary.as_ref().map(|summary| summary.ended_early.as_deref()) {
+    match flight
+        .summary
+        .as_ref()
+        .map(|summary| summary.ended_early.as_deref())
+    {
         Some(Some(why)) => tracing::info!("the flight ended early: {why}"),
         Some(None) => {}
         None => tracing::warn!("the log is cut short: the program that wrote it was ended"),

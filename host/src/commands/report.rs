@@ -109,7 +109,13 @@ fn logged(paths: &[PathBuf]) -> anyhow::Result<Vec<FlightTrace>> {
                 ("policy", false, false) => format!("policy on {}", header.board),
                 _ => names::CLASSICAL.to_owned(),
             };
-            Ok(flight.trace(&name))
+            let mut trace = flight.trace(&name);
+            // A log says `name: what it does`; and what never looks back has no attention to show.
+            if let Some((_, words)) = trace.change.split_once(": ") {
+                trace.change = words.to_owned();
+            }
+            trace.attention = trace.attention.filter(|_| !memoryless && !header.wiped);
+            Ok(trace)
         })
         .collect()
 }

@@ -94,3 +94,102 @@ impl Observer for Watcher<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use engram_export::FloatPolicy;
+
+    use super::*;
+    use crate::evaluate::Float;
+    use crate::measure::{random_image, shapes};
+    use crate::plant::{Stream, random_stream};
+    use crate::train::Settings;
+    use crate::train::init::initial_tensors;
+
+    /// Feeds `steps` working memories that differ from step to step; returns the last words.
+    fn feed(
+        controller: &mut dyn Controller,
+        observations: usize,
+        actions: usize,
+        steps: usize,
+    ) -> Vec<i16> {
+        let mut words = vec![0; actions];
+        for step in 0..steps {
+            let observation: Vec<f32> = (0..observations)
+                .map(|k| ((step * 7 + k * 3) % 11) as f32 / 11.0)
+                .collect();
+            let issued = words.clone();
+            let moment = Moment {
+                observation: &observation,
+                issued: &issued,
+                reward: 0.5,
+                done: false,
+            };
+            controller.step(&moment, &mut words);
+        }
+        words
+    }
+
+    fn check(attention: &Attention, steps: usize) {
+        assert_eq!(
+            attention.weight.len(),
+            steps * attention.layers * attention.window
+        );
+        for step in 0..steps {
+            for layer in 0..attention.layers {
+                let row: Vec<f32> = (0..attention.window)
+                    .map(|age| attention.at(step, layer, age))
+                    .collect();
+                assert!(
+                    (row.iter().sum::<f32>() - 1.0).abs() < 1e-3,
+                    "step {step}: {row:?}"
+                );
+                assert!(
+                    row.iter().skip(step + 1).all(|weight| *weight == 0.0),
+                    "nothing is that old yet"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn attention_is_a_distribution_over_what_has_been_seen() {
+        for shape in shapes() {
+            let config = shape.config;
+            let steps = 2 * config.window.min(25) + 3;
+            let bytes = random_image(&config, 2).unwrap();
+            let image = Image::read(&bytes).unwrap();
+            let mut integer = Integer::watched(&image);
+            feed(&mut integer, config.observations, config.actions, steps);
+            check(&integer.attention().unwrap(), steps);
+
+            let initial = Settings::preset("pendulum").unwrap().initial;
+            let tensors =
+                initial_tensors(&config, &initial, &mut random_stream(1, Stream::Weights, 0));
+            let policy = FloatPolicy::from_tensors(config, 10.0, &tensors).unwrap();
+            let mut float = Float::watched(&policy);
+            feed(&mut float, config.observations, config.actions, steps);
+            check(&float.attention().unwrap(), steps);
+        }
+    }
+
+    #[test]
+    fn a_wiped_policy_depends_on_the_newest_working_memory_alone() {
+        let shape = shapes()[0];
+        let bytes = random_image(&shape.config, 3).unwrap();
+        let image = Image::read(&bytes).unwrap();
+        let mut wiped = Integer::new(&image, true);
+        let mut fresh = Integer::new(&image, false);
+        let moment = Moment {
+            observation: &[0.3, -0.2, 0.9],
+            issued: &[120],
+            reward: 0.1,
+            done: false,
+        };
+        let (mut first, mut second) = ([0; 1], [0; 1]);
+        feed(&mut wiped, 3, 1, 20);
+        wiped.step(&moment, &mut first);
+        fresh.step(&moment, &mut second);
+        assert_eq!(first, second);
+    }
+}

@@ -44,7 +44,7 @@ pub enum Prepared<'a> {
 #[derive(Debug, thiserror::Error)]
 pub enum SubjectError {
     /// The path cannot be read.
-    #[error("cannot read {path}: {source}; give a run's folder or an image file")]
+    #[error("cannot read {path}; give a run's folder or an image file")]
     Io {
         /// What was asked for.
         path: PathBuf,
@@ -55,7 +55,7 @@ pub enum SubjectError {
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
     /// The file is not a valid image.
-    #[error("{path} is not a valid image: {source}")]
+    #[error("{path} is not a valid image")]
     Image {
         /// The file.
         path: PathBuf,

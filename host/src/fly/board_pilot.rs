@@ -57,7 +57,10 @@ impl<'a> BoardPilot<'a> {
     ) -> Result<Self, FlightError> {
         let mirror = Mirror::new(image).map_err(FlightError::Image)?;
         if let Some(difference) = contract.difference(&mirror.image().contract) {
-            return Err(FlightError::ImageContract { plant: plant.to_owned(), difference });
+            return Err(FlightError::ImageContract {
+                plant: plant.to_owned(),
+                difference,
+            });
         }
         let (mut client, hello) = Client::connect(transport, Pace::LockStep, patience)?;
         check_contract(&hello, &mirror.image().contract)?;
@@ -199,7 +202,11 @@ impl<'a> BoardPilot<'a> {
             reward: action.reward,
             done: sample.done && !self.first_of_trial,
         };
-        let expected = self.mirror.step(&input).map_err(FlightError::Policy)?.to_vec();
+        let expected = self
+            .mirror
+            .step(&input)
+            .map_err(FlightError::Policy)?
+            .to_vec();
         self.first_of_trial = false;
         Ok((expected, self.mirror.attention()))
     }
@@ -268,16 +275,18 @@ impl Pilot for BoardPilot<'_> {
             ..Ending::default()
         };
         // A dead board tells nothing; what it said before stays.
-        if self.client.disarm().is_ok() && self.settle().is_ok() {
-            if let Ok(after) = self.client.telemetry() {
-                ending.deadline_misses =
-                    after.deadline_misses.wrapping_sub(self.before.deadline_misses);
-                ending.board_receive_errors =
-                    after.link.errors().wrapping_sub(self.before.link.errors());
-                ending.weights_sha256_after = weights(&after);
-                ending.worst_stack_bytes = after.worst_stack_bytes;
-                ending.worst_step_us = after.worst_step_us;
-            }
+        if self.client.disarm().is_ok()
+            && self.settle().is_ok()
+            && let Ok(after) = self.client.telemetry()
+        {
+            ending.deadline_misses = after
+                .deadline_misses
+                .wrapping_sub(self.before.deadline_misses);
+            ending.board_receive_errors =
+                after.link.errors().wrapping_sub(self.before.link.errors());
+            ending.weights_sha256_after = weights(&after);
+            ending.worst_stack_bytes = after.worst_stack_bytes;
+            ending.worst_step_us = after.worst_step_us;
         }
         ending.faults_injected = self.client.faults_injected();
         ending.retransmissions = self.client.retransmissions();
@@ -288,5 +297,8 @@ impl Pilot for BoardPilot<'_> {
 
 /// The hash of the weights in use, hexadecimal; empty without an image.
 pub(super) fn weights(telemetry: &Telemetry) -> String {
-    telemetry.weights_sha256.map(|sha256| super::hex(&sha256)).unwrap_or_default()
+    telemetry
+        .weights_sha256
+        .map(|sha256| super::hex(&sha256))
+        .unwrap_or_default()
 }

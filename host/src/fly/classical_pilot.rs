@@ -27,7 +27,9 @@ impl ClassicalPilot {
     /// # Errors
     /// [`FlightError::NoClassical`] for any plant but the pendulum.
     pub fn new(plant: &str, contract: &Contract<'static>) -> Result<Self, FlightError> {
-        let no_classical = || FlightError::NoClassical { plant: plant.to_owned() };
+        let no_classical = || FlightError::NoClassical {
+            plant: plant.to_owned(),
+        };
         if plant != pendulum::NAME {
             return Err(no_classical());
         }

@@ -41,7 +41,10 @@ impl EnvelopeCheck {
                 }
             })
             .collect();
-        Self { channels, violations: 0 }
+        Self {
+            channels,
+            violations: 0,
+        }
     }
 
     /// Takes the issued words of one step; returns whether they break the envelope.
@@ -76,7 +79,12 @@ mod tests {
     fn contract() -> Contract<'static> {
         Contract {
             period_us: 20_000,
-            observations: List::from_slice(&[Channel { name: "x", unit: "m", min: -1.0, max: 1.0 }]),
+            observations: List::from_slice(&[Channel {
+                name: "x",
+                unit: "m",
+                min: -1.0,
+                max: 1.0,
+            }]),
             actions: List::from_slice(&[ActionChannel {
                 name: "f",
                 unit: "N",

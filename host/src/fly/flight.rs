@@ -69,7 +69,12 @@ pub fn header(plan: &FlightPlan, plant: &dyn Plant, card: &PilotCard) -> Header 
         firmware: card.firmware.clone(),
         controller: card.controller.clone(),
         wiped: plan.wipe_memory,
-        pace: if plan.real_time { "real time" } else { "lock-step" }.to_owned(),
+        pace: if plan.real_time {
+            "real time"
+        } else {
+            "lock-step"
+        }
+        .to_owned(),
         plant: plan.plant.clone(),
         task_seed: plan.task_seed,
         task: plant
@@ -94,7 +99,11 @@ pub fn header(plan: &FlightPlan, plant: &dyn Plant, card: &PilotCard) -> Header 
             .iter()
             .map(|channel| channel_record(channel.name, channel.unit, channel.min, channel.max))
             .collect(),
-        state_names: plant.state_names().iter().map(|name| (*name).to_owned()).collect(),
+        state_names: plant
+            .state_names()
+            .iter()
+            .map(|name| (*name).to_owned())
+            .collect(),
         contract_sha256: super::hex(&contract.digest()),
         image_sha256: card.image_sha256.clone(),
         weights_sha256: card.weights_sha256.clone(),
@@ -102,7 +111,12 @@ pub fn header(plan: &FlightPlan, plant: &dyn Plant, card: &PilotCard) -> Header 
 }
 
 fn channel_record(name: &str, unit: &str, min: f32, max: f32) -> ChannelRecord {
-    ChannelRecord { name: name.to_owned(), unit: unit.to_owned(), min, max }
+    ChannelRecord {
+        name: name.to_owned(),
+        unit: unit.to_owned(),
+        min,
+        max,
+    }
 }
 
 /// Opens the log of a flight, if one is wanted.
@@ -111,7 +125,9 @@ pub(super) fn open_log(
     header: &Header,
     image: Option<&[u8]>,
 ) -> Result<Option<LogWriter>, FlightError> {
-    Ok(path.map(|path| LogWriter::create(path, header, image)).transpose()?)
+    Ok(path
+        .map(|path| LogWriter::create(path, header, image))
+        .transpose()?)
 }
 
 /// Flies `plan` in lock-step. `stop` ends the flight in good order from another thread.
@@ -151,7 +167,10 @@ fn close(
     }
     let early = result.as_ref().err().map(ToString::to_string);
     let summary = recorder.finish(ending, early)?;
-    Ok(Outcome { summary, error: result.err() })
+    Ok(Outcome {
+        summary,
+        error: result.err(),
+    })
 }
 
 fn run(
@@ -166,7 +185,9 @@ fn run(
     let mut episode = 0;
     for index in 0..plan.steps {
         if stop.load(Ordering::Relaxed) {
-            return Err(FlightError::Interrupted { step: recorder.steps() });
+            return Err(FlightError::Interrupted {
+                step: recorder.steps(),
+            });
         }
         let done = begin_episode(plan, plant, index, &mut episode, recorder)?;
         apply_change(plan, plant, index, recorder)?;
@@ -200,11 +221,16 @@ pub(super) fn begin_episode(
     recorder: &mut Recorder<'_>,
 ) -> Result<bool, FlightError> {
     let done = index > 0
-        && plan.episode_steps.is_some_and(|steps| steps > 0 && index.is_multiple_of(steps));
+        && plan
+            .episode_steps
+            .is_some_and(|steps| steps > 0 && index.is_multiple_of(steps));
     if done {
         *episode += 1;
         plant.restart(Start::Usual);
-        recorder.event(EventKind::Episode, format!("episode {} begins", *episode + 1))?;
+        recorder.event(
+            EventKind::Episode,
+            format!("episode {} begins", *episode + 1),
+        )?;
     }
     Ok(done)
 }

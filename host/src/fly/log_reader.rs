@@ -6,8 +6,8 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use mcap::records::{self, Record};
 use mcap::read::{ChunkReader, LinearReader, Options};
+use mcap::records::{self, Record};
 use serde::de::DeserializeOwned;
 
 use super::log_writer::{LogError, container, name, topic};
@@ -40,8 +40,10 @@ impl Flight {
     /// # Errors
     /// [`LogError`]; a log that ends in the middle is not an error.
     pub fn read(path: &Path) -> Result<Self, LogError> {
-        let bytes = std::fs::read(path)
-            .map_err(|source| LogError::File { path: path.to_owned(), source })?;
+        let bytes = std::fs::read(path).map_err(|cause| LogError::File {
+            path: path.to_owned(),
+            cause,
+        })?;
         Gathering::new(path).gather(&bytes)
     }
 }
@@ -77,18 +79,21 @@ impl<'a> Gathering<'a> {
 
     fn gather(mut self, bytes: &[u8]) -> Result<Flight, LogError> {
         let reader = LinearReader::new_with_options(bytes, Options::IgnoreEndMagic.into())
-            .map_err(|source| container(self.path, source))?;
+            .map_err(|cause| container(self.path, cause))?;
         for record in reader {
             match record {
                 Ok(record) => self.take(record)?,
                 // Not an MCAP file at all, or cut short inside a record.
-                Err(source) if self.header.is_none() => {
-                    return Err(container(self.path, source));
+                Err(cause) if self.header.is_none() => {
+                    return Err(container(self.path, cause));
                 }
                 Err(_) => break,
             }
         }
-        let missing = |what| LogError::NoFlight { path: self.path.to_owned(), what };
+        let missing = |what| LogError::NoFlight {
+            path: self.path.to_owned(),
+            what,
+        };
         let header = self.header.ok_or_else(|| missing("its description"))?;
         Ok(Flight {
             header,
@@ -109,9 +114,9 @@ impl<'a> Gathering<'a> {
             }
             Record::Chunk { header, data } => {
                 let records = ChunkReader::new(header, data.as_ref())
-                    .map_err(|source| container(self.path, source))?;
+                    .map_err(|cause| container(self.path, cause))?;
                 for record in records {
-                    self.take(record.map_err(|source| container(self.path, source))?)?;
+                    self.take(record.map_err(|cause| container(self.path, cause))?)?;
                 }
             }
             Record::Message { header, data } => self.message(&header, &data)?,
@@ -132,10 +137,13 @@ impl<'a> Gathering<'a> {
         match topic.as_str() {
             topic::STEP => self.steps.push(self.parse(data, &topic, header.sequence)?),
             topic::EVENT => self.events.push(self.parse(data, &topic, header.sequence)?),
-            topic::ATTENTION => self.attention.push(self.parse(data, &topic, header.sequence)?),
+            topic::ATTENTION => self
+                .attention
+                .push(self.parse(data, &topic, header.sequence)?),
             topic::LOG => {
                 let line: serde_json::Value = self.parse(data, &topic, header.sequence)?;
-                self.board_log.extend(line["message"].as_str().map(str::to_owned));
+                self.board_log
+                    .extend(line["message"].as_str().map(str::to_owned));
             }
             _ => {}
         }
@@ -167,10 +175,10 @@ impl<'a> Gathering<'a> {
     }
 
     fn parse<T: DeserializeOwned>(&self, data: &[u8], what: &str, at: u32) -> Result<T, LogError> {
-        serde_json::from_slice(data).map_err(|source| LogError::Record {
+        serde_json::from_slice(data).map_err(|cause| LogError::Record {
             path: self.path.to_owned(),
             what: format!("{what} at step {at}"),
-            source,
+            cause,
         })
     }
 }
@@ -242,10 +250,19 @@ mod tests {
         for step in 0..steps {
             if step == 2 {
                 let text = "polarity".to_owned();
-                let event = Event { time_s: 0.04, step, kind: EventKind::Change, text };
+                let event = Event {
+                    time_s: 0.04,
+                    step,
+                    kind: EventKind::Change,
+                    text,
+                };
                 log.event(&event).expect("written");
                 let text = "hello".try_into().expect("short");
-                log.board_log(&Log::Text { level: Level::Info, text }).expect("written");
+                log.board_log(&Log::Text {
+                    level: Level::Info,
+                    text,
+                })
+                .expect("written");
             }
             log.step(&example_step(step)).expect("written");
             let layers = vec![vec![0.5, 0.25]; 2];
@@ -282,13 +299,20 @@ mod tests {
     #[test]
     fn a_killed_writer_costs_at_most_the_last_second() {
         let folder = tempfile::tempdir().expect("a folder");
-        let (path, copy) = (folder.path().join("live.mcap"), folder.path().join("copy.mcap"));
+        let (path, copy) = (
+            folder.path().join("live.mcap"),
+            folder.path().join("copy.mcap"),
+        );
         let log = write(&path, 130);
         // What lies on the disk now is what a killed program leaves.
         std::fs::copy(&path, &copy).expect("copied");
         let flight = Flight::read(&copy).expect("it reads");
         assert!(!flight.complete);
-        assert!((100..=130).contains(&flight.steps.len()), "{} steps", flight.steps.len());
+        assert!(
+            (100..=130).contains(&flight.steps.len()),
+            "{} steps",
+            flight.steps.len()
+        );
         assert_eq!(flight.image.as_deref(), Some(&b"image"[..]));
         drop(log);
     }
@@ -296,7 +320,10 @@ mod tests {
     #[test]
     fn a_log_cut_anywhere_is_read_up_to_there_or_refused() {
         let folder = tempfile::tempdir().expect("a folder");
-        let (path, cut) = (folder.path().join("whole.mcap"), folder.path().join("cut.mcap"));
+        let (path, cut) = (
+            folder.path().join("whole.mcap"),
+            folder.path().join("cut.mcap"),
+        );
         write(&path, 60).finish(&summary(60)).expect("finished");
         let bytes = std::fs::read(&path).expect("bytes");
         let mut most = 0;
@@ -305,7 +332,13 @@ mod tests {
             if let Ok(flight) = Flight::read(&cut) {
                 assert!(flight.steps.len() >= most, "at {length} bytes");
                 most = flight.steps.len();
-                assert!(flight.steps.iter().zip(0..).all(|(step, index)| step.step == index));
+                assert!(
+                    flight
+                        .steps
+                        .iter()
+                        .zip(0..)
+                        .all(|(step, index)| step.step == index)
+                );
             }
         }
         assert_eq!(most, 60);
@@ -316,14 +349,26 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("other.mcap");
         std::fs::write(&path, b"not a log").expect("written");
-        assert!(matches!(Flight::read(&path), Err(LogError::Container { .. })));
-        assert!(matches!(Flight::read(folder.path()), Err(LogError::File { .. })));
-        let newer = Header { format: LOG_FORMAT + 1, ..header() };
+        assert!(matches!(
+            Flight::read(&path),
+            Err(LogError::Container { .. })
+        ));
+        assert!(matches!(
+            Flight::read(folder.path()),
+            Err(LogError::File { .. })
+        ));
+        let newer = Header {
+            format: LOG_FORMAT + 1,
+            ..header()
+        };
         drop(LogWriter::create(&path, &newer, None).expect("a log"));
         let error = Flight::read(&path).expect_err("newer").to_string();
         assert!(error.contains("update"), "{error}");
         let empty = mcap::Writer::new(std::fs::File::create(&path).expect("a file"));
         empty.expect("a writer").finish().expect("finished");
-        assert!(matches!(Flight::read(&path), Err(LogError::NoFlight { .. })));
+        assert!(matches!(
+            Flight::read(&path),
+            Err(LogError::NoFlight { .. })
+        ));
     }
 }

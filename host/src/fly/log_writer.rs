@@ -48,30 +48,30 @@ pub(super) mod name {
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
     /// The file cannot be made, written or read.
-    #[error("flight log {}: {source}", path.display())]
+    #[error("flight log {}: {cause}", path.display())]
     File {
         /// The file.
         path: PathBuf,
         /// The operating system's words.
-        source: io::Error,
+        cause: io::Error,
     },
     /// The MCAP container is at fault.
-    #[error("flight log {}: {source}", path.display())]
+    #[error("flight log {}: {cause}", path.display())]
     Container {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        source: mcap::McapError,
+        cause: mcap::McapError,
     },
     /// A record is not what it should be.
-    #[error("flight log {}: {what} cannot be understood: {source}", path.display())]
+    #[error("flight log {}: {what} cannot be understood: {cause}", path.display())]
     Record {
         /// The file.
         path: PathBuf,
         /// Which record.
         what: String,
         /// What is wrong with it.
-        source: serde_json::Error,
+        cause: serde_json::Error,
     },
     /// No flight in it.
     #[error("{} is an MCAP file, but holds no Engram flight ({what} is missing)", path.display())]
@@ -118,8 +118,14 @@ impl LogWriter {
     /// # Errors
     /// [`LogError::File`] and [`LogError::Container`].
     pub fn create(path: &Path, header: &Header, image: Option<&[u8]>) -> Result<Self, LogError> {
-        let file_error = |source| LogError::File { path: path.to_owned(), source };
-        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        let file_error = |cause| LogError::File {
+            path: path.to_owned(),
+            cause,
+        };
+        if let Some(folder) = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty())
+        {
             std::fs::create_dir_all(folder).map_err(file_error)?;
         }
         let file = BufWriter::new(File::create(path).map_err(file_error)?);
@@ -147,7 +153,7 @@ impl LogWriter {
             file.flush()?;
             Ok((file, channels))
         };
-        let (file, channels) = begin().map_err(|source| container(path, source))?;
+        let (file, channels) = begin().map_err(|cause| container(path, cause))?;
         Ok(Self {
             path: path.to_owned(),
             file,
@@ -183,7 +189,9 @@ impl LogWriter {
         self.put(self.channels.plant, &plant)?;
         self.steps += 1;
         if self.steps.is_multiple_of(STEPS_PER_FLUSH) {
-            self.file.flush().map_err(|source| container(&self.path, source))?;
+            self.file
+                .flush()
+                .map_err(|cause| container(&self.path, cause))?;
         }
         Ok(())
     }
@@ -239,17 +247,17 @@ impl LogWriter {
     /// # Errors
     /// As [`LogWriter::step`].
     pub fn finish(mut self, summary: &Summary) -> Result<(), LogError> {
-        let json = serde_json::to_string(summary).map_err(|source| LogError::Record {
+        let json = serde_json::to_string(summary).map_err(|cause| LogError::Record {
             path: self.path.clone(),
             what: "the summary".to_owned(),
-            source,
+            cause,
         })?;
         self.file
             .write_metadata(&Metadata {
                 name: name::SUMMARY.to_owned(),
                 metadata: BTreeMap::from([(name::JSON.to_owned(), json)]),
             })
-            .map_err(|source| container(&self.path, source))?;
+            .map_err(|cause| container(&self.path, cause))?;
         self.close()
     }
 
@@ -258,15 +266,17 @@ impl LogWriter {
             return Ok(());
         }
         self.finished = true;
-        self.file.finish().map_err(|source| container(&self.path, source))?;
+        self.file
+            .finish()
+            .map_err(|cause| container(&self.path, cause))?;
         Ok(())
     }
 
     fn put(&mut self, channel_id: u16, record: &impl Serialize) -> Result<(), LogError> {
-        let data = serde_json::to_vec(record).map_err(|source| LogError::Record {
+        let data = serde_json::to_vec(record).map_err(|cause| LogError::Record {
             path: self.path.clone(),
             what: format!("record at step {}", self.steps),
-            source,
+            cause,
         })?;
         let header = MessageHeader {
             channel_id,
@@ -276,7 +286,7 @@ impl LogWriter {
         };
         self.file
             .write_to_known_channel(&header, &data)
-            .map_err(|source| container(&self.path, source))
+            .map_err(|cause| container(&self.path, cause))
     }
 }
 
@@ -288,8 +298,11 @@ impl Drop for LogWriter {
     }
 }
 
-pub(super) fn container(path: &Path, source: mcap::McapError) -> LogError {
-    LogError::Container { path: path.to_owned(), source }
+pub(super) fn container(path: &Path, cause: mcap::McapError) -> LogError {
+    LogError::Container {
+        path: path.to_owned(),
+        cause,
+    }
 }
 
 fn add_channels(file: &mut mcap::Writer<BufWriter<File>>) -> mcap::McapResult<Channels> {
@@ -308,8 +321,7 @@ fn add_channels(file: &mut mcap::Writer<BufWriter<File>>) -> mcap::McapResult<Ch
     let sample = json!({ "type": "object", "properties": {
         "sample_us": integer, "observation": numbers, "reward": number, "done": truth,
     }});
-    let timestamp =
-        json!({ "type": "object", "properties": { "sec": integer, "nsec": integer } });
+    let timestamp = json!({ "type": "object", "properties": { "sec": integer, "nsec": integer } });
     Ok(Channels {
         step: add(
             topic::STEP,
@@ -322,7 +334,11 @@ fn add_channels(file: &mut mcap::Writer<BufWriter<File>>) -> mcap::McapResult<Ch
                 "command": numbers, "plant": numbers, "holds": truth, "fallen": truth,
             }),
         )?,
-        plant: add(topic::PLANT, "engram.Plant", json!({ "holds": truth, "fallen": truth }))?,
+        plant: add(
+            topic::PLANT,
+            "engram.Plant",
+            json!({ "holds": truth, "fallen": truth }),
+        )?,
         event: add(
             topic::EVENT,
             "engram.Event",

@@ -27,7 +27,11 @@ impl<'a> Mirror<'a> {
         let config = image.config;
         let shares = config.layers * config.window;
         let looked = Looked {
-            layers: if shares <= MOST_SHARES { config.layers } else { 0 },
+            layers: if shares <= MOST_SHARES {
+                config.layers
+            } else {
+                0
+            },
             window: config.window,
             heads: config.heads,
             shares: vec![0.0; if shares <= MOST_SHARES { shares } else { 0 }],
@@ -57,7 +61,13 @@ impl<'a> Mirror<'a> {
     /// [`PolicyError`] when a length does not fit the image.
     pub fn step(&mut self, input: &WorkingMemory<'_>) -> Result<&[i16], PolicyError> {
         self.looked.shares.fill(0.0);
-        policy::step(&self.image, &mut self.memory, input, &mut self.words, &mut self.looked)?;
+        policy::step(
+            &self.image,
+            &mut self.memory,
+            input,
+            &mut self.words,
+            &mut self.looked,
+        )?;
         Ok(&self.words)
     }
 
@@ -68,7 +78,11 @@ impl<'a> Mirror<'a> {
         if self.looked.layers == 0 {
             return Vec::new();
         }
-        self.looked.shares.chunks(self.looked.window).map(<[f32]>::to_vec).collect()
+        self.looked
+            .shares
+            .chunks(self.looked.window)
+            .map(<[f32]>::to_vec)
+            .collect()
     }
 }
 

@@ -1,7 +1,7 @@
 //! What is to be flown, and why it may not work.
 
-use engram_image::{ContractDifference, ReadError};
 use engram_firmware::policy::PolicyError;
+use engram_image::{ContractDifference, ReadError};
 
 use super::log_writer::LogError;
 use crate::board::{ClientError, OpenError, UploadError};

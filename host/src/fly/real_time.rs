@@ -62,7 +62,10 @@ pub fn fly_real_time(
     let ending = flight.end();
     let early = result.as_ref().err().map(ToString::to_string);
     let summary = flight.recorder.finish(ending, early)?;
-    Ok(Outcome { summary, error: result.err() })
+    Ok(Outcome {
+        summary,
+        error: result.err(),
+    })
 }
 
 struct RealTime<'p, 'a, 'r> {
@@ -90,7 +93,9 @@ impl RealTime<'_, '_, '_> {
         // The board gets its first sample before it is armed, so that the first step has one.
         while index < self.plan.steps {
             if stop.load(Ordering::Relaxed) {
-                return Err(FlightError::Interrupted { step: self.recorder.steps() });
+                return Err(FlightError::Interrupted {
+                    step: self.recorder.steps(),
+                });
             }
             let done = begin_episode(
                 self.plan,
@@ -119,7 +124,9 @@ impl RealTime<'_, '_, '_> {
                 self.recorder.board_log(&line)?;
             }
             if heard.elapsed() > PATIENCE {
-                return Err(FlightError::NoSteps { waited_s: heard.elapsed().as_secs_f64() });
+                return Err(FlightError::NoSteps {
+                    waited_s: heard.elapsed().as_secs_f64(),
+                });
             }
             plant.step(&command.unwrap_or_else(|| self.pilot.command(self.contract)));
             index += 1;
@@ -149,7 +156,15 @@ impl RealTime<'_, '_, '_> {
         if self.samples.len() == SAMPLES_KEPT {
             self.samples.pop_front();
         }
-        self.samples.push_back((number, SampleRecord { sample_us, observation, reward: None, done }));
+        self.samples.push_back((
+            number,
+            SampleRecord {
+                sample_us,
+                observation,
+                reward: None,
+                done,
+            },
+        ));
         Ok(())
     }
 
@@ -158,9 +173,16 @@ impl RealTime<'_, '_, '_> {
         // A step takes the newest sample once: a new number means that it took one.
         let fresh = self.last_request != Some(action.request);
         self.last_request = Some(action.request);
-        let known = self.samples.iter().find(|(number, _)| *number == action.request);
+        let known = self
+            .samples
+            .iter()
+            .find(|(number, _)| *number == action.request);
         let sample = known.filter(|_| fresh).map(|(_, sample)| sample.clone());
-        let orders = self.pilot.take_first_order().into_iter().collect::<Vec<Order>>();
+        let orders = self
+            .pilot
+            .take_first_order()
+            .into_iter()
+            .collect::<Vec<Order>>();
         let (expected, attention) = match &sample {
             Some(sample) => self.pilot.mirror_step(sample, action)?,
             None => (Vec::new(), Vec::new()),
@@ -177,8 +199,14 @@ impl RealTime<'_, '_, '_> {
             faults: action.faults.0,
             attention,
         };
-        let (step, attention) =
-            make_record(action.now_us, self.episode, sample, decision, plant, self.contract);
+        let (step, attention) = make_record(
+            action.now_us,
+            self.episode,
+            sample,
+            decision,
+            plant,
+            self.contract,
+        );
         let command = step.command.clone();
         self.recorder.step(step, attention)?;
         Ok(command)
@@ -214,13 +242,19 @@ impl BoardClock {
     fn listen(client: &mut Client, period_us: u32) -> Result<Self, FlightError> {
         let origin = Instant::now();
         let margin_us = i128::from(period_us / 4 * 3);
-        let mut clock = Self { origin, margin_us, at_origin_us: VecDeque::new() };
+        let mut clock = Self {
+            origin,
+            margin_us,
+            at_origin_us: VecDeque::new(),
+        };
         let deadline = origin + PATIENCE;
         for _ in 0..CLOCK_ACTIONS {
             match client.next_action(deadline)? {
                 Some(action) => clock.hear(&action, Instant::now()),
                 None => {
-                    return Err(FlightError::NoSteps { waited_s: origin.elapsed().as_secs_f64() });
+                    return Err(FlightError::NoSteps {
+                        waited_s: origin.elapsed().as_secs_f64(),
+                    });
                 }
             }
         }
@@ -232,7 +266,8 @@ impl BoardClock {
             self.at_origin_us.pop_front();
         }
         let elapsed = (at - self.origin).as_micros() as i128;
-        self.at_origin_us.push_back(i128::from(action.now_us) - elapsed);
+        self.at_origin_us
+            .push_back(i128::from(action.now_us) - elapsed);
     }
 
     fn now_us(&self, at: Instant) -> u64 {
@@ -265,13 +300,23 @@ mod tests {
     #[test]
     fn the_boards_clock_is_never_overtaken_and_its_lag_is_followed() {
         let origin = Instant::now();
-        let mut clock = BoardClock { origin, margin_us: 5_000, at_origin_us: VecDeque::new() };
+        let mut clock = BoardClock {
+            origin,
+            margin_us: 5_000,
+            at_origin_us: VecDeque::new(),
+        };
         let at = |us: u64| origin + Duration::from_micros(us);
         // The board's clock is 1 s ahead; its actions arrive 1 to 3 ms late.
         for (step, delay) in [(1, 3_000), (2, 1_000), (3, 2_000)] {
-            clock.hear(&action(1_000_000 + step * 20_000), at(step * 20_000 + delay));
+            clock.hear(
+                &action(1_000_000 + step * 20_000),
+                at(step * 20_000 + delay),
+            );
         }
-        assert_eq!(clock.now_us(at(100_000)), 1_000_000 + 100_000 - 1_000 - 5_000);
+        assert_eq!(
+            clock.now_us(at(100_000)),
+            1_000_000 + 100_000 - 1_000 - 5_000
+        );
         // Then it loses 50 ms; soon only newer actions count.
         for step in 4..4 + CLOCK_ACTIONS as u64 {
             clock.hear(&action(950_000 + step * 20_000), at(step * 20_000 + 2_000));

@@ -75,7 +75,11 @@ pub struct SampleRecord {
     #[serde(with = "exact")]
     pub observation: Vec<f32>,
     /// The external reward, where one was sent.
-    #[serde(with = "exact_option", default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        with = "exact_option",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
     pub reward: Option<f32>,
     /// Whether an episode ended before it.
     pub done: bool,
@@ -279,7 +283,8 @@ impl<'de> Deserialize<'de> for Exact {
                 .map(f32::from_bits),
             _ => None,
         };
-        read.map(Self).ok_or_else(|| D::Error::custom(format_args!("{value} is no f32")))
+        read.map(Self)
+            .ok_or_else(|| D::Error::custom(format_args!("{value} is no f32")))
     }
 }
 
@@ -291,7 +296,10 @@ mod exact {
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<f32>, D::Error> {
-        Ok(Vec::<super::Exact>::deserialize(from)?.into_iter().map(|exact| exact.0).collect())
+        Ok(Vec::<super::Exact>::deserialize(from)?
+            .into_iter()
+            .map(|exact| exact.0)
+            .collect())
     }
 }
 
@@ -325,7 +333,11 @@ pub(super) fn example_step(step: u32) -> Step {
         step,
         now_us: u64::from(step) * 20_000,
         episode: 0,
-        orders: if step == 0 { vec![Order::Arm] } else { Vec::new() },
+        orders: if step == 0 {
+            vec![Order::Arm]
+        } else {
+            Vec::new()
+        },
         sample: Some(SampleRecord {
             sample_us: u64::from(step) * 20_000,
             observation: vec![0.1, -1.0, f32::MIN_POSITIVE],

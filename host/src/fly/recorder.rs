@@ -107,7 +107,12 @@ impl<'a> Recorder<'a> {
         if kind == EventKind::Change {
             self.change_step = Some(self.steps);
         }
-        let event = Event { time_s: self.next_time_s(), step: self.steps, kind, text };
+        let event = Event {
+            time_s: self.next_time_s(),
+            step: self.steps,
+            kind,
+            text,
+        };
         self.watcher.event(&event);
         self.log.as_mut().map_or(Ok(()), |log| log.event(&event))
     }
@@ -126,7 +131,10 @@ impl<'a> Recorder<'a> {
         self.first_us.get_or_insert(step.now_us);
         let time_s = self.time_s(step.now_us);
         if self.envelope.step(&step.issued) {
-            let text = format!("issued words {:?} break the contract's envelope", step.issued);
+            let text = format!(
+                "issued words {:?} break the contract's envelope",
+                step.issued
+            );
             self.event(EventKind::Difference, text)?;
         }
         self.compare(&step)?;
@@ -147,7 +155,10 @@ impl<'a> Recorder<'a> {
         if let Some(log) = &mut self.log {
             log.step(&step)?;
             if !attention.is_empty() {
-                log.attention(&Attention { step: step.step, layers: attention })?;
+                log.attention(&Attention {
+                    step: step.step,
+                    layers: attention,
+                })?;
             }
         }
         self.steps += 1;
@@ -213,7 +224,10 @@ impl<'a> Recorder<'a> {
             worst_stack_bytes: ending.worst_stack_bytes,
             worst_step_us: ending.worst_step_us,
             ended_early: early,
-            log: self.log.as_ref().map(|log| log.path().display().to_string()),
+            log: self
+                .log
+                .as_ref()
+                .map(|log| log.path().display().to_string()),
         };
         if let Some(log) = self.log {
             log.finish(&summary)?;
@@ -252,7 +266,10 @@ mod tests {
         step.words = vec![-7, 3];
         step.expected = vec![-7, 4];
         let difference = first_difference_of_words(&step).expect("they differ");
-        assert_eq!(difference.to_string(), "step 7, words[1]: expected 4, got 3");
+        assert_eq!(
+            difference.to_string(),
+            "step 7, words[1]: expected 4, got 3"
+        );
         step.words = vec![-7];
         let difference = first_difference_of_words(&step).expect("they differ");
         assert_eq!(difference.got, "nothing");

@@ -58,12 +58,18 @@ impl From<ClientError> for ReplayError {
 /// # Errors
 /// [`ReplayError`]; a step that comes out differently is no error but the result.
 pub fn replay(flight: &Flight) -> Result<Replay, ReplayError> {
-    let bytes = flight.image.as_deref().ok_or_else(|| ReplayError::NoImage {
-        controller: flight.header.controller.clone(),
-    })?;
+    let bytes = flight
+        .image
+        .as_deref()
+        .ok_or_else(|| ReplayError::NoImage {
+            controller: flight.header.controller.clone(),
+        })?;
     let image = Image::read(bytes).map_err(FlightError::Image)?;
-    let (mut client, hello) =
-        Client::connect(Box::new(Loopback::new()), Pace::LockStep, Patience::default())?;
+    let (mut client, hello) = Client::connect(
+        Box::new(Loopback::new()),
+        Pace::LockStep,
+        Patience::default(),
+    )?;
     check_contract(&hello, &image.contract)?;
     upload(&mut client, bytes, &mut |_, _| {})?;
     let mut result = Replay {

@@ -71,7 +71,10 @@ impl Watcher for Show {
         match event.kind {
             EventKind::Change => {
                 self.change_s = Some(event.time_s);
-                eprintln!(">> {:.2} s: the dynamics change: {}", event.time_s, event.text);
+                eprintln!(
+                    ">> {:.2} s: the dynamics change: {}",
+                    event.time_s, event.text
+                );
             }
             EventKind::State => {
                 eprintln!(">> {:.2} s: the controller is {}", event.time_s, event.text);

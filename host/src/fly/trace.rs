@@ -18,16 +18,22 @@ impl Flight {
         };
         let (mut measured, mut rate) = (0.0, 0.0);
         for step in &self.steps {
-            if let Some([cos, sin, measured_rate, ..]) =
-                step.sample.as_ref().map(|sample| sample.observation.as_slice())
+            if let Some([cos, sin, measured_rate, ..]) = step
+                .sample
+                .as_ref()
+                .map(|sample| sample.observation.as_slice())
             {
                 (measured, rate) = (sin.atan2(*cos), *measured_rate);
             }
-            trace.angle_rad.push(step.plant.first().copied().unwrap_or(measured));
+            trace
+                .angle_rad
+                .push(step.plant.first().copied().unwrap_or(measured));
             trace.angle_measured_rad.push(measured);
             trace.rate_rad_per_s.push(rate);
             let issued = step.command.first().copied().unwrap_or(0.0);
-            trace.command_nm.push(self.wanted(&step.words).unwrap_or(issued));
+            trace
+                .command_nm
+                .push(self.wanted(&step.words).unwrap_or(issued));
             trace.issued_nm.push(issued);
             trace.upright.push(step.holds);
         }
@@ -47,7 +53,11 @@ impl Flight {
     /// The first command before the envelope, in the contract's unit.
     fn wanted(&self, words: &[i16]) -> Option<f32> {
         let (channel, word) = (self.header.actions.first()?, words.first()?);
-        Some(engram_kernels::command_from_word(*word, channel.min, channel.max))
+        Some(engram_kernels::command_from_word(
+            *word,
+            channel.min,
+            channel.max,
+        ))
     }
 
     fn attention_trace(&self) -> Option<Attention> {
@@ -62,6 +72,10 @@ impl Flight {
                 *place = *share;
             }
         }
-        Some(Attention { layers, window, weight })
+        Some(Attention {
+            layers,
+            window,
+            weight,
+        })
     }
 }

@@ -134,12 +134,8 @@ pub fn flight(trace: &FlightTrace, from_s: f64, to_s: f64) -> Svg {
         mark_change(&mut svg, panel, trace);
     }
     if let (Some(change), Some(first)) = (trace.change_s(), panels.first()) {
-        svg.text(
-            "small marked",
-            (first.x(change) + 4.0, first.corner.1 + 96.0),
-            Anchor::Start,
-            &trace.change,
-        );
+        let place = (first.x(change) + 5.0, first.corner.1 + 97.0);
+        svg.text("small marked", place, Anchor::Start, "change");
     }
     if let Some(last) = panels.last() {
         last.scale_below(&mut svg, &seconds, "seconds");

@@ -9,12 +9,12 @@ const PAGE_STYLE: &str = "\
 @media (prefers-color-scheme:dark){:root{--ink:#e6edf3;--soft:#9aa7b4;--paper:#0d1117;--card:#151b23;--rule:#262e38;--accent:#58a6ff}}\
 *{box-sizing:border-box}body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.55 system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif}\
 main{max-width:1120px;margin:0 auto;padding:28px 18px 64px}h1{font-size:1.9rem;line-height:1.2;margin:.2em 0}h2{font-size:1.25rem;margin:2.4em 0 .4em}\
-p{max-width:46em;margin:.5em 0;color:var(--soft)}p.lead{font-size:1.08rem}\
+p{max-width:46em;margin:.5em 0;color:var(--soft);overflow-wrap:anywhere}p.lead{font-size:1.08rem}\
 .facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:12px;margin:22px 0}\
 .fact{background:var(--card);border-radius:10px;padding:14px 16px}.fact b{display:block;font-size:1.55rem;line-height:1.2;font-variant-numeric:tabular-nums}\
-.fact span{color:var(--soft);font-size:.86rem}.figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,340px),1fr));gap:22px}\
+.fact span{color:var(--soft);font-size:.86rem}.figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,440px),1fr));gap:22px}\
 .figures.wide{grid-template-columns:1fr}.wide figure{max-width:1120px}.middle figure{max-width:760px}\
-figure{margin:14px 0 0;min-width:0}figcaption{color:var(--soft);font-size:.9rem;margin:0 0 6px}figcaption b{color:var(--ink)}figure svg{width:100%;height:auto;display:block}\
+figure{margin:14px 0 0;min-width:0;overflow-x:auto}.wide svg{min-width:760px}.middle svg{min-width:520px}figcaption{color:var(--soft);font-size:.9rem;margin:0 0 6px}figcaption b{color:var(--ink)}figure svg{width:100%;height:auto;display:block}\
 .scroll{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.94rem;margin:10px 0}\
 th,td{text-align:right;padding:6px 14px 6px 0;border-bottom:1px solid var(--rule);white-space:nowrap}th:first-child,td:first-child{text-align:left}\
 th{color:var(--soft);font-weight:600}code{background:var(--card);border-radius:5px;padding:.1em .35em;font-size:.9em;overflow-wrap:anywhere}";

@@ -108,7 +108,7 @@ pub fn picture(traces: &[FlightTrace], title: &str, lead: &str) -> Option<Svg> {
             attention,
             None,
             heat,
-            "where the policy looks: attention by age of the memory, in steps (darker is more)",
+            "where the policy looks: attention by age of the memory, in steps (stronger colour is more)",
         ));
         let y = heat.corner.1;
         svg.text(

@@ -65,6 +65,14 @@ impl Actor {
     /// # Errors
     /// When the shapes do not fit.
     pub fn means(&self, inputs: &Tensor, trials: usize, steps: usize) -> Result<Tensor> {
+        Ok(self.forward(inputs, trials, steps)?.0)
+    }
+
+    /// [`means`](Self::means), and the encoder's outputs `[trials * steps, model]` that they were made from.
+    ///
+    /// # Errors
+    /// When the shapes do not fit.
+    pub fn forward(&self, inputs: &Tensor, trials: usize, steps: usize) -> Result<(Tensor, Tensor)> {
         let embedded = linear(inputs, self.variables.get("embed.weight")?, &self.no_bias, Activation::None)?;
         let encoded = match &self.positions {
             None => {
@@ -74,13 +82,13 @@ impl Actor {
             Some((encodings, _)) => self.encode_windows(&embedded, encodings, trials, steps)?,
         };
         let mut x = match self.config.head_input {
-            HeadInput::Encoder => encoded,
+            HeadInput::Encoder => encoded.clone(),
             HeadInput::Mixed => Tensor::cat(&[&encoded, &embedded], 1)?,
         };
         for (index, activation) in [Activation::Tanh, Activation::Tanh, Activation::None].into_iter().enumerate() {
             x = self.linear(&x, &format!("head.{index}"), activation)?;
         }
-        Ok(x)
+        Ok((x, encoded))
     }
 
     /// The paper's way: every step's window is a sequence of its own, and its newest token is kept.

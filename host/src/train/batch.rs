@@ -29,6 +29,10 @@ pub struct Batch {
     pub log_probabilities: Vec<f32>,
     /// What the critic sees `[rows][features]`.
     pub critic: Vec<f32>,
+    /// Entries of true state and hidden task.
+    pub privileged: usize,
+    /// True state and hidden task `[rows][privileged]`.
+    pub truth: Vec<f32>,
     /// Advantages `[rows]`.
     pub advantages: Vec<f32>,
     /// What the critic should say `[rows]`.
@@ -85,6 +89,8 @@ impl Batch {
             sampled: Vec::new(),
             log_probabilities: Vec::new(),
             critic: Vec::with_capacity(trajectories.len() * steps * features),
+            privileged,
+            truth: Vec::new(),
             advantages: Vec::new(),
             targets: Vec::new(),
             explained: 0.0,
@@ -103,6 +109,7 @@ impl Batch {
                 }
                 if step < steps {
                     batch.memories.extend(&memory);
+                    batch.truth.extend(privileged);
                 }
             }
             batch.critic.extend(&rows[start..start + steps * features]);
@@ -117,7 +124,7 @@ impl Batch {
             if !settings.ppo.bootstrap {
                 values[steps] = 0.0;
             }
-            let advantages = gae::advantages(&rewards, &values, settings.ppo.gamma, settings.ppo.lambda);
+            let advantages = gae::advantages(&rewards, &values, settings.ppo.gamma as f32, settings.ppo.lambda as f32);
             batch.targets.extend(advantages.iter().zip(&values).map(|(advantage, value)| advantage + value));
             batch.advantages.extend(advantages);
         }

@@ -21,6 +21,16 @@ pub struct Settings {
     pub ppo: Ppo,
     /// The value function.
     pub critic: Critic,
+    /// The belief.
+    pub belief: Belief,
+}
+
+/// The auxiliary task: say true state and hidden task from the encoder's output.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Belief {
+    /// Weight of its loss beside the policy's; 0 for none, as in the paper.
+    pub weight: f64,
 }
 
 /// Dimensions of the policy network.
@@ -78,13 +88,13 @@ pub struct NormalizerSettings {
 #[serde(deny_unknown_fields)]
 pub struct Initial {
     /// Natural logarithm of the exploration's standard deviation.
-    pub log_std: f32,
+    pub log_std: f64,
     /// Initial age bias: `-age_bias * age`.
-    pub age_bias: f32,
+    pub age_bias: f64,
     /// Scale of the embedding, relative to T-Fixup's.
-    pub embedding_gain: f32,
+    pub embedding_gain: f64,
     /// Scale of the head's last layer.
-    pub last_layer_gain: f32,
+    pub last_layer_gain: f64,
 }
 
 /// What a training trial is.
@@ -126,9 +136,9 @@ pub struct Ppo {
     /// Bound of the gradient's norm.
     pub max_gradient: f64,
     /// Discount per step.
-    pub gamma: f32,
+    pub gamma: f64,
     /// Of the generalised advantage estimate.
-    pub lambda: f32,
+    pub lambda: f64,
     /// Bound of the probability ratio's distance from 1.
     pub clip: f64,
     /// Weight of the entropy bonus.
@@ -260,7 +270,7 @@ impl Settings {
     }
 
     fn check(&self) -> Result<(), ConfigError> {
-        let Self { normalizer, initial, trial, ppo, critic, .. } = self;
+        let Self { normalizer, initial, trial, ppo, critic, belief, .. } = self;
         let positive = "above 0";
         let share = "from 0 to 1";
         let count = "at least 1";
@@ -271,10 +281,10 @@ impl Settings {
         let every_of = |key, value: f64| (key, value, "0 (never) or at least 1", value == 0.0 || value >= 1.0);
         let checks = [
             positive_of("normalizer.clip", f64::from(normalizer.clip)),
-            ("initial.log_std", f64::from(initial.log_std), "from -10 to 3", (-10.0..=3.0).contains(&initial.log_std)),
-            not_negative("initial.age_bias", f64::from(initial.age_bias)),
-            positive_of("initial.embedding_gain", f64::from(initial.embedding_gain)),
-            positive_of("initial.last_layer_gain", f64::from(initial.last_layer_gain)),
+            ("initial.log_std", initial.log_std, "from -10 to 3", (-10.0..=3.0).contains(&initial.log_std)),
+            not_negative("initial.age_bias", initial.age_bias),
+            positive_of("initial.embedding_gain", initial.embedding_gain),
+            positive_of("initial.last_layer_gain", initial.last_layer_gain),
             count_of("trial.trials", trial.trials),
             ("trial.steps", trial.steps as f64, "at least 2", trial.steps >= 2),
             share_of("trial.anywhere", trial.anywhere),
@@ -293,13 +303,14 @@ impl Settings {
             share_of("ppo.final_learning_rate", ppo.final_learning_rate),
             not_negative("ppo.weight_decay", ppo.weight_decay),
             positive_of("ppo.max_gradient", ppo.max_gradient),
-            share_of("ppo.gamma", f64::from(ppo.gamma)),
-            share_of("ppo.lambda", f64::from(ppo.lambda)),
+            share_of("ppo.gamma", ppo.gamma),
+            share_of("ppo.lambda", ppo.lambda),
             positive_of("ppo.clip", ppo.clip),
             not_negative("ppo.entropy", ppo.entropy),
             count_of("ppo.shards", ppo.shards),
             count_of("critic.hidden", critic.hidden),
             positive_of("critic.learning_rate", critic.learning_rate),
+            not_negative("belief.weight", belief.weight),
             (
                 "trial.trials",
                 trial.trials as f64,

@@ -1,7 +1,8 @@
-//! The value function: a small tanh network that may see what the policy must find out.
+//! What exists in training only and is never exported: the value function and the belief.
 //!
-//! Its inputs are the normalised working memory and, if allowed, the true state and the hidden task.
-//! It exists in training only and is never exported.
+//! The value function is a small tanh network that may see what the policy must find out: its inputs are the
+//! normalised working memory and, if allowed, the true state and the hidden task. The belief is a linear map
+//! from the encoder's output to that same truth; asking for it makes the encoder identify the system.
 
 use candle_core::{Device, Result, Tensor};
 use engram_export::tensors::{Tensor as Values, Tensors};
@@ -12,21 +13,37 @@ use super::init::xavier_bound;
 use super::variables::Variables;
 use crate::plant::Random;
 
-/// The value function's variables and its forward pass.
+const BELIEF_WEIGHT: &str = "critic.belief.weight";
+const BELIEF_BIAS: &str = "critic.belief.bias";
+
+/// The variables of value function and belief, and their forward passes.
 #[derive(Clone, Debug)]
 pub struct Critic {
     variables: Variables,
+    believes: bool,
 }
 
 /// Xavier-uniform weights of a critic with `features` inputs; names as in `trainer.safetensors`.
 #[must_use]
-pub fn initial_critic(features: usize, hidden: usize, random: &mut Random) -> Tensors {
+///
+/// `belief`, if asked for, is the belief's `(outputs, inputs)`; it starts from zero.
+pub fn initial_critic(
+    features: usize,
+    hidden: usize,
+    belief: Option<(usize, usize)>,
+    random: &mut Random,
+) -> Tensors {
     let mut tensors = Tensors::new();
     for (index, (rows, columns)) in [(hidden, features), (hidden, hidden), (1, hidden)].into_iter().enumerate() {
         let bound = xavier_bound(&[rows, columns]);
         let values = (0..rows * columns).map(|_| random.random_range(-bound..bound)).collect();
         tensors.insert(format!("critic.{index}.weight"), Values { shape: vec![rows, columns], values });
         tensors.insert(format!("critic.{index}.bias"), Values { shape: vec![rows], values: vec![0.0; rows] });
+    }
+    if let Some((outputs, inputs)) = belief {
+        let zeros = |shape: Vec<usize>| Values { values: vec![0.0; shape.iter().product()], shape };
+        tensors.insert(BELIEF_WEIGHT.to_owned(), zeros(vec![outputs, inputs]));
+        tensors.insert(BELIEF_BIAS.to_owned(), zeros(vec![outputs]));
     }
     tensors
 }
@@ -37,13 +54,26 @@ impl Critic {
     /// # Errors
     /// When the device refuses.
     pub fn new(tensors: &Tensors, device: &Device) -> Result<Self> {
-        Ok(Self { variables: Variables::new(tensors, device)? })
+        Ok(Self { variables: Variables::new(tensors, device)?, believes: tensors.contains_key(BELIEF_WEIGHT) })
     }
 
     /// The trainable tensors.
     #[must_use]
     pub fn variables(&self) -> &Variables {
         &self.variables
+    }
+
+    /// What the encoder's outputs `[rows, model]` say of true state and task, `[rows, privileged]`; nothing
+    /// if the run has no belief.
+    ///
+    /// # Errors
+    /// When the shapes do not fit.
+    pub fn belief(&self, encoded: &Tensor) -> Result<Option<Tensor>> {
+        if !self.believes {
+            return Ok(None);
+        }
+        let (weight, bias) = (self.variables.get(BELIEF_WEIGHT)?, self.variables.get(BELIEF_BIAS)?);
+        linear(encoded, weight, bias, Activation::None).map(Some)
     }
 
     /// Values `[rows]` of features `[rows, features]`.

@@ -22,7 +22,7 @@ pub struct Point {
     pub update: Update,
 }
 
-const HEADER: &str = "iteration,steps,reward,return,kl,clipped,entropy,value_loss,explained,gradient";
+const HEADER: &str = "iteration,steps,reward,return,kl,clipped,entropy,value_loss,explained,gradient,belief_error";
 
 /// The text of `curve.csv`.
 #[must_use]
@@ -30,11 +30,11 @@ pub fn render(points: &[Point]) -> String {
     let mut text = format!("{HEADER}\n");
     for point in points {
         let Point { iteration, steps, reward, episode_return, explained, update } = point;
-        let Update { kl, clipped, entropy, value_loss, gradient } = update;
+        let Update { kl, clipped, entropy, value_loss, gradient, belief_error } = update;
         // Writing to a string cannot fail.
         let _ = writeln!(
             text,
-            "{iteration},{steps},{reward:.6},{episode_return:.4},{kl:.6e},{clipped:.6},{entropy:.6},{value_loss:.6e},{explained:.6},{gradient:.6e}"
+            "{iteration},{steps},{reward:.6},{episode_return:.4},{kl:.6e},{clipped:.6},{entropy:.6},{value_loss:.6e},{explained:.6},{gradient:.6e},{belief_error:.6e}"
         );
     }
     text
@@ -60,11 +60,11 @@ pub fn read(path: &Path) -> Result<Vec<Point>, CurveError> {
         return Err(broken(format!("the columns are not {HEADER}")));
     }
     reader
-        .deserialize::<[f64; 10]>()
+        .deserialize::<[f64; 11]>()
         .map(|row| {
-            let [iteration, steps, reward, episode_return, kl, clipped, entropy, value_loss, explained, gradient] =
+            let [iteration, steps, reward, episode_return, kl, clipped, entropy, value_loss, explained, gradient, belief_error] =
                 row.map_err(|error| broken(error.to_string()))?;
-            let update = Update { kl, clipped, entropy, value_loss, gradient };
+            let update = Update { kl, clipped, entropy, value_loss, gradient, belief_error };
             let (iteration, steps) = (iteration as u64, steps as u64);
             Ok(Point { iteration, steps, reward, episode_return, explained, update })
         })
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn what_was_written_is_read() {
-        let update = Update { kl: 0.015625, clipped: 0.25, entropy: 0.5, value_loss: 0.125, gradient: 2.0 };
+        let update = Update { kl: 0.015625, clipped: 0.25, entropy: 0.5, value_loss: 0.125, gradient: 2.0, belief_error: 0.5 };
         let point = Point { iteration: 3, steps: 300, reward: 0.75, episode_return: 225.0, explained: 0.5, update };
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("curve.csv");

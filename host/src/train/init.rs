@@ -31,7 +31,7 @@ pub fn initial_tensors(config: &ModelConfig, initial: &Initial, random: &mut Ran
             let part = name.strip_prefix("layers.").and_then(|rest| rest.split_once('.')).map_or("", |(_, part)| part);
             let values: Vec<f32> = match (name.as_str(), part) {
                 ("embed.weight", _) => {
-                    let std = initial.embedding_gain * (config.model as f32).powf(-0.5) * (9.0 * depth).powf(-0.25);
+                    let std = initial.embedding_gain as f32 * (config.model as f32).powf(-0.5) * (9.0 * depth).powf(-0.25);
                     (0..count).map(|_| std * normal(random)).collect()
                 }
                 (_, "attention.in_proj.weight") => xavier(branch * std::f32::consts::SQRT_2, random),
@@ -39,11 +39,11 @@ pub fn initial_tensors(config: &ModelConfig, initial: &Initial, random: &mut Ran
                 (_, "ff.linear1.bias") => uniform(count, config.model, random),
                 (_, "ff.linear2.bias") => uniform(count, config.ff, random),
                 (_, "attention.age_bias") => {
-                    (0..count).map(|index| -initial.age_bias * (index % config.window) as f32).collect()
+                    (0..count).map(|index| -(initial.age_bias as f32) * (index % config.window) as f32).collect()
                 }
                 ("head.0.weight" | "head.1.weight", _) => xavier(1.0, random),
-                ("head.2.weight", _) => xavier(initial.last_layer_gain, random),
-                ("log_std", _) => vec![initial.log_std; count],
+                ("head.2.weight", _) => xavier(initial.last_layer_gain as f32, random),
+                ("log_std", _) => vec![initial.log_std as f32; count],
                 ("normalizer.std", _) => vec![1.0; count],
                 _ => vec![0.0; count],
             };

@@ -43,6 +43,8 @@ pub struct Update {
     pub entropy: f64,
     /// Half the critic's mean squared error, in units of the scaled reward.
     pub value_loss: f64,
+    /// Half the belief's mean squared error; 0 without a belief.
+    pub belief_error: f64,
     /// Norm of the policy's gradient before clipping.
     pub gradient: f64,
 }
@@ -62,6 +64,7 @@ struct Part {
     clipped: f64,
     entropy: f64,
     value_loss: f64,
+    belief_error: f64,
 }
 
 impl Learner {
@@ -125,6 +128,7 @@ impl Learner {
                 told.clipped += part.clipped / rows / updates;
                 told.entropy += part.entropy / updates;
                 told.value_loss += part.value_loss / updates;
+                told.belief_error += part.belief_error / updates;
             }
         }
         Ok(told)
@@ -159,6 +163,7 @@ impl Learner {
             sum.kl += part.kl;
             sum.clipped += part.clipped;
             sum.value_loss += part.value_loss;
+            sum.belief_error += part.belief_error;
         }
         Ok(sum)
     }
@@ -168,7 +173,7 @@ impl Learner {
         let column = |values| batch.gather(values, 1, trials, device)?.squeeze(1);
         let memories = batch.gather(&batch.memories, batch.inputs, trials, device)?;
         let sampled = batch.gather(&batch.sampled, batch.actions, trials, device)?;
-        let means = self.actor.means(&memories, trials.len(), batch.steps)?;
+        let (means, encoded) = self.actor.forward(&memories, trials.len(), batch.steps)?;
         let log_std = self.actor.log_std()?;
         let policy = ppo::policy_loss(
             &ppo::log_probabilities(&sampled, &means, log_std)?,
@@ -179,13 +184,22 @@ impl Learner {
             self.settings.ppo.entropy,
             rows,
         )?;
-        let mut actor = vec![0.0; self.actor.variables().count()];
-        self.actor.variables().add_gradients(&policy.loss.backward()?, &mut actor)?;
-
         let values = self.critic.values(&batch.gather(&batch.critic, batch.features, trials, device)?)?;
         let value_loss = ppo::value_loss(&values, &column(&batch.targets)?, rows)?;
+        let mut loss = (&policy.loss + &value_loss)?;
+        let mut belief_error = 0.0;
+        if let Some(belief) = self.critic.belief(&encoded)? {
+            let truth = batch.gather(&batch.truth, batch.privileged, trials, device)?;
+            let belief_loss = ppo::belief_loss(&belief, &truth, rows)?;
+            belief_error = f64::from(belief_loss.to_scalar::<f32>()?);
+            loss = (loss + (belief_loss * self.settings.belief.weight)?)?;
+        }
+        // Value function and policy share no variable, so one pass serves both.
+        let gradients = loss.backward()?;
+        let mut actor = vec![0.0; self.actor.variables().count()];
+        self.actor.variables().add_gradients(&gradients, &mut actor)?;
         let mut critic = vec![0.0; self.critic.variables().count()];
-        self.critic.variables().add_gradients(&value_loss.backward()?, &mut critic)?;
+        self.critic.variables().add_gradients(&gradients, &mut critic)?;
         Ok(Part {
             actor,
             critic,
@@ -193,6 +207,7 @@ impl Learner {
             clipped: policy.clipped,
             entropy: policy.entropy,
             value_loss: f64::from(value_loss.to_scalar::<f32>()?),
+            belief_error,
         })
     }
 }

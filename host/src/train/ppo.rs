@@ -64,6 +64,16 @@ pub fn value_loss(values: &Tensor, targets: &Tensor, rows: usize) -> Result<Tens
     (values - targets)?.sqr()?.sum_all()? * (0.5 / rows as f64)
 }
 
+/// Half the mean squared error of the belief `[rows, privileged]` against the truth, averaged over the
+/// entries, as a sum over these rows divided by the `rows` of the whole minibatch.
+///
+/// # Errors
+/// When the shapes do not fit.
+pub fn belief_loss(belief: &Tensor, truth: &Tensor, rows: usize) -> Result<Tensor> {
+    let entries = truth.dim(1)? as f64;
+    (belief - truth)?.sqr()?.sum_all()? * (0.5 / (rows as f64 * entries))
+}
+
 #[cfg(test)]
 mod tests {
     use candle_core::{Device, Var};

@@ -122,7 +122,8 @@ impl Trainer {
         let mut random = random_stream(run.seed, Stream::Weights, 0);
         let actor = Actor::new(config, &initial_tensors(&config, &settings.initial, &mut random), device)?;
         let features = critic_features(&settings, &config, privileged.len());
-        let critic = Critic::new(&initial_critic(features, settings.critic.hidden, &mut random), device)?;
+        let belief = (settings.belief.weight > 0.0).then_some((privileged.len(), config.model));
+        let critic = Critic::new(&initial_critic(features, settings.critic.hidden, belief, &mut random), device)?;
         let learner = Learner::new(actor, critic, &settings, device)?;
         let mut trainer = Self {
             config,
@@ -313,6 +314,6 @@ impl Trainer {
         for trajectory in trajectories {
             self.memories.add(&trajectory.memories);
         }
-        add_returns(trajectories, self.settings.ppo.gamma, &mut self.returns);
+        add_returns(trajectories, self.settings.ppo.gamma as f32, &mut self.returns);
     }
 }

@@ -16,9 +16,9 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            activation_margin: 1.05,
+            activation_margin: 1.0,
             residual_headroom: 4.0,
-            equalization: 0.5,
+            equalization: 0.75,
         }
     }
 }

@@ -62,20 +62,20 @@ pub fn banded_attention_plain(qkv: &Tensor, bias: &Tensor, band: Band) -> Result
 /// What stands in for the bias of a place outside the band: its weight becomes 1e-38, which no sum notices.
 const OUTSIDE: f32 = -1e9;
 
-/// One head of one sequence, transposed to `[dimension][place]`: all inner loops run along the window, in
-/// pieces of `L` places, so that they compile to vector instructions without remainders.
+/// One head of one sequence. Sums over the window's places run in pieces of `L` along transposed rows
+/// `[dimension][place]`, sums over the head's dimensions in pieces of `P` along the rows of `qkv`, so that all
+/// inner loops compile to vector instructions without remainders or reductions.
 ///
 /// A window has `places` = `window` rounded up to a multiple of `L`. Place `j` of token `t` is token
-/// `t + 1 - places + j`; each row therefore begins with `places - 1` zeros, which stand before the first token.
+/// `t + 1 - places + j`; each transposed row begins with `places - 1` zeros, which stand before the first token.
 struct Head<const L: usize> {
+    band: Band,
     size: usize,
     places: usize,
-    /// Length of a row: `places - 1 + steps`.
+    /// Length of a transposed row: `places - 1 + steps`.
     stride: usize,
-    /// The head's biases, oldest first, `[places]`; and the same for the first tokens, whose window is not full.
+    /// The head's biases, oldest first, `[places]`.
     bias: Vec<f32>,
-    masked: Vec<f32>,
-    queries: Vec<f32>,
     keys: Vec<f32>,
     values: Vec<f32>,
     /// Attention weights of the current token, `[places]`.
@@ -88,12 +88,11 @@ impl<const L: usize> Head<L> {
         let places = band.window.next_multiple_of(L);
         let stride = places - 1 + band.steps;
         Self {
+            band: *band,
             size,
             places,
             stride,
             bias: vec![OUTSIDE; places],
-            masked: vec![0.0; places],
-            queries: vec![0.0; size * band.steps],
             keys: vec![0.0; size * stride],
             values: vec![0.0; size * stride],
             weights: vec![0.0; places],
@@ -101,84 +100,61 @@ impl<const L: usize> Head<L> {
     }
 
     /// Takes in head number `head` of the sequence whose rows are `rows`.
-    fn load(&mut self, band: &Band, head: usize, width: usize, rows: &[f32], bias: &[f32]) {
-        let bias = bias[head * band.window..(head + 1) * band.window].iter().rev();
-        self.bias[self.places - band.window..].iter_mut().zip(bias).for_each(|(out, bias)| *out = *bias);
-        let column = head * self.size;
-        for (t, row) in rows.chunks_exact(3 * width).enumerate() {
+    #[inline(always)]
+    fn load(&mut self, head: usize, rows: &[[&[f32]; 3]], bias: &[f32]) {
+        let window = self.band.window;
+        let bias = bias[head * window..(head + 1) * window].iter().rev();
+        self.bias[self.places - window..].iter_mut().zip(bias).for_each(|(out, bias)| *out = *bias);
+        for (t, [_, keys, values]) in rows.iter().enumerate() {
             let place = self.places - 1 + t;
-            for i in 0..self.size {
-                self.queries[t * self.size + i] = row[column + i];
-                self.keys[i * self.stride + place] = row[width + column + i];
-                self.values[i * self.stride + place] = row[2 * width + column + i];
+            for (i, (key, value)) in keys.iter().zip(*values).enumerate() {
+                self.keys[i * self.stride + place] = *key;
+                self.values[i * self.stride + place] = *value;
             }
         }
     }
 
-    /// The pieces of the window of token `t` in row `i`.
-    fn window<'a>(&self, rows: &'a [f32], i: usize, t: usize) -> &'a [[f32; L]] {
-        rows[i * self.stride + t..][..self.places].as_chunks::<L>().0
+    /// Places of token `t` that hold a token, and the number of the first such token.
+    #[inline(always)]
+    fn present(&self, t: usize) -> (std::ops::Range<usize>, usize) {
+        let count = self.band.window.min(t + 1);
+        (self.places - count..self.places, t + 1 - count)
     }
 
-    /// Computes the attention weights of token `t`.
-    fn attend(&mut self, t: usize) {
-        let mut weights = std::mem::take(&mut self.weights);
-        if t + 1 >= self.places {
-            weights.copy_from_slice(&self.bias);
-        } else {
-            let before = self.places - 1 - t;
-            self.masked[..before].fill(OUTSIDE);
-            self.masked[before..].copy_from_slice(&self.bias[before..]);
-            weights.copy_from_slice(&self.masked);
-        }
+    /// Computes the attention weights of token `t`, whose query is `query`.
+    #[inline(always)]
+    fn attend(&mut self, t: usize, query: &[f32]) {
+        let Self { stride, places, .. } = *self;
+        self.weights.copy_from_slice(&self.bias);
+        self.weights[..(places - 1).saturating_sub(t)].fill(OUTSIDE);
+        let weights = self.weights.as_chunks_mut::<L>().0;
         let scale = 1.0 / (self.size as f32).sqrt();
-        for i in 0..self.size {
-            let query = self.queries[t * self.size + i] * scale;
-            let pieces = weights.as_chunks_mut::<L>().0.iter_mut().zip(self.window(&self.keys, i, t));
-            for (weights, keys) in pieces {
-                add_scaled(weights, query, keys);
+        for (i, query) in query.iter().enumerate() {
+            let keys = self.keys[i * stride + t..][..places].as_chunks::<L>().0;
+            for (weights, keys) in weights.iter_mut().zip(keys) {
+                add_scaled(weights, query * scale, keys);
             }
         }
-        softmax(weights.as_chunks_mut::<L>().0);
-        self.weights = weights;
+        softmax(weights);
     }
 }
 
 /// `out += scale * row`, on a piece.
-#[inline]
+#[inline(always)]
 fn add_scaled<const L: usize>(out: &mut [f32; L], scale: f32, row: &[f32; L]) {
     for (out, x) in out.iter_mut().zip(row) {
         *out += scale * x;
     }
 }
 
-/// The sum of products over all pieces.
-#[inline]
-fn dot<const L: usize>(a: &[[f32; L]], b: &[[f32; L]]) -> f32 {
-    let mut lanes = [0.0f32; L];
-    for (a, b) in a.iter().zip(b) {
-        for ((lane, a), b) in lanes.iter_mut().zip(a).zip(b) {
-            *lane += a * b;
-        }
-    }
-    sum(lanes)
-}
-
-/// Sum of a piece, pairwise.
-#[inline]
-fn sum<const L: usize>(mut lanes: [f32; L]) -> f32 {
-    let mut width = L / 2;
-    while width > 0 {
-        for i in 0..width {
-            lanes[i] += lanes[i + width];
-        }
-        width /= 2;
-    }
-    lanes[0]
+/// Sum of a piece, in a fixed order.
+#[inline(always)]
+fn sum<const L: usize>(lanes: [f32; L]) -> f32 {
+    lanes.iter().sum()
 }
 
 /// Replaces logits by their softmax.
-#[inline]
+#[inline(always)]
 fn softmax<const L: usize>(logits: &mut [[f32; L]]) {
     let mut highest = [f32::NEG_INFINITY; L];
     for piece in logits.iter() {
@@ -202,6 +178,13 @@ fn softmax<const L: usize>(logits: &mut [[f32; L]]) {
     }
 }
 
+/// Queries, keys and values of head number `head` in every row of a sequence.
+#[inline(always)]
+fn parts(rows: &[f32], width: usize, head: usize, size: usize) -> Vec<[&[f32]; 3]> {
+    let column = head * size;
+    rows.chunks_exact(3 * width).map(|row| [0, 1, 2].map(|part| &row[part * width + column..][..size])).collect()
+}
+
 impl Band {
     fn width(&self, qkv: &Shape, bias: &Shape) -> Result<usize> {
         let (rows, columns) = qkv.dims2()?;
@@ -212,18 +195,25 @@ impl Band {
         Ok(columns / 3)
     }
 
-    fn forward<const L: usize>(&self, width: usize, qkv: &[f32], bias: &[f32]) -> Vec<f32> {
+    #[inline(always)]
+    fn forward<const L: usize, const P: usize>(&self, width: usize, qkv: &[f32], bias: &[f32]) -> Vec<f32> {
         let mut result = vec![0.0; self.sequences * self.steps * width];
         let mut head = Head::<L>::new(self, width);
+        let size = head.size;
         let sequences = qkv.chunks_exact(self.steps * 3 * width);
         for (rows, out) in sequences.zip(result.chunks_exact_mut(self.steps * width)) {
             for number in 0..self.heads {
-                head.load(self, number, width, rows, bias);
+                let parts = parts(rows, width, number, size);
+                head.load(number, &parts, bias);
                 for (t, out) in out.chunks_exact_mut(width).enumerate() {
-                    head.attend(t);
-                    let weights = head.weights.as_chunks::<L>().0;
-                    for (i, out) in out[number * head.size..][..head.size].iter_mut().enumerate() {
-                        *out = dot(weights, head.window(&head.values, i, t));
+                    head.attend(t, parts[t][0]);
+                    let (places, first) = head.present(t);
+                    for (piece, out) in out[number * size..][..size].as_chunks_mut::<P>().0.iter_mut().enumerate() {
+                        let mut mean = [0.0f32; P];
+                        for (weight, [_, _, value]) in head.weights[places.clone()].iter().zip(&parts[first..=t]) {
+                            add_scaled(&mut mean, *weight, &value.as_chunks::<P>().0[piece]);
+                        }
+                        *out = mean;
                     }
                 }
             }
@@ -232,7 +222,8 @@ impl Band {
     }
 
     /// Gradients of `qkv` and `bias`.
-    fn backward<const L: usize>(
+    #[inline(always)]
+    fn backward<const L: usize, const P: usize>(
         &self,
         width: usize,
         qkv: &[f32],
@@ -246,58 +237,115 @@ impl Band {
         let scale = 1.0 / (size as f32).sqrt();
         let mut logits = vec![0.0; places];
         let mut by_place = vec![0.0; places];
-        let mut keys = vec![0.0; size * stride];
-        let mut values = vec![0.0; size * stride];
+        // Gradients of one head's queries, keys and values, `[steps][size]`.
+        let mut sums = [vec![0.0; self.steps * size], vec![0.0; self.steps * size], vec![0.0; self.steps * size]];
         let sequences = qkv.chunks_exact(self.steps * 3 * width).zip(gradient.chunks_exact(self.steps * width));
         for ((rows, gradient), out) in sequences.zip(qkv_gradient.chunks_exact_mut(self.steps * 3 * width)) {
             for number in 0..self.heads {
-                head.load(self, number, width, rows, bias);
-                keys.fill(0.0);
-                values.fill(0.0);
+                let parts = parts(rows, width, number, size);
+                head.load(number, &parts, bias);
+                sums.iter_mut().for_each(|sums| sums.fill(0.0));
                 by_place.fill(0.0);
-                let column = number * size;
+                let [queries, keys, values] = &mut sums;
                 for (t, gradient) in gradient.chunks_exact(width).enumerate() {
-                    head.attend(t);
-                    let weights = head.weights.as_chunks::<L>().0;
-                    let logits = logits.as_chunks_mut::<L>().0;
-                    logits.as_flattened_mut().fill(0.0);
-                    for (i, g) in gradient[column..column + size].iter().enumerate() {
-                        let sums = values[i * stride + t..][..places].as_chunks_mut::<L>().0;
-                        let pieces = logits.iter_mut().zip(head.window(&head.values, i, t)).zip(sums).zip(weights);
-                        for (((logits, values), sums), weights) in pieces {
+                    let gradient = &gradient[number * size..][..size];
+                    let query = parts[t][0];
+                    head.attend(t, query);
+                    logits.fill(0.0);
+                    for (i, g) in gradient.iter().enumerate() {
+                        let values = head.values[i * stride + t..][..places].as_chunks::<L>().0;
+                        for (logits, values) in logits.as_chunks_mut::<L>().0.iter_mut().zip(values) {
                             add_scaled(logits, *g, values);
-                            add_scaled(sums, *g, weights);
                         }
                     }
-                    let mean = dot(weights, logits);
-                    let pieces = logits.iter_mut().zip(weights).zip(by_place.as_chunks_mut::<L>().0);
-                    for ((logits, weights), by_place) in pieces {
-                        for ((logit, weight), sum) in logits.iter_mut().zip(weights).zip(by_place) {
-                            *logit = weight * (*logit - mean);
-                            *sum += *logit;
+                    softmax_backward(
+                        head.weights.as_chunks::<L>().0,
+                        logits.as_chunks_mut::<L>().0,
+                        by_place.as_chunks_mut::<L>().0,
+                    );
+                    let (present, first) = head.present(t);
+                    for piece in 0..size / P {
+                        let gradient = &gradient.as_chunks::<P>().0[piece];
+                        let query = query.as_chunks::<P>().0[piece].map(|x| scale * x);
+                        let mut sum = [0.0f32; P];
+                        let places = logits[present.clone()].iter().zip(&head.weights[present.clone()]);
+                        for (((logit, weight), token), [_, key, _]) in places.zip(first..).zip(&parts[first..=t]) {
+                            let row = token * (size / P) + piece;
+                            add_scaled(&mut keys.as_chunks_mut::<P>().0[row], *logit, &query);
+                            add_scaled(&mut values.as_chunks_mut::<P>().0[row], *weight, gradient);
+                            add_scaled(&mut sum, *logit, &key.as_chunks::<P>().0[piece]);
                         }
-                    }
-                    for i in 0..size {
-                        let row = &mut out[t * 3 * width + column + i];
-                        *row = scale * dot(logits, head.window(&head.keys, i, t));
-                        let query = scale * head.queries[t * size + i];
-                        let sums = keys[i * stride + t..][..places].as_chunks_mut::<L>().0;
-                        for (sums, logits) in sums.iter_mut().zip(logits.iter()) {
-                            add_scaled(sums, query, logits);
-                        }
+                        queries.as_chunks_mut::<P>().0[t * (size / P) + piece] = sum.map(|x| scale * x);
                     }
                 }
-                let sums = &mut bias_gradient[number * self.window..(number + 1) * self.window];
-                sums.iter_mut().zip(by_place.iter().rev()).for_each(|(sum, by_place)| *sum += by_place);
-                for (t, row) in out.chunks_exact_mut(3 * width).enumerate() {
-                    for i in 0..size {
-                        row[width + column + i] = keys[i * stride + places - 1 + t];
-                        row[2 * width + column + i] = values[i * stride + places - 1 + t];
+                let total = &mut bias_gradient[number * self.window..(number + 1) * self.window];
+                total.iter_mut().zip(by_place.iter().rev()).for_each(|(total, by_place)| *total += by_place);
+                for (part, sums) in sums.iter().enumerate() {
+                    let columns = out.chunks_exact_mut(3 * width);
+                    for (row, sums) in columns.zip(sums.chunks_exact(size)) {
+                        row[part * width + number * size..][..size].copy_from_slice(sums);
                     }
                 }
             }
         }
         (qkv_gradient, bias_gradient)
+    }
+}
+
+/// From the gradient of softmax weights, in `logits`, to that of the logits, which is added to `total` too.
+#[inline(always)]
+fn softmax_backward<const L: usize>(weights: &[[f32; L]], logits: &mut [[f32; L]], total: &mut [[f32; L]]) {
+    let mut mean = [0.0f32; L];
+    for (weights, logits) in weights.iter().zip(logits.iter()) {
+        for ((mean, weight), logit) in mean.iter_mut().zip(weights).zip(logits) {
+            *mean += weight * logit;
+        }
+    }
+    let mean = sum(mean);
+    for ((weights, logits), total) in weights.iter().zip(logits).zip(total) {
+        for ((weight, logit), total) in weights.iter().zip(logits).zip(total) {
+            *logit = weight * (*logit - mean);
+            *total += *logit;
+        }
+    }
+}
+
+/// Calls the version of a method with the pieces that fit window and head size. All versions compute the
+/// same sums in the same order.
+macro_rules! fitting {
+    ($band:ident . $method:ident ( $width:expr, $($argument:expr),* )) => {
+        match ($band.window, ($width / $band.heads).is_multiple_of(8)) {
+            (1..=3, true) => $band.$method::<1, 8>($width, $($argument),*),
+            (1..=3, false) => $band.$method::<1, 1>($width, $($argument),*),
+            (4..=12, true) => $band.$method::<4, 8>($width, $($argument),*),
+            (4..=12, false) => $band.$method::<4, 1>($width, $($argument),*),
+            (_, true) => $band.$method::<16, 8>($width, $($argument),*),
+            (_, false) => $band.$method::<16, 1>($width, $($argument),*),
+        }
+    };
+}
+
+struct Forward<'a>(Band, usize, &'a [f32], &'a [f32]);
+
+impl pulp::WithSimd for Forward<'_> {
+    type Output = Vec<f32>;
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _: S) -> Self::Output {
+        let Self(band, width, qkv, bias) = self;
+        fitting!(band.forward(width, qkv, bias))
+    }
+}
+
+struct Backward<'a>(Band, usize, &'a [f32], &'a [f32], &'a [f32]);
+
+impl pulp::WithSimd for Backward<'_> {
+    type Output = (Vec<f32>, Vec<f32>);
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _: S) -> Self::Output {
+        let Self(band, width, qkv, bias, gradient) = self;
+        fitting!(band.backward(width, qkv, bias, gradient))
     }
 }
 
@@ -315,11 +363,7 @@ impl CustomOp2 for Band {
     ) -> Result<(CpuStorage, Shape)> {
         let width = self.width(qkv_layout.shape(), bias_layout.shape())?;
         let (qkv, bias) = (slice(qkv, qkv_layout)?, slice(bias, bias_layout)?);
-        let result = match self.window {
-            1..=3 => self.forward::<1>(width, qkv, bias),
-            4..=12 => self.forward::<4>(width, qkv, bias),
-            _ => self.forward::<16>(width, qkv, bias),
-        };
+        let result = pulp::Arch::new().dispatch(Forward(*self, width, qkv, bias));
         Ok((CpuStorage::F32(result), Shape::from((self.sequences * self.steps, width))))
     }
 
@@ -334,11 +378,7 @@ impl CustomOp2 for Band {
         let (qkv_gradient, bias_gradient) = with_values(qkv, |qkv_values| {
             with_values(bias, |bias_values| {
                 with_values(gradient, |gradient| {
-                    Ok(match self.window {
-                        1..=3 => self.backward::<1>(width, qkv_values, bias_values, gradient),
-                        4..=12 => self.backward::<4>(width, qkv_values, bias_values, gradient),
-                        _ => self.backward::<16>(width, qkv_values, bias_values, gradient),
-                    })
+                    Ok(pulp::Arch::new().dispatch(Backward(*self, width, qkv_values, bias_values, gradient)))
                 })
             })
         })?;

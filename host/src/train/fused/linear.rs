@@ -42,6 +42,28 @@ struct Linear {
     activation: Activation,
 }
 
+/// Adds the bias to every row and applies the activation.
+struct Activate<'a>(Activation, &'a mut [f32], &'a [f32]);
+
+impl pulp::WithSimd for Activate<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _: S) {
+        let Self(activation, values, bias) = self;
+        for row in values.chunks_exact_mut(bias.len()) {
+            match activation {
+                Activation::None => row.iter_mut().zip(bias).for_each(|(y, b)| *y += b),
+                Activation::Relu => row.iter_mut().zip(bias).for_each(|(y, b)| {
+                    let sum = *y + b;
+                    *y = if sum > 0.0 { sum } else { 0.0 };
+                }),
+                Activation::Tanh => row.iter_mut().zip(bias).for_each(|(y, b)| *y = math::tanh(*y + b)),
+            }
+        }
+    }
+}
+
 impl CustomOp3 for Linear {
     fn name(&self) -> &'static str {
         "linear"
@@ -69,16 +91,7 @@ impl CustomOp3 for Linear {
         let CpuStorage::F32(mut values) = product else {
             candle_core::bail!("linear: only f32 is supported");
         };
-        for row in values.chunks_exact_mut(outputs) {
-            match self.activation {
-                Activation::None => row.iter_mut().zip(bias).for_each(|(y, b)| *y += b),
-                Activation::Relu => row.iter_mut().zip(bias).for_each(|(y, b)| {
-                    let sum = *y + b;
-                    *y = if sum > 0.0 { sum } else { 0.0 };
-                }),
-                Activation::Tanh => row.iter_mut().zip(bias).for_each(|(y, b)| *y = math::tanh(*y + b)),
-            }
-        }
+        pulp::Arch::new().dispatch(Activate(self.activation, &mut values, bias));
         Ok((CpuStorage::F32(values), Shape::from((rows, outputs))))
     }
 

@@ -2,7 +2,7 @@
 //! `libm`, no fused multiply-add.
 
 /// `e^x` for finite `x`, relative error below 2e-7 in -87..=88, clamped outside.
-#[inline]
+#[inline(always)]
 pub(super) fn exp(x: f32) -> f32 {
     // Adding 1.5 * 2^23 rounds to the nearest integer, which then sits in the low bits.
     const MAGIC: f32 = 12_582_912.0;
@@ -26,7 +26,7 @@ pub(super) fn exp(x: f32) -> f32 {
 }
 
 /// Hyperbolic tangent, absolute error below 2e-7.
-#[inline]
+#[inline(always)]
 pub(super) fn tanh(x: f32) -> f32 {
     let x = if x > 20.0 { 20.0 } else { x };
     1.0 - 2.0 / (exp(2.0 * x) + 1.0)

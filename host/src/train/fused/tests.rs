@@ -80,10 +80,11 @@ fn linear_agrees() {
 #[test]
 fn banded_attention_agrees() {
     let mut random = random_stream(2, Stream::Weights, 0);
-    for (steps, window) in [(9, 4), (3, 5), (4, 1), (12, 12), (5, 3), (40, 17), (20, 32)] {
-        let band = Band { sequences: 2, steps, heads: 2, window };
-        let qkv = variable(&[2 * steps, 3 * 6], &mut random);
-        let bias = variable(&[2, window], &mut random);
+    for (steps, window) in [(9, 4), (3, 5), (4, 1), (12, 12), (5, 3), (40, 17), (20, 32), (9, 5), (7, 2)] {
+        let (heads, width) = if window % 2 == 0 { (2, 6) } else { (1, 8) };
+        let band = Band { sequences: 2, steps, heads, window };
+        let qkv = variable(&[2 * steps, 3 * width], &mut random);
+        let bias = variable(&[heads, window], &mut random);
         compare(
             &[qkv.clone(), bias.clone()],
             || banded_attention(&qkv, &bias, band),
