@@ -11,10 +11,25 @@ use engram_image::{ActionChannel, Channel, Contract, List, QuadraticReward, Rewa
 pub const PENDULUM: Contract<'static> = Contract {
     period_us: 20_000,
     observations: List::from_slice(&[
-        Channel { name: "cos_angle", unit: "1", min: -1.0, max: 1.0 },
-        Channel { name: "sin_angle", unit: "1", min: -1.0, max: 1.0 },
+        Channel {
+            name: "cos_angle",
+            unit: "1",
+            min: -1.0,
+            max: 1.0,
+        },
+        Channel {
+            name: "sin_angle",
+            unit: "1",
+            min: -1.0,
+            max: 1.0,
+        },
         // The rod never turns faster than 35 rad/s, and the gyro's noise adds at most 2.1 rad/s.
-        Channel { name: "rate", unit: "rad/s", min: -40.0, max: 40.0 },
+        Channel {
+            name: "rate",
+            unit: "rad/s",
+            min: -40.0,
+            max: 40.0,
+        },
     ]),
     actions: List::from_slice(&[ActionChannel {
         name: "torque",

@@ -13,7 +13,10 @@ fn main() {
     let mut batch: Vec<Pendulum> = (0..environments)
         .map(|index| {
             let mut pendulum = Pendulum::new();
-            let task = pendulum.sample_task(TaskSet::Training, &mut random_stream(0, Stream::Training, index));
+            let task = pendulum.sample_task(
+                TaskSet::Training,
+                &mut random_stream(0, Stream::Training, index),
+            );
             pendulum.reset(&task, index);
             pendulum
         })
@@ -29,5 +32,8 @@ fn main() {
     }
     let seconds = start.elapsed().as_secs_f64();
     let rate = (environments * steps) as f64 / seconds;
-    println!("{:.1} million steps per second on one core (checksum {sum:.3e})", rate * 1e-6);
+    println!(
+        "{:.1} million steps per second on one core (checksum {sum:.3e})",
+        rate * 1e-6
+    );
 }

@@ -1,6 +1,6 @@
 //! The writer: hosts only.
 //!
-//! [`write`] encodes an [`ImageSpec`], computes pads, bounds and hashes, and reads its own result
+//! [`write()`] encodes an [`ImageSpec`], computes pads, bounds and hashes, and reads its own result
 //! back: what it returns, every reader of this version accepts.
 
 mod body;

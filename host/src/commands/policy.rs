@@ -94,13 +94,21 @@ mod tests {
     fn every_line_is_answered_and_refusals_are_counted() {
         let bytes = image();
         let image = Image::read(&bytes).expect("an image");
-        let input = "{\"observation\": [[-1, 0, 0.5]]}\n\nnonsense\n{\"observation\": [[-1, 0, 0.5]]}\n";
+        let input =
+            "{\"observation\": [[-1, 0, 0.5]]}\n\nnonsense\n{\"observation\": [[-1, 0, 0.5]]}\n";
         let mut output = Vec::new();
         let refused = serve(Batch::new(&image, 1), input.as_bytes(), &mut output).expect("served");
-        let lines: Vec<&str> = std::str::from_utf8(&output).expect("text").lines().collect();
+        let lines: Vec<&str> = std::str::from_utf8(&output)
+            .expect("text")
+            .lines()
+            .collect();
         assert_eq!((refused, lines.len()), (1, 3));
         assert!(lines[0].starts_with("{\"action\":[["), "{}", lines[0]);
-        assert!(lines[1].starts_with("{\"error\":\"line 3: not a JSON object"), "{}", lines[1]);
+        assert!(
+            lines[1].starts_with("{\"error\":\"line 3: not a JSON object"),
+            "{}",
+            lines[1]
+        );
         assert!(lines[2].starts_with("{\"action\":[["), "{}", lines[2]);
     }
 }

@@ -100,11 +100,17 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     };
     let interrupted = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&interrupted);
-    ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed)).context("cannot listen for Ctrl-C")?;
+    ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed))
+        .context("cannot listen for Ctrl-C")?;
 
     let begun = std::time::Instant::now();
     let first = trainer.steps();
-    let mut progress = Progress::new(&format!("{plant} {agent}"), first, trainer.total_steps(), args.json);
+    let mut progress = Progress::new(
+        &format!("{plant} {agent}"),
+        first,
+        trainer.total_steps(),
+        args.json,
+    );
     while !trainer.finished() && !interrupted.load(Ordering::Relaxed) {
         let point = trainer.iterate()?;
         progress.tell(&point);
@@ -129,11 +135,24 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let steps = trainer.steps();
     let steps_per_s = (steps - first) as f64 / seconds.max(1e-9);
     if args.json {
-        let report = Report { plant, agent, seed, steps, seconds, steps_per_s, training_return, out };
+        let report = Report {
+            plant,
+            agent,
+            seed,
+            steps,
+            seconds,
+            steps_per_s,
+            training_return,
+            out,
+        };
         println!("{}", serde_json::to_string(&report)?);
     } else {
-        println!("trained {agent} on {plant}, seed {seed}: {steps} steps in {seconds:.0} s ({steps_per_s:.0} steps/s)");
-        println!("return of an undisturbed episode on {RETURN_TASKS} training tasks: {training_return:.1}");
+        println!(
+            "trained {agent} on {plant}, seed {seed}: {steps} steps in {seconds:.0} s ({steps_per_s:.0} steps/s)"
+        );
+        println!(
+            "return of an undisturbed episode on {RETURN_TASKS} training tasks: {training_return:.1}"
+        );
         println!("saved in {}; next: engram eval {0}", out.display());
     }
     Ok(())
@@ -144,7 +163,12 @@ fn trainer(args: &Args, device: &Device) -> anyhow::Result<Trainer> {
     if args.resume {
         let trainer = Trainer::resume(&args.out, args.steps, device)?;
         if trainer.run().plant != args.plant {
-            bail!("{} holds a run on plant '{}', not '{}'", args.out.display(), trainer.run().plant, args.plant);
+            bail!(
+                "{} holds a run on plant '{}', not '{}'",
+                args.out.display(),
+                trainer.run().plant,
+                args.plant
+            );
         }
         return Ok(trainer);
     }
@@ -159,7 +183,8 @@ fn trainer(args: &Args, device: &Device) -> anyhow::Result<Trainer> {
     let mut settings = match &args.config {
         None => Settings::preset(&args.plant)?,
         Some(path) => {
-            let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+            let text = std::fs::read_to_string(path)
+                .with_context(|| format!("cannot read {}", path.display()))?;
             Settings::from_toml(&text, &path.display().to_string())?
         }
     };
@@ -172,7 +197,11 @@ fn trainer(args: &Args, device: &Device) -> anyhow::Result<Trainer> {
     if args.agent == Agent::Markov {
         settings = settings.memoryless();
     }
-    let run = Run { plant: args.plant.clone(), agent: args.agent.name().to_owned(), seed: args.seed };
+    let run = Run {
+        plant: args.plant.clone(),
+        agent: args.agent.name().to_owned(),
+        seed: args.seed,
+    };
     Ok(Trainer::new(run, settings, device)?)
 }
 
@@ -181,7 +210,10 @@ fn device(asked: DeviceName) -> Device {
     if asked == DeviceName::Cuda {
         tracing::warn!("this program was built without CUDA; the learner runs on the CPU instead");
     }
-    tracing::info!("learner on the CPU, trials on {} threads", rayon::current_num_threads());
+    tracing::info!(
+        "learner on the CPU, trials on {} threads",
+        rayon::current_num_threads()
+    );
     Device::Cpu
 }
 
@@ -190,9 +222,61 @@ fn training_return(trainer: &Trainer) -> anyhow::Result<f32> {
     let policy = trainer.policy()?;
     let name = &trainer.run().plant;
     let mut plant = plant::by_name(name)?;
-    let plan = Plan::new(plant.as_mut(), TaskSet::Training, RETURN_TASKS, "none", trainer.run().seed)?;
+    let plan = Plan::new(
+        plant.as_mut(),
+        TaskSet::Training,
+        RETURN_TASKS,
+        "none",
+        trainer.run().seed,
+    )?;
     // The name is known by now; a worker that cannot make its plant has no plant to fly.
     let make = || plant::by_name(name).expect("checked before");
     let results = evaluate(&plan, make, |_| Box::new(Float::new(&policy, false)))?;
     Ok(results.summary.return_episode_1 as f32)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn parse(words: &[&str]) -> Result<Args, clap::Error> {
+        Line::try_parse_from([&["train"], words].concat()).map(|line| line.args)
+    }
+
+    fn refused(words: &[&str]) -> String {
+        let args = parse(words).unwrap();
+        format!("{:#}", trainer(&args, &Device::Cpu).err().expect("a refusal"))
+    }
+
+    #[test]
+    fn a_taken_folder_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().to_str().unwrap();
+        let args = parse(&["pendulum", "--out", out, "--steps", "1", "--agent", "markov", "--seed", "9"]).unwrap();
+        let first = trainer(&args, &Device::Cpu).unwrap();
+        assert_eq!(first.settings().model.window, 1);
+        first.save(folder.path()).unwrap();
+        assert!(refused(&["pendulum", "--out", out]).contains("--resume"));
+        assert!(trainer(&parse(&["pendulum", "--out", out, "--overwrite"]).unwrap(), &Device::Cpu).is_ok());
+        let again = trainer(&parse(&["pendulum", "--out", out, "--resume"]).unwrap(), &Device::Cpu).unwrap();
+        assert_eq!((again.run().agent.as_str(), again.run().seed, again.steps()), ("markov", 9, 0));
+    }
+
+    #[test]
+    fn mistakes_are_told_before_anything_runs() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().to_str().unwrap();
+        assert!(refused(&["unicycle", "--out", out]).contains("pendulum"));
+        assert!(refused(&["pendulum", "--out", out, "--resume"]).contains("run.toml"));
+        assert!(refused(&["pendulum", "--out", out, "--config", "no.toml"]).contains("no.toml"));
+        assert!(parse(&["pendulum", "--out", out, "--resume", "--seed", "1"]).is_err());
+    }
 }

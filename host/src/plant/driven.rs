@@ -132,7 +132,9 @@ impl Driven {
     }
 
     fn convert(&mut self) {
-        let commands = self.envelope.commands(&self.issued[..self.contract.actions.len()]);
+        let commands = self
+            .envelope
+            .commands(&self.issued[..self.contract.actions.len()]);
         self.command[..commands.len()].copy_from_slice(&commands);
     }
 
@@ -141,8 +143,8 @@ impl Driven {
         let actions = self.contract.actions.len();
         let reward = match &self.contract.reward {
             Reward::Formula(formula) => formula.evaluate(observation, &self.command[..actions]),
-            // No built-in plant has an external reward yet.
-            Reward::External => 0.0,
+            // A plant that owes its reward must not be taken for one that earns nothing: NaN stops training.
+            Reward::External => self.plant.external_reward().unwrap_or(f32::NAN),
         };
         let (seen, rest) = self.memory.split_at_mut(observation.len());
         seen.copy_from_slice(observation);
@@ -163,7 +165,10 @@ mod tests {
 
     fn driven() -> Driven {
         let plant = by_name("pendulum").unwrap();
-        let task = plant.sample_task(TaskSet::HeldOut, &mut random_stream(0, TaskSet::HeldOut.stream(), 0));
+        let task = plant.sample_task(
+            TaskSet::HeldOut,
+            &mut random_stream(0, TaskSet::HeldOut.stream(), 0),
+        );
         let mut driven = Driven::new(plant);
         driven.begin(&task, 1);
         driven
@@ -181,7 +186,11 @@ mod tests {
         let mut driven = driven();
         driven.act(&[1.0]);
         // 480 Nm/s for 20 ms is 9.6 Nm of 12.
-        assert!((driven.command()[0] - 9.6).abs() < 1e-3, "{:?}", driven.command());
+        assert!(
+            (driven.command()[0] - 9.6).abs() < 1e-3,
+            "{:?}",
+            driven.command()
+        );
         assert!((driven.working_memory()[3] - 0.8).abs() < 1e-4);
         driven.act(&[1.0]);
         assert!((driven.working_memory()[3] - 1.0).abs() < 1e-6);
@@ -193,7 +202,9 @@ mod tests {
     fn rewards_are_the_formula_on_what_was_measured() {
         let mut driven = driven();
         driven.act(&[0.5]);
-        let Reward::Formula(formula) = driven.contract().reward else { panic!("a formula") };
+        let Reward::Formula(formula) = driven.contract().reward else {
+            panic!("a formula")
+        };
         let expected = formula.evaluate(driven.plant().observe(), driven.command());
         assert_eq!(driven.reward().to_bits(), expected.to_bits());
         assert!(!driven.done());

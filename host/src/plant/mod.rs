@@ -154,6 +154,11 @@ pub trait Plant: Send {
     /// Holds `command` (contract units, one value per action channel) for one control period.
     fn step(&mut self, command: &[f32]);
 
+    /// What the last step was worth, for a plant whose contract has an external reward; others have none.
+    fn external_reward(&self) -> Option<f32> {
+        None
+    }
+
     /// Seconds since the trial began.
     fn time_s(&self) -> f64;
     /// The true state, for logs and pictures; named by [`state_names`](Plant::state_names).
@@ -176,12 +181,18 @@ pub const NAMES: [&str; 1] = [pendulum::NAME];
 pub fn by_name(name: &str) -> Result<Box<dyn Plant>, UnknownPlant> {
     match name {
         pendulum::NAME => Ok(Box::new(pendulum::Pendulum::new())),
-        _ => Err(UnknownPlant { name: name.to_owned() }),
+        _ => Err(UnknownPlant {
+            name: name.to_owned(),
+        }),
     }
 }
 
 /// The error for a change that `plant` does not know.
 fn unknown_change(plant: &dyn Plant, name: &str) -> UnknownChange {
     let known: Vec<_> = plant.changes().iter().map(|change| change.name).collect();
-    UnknownChange { plant: plant.name(), name: name.to_owned(), known: known.join(", ") }
+    UnknownChange {
+        plant: plant.name(),
+        name: name.to_owned(),
+        known: known.join(", "),
+    }
 }

@@ -26,14 +26,20 @@ impl Actor {
     /// # Errors
     /// When the device refuses.
     pub fn new(config: ModelConfig, tensors: &Tensors, device: &Device) -> Result<Self> {
-        let trained = tensors.iter().filter(|(name, _)| !name.starts_with("normalizer."));
+        let trained = tensors
+            .iter()
+            .filter(|(name, _)| !name.starts_with("normalizer."));
         let positions = match config.positions {
             Positions::Age => None,
             Positions::Slot => {
                 let encodings = slot_positions(config.window, config.model);
                 Some((
                     Tensor::from_vec(encodings, (config.window, config.model), device)?,
-                    Tensor::zeros((config.heads, config.window), candle_core::DType::F32, device)?,
+                    Tensor::zeros(
+                        (config.heads, config.window),
+                        candle_core::DType::F32,
+                        device,
+                    )?,
                 ))
             }
         };
@@ -72,12 +78,33 @@ impl Actor {
     ///
     /// # Errors
     /// When the shapes do not fit.
-    pub fn forward(&self, inputs: &Tensor, trials: usize, steps: usize) -> Result<(Tensor, Tensor)> {
-        let embedded = linear(inputs, self.variables.get("embed.weight")?, &self.no_bias, Activation::None)?;
+    pub fn forward(
+        &self,
+        inputs: &Tensor,
+        trials: usize,
+        steps: usize,
+    ) -> Result<(Tensor, Tensor)> {
+        let embedded = linear(
+            inputs,
+            self.variables.get("embed.weight")?,
+            &self.no_bias,
+            Activation::None,
+        )?;
         let encoded = match &self.positions {
             None => {
-                let Self { config: ModelConfig { heads, window, .. }, .. } = *self;
-                self.encode(embedded.clone(), Band { sequences: trials, steps, heads, window })?
+                let Self {
+                    config: ModelConfig { heads, window, .. },
+                    ..
+                } = *self;
+                self.encode(
+                    embedded.clone(),
+                    Band {
+                        sequences: trials,
+                        steps,
+                        heads,
+                        window,
+                    },
+                )?
             }
             Some((encodings, _)) => self.encode_windows(&embedded, encodings, trials, steps)?,
         };
@@ -85,7 +112,10 @@ impl Actor {
             HeadInput::Encoder => encoded.clone(),
             HeadInput::Mixed => Tensor::cat(&[&encoded, &embedded], 1)?,
         };
-        for (index, activation) in [Activation::Tanh, Activation::Tanh, Activation::None].into_iter().enumerate() {
+        for (index, activation) in [Activation::Tanh, Activation::Tanh, Activation::None]
+            .into_iter()
+            .enumerate()
+        {
             x = self.linear(&x, &format!("head.{index}"), activation)?;
         }
         Ok((x, encoded))
@@ -94,14 +124,31 @@ impl Actor {
     /// The paper's way: every step's window is a sequence of its own, and its newest token is kept.
     /// Slots fill from the front, so that in a window not yet full the unused slots come after the newest
     /// token, where the causal mask hides them.
-    fn encode_windows(&self, embedded: &Tensor, encodings: &Tensor, trials: usize, steps: usize) -> Result<Tensor> {
-        let Self { config: ModelConfig { heads, window, model, .. }, .. } = *self;
+    fn encode_windows(
+        &self,
+        embedded: &Tensor,
+        encodings: &Tensor,
+        trials: usize,
+        steps: usize,
+    ) -> Result<Tensor> {
+        let Self {
+            config:
+                ModelConfig {
+                    heads,
+                    window,
+                    model,
+                    ..
+                },
+            ..
+        } = *self;
         let mut tokens = Vec::with_capacity(trials * steps * window);
         let mut newest = Vec::with_capacity(trials * steps);
         for trial in 0..trials {
             for step in 0..steps {
                 let first = (step + 1).saturating_sub(window);
-                tokens.extend((0..window).map(|slot| (trial * steps + (first + slot).min(step)) as u32));
+                tokens.extend(
+                    (0..window).map(|slot| (trial * steps + (first + slot).min(step)) as u32),
+                );
                 newest.push((tokens.len() - window + step - first) as u32);
             }
         }
@@ -109,9 +156,22 @@ impl Actor {
         let device = embedded.device();
         let tokens = Tensor::from_vec(tokens, sequences * window, device)?;
         let newest = Tensor::from_vec(newest, sequences, device)?;
-        let x = embedded.index_select(&tokens, 0)?.reshape((sequences, window, model))?;
-        let x = x.broadcast_add(encodings)?.reshape((sequences * window, model))?;
-        self.encode(x, Band { sequences, steps: window, heads, window })?.index_select(&newest, 0)
+        let x = embedded
+            .index_select(&tokens, 0)?
+            .reshape((sequences, window, model))?;
+        let x = x
+            .broadcast_add(encodings)?
+            .reshape((sequences * window, model))?;
+        self.encode(
+            x,
+            Band {
+                sequences,
+                steps: window,
+                heads,
+                window,
+            },
+        )?
+        .index_select(&newest, 0)
     }
 
     fn encode(&self, mut x: Tensor, band: Band) -> Result<Tensor> {
@@ -119,7 +179,9 @@ impl Actor {
             let name = |part: &str| format!("layers.{layer}.{part}");
             let qkv = self.linear(&x, &name("attention.in_proj"), Activation::None)?;
             let attended = match &self.positions {
-                None => banded_attention(&qkv, self.variables.get(&name("attention.age_bias"))?, band)?,
+                None => {
+                    banded_attention(&qkv, self.variables.get(&name("attention.age_bias"))?, band)?
+                }
                 Some((_, zeros)) => banded_attention(&qkv, zeros, band)?,
             };
             x = (x + self.linear(&attended, &name("attention.out_proj"), Activation::None)?)?;
@@ -131,6 +193,11 @@ impl Actor {
 
     fn linear(&self, x: &Tensor, name: &str, activation: Activation) -> Result<Tensor> {
         let weight = self.variables.get(&format!("{name}.weight"))?;
-        linear(x, weight, self.variables.get(&format!("{name}.bias"))?, activation)
+        linear(
+            x,
+            weight,
+            self.variables.get(&format!("{name}.bias"))?,
+            activation,
+        )
     }
 }

@@ -44,7 +44,12 @@ pub struct Batch {
 /// Entries of the critic's input.
 #[must_use]
 pub fn critic_features(settings: &Settings, config: &ModelConfig, privileged: usize) -> usize {
-    config.inputs() + if settings.critic.sees_task { privileged } else { 0 }
+    config.inputs()
+        + if settings.critic.sees_task {
+            privileged
+        } else {
+            0
+        }
 }
 
 /// Takes the trials' discounted returns into `returns`, whose deviation scales the rewards.
@@ -78,7 +83,9 @@ impl Batch {
         reward_scale: f32,
     ) -> Result<Self> {
         let (inputs, steps) = (config.inputs(), settings.trial.steps);
-        let privileged = trajectories.first().map_or(0, |t| t.privileged.len() / (steps + 1));
+        let privileged = trajectories
+            .first()
+            .map_or(0, |t| t.privileged.len() / (steps + 1));
         let features = critic_features(settings, config, privileged);
         let mut batch = Self {
             steps,
@@ -101,7 +108,12 @@ impl Batch {
         for trajectory in trajectories {
             let start = rows.len();
             let seen = trajectory.privileged.chunks_exact(privileged.max(1));
-            for (step, (raw, privileged)) in trajectory.memories.chunks_exact(inputs).zip(seen).enumerate() {
+            for (step, (raw, privileged)) in trajectory
+                .memories
+                .chunks_exact(inputs)
+                .zip(seen)
+                .enumerate()
+            {
                 normalizer.apply(raw, &mut memory);
                 rows.extend(&memory);
                 if settings.critic.sees_task {
@@ -114,18 +126,36 @@ impl Batch {
             }
             batch.critic.extend(&rows[start..start + steps * features]);
             batch.sampled.extend(&trajectory.actions);
-            batch.log_probabilities.extend(&trajectory.log_probabilities);
+            batch
+                .log_probabilities
+                .extend(&trajectory.log_probabilities);
         }
         let count = rows.len() / features;
-        let values = critic.values(&Tensor::from_vec(rows, (count, features), &Device::Cpu)?)?.to_vec1::<f32>()?;
+        let values = critic
+            .values(&Tensor::from_vec(rows, (count, features), &Device::Cpu)?)?
+            .to_vec1::<f32>()?;
         for (trajectory, values) in trajectories.iter().zip(values.chunks_exact(steps + 1)) {
-            let rewards: Vec<f32> = trajectory.rewards.iter().map(|reward| reward / reward_scale).collect();
+            let rewards: Vec<f32> = trajectory
+                .rewards
+                .iter()
+                .map(|reward| reward / reward_scale)
+                .collect();
             let mut values = values.to_vec();
             if !settings.ppo.bootstrap {
                 values[steps] = 0.0;
             }
-            let advantages = gae::advantages(&rewards, &values, settings.ppo.gamma as f32, settings.ppo.lambda as f32);
-            batch.targets.extend(advantages.iter().zip(&values).map(|(advantage, value)| advantage + value));
+            let advantages = gae::advantages(
+                &rewards,
+                &values,
+                settings.ppo.gamma as f32,
+                settings.ppo.lambda as f32,
+            );
+            batch.targets.extend(
+                advantages
+                    .iter()
+                    .zip(&values)
+                    .map(|(advantage, value)| advantage + value),
+            );
             batch.advantages.extend(advantages);
         }
         batch.explained = explained(&batch.targets, &batch.advantages);
@@ -139,7 +169,13 @@ impl Batch {
     ///
     /// # Errors
     /// When the device refuses.
-    pub fn gather(&self, values: &[f32], width: usize, trials: &[usize], device: &Device) -> Result<Tensor> {
+    pub fn gather(
+        &self,
+        values: &[f32],
+        width: usize,
+        trials: &[usize],
+        device: &Device,
+    ) -> Result<Tensor> {
         let length = self.steps * width;
         let mut rows = Vec::with_capacity(trials.len() * length);
         for trial in trials {
@@ -159,7 +195,11 @@ impl Batch {
 fn explained(targets: &[f32], errors: &[f32]) -> f32 {
     let variance = |values: &[f32]| {
         let (mean, std) = moments(values);
-        if mean.is_finite() { std * std } else { f64::NAN }
+        if mean.is_finite() {
+            std * std
+        } else {
+            f64::NAN
+        }
     };
     (1.0 - variance(errors) / variance(targets).max(1e-12)) as f32
 }
@@ -175,7 +215,11 @@ fn normalize(values: &mut [f32]) {
 fn moments(values: &[f32]) -> (f64, f64) {
     let count = values.len().max(1) as f64;
     let mean = values.iter().map(|v| f64::from(*v)).sum::<f64>() / count;
-    let square = values.iter().map(|v| (f64::from(*v) - mean).powi(2)).sum::<f64>() / count;
+    let square = values
+        .iter()
+        .map(|v| (f64::from(*v) - mean).powi(2))
+        .sum::<f64>()
+        / count;
     (mean, square.sqrt())
 }
 

@@ -199,7 +199,10 @@ impl Settings {
     /// When the plant has no preset.
     pub fn preset(plant: &str) -> Result<Self, ConfigError> {
         match plant {
-            pendulum::NAME => Self::from_toml(include_str!("../../presets/pendulum.toml"), "presets/pendulum.toml"),
+            pendulum::NAME => Self::from_toml(
+                include_str!("../../presets/pendulum.toml"),
+                "presets/pendulum.toml",
+            ),
             _ => Err(ConfigError::NoPreset(plant.to_owned())),
         }
     }
@@ -209,8 +212,10 @@ impl Settings {
     /// # Errors
     /// Names line and key, or the value that is out of range.
     pub fn from_toml(text: &str, origin: &str) -> Result<Self, ConfigError> {
-        let settings: Self = toml::from_str(text)
-            .map_err(|error| ConfigError::Toml { origin: origin.to_owned(), message: error.to_string() })?;
+        let settings: Self = toml::from_str(text).map_err(|error| ConfigError::Toml {
+            origin: origin.to_owned(),
+            message: error.to_string(),
+        })?;
         settings.check()?;
         Ok(settings)
     }
@@ -220,8 +225,10 @@ impl Settings {
     /// # Errors
     /// When a number has no TOML form.
     pub fn to_table(&self) -> Result<toml::Table, ConfigError> {
-        toml::Table::try_from(self)
-            .map_err(|error| ConfigError::Toml { origin: "settings".to_owned(), message: error.to_string() })
+        toml::Table::try_from(self).map_err(|error| ConfigError::Toml {
+            origin: "settings".to_owned(),
+            message: error.to_string(),
+        })
     }
 
     /// Turns the settings into those of a policy without memory: window 1.
@@ -270,23 +277,50 @@ impl Settings {
     }
 
     fn check(&self) -> Result<(), ConfigError> {
-        let Self { normalizer, initial, trial, ppo, critic, belief, .. } = self;
+        let Self {
+            normalizer,
+            initial,
+            trial,
+            ppo,
+            critic,
+            belief,
+            ..
+        } = self;
         let positive = "above 0";
         let share = "from 0 to 1";
         let count = "at least 1";
         let count_of = |key, value: usize| (key, value as f64, count, value >= 1);
         let share_of = |key, value: f64| (key, value, share, (0.0..=1.0).contains(&value));
-        let positive_of = |key, value: f64| (key, value, positive, value > 0.0 && value.is_finite());
-        let not_negative = |key, value: f64| (key, value, "0 or above", value >= 0.0 && value.is_finite());
-        let every_of = |key, value: f64| (key, value, "0 (never) or at least 1", value == 0.0 || value >= 1.0);
+        let positive_of =
+            |key, value: f64| (key, value, positive, value > 0.0 && value.is_finite());
+        let not_negative =
+            |key, value: f64| (key, value, "0 or above", value >= 0.0 && value.is_finite());
+        let every_of = |key, value: f64| {
+            (
+                key,
+                value,
+                "0 (never) or at least 1",
+                value == 0.0 || value >= 1.0,
+            )
+        };
         let checks = [
             positive_of("normalizer.clip", f64::from(normalizer.clip)),
-            ("initial.log_std", initial.log_std, "from -10 to 3", (-10.0..=3.0).contains(&initial.log_std)),
+            (
+                "initial.log_std",
+                initial.log_std,
+                "from -10 to 3",
+                (-10.0..=3.0).contains(&initial.log_std),
+            ),
             not_negative("initial.age_bias", initial.age_bias),
             positive_of("initial.embedding_gain", initial.embedding_gain),
             positive_of("initial.last_layer_gain", initial.last_layer_gain),
             count_of("trial.trials", trial.trials),
-            ("trial.steps", trial.steps as f64, "at least 2", trial.steps >= 2),
+            (
+                "trial.steps",
+                trial.steps as f64,
+                "at least 2",
+                trial.steps >= 2,
+            ),
             share_of("trial.anywhere", trial.anywhere),
             every_of("trial.redraw_every", trial.redraw_every),
             every_of("trial.change_every", trial.change_every),
@@ -333,7 +367,10 @@ mod tests {
     #[test]
     fn the_preset_is_good() {
         let settings = Settings::preset("pendulum").unwrap();
-        settings.model_config(&*by_name("pendulum").unwrap()).validate().unwrap();
+        settings
+            .model_config(&*by_name("pendulum").unwrap())
+            .validate()
+            .unwrap();
         assert_eq!(settings.clone().memoryless().model.window, 1);
         let text = toml::to_string(&settings.to_table().unwrap()).unwrap();
         assert_eq!(Settings::from_toml(&text, "again").unwrap(), settings);
@@ -344,12 +381,20 @@ mod tests {
     fn mistakes_are_named() {
         let error = |section: &str, key: &str, value: toml::Value| {
             let mut table = Settings::preset("pendulum").unwrap().to_table().unwrap();
-            let section = table.get_mut(section).and_then(toml::Value::as_table_mut).unwrap();
+            let section = table
+                .get_mut(section)
+                .and_then(toml::Value::as_table_mut)
+                .unwrap();
             section.insert(key.to_owned(), value);
-            Settings::from_toml(&toml::to_string(&table).unwrap(), "my.toml").unwrap_err().to_string()
+            Settings::from_toml(&toml::to_string(&table).unwrap(), "my.toml")
+                .unwrap_err()
+                .to_string()
         };
         let misspelt = error("ppo", "epoch", 4.into());
-        assert!(misspelt.contains("my.toml") && misspelt.contains("epoch"), "{misspelt}");
+        assert!(
+            misspelt.contains("my.toml") && misspelt.contains("epoch"),
+            "{misspelt}"
+        );
         let low = error("ppo", "gamma", 1.97.into());
         assert!(low.contains("ppo.gamma") && low.contains("1.97"), "{low}");
         let uneven = error("ppo", "minibatches", 7.into());

@@ -24,9 +24,9 @@ pub struct Critic {
 }
 
 /// Xavier-uniform weights of a critic with `features` inputs; names as in `trainer.safetensors`.
-#[must_use]
 ///
 /// `belief`, if asked for, is the belief's `(outputs, inputs)`; it starts from zero.
+#[must_use]
 pub fn initial_critic(
     features: usize,
     hidden: usize,
@@ -34,14 +34,34 @@ pub fn initial_critic(
     random: &mut Random,
 ) -> Tensors {
     let mut tensors = Tensors::new();
-    for (index, (rows, columns)) in [(hidden, features), (hidden, hidden), (1, hidden)].into_iter().enumerate() {
+    for (index, (rows, columns)) in [(hidden, features), (hidden, hidden), (1, hidden)]
+        .into_iter()
+        .enumerate()
+    {
         let bound = xavier_bound(&[rows, columns]);
-        let values = (0..rows * columns).map(|_| random.random_range(-bound..bound)).collect();
-        tensors.insert(format!("critic.{index}.weight"), Values { shape: vec![rows, columns], values });
-        tensors.insert(format!("critic.{index}.bias"), Values { shape: vec![rows], values: vec![0.0; rows] });
+        let values = (0..rows * columns)
+            .map(|_| random.random_range(-bound..bound))
+            .collect();
+        tensors.insert(
+            format!("critic.{index}.weight"),
+            Values {
+                shape: vec![rows, columns],
+                values,
+            },
+        );
+        tensors.insert(
+            format!("critic.{index}.bias"),
+            Values {
+                shape: vec![rows],
+                values: vec![0.0; rows],
+            },
+        );
     }
     if let Some((outputs, inputs)) = belief {
-        let zeros = |shape: Vec<usize>| Values { values: vec![0.0; shape.iter().product()], shape };
+        let zeros = |shape: Vec<usize>| Values {
+            values: vec![0.0; shape.iter().product()],
+            shape,
+        };
         tensors.insert(BELIEF_WEIGHT.to_owned(), zeros(vec![outputs, inputs]));
         tensors.insert(BELIEF_BIAS.to_owned(), zeros(vec![outputs]));
     }
@@ -54,7 +74,10 @@ impl Critic {
     /// # Errors
     /// When the device refuses.
     pub fn new(tensors: &Tensors, device: &Device) -> Result<Self> {
-        Ok(Self { variables: Variables::new(tensors, device)?, believes: tensors.contains_key(BELIEF_WEIGHT) })
+        Ok(Self {
+            variables: Variables::new(tensors, device)?,
+            believes: tensors.contains_key(BELIEF_WEIGHT),
+        })
     }
 
     /// The trainable tensors.
@@ -72,7 +95,10 @@ impl Critic {
         if !self.believes {
             return Ok(None);
         }
-        let (weight, bias) = (self.variables.get(BELIEF_WEIGHT)?, self.variables.get(BELIEF_BIAS)?);
+        let (weight, bias) = (
+            self.variables.get(BELIEF_WEIGHT)?,
+            self.variables.get(BELIEF_BIAS)?,
+        );
         linear(encoded, weight, bias, Activation::None).map(Some)
     }
 
@@ -82,9 +108,17 @@ impl Critic {
     /// When the shapes do not fit.
     pub fn values(&self, features: &Tensor) -> Result<Tensor> {
         let mut x = features.clone();
-        for (index, activation) in [Activation::Tanh, Activation::Tanh, Activation::None].into_iter().enumerate() {
+        for (index, activation) in [Activation::Tanh, Activation::Tanh, Activation::None]
+            .into_iter()
+            .enumerate()
+        {
             let weight = self.variables.get(&format!("critic.{index}.weight"))?;
-            x = linear(&x, weight, self.variables.get(&format!("critic.{index}.bias"))?, activation)?;
+            x = linear(
+                &x,
+                weight,
+                self.variables.get(&format!("critic.{index}.bias"))?,
+                activation,
+            )?;
         }
         x.squeeze(1)
     }

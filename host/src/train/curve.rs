@@ -22,15 +22,30 @@ pub struct Point {
     pub update: Update,
 }
 
-const HEADER: &str = "iteration,steps,reward,return,kl,clipped,entropy,value_loss,explained,gradient,belief_error";
+const HEADER: &str =
+    "iteration,steps,reward,return,kl,clipped,entropy,value_loss,explained,gradient,belief_error";
 
 /// The text of `curve.csv`.
 #[must_use]
 pub fn render(points: &[Point]) -> String {
     let mut text = format!("{HEADER}\n");
     for point in points {
-        let Point { iteration, steps, reward, episode_return, explained, update } = point;
-        let Update { kl, clipped, entropy, value_loss, gradient, belief_error } = update;
+        let Point {
+            iteration,
+            steps,
+            reward,
+            episode_return,
+            explained,
+            update,
+        } = point;
+        let Update {
+            kl,
+            clipped,
+            entropy,
+            value_loss,
+            gradient,
+            belief_error,
+        } = update;
         // Writing to a string cannot fail.
         let _ = writeln!(
             text,
@@ -53,20 +68,50 @@ pub struct CurveError {
 /// # Errors
 /// Names the file and what is wrong with it.
 pub fn read(path: &Path) -> Result<Vec<Point>, CurveError> {
-    let broken = |reason: String| CurveError { path: path.display().to_string(), reason };
+    let broken = |reason: String| CurveError {
+        path: path.display().to_string(),
+        reason,
+    };
     let mut reader = csv::Reader::from_path(path).map_err(|error| broken(error.to_string()))?;
-    let header = reader.headers().map_err(|error| broken(error.to_string()))?;
+    let header = reader
+        .headers()
+        .map_err(|error| broken(error.to_string()))?;
     if header.iter().ne(HEADER.split(',')) {
         return Err(broken(format!("the columns are not {HEADER}")));
     }
     reader
         .deserialize::<[f64; 11]>()
         .map(|row| {
-            let [iteration, steps, reward, episode_return, kl, clipped, entropy, value_loss, explained, gradient, belief_error] =
-                row.map_err(|error| broken(error.to_string()))?;
-            let update = Update { kl, clipped, entropy, value_loss, gradient, belief_error };
+            let [
+                iteration,
+                steps,
+                reward,
+                episode_return,
+                kl,
+                clipped,
+                entropy,
+                value_loss,
+                explained,
+                gradient,
+                belief_error,
+            ] = row.map_err(|error| broken(error.to_string()))?;
+            let update = Update {
+                kl,
+                clipped,
+                entropy,
+                value_loss,
+                gradient,
+                belief_error,
+            };
             let (iteration, steps) = (iteration as u64, steps as u64);
-            Ok(Point { iteration, steps, reward, episode_return, explained, update })
+            Ok(Point {
+                iteration,
+                steps,
+                reward,
+                episode_return,
+                explained,
+                update,
+            })
         })
         .collect()
 }
@@ -77,8 +122,22 @@ mod tests {
 
     #[test]
     fn what_was_written_is_read() {
-        let update = Update { kl: 0.015625, clipped: 0.25, entropy: 0.5, value_loss: 0.125, gradient: 2.0, belief_error: 0.5 };
-        let point = Point { iteration: 3, steps: 300, reward: 0.75, episode_return: 225.0, explained: 0.5, update };
+        let update = Update {
+            kl: 0.015625,
+            clipped: 0.25,
+            entropy: 0.5,
+            value_loss: 0.125,
+            gradient: 2.0,
+            belief_error: 0.5,
+        };
+        let point = Point {
+            iteration: 3,
+            steps: 300,
+            reward: 0.75,
+            episode_return: 225.0,
+            explained: 0.5,
+            update,
+        };
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("curve.csv");
         std::fs::write(&path, render(&[point, point])).unwrap();

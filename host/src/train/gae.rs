@@ -12,7 +12,11 @@
 /// When `values` is not one longer than `rewards`.
 #[must_use]
 pub fn advantages(rewards: &[f32], values: &[f32], gamma: f32, lambda: f32) -> Vec<f32> {
-    assert_eq!(values.len(), rewards.len() + 1, "one value more than rewards");
+    assert_eq!(
+        values.len(),
+        rewards.len() + 1,
+        "one value more than rewards"
+    );
     let mut result = vec![0.0; rewards.len()];
     let mut sum = 0.0;
     for ((out, reward), pair) in result.iter_mut().zip(rewards).zip(values.windows(2)).rev() {
@@ -35,7 +39,8 @@ mod tests {
         for (t, found) in found.iter().enumerate() {
             let naive: f32 = (t..rewards.len())
                 .map(|k| {
-                    (gamma * lambda).powi((k - t) as i32) * (rewards[k] + gamma * values[k + 1] - values[k])
+                    (gamma * lambda).powi((k - t) as i32)
+                        * (rewards[k] + gamma * values[k + 1] - values[k])
                 })
                 .sum();
             assert!((found - naive).abs() < 1e-5);

@@ -25,22 +25,33 @@ pub fn initial_tensors(config: &ModelConfig, initial: &Initial, random: &mut Ran
             let count = shape.iter().product();
             let xavier = |gain: f32, random: &mut Random| {
                 let bound = gain * xavier_bound(&shape);
-                (0..count).map(|_| random.random_range(-bound..bound)).collect()
+                (0..count)
+                    .map(|_| random.random_range(-bound..bound))
+                    .collect()
             };
             // Names within a layer, without its number.
-            let part = name.strip_prefix("layers.").and_then(|rest| rest.split_once('.')).map_or("", |(_, part)| part);
+            let part = name
+                .strip_prefix("layers.")
+                .and_then(|rest| rest.split_once('.'))
+                .map_or("", |(_, part)| part);
             let values: Vec<f32> = match (name.as_str(), part) {
                 ("embed.weight", _) => {
-                    let std = initial.embedding_gain as f32 * (config.model as f32).powf(-0.5) * (9.0 * depth).powf(-0.25);
+                    let std = initial.embedding_gain as f32
+                        * (config.model as f32).powf(-0.5)
+                        * (9.0 * depth).powf(-0.25);
                     (0..count).map(|_| std * normal(random)).collect()
                 }
-                (_, "attention.in_proj.weight") => xavier(branch * std::f32::consts::SQRT_2, random),
-                (_, "attention.out_proj.weight" | "ff.linear1.weight" | "ff.linear2.weight") => xavier(branch, random),
+                (_, "attention.in_proj.weight") => {
+                    xavier(branch * std::f32::consts::SQRT_2, random)
+                }
+                (_, "attention.out_proj.weight" | "ff.linear1.weight" | "ff.linear2.weight") => {
+                    xavier(branch, random)
+                }
                 (_, "ff.linear1.bias") => uniform(count, config.model, random),
                 (_, "ff.linear2.bias") => uniform(count, config.ff, random),
-                (_, "attention.age_bias") => {
-                    (0..count).map(|index| -(initial.age_bias as f32) * (index % config.window) as f32).collect()
-                }
+                (_, "attention.age_bias") => (0..count)
+                    .map(|index| -(initial.age_bias as f32) * (index % config.window) as f32)
+                    .collect(),
                 ("head.0.weight" | "head.1.weight", _) => xavier(1.0, random),
                 ("head.2.weight", _) => xavier(initial.last_layer_gain as f32, random),
                 ("log_std", _) => vec![initial.log_std as f32; count],
@@ -59,7 +70,9 @@ pub(super) fn xavier_bound(shape: &[usize]) -> f32 {
 
 fn uniform(count: usize, inputs: usize, random: &mut Random) -> Vec<f32> {
     let bound = (inputs as f32).powf(-0.5);
-    (0..count).map(|_| random.random_range(-bound..bound)).collect()
+    (0..count)
+        .map(|_| random.random_range(-bound..bound))
+        .collect()
 }
 
 pub(super) fn normal(random: &mut Random) -> f32 {
@@ -88,7 +101,12 @@ mod tests {
             positions: Positions::Slot,
             head_input: HeadInput::Encoder,
         };
-        let initial = Initial { log_std: -1.0, age_bias: 0.0, embedding_gain: 1.0, last_layer_gain: 0.01 };
+        let initial = Initial {
+            log_std: -1.0,
+            age_bias: 0.0,
+            embedding_gain: 1.0,
+            last_layer_gain: 0.01,
+        };
         let tensors = initial_tensors(&config, &initial, &mut random_stream(0, Stream::Weights, 0));
         engram_export::tensors::check(&config, &tensors).unwrap();
         let std = |name: &str| {
@@ -98,16 +116,30 @@ mod tests {
         };
         let close = |name: &str, wanted: f32| {
             let found = std(name);
-            assert!((found / wanted - 1.0).abs() < 0.03, "{name}: {found} instead of {wanted}");
+            assert!(
+                (found / wanted - 1.0).abs() < 0.03,
+                "{name}: {found} instead of {wanted}"
+            );
         };
         // 0.67 * 4^-1/4 = 0.4738; a uniform distribution's deviation is its bound / sqrt 3.
         close("embed.weight", 0.088_39 * 0.408_25);
-        close("layers.0.attention.in_proj.weight", 0.108_25 * 0.473_76 * 1.414_21 / 1.732_05);
-        close("layers.3.attention.out_proj.weight", 0.153_09 * 0.473_76 / 1.732_05);
+        close(
+            "layers.0.attention.in_proj.weight",
+            0.108_25 * 0.473_76 * std::f32::consts::SQRT_2 / 1.732_05,
+        );
+        close(
+            "layers.3.attention.out_proj.weight",
+            0.153_09 * 0.473_76 / 1.732_05,
+        );
         close("layers.1.ff.linear1.weight", 0.096_82 * 0.473_76 / 1.732_05);
         close("layers.2.ff.linear2.weight", 0.096_82 * 0.473_76 / 1.732_05);
         close("head.0.weight", 0.176_78 / 1.732_05);
         assert!(std("head.2.weight") < 0.002);
-        assert!(tensors["layers.0.attention.in_proj.bias"].values.iter().all(|x| *x == 0.0));
+        assert!(
+            tensors["layers.0.attention.in_proj.bias"]
+                .values
+                .iter()
+                .all(|x| *x == 0.0)
+        );
     }
 }

@@ -54,7 +54,11 @@ pub struct Update {
 /// that, which is documented in mallopt(3). Other allocators are none the worse for it.
 fn keep_freed_memory() {
     const LARGEST_DYNAMIC_THRESHOLD: usize = 32 << 20;
-    drop(std::hint::black_box(vec![0u8; LARGEST_DYNAMIC_THRESHOLD - (64 << 10)]));
+    drop(std::hint::black_box(vec![
+        0u8;
+        LARGEST_DYNAMIC_THRESHOLD
+            - (64 << 10)
+    ]));
 }
 
 struct Part {
@@ -75,7 +79,12 @@ impl Learner {
     pub fn new(actor: Actor, critic: Critic, settings: &Settings, device: &Device) -> Result<Self> {
         keep_freed_memory();
         let pools = (0..settings.ppo.shards)
-            .map(|_| ThreadPoolBuilder::new().num_threads(1).build().map_err(candle_core::Error::wrap))
+            .map(|_| {
+                ThreadPoolBuilder::new()
+                    .num_threads(1)
+                    .build()
+                    .map_err(candle_core::Error::wrap)
+            })
             .collect::<Result<_>>()?;
         Ok(Self {
             actor_optimizer: AdamW::new(actor.variables().count()),
@@ -142,12 +151,16 @@ impl Learner {
             let started: Vec<_> = trials
                 .chunks(size)
                 .zip(&self.pools)
-                .map(|(shard, pool)| scope.spawn(move || pool.install(|| self.shard(batch, shard, rows))))
+                .map(|(shard, pool)| {
+                    scope.spawn(move || pool.install(|| self.shard(batch, shard, rows)))
+                })
                 .collect();
             started
                 .into_iter()
                 .map(|thread| {
-                    thread.join().unwrap_or_else(|_| Err(candle_core::Error::Msg("a learner thread panicked".into())))
+                    thread.join().unwrap_or_else(|_| {
+                        Err(candle_core::Error::Msg("a learner thread panicked".into()))
+                    })
                 })
                 .collect()
         });
@@ -158,8 +171,14 @@ impl Learner {
         };
         for part in parts {
             let part = part?;
-            sum.actor.iter_mut().zip(&part.actor).for_each(|(sum, value)| *sum += value);
-            sum.critic.iter_mut().zip(&part.critic).for_each(|(sum, value)| *sum += value);
+            sum.actor
+                .iter_mut()
+                .zip(&part.actor)
+                .for_each(|(sum, value)| *sum += value);
+            sum.critic
+                .iter_mut()
+                .zip(&part.critic)
+                .for_each(|(sum, value)| *sum += value);
             sum.kl += part.kl;
             sum.clipped += part.clipped;
             sum.value_loss += part.value_loss;
@@ -184,7 +203,9 @@ impl Learner {
             self.settings.ppo.entropy,
             rows,
         )?;
-        let values = self.critic.values(&batch.gather(&batch.critic, batch.features, trials, device)?)?;
+        let values =
+            self.critic
+                .values(&batch.gather(&batch.critic, batch.features, trials, device)?)?;
         let value_loss = ppo::value_loss(&values, &column(&batch.targets)?, rows)?;
         let mut loss = (&policy.loss + &value_loss)?;
         let mut belief_error = 0.0;
@@ -197,9 +218,13 @@ impl Learner {
         // Value function and policy share no variable, so one pass serves both.
         let gradients = loss.backward()?;
         let mut actor = vec![0.0; self.actor.variables().count()];
-        self.actor.variables().add_gradients(&gradients, &mut actor)?;
+        self.actor
+            .variables()
+            .add_gradients(&gradients, &mut actor)?;
         let mut critic = vec![0.0; self.critic.variables().count()];
-        self.critic.variables().add_gradients(&gradients, &mut critic)?;
+        self.critic
+            .variables()
+            .add_gradients(&gradients, &mut critic)?;
         Ok(Part {
             actor,
             critic,

@@ -22,7 +22,11 @@ impl AdamW {
     /// For `count` parameters.
     #[must_use]
     pub fn new(count: usize) -> Self {
-        Self { mean: vec![0.0; count], square: vec![0.0; count], updates: 0 }
+        Self {
+            mean: vec![0.0; count],
+            square: vec![0.0; count],
+            updates: 0,
+        }
     }
 
     /// One update. The gradient is first scaled down to the norm `max_norm` if it exceeds it; returns its
@@ -35,8 +39,16 @@ impl AdamW {
         weight_decay: f64,
         max_norm: f64,
     ) -> f64 {
-        let norm = gradient.iter().map(|g| f64::from(*g) * f64::from(*g)).sum::<f64>().sqrt();
-        let scale = if norm > max_norm { (max_norm / norm) as f32 } else { 1.0 };
+        let norm = gradient
+            .iter()
+            .map(|g| f64::from(*g) * f64::from(*g))
+            .sum::<f64>()
+            .sqrt();
+        let scale = if norm > max_norm {
+            (max_norm / norm) as f32
+        } else {
+            1.0
+        };
         self.updates += 1;
         let exponent = i32::try_from(self.updates).unwrap_or(i32::MAX);
         let correction_1 = 1.0 - f64::from(BETA_1).powi(exponent);
@@ -45,7 +57,9 @@ impl AdamW {
         let root = (1.0 / correction_2).sqrt() as f32;
         let keep = (1.0 - learning_rate * weight_decay) as f32;
         let state = self.mean.iter_mut().zip(&mut self.square);
-        for ((parameter, gradient), (mean, square)) in parameters.iter_mut().zip(gradient).zip(state) {
+        for ((parameter, gradient), (mean, square)) in
+            parameters.iter_mut().zip(gradient).zip(state)
+        {
             let gradient = gradient * scale;
             *mean = BETA_1 * *mean + (1.0 - BETA_1) * gradient;
             *square = BETA_2 * *square + (1.0 - BETA_2) * gradient * gradient;
@@ -67,7 +81,10 @@ mod tests {
             let gradient = [2.0 * (x[0] - 1.0), 8.0 * (x[1] - 0.5)];
             adam.update(&mut x, &gradient, 0.02, 0.0, 1e9);
         }
-        assert!((x[0] - 1.0).abs() < 1e-2 && (x[1] - 0.5).abs() < 1e-2, "{x:?}");
+        assert!(
+            (x[0] - 1.0).abs() < 1e-2 && (x[1] - 0.5).abs() < 1e-2,
+            "{x:?}"
+        );
     }
 
     #[test]
@@ -75,7 +92,10 @@ mod tests {
         let mut adam = AdamW::new(1);
         let mut x = [1.0f32];
         let norm = adam.update(&mut x, &[-30.0], 0.1, 0.0, 1.0);
-        assert!((norm - 30.0).abs() < 1e-9 && (x[0] - 1.1).abs() < 1e-5, "{x:?}");
+        assert!(
+            (norm - 30.0).abs() < 1e-9 && (x[0] - 1.1).abs() < 1e-5,
+            "{x:?}"
+        );
     }
 
     #[test]

@@ -45,14 +45,25 @@ pub fn policy_loss(
     let difference = (new - old)?;
     let ratio = difference.exp()?;
     let clipped = ratio.clamp(1.0 - clip, 1.0 + clip)?;
-    let surrogate = (&ratio * advantages)?.minimum(&(clipped * advantages)?)?.sum_all()?;
-    let entropy = (log_std.sum_all()? + 0.5 * (std::f64::consts::TAU.ln() + 1.0) * log_std.elem_count() as f64)?;
+    let surrogate = (&ratio * advantages)?
+        .minimum(&(clipped * advantages)?)?
+        .sum_all()?;
+    let entropy = (log_std.sum_all()?
+        + 0.5 * (std::f64::consts::TAU.ln() + 1.0) * log_std.elem_count() as f64)?;
     let loss = ((surrogate / -(rows as f64))? - (&entropy * (entropy_weight * share))?)?;
     let differences = difference.detach().to_vec1::<f32>()?;
-    let kl = differences.iter().map(|d| f64::from(*d).exp() - 1.0 - f64::from(*d)).sum();
+    let kl = differences
+        .iter()
+        .map(|d| f64::from(*d).exp() - 1.0 - f64::from(*d))
+        .sum();
     let outside = |d: &&f32| (f64::from(**d).exp() - 1.0).abs() > clip;
     let clipped = differences.iter().filter(outside).count() as f64;
-    Ok(PolicyLoss { loss, kl, clipped, entropy: f64::from(entropy.to_scalar::<f32>()?) })
+    Ok(PolicyLoss {
+        loss,
+        kl,
+        clipped,
+        entropy: f64::from(entropy.to_scalar::<f32>()?),
+    })
 }
 
 /// Half the mean squared error of the critic, as a sum over these rows divided by the `rows` of the whole
@@ -84,8 +95,11 @@ mod tests {
     fn log_probabilities_are_those_of_the_normal_distribution() {
         let tensor = |values: &[f32]| Tensor::from_slice(values, (1, 2), &Device::Cpu).unwrap();
         let log_std = Tensor::new(&[0.5f32, -1.0], &Device::Cpu).unwrap();
-        let found = log_probabilities(&tensor(&[0.3, -0.2]), &tensor(&[0.1, 0.4]), &log_std).unwrap();
-        let density = |x: f64, std: f64| (-0.5 * (x / std).powi(2)).exp() / (std * std::f64::consts::TAU.sqrt());
+        let found =
+            log_probabilities(&tensor(&[0.3, -0.2]), &tensor(&[0.1, 0.4]), &log_std).unwrap();
+        let density = |x: f64, std: f64| {
+            (-0.5 * (x / std).powi(2)).exp() / (std * std::f64::consts::TAU.sqrt())
+        };
         let expected = (density(0.2, 0.5f64.exp()) * density(-0.6, (-1.0f64).exp())).ln();
         assert!((f64::from(found.to_vec1::<f32>().unwrap()[0]) - expected).abs() < 1e-5);
     }
@@ -104,9 +118,36 @@ mod tests {
         // Going further out is worth nothing, coming back counts in full.
         let expected = [0.0, -(-0.5f32).exp() / 10.0, 0.5f32.exp() / 10.0, 0.0, -0.1];
         for (found, expected) in found.iter().zip(expected) {
-            assert!((found - expected).abs() < 1e-6, "{found} instead of {expected}");
+            assert!(
+                (found - expected).abs() < 1e-6,
+                "{found} instead of {expected}"
+            );
         }
         let entropy: Vec<f32> = gradients.get(&log_std).unwrap().to_vec1().unwrap();
-        assert!((entropy[0] + 0.1 * 0.5).abs() < 1e-6, "half of the minibatch, weight 0.1");
+        assert!(
+            (entropy[0] + 0.1 * 0.5).abs() < 1e-6,
+            "half of the minibatch, weight 0.1"
+        );
+    }
+
+    #[test]
+    fn parts_of_a_minibatch_add_up() {
+        let device = Device::Cpu;
+        let tensor = |values: &[f32], columns: usize| {
+            Tensor::from_slice(values, (values.len() / columns, columns), &device).unwrap()
+        };
+        let scalar = |loss: Result<Tensor>| loss.unwrap().to_scalar::<f32>().unwrap();
+        let (belief, truth) = ([1.0, 2.0, 3.0, 4.0, 0.0, 1.0], [0.0, 2.0, 1.0, 4.0, 3.0, 1.0]);
+        let whole = scalar(belief_loss(&tensor(&belief, 2), &tensor(&truth, 2), 3));
+        // Squares 1 + 4 + 9, half of their mean over 6 entries.
+        assert!((whole - 14.0 / 12.0).abs() < 1e-6);
+        let first = scalar(belief_loss(&tensor(&belief[..4], 2), &tensor(&truth[..4], 2), 3));
+        let second = scalar(belief_loss(&tensor(&belief[4..], 2), &tensor(&truth[4..], 2), 3));
+        assert!((first + second - whole).abs() < 1e-6);
+        let value = |from: usize, to: usize| {
+            let flat = |values: &[f32]| Tensor::from_slice(&values[from..to], to - from, &device).unwrap();
+            scalar(value_loss(&flat(&belief), &flat(&truth), 6))
+        };
+        assert!((value(0, 4) + value(4, 6) - value(0, 6)).abs() < 1e-6);
     }
 }

@@ -25,14 +25,27 @@ impl Progress {
     #[must_use]
     pub fn new(label: &str, steps: u64, total: u64, quiet: bool) -> Self {
         let terminal = std::io::stderr().is_terminal() && !quiet;
-        let target = if terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let target = if terminal {
+            ProgressDrawTarget::stderr()
+        } else {
+            ProgressDrawTarget::hidden()
+        };
         let bar = ProgressBar::with_draw_target(Some(total), target);
         let template = "{prefix} [{bar:30}] {pos}/{len} steps  {msg}";
-        bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
+        bar.set_style(
+            ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
+        );
         bar.set_prefix(label.to_owned());
         bar.set_position(steps);
         let now = Instant::now();
-        Self { bar, total, first: steps, begun: now, last_line: (!quiet).then_some(now), terminal }
+        Self {
+            bar,
+            total,
+            first: steps,
+            begun: now,
+            last_line: (!quiet).then_some(now),
+            terminal,
+        }
     }
 
     /// Environment steps per second since this process began.
@@ -45,7 +58,11 @@ impl Progress {
     pub fn tell(&mut self, point: &Point) {
         let rate = self.steps_per_s(point.steps);
         let left_s = (self.total - point.steps.min(self.total)) as f64 / rate;
-        let message = format!("return {:.1}  {rate:.0} steps/s  {} left", point.episode_return, minutes(left_s));
+        let message = format!(
+            "return {:.1}  {rate:.0} steps/s  {} left",
+            point.episode_return,
+            minutes(left_s)
+        );
         self.bar.set_position(point.steps);
         self.bar.set_message(message.clone());
         if let Some(last) = &mut self.last_line
@@ -53,7 +70,12 @@ impl Progress {
             && last.elapsed() >= LINE_EVERY
         {
             *last = Instant::now();
-            eprintln!("{} {}/{} steps  {message}", self.bar.prefix(), point.steps, self.total);
+            eprintln!(
+                "{} {}/{} steps  {message}",
+                self.bar.prefix(),
+                point.steps,
+                self.total
+            );
         }
     }
 
@@ -83,7 +105,10 @@ mod tests {
     #[test]
     fn a_quiet_run_tells_nothing_and_counts_from_where_it_began() {
         let mut progress = Progress::new("test", 100, 1000, true);
-        progress.tell(&Point { steps: 200, ..Point::default() });
+        progress.tell(&Point {
+            steps: 200,
+            ..Point::default()
+        });
         assert!(progress.steps_per_s(200) > 0.0 && progress.steps_per_s(100) == 0.0);
     }
 }

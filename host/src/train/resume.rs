@@ -59,16 +59,34 @@ impl TrainerState {
     pub fn to_bytes(&self) -> Result<Vec<u8>, ResumeError> {
         let mut entries: Vec<(String, Dtype, Vec<usize>, Vec<u8>)> = Vec::new();
         for (name, tensor) in &self.critic {
-            entries.push((name.clone(), Dtype::F32, tensor.shape.clone(), bytes_of_f32(&tensor.values)));
+            entries.push((
+                name.clone(),
+                Dtype::F32,
+                tensor.shape.clone(),
+                bytes_of_f32(&tensor.values),
+            ));
         }
-        for (name, adam) in [("actor", &self.actor_optimizer), ("critic", &self.critic_optimizer)] {
+        for (name, adam) in [
+            ("actor", &self.actor_optimizer),
+            ("critic", &self.critic_optimizer),
+        ] {
             for (part, values) in [("mean", &adam.mean), ("square", &adam.square)] {
-                entries.push((format!("adam.{name}.{part}"), Dtype::F32, vec![values.len()], bytes_of_f32(values)));
+                entries.push((
+                    format!("adam.{name}.{part}"),
+                    Dtype::F32,
+                    vec![values.len()],
+                    bytes_of_f32(values),
+                ));
             }
         }
         for (name, statistics) in [("memories", &self.memories), ("returns", &self.returns)] {
             for (part, values) in [("mean", &statistics.mean), ("square", &statistics.square)] {
-                entries.push((format!("statistics.{name}.{part}"), Dtype::F64, vec![values.len()], bytes_of_f64(values)));
+                entries.push((
+                    format!("statistics.{name}.{part}"),
+                    Dtype::F64,
+                    vec![values.len()],
+                    bytes_of_f64(values),
+                ));
             }
         }
         // Counts are exact in f64 up to 2^53.
@@ -79,14 +97,21 @@ impl TrainerState {
             self.memories.count,
             self.returns.count,
         ];
-        entries.push(("counts".to_owned(), Dtype::F64, vec![counts.len()], bytes_of_f64(&counts)));
+        entries.push((
+            "counts".to_owned(),
+            Dtype::F64,
+            vec![counts.len()],
+            bytes_of_f64(&counts),
+        ));
         let content = |error: safetensors::SafeTensorError| ResumeError::Content {
             path: TRAINER_FILE.to_owned(),
             reason: error.to_string(),
         };
         let views = entries
             .iter()
-            .map(|(name, dtype, shape, bytes)| Ok((name, TensorView::new(*dtype, shape.clone(), bytes)?)))
+            .map(|(name, dtype, shape, bytes)| {
+                Ok((name, TensorView::new(*dtype, shape.clone(), bytes)?))
+            })
             .collect::<Result<Vec<_>, _>>()
             .map_err(content)?;
         serialize(views, None).map_err(content)
@@ -99,7 +124,10 @@ impl TrainerState {
     pub fn load(folder: &Path) -> Result<Self, ResumeError> {
         let path = folder.join(TRAINER_FILE);
         let name = path.display().to_string();
-        let bytes = std::fs::read(&path).map_err(|source| ResumeError::Io { path: name.clone(), source })?;
+        let bytes = std::fs::read(&path).map_err(|source| ResumeError::Io {
+            path: name.clone(),
+            source,
+        })?;
         Self::from_bytes(&bytes).map_err(|reason| ResumeError::Content { path: name, reason })
     }
 
@@ -107,15 +135,33 @@ impl TrainerState {
         let file = SafeTensors::deserialize(bytes).map_err(|error| error.to_string())?;
         let view = |name: &str, dtype: Dtype| {
             let view = file.tensor(name).map_err(|error| error.to_string())?;
-            if view.dtype() == dtype { Ok(view) } else { Err(format!("'{name}' is not {dtype:?}")) }
+            if view.dtype() == dtype {
+                Ok(view)
+            } else {
+                Err(format!("'{name}' is not {dtype:?}"))
+            }
         };
         let f32s = |name: &str| {
             let view = view(name, Dtype::F32)?;
-            Ok::<_, String>(view.data().as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect::<Vec<_>>())
+            Ok::<_, String>(
+                view.data()
+                    .as_chunks::<4>()
+                    .0
+                    .iter()
+                    .map(|b| f32::from_le_bytes(*b))
+                    .collect::<Vec<_>>(),
+            )
         };
         let f64s = |name: &str| {
             let view = view(name, Dtype::F64)?;
-            Ok::<_, String>(view.data().as_chunks::<8>().0.iter().map(|b| f64::from_le_bytes(*b)).collect::<Vec<_>>())
+            Ok::<_, String>(
+                view.data()
+                    .as_chunks::<8>()
+                    .0
+                    .iter()
+                    .map(|b| f64::from_le_bytes(*b))
+                    .collect::<Vec<_>>(),
+            )
         };
         let counts = f64s("counts")?;
         let [iteration, actor_updates, critic_updates, memories, returns] = counts[..] else {
@@ -125,16 +171,33 @@ impl TrainerState {
         for name in file.names() {
             if name.starts_with("critic.") {
                 let shape = view(name, Dtype::F32)?.shape().to_vec();
-                critic.insert(name.to_owned(), Tensor { shape, values: f32s(name)? });
+                critic.insert(
+                    name.to_owned(),
+                    Tensor {
+                        shape,
+                        values: f32s(name)?,
+                    },
+                );
             }
         }
         let adam = |name: &str, updates: f64| {
-            let (mean, square) = (f32s(&format!("adam.{name}.mean"))?, f32s(&format!("adam.{name}.square"))?);
-            Ok::<_, String>(AdamW { mean, square, updates: updates as u64 })
+            let (mean, square) = (
+                f32s(&format!("adam.{name}.mean"))?,
+                f32s(&format!("adam.{name}.square"))?,
+            );
+            Ok::<_, String>(AdamW {
+                mean,
+                square,
+                updates: updates as u64,
+            })
         };
         let statistics = |name: &str, count: f64| {
             let mean = f64s(&format!("statistics.{name}.mean"))?;
-            Ok::<_, String>(Statistics { count, mean, square: f64s(&format!("statistics.{name}.square"))? })
+            Ok::<_, String>(Statistics {
+                count,
+                mean,
+                square: f64s(&format!("statistics.{name}.square"))?,
+            })
         };
         Ok(Self {
             iteration: iteration as u64,
@@ -148,11 +211,17 @@ impl TrainerState {
 }
 
 fn bytes_of_f32(values: &[f32]) -> Vec<u8> {
-    values.iter().flat_map(|value| value.to_le_bytes()).collect()
+    values
+        .iter()
+        .flat_map(|value| value.to_le_bytes())
+        .collect()
 }
 
 fn bytes_of_f64(values: &[f64]) -> Vec<u8> {
-    values.iter().flat_map(|value| value.to_le_bytes()).collect()
+    values
+        .iter()
+        .flat_map(|value| value.to_le_bytes())
+        .collect()
 }
 
 #[cfg(test)]
@@ -162,14 +231,36 @@ mod tests {
     #[test]
     fn comes_back_as_it_was() {
         let mut critic = Tensors::new();
-        critic.insert("critic.0.weight".to_owned(), Tensor { shape: vec![2, 1], values: vec![0.1, -3.0] });
+        critic.insert(
+            "critic.0.weight".to_owned(),
+            Tensor {
+                shape: vec![2, 1],
+                values: vec![0.1, -3.0],
+            },
+        );
         let state = TrainerState {
             iteration: 7,
             critic,
-            actor_optimizer: AdamW { mean: vec![1.0, 2.0], square: vec![0.5, 0.25], updates: 99 },
-            critic_optimizer: AdamW { mean: vec![3.0], square: vec![4.0], updates: 98 },
-            memories: Statistics { count: 12.0, mean: vec![0.1, 1.0 / 3.0], square: vec![2.0, 1e-17] },
-            returns: Statistics { count: 1e9, mean: vec![-0.3], square: vec![0.7] },
+            actor_optimizer: AdamW {
+                mean: vec![1.0, 2.0],
+                square: vec![0.5, 0.25],
+                updates: 99,
+            },
+            critic_optimizer: AdamW {
+                mean: vec![3.0],
+                square: vec![4.0],
+                updates: 98,
+            },
+            memories: Statistics {
+                count: 12.0,
+                mean: vec![0.1, 1.0 / 3.0],
+                square: vec![2.0, 1e-17],
+            },
+            returns: Statistics {
+                count: 1e9,
+                mean: vec![-0.3],
+                square: vec![0.7],
+            },
         };
         let bytes = state.to_bytes().unwrap();
         assert_eq!(TrainerState::from_bytes(&bytes).unwrap(), state);

@@ -7,7 +7,9 @@ use rayon::prelude::*;
 
 use super::config::Trial as TrialSettings;
 use super::init::normal;
-use crate::plant::{Driven, Random, Start, Stream, TaskSet, UnknownChange, UnknownPlant, by_name, random_stream};
+use crate::plant::{
+    Driven, Random, Start, Stream, TaskSet, UnknownChange, UnknownPlant, by_name, random_stream,
+};
 
 /// What one trial left for the learner. Rows are control steps.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,7 +29,10 @@ pub struct Trajectory {
 /// Why trials cannot be collected.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
-#[allow(missing_docs, reason = "each wraps the error of its name and adds nothing")]
+#[allow(
+    missing_docs,
+    reason = "each wraps the error of its name and adds nothing"
+)]
 pub enum RolloutError {
     Plant(#[from] UnknownPlant),
     Change(#[from] UnknownChange),
@@ -57,7 +62,10 @@ impl Rollout<'_> {
             .into_par_iter()
             .map(|trial| {
                 let driven = Driven::new(by_name(self.plant)?);
-                self.trial(driven, random_stream(self.seed, Stream::Training, iteration * trials + trial))
+                self.trial(
+                    driven,
+                    random_stream(self.seed, Stream::Training, iteration * trials + trial),
+                )
             })
             .collect()
     }
@@ -83,9 +91,11 @@ impl Rollout<'_> {
             }
             result.memories.extend(driven.working_memory());
             driven.plant().privileged(&mut result.privileged);
-            self.policy.step(&mut state, driven.working_memory(), &mut mean);
+            self.policy
+                .step(&mut state, driven.working_memory(), &mut mean);
             let mut log_probability = 0.0;
-            for ((action, mean), log_std) in action.iter_mut().zip(&mean).zip(self.policy.log_std()) {
+            for ((action, mean), log_std) in action.iter_mut().zip(&mean).zip(self.policy.log_std())
+            {
                 let noise = normal(&mut random);
                 *action = mean + log_std.exp() * noise;
                 log_probability += log_density(noise, *log_std);
@@ -111,7 +121,9 @@ impl Rollout<'_> {
             driven.plant_mut().set_task(&task);
         }
         if happens(settings.change_every, random)
-            && let Some(change) = settings.changes.get(random.random_range(0..settings.changes.len().max(1)))
+            && let Some(change) = settings
+                .changes
+                .get(random.random_range(0..settings.changes.len().max(1)))
         {
             driven.plant_mut().apply(change)?;
         }
@@ -119,7 +131,11 @@ impl Rollout<'_> {
     }
 
     fn start(&self, random: &mut Random) -> Start {
-        if random.random_bool(self.settings.anywhere) { Start::Anywhere } else { Start::Usual }
+        if random.random_bool(self.settings.anywhere) {
+            Start::Anywhere
+        } else {
+            Start::Usual
+        }
     }
 }
 

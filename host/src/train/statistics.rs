@@ -20,7 +20,11 @@ impl Statistics {
     /// Nothing seen yet.
     #[must_use]
     pub fn new(entries: usize) -> Self {
-        Self { count: 0.0, mean: vec![0.0; entries], square: vec![0.0; entries] }
+        Self {
+            count: 0.0,
+            mean: vec![0.0; entries],
+            square: vec![0.0; entries],
+        }
     }
 
     /// Takes in rows of vectors, laid out one after the other.
@@ -38,7 +42,10 @@ impl Statistics {
     /// Standard deviation of every entry, at least `floor`.
     #[must_use]
     pub fn std(&self, floor: f64) -> Vec<f32> {
-        self.square.iter().map(|square| (square / self.count.max(1.0)).sqrt().max(floor) as f32).collect()
+        self.square
+            .iter()
+            .map(|square| (square / self.count.max(1.0)).sqrt().max(floor) as f32)
+            .collect()
     }
 
     /// The normalizer of working memories `[observation, action, reward, done]`.
@@ -64,12 +71,19 @@ mod tests {
 
     #[test]
     fn agrees_with_two_passes() {
-        let rows: Vec<f32> = (0..300).map(|i| ((i * 37) % 101) as f32 * if i % 3 == 0 { 1.0 } else { 0.1 }).collect();
+        let rows: Vec<f32> = (0..300)
+            .map(|i| ((i * 37) % 101) as f32 * if i % 3 == 0 { 1.0 } else { 0.1 })
+            .collect();
         let mut statistics = Statistics::new(3);
         statistics.add(&rows[..120]);
         statistics.add(&rows[120..]);
         for entry in 0..3 {
-            let column: Vec<f64> = rows.iter().skip(entry).step_by(3).map(|x| f64::from(*x)).collect();
+            let column: Vec<f64> = rows
+                .iter()
+                .skip(entry)
+                .step_by(3)
+                .map(|x| f64::from(*x))
+                .collect();
             let mean = column.iter().sum::<f64>() / 100.0;
             let variance = column.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / 100.0;
             assert!((statistics.mean[entry] - mean).abs() < 1e-9);

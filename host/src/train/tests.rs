@@ -33,21 +33,38 @@ fn tiny(positions: PositionsName, head_input: HeadInputName) -> Settings {
 }
 
 fn run(seed: u64) -> Run {
-    Run { plant: "pendulum".to_owned(), agent: Agent::Trmrl.name().to_owned(), seed }
+    Run {
+        plant: "pendulum".to_owned(),
+        agent: Agent::Trmrl.name().to_owned(),
+        seed,
+    }
 }
 
 fn trainer(seed: u64) -> Trainer {
-    Trainer::new(run(seed), tiny(PositionsName::Age, HeadInputName::Mixed), &Device::Cpu).unwrap()
+    Trainer::new(
+        run(seed),
+        tiny(PositionsName::Age, HeadInputName::Mixed),
+        &Device::Cpu,
+    )
+    .unwrap()
 }
 
 /// Random weights, far larger than T-Fixup's, so that attention has something to say.
 fn random_policy(config: ModelConfig) -> (Actor, FloatPolicy) {
-    let initial = Initial { log_std: -0.5, age_bias: 0.1, embedding_gain: 1.0, last_layer_gain: 1.0 };
+    let initial = Initial {
+        log_std: -0.5,
+        age_bias: 0.1,
+        embedding_gain: 1.0,
+        last_layer_gain: 1.0,
+    };
     let mut random = random_stream(3, Stream::Weights, 0);
     let mut tensors = initial_tensors(&config, &initial, &mut random);
     for (name, tensor) in &mut tensors {
         if name.contains("bias") {
-            tensor.values.iter_mut().for_each(|value| *value += random.random_range(-0.5f32..0.5));
+            tensor
+                .values
+                .iter_mut()
+                .for_each(|value| *value += random.random_range(-0.5f32..0.5));
         } else if name.contains("in_proj") || name == "embed.weight" {
             tensor.values.iter_mut().for_each(|value| *value *= 3.0);
         }
@@ -61,7 +78,9 @@ struct Largest(f32);
 
 impl FloatObserver for Largest {
     fn values(&mut self, _site: Site, values: &[f32]) {
-        self.0 = values.iter().fold(self.0, |largest, value| largest.max(value.abs()));
+        self.0 = values
+            .iter()
+            .fold(self.0, |largest, value| largest.max(value.abs()));
     }
 }
 
@@ -85,11 +104,19 @@ fn a_trial_in_one_pass_equals_streaming() {
             let (actor, policy) = random_policy(config);
             let (trials, steps) = (3, 100);
             let mut random = random_stream(4, Stream::Weights, 1);
-            let inputs: Vec<f32> =
-                (0..trials * steps * config.inputs()).map(|_| random.random_range(-2.0f32..2.0)).collect();
-            let tensor = Tensor::from_slice(&inputs, (trials * steps, config.inputs()), &Device::Cpu).unwrap();
-            let whole: Vec<f32> =
-                actor.means(&tensor, trials, steps).unwrap().flatten_all().unwrap().to_vec1().unwrap();
+            let inputs: Vec<f32> = (0..trials * steps * config.inputs())
+                .map(|_| random.random_range(-2.0f32..2.0))
+                .collect();
+            let tensor =
+                Tensor::from_slice(&inputs, (trials * steps, config.inputs()), &Device::Cpu)
+                    .unwrap();
+            let whole: Vec<f32> = actor
+                .means(&tensor, trials, steps)
+                .unwrap()
+                .flatten_all()
+                .unwrap()
+                .to_vec1()
+                .unwrap();
             let mut mean = [0.0; 2];
             let (mut largest, mut difference) = (Largest(0.0), 0.0f32);
             for trial in 0..trials {
@@ -104,7 +131,10 @@ fn a_trial_in_one_pass_equals_streaming() {
                 }
             }
             let largest = largest.0;
-            assert!(difference < 1e-5 * largest, "{positions:?} {head_input:?}: {difference} of {largest}");
+            assert!(
+                difference < 1e-5 * largest,
+                "{positions:?} {head_input:?}: {difference} of {largest}"
+            );
         }
     }
 }
@@ -116,19 +146,41 @@ fn rollout_and_learner_agree_before_the_first_update() {
         let settings = tiny(positions, HeadInputName::Mixed);
         let trainer = Trainer::new(run(1), settings.clone(), &Device::Cpu).unwrap();
         let policy = trainer.policy().unwrap();
-        let rollout = Rollout { plant: "pendulum", policy: &policy, settings: &settings.trial, seed: 1 };
-        let actor = Actor::new(*policy.config(), &policy.parameters().to_tensors(), &Device::Cpu).unwrap();
+        let rollout = Rollout {
+            plant: "pendulum",
+            policy: &policy,
+            settings: &settings.trial,
+            seed: 1,
+        };
+        let actor = Actor::new(
+            *policy.config(),
+            &policy.parameters().to_tensors(),
+            &Device::Cpu,
+        )
+        .unwrap();
         for trajectory in rollout.collect(0).unwrap() {
             let (steps, inputs) = (settings.trial.steps, policy.config().inputs());
             let mut memories = vec![0.0; steps * inputs];
             let raw = trajectory.memories.chunks_exact(inputs);
-            memories.chunks_exact_mut(inputs).zip(raw).for_each(|(out, raw)| policy.normalizer().apply(raw, out));
+            memories
+                .chunks_exact_mut(inputs)
+                .zip(raw)
+                .for_each(|(out, raw)| policy.normalizer().apply(raw, out));
             let memories = Tensor::from_vec(memories, (steps, inputs), &Device::Cpu).unwrap();
-            let actions = Tensor::from_slice(&trajectory.actions, (steps, 1), &Device::Cpu).unwrap();
+            let actions =
+                Tensor::from_slice(&trajectory.actions, (steps, 1), &Device::Cpu).unwrap();
             let means = actor.means(&memories, 1, steps).unwrap();
             let found = ppo::log_probabilities(&actions, &means, actor.log_std().unwrap()).unwrap();
-            for (learner, rollout) in found.to_vec1::<f32>().unwrap().iter().zip(&trajectory.log_probabilities) {
-                assert!((learner - rollout).abs() < 1e-4, "{positions:?}: {learner} against {rollout}");
+            for (learner, rollout) in found
+                .to_vec1::<f32>()
+                .unwrap()
+                .iter()
+                .zip(&trajectory.log_probabilities)
+            {
+                assert!(
+                    (learner - rollout).abs() < 1e-4,
+                    "{positions:?}: {learner} against {rollout}"
+                );
             }
         }
     }
@@ -140,12 +192,16 @@ fn rollout_and_learner_agree_before_the_first_update() {
 fn every_variable_trains() {
     for positions in [PositionsName::Age, PositionsName::Slot] {
         for head_input in [HeadInputName::Mixed, HeadInputName::Encoder] {
-            let mut trainer = Trainer::new(run(2), tiny(positions, head_input), &Device::Cpu).unwrap();
+            let mut trainer =
+                Trainer::new(run(2), tiny(positions, head_input), &Device::Cpu).unwrap();
             let before = trainer.policy().unwrap().parameters().to_tensors();
             trainer.iterate().unwrap();
             let after = trainer.policy().unwrap().parameters().to_tensors();
             for (name, tensor) in &before {
-                assert_ne!(tensor, &after[name], "{name} did not move with {positions:?}, {head_input:?}");
+                assert_ne!(
+                    tensor, &after[name],
+                    "{name} did not move with {positions:?}, {head_input:?}"
+                );
             }
         }
     }
@@ -169,11 +225,19 @@ fn a_resumed_run_draws_the_same_curve() {
     assert!(second.finished());
     // The first two points were rounded by the file.
     assert_eq!(whole.curve()[2..], second.curve()[2..]);
-    assert_eq!(whole.policy().unwrap().parameters(), second.policy().unwrap().parameters());
+    assert_eq!(
+        whole.policy().unwrap().parameters(),
+        second.policy().unwrap().parameters()
+    );
     let other = folder.path().join("other");
     whole.save(&other).unwrap();
     second.save(folder.path()).unwrap();
-    for file in ["policy.safetensors", "trainer.safetensors", "run.toml", "curve.csv"] {
+    for file in [
+        "policy.safetensors",
+        "trainer.safetensors",
+        "run.toml",
+        "curve.csv",
+    ] {
         let read = |folder: &std::path::Path| std::fs::read(folder.join(file)).unwrap();
         assert!(read(&other) == read(folder.path()), "{file} differs");
     }
@@ -182,7 +246,10 @@ fn a_resumed_run_draws_the_same_curve() {
 #[test]
 fn the_number_of_threads_changes_nothing() {
     let with_threads = |threads| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .unwrap();
         pool.install(|| {
             let mut trainer = trainer(6);
             trainer.iterate().unwrap();
@@ -207,6 +274,8 @@ fn a_torn_folder_is_refused() {
     trainer.iterate().unwrap();
     trainer.save(folder.path()).unwrap();
     std::fs::write(folder.path().join("trainer.safetensors"), older).unwrap();
-    let error = Trainer::resume(folder.path(), None, &Device::Cpu).err().unwrap();
+    let error = Trainer::resume(folder.path(), None, &Device::Cpu)
+        .err()
+        .unwrap();
     assert!(error.to_string().contains("different moments"), "{error}");
 }

@@ -58,7 +58,10 @@ pub struct Run {
 
 /// Why training cannot begin or go on.
 #[derive(Debug, thiserror::Error)]
-#[allow(missing_docs, reason = "each wraps the error of its name and adds nothing")]
+#[allow(
+    missing_docs,
+    reason = "each wraps the error of its name and adds nothing"
+)]
 pub enum TrainError {
     #[error(transparent)]
     Plant(#[from] UnknownPlant),
@@ -90,7 +93,9 @@ pub enum TrainError {
         trainer: u64,
     },
     /// The weights are no longer finite.
-    #[error("training diverged at iteration {0}: a weight is not finite; try a smaller learning rate")]
+    #[error(
+        "training diverged at iteration {0}: a weight is not finite; try a smaller learning rate"
+    )]
     Diverged(u64),
 }
 
@@ -120,10 +125,17 @@ impl Trainer {
         let mut privileged = Vec::new();
         plant.privileged(&mut privileged);
         let mut random = random_stream(run.seed, Stream::Weights, 0);
-        let actor = Actor::new(config, &initial_tensors(&config, &settings.initial, &mut random), device)?;
+        let actor = Actor::new(
+            config,
+            &initial_tensors(&config, &settings.initial, &mut random),
+            device,
+        )?;
         let features = critic_features(&settings, &config, privileged.len());
         let belief = (settings.belief.weight > 0.0).then_some((privileged.len(), config.model));
-        let critic = Critic::new(&initial_critic(features, settings.critic.hidden, belief, &mut random), device)?;
+        let critic = Critic::new(
+            &initial_critic(features, settings.critic.hidden, belief, &mut random),
+            device,
+        )?;
         let learner = Learner::new(actor, critic, &settings, device)?;
         let mut trainer = Self {
             config,
@@ -149,9 +161,15 @@ impl Trainer {
     /// When the folder does not hold a whole run of this version.
     pub fn resume(folder: &Path, steps: Option<u64>, device: &Device) -> Result<Self, TrainError> {
         let checkpoint = Checkpoint::load(folder)?;
-        let mut settings: Settings = checkpoint.training.clone().try_into().map_err(|error: toml::de::Error| {
-            ConfigError::Toml { origin: folder.join("run.toml").display().to_string(), message: error.to_string() }
-        })?;
+        let mut settings: Settings =
+            checkpoint
+                .training
+                .clone()
+                .try_into()
+                .map_err(|error: toml::de::Error| ConfigError::Toml {
+                    origin: folder.join("run.toml").display().to_string(),
+                    message: error.to_string(),
+                })?;
         if let Some(steps) = steps {
             settings.ppo.steps = steps;
         }
@@ -159,12 +177,25 @@ impl Trainer {
         let trainer_steps = state.iteration * settings.steps_per_iteration();
         if trainer_steps != checkpoint.steps {
             let (folder, policy) = (folder.display().to_string(), checkpoint.steps);
-            return Err(TrainError::Torn { folder, policy, trainer: trainer_steps });
+            return Err(TrainError::Torn {
+                folder,
+                policy,
+                trainer: trainer_steps,
+            });
         }
-        let run = Run { plant: checkpoint.plant.clone(), agent: checkpoint.agent.clone(), seed: checkpoint.seed };
+        let run = Run {
+            plant: checkpoint.plant.clone(),
+            agent: checkpoint.agent.clone(),
+            seed: checkpoint.seed,
+        };
         let config = *checkpoint.config();
         let actor = Actor::new(config, &checkpoint.parameters.to_tensors(), device)?;
-        let mut learner = Learner::new(actor, Critic::new(&state.critic, device)?, &settings, device)?;
+        let mut learner = Learner::new(
+            actor,
+            Critic::new(&state.critic, device)?,
+            &settings,
+            device,
+        )?;
         learner.actor_optimizer = state.actor_optimizer;
         learner.critic_optimizer = state.critic_optimizer;
         let mut curve = curve::read(&folder.join(CURVE_FILE))?;
@@ -225,17 +256,30 @@ impl Trainer {
     /// When the learner fails or the weights diverge.
     pub fn iterate(&mut self) -> Result<Point, TrainError> {
         let trajectories = self.collect(self.iteration)?;
-        let normalizer = self.memories.normalizer(self.config.observations, self.settings.normalizer.clip);
+        let normalizer = self
+            .memories
+            .normalizer(self.config.observations, self.settings.normalizer.clip);
         let scale = self.returns.std(1e-3)[0];
-        let batch =
-            Batch::new(&trajectories, &self.settings, &self.config, &normalizer, &self.learner.critic, scale)?;
+        let batch = Batch::new(
+            &trajectories,
+            &self.settings,
+            &self.config,
+            &normalizer,
+            &self.learner.critic,
+            scale,
+        )?;
         let progress = self.iteration as f64 / self.settings.iterations() as f64;
         let mut random = random_stream(self.run.seed, Stream::Shuffle, self.iteration);
         let update = self.learner.update(&batch, progress, &mut random)?;
         self.observe(&trajectories);
         self.iteration += 1;
-        let rewards = || trajectories.iter().flat_map(|trajectory| &trajectory.rewards);
-        let reward = rewards().map(|reward| f64::from(*reward)).sum::<f64>() / rewards().count() as f64;
+        let rewards = || {
+            trajectories
+                .iter()
+                .flat_map(|trajectory| &trajectory.rewards)
+        };
+        let reward =
+            rewards().map(|reward| f64::from(*reward)).sum::<f64>() / rewards().count() as f64;
         let point = Point {
             iteration: self.iteration,
             steps: self.steps(),
@@ -289,7 +333,10 @@ impl Trainer {
             parameters: self.parameters()?,
             training: self.settings.to_table()?,
         };
-        checkpoint.save_with(folder, &[(TRAINER_FILE, &trainer), (CURVE_FILE, curve.as_bytes())])?;
+        checkpoint.save_with(
+            folder,
+            &[(TRAINER_FILE, &trainer), (CURVE_FILE, curve.as_bytes())],
+        )?;
         Ok(folder.to_owned())
     }
 
@@ -297,7 +344,10 @@ impl Trainer {
         let mut tensors = self.learner.actor.variables().tensors()?;
         let clip = self.settings.normalizer.clip;
         let normalizer = self.memories.normalizer(self.config.observations, clip);
-        let vector = |values: Vec<f32>| engram_export::Tensor { shape: vec![values.len()], values };
+        let vector = |values: Vec<f32>| engram_export::Tensor {
+            shape: vec![values.len()],
+            values,
+        };
         tensors.insert("normalizer.mean".to_owned(), vector(normalizer.mean));
         tensors.insert("normalizer.std".to_owned(), vector(normalizer.std));
         Ok(Parameters::from_tensors(self.config, clip, &tensors)?)
@@ -305,8 +355,12 @@ impl Trainer {
 
     fn collect(&self, iteration: u64) -> Result<Vec<Trajectory>, TrainError> {
         let policy = self.policy()?;
-        let rollout =
-            Rollout { plant: &self.run.plant, policy: &policy, settings: &self.settings.trial, seed: self.run.seed };
+        let rollout = Rollout {
+            plant: &self.run.plant,
+            policy: &policy,
+            settings: &self.settings.trial,
+            seed: self.run.seed,
+        };
         Ok(rollout.collect(iteration)?)
     }
 
@@ -314,6 +368,10 @@ impl Trainer {
         for trajectory in trajectories {
             self.memories.add(&trajectory.memories);
         }
-        add_returns(trajectories, self.settings.ppo.gamma as f32, &mut self.returns);
+        add_returns(
+            trajectories,
+            self.settings.ppo.gamma as f32,
+            &mut self.returns,
+        );
     }
 }

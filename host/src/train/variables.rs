@@ -15,11 +15,17 @@ impl Variables {
     ///
     /// # Errors
     /// When the device refuses.
-    pub fn new<'a>(tensors: impl IntoIterator<Item = (&'a String, &'a Values)>, device: &Device) -> Result<Self> {
+    pub fn new<'a>(
+        tensors: impl IntoIterator<Item = (&'a String, &'a Values)>,
+        device: &Device,
+    ) -> Result<Self> {
         let list = tensors
             .into_iter()
             .map(|(name, tensor)| {
-                Ok((name.clone(), Var::from_slice(&tensor.values, tensor.shape.as_slice(), device)?))
+                Ok((
+                    name.clone(),
+                    Var::from_slice(&tensor.values, tensor.shape.as_slice(), device)?,
+                ))
             })
             .collect::<Result<_>>()?;
         Ok(Self { list })
@@ -39,7 +45,10 @@ impl Variables {
     /// Numbers in all variables together.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.list.iter().map(|(_, variable)| variable.elem_count()).sum()
+        self.list
+            .iter()
+            .map(|(_, variable)| variable.elem_count())
+            .sum()
     }
 
     /// All values in one vector.
@@ -60,12 +69,20 @@ impl Variables {
     /// When `flat` has another length.
     pub fn set_flat(&self, flat: &[f32]) -> Result<()> {
         if flat.len() != self.count() {
-            candle_core::bail!("{} values for {} variables' numbers", flat.len(), self.count());
+            candle_core::bail!(
+                "{} values for {} variables' numbers",
+                flat.len(),
+                self.count()
+            );
         }
         let mut rest = flat;
         for (_, variable) in &self.list {
             let (values, later) = rest.split_at(variable.elem_count());
-            variable.set(&Tensor::from_slice(values, variable.shape(), variable.device())?)?;
+            variable.set(&Tensor::from_slice(
+                values,
+                variable.shape(),
+                variable.device(),
+            )?)?;
             rest = later;
         }
         Ok(())
@@ -83,7 +100,10 @@ impl Variables {
                 candle_core::bail!("variable '{name}' got no gradient");
             };
             let (here, later) = rest.split_at_mut(variable.elem_count());
-            for (sum, value) in here.iter_mut().zip(gradient.flatten_all()?.to_vec1::<f32>()?) {
+            for (sum, value) in here
+                .iter_mut()
+                .zip(gradient.flatten_all()?.to_vec1::<f32>()?)
+            {
                 *sum += value;
             }
             rest = later;
@@ -100,7 +120,13 @@ impl Variables {
             .iter()
             .map(|(name, variable)| {
                 let values = variable.flatten_all()?.to_vec1()?;
-                Ok((name.clone(), Values { shape: variable.dims().to_vec(), values }))
+                Ok((
+                    name.clone(),
+                    Values {
+                        shape: variable.dims().to_vec(),
+                        values,
+                    },
+                ))
             })
             .collect()
     }

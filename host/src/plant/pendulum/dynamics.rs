@@ -68,8 +68,8 @@ impl Dynamics {
         let acceleration_4 = self.acceleration(angle + PERIOD_S * rate_3, rate_4, push);
         let sixth = PERIOD_S / 6.0;
         let next_angle = angle + sixth * (rate + 2.0 * (rate_2 + rate_3) + rate_4);
-        let next_rate =
-            rate + sixth * (acceleration_1 + 2.0 * (acceleration_2 + acceleration_3) + acceleration_4);
+        let next_rate = rate
+            + sixth * (acceleration_1 + 2.0 * (acceleration_2 + acceleration_3) + acceleration_4);
         State {
             angle: wrap(next_angle),
             rate: next_rate.clamp(-RATE_LIMIT_RAD_PER_S, RATE_LIMIT_RAD_PER_S),
@@ -102,7 +102,10 @@ mod tests {
     use super::*;
 
     fn free(damping: f32) -> Dynamics {
-        Dynamics::new(&Hidden { damping, ..Hidden::middle() })
+        Dynamics::new(&Hidden {
+            damping,
+            ..Hidden::middle()
+        })
     }
 
     #[test]
@@ -115,14 +118,20 @@ mod tests {
                 state = dynamics.advance(state, 0.0);
             }
             let drift = (dynamics.energy(state) - start).abs() / (start.abs() + 10.0);
-            assert!(drift < 0.01, "a minute changed the energy by {drift} of itself at {rate} rad/s");
+            assert!(
+                drift < 0.01,
+                "a minute changed the energy by {drift} of itself at {rate} rad/s"
+            );
         }
     }
 
     #[test]
     fn damping_only_takes_energy() {
         let dynamics = free(0.2);
-        let mut state = State { angle: 0.2, rate: 1.0 };
+        let mut state = State {
+            angle: 0.2,
+            rate: 1.0,
+        };
         let mut before = dynamics.energy(state);
         for _ in 0..500 {
             state = dynamics.advance(state, 0.0);
@@ -136,13 +145,20 @@ mod tests {
     #[test]
     fn one_step_agrees_with_many_small_ones() {
         let dynamics = free(0.1);
-        let coarse = dynamics.advance(State { angle: 0.7, rate: 3.0 }, 8.0);
+        let coarse = dynamics.advance(
+            State {
+                angle: 0.7,
+                rate: 3.0,
+            },
+            8.0,
+        );
         // Semi-implicit Euler in f64 at a ten-thousandth of the step.
         let (mut angle, mut rate) = (0.7f64, 3.0f64);
         let steps = 10_000;
         let period = f64::from(PERIOD_S) / f64::from(steps);
         for _ in 0..steps {
-            let acceleration = f64::from(dynamics.gravity) * angle.sin() - f64::from(dynamics.damping) * rate
+            let acceleration = f64::from(dynamics.gravity) * angle.sin()
+                - f64::from(dynamics.damping) * rate
                 + f64::from(dynamics.torque) * 8.0;
             rate += period * acceleration;
             angle += period * rate;
@@ -154,8 +170,14 @@ mod tests {
     #[test]
     fn polarity_turns_the_torque_round() {
         let task = Hidden::middle();
-        let flipped = Hidden { polarity: -task.polarity, ..task };
-        let rest = State { angle: 0.0, rate: 0.0 };
+        let flipped = Hidden {
+            polarity: -task.polarity,
+            ..task
+        };
+        let rest = State {
+            angle: 0.0,
+            rate: 0.0,
+        };
         let a = Dynamics::new(&task).advance(rest, 5.0);
         let b = Dynamics::new(&flipped).advance(rest, 5.0);
         assert!(a.rate > 0.0 && (a.rate + b.rate).abs() < 1e-6);

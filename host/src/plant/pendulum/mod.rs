@@ -12,8 +12,8 @@ use engram_image::Contract;
 use rand::{Rng, RngExt};
 
 use super::{
-    Change, Judgement, Parameter, Plant, Protocol, Random, Start, Stream, Task, TaskSet, UnknownChange,
-    random_stream, unknown_change,
+    Change, Judgement, Parameter, Plant, Protocol, Random, Start, Stream, Task, TaskSet,
+    UnknownChange, random_stream, unknown_change,
 };
 
 pub use dynamics::{Dynamics, RATE_LIMIT_RAD_PER_S, State};
@@ -57,7 +57,10 @@ impl Pendulum {
         let mut pendulum = Self {
             hidden,
             dynamics: Dynamics::new(&hidden),
-            state: State { angle: std::f32::consts::PI, rate: 0.0 },
+            state: State {
+                angle: std::f32::consts::PI,
+                rate: 0.0,
+            },
             shown: [0.0; 2],
             observation: [0.0; 3],
             random: random_stream(0, Stream::HeldOut, 0),
@@ -162,7 +165,10 @@ impl Plant for Pendulum {
         };
         let angle = PI + self.random.random_range(-spread_angle..spread_angle);
         let rate = self.random.random_range(-spread_rate..spread_rate);
-        self.place(State { angle: dynamics::wrap(angle), rate });
+        self.place(State {
+            angle: dynamics::wrap(angle),
+            rate,
+        });
     }
 
     fn set_task(&mut self, task: &Task) {
@@ -174,7 +180,10 @@ impl Plant for Pendulum {
     }
 
     fn apply(&mut self, change: &str) -> Result<(), UnknownChange> {
-        let changed = self.hidden.changed(change).ok_or_else(|| unknown_change(self, change))?;
+        let changed = self
+            .hidden
+            .changed(change)
+            .ok_or_else(|| unknown_change(self, change))?;
         self.change_hidden(changed);
         Ok(())
     }
@@ -245,8 +254,13 @@ mod tests {
             pendulum.reset(&task, seed);
             for _ in 0..600 {
                 pendulum.step(&[12.0]);
-                for (value, channel) in pendulum.observe().iter().zip(contract.observations.iter()) {
-                    assert!(*value >= channel.min && *value <= channel.max, "{} = {value}", channel.name);
+                for (value, channel) in pendulum.observe().iter().zip(contract.observations.iter())
+                {
+                    assert!(
+                        *value >= channel.min && *value <= channel.max,
+                        "{} = {value}",
+                        channel.name
+                    );
                 }
             }
         }
@@ -256,7 +270,10 @@ mod tests {
     fn a_trial_depends_on_its_seed_alone() {
         let run = |seed| {
             let mut plant = by_name(NAME).unwrap();
-            let task = plant.sample_task(TaskSet::HeldOut, &mut random_stream(seed, Stream::HeldOut, 3));
+            let task = plant.sample_task(
+                TaskSet::HeldOut,
+                &mut random_stream(seed, Stream::HeldOut, 3),
+            );
             plant.reset(&task, seed);
             let mut trace = Vec::new();
             for step in 0..100 {
@@ -267,6 +284,22 @@ mod tests {
         };
         assert_eq!(run(5), run(5));
         assert_ne!(run(5), run(6));
+    }
+
+    /// Every machine computes these bits: flight logs are replayed on other machines than they were made on.
+    #[test]
+    fn a_trial_has_the_same_bits_on_every_machine() {
+        let mut pendulum = Pendulum::new();
+        let task = pendulum.sample_task(TaskSet::HeldOut, &mut random_stream(0, Stream::HeldOut, 0));
+        pendulum.reset(&task, 1);
+        let mut hash = 0xcbf2_9ce4_8422_2325u64;
+        for step in 0..600 {
+            pendulum.step(&[if step % 40 < 20 { 12.0 } else { -12.0 }]);
+            for value in pendulum.observe() {
+                hash = (hash ^ u64::from(value.to_bits())).wrapping_mul(0x0100_0000_01b3);
+            }
+        }
+        assert_eq!(hash, 0x0, "{hash:#018x}");
     }
 
     #[test]
@@ -283,7 +316,12 @@ mod tests {
             let mut pendulum = Pendulum::new();
             let before = pendulum.task();
             pendulum.apply(change.name).unwrap();
-            assert_eq!(before == pendulum.task(), change.name == "none", "{}", change.name);
+            assert_eq!(
+                before == pendulum.task(),
+                change.name == "none",
+                "{}",
+                change.name
+            );
         }
     }
 
@@ -291,9 +329,15 @@ mod tests {
     fn upright_is_judged_by_the_true_state() {
         let mut pendulum = Pendulum::new();
         assert!(pendulum.judge().fallen);
-        pendulum.place(State { angle: 0.29, rate: -0.9 });
+        pendulum.place(State {
+            angle: 0.29,
+            rate: -0.9,
+        });
         assert!(pendulum.judge().holds && !pendulum.judge().fallen);
-        pendulum.place(State { angle: 0.1, rate: 1.1 });
+        pendulum.place(State {
+            angle: 0.1,
+            rate: 1.1,
+        });
         assert!(!pendulum.judge().holds);
     }
 }

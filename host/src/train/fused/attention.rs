@@ -25,7 +25,11 @@ pub struct Band {
 /// # Errors
 /// When the shapes do not fit.
 pub fn banded_attention(qkv: &Tensor, bias: &Tensor, band: Band) -> Result<Tensor> {
-    if on_cpu(qkv) { qkv.apply_op2(bias, band) } else { banded_attention_plain(qkv, bias, band) }
+    if on_cpu(qkv) {
+        qkv.apply_op2(bias, band)
+    } else {
+        banded_attention_plain(qkv, bias, band)
+    }
 }
 
 /// [`banded_attention`] made of plain candle operations, for every device: it computes all pairs of
@@ -34,7 +38,12 @@ pub fn banded_attention(qkv: &Tensor, bias: &Tensor, band: Band) -> Result<Tenso
 /// # Errors
 /// When the shapes do not fit.
 pub fn banded_attention_plain(qkv: &Tensor, bias: &Tensor, band: Band) -> Result<Tensor> {
-    let Band { sequences, steps, heads, window } = band;
+    let Band {
+        sequences,
+        steps,
+        heads,
+        window,
+    } = band;
     let width = qkv.dim(D::Minus1)? / 3;
     let split = |part: usize| {
         qkv.narrow(D::Minus1, part * width, width)?
@@ -45,18 +54,38 @@ pub fn banded_attention_plain(qkv: &Tensor, bias: &Tensor, band: Band) -> Result
     let scale = 1.0 / ((width / heads) as f64).sqrt();
     let logits = (split(0)?.matmul(&split(1)?.t()?.contiguous()?)? * scale)?;
     let pairs = || (0..steps).flat_map(|t| (0..steps).map(move |s| (t, s)));
-    let age: Vec<u32> = pairs().map(|(t, s)| if s <= t && t - s < window { (t - s) as u32 } else { 0 }).collect();
-    let mask: Vec<f32> =
-        pairs().map(|(t, s)| if s <= t && t - s < window { 0.0 } else { f32::NEG_INFINITY }).collect();
+    let age: Vec<u32> = pairs()
+        .map(|(t, s)| {
+            if s <= t && t - s < window {
+                (t - s) as u32
+            } else {
+                0
+            }
+        })
+        .collect();
+    let mask: Vec<f32> = pairs()
+        .map(|(t, s)| {
+            if s <= t && t - s < window {
+                0.0
+            } else {
+                f32::NEG_INFINITY
+            }
+        })
+        .collect();
     let device = qkv.device();
     let age = Tensor::from_vec(age, steps * steps, device)?;
     let mask = Tensor::from_vec(mask, (1, 1, steps, steps), device)?;
-    let bias = bias.index_select(&age, 1)?.reshape((1, heads, steps, steps))?;
+    let bias = bias
+        .index_select(&age, 1)?
+        .reshape((1, heads, steps, steps))?;
     let logits = logits.broadcast_add(&bias)?.broadcast_add(&mask)?;
     let highest = logits.max_keepdim(D::Minus1)?.detach();
     let weights = logits.broadcast_sub(&highest)?.exp()?;
     let weights = weights.broadcast_div(&weights.sum_keepdim(D::Minus1)?)?;
-    weights.matmul(&split(2)?)?.transpose(1, 2)?.reshape((sequences * steps, width))
+    weights
+        .matmul(&split(2)?)?
+        .transpose(1, 2)?
+        .reshape((sequences * steps, width))
 }
 
 /// What stands in for the bias of a place outside the band: its weight becomes 1e-38, which no sum notices.
@@ -104,7 +133,10 @@ impl<const L: usize> Head<L> {
     fn load(&mut self, head: usize, rows: &[[&[f32]; 3]], bias: &[f32]) {
         let window = self.band.window;
         let bias = bias[head * window..(head + 1) * window].iter().rev();
-        self.bias[self.places - window..].iter_mut().zip(bias).for_each(|(out, bias)| *out = *bias);
+        self.bias[self.places - window..]
+            .iter_mut()
+            .zip(bias)
+            .for_each(|(out, bias)| *out = *bias);
         for (t, [_, keys, values]) in rows.iter().enumerate() {
             let place = self.places - 1 + t;
             for (i, (key, value)) in keys.iter().zip(*values).enumerate() {
@@ -162,7 +194,9 @@ fn softmax<const L: usize>(logits: &mut [[f32; L]]) {
             *highest = if *x > *highest { *x } else { *highest };
         }
     }
-    let highest = highest.iter().fold(f32::NEG_INFINITY, |max, x| if *x > max { *x } else { max });
+    let highest = highest
+        .iter()
+        .fold(f32::NEG_INFINITY, |max, x| if *x > max { *x } else { max });
     let mut total = [0.0f32; L];
     for piece in logits.iter_mut() {
         for (x, total) in piece.iter_mut().zip(&mut total) {
@@ -182,21 +216,37 @@ fn softmax<const L: usize>(logits: &mut [[f32; L]]) {
 #[inline(always)]
 fn parts(rows: &[f32], width: usize, head: usize, size: usize) -> Vec<[&[f32]; 3]> {
     let column = head * size;
-    rows.chunks_exact(3 * width).map(|row| [0, 1, 2].map(|part| &row[part * width + column..][..size])).collect()
+    rows.chunks_exact(3 * width)
+        .map(|row| [0, 1, 2].map(|part| &row[part * width + column..][..size]))
+        .collect()
 }
 
 impl Band {
     fn width(&self, qkv: &Shape, bias: &Shape) -> Result<usize> {
         let (rows, columns) = qkv.dims2()?;
-        let Self { sequences, steps, heads, window } = *self;
-        if rows != sequences * steps || columns % (3 * heads) != 0 || bias.dims2()? != (heads, window) || window == 0 {
+        let Self {
+            sequences,
+            steps,
+            heads,
+            window,
+        } = *self;
+        if rows != sequences * steps
+            || columns % (3 * heads) != 0
+            || bias.dims2()? != (heads, window)
+            || window == 0
+        {
             candle_core::bail!("banded_attention: qkv is {qkv:?}, bias {bias:?}, band {self:?}");
         }
         Ok(columns / 3)
     }
 
     #[inline(always)]
-    fn forward<const L: usize, const P: usize>(&self, width: usize, qkv: &[f32], bias: &[f32]) -> Vec<f32> {
+    fn forward<const L: usize, const P: usize>(
+        &self,
+        width: usize,
+        qkv: &[f32],
+        bias: &[f32],
+    ) -> Vec<f32> {
         let mut result = vec![0.0; self.sequences * self.steps * width];
         let mut head = Head::<L>::new(self, width);
         let size = head.size;
@@ -208,9 +258,16 @@ impl Band {
                 for (t, out) in out.chunks_exact_mut(width).enumerate() {
                     head.attend(t, parts[t][0]);
                     let (places, first) = head.present(t);
-                    for (piece, out) in out[number * size..][..size].as_chunks_mut::<P>().0.iter_mut().enumerate() {
+                    for (piece, out) in out[number * size..][..size]
+                        .as_chunks_mut::<P>()
+                        .0
+                        .iter_mut()
+                        .enumerate()
+                    {
                         let mut mean = [0.0f32; P];
-                        for (weight, [_, _, value]) in head.weights[places.clone()].iter().zip(&parts[first..=t]) {
+                        for (weight, [_, _, value]) in
+                            head.weights[places.clone()].iter().zip(&parts[first..=t])
+                        {
                             add_scaled(&mut mean, *weight, &value.as_chunks::<P>().0[piece]);
                         }
                         *out = mean;
@@ -238,9 +295,17 @@ impl Band {
         let mut logits = vec![0.0; places];
         let mut by_place = vec![0.0; places];
         // Gradients of one head's queries, keys and values, `[steps][size]`.
-        let mut sums = [vec![0.0; self.steps * size], vec![0.0; self.steps * size], vec![0.0; self.steps * size]];
-        let sequences = qkv.chunks_exact(self.steps * 3 * width).zip(gradient.chunks_exact(self.steps * width));
-        for ((rows, gradient), out) in sequences.zip(qkv_gradient.chunks_exact_mut(self.steps * 3 * width)) {
+        let mut sums = [
+            vec![0.0; self.steps * size],
+            vec![0.0; self.steps * size],
+            vec![0.0; self.steps * size],
+        ];
+        let sequences = qkv
+            .chunks_exact(self.steps * 3 * width)
+            .zip(gradient.chunks_exact(self.steps * width));
+        for ((rows, gradient), out) in
+            sequences.zip(qkv_gradient.chunks_exact_mut(self.steps * 3 * width))
+        {
             for number in 0..self.heads {
                 let parts = parts(rows, width, number, size);
                 head.load(number, &parts, bias);
@@ -254,7 +319,8 @@ impl Band {
                     logits.fill(0.0);
                     for (i, g) in gradient.iter().enumerate() {
                         let values = head.values[i * stride + t..][..places].as_chunks::<L>().0;
-                        for (logits, values) in logits.as_chunks_mut::<L>().0.iter_mut().zip(values) {
+                        for (logits, values) in logits.as_chunks_mut::<L>().0.iter_mut().zip(values)
+                        {
                             add_scaled(logits, *g, values);
                         }
                     }
@@ -268,18 +334,26 @@ impl Band {
                         let gradient = &gradient.as_chunks::<P>().0[piece];
                         let query = query.as_chunks::<P>().0[piece].map(|x| scale * x);
                         let mut sum = [0.0f32; P];
-                        let places = logits[present.clone()].iter().zip(&head.weights[present.clone()]);
-                        for (((logit, weight), token), [_, key, _]) in places.zip(first..).zip(&parts[first..=t]) {
+                        let places = logits[present.clone()]
+                            .iter()
+                            .zip(&head.weights[present.clone()]);
+                        for (((logit, weight), token), [_, key, _]) in
+                            places.zip(first..).zip(&parts[first..=t])
+                        {
                             let row = token * (size / P) + piece;
                             add_scaled(&mut keys.as_chunks_mut::<P>().0[row], *logit, &query);
                             add_scaled(&mut values.as_chunks_mut::<P>().0[row], *weight, gradient);
                             add_scaled(&mut sum, *logit, &key.as_chunks::<P>().0[piece]);
                         }
-                        queries.as_chunks_mut::<P>().0[t * (size / P) + piece] = sum.map(|x| scale * x);
+                        queries.as_chunks_mut::<P>().0[t * (size / P) + piece] =
+                            sum.map(|x| scale * x);
                     }
                 }
                 let total = &mut bias_gradient[number * self.window..(number + 1) * self.window];
-                total.iter_mut().zip(by_place.iter().rev()).for_each(|(total, by_place)| *total += by_place);
+                total
+                    .iter_mut()
+                    .zip(by_place.iter().rev())
+                    .for_each(|(total, by_place)| *total += by_place);
                 for (part, sums) in sums.iter().enumerate() {
                     let columns = out.chunks_exact_mut(3 * width);
                     for (row, sums) in columns.zip(sums.chunks_exact(size)) {
@@ -294,7 +368,11 @@ impl Band {
 
 /// From the gradient of softmax weights, in `logits`, to that of the logits, which is added to `total` too.
 #[inline(always)]
-fn softmax_backward<const L: usize>(weights: &[[f32; L]], logits: &mut [[f32; L]], total: &mut [[f32; L]]) {
+fn softmax_backward<const L: usize>(
+    weights: &[[f32; L]],
+    logits: &mut [[f32; L]],
+    total: &mut [[f32; L]],
+) {
     let mut mean = [0.0f32; L];
     for (weights, logits) in weights.iter().zip(logits.iter()) {
         for ((mean, weight), logit) in mean.iter_mut().zip(weights).zip(logits) {
@@ -364,7 +442,10 @@ impl CustomOp2 for Band {
         let width = self.width(qkv_layout.shape(), bias_layout.shape())?;
         let (qkv, bias) = (slice(qkv, qkv_layout)?, slice(bias, bias_layout)?);
         let result = pulp::Arch::new().dispatch(Forward(*self, width, qkv, bias));
-        Ok((CpuStorage::F32(result), Shape::from((self.sequences * self.steps, width))))
+        Ok((
+            CpuStorage::F32(result),
+            Shape::from((self.sequences * self.steps, width)),
+        ))
     }
 
     fn bwd(
@@ -378,7 +459,13 @@ impl CustomOp2 for Band {
         let (qkv_gradient, bias_gradient) = with_values(qkv, |qkv_values| {
             with_values(bias, |bias_values| {
                 with_values(gradient, |gradient| {
-                    Ok(pulp::Arch::new().dispatch(Backward(*self, width, qkv_values, bias_values, gradient)))
+                    Ok(pulp::Arch::new().dispatch(Backward(
+                        *self,
+                        width,
+                        qkv_values,
+                        bias_values,
+                        gradient,
+                    )))
                 })
             })
         })?;

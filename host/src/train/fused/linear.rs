@@ -21,15 +21,29 @@ pub enum Activation {
 ///
 /// # Errors
 /// When the shapes do not fit.
-pub fn linear(x: &Tensor, weight: &Tensor, bias: &Tensor, activation: Activation) -> Result<Tensor> {
-    if on_cpu(x) { x.apply_op3(weight, bias, Linear { activation }) } else { linear_plain(x, weight, bias, activation) }
+pub fn linear(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: &Tensor,
+    activation: Activation,
+) -> Result<Tensor> {
+    if on_cpu(x) {
+        x.apply_op3(weight, bias, Linear { activation })
+    } else {
+        linear_plain(x, weight, bias, activation)
+    }
 }
 
 /// [`linear`] made of plain candle operations, for every device.
 ///
 /// # Errors
 /// When the shapes do not fit.
-pub fn linear_plain(x: &Tensor, weight: &Tensor, bias: &Tensor, activation: Activation) -> Result<Tensor> {
+pub fn linear_plain(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: &Tensor,
+    activation: Activation,
+) -> Result<Tensor> {
     let sum = x.matmul(&weight.t()?)?.broadcast_add(bias)?;
     match activation {
         Activation::None => Ok(sum),
@@ -58,7 +72,10 @@ impl pulp::WithSimd for Activate<'_> {
                     let sum = *y + b;
                     *y = if sum > 0.0 { sum } else { 0.0 };
                 }),
-                Activation::Tanh => row.iter_mut().zip(bias).for_each(|(y, b)| *y = math::tanh(*y + b)),
+                Activation::Tanh => row
+                    .iter_mut()
+                    .zip(bias)
+                    .for_each(|(y, b)| *y = math::tanh(*y + b)),
             }
         }
     }
@@ -87,7 +104,12 @@ impl CustomOp3 for Linear {
                 bias.len()
             );
         }
-        let product = x.matmul(weight, (1, rows, outputs, inputs), x_layout, &weight_layout.transpose(0, 1)?)?;
+        let product = x.matmul(
+            weight,
+            (1, rows, outputs, inputs),
+            x_layout,
+            &weight_layout.transpose(0, 1)?,
+        )?;
         let CpuStorage::F32(mut values) = product else {
             candle_core::bail!("linear: only f32 is supported");
         };
@@ -119,11 +141,18 @@ impl CustomOp3 for Linear {
                 })?;
             }
             for row in inner.chunks_exact(outputs) {
-                bias_gradient.iter_mut().zip(row).for_each(|(sum, g)| *sum += g);
+                bias_gradient
+                    .iter_mut()
+                    .zip(row)
+                    .for_each(|(sum, g)| *sum += g);
             }
             Tensor::from_vec(inner, (rows, outputs), x.device())
         })?;
-        let x_gradient = if x.track_op() { Some(inner.matmul(weight)?) } else { None };
+        let x_gradient = if x.track_op() {
+            Some(inner.matmul(weight)?)
+        } else {
+            None
+        };
         let weight_gradient = inner.t()?.matmul(x)?;
         let bias_gradient = Tensor::from_vec(bias_gradient, outputs, x.device())?;
         Ok((x_gradient, Some(weight_gradient), Some(bias_gradient)))

@@ -21,7 +21,11 @@ pub(super) fn exp(x: f32) -> f32 {
     let p = p * r + 1.666_666_5e-1;
     let p = p * r + 0.5;
     let y = p * (r * r) + r + 1.0;
-    let exponent = shifted.to_bits().wrapping_sub(MAGIC.to_bits()).wrapping_add(127) << 23;
+    let exponent = shifted
+        .to_bits()
+        .wrapping_sub(MAGIC.to_bits())
+        .wrapping_add(127)
+        << 23;
     y * f32::from_bits(exponent)
 }
 
@@ -41,8 +45,14 @@ mod tests {
         for step in -86_900..=87_900 {
             let x = step as f32 * 1e-3;
             let exact = f64::from(x).exp();
-            assert!((f64::from(exp(x)) - exact).abs() <= 2e-7 * exact, "exp({x})");
-            assert!((f64::from(tanh(x)) - f64::from(x).tanh()).abs() <= 2e-7, "tanh({x})");
+            assert!(
+                (f64::from(exp(x)) - exact).abs() <= 2e-7 * exact,
+                "exp({x})"
+            );
+            assert!(
+                (f64::from(tanh(x)) - f64::from(x).tanh()).abs() <= 2e-7,
+                "tanh({x})"
+            );
         }
     }
 }

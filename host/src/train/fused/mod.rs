@@ -1,7 +1,7 @@
 //! Fused operations of the learner, with hand-written backward passes.
 //!
 //! candle builds a graph of small operations; for networks as small as these its bookkeeping and memory
-//! traffic would cost several times the arithmetic. The operations here ([`linear`],
+//! traffic would cost several times the arithmetic. The operations here ([`linear()`],
 //! [`banded_attention`]) are what training spends its time on. Each is a candle
 //! `CustomOp` on the CPU and falls back to plain candle operations on any other device; tests hold both
 //! against each other and against finite differences. Nothing here knows of policies or rewards.
@@ -18,7 +18,10 @@ pub use linear::{Activation, linear, linear_plain};
 /// The values of a contiguous f32 tensor that lies in CPU memory.
 fn slice<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
     let values = storage.as_slice::<f32>()?;
-    match layout.contiguous_offsets().and_then(|(start, end)| values.get(start..end)) {
+    match layout
+        .contiguous_offsets()
+        .and_then(|(start, end)| values.get(start..end))
+    {
         Some(values) => Ok(values),
         None => candle_core::bail!("a fused operation needs contiguous tensors, got {layout:?}"),
     }

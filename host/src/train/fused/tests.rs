@@ -7,11 +7,18 @@ use super::*;
 use crate::plant::{Random, Stream, random_stream};
 
 fn random_values(count: usize, random: &mut Random) -> Vec<f32> {
-    (0..count).map(|_| random.random_range(-1.0f32..1.0)).collect()
+    (0..count)
+        .map(|_| random.random_range(-1.0f32..1.0))
+        .collect()
 }
 
 fn variable(shape: &[usize], random: &mut Random) -> Var {
-    Var::from_vec(random_values(shape.iter().product(), random), shape, &Device::Cpu).unwrap()
+    Var::from_vec(
+        random_values(shape.iter().product(), random),
+        shape,
+        &Device::Cpu,
+    )
+    .unwrap()
 }
 
 fn flat(tensor: &Tensor) -> Vec<f32> {
@@ -22,15 +29,25 @@ fn assert_close(a: &[f32], b: &[f32], tolerance: f32, what: &str) {
     let largest = b.iter().fold(1e-3f32, |max, x| max.max(x.abs()));
     assert_eq!(a.len(), b.len(), "{what}");
     for (index, (a, b)) in a.iter().zip(b).enumerate() {
-        assert!((a - b).abs() <= tolerance * largest, "{what}[{index}]: {a} against {b}");
+        assert!(
+            (a - b).abs() <= tolerance * largest,
+            "{what}[{index}]: {a} against {b}"
+        );
     }
 }
 
 /// Compares values and gradients of two versions of one function, and the first version's gradients
 /// with central differences. The loss is a fixed random combination of the results.
-fn compare(variables: &[Var], fused: impl Fn() -> Result<Tensor>, plain: impl Fn() -> Result<Tensor>) {
+fn compare(
+    variables: &[Var],
+    fused: impl Fn() -> Result<Tensor>,
+    plain: impl Fn() -> Result<Tensor>,
+) {
     let result = fused().unwrap();
-    let weights = random_values(result.elem_count(), &mut random_stream(9, Stream::Weights, 9));
+    let weights = random_values(
+        result.elem_count(),
+        &mut random_stream(9, Stream::Weights, 9),
+    );
     let weights = Tensor::from_vec(weights, result.shape(), &Device::Cpu).unwrap();
     let loss = |result: Tensor| (result * &weights).unwrap().sum_all().unwrap();
     assert_close(&flat(&result), &flat(&plain().unwrap()), 2e-6, "value");
@@ -38,23 +55,41 @@ fn compare(variables: &[Var], fused: impl Fn() -> Result<Tensor>, plain: impl Fn
     let plain_gradients = loss(plain().unwrap()).backward().unwrap();
     for (number, variable) in variables.iter().enumerate() {
         let gradient = flat(fused_gradients.get(variable).expect("a gradient"));
-        assert_close(&gradient, &flat(plain_gradients.get(variable).unwrap()), 1e-5, "gradient");
+        assert_close(
+            &gradient,
+            &flat(plain_gradients.get(variable).unwrap()),
+            1e-5,
+            "gradient",
+        );
         let before = flat(variable);
         let numeric: Vec<f32> = (0..before.len())
             .map(|index| {
                 let at = |step: f32| {
                     let mut moved = before.clone();
                     moved[index] += step;
-                    variable.set(&Tensor::from_vec(moved, variable.shape(), &Device::Cpu).unwrap()).unwrap();
+                    variable
+                        .set(&Tensor::from_vec(moved, variable.shape(), &Device::Cpu).unwrap())
+                        .unwrap();
                     // Summed in f64: f32 would lose the small difference.
                     let result = flat(&fused().unwrap());
-                    result.iter().zip(flat(&weights)).map(|(a, b)| f64::from(*a) * f64::from(b)).sum::<f64>()
+                    result
+                        .iter()
+                        .zip(flat(&weights))
+                        .map(|(a, b)| f64::from(*a) * f64::from(b))
+                        .sum::<f64>()
                 };
                 ((at(1e-2) - at(-1e-2)) / 2e-2) as f32
             })
             .collect();
-        variable.set(&Tensor::from_vec(before, variable.shape(), &Device::Cpu).unwrap()).unwrap();
-        assert_close(&gradient, &numeric, 2e-3, &format!("finite difference of variable {number}"));
+        variable
+            .set(&Tensor::from_vec(before, variable.shape(), &Device::Cpu).unwrap())
+            .unwrap();
+        assert_close(
+            &gradient,
+            &numeric,
+            2e-3,
+            &format!("finite difference of variable {number}"),
+        );
     }
 }
 
@@ -66,7 +101,9 @@ fn linear_agrees() {
         let weight = variable(&[6, 5], &mut random);
         // Keeps every unit away from the kink of the ReLU, where a finite difference means nothing.
         let bias = match activation {
-            Activation::Relu => Var::new(&[9.0f32, -9.0, 9.0, 9.0, -9.0, 9.0], &Device::Cpu).unwrap(),
+            Activation::Relu => {
+                Var::new(&[9.0f32, -9.0, 9.0, 9.0, -9.0, 9.0], &Device::Cpu).unwrap()
+            }
             _ => variable(&[6], &mut random),
         };
         compare(
@@ -80,9 +117,24 @@ fn linear_agrees() {
 #[test]
 fn banded_attention_agrees() {
     let mut random = random_stream(2, Stream::Weights, 0);
-    for (steps, window) in [(9, 4), (3, 5), (4, 1), (12, 12), (5, 3), (40, 17), (20, 32), (9, 5), (7, 2)] {
+    for (steps, window) in [
+        (9, 4),
+        (3, 5),
+        (4, 1),
+        (12, 12),
+        (5, 3),
+        (40, 17),
+        (20, 32),
+        (9, 5),
+        (7, 2),
+    ] {
         let (heads, width) = if window % 2 == 0 { (2, 6) } else { (1, 8) };
-        let band = Band { sequences: 2, steps, heads, window };
+        let band = Band {
+            sequences: 2,
+            steps,
+            heads,
+            window,
+        };
         let qkv = variable(&[2 * steps, 3 * width], &mut random);
         let bias = variable(&[heads, window], &mut random);
         compare(
@@ -96,8 +148,21 @@ fn banded_attention_agrees() {
 #[test]
 fn wrong_shapes_are_errors() {
     let tensor = |shape: &[usize]| Tensor::zeros(shape, DType::F32, &Device::Cpu).unwrap();
-    assert!(linear(&tensor(&[2, 3]), &tensor(&[4, 5]), &tensor(&[4]), Activation::None).is_err());
-    let band = Band { sequences: 1, steps: 2, heads: 2, window: 3 };
+    assert!(
+        linear(
+            &tensor(&[2, 3]),
+            &tensor(&[4, 5]),
+            &tensor(&[4]),
+            Activation::None
+        )
+        .is_err()
+    );
+    let band = Band {
+        sequences: 1,
+        steps: 2,
+        heads: 2,
+        window: 3,
+    };
     assert!(banded_attention(&tensor(&[2, 12]), &tensor(&[2, 4]), band).is_err());
     assert!(banded_attention(&tensor(&[3, 12]), &tensor(&[2, 3]), band).is_err());
 }
