@@ -7,7 +7,8 @@ use engram_image::{ActionChannel, Channel, Contract, List, QuadraticReward, Rewa
 
 /// The pendulum: an encoder, a gyro and one torque motor, at 50 Hz. Angle 0 is upright.
 ///
-/// The reward is 1 at rest upright and 0 at rest hanging; speed and torque cost a little.
+/// The reward is `((1 + cos) / 2)^2` less a little for speed and torque: 1 at rest upright, 0 hanging. The square
+/// makes it steep near the top, and makes leaning on the motor half-way up worth next to nothing.
 pub const PENDULUM: Contract<'static> = Contract {
     period_us: 20_000,
     observations: List::from_slice(&[
@@ -41,9 +42,9 @@ pub const PENDULUM: Contract<'static> = Contract {
         safe: 0.0,
     }]),
     reward: Reward::Formula(QuadraticReward {
-        constant: 0.5,
+        constant: 0.25,
         linear: List::from_slice(&[0.5, 0.0, 0.0]),
-        quadratic: List::from_slice(&[0.0, 0.0, -0.005]),
+        quadratic: List::from_slice(&[0.25, 0.0, -0.004]),
         action_quadratic: List::from_slice(&[-0.000_5]),
     }),
 };

@@ -10,4 +10,23 @@ pub fn shipped_image(plant: &str) -> Option<&'static [u8]> {
 }
 
 /// Plant and image file.
-const SHIPPED: &[(&str, &[u8])] = &[];
+const SHIPPED: &[(&str, &[u8])] = &[(
+    "pendulum",
+    include_bytes!("../../../images/pendulum.engram"),
+)];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plant;
+
+    #[test]
+    fn what_ships_fits_its_plant() {
+        for (plant, bytes) in SHIPPED {
+            let image = engram_image::Image::read(bytes).expect("a valid image");
+            let contract = plant::by_name(plant).expect("a known plant").contract();
+            assert_eq!(image.contract.difference(&contract), None, "{plant}");
+            assert_eq!(image.provenance.plant, *plant);
+        }
+    }
+}
