@@ -183,33 +183,3 @@ fn streaming_equals_the_full_recomputation() {
         }
     }
 }
-
-#[test]
-#[ignore = "a measurement: run it with --ignored --nocapture"]
-fn time_of_a_step() {
-    let config = ModelConfig {
-        observations: 3,
-        actions: 1,
-        layers: 2,
-        heads: 4,
-        model: 32,
-        ff: 64,
-        window: 64,
-        hidden: [64, 64],
-        positions: Positions::Age,
-        head_input: HeadInput::Mixed,
-    };
-    let mut numbers = Numbers::new(1);
-    let policy = FloatPolicy::from_tensors(config, 5.0, &random_tensors(&config, &mut numbers))
-        .expect("a policy");
-    let mut state = policy.new_state();
-    let input: Vec<f32> = (0..config.inputs()).map(|_| numbers.normal()).collect();
-    let mut mean = [0.0];
-    let start = std::time::Instant::now();
-    let steps = 100_000;
-    for _ in 0..steps {
-        policy.step(&mut state, &input, &mut mean);
-    }
-    let us = start.elapsed().as_secs_f64() * 1e6 / f64::from(steps);
-    println!("{} MACs, {us:.2} us per step", config.macs_per_step());
-}
