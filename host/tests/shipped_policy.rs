@@ -35,8 +35,15 @@ fn it_swings_up_recovers_from_a_flip_and_needs_its_memory() {
     }
     let share = |value: &Value| value.as_f64().expect("a share");
     let recovered = share(&result["recovered"]);
-    assert!(share(&result["success"]) >= 0.9, "success {}", result["success"]);
+    assert!(
+        share(&result["success"]) >= 0.9,
+        "success {}",
+        result["success"]
+    );
     assert!(recovered >= 0.85, "recovered {recovered}");
     let wiped = share(&result["wiped"]["recovered"]);
-    assert!(recovered - wiped >= 0.4, "recovered {recovered}, without memory {wiped}");
+    assert!(
+        recovered - wiped >= 0.4,
+        "recovered {recovered}, without memory {wiped}"
+    );
 }

@@ -10,7 +10,7 @@ use candle_core::Device;
 use crate::evaluate::{Float, Plan, evaluate};
 use crate::plant::{self, TaskSet};
 use crate::train::config::PositionsName;
-use crate::train::{Agent, Progress, Run, Settings, Trainer};
+use crate::train::{Agent, Progress, Run, Settings, Trainer, threads};
 
 /// Iterations between two saves.
 const SAVE_EVERY: u64 = 20;
@@ -92,6 +92,7 @@ struct Report {
 /// When the settings are wrong, the folder is taken or cannot be written, training diverges, or Ctrl-C
 /// interrupts it (after saving).
 pub fn run(args: Args) -> anyhow::Result<()> {
+    threads::arrange();
     let device = device(args.device);
     let mut trainer = trainer(&args, &device)?;
     let (plant, agent, seed) = {
@@ -253,21 +254,40 @@ mod tests {
 
     fn refused(words: &[&str]) -> String {
         let args = parse(words).unwrap();
-        format!("{:#}", trainer(&args, &Device::Cpu).err().expect("a refusal"))
+        format!(
+            "{:#}",
+            trainer(&args, &Device::Cpu).err().expect("a refusal")
+        )
     }
 
     #[test]
     fn a_taken_folder_is_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().to_str().unwrap();
-        let args = parse(&["pendulum", "--out", out, "--steps", "1", "--agent", "markov", "--seed", "9"]).unwrap();
+        let args = parse(&[
+            "pendulum", "--out", out, "--steps", "1", "--agent", "markov", "--seed", "9",
+        ])
+        .unwrap();
         let first = trainer(&args, &Device::Cpu).unwrap();
         assert_eq!(first.settings().model.window, 1);
         first.save(folder.path()).unwrap();
         assert!(refused(&["pendulum", "--out", out]).contains("--resume"));
-        assert!(trainer(&parse(&["pendulum", "--out", out, "--overwrite"]).unwrap(), &Device::Cpu).is_ok());
-        let again = trainer(&parse(&["pendulum", "--out", out, "--resume"]).unwrap(), &Device::Cpu).unwrap();
-        assert_eq!((again.run().agent.as_str(), again.run().seed, again.steps()), ("markov", 9, 0));
+        assert!(
+            trainer(
+                &parse(&["pendulum", "--out", out, "--overwrite"]).unwrap(),
+                &Device::Cpu
+            )
+            .is_ok()
+        );
+        let again = trainer(
+            &parse(&["pendulum", "--out", out, "--resume"]).unwrap(),
+            &Device::Cpu,
+        )
+        .unwrap();
+        assert_eq!(
+            (again.run().agent.as_str(), again.run().seed, again.steps()),
+            ("markov", 9, 0)
+        );
     }
 
     #[test]

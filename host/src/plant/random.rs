@@ -61,7 +61,13 @@ mod tests {
     #[test]
     fn the_numbers_never_change() {
         // Held-out tasks, and with them every published number, hang on these.
-        assert_eq!(random_stream(0, Stream::HeldOut, 0).next_u64(), 0x7ccf_918b_09aa_f823);
-        assert_eq!(random_stream(7, Stream::Training, 3).next_u64(), 0x39f3_e42b_18a9_7d46);
+        assert_eq!(
+            random_stream(0, Stream::HeldOut, 0).next_u64(),
+            0x7ccf_918b_09aa_f823
+        );
+        assert_eq!(
+            random_stream(7, Stream::Training, 3).next_u64(),
+            0x39f3_e42b_18a9_7d46
+        );
     }
 }

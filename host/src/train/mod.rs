@@ -20,6 +20,7 @@ mod progress;
 pub mod resume;
 pub mod rollout;
 pub mod statistics;
+pub mod threads;
 mod trainer;
 pub mod variables;
 

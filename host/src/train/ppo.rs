@@ -137,15 +137,27 @@ mod tests {
             Tensor::from_slice(values, (values.len() / columns, columns), &device).unwrap()
         };
         let scalar = |loss: Result<Tensor>| loss.unwrap().to_scalar::<f32>().unwrap();
-        let (belief, truth) = ([1.0, 2.0, 3.0, 4.0, 0.0, 1.0], [0.0, 2.0, 1.0, 4.0, 3.0, 1.0]);
+        let (belief, truth) = (
+            [1.0, 2.0, 3.0, 4.0, 0.0, 1.0],
+            [0.0, 2.0, 1.0, 4.0, 3.0, 1.0],
+        );
         let whole = scalar(belief_loss(&tensor(&belief, 2), &tensor(&truth, 2), 3));
         // Squares 1 + 4 + 9, half of their mean over 6 entries.
         assert!((whole - 14.0 / 12.0).abs() < 1e-6);
-        let first = scalar(belief_loss(&tensor(&belief[..4], 2), &tensor(&truth[..4], 2), 3));
-        let second = scalar(belief_loss(&tensor(&belief[4..], 2), &tensor(&truth[4..], 2), 3));
+        let first = scalar(belief_loss(
+            &tensor(&belief[..4], 2),
+            &tensor(&truth[..4], 2),
+            3,
+        ));
+        let second = scalar(belief_loss(
+            &tensor(&belief[4..], 2),
+            &tensor(&truth[4..], 2),
+            3,
+        ));
         assert!((first + second - whole).abs() < 1e-6);
         let value = |from: usize, to: usize| {
-            let flat = |values: &[f32]| Tensor::from_slice(&values[from..to], to - from, &device).unwrap();
+            let flat =
+                |values: &[f32]| Tensor::from_slice(&values[from..to], to - from, &device).unwrap();
             scalar(value_loss(&flat(&belief), &flat(&truth), 6))
         };
         assert!((value(0, 4) + value(4, 6) - value(0, 6)).abs() < 1e-6);
