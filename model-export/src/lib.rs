@@ -9,6 +9,7 @@
 pub mod calibrate;
 pub mod checkpoint;
 pub mod compare;
+pub mod elementary;
 pub mod export;
 pub mod float;
 pub mod golden;

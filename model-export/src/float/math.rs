@@ -3,6 +3,8 @@
 //! No platform `libm` and no fused multiply-add: a rollout has the same bits on every machine and
 //! for every number of threads. Sums are split over fixed lanes, so their order is fixed too.
 
+use crate::elementary::{self, exp};
+
 /// Values that one pass of an inner loop handles.
 pub(super) const LANES: usize = 16;
 
@@ -117,62 +119,17 @@ pub(super) fn exponentials(logits: &mut [f32]) -> f32 {
     fold(sums)
 }
 
-/// `e^x` for finite `x`, relative error below 2e-7 in `-87..=88`, clamped outside.
-#[inline]
-pub(super) fn exp(x: f32) -> f32 {
-    // 1.5 * 2^23: adding it rounds to the nearest integer, which then sits in the low bits.
-    const MAGIC: f32 = 12_582_912.0;
-    // ln 2 in two parts: the high one has few enough bits for `n * HIGH` to be exact.
-    const HIGH: f32 = 0.693_359_4;
-    const LOW: f32 = -2.121_944_4e-4;
-    let x = if x > 88.0 { 88.0 } else { x };
-    let x = if x < -87.0 { -87.0 } else { x };
-    let shifted = x * core::f32::consts::LOG2_E + MAGIC;
-    let n = shifted - MAGIC;
-    let r = (x - n * HIGH) - n * LOW;
-    let p = 1.987_569_1e-4;
-    let p = p * r + 1.398_2e-3;
-    let p = p * r + 8.333_452e-3;
-    let p = p * r + 4.166_579_6e-2;
-    let p = p * r + 1.666_666_5e-1;
-    let p = p * r + 0.5;
-    let y = p * (r * r) + r + 1.0;
-    let exponent = shifted
-        .to_bits()
-        .wrapping_sub(MAGIC.to_bits())
-        .wrapping_add(127)
-        << 23;
-    y * f32::from_bits(exponent)
-}
-
-/// Replaces every value by its hyperbolic tangent, absolute error below 2e-7.
+/// Replaces every value by its hyperbolic tangent.
 #[inline]
 pub(super) fn tanh(values: &mut [f32]) {
     for x in values {
-        let clamped = if *x > 20.0 { 20.0 } else { *x };
-        *x = 1.0 - 2.0 / (exp(2.0 * clamped) + 1.0);
+        *x = elementary::tanh(*x);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn exp_and_tanh_stay_within_their_bounds() {
-        let mut worst = (0.0_f64, 0.0_f64);
-        for step in -870_000..=880_000 {
-            let x = step as f32 * 1e-4;
-            let exact = f64::from(x).exp();
-            worst.0 = worst.0.max((f64::from(exp(x)) - exact).abs() / exact);
-            let mut y = [x];
-            tanh(&mut y);
-            worst.1 = worst.1.max((f64::from(y[0]) - f64::from(x).tanh()).abs());
-        }
-        assert!(worst.0 < 2e-7 && worst.1 < 2e-7, "{worst:?}");
-        assert_eq!(exp(-1e30), exp(-87.0));
-        assert_eq!(exp(0.0), 1.0);
-    }
 
     #[test]
     fn packed_product_and_dot_match_a_plain_loop() {

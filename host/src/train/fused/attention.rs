@@ -1,8 +1,9 @@
 //! Causal self-attention within a band, with a learned bias per head and age.
 
 use candle_core::{CpuStorage, CustomOp2, D, Layout, Result, Shape, Tensor};
+use engram_export::elementary;
 
-use super::{math, on_cpu, slice, with_values};
+use super::{on_cpu, slice, with_values};
 
 /// The sequences that [`banded_attention`] works on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -200,7 +201,7 @@ fn softmax<const L: usize>(logits: &mut [[f32; L]]) {
     let mut total = [0.0f32; L];
     for piece in logits.iter_mut() {
         for (x, total) in piece.iter_mut().zip(&mut total) {
-            *x = math::exp(*x - highest);
+            *x = elementary::exp(*x - highest);
             *total += *x;
         }
     }

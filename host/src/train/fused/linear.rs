@@ -2,8 +2,9 @@
 
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
+use engram_export::elementary;
 
-use super::{math, on_cpu, slice, with_values};
+use super::{on_cpu, slice, with_values};
 
 /// What follows the affine map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +76,7 @@ impl pulp::WithSimd for Activate<'_> {
                 Activation::Tanh => row
                     .iter_mut()
                     .zip(bias)
-                    .for_each(|(y, b)| *y = math::tanh(*y + b)),
+                    .for_each(|(y, b)| *y = elementary::tanh(*y + b)),
             }
         }
     }

@@ -8,7 +8,6 @@
 
 mod attention;
 mod linear;
-mod math;
 
 use candle_core::{CpuStorage, DType, Layout, Result, Storage, Tensor};
 

@@ -1,9 +1,10 @@
-//! Elementwise functions, written so that the compiler vectorises them: no table, no branch, no platform
-//! `libm`, no fused multiply-add.
+//! Elementary functions that learner and rollouts share, written so that the compiler vectorises them: no
+//! table, no branch, no platform `libm`, no fused multiply-add. The same bits on every machine.
 
-/// `e^x` for finite `x`, relative error below 2e-7 in -87..=88, clamped outside.
+/// `e^x` for finite `x`, relative error below 2e-7 in `-87..=88`, clamped outside.
 #[inline(always)]
-pub(super) fn exp(x: f32) -> f32 {
+#[must_use]
+pub fn exp(x: f32) -> f32 {
     // Adding 1.5 * 2^23 rounds to the nearest integer, which then sits in the low bits.
     const MAGIC: f32 = 12_582_912.0;
     // ln 2 in two parts: the high one has few enough bits for `n * HIGH` to be exact.
@@ -31,7 +32,8 @@ pub(super) fn exp(x: f32) -> f32 {
 
 /// Hyperbolic tangent, absolute error below 2e-7.
 #[inline(always)]
-pub(super) fn tanh(x: f32) -> f32 {
+#[must_use]
+pub fn tanh(x: f32) -> f32 {
     let x = if x > 20.0 { 20.0 } else { x };
     1.0 - 2.0 / (exp(2.0 * x) + 1.0)
 }
