@@ -77,6 +77,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 /// The trials and the plants of one evaluation.
 struct Ground {
     plant: String,
+    agent: String,
     held_out: Plan,
 }
 
@@ -87,14 +88,14 @@ impl Ground {
         controller: impl Fn(u64) -> Box<dyn Controller + 'a> + Sync,
     ) -> anyhow::Result<Results> {
         // The name is known by now; a worker that cannot make its plant has no plant to fly.
-        let plant = || plant::by_name(&self.plant).expect("checked before");
+        let plant = || plant::for_agent(&self.plant, &self.agent).expect("checked before");
         Ok(evaluate(plan, plant, controller)?)
     }
 }
 
 fn one(subject: &Subject, args: &Args) -> anyhow::Result<Record> {
     let name = args.plant.clone().unwrap_or_else(|| subject.plant.clone());
-    let mut plant = plant::by_name(&name)?;
+    let mut plant = plant::for_agent(&name, &subject.agent)?;
     let contract = plant.contract();
     let prepared = subject.prepare(&contract)?;
     let change = args
@@ -111,6 +112,7 @@ fn one(subject: &Subject, args: &Args) -> anyhow::Result<Record> {
     };
     let ground = Ground {
         plant: name.clone(),
+        agent: subject.agent.clone(),
         held_out,
     };
 

@@ -145,7 +145,7 @@ fn simulated(args: &Args) -> anyhow::Result<Vec<FlightTrace>> {
     );
     for path in &args.beside {
         let other = Subject::load(path)?;
-        let name = if other.agent == "markov" {
+        let name = if matches!(other.agent.as_str(), "one-step" | "markov") {
             names::MEMORYLESS
         } else {
             &other.agent
@@ -217,9 +217,9 @@ fn headline(page: &mut Page, record: &Record) {
             "the same with the memory wiped every step".to_owned(),
         ));
     }
-    if let Some(markov) = record.compared.get("markov") {
+    if let Some(one_step) = record.compared.get("one-step") {
         facts.push((
-            percent(markov.recovered),
+            percent(one_step.recovered),
             "a policy trained without memory".to_owned(),
         ));
     }
@@ -359,7 +359,7 @@ fn colour(name: &str) -> usize {
     match name {
         "policy" => 0,
         "wiped" => 1,
-        "markov" => 2,
+        "one-step" => 2,
         "classical" => 3,
         _ => 4,
     }

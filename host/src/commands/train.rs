@@ -23,7 +23,7 @@ const RETURN_TASKS: usize = 64;
 Examples:
   engram train pendulum --out runs/pendulum
   engram train pendulum --out runs/pendulum --resume          go on after Ctrl-C
-  engram train pendulum --out runs/markov --agent markov      the same without memory
+  engram train pendulum --out runs/one-step --agent one-step  the same without memory
   engram train pendulum --out runs/mine --config mine.toml --seed 3 --json
 
 The built-in settings of a plant are in host/presets/PLANT.toml, with every key explained. Ctrl-C saves and stops.")]
@@ -48,7 +48,7 @@ pub struct Args {
     /// Replace a run that the folder already holds.
     #[arg(long, conflicts_with = "resume")]
     overwrite: bool,
-    /// Which policy: the transformer, or the same network without memory.
+    /// Which policy: the transformer, or a reference that shows what its memory is worth.
     #[arg(long, value_enum, default_value_t = Agent::Trmrl, conflicts_with = "resume")]
     agent: Agent,
     /// How the policy knows when a memory happened, instead of the settings' way.
@@ -195,8 +195,8 @@ fn trainer(args: &Args, device: &Device) -> anyhow::Result<Trainer> {
     if let Some(positions) = args.positions {
         settings.model.positions = positions;
     }
-    if args.agent == Agent::Markov {
-        settings = settings.memoryless();
+    if matches!(args.agent, Agent::OneStep | Agent::Markov) {
+        settings = settings.one_step();
     }
     let run = Run {
         plant: args.plant.clone(),
@@ -221,17 +221,17 @@ fn device(asked: DeviceName) -> Device {
 /// Mean return of an undisturbed episode under the deterministic policy, on tasks of the training set.
 fn training_return(trainer: &Trainer) -> anyhow::Result<f32> {
     let policy = trainer.policy()?;
-    let name = &trainer.run().plant;
-    let mut plant = plant::by_name(name)?;
+    let run = trainer.run();
+    let mut plant = plant::for_agent(&run.plant, &run.agent)?;
     let plan = Plan::new(
         plant.as_mut(),
         TaskSet::Training,
         RETURN_TASKS,
         "none",
-        trainer.run().seed,
+        run.seed,
     )?;
     // The name is known by now; a worker that cannot make its plant has no plant to fly.
-    let make = || plant::by_name(name).expect("checked before");
+    let make = || plant::for_agent(&run.plant, &run.agent).expect("checked before");
     let results = evaluate(&plan, make, |_| Box::new(Float::new(&policy, false)))?;
     Ok(results.summary.return_episode_1 as f32)
 }
@@ -265,7 +265,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().to_str().unwrap();
         let args = parse(&[
-            "pendulum", "--out", out, "--steps", "1", "--agent", "markov", "--seed", "9",
+            "pendulum", "--out", out, "--steps", "1", "--agent", "one-step", "--seed", "9",
         ])
         .unwrap();
         let first = trainer(&args, &Device::Cpu).unwrap();
@@ -286,7 +286,7 @@ mod tests {
         .unwrap();
         assert_eq!(
             (again.run().agent.as_str(), again.run().seed, again.steps()),
-            ("markov", 9, 0)
+            ("one-step", 9, 0)
         );
     }
 

@@ -16,7 +16,7 @@ pub struct Record {
     pub plant: String,
     /// Path of the run or image.
     pub policy: String,
-    /// `trmrl` or `markov`.
+    /// The agent by its name.
     pub agent: String,
     /// `int8` for an image, `f32` for a run.
     pub arithmetic: String,

@@ -18,7 +18,7 @@ pub struct Subject {
     pub path: PathBuf,
     /// The plant it was trained on.
     pub plant: String,
-    /// `trmrl`, `markov`, or `image` for a file that does not say.
+    /// The agent by its name; an image that does not say is `trmrl`, or `one-step` if its window is one step.
     pub agent: String,
     /// Seed of its training run.
     pub seed: u64,
@@ -117,7 +117,7 @@ impl Subject {
             source,
         })?;
         let agent = if image.config.window == 1 {
-            "markov"
+            "one-step"
         } else {
             "trmrl"
         };

@@ -107,12 +107,19 @@ pub fn run(
 
             // Judged after the step: the last state of an episode counts.
             let judgement = driven.plant().judge();
+            let ended = driven.plant().ended();
+            if episode == 0 && ended {
+                success = false;
+            }
             if episode == 0 && step + protocol.hold_steps >= protocol.episode_steps {
                 success &= judgement.holds;
             }
             if last_episode && step >= plan.change_step {
                 holds_after.push(judgement.holds);
                 fell |= judgement.fallen;
+            }
+            if ended {
+                break;
             }
         }
         returns.push(sum);

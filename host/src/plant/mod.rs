@@ -8,11 +8,13 @@
 mod driven;
 pub mod pendulum;
 mod random;
+mod told;
 
 use engram_image::Contract;
 
 pub use driven::Driven;
 pub use random::{Random, Stream, random_stream};
+pub use told::Told;
 
 /// Which distribution a task is drawn from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,6 +161,21 @@ pub trait Plant: Send {
         None
     }
 
+    /// The episode has ended by itself, for example because the robot fell; time-outs are not the plant's.
+    /// Whoever steps the plant starts the next episode.
+    fn ended(&self) -> bool {
+        false
+    }
+    /// The quantity by which the last step is judged in tables, in the unit that
+    /// [`metric_name`](Self::metric_name) ends with.
+    fn metric(&self) -> Option<f32> {
+        None
+    }
+    /// What [`metric`](Self::metric) is, with its unit, for plants that have one.
+    fn metric_name(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Seconds since the trial began.
     fn time_s(&self) -> f64;
     /// The true state, for logs and pictures; named by [`state_names`](Plant::state_names).
@@ -186,6 +203,22 @@ pub fn by_name(name: &str) -> Result<Box<dyn Plant>, UnknownPlant> {
         }),
     }
 }
+
+/// Makes the plant that an agent trains and is judged on: for the `oracle`, one that tells its hidden task.
+///
+/// # Errors
+/// [`UnknownPlant`] names what there is.
+pub fn for_agent(name: &str, agent: &str) -> Result<Box<dyn Plant>, UnknownPlant> {
+    let plant = by_name(name)?;
+    Ok(if agent == ORACLE {
+        Box::new(Told::new(plant))
+    } else {
+        plant
+    })
+}
+
+/// The agent that is told the task.
+pub const ORACLE: &str = "oracle";
 
 /// The error for a change that `plant` does not know.
 fn unknown_change(plant: &dyn Plant, name: &str) -> UnknownChange {

@@ -59,9 +59,10 @@ pub fn add_returns(trajectories: &[Trajectory], gamma: f32, returns: &mut Statis
         let discounted: Vec<f32> = trajectory
             .rewards
             .iter()
+            .zip(&trajectory.ended)
             .rev()
-            .map(|reward| {
-                sum = reward + gamma * sum;
+            .map(|(reward, ended)| {
+                sum = reward + if *ended { 0.0 } else { gamma * sum };
                 sum
             })
             .collect();
@@ -147,6 +148,7 @@ impl Batch {
             let advantages = gae::advantages(
                 &rewards,
                 &values,
+                &trajectory.ended,
                 settings.ppo.gamma as f32,
                 settings.ppo.lambda as f32,
             );

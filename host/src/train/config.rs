@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::plant::{Plant, pendulum};
 
-/// The settings of a run. `presets/pendulum.toml` documents every key.
+/// The settings of a run. `presets/engram/pendulum.toml` documents every key.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
@@ -105,6 +105,8 @@ pub struct Trial {
     pub trials: usize,
     /// Control steps of one trial.
     pub steps: usize,
+    /// Control steps after which an episode times out and the trial's next begins; 0 for never.
+    pub episode_steps: usize,
     /// Probability that an episode starts in any state instead of a usual one.
     pub anywhere: f64,
     /// Mean control steps between two redraws of the whole task; 0 for never.
@@ -200,8 +202,8 @@ impl Settings {
     pub fn preset(plant: &str) -> Result<Self, ConfigError> {
         match plant {
             pendulum::NAME => Self::from_toml(
-                include_str!("../../presets/pendulum.toml"),
-                "presets/pendulum.toml",
+                include_str!("../../presets/engram/pendulum.toml"),
+                "presets/engram/pendulum.toml",
             ),
             _ => Err(ConfigError::NoPreset(plant.to_owned())),
         }
@@ -231,9 +233,9 @@ impl Settings {
         })
     }
 
-    /// Turns the settings into those of a policy without memory: window 1.
+    /// Turns the settings into those of a policy with a window of one working memory.
     #[must_use]
-    pub fn memoryless(mut self) -> Self {
+    pub fn one_step(mut self) -> Self {
         self.model.window = 1;
         self.model.positions = PositionsName::Age;
         self
@@ -371,7 +373,7 @@ mod tests {
             .model_config(&*by_name("pendulum").unwrap())
             .validate()
             .unwrap();
-        assert_eq!(settings.clone().memoryless().model.window, 1);
+        assert_eq!(settings.clone().one_step().model.window, 1);
         let text = toml::to_string(&settings.to_table().unwrap()).unwrap();
         assert_eq!(Settings::from_toml(&text, "again").unwrap(), settings);
         assert!(Settings::preset("unicycle").is_err());

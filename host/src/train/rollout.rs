@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::config::Trial as TrialSettings;
 use super::init::normal;
 use crate::plant::{
-    Driven, Random, Start, Stream, TaskSet, UnknownChange, UnknownPlant, by_name, random_stream,
+    Driven, Random, Start, Stream, TaskSet, UnknownChange, UnknownPlant, for_agent, random_stream,
 };
 
 /// What one trial left for the learner. Rows are control steps.
@@ -22,6 +22,8 @@ pub struct Trajectory {
     pub log_probabilities: Vec<f32>,
     /// Reward that each action led to, `[steps]`.
     pub rewards: Vec<f32>,
+    /// Whether the episode ended by itself with that action, `[steps]`.
+    pub ended: Vec<bool>,
     /// True state and task for the critic, `[steps + 1][features]`.
     pub privileged: Vec<f32>,
 }
@@ -43,6 +45,8 @@ pub enum RolloutError {
 pub struct Rollout<'a> {
     /// The plant's name.
     pub plant: &'a str,
+    /// The agent's name.
+    pub agent: &'a str,
     /// The policy that acts.
     pub policy: &'a FloatPolicy,
     /// What a trial is.
@@ -61,7 +65,7 @@ impl Rollout<'_> {
         (0..trials)
             .into_par_iter()
             .map(|trial| {
-                let driven = Driven::new(by_name(self.plant)?);
+                let driven = Driven::new(for_agent(self.plant, self.agent)?);
                 self.trial(
                     driven,
                     random_stream(self.seed, Stream::Training, iteration * trials + trial),
@@ -81,10 +85,12 @@ impl Rollout<'_> {
             actions: Vec::with_capacity(steps * config.actions),
             log_probabilities: Vec::with_capacity(steps),
             rewards: Vec::with_capacity(steps),
+            ended: Vec::with_capacity(steps),
             privileged: Vec::new(),
         };
         let task = driven.plant().sample_task(TaskSet::Training, &mut random);
         driven.begin_at(&task, random.random(), self.start(&mut random));
+        let mut episode_steps = 0;
         for step in 0..steps {
             if step > 0 {
                 self.disturb(&mut driven, &mut random)?;
@@ -104,6 +110,13 @@ impl Rollout<'_> {
             result.actions.extend(&action);
             result.log_probabilities.push(log_probability);
             result.rewards.push(driven.reward());
+            let ended = driven.plant().ended();
+            result.ended.push(ended);
+            episode_steps += 1;
+            if ended || episode_steps == self.settings.episode_steps {
+                episode_steps = 0;
+                driven.restart(self.start(&mut random));
+            }
         }
         result.memories.extend(driven.working_memory());
         driven.plant().privileged(&mut result.privileged);

@@ -148,6 +148,7 @@ fn rollout_and_learner_agree_before_the_first_update() {
         let policy = trainer.policy().unwrap();
         let rollout = Rollout {
             plant: "pendulum",
+            agent: Agent::Trmrl.name(),
             policy: &policy,
             settings: &settings.trial,
             seed: 1,

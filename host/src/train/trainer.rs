@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use candle_core::Device;
 use engram_export::checkpoint::{Checkpoint, CheckpointError};
 use engram_export::parameters::ParametersError;
-use engram_export::{FloatPolicy, Parameters};
+use engram_export::{FloatPolicy, Normalizer, Parameters};
 use engram_image::ModelConfig;
 
 use super::actor::Actor;
@@ -18,20 +18,27 @@ use super::learner::Learner;
 use super::resume::{ResumeError, TRAINER_FILE, TrainerState};
 use super::rollout::{Rollout, RolloutError, Trajectory};
 use super::statistics::Statistics;
-use crate::plant::{Stream, UnknownPlant, by_name, random_stream};
+use crate::plant::{self, Stream, UnknownPlant, for_agent, random_stream};
 
 /// Name of the training curve's file.
 pub const CURVE_FILE: &str = "curve.csv";
 /// Index of the trials that fill the statistics before the first iteration; no iteration gets so far.
 const PILOT: u64 = u64::MAX >> 32;
 
+/// Deviation of the entries that a policy must not see: they become 0.
+const UNSEEN: f32 = 1e30;
+
 /// Which policy is trained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Agent {
     /// The transformer with its memory.
     Trmrl,
-    /// The same network with a window of one step: it cannot remember.
+    /// The same network with a window of one working memory: it knows the last action and the last reward.
+    OneStep,
+    /// The same network, and it sees the current observation alone: no memory, no action, no reward.
     Markov,
+    /// The same as the first, and the hidden task is part of its observation.
+    Oracle,
 }
 
 impl Agent {
@@ -40,7 +47,9 @@ impl Agent {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Trmrl => "trmrl",
+            Self::OneStep => "one-step",
             Self::Markov => "markov",
+            Self::Oracle => plant::ORACLE,
         }
     }
 }
@@ -119,7 +128,7 @@ impl Trainer {
     /// # Errors
     /// When plant, settings or device are not usable.
     pub fn new(run: Run, settings: Settings, device: &Device) -> Result<Self, TrainError> {
-        let plant = by_name(&run.plant)?;
+        let plant = for_agent(&run.plant, &run.agent)?;
         let config = settings.model_config(&*plant);
         config.validate().map_err(ConfigError::Model)?;
         let mut privileged = Vec::new();
@@ -201,7 +210,7 @@ impl Trainer {
         let mut curve = curve::read(&folder.join(CURVE_FILE))?;
         curve.retain(|point| point.iteration <= state.iteration);
         Ok(Self {
-            episode_steps: by_name(&run.plant)?.protocol().episode_steps,
+            episode_steps: for_agent(&run.plant, &run.agent)?.protocol().episode_steps,
             run,
             settings,
             config,
@@ -256,9 +265,7 @@ impl Trainer {
     /// When the learner fails or the weights diverge.
     pub fn iterate(&mut self) -> Result<Point, TrainError> {
         let trajectories = self.collect(self.iteration)?;
-        let normalizer = self
-            .memories
-            .normalizer(self.config.observations, self.settings.normalizer.clip);
+        let normalizer = self.normalizer();
         let scale = self.returns.std(1e-3)[0];
         let batch = Batch::new(
             &trajectories,
@@ -340,10 +347,21 @@ impl Trainer {
         Ok(folder.to_owned())
     }
 
+    /// What rollout and learner see of a working memory.
+    fn normalizer(&self) -> Normalizer {
+        let observations = self.config.observations;
+        let clip = self.settings.normalizer.clip;
+        let mut normalizer = self.memories.normalizer(observations, clip);
+        if self.run.agent == Agent::Markov.name() {
+            normalizer.std[observations..].fill(UNSEEN);
+        }
+        normalizer
+    }
+
     fn parameters(&self) -> Result<Parameters, TrainError> {
         let mut tensors = self.learner.actor.variables().tensors()?;
         let clip = self.settings.normalizer.clip;
-        let normalizer = self.memories.normalizer(self.config.observations, clip);
+        let normalizer = self.normalizer();
         let vector = |values: Vec<f32>| engram_export::Tensor {
             shape: vec![values.len()],
             values,
@@ -357,6 +375,7 @@ impl Trainer {
         let policy = self.policy()?;
         let rollout = Rollout {
             plant: &self.run.plant,
+            agent: &self.run.agent,
             policy: &policy,
             settings: &self.settings.trial,
             seed: self.run.seed,

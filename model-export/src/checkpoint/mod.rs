@@ -33,7 +33,7 @@ pub const RUN_FILE: &str = "run.toml";
 pub struct Checkpoint {
     /// Name of the plant it was trained on, for example `pendulum`.
     pub plant: String,
-    /// Name of the agent, for example `trmrl` or `markov`.
+    /// Name of the agent, for example `trmrl` or `oracle`.
     pub agent: String,
     /// Version of the project that trained it.
     pub version: String,
