@@ -10,6 +10,7 @@ use candle_core::Device;
 use crate::evaluate::{Float, Plan, evaluate};
 use crate::plant::{self, TaskSet};
 use crate::train::config::PositionsName;
+use crate::train::device::{self, DeviceName};
 use crate::train::{Agent, Progress, Run, Settings, Trainer, threads};
 
 /// Iterations between two saves.
@@ -62,17 +63,6 @@ pub struct Args {
     json: bool,
 }
 
-/// Where the learner computes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum DeviceName {
-    /// The best there is.
-    Auto,
-    /// The processor.
-    Cpu,
-    /// An NVIDIA GPU.
-    Cuda,
-}
-
 /// What a finished run tells a machine.
 #[derive(serde::Serialize)]
 struct Report {
@@ -82,6 +72,7 @@ struct Report {
     steps: u64,
     seconds: f64,
     steps_per_s: f64,
+    device: String,
     training_return: f32,
     out: PathBuf,
 }
@@ -93,7 +84,7 @@ struct Report {
 /// interrupts it (after saving).
 pub fn run(args: Args) -> anyhow::Result<()> {
     threads::arrange();
-    let device = device(args.device);
+    let (device, device_name) = device::choose(args.device);
     let mut trainer = trainer(&args, &device)?;
     let (plant, agent, seed) = {
         let run = trainer.run();
@@ -143,6 +134,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             steps,
             seconds,
             steps_per_s,
+            device: device_name,
             training_return,
             out,
         };
@@ -204,18 +196,6 @@ fn trainer(args: &Args, device: &Device) -> anyhow::Result<Trainer> {
         seed: args.seed,
     };
     Ok(Trainer::new(run, settings, device)?)
-}
-
-/// This build computes on the processor alone; asking for more is answered in words.
-fn device(asked: DeviceName) -> Device {
-    if asked == DeviceName::Cuda {
-        tracing::warn!("this program was built without CUDA; the learner runs on the CPU instead");
-    }
-    tracing::info!(
-        "learner on the CPU, trials on {} threads",
-        rayon::current_num_threads()
-    );
-    Device::Cpu
 }
 
 /// Mean return of an undisturbed episode under the deterministic policy, on tasks of the training set.

@@ -133,7 +133,7 @@ impl Batch {
         }
         let count = rows.len() / features;
         let values = critic
-            .values(&Tensor::from_vec(rows, (count, features), &Device::Cpu)?)?
+            .values(&Tensor::from_vec(rows, (count, features), critic.device())?)?
             .to_vec1::<f32>()?;
         for (trajectory, values) in trajectories.iter().zip(values.chunks_exact(steps + 1)) {
             let rewards: Vec<f32> = trajectory

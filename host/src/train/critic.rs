@@ -21,6 +21,7 @@ const BELIEF_BIAS: &str = "critic.belief.bias";
 pub struct Critic {
     variables: Variables,
     believes: bool,
+    device: Device,
 }
 
 /// Xavier-uniform weights of a critic with `features` inputs; names as in `trainer.safetensors`.
@@ -77,7 +78,14 @@ impl Critic {
         Ok(Self {
             variables: Variables::new(tensors, device)?,
             believes: tensors.contains_key(BELIEF_WEIGHT),
+            device: device.clone(),
         })
+    }
+
+    /// Where the critic computes.
+    #[must_use]
+    pub fn device(&self) -> &Device {
+        &self.device
     }
 
     /// The trainable tensors.

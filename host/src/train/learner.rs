@@ -2,7 +2,8 @@
 //! differentiated in parallel and summed in order.
 //!
 //! The number of shards belongs to the settings and not to the machine, and each shard runs candle on one
-//! thread, so that the curve does not depend on the number of cores.
+//! thread, so that the curve does not depend on the number of cores. A GPU gets each minibatch in one piece:
+//! its sums have another order anyway.
 
 use candle_core::{Device, Result};
 use rand::seq::SliceRandom;
@@ -12,6 +13,7 @@ use super::actor::Actor;
 use super::batch::Batch;
 use super::config::Settings;
 use super::critic::Critic;
+use super::fused;
 use super::optimizer::AdamW;
 use super::ppo;
 use crate::plant::Random;
@@ -78,7 +80,12 @@ impl Learner {
     /// When no threads can be started.
     pub fn new(actor: Actor, critic: Critic, settings: &Settings, device: &Device) -> Result<Self> {
         keep_freed_memory();
-        let pools = (0..settings.ppo.shards)
+        let shards = if device.is_cpu() {
+            settings.ppo.shards
+        } else {
+            1
+        };
+        let pools = (0..shards)
             .map(|_| {
                 ThreadPoolBuilder::new()
                     .num_threads(1)
@@ -147,12 +154,14 @@ impl Learner {
     fn minibatch(&self, batch: &Batch, trials: &[usize]) -> Result<Part> {
         let rows = trials.len() * batch.steps;
         let size = trials.len().div_ceil(self.pools.len());
+        let plain = fused::plain_asked();
         let parts: Vec<Result<Part>> = std::thread::scope(|scope| {
             let started: Vec<_> = trials
                 .chunks(size)
                 .zip(&self.pools)
                 .map(|(shard, pool)| {
-                    scope.spawn(move || pool.install(|| self.shard(batch, shard, rows)))
+                    let part = move || self.shard(batch, shard, rows);
+                    scope.spawn(move || pool.install(|| fused::with_plain(plain, part)))
                 })
                 .collect();
             started

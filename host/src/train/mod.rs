@@ -10,6 +10,7 @@ pub mod batch;
 pub mod config;
 pub mod critic;
 pub mod curve;
+pub mod device;
 pub mod fused;
 pub mod gae;
 pub mod init;

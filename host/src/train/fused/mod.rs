@@ -9,13 +9,37 @@
 mod attention;
 mod linear;
 
+use std::cell::Cell;
+
 use candle_core::{CpuStorage, DType, Layout, Result, Storage, Tensor};
 
 pub use attention::{Band, banded_attention, banded_attention_plain};
 pub use linear::{Activation, linear, linear_plain};
 
+thread_local! {
+    static PLAIN: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread must do without fused operations; see [`with_plain`].
+pub(crate) fn plain_asked() -> bool {
+    PLAIN.get()
+}
+
+/// Runs `body` with plain candle operations alone if `plain`, as on a device that has no fused ones: tests
+/// show by it, without such a device, what one would compute. A fused operation that is reached all the
+/// same is an error there.
+pub(crate) fn with_plain<R>(plain: bool, body: impl FnOnce() -> R) -> R {
+    let before = PLAIN.replace(plain);
+    let result = body();
+    PLAIN.set(before);
+    result
+}
+
 /// The values of a contiguous f32 tensor that lies in CPU memory.
 fn slice<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
+    if plain_asked() {
+        candle_core::bail!("a fused operation was called where only plain ones exist");
+    }
     let values = storage.as_slice::<f32>()?;
     match layout
         .contiguous_offsets()
@@ -38,7 +62,7 @@ fn with_values<R>(tensor: &Tensor, body: impl FnOnce(&[f32]) -> Result<R>) -> Re
 
 /// Whether the fused version can run: f32 in CPU memory.
 fn on_cpu(tensor: &Tensor) -> bool {
-    tensor.device().is_cpu() && tensor.dtype() == DType::F32
+    tensor.device().is_cpu() && tensor.dtype() == DType::F32 && !plain_asked()
 }
 
 #[cfg(test)]
