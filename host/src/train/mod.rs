@@ -31,4 +31,6 @@ pub use progress::Progress;
 pub use trainer::{Agent, CURVE_FILE, Run, TrainError, Trainer};
 
 #[cfg(test)]
+mod plain_tests;
+#[cfg(test)]
 mod tests;

@@ -1,9 +1,9 @@
 //! Causal self-attention within a band, with a learned bias per head and age.
 
-use candle_core::{CpuStorage, CustomOp2, D, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 use engram_export::elementary;
 
-use super::{on_cpu, slice, with_values};
+use super::{banded_attention_plain, on_cpu, slice, with_values};
 
 /// The sequences that [`banded_attention`] works on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,62 +31,6 @@ pub fn banded_attention(qkv: &Tensor, bias: &Tensor, band: Band) -> Result<Tenso
     } else {
         banded_attention_plain(qkv, bias, band)
     }
-}
-
-/// [`banded_attention`] made of plain candle operations, for every device: it computes all pairs of
-/// tokens and masks those outside the band.
-///
-/// # Errors
-/// When the shapes do not fit.
-pub fn banded_attention_plain(qkv: &Tensor, bias: &Tensor, band: Band) -> Result<Tensor> {
-    let Band {
-        sequences,
-        steps,
-        heads,
-        window,
-    } = band;
-    let width = qkv.dim(D::Minus1)? / 3;
-    let split = |part: usize| {
-        qkv.narrow(D::Minus1, part * width, width)?
-            .reshape((sequences, steps, heads, width / heads))?
-            .transpose(1, 2)?
-            .contiguous()
-    };
-    let scale = 1.0 / ((width / heads) as f64).sqrt();
-    let logits = (split(0)?.matmul(&split(1)?.t()?.contiguous()?)? * scale)?;
-    let pairs = || (0..steps).flat_map(|t| (0..steps).map(move |s| (t, s)));
-    let age: Vec<u32> = pairs()
-        .map(|(t, s)| {
-            if s <= t && t - s < window {
-                (t - s) as u32
-            } else {
-                0
-            }
-        })
-        .collect();
-    let mask: Vec<f32> = pairs()
-        .map(|(t, s)| {
-            if s <= t && t - s < window {
-                0.0
-            } else {
-                f32::NEG_INFINITY
-            }
-        })
-        .collect();
-    let device = qkv.device();
-    let age = Tensor::from_vec(age, steps * steps, device)?;
-    let mask = Tensor::from_vec(mask, (1, 1, steps, steps), device)?;
-    let bias = bias
-        .index_select(&age, 1)?
-        .reshape((1, heads, steps, steps))?;
-    let logits = logits.broadcast_add(&bias)?.broadcast_add(&mask)?;
-    let highest = logits.max_keepdim(D::Minus1)?.detach();
-    let weights = logits.broadcast_sub(&highest)?.exp()?;
-    let weights = weights.broadcast_div(&weights.sum_keepdim(D::Minus1)?)?;
-    weights
-        .matmul(&split(2)?)?
-        .transpose(1, 2)?
-        .reshape((sequences * steps, width))
 }
 
 /// What stands in for the bias of a place outside the band: its weight becomes 1e-38, which no sum notices.

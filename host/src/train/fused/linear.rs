@@ -45,7 +45,7 @@ pub fn linear_plain(
     bias: &Tensor,
     activation: Activation,
 ) -> Result<Tensor> {
-    let sum = x.matmul(&weight.t()?)?.broadcast_add(bias)?;
+    let sum = x.contiguous()?.matmul(&weight.t()?)?.broadcast_add(bias)?;
     match activation {
         Activation::None => Ok(sum),
         Activation::Relu => sum.relu(),

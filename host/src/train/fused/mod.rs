@@ -8,13 +8,15 @@
 
 mod attention;
 mod linear;
+mod plain;
 
 use std::cell::Cell;
 
 use candle_core::{CpuStorage, DType, Layout, Result, Storage, Tensor};
 
-pub use attention::{Band, banded_attention, banded_attention_plain};
+pub use attention::{Band, banded_attention};
 pub use linear::{Activation, linear, linear_plain};
+pub use plain::banded_attention_plain;
 
 thread_local! {
     static PLAIN: Cell<bool> = const { Cell::new(false) };
