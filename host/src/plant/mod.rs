@@ -6,6 +6,8 @@
 //! Everything random comes from seeds, and no result depends on the machine or its threads.
 
 mod driven;
+#[cfg(feature = "mujoco")]
+pub mod mujoco;
 pub mod pendulum;
 mod random;
 mod told;
@@ -112,11 +114,27 @@ pub struct UnknownChange {
     known: String,
 }
 
-/// A plant's name that nobody knows.
+/// A plant that cannot be made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there is no plant '{name}'; there is: {}", NAMES.join(", "))]
-pub struct UnknownPlant {
-    name: String,
+pub enum UnknownPlant {
+    /// A name that nobody knows.
+    #[error("there is no plant '{name}'; there is: {}, {}", NAMES.join(", "), MUJOCO_NAMES.join(", "))]
+    Name {
+        /// The name.
+        name: String,
+    },
+    /// A plant that this program was built without.
+    #[error(
+        "plant '{name}' needs MuJoCo: run 'scripts/set-up --mujoco' in the repository and build with '--features mujoco'"
+    )]
+    NotBuilt {
+        /// The name.
+        name: String,
+    },
+    /// A plant whose model cannot be had.
+    #[cfg(feature = "mujoco")]
+    #[error(transparent)]
+    Model(#[from] mujoco::ModelError),
 }
 
 /// One environment: a robot with one hidden task, stepped at the contract's control period.
@@ -188,8 +206,18 @@ pub trait Plant: Send {
     fn privileged(&self, features: &mut Vec<f32>);
 }
 
-/// The plants there are.
+/// The plants that every build has.
 pub const NAMES: [&str; 1] = [pendulum::NAME];
+
+/// The plants of the feature `mujoco`.
+pub const MUJOCO_NAMES: [&str; 6] = [
+    "half-cheetah-vel",
+    "half-cheetah-dir",
+    "ant-dir",
+    "ant-dir-xy",
+    "walker-params",
+    "hopper-params",
+];
 
 /// Makes a plant by its name.
 ///
@@ -198,7 +226,8 @@ pub const NAMES: [&str; 1] = [pendulum::NAME];
 pub fn by_name(name: &str) -> Result<Box<dyn Plant>, UnknownPlant> {
     match name {
         pendulum::NAME => Ok(Box::new(pendulum::Pendulum::new())),
-        _ => Err(UnknownPlant {
+        _ if MUJOCO_NAMES.contains(&name) => on_mujoco(name),
+        _ => Err(UnknownPlant::Name {
             name: name.to_owned(),
         }),
     }
@@ -219,6 +248,21 @@ pub fn for_agent(name: &str, agent: &str) -> Result<Box<dyn Plant>, UnknownPlant
 
 /// The agent that is told the task.
 pub const ORACLE: &str = "oracle";
+
+#[cfg(feature = "mujoco")]
+fn on_mujoco(name: &str) -> Result<Box<dyn Plant>, UnknownPlant> {
+    let plant = mujoco::by_name(name)?.ok_or_else(|| UnknownPlant::Name {
+        name: name.to_owned(),
+    })?;
+    Ok(Box::new(plant))
+}
+
+#[cfg(not(feature = "mujoco"))]
+fn on_mujoco(name: &str) -> Result<Box<dyn Plant>, UnknownPlant> {
+    Err(UnknownPlant::NotBuilt {
+        name: name.to_owned(),
+    })
+}
 
 /// The error for a change that `plant` does not know.
 fn unknown_change(plant: &dyn Plant, name: &str) -> UnknownChange {

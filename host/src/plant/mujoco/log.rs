@@ -1,0 +1,28 @@
+//! MuJoCo's messages, sent to `tracing`. Without this it would write MUJOCO_LOG.TXT into the current folder.
+//!
+//! The only module of the feature that holds unsafe code: installing a handler writes a global of the C library.
+#![allow(unsafe_code)]
+
+use std::sync::Once;
+
+use mujoco_rs::logging::set_log_handler;
+use mujoco_rs::wrappers::mj_logging::{MjLogMessage, MjtLogLevel};
+
+/// Sends MuJoCo's messages to `tracing`, from the first call on. Every use of MuJoCo in this crate begins with it.
+pub(super) fn install() {
+    static INSTALLED: Once = Once::new();
+    // SAFETY: no thread may use MuJoCo meanwhile. A model is loaded only after this returned, nothing else of MuJoCo
+    // is used without a model, and `call_once` lets every other caller wait until the handler is set.
+    INSTALLED.call_once(|| unsafe { set_log_handler(forward) });
+}
+
+fn forward(message: &MjLogMessage) {
+    let place = message.func().unwrap_or("MuJoCo");
+    let subject = message.subject();
+    let body = message.body().unwrap_or_default();
+    match message.level() {
+        MjtLogLevel::mjLOG_ERROR => tracing::error!("{place}: {subject} {body}"),
+        MjtLogLevel::mjLOG_WARNING => tracing::warn!("{place}: {subject} {body}"),
+        _ => tracing::debug!("{place}: {subject} {body}"),
+    }
+}

@@ -1,0 +1,113 @@
+//! What holds for every plant of the module.
+
+use super::*;
+use crate::plant::{Plant, Start, TaskSet, by_name, random_stream};
+
+/// The next action of a documented sequence that scripts/mujoco-golden.py draws too: Knuth's 64-bit linear
+/// congruential generator, its top 24 bits on [-1, 1).
+pub(super) fn next_action(state: &mut u64) -> f32 {
+    *state = state
+        .wrapping_mul(6_364_136_223_846_793_005)
+        .wrapping_add(1_442_695_040_888_963_407);
+    (*state >> 40) as f32 / 8_388_608.0 - 1.0
+}
+
+fn plants() -> Vec<Box<dyn Plant>> {
+    MUJOCO_NAMES
+        .iter()
+        .map(|name| by_name(name).unwrap())
+        .collect()
+}
+
+#[test]
+fn every_plant_has_a_valid_contract_and_sizes_that_fit() {
+    for plant in plants() {
+        let contract = plant.contract();
+        contract.validate().unwrap();
+        assert_eq!(plant.observe().len(), contract.observations.len());
+        assert_eq!(plant.state().len(), plant.state_names().len());
+        assert!(plant.metric().is_some() && plant.metric_name().is_some());
+        let mut features = Vec::new();
+        plant.privileged(&mut features);
+        assert!(features.iter().all(|value| value.is_finite()));
+    }
+}
+
+#[test]
+fn actions_may_jump_from_end_to_end() {
+    for plant in plants() {
+        let envelope = engram_firmware::safety::Envelope::new(&plant.contract());
+        let mut issued = vec![i16::MAX; envelope.actions()];
+        let wanted = vec![-i16::MAX; envelope.actions()];
+        assert!(!envelope.limit(&mut issued, &wanted), "{}", plant.name());
+    }
+}
+
+#[test]
+fn observations_stay_within_the_contract() {
+    for mut plant in plants() {
+        let contract = plant.contract();
+        let mut random = random_stream(2, TaskSet::OutOfDistribution.stream(), 0);
+        let mut actions = 1;
+        let mut largest = vec![0.0f32; contract.observations.len()];
+        for seed in 0..20 {
+            let task = plant.sample_task(TaskSet::OutOfDistribution, &mut random);
+            plant.reset(&task, seed);
+            let hold = 1 << (seed % 5);
+            let mut command = vec![0.0; contract.actions.len()];
+            for step in 0..200 {
+                if step % hold == 0 {
+                    command.fill_with(|| next_action(&mut actions).signum());
+                }
+                plant.step(&command);
+                if plant.ended() {
+                    plant.restart(Start::Usual);
+                }
+                for (largest, value) in largest.iter_mut().zip(plant.observe()) {
+                    *largest = largest.max(value.abs());
+                }
+            }
+        }
+        for (largest, channel) in largest.iter().zip(contract.observations.iter()) {
+            println!(
+                "{} {}: {largest} of {}",
+                plant.name(),
+                channel.name,
+                channel.max
+            );
+            assert!(
+                *largest <= channel.max,
+                "{} {}: {largest}",
+                plant.name(),
+                channel.name
+            );
+        }
+    }
+}
+
+#[test]
+fn a_trial_depends_on_its_seed_alone() {
+    for name in MUJOCO_NAMES {
+        let run = |seed| {
+            let mut plant = by_name(name).unwrap();
+            let task = plant.sample_task(
+                TaskSet::HeldOut,
+                &mut random_stream(seed, TaskSet::HeldOut.stream(), 3),
+            );
+            plant.reset(&task, seed);
+            let (mut trace, mut actions) = (Vec::new(), 1);
+            let mut command = vec![0.0; plant.contract().actions.len()];
+            for step in 0..100 {
+                trace.extend(plant.observe().iter().map(|value| value.to_bits()));
+                command.fill_with(|| next_action(&mut actions));
+                plant.step(&command);
+                if step == 50 {
+                    plant.restart(Start::Anywhere);
+                }
+            }
+            trace
+        };
+        assert_eq!(run(5), run(5), "{name}");
+        assert_ne!(run(5), run(6), "{name}");
+    }
+}
