@@ -14,6 +14,7 @@ pub mod evaluate;
 pub mod fly;
 pub mod footprint;
 pub mod measure;
+pub mod network;
 pub mod plant;
 pub mod report;
 pub mod train;

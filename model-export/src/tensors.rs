@@ -124,8 +124,15 @@ pub fn expected(config: &ModelConfig) -> Vec<(String, Vec<usize>)> {
 /// # Errors
 /// The first [`TensorError`], in the order of [`expected`].
 pub fn check(config: &ModelConfig, tensors: &Tensors) -> Result<(), TensorError> {
-    let list = expected(config);
-    for (name, shape) in &list {
+    check_list(&expected(config), tensors)
+}
+
+/// Checks that `tensors` are exactly those of `list`, with the right shapes and finite values.
+///
+/// # Errors
+/// The first [`TensorError`], in the order of the list.
+pub fn check_list(list: &[(String, Vec<usize>)], tensors: &Tensors) -> Result<(), TensorError> {
+    for (name, shape) in list {
         let Some(tensor) = tensors.get(name) else {
             return Err(TensorError::Missing {
                 name: name.clone(),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use engram_export::checkpoint::write_together;
 use engram_export::export::MatrixReport;
-use engram_export::{Checkpoint, Exported, Options, export, golden_steps};
+use engram_export::{Checkpoint, CheckpointError, Exported, Options, export, golden_steps};
 use engram_firmware::policy::Memory;
 use engram_image::Image;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -14,6 +14,7 @@ use serde_json::json;
 use super::inspect::hexadecimal;
 use crate::calibration::{GoldenLoop, trials};
 use crate::evaluate::{Float, Integer, PairedCost, Plan, Random, evaluate, paired_cost};
+use crate::network::Network;
 use crate::plant::{self, TaskSet};
 
 /// Largest loss of return that goes without a warning, of what f32 has over random actions.
@@ -56,16 +57,20 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             .unwrap_or_else(|_| ProgressStyle::default_spinner()),
     );
     bar.enable_steady_tick(std::time::Duration::from_millis(100));
-    let checkpoint = Checkpoint::load(&args.run).with_context(|| {
-        format!(
-            "{} is not a training run; `engram train PLANT --out DIR` makes one",
-            args.run.display()
-        )
-    })?;
+    let checkpoint = match Checkpoint::load(&args.run) {
+        Err(error @ CheckpointError::Reference { .. }) => return Err(error.into()),
+        other => other.with_context(|| {
+            format!(
+                "{} is not a training run; `engram train PLANT --out DIR` makes one",
+                args.run.display()
+            )
+        })?,
+    };
     let plant = plant::by_name(&checkpoint.plant)?;
     let contract = plant.contract();
     let config = *checkpoint.config();
     let policy = checkpoint.policy();
+    let network = Network::from(policy.clone());
     // The name is known by now: workers make their plants without asking again.
     let make = || plant::by_name(&checkpoint.plant).expect("made before");
 
@@ -105,7 +110,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             change,
             0,
         )?;
-        let before = evaluate(&plan, make, |_| Box::new(Float::new(&policy, false)))?;
+        let before = evaluate(&plan, make, |_| Box::new(Float::new(&network, false)))?;
         let after = evaluate(&plan, make, |_| Box::new(Integer::new(&image, false)))?;
         let floor = evaluate(&plan, make, |seed| Box::new(Random::new(seed)))?;
         Some(paired_cost(

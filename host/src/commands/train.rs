@@ -185,6 +185,9 @@ fn trainer(args: &Args, device: &Device) -> anyhow::Result<Trainer> {
         settings.ppo.steps = steps;
     }
     if let Some(positions) = args.positions {
+        if args.agent == Agent::Rl2 {
+            bail!("--positions is about the transformer's window; agent rl2 has none");
+        }
         settings.model.positions = positions;
     }
     if matches!(args.agent, Agent::OneStep | Agent::Markov) {

@@ -1,12 +1,13 @@
 //! What is evaluated: anything that turns working memories into command words.
 
-use engram_export::{FloatObserver, FloatPolicy, FloatState};
+use engram_export::FloatObserver;
 use engram_firmware::policy::WorkingMemory;
 use engram_image::Contract;
 use engram_kernels::{command_from_word, word_from_command};
 use rand::RngExt;
 
 use crate::classical::{Classical, Limits, Tuning};
+use crate::network::{Network, NetworkConfig, NetworkState};
 use crate::plant;
 use crate::report::Attention;
 
@@ -141,8 +142,8 @@ impl Controller for Classic {
 /// The f32 policy of a training run.
 #[derive(Clone, Debug)]
 pub struct Float<'a> {
-    policy: &'a FloatPolicy,
-    state: FloatState,
+    policy: &'a Network,
+    state: NetworkState,
     wiped: bool,
     input: Vec<f32>,
     mean: Vec<f32>,
@@ -152,28 +153,30 @@ pub struct Float<'a> {
 impl<'a> Float<'a> {
     /// With an empty memory; `wiped` empties it again before every step.
     #[must_use]
-    pub fn new(policy: &'a FloatPolicy, wiped: bool) -> Self {
+    pub fn new(policy: &'a Network, wiped: bool) -> Self {
         Self {
             state: policy.new_state(),
             wiped,
             input: Vec::with_capacity(policy.config().inputs()),
-            mean: vec![0.0; policy.config().actions],
+            mean: vec![0.0; policy.config().actions()],
             attention: None,
             policy,
         }
     }
 
-    /// With an empty memory, and keeps where it looks: see [`Float::attention`].
+    /// With an empty memory, and keeps where it looks, if it is a network that looks: see [`Float::attention`].
     #[must_use]
-    pub fn watched(policy: &'a FloatPolicy) -> Self {
-        let config = policy.config();
-        let attention = Attention {
-            layers: config.layers,
-            window: config.window,
-            weight: Vec::new(),
+    pub fn watched(policy: &'a Network) -> Self {
+        let attention = match policy.config() {
+            NetworkConfig::Transformer(config) => Some(Attention {
+                layers: config.layers,
+                window: config.window,
+                weight: Vec::new(),
+            }),
+            NetworkConfig::Gru(_) => None,
         };
         Self {
-            attention: Some(attention),
+            attention,
             ..Self::new(policy, false)
         }
     }
@@ -203,19 +206,12 @@ impl Controller for Float<'_> {
             .extend(moment.issued.iter().map(|word| f32::from(*word) / 32767.0));
         self.input
             .extend([moment.reward, if moment.done { 1.0 } else { 0.0 }]);
-        match &mut self.attention {
-            None => self
-                .policy
-                .step(&mut self.state, &self.input, &mut self.mean),
-            Some(attention) => {
-                let mut watcher = Watcher::new(attention, self.policy.config().heads);
-                self.policy.step_observed(
-                    &mut self.state,
-                    &self.input,
-                    &mut self.mean,
-                    &mut watcher,
-                );
+        match (&mut self.attention, self.policy, &mut self.state) {
+            (Some(attention), Network::Transformer(policy), NetworkState::Transformer(state)) => {
+                let mut watcher = Watcher::new(attention, policy.config().heads);
+                policy.step_observed(state, &self.input, &mut self.mean, &mut watcher);
             }
+            (_, policy, state) => policy.step(state, &self.input, &mut self.mean),
         }
         for (word, mean) in words.iter_mut().zip(&self.mean) {
             *word = word_from_command(*mean, -1.0, 1.0);

@@ -102,6 +102,7 @@ mod tests {
     use super::*;
     use crate::evaluate::Float;
     use crate::measure::{random_image, shapes};
+    use crate::network::Network;
     use crate::plant::{Stream, random_stream};
     use crate::train::Settings;
     use crate::train::init::initial_tensors;
@@ -167,7 +168,8 @@ mod tests {
             let tensors =
                 initial_tensors(&config, &initial, &mut random_stream(1, Stream::Weights, 0));
             let policy = FloatPolicy::from_tensors(config, 10.0, &tensors).unwrap();
-            let mut float = Float::watched(&policy);
+            let network = Network::from(policy.clone());
+            let mut float = Float::watched(&network);
             feed(&mut float, config.observations, config.actions, steps);
             check(&float.attention().unwrap(), steps);
         }

@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use engram_export::{Checkpoint, CheckpointError, FloatPolicy};
+use engram_export::CheckpointError;
 use engram_image::{Contract, ContractDifference, Image, ReadError};
 use sha2::{Digest, Sha256};
 
 use crate::fly::hex;
+use crate::network::{Network, Saved};
 
 use super::{Controller, Float, Integer, TrialPlan, fly};
 use crate::plant::{Driven, UnknownChange};
@@ -29,7 +30,7 @@ pub struct Subject {
 
 enum Content {
     Image(Vec<u8>),
-    Run(Box<FloatPolicy>),
+    Run(Box<Network>),
 }
 
 /// A subject ready to fly; borrows it.
@@ -37,7 +38,7 @@ pub enum Prepared<'a> {
     /// The integer policy.
     Image(Box<Image<'a>>),
     /// The f32 policy.
-    Run(&'a FloatPolicy),
+    Run(&'a Network),
 }
 
 /// Why a subject cannot be evaluated.
@@ -100,15 +101,15 @@ impl Subject {
             source,
         };
         if path.is_dir() {
-            let checkpoint = Checkpoint::load(path)?;
+            let checkpoint = Saved::load(path)?;
             let tensors = path.join(engram_export::checkpoint::POLICY_FILE);
             return Ok(Self {
                 path: path.to_owned(),
-                plant: checkpoint.plant.clone(),
-                agent: checkpoint.agent.clone(),
+                plant: checkpoint.plant,
+                agent: checkpoint.agent,
                 seed: checkpoint.seed,
                 weights_sha256: hex(&Sha256::digest(std::fs::read(tensors).map_err(io)?)),
-                content: Content::Run(Box::new(checkpoint.policy())),
+                content: Content::Run(Box::new(checkpoint.network)),
             });
         }
         let bytes = std::fs::read(path).map_err(io)?;
@@ -159,13 +160,13 @@ impl Subject {
             Content::Run(policy) => {
                 let config = policy.config();
                 let (observations, actions) = (contract.observations.len(), contract.actions.len());
-                if (config.observations, config.actions) == (observations, actions) {
+                if (config.observations(), config.actions()) == (observations, actions) {
                     return Ok(Prepared::Run(policy));
                 }
                 Err(SubjectError::Channels {
                     path: self.path.clone(),
-                    policy_observations: config.observations,
-                    policy_actions: config.actions,
+                    policy_observations: config.observations(),
+                    policy_actions: config.actions(),
                     observations,
                     actions,
                 })

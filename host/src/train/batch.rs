@@ -2,13 +2,13 @@
 
 use candle_core::{Device, Result, Tensor};
 use engram_export::Normalizer;
-use engram_image::ModelConfig;
 
 use super::config::Settings;
 use super::critic::Critic;
 use super::gae;
 use super::rollout::Trajectory;
 use super::statistics::Statistics;
+use crate::network::NetworkConfig;
 
 /// Rows are control steps, trial after trial.
 #[derive(Clone, Debug)]
@@ -43,7 +43,7 @@ pub struct Batch {
 
 /// Entries of the critic's input.
 #[must_use]
-pub fn critic_features(settings: &Settings, config: &ModelConfig, privileged: usize) -> usize {
+pub fn critic_features(settings: &Settings, config: &NetworkConfig, privileged: usize) -> usize {
     config.inputs()
         + if settings.critic.sees_task {
             privileged
@@ -78,7 +78,7 @@ impl Batch {
     pub fn new(
         trajectories: &[Trajectory],
         settings: &Settings,
-        config: &ModelConfig,
+        config: &NetworkConfig,
         normalizer: &Normalizer,
         critic: &Critic,
         reward_scale: f32,
@@ -91,7 +91,7 @@ impl Batch {
         let mut batch = Self {
             steps,
             inputs,
-            actions: config.actions,
+            actions: config.actions(),
             features,
             memories: Vec::with_capacity(trajectories.len() * steps * inputs),
             sampled: Vec::new(),

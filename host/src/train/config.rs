@@ -3,6 +3,7 @@
 use engram_image::{HeadInput, ModelConfig, Positions};
 use serde::{Deserialize, Serialize};
 
+use crate::network::{GruConfig, NetworkConfig, RL2};
 use crate::plant::{Plant, pendulum};
 
 /// The settings of a run. `presets/engram/pendulum.toml` documents every key.
@@ -23,6 +24,23 @@ pub struct Settings {
     pub critic: Critic,
     /// The belief.
     pub belief: Belief,
+    /// The recurrent reference; read for no other agent, and may be left out.
+    #[serde(default)]
+    pub rl2: Rl2,
+}
+
+/// Dimensions of the recurrent network; the rest is `model`'s: embedding, head and what the head reads.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rl2 {
+    /// Width of the recurrent state.
+    pub hidden: usize,
+}
+
+impl Default for Rl2 {
+    fn default() -> Self {
+        Self { hidden: 128 }
+    }
 }
 
 /// The auxiliary task: say true state and hidden task from the encoder's output.
@@ -266,6 +284,23 @@ impl Settings {
         }
     }
 
+    /// The network of an agent on a plant.
+    #[must_use]
+    pub fn network_config(&self, plant: &dyn Plant, agent: &str) -> NetworkConfig {
+        let config = self.model_config(plant);
+        if agent == RL2 {
+            return NetworkConfig::Gru(GruConfig {
+                observations: config.observations,
+                actions: config.actions,
+                model: config.model,
+                state: self.rl2.hidden,
+                hidden: config.hidden,
+                head_input: config.head_input,
+            });
+        }
+        NetworkConfig::Transformer(config)
+    }
+
     /// Environment steps of one iteration.
     #[must_use]
     pub fn steps_per_iteration(&self) -> u64 {
@@ -286,6 +321,7 @@ impl Settings {
             ppo,
             critic,
             belief,
+            rl2,
             ..
         } = self;
         let positive = "above 0";
@@ -347,6 +383,7 @@ impl Settings {
             count_of("critic.hidden", critic.hidden),
             positive_of("critic.learning_rate", critic.learning_rate),
             not_negative("belief.weight", belief.weight),
+            count_of("rl2.hidden", rl2.hidden),
             (
                 "trial.trials",
                 trial.trials as f64,

@@ -9,19 +9,19 @@ use candle_core::{Device, Result};
 use rand::seq::SliceRandom;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use super::actor::Actor;
 use super::batch::Batch;
 use super::config::Settings;
 use super::critic::Critic;
 use super::fused;
 use super::optimizer::AdamW;
+use super::policy::Policy;
 use super::ppo;
 use crate::plant::Random;
 
 /// Actor, critic and their optimisers.
 pub struct Learner {
     /// The policy.
-    pub actor: Actor,
+    pub actor: Policy,
     /// The value function.
     pub critic: Critic,
     /// The policy's optimiser.
@@ -78,7 +78,13 @@ impl Learner {
     ///
     /// # Errors
     /// When no threads can be started.
-    pub fn new(actor: Actor, critic: Critic, settings: &Settings, device: &Device) -> Result<Self> {
+    pub fn new(
+        actor: impl Into<Policy>,
+        critic: Critic,
+        settings: &Settings,
+        device: &Device,
+    ) -> Result<Self> {
+        let actor = actor.into();
         keep_freed_memory();
         let shards = if device.is_cpu() {
             settings.ppo.shards

@@ -6,13 +6,12 @@
 
 use candle_core::Device;
 
-use super::actor::Actor;
 use super::batch::{Batch, critic_features};
 use super::config::{HeadInputName, PositionsName, Settings};
 use super::critic::{Critic, initial_critic};
 use super::fused::with_plain;
-use super::init::initial_tensors;
 use super::learner::{Learner, Update};
+use super::policy::{Policy, initial_policy};
 use super::rollout::Rollout;
 use super::statistics::Statistics;
 use super::{Agent, Run, Trainer};
@@ -70,26 +69,19 @@ fn one_update(mut settings: Settings) -> ([Vec<f32>; 2], Update) {
     for trajectory in &trajectories {
         memories.add(&trajectory.memories);
     }
-    let normalizer = memories.normalizer(policy.config().observations, 10.0);
+    let normalizer = memories.normalizer(policy.config().observations(), 10.0);
 
     let mut random = random_stream(5, Stream::Weights, 0);
-    let tensors = initial_tensors(policy.config(), &settings.initial, &mut random);
-    let actor = Actor::new(*policy.config(), &tensors, &Device::Cpu).unwrap();
+    let config = policy.config();
+    let tensors = initial_policy(&config, &settings.initial, &mut random);
+    let actor = Policy::new(&config, &tensors, &Device::Cpu).unwrap();
     let mut privileged = Vec::new();
     by_name("pendulum").unwrap().privileged(&mut privileged);
-    let features = critic_features(&settings, policy.config(), privileged.len());
-    let belief = Some((privileged.len(), policy.config().model));
+    let features = critic_features(&settings, &config, privileged.len());
+    let belief = Some((privileged.len(), config.encoded()));
     let critic = initial_critic(features, settings.critic.hidden, belief, &mut random);
     let critic = Critic::new(&critic, &Device::Cpu).unwrap();
-    let batch = Batch::new(
-        &trajectories,
-        &settings,
-        policy.config(),
-        &normalizer,
-        &critic,
-        1.0,
-    )
-    .unwrap();
+    let batch = Batch::new(&trajectories, &settings, &config, &normalizer, &critic, 1.0).unwrap();
     let mut learner = Learner::new(actor, critic, &settings, &Device::Cpu).unwrap();
     let told = learner.update(&batch, 0.0, &mut random).unwrap();
     let means = [

@@ -1,12 +1,12 @@
 //! Collecting trials: on all cores, each trial with a generator of its own, so that the result depends on
 //! the seed and never on the number of threads.
 
-use engram_export::FloatPolicy;
 use rand::RngExt;
 use rayon::prelude::*;
 
 use super::config::Trial as TrialSettings;
 use super::init::normal;
+use crate::network::Network;
 use crate::plant::{
     Driven, Random, Start, Stream, TaskSet, UnknownChange, UnknownPlant, for_agent, random_stream,
 };
@@ -48,7 +48,7 @@ pub struct Rollout<'a> {
     /// The agent's name.
     pub agent: &'a str,
     /// The policy that acts.
-    pub policy: &'a FloatPolicy,
+    pub policy: &'a Network,
     /// What a trial is.
     pub settings: &'a TrialSettings,
     /// Seed of the run.
@@ -78,11 +78,11 @@ impl Rollout<'_> {
         let TrialSettings { steps, .. } = *self.settings;
         let config = self.policy.config();
         let mut state = self.policy.new_state();
-        let mut mean = vec![0.0; config.actions];
-        let mut action = vec![0.0; config.actions];
+        let mut mean = vec![0.0; config.actions()];
+        let mut action = vec![0.0; config.actions()];
         let mut result = Trajectory {
             memories: Vec::with_capacity((steps + 1) * config.inputs()),
-            actions: Vec::with_capacity(steps * config.actions),
+            actions: Vec::with_capacity(steps * config.actions()),
             log_probabilities: Vec::with_capacity(steps),
             rewards: Vec::with_capacity(steps),
             ended: Vec::with_capacity(steps),

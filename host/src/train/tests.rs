@@ -8,6 +8,7 @@ use rand::RngExt;
 use super::actor::Actor;
 use super::config::{HeadInputName, Initial, PositionsName, Settings};
 use super::init::initial_tensors;
+use super::policy::Policy;
 use super::ppo;
 use super::rollout::Rollout;
 use super::{Agent, Run, Trainer};
@@ -153,12 +154,7 @@ fn rollout_and_learner_agree_before_the_first_update() {
             settings: &settings.trial,
             seed: 1,
         };
-        let actor = Actor::new(
-            *policy.config(),
-            &policy.parameters().to_tensors(),
-            &Device::Cpu,
-        )
-        .unwrap();
+        let actor = Policy::new(&policy.config(), &policy.tensors(), &Device::Cpu).unwrap();
         for trajectory in rollout.collect(0).unwrap() {
             let (steps, inputs) = (settings.trial.steps, policy.config().inputs());
             let mut memories = vec![0.0; steps * inputs];
@@ -195,9 +191,9 @@ fn every_variable_trains() {
         for head_input in [HeadInputName::Mixed, HeadInputName::Encoder] {
             let mut trainer =
                 Trainer::new(run(2), tiny(positions, head_input), &Device::Cpu).unwrap();
-            let before = trainer.policy().unwrap().parameters().to_tensors();
+            let before = trainer.policy().unwrap().tensors();
             trainer.iterate().unwrap();
-            let after = trainer.policy().unwrap().parameters().to_tensors();
+            let after = trainer.policy().unwrap().tensors();
             for (name, tensor) in &before {
                 assert_ne!(
                     tensor, &after[name],
@@ -227,8 +223,8 @@ fn a_resumed_run_draws_the_same_curve() {
     // The first two points were rounded by the file.
     assert_eq!(whole.curve()[2..], second.curve()[2..]);
     assert_eq!(
-        whole.policy().unwrap().parameters(),
-        second.policy().unwrap().parameters()
+        whole.policy().unwrap().tensors(),
+        second.policy().unwrap().tensors()
     );
     let other = folder.path().join("other");
     whole.save(&other).unwrap();

@@ -3,21 +3,20 @@
 use std::path::{Path, PathBuf};
 
 use candle_core::Device;
-use engram_export::checkpoint::{Checkpoint, CheckpointError};
+use engram_export::Normalizer;
+use engram_export::checkpoint::CheckpointError;
 use engram_export::parameters::ParametersError;
-use engram_export::{FloatPolicy, Normalizer, Parameters};
-use engram_image::ModelConfig;
 
-use super::actor::Actor;
 use super::batch::{Batch, add_returns, critic_features};
 use super::config::{ConfigError, Settings};
 use super::critic::{Critic, initial_critic};
 use super::curve::{self, CurveError, Point};
-use super::init::initial_tensors;
 use super::learner::Learner;
+use super::policy::{Policy, initial_policy};
 use super::resume::{ResumeError, TRAINER_FILE, TrainerState};
 use super::rollout::{Rollout, RolloutError, Trajectory};
 use super::statistics::Statistics;
+use crate::network::{Network, NetworkConfig, RL2, Saved};
 use crate::plant::{self, Stream, UnknownPlant, for_agent, random_stream};
 
 /// Name of the training curve's file.
@@ -39,6 +38,8 @@ pub enum Agent {
     Markov,
     /// The same as the first, and the hidden task is part of its observation.
     Oracle,
+    /// A recurrent network (RL^2) instead of the transformer, in everything else the same as the first.
+    Rl2,
 }
 
 impl Agent {
@@ -50,6 +51,7 @@ impl Agent {
             Self::OneStep => "one-step",
             Self::Markov => "markov",
             Self::Oracle => plant::ORACLE,
+            Self::Rl2 => RL2,
         }
     }
 }
@@ -112,7 +114,7 @@ pub enum TrainError {
 pub struct Trainer {
     run: Run,
     settings: Settings,
-    config: ModelConfig,
+    config: NetworkConfig,
     learner: Learner,
     memories: Statistics,
     returns: Statistics,
@@ -129,18 +131,18 @@ impl Trainer {
     /// When plant, settings or device are not usable.
     pub fn new(run: Run, settings: Settings, device: &Device) -> Result<Self, TrainError> {
         let plant = for_agent(&run.plant, &run.agent)?;
-        let config = settings.model_config(&*plant);
+        let config = settings.network_config(&*plant, &run.agent);
         config.validate().map_err(ConfigError::Model)?;
         let mut privileged = Vec::new();
         plant.privileged(&mut privileged);
         let mut random = random_stream(run.seed, Stream::Weights, 0);
-        let actor = Actor::new(
-            config,
-            &initial_tensors(&config, &settings.initial, &mut random),
+        let actor = Policy::new(
+            &config,
+            &initial_policy(&config, &settings.initial, &mut random),
             device,
         )?;
         let features = critic_features(&settings, &config, privileged.len());
-        let belief = (settings.belief.weight > 0.0).then_some((privileged.len(), config.model));
+        let belief = (settings.belief.weight > 0.0).then_some((privileged.len(), config.encoded()));
         let critic = Critic::new(
             &initial_critic(features, settings.critic.hidden, belief, &mut random),
             device,
@@ -169,7 +171,7 @@ impl Trainer {
     /// # Errors
     /// When the folder does not hold a whole run of this version.
     pub fn resume(folder: &Path, steps: Option<u64>, device: &Device) -> Result<Self, TrainError> {
-        let checkpoint = Checkpoint::load(folder)?;
+        let checkpoint = Saved::load(folder)?;
         let mut settings: Settings =
             checkpoint
                 .training
@@ -197,8 +199,8 @@ impl Trainer {
             agent: checkpoint.agent.clone(),
             seed: checkpoint.seed,
         };
-        let config = *checkpoint.config();
-        let actor = Actor::new(config, &checkpoint.parameters.to_tensors(), device)?;
+        let config = checkpoint.network.config();
+        let actor = Policy::new(&config, &checkpoint.network.tensors(), device)?;
         let mut learner = Learner::new(
             actor,
             Critic::new(&state.critic, device)?,
@@ -306,8 +308,17 @@ impl Trainer {
     ///
     /// # Errors
     /// When a weight is not finite.
-    pub fn policy(&self) -> Result<FloatPolicy, TrainError> {
-        Ok(FloatPolicy::new(self.parameters()?))
+    pub fn policy(&self) -> Result<Network, TrainError> {
+        let mut tensors = self.learner.actor.variables().tensors()?;
+        let clip = self.settings.normalizer.clip;
+        let normalizer = self.normalizer();
+        let vector = |values: Vec<f32>| engram_export::Tensor {
+            shape: vec![values.len()],
+            values,
+        };
+        tensors.insert("normalizer.mean".to_owned(), vector(normalizer.mean));
+        tensors.insert("normalizer.std".to_owned(), vector(normalizer.std));
+        Ok(Network::new(&self.config, clip, &tensors)?)
     }
 
     /// Notes the return of an episode under the deterministic policy, for the image's provenance.
@@ -330,14 +341,14 @@ impl Trainer {
         };
         let trainer = state.to_bytes()?;
         let curve = curve::render(&self.curve);
-        let checkpoint = Checkpoint {
+        let checkpoint = Saved {
             plant: self.run.plant.clone(),
             agent: self.run.agent.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             seed: self.run.seed,
             steps: self.steps(),
             training_return: self.training_return,
-            parameters: self.parameters()?,
+            network: self.policy()?,
             training: self.settings.to_table()?,
         };
         checkpoint.save_with(
@@ -349,26 +360,13 @@ impl Trainer {
 
     /// What rollout and learner see of a working memory.
     fn normalizer(&self) -> Normalizer {
-        let observations = self.config.observations;
+        let observations = self.config.observations();
         let clip = self.settings.normalizer.clip;
         let mut normalizer = self.memories.normalizer(observations, clip);
         if self.run.agent == Agent::Markov.name() {
             normalizer.std[observations..].fill(UNSEEN);
         }
         normalizer
-    }
-
-    fn parameters(&self) -> Result<Parameters, TrainError> {
-        let mut tensors = self.learner.actor.variables().tensors()?;
-        let clip = self.settings.normalizer.clip;
-        let normalizer = self.normalizer();
-        let vector = |values: Vec<f32>| engram_export::Tensor {
-            shape: vec![values.len()],
-            values,
-        };
-        tensors.insert("normalizer.mean".to_owned(), vector(normalizer.mean));
-        tensors.insert("normalizer.std".to_owned(), vector(normalizer.std));
-        Ok(Parameters::from_tensors(self.config, clip, &tensors)?)
     }
 
     fn collect(&self, iteration: u64) -> Result<Vec<Trajectory>, TrainError> {

@@ -37,6 +37,14 @@ pub enum CheckpointError {
         /// The version that can be read.
         supported: u32,
     },
+    /// The policy is of a kind that images cannot hold.
+    #[error("{}: {agent} is a reference agent; only policies like trmrl's have an image", path.display())]
+    Reference {
+        /// The file.
+        path: PathBuf,
+        /// The agent's name.
+        agent: String,
+    },
     /// The tensor file is damaged.
     #[error("{}: {reason}", path.display())]
     Safetensors {

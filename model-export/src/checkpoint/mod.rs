@@ -27,6 +27,8 @@ pub const FORMAT_VERSION: u32 = 1;
 pub const POLICY_FILE: &str = "policy.safetensors";
 /// Name of the file that holds everything else.
 pub const RUN_FILE: &str = "run.toml";
+/// The agent with a recurrent network, which has no image and is not read here.
+pub const RL2: &str = "rl2";
 
 /// A policy and where it comes from.
 #[derive(Clone, Debug, PartialEq)]

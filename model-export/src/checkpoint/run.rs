@@ -5,7 +5,7 @@ use std::path::Path;
 use engram_image::{HeadInput, ModelConfig, Positions};
 use serde::{Deserialize, Serialize};
 
-use super::{Checkpoint, CheckpointError, FORMAT_VERSION};
+use super::{Checkpoint, CheckpointError, FORMAT_VERSION, RL2};
 
 /// What `run.toml` says, sorted into the checkpoint's types.
 pub(super) struct Run {
@@ -23,6 +23,8 @@ pub(super) struct Run {
 #[derive(Serialize, Deserialize)]
 struct Version {
     format_version: u32,
+    #[serde(default)]
+    agent: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -138,10 +140,12 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Run, CheckpointError> {
         path: path.to_owned(),
         message: error.to_string().trim_end().to_owned(),
     };
-    // The version first: a later layout should be told by its version, not by its first unknown key.
-    let found = toml::from_str::<Version>(text)
-        .map_err(broken)?
-        .format_version;
+    // The version first: a later layout should be told by its version, not by its first unknown key. Then the
+    // agent: another network has another `[model]`.
+    let Version {
+        format_version: found,
+        agent,
+    } = toml::from_str(text).map_err(broken)?;
     if found != FORMAT_VERSION {
         let supported = FORMAT_VERSION;
         return Err(CheckpointError::FormatVersion {
@@ -149,6 +153,10 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Run, CheckpointError> {
             found,
             supported,
         });
+    }
+    if agent == RL2 {
+        let path = path.to_owned();
+        return Err(CheckpointError::Reference { path, agent });
     }
     let file: File = toml::from_str(text).map_err(broken)?;
     Ok(Run {

@@ -10,7 +10,7 @@ pub(super) const LANES: usize = 16;
 
 /// A matrix in the order in which a step reads it: `[block][column][LANES rows]`, rows padded with zeros.
 #[derive(Clone, Debug)]
-pub(super) struct Packed {
+pub struct Packed {
     columns: usize,
     weight: Vec<f32>,
     bias: Vec<f32>,
@@ -18,7 +18,8 @@ pub(super) struct Packed {
 
 impl Packed {
     /// Packs a row-major `[rows][columns]` matrix; an empty bias is zero.
-    pub(super) fn new(rows: usize, columns: usize, weight: &[f32], bias: &[f32]) -> Self {
+    #[must_use]
+    pub fn new(rows: usize, columns: usize, weight: &[f32], bias: &[f32]) -> Self {
         let blocks = rows.div_ceil(LANES);
         let mut packed = vec![0.0; blocks * columns * LANES];
         for (row, values) in weight.chunks_exact(columns).enumerate() {
@@ -37,7 +38,7 @@ impl Packed {
 
     /// `out = weight * input + bias`; `out` has `rows` entries.
     #[inline]
-    pub(super) fn apply(&self, input: &[f32], out: &mut [f32]) {
+    pub fn apply(&self, input: &[f32], out: &mut [f32]) {
         let blocks = self.weight.chunks_exact(self.columns * LANES);
         let biases = self.bias.as_chunks::<LANES>().0;
         for ((block, bias), out) in blocks.zip(biases).zip(out.chunks_mut(LANES)) {

@@ -12,7 +12,8 @@ use engram_image::{HeadInput, ModelConfig, Positions};
 use crate::normalizer::Normalizer;
 use crate::parameters::{Parameters, ParametersError, slot_positions};
 use crate::tensors::Tensors;
-use math::{Packed, add_scaled, dot, exponentials, tanh};
+pub use math::Packed;
+use math::{add_scaled, dot, exponentials, tanh};
 pub use state::FloatState;
 
 /// A place in the network whose values an observer sees.

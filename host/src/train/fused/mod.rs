@@ -2,11 +2,12 @@
 //!
 //! candle builds a graph of small operations; for networks as small as these its bookkeeping and memory
 //! traffic would cost several times the arithmetic. The operations here ([`linear()`],
-//! [`banded_attention`]) are what training spends its time on. Each is a candle
+//! [`banded_attention`], [`gru()`]) are what training spends its time on. Each is a candle
 //! `CustomOp` on the CPU and falls back to plain candle operations on any other device; tests hold both
 //! against each other and against finite differences. Nothing here knows of policies or rewards.
 
 mod attention;
+mod gru;
 mod linear;
 mod plain;
 
@@ -15,6 +16,7 @@ use std::cell::Cell;
 use candle_core::{CpuStorage, DType, Layout, Result, Storage, Tensor};
 
 pub use attention::{Band, banded_attention};
+pub use gru::{Sequences, gru, gru_plain};
 pub use linear::{Activation, linear, linear_plain};
 pub use plain::banded_attention_plain;
 

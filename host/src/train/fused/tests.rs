@@ -148,6 +148,23 @@ fn banded_attention_agrees() {
 }
 
 #[test]
+fn gru_agrees() {
+    let mut random = random_stream(3, Stream::Weights, 0);
+    // Widths below, at and above a panel; one sequence, a pair, and a rest.
+    for (count, steps, width) in [(1, 5, 3), (2, 9, 4), (3, 4, 11), (5, 1, 2), (2, 3, 32)] {
+        let gates = variable(&[count * steps, 3 * width], &mut random);
+        let weight = variable(&[3 * width, width], &mut random);
+        let bias = variable(&[3 * width], &mut random);
+        let sequences = Sequences { count, steps };
+        compare(
+            &[gates.clone(), weight.clone(), bias.clone()],
+            || gru(&gates, &weight, &bias, sequences),
+            || gru_plain(&gates, &weight, &bias, sequences),
+        );
+    }
+}
+
+#[test]
 fn wrong_shapes_are_errors() {
     let tensor = |shape: &[usize]| Tensor::zeros(shape, DType::F32, &Device::Cpu).unwrap();
     assert!(
@@ -167,4 +184,23 @@ fn wrong_shapes_are_errors() {
     };
     assert!(banded_attention(&tensor(&[2, 12]), &tensor(&[2, 4]), band).is_err());
     assert!(banded_attention(&tensor(&[3, 12]), &tensor(&[2, 3]), band).is_err());
+    let sequences = Sequences { count: 1, steps: 2 };
+    assert!(
+        gru(
+            &tensor(&[2, 12]),
+            &tensor(&[12, 3]),
+            &tensor(&[12]),
+            sequences
+        )
+        .is_err()
+    );
+    assert!(
+        gru(
+            &tensor(&[3, 12]),
+            &tensor(&[12, 4]),
+            &tensor(&[12]),
+            sequences
+        )
+        .is_err()
+    );
 }
