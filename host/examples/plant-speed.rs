@@ -1,39 +1,42 @@
-//! Measures how many pendulum steps one core makes per second:
-//! `cargo run --release --example plant-speed`.
+//! Measures how many control steps one core simulates per second of its time, observation and reward included:
+//! `cargo run --release --example plant-speed` or `cargo run --release --features mujoco --example plant-speed`.
+//! Plants may be named; without names it takes all that were built. The last column is what making a plant costs.
 #![forbid(unsafe_code)]
 
+use std::error::Error;
 use std::time::Instant;
 
-use engram::plant::pendulum::Pendulum;
-use engram::plant::{Plant, Stream, TaskSet, random_stream};
+use engram::measure::plant_speed;
+use engram::plant::{self, by_name};
 
-fn main() {
-    let environments = 1024;
-    let steps = 5_000;
-    let mut batch: Vec<Pendulum> = (0..environments)
-        .map(|index| {
-            let mut pendulum = Pendulum::new();
-            let task = pendulum.sample_task(
-                TaskSet::Training,
-                &mut random_stream(0, Stream::Training, index),
-            );
-            pendulum.reset(&task, index);
-            pendulum
-        })
-        .collect();
-    let start = Instant::now();
-    let mut sum = 0.0;
-    for step in 0..steps {
-        let torque_nm = if step % 20 < 10 { 8.0 } else { -8.0 };
-        for pendulum in &mut batch {
-            pendulum.advance(torque_nm);
-            sum += pendulum.observe().iter().sum::<f32>();
+fn main() -> Result<(), Box<dyn Error>> {
+    let named: Vec<String> = std::env::args().skip(1).collect();
+    let mut names: Vec<&str> = named.iter().map(String::as_str).collect();
+    if names.is_empty() {
+        names.extend(plant::NAMES);
+        if cfg!(feature = "mujoco") {
+            names.extend(plant::MUJOCO_NAMES);
         }
     }
-    let seconds = start.elapsed().as_secs_f64();
-    let rate = (environments * steps) as f64 / seconds;
-    println!(
-        "{:.1} million steps per second on one core (checksum {sum:.3e})",
-        rate * 1e-6
-    );
+    println!("| plant | steps per CPU-second | making one, us |");
+    println!("|---|---|---|");
+    for name in names {
+        let mut plant = by_name(name)?;
+        let speed = plant_speed(
+            &mut *plant,
+            if name == "pendulum" {
+                2_000_000
+            } else {
+                40_000
+            },
+        );
+        let makings = 1000;
+        let start = Instant::now();
+        for _ in 0..makings {
+            std::hint::black_box(by_name(name)?);
+        }
+        let making_us = start.elapsed().as_secs_f64() / f64::from(makings) * 1e6;
+        println!("| {name} | {:.0} | {making_us:.1} |", speed.steps_per_s);
+    }
+    Ok(())
 }

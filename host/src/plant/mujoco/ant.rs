@@ -84,8 +84,8 @@ const ANT: Design = Design {
         ],
     ),
     parameters: &[],
-    changes: &[(NO_CHANGE, |_| ())],
-    change_names: &[NO_CHANGE],
+    changes: &[NO_CHANGE],
+    change: |_, _| (),
     hold_steps: 150,
     start: StartNoise {
         position: 0.1,

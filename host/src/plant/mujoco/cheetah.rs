@@ -71,8 +71,8 @@ const DIRECTION_DESIGN: Design = Design {
         training: (-1.0, 1.0),
         wide: (-1.0, 1.0),
     }],
-    changes: &[(NO_CHANGE, |_| ())],
-    change_names: &[NO_CHANGE],
+    changes: &[NO_CHANGE],
+    change: |_, _| (),
     hold_steps: 150,
     start: StartNoise {
         position: 0.1,

@@ -20,10 +20,10 @@ pub(super) struct Design {
     pub(super) contract: Contract<'static>,
     /// Hidden parameters.
     pub(super) parameters: &'static [Parameter],
-    /// Changes that may come within an episode, with the task after them.
-    pub(super) changes: &'static [(Change, fn(&mut [f32]))],
-    /// The same, as the trait wants them.
-    pub(super) change_names: &'static [Change],
+    /// Changes that may come within an episode.
+    pub(super) changes: &'static [Change],
+    /// What the one of this name does to the task.
+    pub(super) change: fn(&str, &mut [f32]),
     /// The first episode succeeds if the goal is held throughout its last steps, this many.
     pub(super) hold_steps: usize,
     /// Noise of the initial state.

@@ -18,7 +18,7 @@ use crate::plant::{
 /// Episodes of all locomotion plants, in control steps.
 const EPISODE_STEPS: usize = 200;
 /// A start from anywhere scatters this much wider than a usual one.
-const ANYWHERE: f64 = 3.0;
+const ANYWHERE: f64 = 2.0;
 
 /// One simulated robot with its hidden task.
 pub struct Locomotion {
@@ -169,7 +169,7 @@ impl Plant for Locomotion {
     }
 
     fn changes(&self) -> &'static [Change] {
-        self.design.change_names
+        self.design.changes
     }
 
     fn sample_task(&self, set: TaskSet, random: &mut Random) -> Task {
@@ -220,12 +220,11 @@ impl Plant for Locomotion {
     }
 
     fn apply(&mut self, change: &str) -> Result<(), UnknownChange> {
-        let mut known = self.design.changes.iter();
-        let (_, apply) = known
-            .find(|(known, _)| known.name == change)
-            .ok_or_else(|| unknown_change(self, change))?;
+        if !self.design.changes.iter().any(|known| known.name == change) {
+            return Err(unknown_change(self, change));
+        }
         let mut task = self.task();
-        apply(&mut task.values);
+        (self.design.change)(change, &mut task.values);
         if task.values != self.task {
             self.set_task(&task);
         }

@@ -40,4 +40,6 @@ pub fn by_name(name: &str) -> Result<Option<Locomotion>, ModelError> {
 }
 
 #[cfg(test)]
+mod golden_tests;
+#[cfg(test)]
 mod tests;

@@ -82,8 +82,18 @@ const HOPPER_DESIGN: Design = Design {
         exponent("damping_exponent"),
         exponent("friction_exponent"),
     ],
-    changes: &CHANGES,
-    change_names: &[CHANGES[0].0, CHANGES[1].0, CHANGES[2].0],
+    changes: &[
+        NO_CHANGE,
+        Change {
+            name: "mass",
+            summary: "all masses grow by half",
+        },
+        Change {
+            name: "friction",
+            summary: "all contacts lose a third of their friction",
+        },
+    ],
+    change,
     hold_steps: 150,
     start: StartNoise {
         position: 5e-3,
@@ -116,26 +126,6 @@ const LEG_MASS: usize = 1;
 const DAMPING: usize = 2;
 const FRICTION: usize = 3;
 
-/// Changes of the body; one more exponent is half as much again.
-type Alteration = (Change, fn(&mut [f32]));
-const CHANGES: [Alteration; 3] = [
-    (NO_CHANGE, |_| ()),
-    (
-        Change {
-            name: "mass",
-            summary: "all masses grow by half",
-        },
-        |task| add(task, &[TORSO_MASS, LEG_MASS], 1.0),
-    ),
-    (
-        Change {
-            name: "friction",
-            summary: "the ground loses a third of its friction",
-        },
-        |task| add(task, &[FRICTION], -1.0),
-    ),
-];
-
 const fn exponent(name: &'static str) -> Parameter {
     Parameter {
         name,
@@ -145,7 +135,13 @@ const fn exponent(name: &'static str) -> Parameter {
     }
 }
 
-fn add(task: &mut [f32], indices: &[usize], amount: f32) {
+/// One more exponent is half as much again, one less a third less.
+fn change(name: &str, task: &mut [f32]) {
+    let (indices, amount): (&[usize], f32) = match name {
+        "mass" => (&[TORSO_MASS, LEG_MASS], 1.0),
+        "friction" => (&[FRICTION], -1.0),
+        _ => (&[], 0.0),
+    };
     for index in indices {
         if let Some(value) = task.get_mut(*index) {
             *value += amount;

@@ -1,7 +1,7 @@
 //! What holds for every plant of the module.
 
 use super::*;
-use crate::plant::{Plant, Start, TaskSet, by_name, random_stream};
+use crate::plant::{Plant, Start, Task, TaskSet, by_name, random_stream};
 
 /// The next action of a documented sequence that scripts/mujoco-golden.py draws too: Knuth's 64-bit linear
 /// congruential generator, its top 24 bits on [-1, 1).
@@ -83,6 +83,80 @@ fn observations_stay_within_the_contract() {
             );
         }
     }
+}
+
+#[test]
+fn changes_change_the_task_and_nothing_at_once() {
+    for mut plant in plants() {
+        let mut random = random_stream(0, TaskSet::HeldOut.stream(), 0);
+        let task = plant.sample_task(TaskSet::HeldOut, &mut random);
+        for change in plant.changes() {
+            plant.reset(&task, 1);
+            let before = plant.observe().to_vec();
+            plant.apply(change.name).unwrap();
+            assert_eq!(
+                plant.task() == task,
+                change.name == "none",
+                "{}",
+                change.name
+            );
+            assert_eq!(plant.observe(), before, "{}", change.name);
+        }
+        assert!(plant.apply("colour").is_err());
+    }
+}
+
+#[test]
+fn tasks_lie_where_their_set_says() {
+    for plant in plants() {
+        let mut random = random_stream(0, TaskSet::Training.stream(), 0);
+        let inside = |values: &[f32]| {
+            let mut ranges = values.iter().zip(plant.parameters());
+            ranges.all(|(value, parameter)| {
+                (parameter.training.0..=parameter.training.1).contains(value)
+            })
+        };
+        for _ in 0..200 {
+            let task = plant.sample_task(TaskSet::HeldOut, &mut random);
+            assert!(inside(&task.values), "{}: {task:?}", plant.name());
+            let wide = plant.sample_task(TaskSet::OutOfDistribution, &mut random);
+            for (value, parameter) in wide.values.iter().zip(plant.parameters()) {
+                assert!((parameter.wide.0..=parameter.wide.1).contains(value));
+            }
+            // Of two directions on a line there is no third, and the xy ant's lie between its two.
+            if !["half-cheetah-dir", "ant-dir-xy"].contains(&plant.name()) {
+                assert!(!inside(&wide.values), "{}: {wide:?}", plant.name());
+            }
+        }
+    }
+}
+
+#[test]
+fn more_damping_makes_slower_joints() {
+    let mut plant = by_name("hopper-params").unwrap();
+    let foot_rate = |plant: &mut dyn Plant, damping: f32| {
+        plant.reset(
+            &Task {
+                values: vec![0.0, 0.0, damping, 0.0],
+            },
+            1,
+        );
+        for _ in 0..5 {
+            plant.step(&[1.0, 1.0, 1.0]);
+        }
+        plant.observe()[10].abs()
+    };
+    assert!(foot_rate(&mut *plant, 3.0) < foot_rate(&mut *plant, -3.0));
+}
+
+#[test]
+fn a_missing_model_says_which_command_fetches_it() {
+    let error = super::load(std::path::Path::new("no/such/robot.xml")).unwrap_err();
+    assert!(
+        error.to_string().contains("scripts/set-up --mujoco"),
+        "{error}"
+    );
+    assert!(error.to_string().contains("robot.xml"), "{error}");
 }
 
 #[test]
