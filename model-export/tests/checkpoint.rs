@@ -5,7 +5,7 @@ mod random;
 use std::fs;
 use std::path::Path;
 
-use engram_export::checkpoint::{POLICY_FILE, RUN_FILE, read_tensors, tensor_bytes};
+use engram_export::checkpoint::{POLICY_FILE, RUN_FILE, tensor_bytes, tensors_of};
 use engram_export::{Checkpoint, Parameters, Tensors};
 use engram_image::{HeadInput, ModelConfig, Positions};
 use random::{Numbers, random_tensors};
@@ -45,7 +45,7 @@ fn spoiled(change: impl FnOnce(&mut Tensors)) -> String {
         .save(dir.path())
         .expect("saved");
     let path = dir.path().join(POLICY_FILE);
-    let mut tensors = read_tensors(&path).expect("tensors");
+    let mut tensors = tensors_of(&fs::read(&path).expect("bytes"), &path).expect("tensors");
     change(&mut tensors);
     fs::write(&path, tensor_bytes(&tensors, &path).expect("bytes")).expect("written");
     said(dir.path())

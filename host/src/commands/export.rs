@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use engram_export::checkpoint::write_together;
+use engram_export::checkpoint::folder::write_one;
 use engram_export::export::MatrixReport;
 use engram_export::{Checkpoint, CheckpointError, Exported, Options, export, golden_steps};
 use engram_firmware::policy::Memory;
@@ -144,7 +144,7 @@ fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
-    write_together(folder, &[(name, bytes)])?;
+    write_one(folder, name, bytes)?;
     Ok(())
 }
 

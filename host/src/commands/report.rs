@@ -1,16 +1,19 @@
 //! `engram report`: one HTML page with the numbers and the plots.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, bail};
+use engram_export::Checkpoint;
+use engram_export::checkpoint::folder;
 
 use crate::evaluate::{Classic, Plan, Record, Subject, Summary, fly};
 use crate::fly::Flight;
-use crate::plant::{self, Driven, TaskSet};
+use crate::plant::{self, Driven, TaskSet, pendulum};
 use crate::report::figures::{self, Series};
 use crate::report::page::{Page, Width};
+use crate::report::training::{self, TrainingRun};
 use crate::report::{FlightTrace, names, picture};
-use crate::train::{CURVE_FILE, curve};
+use crate::train::{CURVE_FILE, curve, timing};
 
 /// Name of an evaluation's result inside a run's folder.
 const EVALUATION_FILE: &str = "eval.json";
@@ -20,13 +23,15 @@ const EVALUATION_FILE: &str = "eval.json";
 #[command(after_help = "\
 Examples:
   engram report runs/pendulum -o report.html
+  engram report runs/half-cheetah-vel-0 runs/half-cheetah-vel-1 runs/oracle-0    seeds together, agents apart
   engram report runs/pendulum --flight policy.mcap --flight wiped.mcap --picture demo.svg
   engram eval policy.engram --compare wiped,classical --json > runs/pendulum/eval.json
 
-Without --flight, one trial is flown in simulation on the host. An eval.json in DIR is shown as tables.")]
+Without --flight, one trial of a pendulum is flown in simulation on the host. An eval.json in the first DIR is
+shown as tables.")]
 pub struct Args {
-    /// Folder of a training run.
-    dir: Option<PathBuf>,
+    /// Folders of training runs; their curves are drawn together, and the first one is flown.
+    dir: Vec<PathBuf>,
     /// Log of a flight (`engram fly --log`); the first one is the policy, the others stand beside it.
     #[arg(long, value_name = "LOG")]
     flight: Vec<PathBuf>,
@@ -61,7 +66,7 @@ pub struct Args {
 /// # Errors
 /// Names the file that cannot be read or written, or what to give.
 pub fn run(args: Args) -> anyhow::Result<()> {
-    if args.dir.is_none() && args.flight.is_empty() && args.image.is_none() && args.eval.is_empty()
+    if args.dir.is_empty() && args.flight.is_empty() && args.image.is_none() && args.eval.is_empty()
     {
         bail!("nothing to report: give a run's folder, --flight LOG, --image FILE or --eval FILE");
     }
@@ -71,20 +76,22 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         logged(&args.flight)?
     };
     let records = evaluations(&args)?;
+    let runs = training_runs(&args.dir)?;
     let mut page = Page::new(
         "Engram: a policy that adapts with frozen weights",
         "What was trained, how it copes when the dynamics change in mid-flight, and where it looks while it does.",
     );
-    if let Some(record) = records.first() {
+    if let Some(record) = records
+        .first()
+        .filter(|record| record.plant == pendulum::NAME)
+    {
         headline(&mut page, record);
     }
     flights(&mut page, &traces, &args)?;
     for record in &records {
         numbers(&mut page, record);
     }
-    if let Some(dir) = &args.dir {
-        training(&mut page, dir)?;
-    }
+    training::section(&mut page, &runs);
     std::fs::write(&args.output, page.html())
         .with_context(|| format!("cannot write {}", args.output.display()))?;
     eprintln!("wrote {}", args.output.display());
@@ -121,10 +128,14 @@ fn logged(paths: &[PathBuf]) -> anyhow::Result<Vec<FlightTrace>> {
 }
 
 fn simulated(args: &Args) -> anyhow::Result<Vec<FlightTrace>> {
-    let Some(path) = args.image.as_ref().or(args.dir.as_ref()) else {
+    let Some(path) = args.image.as_ref().or(args.dir.first()) else {
         return Ok(Vec::new());
     };
     let subject = Subject::load(path)?;
+    if subject.plant != pendulum::NAME {
+        // The picture of a flight has an angle from upright; other robots have none.
+        return Ok(Vec::new());
+    }
     let mut driven = Driven::new(plant::by_name(&subject.plant)?);
     let contract = *driven.contract();
     let tasks = args.task as usize + 1;
@@ -177,7 +188,7 @@ fn simulated(args: &Args) -> anyhow::Result<Vec<FlightTrace>> {
 
 fn evaluations(args: &Args) -> anyhow::Result<Vec<Record>> {
     let mut files = args.eval.clone();
-    if let Some(beside) = args.dir.as_ref().map(|dir| dir.join(EVALUATION_FILE))
+    if let Some(beside) = args.dir.first().map(|dir| dir.join(EVALUATION_FILE))
         && files.is_empty()
         && beside.exists()
     {
@@ -365,28 +376,23 @@ fn colour(name: &str) -> usize {
     }
 }
 
-fn training(page: &mut Page, dir: &Path) -> anyhow::Result<()> {
-    let path = dir.join(CURVE_FILE);
-    if !path.exists() {
-        return Ok(());
-    }
-    let points = curve::read(&path)?;
-    let points: Vec<_> = points
-        .iter()
-        .map(|point| (point.steps as f64, point.episode_return))
-        .collect();
-    page.section(
-        "Training",
-        "Return of an episode, exploration included, against environment steps.",
-    );
-    page.figures(
-        Width::Middle,
-        &[(
-            String::new(),
-            figures::training(&points, "return of an episode"),
-        )],
-    );
-    Ok(())
+/// The training runs in `dirs`; a folder without a curve, as of a policy that was copied, has nothing to show.
+fn training_runs(dirs: &[PathBuf]) -> anyhow::Result<Vec<TrainingRun>> {
+    let with_curve = dirs.iter().filter(|dir| folder::holds(dir, CURVE_FILE));
+    with_curve
+        .map(|dir| {
+            let checkpoint = Checkpoint::load(dir)?;
+            Ok(TrainingRun {
+                folder: dir.display().to_string(),
+                plant: checkpoint.plant,
+                agent: checkpoint.agent,
+                seed: checkpoint.seed,
+                training_return: checkpoint.training_return,
+                points: curve::read(dir)?,
+                laps: timing::read(dir)?,
+            })
+        })
+        .collect()
 }
 
 fn percent(share: f64) -> String {

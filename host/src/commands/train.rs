@@ -1,20 +1,25 @@
 //! `engram train`: meta-training, from scratch or from where it stopped.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use candle_core::Device;
+use engram_export::checkpoint::{RUN_FILE, folder};
 
 use crate::evaluate::{Float, Plan, evaluate};
 use crate::plant::{self, TaskSet};
 use crate::train::config::PositionsName;
 use crate::train::device::{self, DeviceName};
-use crate::train::{Agent, Progress, Run, Settings, Trainer, threads};
+use crate::train::{
+    Agent, EventLog, Progress, Run, Settings, TrainError, Trainer, threads, timing,
+};
 
-/// Iterations between two saves.
-const SAVE_EVERY: u64 = 20;
+/// File whose lock says that somebody trains in a folder.
+const LOCK_FILE: &str = ".lock";
 /// Tasks that the return at the end of training is measured on.
 const RETURN_TASKS: usize = 64;
 
@@ -23,11 +28,13 @@ const RETURN_TASKS: usize = 64;
 #[command(after_help = "\
 Examples:
   engram train pendulum --out runs/pendulum
-  engram train pendulum --out runs/pendulum --resume          go on after Ctrl-C
+  engram train pendulum --out runs/pendulum --resume          go on after Ctrl-C, kill -9 or a power cut
+  engram train pendulum --out runs/pendulum --save-every-minutes 0.5
   engram train pendulum --out runs/one-step --agent one-step  the same without memory
   engram train pendulum --out runs/mine --config mine.toml --seed 3 --json
 
-The built-in settings of a plant are in host/presets/PLANT.toml, with every key explained. Ctrl-C saves and stops.")]
+The built-in settings of a plant are in host/presets/engram/PLANT.toml, with every key explained. Ctrl-C saves and stops.
+Watch it with: tensorboard --logdir runs     Afterwards: engram report runs/pendulum")]
 pub struct Args {
     /// The plant to train on.
     plant: String,
@@ -49,6 +56,9 @@ pub struct Args {
     /// Replace a run that the folder already holds.
     #[arg(long, conflicts_with = "resume")]
     overwrite: bool,
+    /// Minutes between two saves; 0 saves after every iteration. The end and Ctrl-C save as well.
+    #[arg(long, value_name = "MINUTES", default_value = "2", value_parser = minutes)]
+    save_every_minutes: Duration,
     /// Which policy: the transformer, or a reference that shows what its memory is worth.
     #[arg(long, value_enum, default_value_t = Agent::Trmrl, conflicts_with = "resume")]
     agent: Agent,
@@ -73,6 +83,8 @@ struct Report {
     seconds: f64,
     steps_per_s: f64,
     device: String,
+    rollout_steps_per_s: f64,
+    learner_steps_per_s: f64,
     training_return: f32,
     out: PathBuf,
 }
@@ -85,47 +97,99 @@ struct Report {
 pub fn run(args: Args) -> anyhow::Result<()> {
     threads::arrange();
     let (device, device_name) = device::choose(args.device);
+    let _lock = lock(&args.out)?;
     let mut trainer = trainer(&args, &device)?;
-    let (plant, agent, seed) = {
-        let run = trainer.run();
-        (run.plant.clone(), run.agent.clone(), run.seed)
-    };
     let interrupted = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&interrupted);
     ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed))
         .context("cannot listen for Ctrl-C")?;
 
-    let begun = std::time::Instant::now();
+    let begun = Instant::now();
     let first = trainer.steps();
-    let mut progress = Progress::new(
-        &format!("{plant} {agent}"),
-        first,
-        trainer.total_steps(),
-        args.json,
-    );
-    while !trainer.finished() && !interrupted.load(Ordering::Relaxed) {
-        let point = trainer.iterate()?;
-        progress.tell(&point);
-        if point.iteration.is_multiple_of(SAVE_EVERY) {
-            trainer.save(&args.out)?;
-        }
-    }
-    progress.finish();
+    go_on(&mut trainer, &args, &interrupted)?;
     let seconds = begun.elapsed().as_secs_f64();
+    // The return takes a moment, and who waits for Ctrl-C may lose patience.
+    trainer.save(&args.out)?;
     let training_return = training_return(&trainer)?;
     trainer.set_training_return(training_return);
     trainer.save(&args.out)?;
-    let out = args.out;
     if !trainer.finished() {
         bail!(
-            "interrupted after {} of {} steps; saved. Go on with: engram train {plant} --out {} --resume",
+            "interrupted after {} of {} steps; saved. Go on with: engram train {} --out {} --resume",
             trainer.steps(),
             trainer.total_steps(),
-            out.display()
+            trainer.run().plant,
+            args.out.display()
         );
     }
-    let steps = trainer.steps();
-    let steps_per_s = (steps - first) as f64 / seconds.max(1e-9);
+    let done = Done {
+        device: device_name,
+        steps: trainer.steps() - first,
+        seconds,
+        training_return,
+    };
+    tell(&trainer, &args, done)
+}
+
+/// Iterates and saves until all is done or somebody interrupts.
+fn go_on(trainer: &mut Trainer, args: &Args, interrupted: &AtomicBool) -> anyhow::Result<()> {
+    let out = &args.out;
+    if !args.resume {
+        // From now on the folder can be resumed, and nothing of an older run is left in it.
+        trainer.save(out)?;
+    }
+    let mut saved = (Instant::now(), trainer.steps());
+    let mut events = EventLog::begin(out, trainer.curve(), trainer.laps())
+        .context("cannot write TensorBoard's events")?;
+    let run = trainer.run();
+    let label = format!("{} {}", run.plant, run.agent);
+    let mut progress = Progress::new(&label, trainer.steps(), trainer.total_steps(), args.json);
+    while !trainer.finished() && !interrupted.load(Ordering::Relaxed) {
+        let point = match trainer.iterate() {
+            Err(error @ TrainError::Diverged { .. }) => {
+                progress.finish();
+                bail!(
+                    "{error}\nthe last good checkpoint is {} with {} steps; it was left as it was",
+                    out.display(),
+                    saved.1
+                );
+            }
+            other => other?,
+        };
+        progress.tell(&point, trainer.laps());
+        if let Some(lap) = trainer.laps().last() {
+            events
+                .add(&point, lap)
+                .context("cannot write TensorBoard's events")?;
+        }
+        if saved.0.elapsed() >= args.save_every_minutes {
+            trainer.save(out)?;
+            saved = (Instant::now(), trainer.steps());
+        }
+    }
+    progress.finish();
+    Ok(())
+}
+
+/// What this process did.
+struct Done {
+    device: String,
+    steps: u64,
+    seconds: f64,
+    training_return: f32,
+}
+
+fn tell(trainer: &Trainer, args: &Args, done: Done) -> anyhow::Result<()> {
+    let Run { plant, agent, seed } = trainer.run().clone();
+    let Done {
+        device,
+        steps: steps_now,
+        seconds,
+        training_return,
+    } = done;
+    let (steps, out) = (trainer.steps(), args.out.clone());
+    let steps_per_s = steps_now as f64 / seconds.max(1e-9);
+    let rates = timing::rates(trainer.laps());
     if args.json {
         let report = Report {
             plant,
@@ -134,25 +198,56 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             steps,
             seconds,
             steps_per_s,
-            device: device_name,
+            device,
+            rollout_steps_per_s: rates.rollout,
+            learner_steps_per_s: rates.learner,
             training_return,
             out,
         };
         println!("{}", serde_json::to_string(&report)?);
-    } else {
-        println!(
-            "trained {agent} on {plant}, seed {seed}: {steps} steps in {seconds:.0} s ({steps_per_s:.0} steps/s)"
-        );
-        println!(
-            "return of an undisturbed episode on {RETURN_TASKS} training tasks: {training_return:.1}"
-        );
-        println!("saved in {}; next: engram eval {0}", out.display());
+        return Ok(());
     }
+    println!(
+        "trained {agent} on {plant}, seed {seed}: {steps} steps; now {steps_now} in {seconds:.0} s ({steps_per_s:.0} steps/s; rollout {:.0}, learner {:.0})",
+        rates.rollout, rates.learner
+    );
+    println!(
+        "return of an undisturbed episode on {RETURN_TASKS} training tasks: {training_return:.1}"
+    );
+    println!("saved in {0}; next: engram eval {0}", out.display());
     Ok(())
 }
 
+/// A number of minutes on the command line.
+fn minutes(text: &str) -> Result<Duration, String> {
+    text.parse()
+        .ok()
+        .and_then(|minutes: f64| Duration::try_from_secs_f64(60.0 * minutes).ok())
+        .ok_or_else(|| "a number of minutes, 0 or above".to_owned())
+}
+
+/// Keeps a second training out of the folder for as long as the file is open, kill -9 included.
+fn lock(out: &Path) -> anyhow::Result<File> {
+    let path = out.join(LOCK_FILE);
+    let file = std::fs::create_dir_all(out)
+        .and_then(|()| File::create(&path))
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(std::fs::TryLockError::WouldBlock) => bail!(
+            "another engram train is at work in {}; wait for it, or give another folder",
+            out.display()
+        ),
+        // Some network file systems have no locks; they can be trained on all the same.
+        Err(std::fs::TryLockError::Error(error)) => {
+            tracing::warn!("{} cannot be locked: {error}", path.display());
+        }
+    }
+    Ok(file)
+}
+
 fn trainer(args: &Args, device: &Device) -> anyhow::Result<Trainer> {
-    let taken = args.out.join(engram_export::checkpoint::RUN_FILE).exists();
+    let taken = folder::holds(&args.out, RUN_FILE);
     if args.resume {
         let trainer = Trainer::resume(&args.out, args.steps, device)?;
         if trainer.run().plant != args.plant {
@@ -281,5 +376,20 @@ mod tests {
         assert!(refused(&["pendulum", "--out", out, "--resume"]).contains("run.toml"));
         assert!(refused(&["pendulum", "--out", out, "--config", "no.toml"]).contains("no.toml"));
         assert!(parse(&["pendulum", "--out", out, "--resume", "--seed", "1"]).is_err());
+        let saves = ["pendulum", "--out", out, "--save-every-minutes"];
+        assert!(parse(&[&saves[..], &["-1"]].concat()).is_err());
+        assert!(parse(&[&saves[..], &["soon"]].concat()).is_err());
+        let args = parse(&[&saves[..], &["0.5"]].concat()).unwrap();
+        assert_eq!(args.save_every_minutes, Duration::from_secs(30));
+    }
+
+    #[test]
+    fn one_at_a_time_trains_in_a_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = lock(folder.path()).unwrap();
+        let error = lock(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("another engram train"), "{error}");
+        drop(first);
+        lock(folder.path()).unwrap();
     }
 }

@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use engram_export::checkpoint::{
-    FORMAT_VERSION, POLICY_FILE, RUN_FILE, read_tensors, tensor_bytes, write_together,
+    FORMAT_VERSION, POLICY_FILE, RUN_FILE, folder, tensor_bytes, tensors_of,
 };
 use engram_export::{Checkpoint, CheckpointError};
 use engram_image::HeadInput;
@@ -135,17 +135,18 @@ impl Saved {
         })
     }
 
-    fn load_gru(folder: &Path) -> Result<Self, CheckpointError> {
-        let path = folder.join(RUN_FILE);
+    fn load_gru(dir: &Path) -> Result<Self, CheckpointError> {
+        let path = dir.join(RUN_FILE);
         let broken = |message: String| CheckpointError::Toml {
             path: path.clone(),
             message,
         };
-        let text = std::fs::read_to_string(&path).map_err(|error| broken(error.to_string()))?;
-        let file: File = toml::from_str(&text)
+        let [run, policy] = folder::read_together(dir, [RUN_FILE, POLICY_FILE])?;
+        let text = str::from_utf8(&run).map_err(|error| broken(error.to_string()))?;
+        let file: File = toml::from_str(text)
             .map_err(|error| broken(error.to_string().trim_end().to_owned()))?;
-        let path = folder.join(POLICY_FILE);
-        let tensors = read_tensors(&path)?;
+        let path = dir.join(POLICY_FILE);
+        let tensors = tensors_of(&policy, &path)?;
         let policy = GruPolicy::new(file.model.into(), file.normalizer.clip, tensors)
             .map_err(|reason| CheckpointError::Parameters { path, reason })?;
         Ok(Self {
@@ -164,7 +165,7 @@ impl Saved {
     ///
     /// # Errors
     /// The file that could not be written.
-    pub fn save_with(self, folder: &Path, others: &[(&str, &[u8])]) -> Result<(), CheckpointError> {
+    pub fn save_with(self, dir: &Path, others: &[(&str, &[u8])]) -> Result<(), CheckpointError> {
         match &self.network {
             Network::Transformer(policy) => Checkpoint {
                 parameters: policy.parameters().clone(),
@@ -176,9 +177,9 @@ impl Saved {
                 training_return: self.training_return,
                 training: self.training,
             }
-            .save_with(folder, others),
+            .save_with(dir, others),
             Network::Gru(policy) => {
-                let tensors = tensor_bytes(policy.tensors(), &folder.join(POLICY_FILE))?;
+                let tensors = tensor_bytes(policy.tensors(), &dir.join(POLICY_FILE))?;
                 let text = toml::to_string(&File {
                     format_version: FORMAT_VERSION,
                     model: policy.config().into(),
@@ -194,7 +195,7 @@ impl Saved {
                     training: self.training,
                 })
                 .map_err(|error| CheckpointError::Toml {
-                    path: folder.join(RUN_FILE),
+                    path: dir.join(RUN_FILE),
                     message: error.to_string(),
                 })?;
                 let mut files = vec![
@@ -202,7 +203,7 @@ impl Saved {
                     (RUN_FILE, text.as_bytes()),
                 ];
                 files.extend_from_slice(others);
-                write_together(folder, &files)
+                folder::write_together(dir, &files)
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The report's figures: one flight, adaptation after the change, training.
+//! The report's figures: one flight, adaptation after the change.
 
 use super::panel::{Panel, ticks};
 use super::svg::{Anchor, Svg, number};
@@ -292,45 +292,6 @@ pub fn adaptation(series: &[Series], period_s: f64, change: &str) -> Svg {
         }
     }
     panel.scale_below(&mut svg, &ticks(0.0, end, 6), "seconds since the change");
-    svg
-}
-
-/// Mean return per iteration against environment steps.
-#[must_use]
-pub fn training(points: &[(f64, f64)], name: &str) -> Svg {
-    let width = 680.0;
-    let mut svg = Svg::new(width, 300.0, "Training curve");
-    let end = points.last().map_or(1.0, |p| p.0).max(1.0) * 1e-6;
-    let bounds = points
-        .iter()
-        .filter(|p| p.1.is_finite())
-        .fold((f64::INFINITY, f64::NEG_INFINITY), |b, p| {
-            (b.0.min(p.1), b.1.max(p.1))
-        });
-    let (low, high) = if bounds.0 < bounds.1 {
-        bounds
-    } else {
-        (0.0, 1.0)
-    };
-    let margin = 0.05 * (high - low);
-    let panel = Panel {
-        corner: (64.0, 34.0),
-        size: (width - 78.0, 210.0),
-        across: (0.0, end),
-        up: (low - margin, high + margin),
-    };
-    let labels: Vec<(f64, String)> = ticks(low, high, 5)
-        .into_iter()
-        .map(|v| (v, number(v)))
-        .collect();
-    panel.frame(&mut svg, name, &borrow(&labels));
-    panel.curve(
-        &mut svg,
-        "line bold s0",
-        points.iter().map(|p| (p.0 * 1e-6, p.1)),
-        f64::INFINITY,
-    );
-    panel.scale_below(&mut svg, &ticks(0.0, end, 6), "million environment steps");
     svg
 }
 

@@ -10,5 +10,6 @@ pub mod panel;
 pub mod picture;
 pub mod svg;
 pub mod trace;
+pub mod training;
 
 pub use trace::{Attention, FlightTrace, names};

@@ -1,8 +1,10 @@
-//! Every setting of a training run, read from TOML. A misspelt or missing key is an error with its line.
+//! Every setting of a training run, read from TOML. A misspelt or missing key is an error with its line, and
+//! so is a value that no run can have.
 
 use engram_image::{HeadInput, ModelConfig, Positions};
 use serde::{Deserialize, Serialize};
 
+use super::place::Place;
 use crate::network::{GruConfig, NetworkConfig, RL2};
 use crate::plant::{Plant, pendulum};
 
@@ -169,6 +171,14 @@ pub struct Ppo {
     pub bootstrap: bool,
     /// Parts of a minibatch that are computed in parallel.
     pub shards: usize,
+    /// Training stops with an error where an iteration moves the policy by more than this divergence per step.
+    #[serde(default = "default_max_kl")]
+    pub max_kl: f64,
+}
+
+/// Runs of earlier versions say nothing of it. The run behind the shipped pendulum stayed below 0.05.
+fn default_max_kl() -> f64 {
+    10.0
 }
 
 /// The value function.
@@ -195,8 +205,10 @@ pub enum ConfigError {
         message: String,
     },
     /// A value is out of its range.
-    #[error("{key} is {value}; it must be {range}")]
+    #[error("{place}: {key} is {value}; it must be {range}")]
     Range {
+        /// Where it stands: file and line.
+        place: String,
         /// The key with its section.
         key: &'static str,
         /// What it is.
@@ -205,8 +217,13 @@ pub enum ConfigError {
         range: &'static str,
     },
     /// The policy's dimensions are not ones that a controller can run.
-    #[error("[model]: {0}")]
-    Model(engram_image::ConfigError),
+    #[error("{place}: [model]: {reason}")]
+    Model {
+        /// Where the dimension stands: file and line.
+        place: String,
+        /// Which dimension, and its bound.
+        reason: engram_image::ConfigError,
+    },
     /// There is no preset.
     #[error("plant '{0}' has no preset; give --config FILE.toml")]
     NoPreset(String),
@@ -236,7 +253,9 @@ impl Settings {
             origin: origin.to_owned(),
             message: error.to_string(),
         })?;
-        settings.check()?;
+        let place = Place { origin, text };
+        settings.check(place)?;
+        settings.check_model(place)?;
         Ok(settings)
     }
 
@@ -263,10 +282,14 @@ impl Settings {
     #[must_use]
     pub fn model_config(&self, plant: &dyn Plant) -> ModelConfig {
         let contract = plant.contract();
+        self.dimensions(contract.observations.len(), contract.actions.len())
+    }
+
+    fn dimensions(&self, observations: usize, actions: usize) -> ModelConfig {
         let model = &self.model;
         ModelConfig {
-            observations: contract.observations.len(),
-            actions: contract.actions.len(),
+            observations,
+            actions,
             layers: model.layers,
             heads: model.heads,
             model: model.model,
@@ -313,7 +336,21 @@ impl Settings {
         self.ppo.steps.div_ceil(self.steps_per_iteration()).max(1)
     }
 
-    fn check(&self) -> Result<(), ConfigError> {
+    /// Dimensions that no plant could make good.
+    fn check_model(&self, place: Place) -> Result<(), ConfigError> {
+        use engram_image::ConfigError as Reason;
+        self.dimensions(1, 1).validate().map_err(|reason| {
+            let name = match reason {
+                // `hidden[0]` is a part of a key, `window * model` begins with one.
+                Reason::Range { name, .. } => name.split(['[', ' ']).next().unwrap_or(name),
+                Reason::Heads { .. } => "heads",
+            };
+            let place = place.of(&format!("model.{name}"));
+            ConfigError::Model { place, reason }
+        })
+    }
+
+    fn check(&self, place: Place) -> Result<(), ConfigError> {
         let Self {
             normalizer,
             initial,
@@ -369,6 +406,7 @@ impl Settings {
                 "0 where trial.changes is empty",
                 trial.change_every == 0.0 || !trial.changes.is_empty(),
             ),
+            ("ppo.steps", ppo.steps as f64, count, ppo.steps >= 1),
             count_of("ppo.epochs", ppo.epochs),
             count_of("ppo.minibatches", ppo.minibatches),
             positive_of("ppo.learning_rate", ppo.learning_rate),
@@ -380,6 +418,7 @@ impl Settings {
             positive_of("ppo.clip", ppo.clip),
             not_negative("ppo.entropy", ppo.entropy),
             count_of("ppo.shards", ppo.shards),
+            positive_of("ppo.max_kl", ppo.max_kl),
             count_of("critic.hidden", critic.hidden),
             positive_of("critic.learning_rate", critic.learning_rate),
             not_negative("belief.weight", belief.weight),
@@ -392,7 +431,12 @@ impl Settings {
             ),
         ];
         match checks.into_iter().find(|(.., good)| !good) {
-            Some((key, value, range, _)) => Err(ConfigError::Range { key, value, range }),
+            Some((key, value, range, _)) => Err(ConfigError::Range {
+                place: place.of(key),
+                key,
+                value,
+                range,
+            }),
             None => Ok(()),
         }
     }
@@ -416,29 +460,83 @@ mod tests {
         assert!(Settings::preset("unicycle").is_err());
     }
 
+    /// What is said about a preset in which `from` is replaced by `to`, and the line where that is.
+    fn said(from: &str, to: &str) -> (String, usize) {
+        let text = include_str!("../../presets/engram/pendulum.toml");
+        let line = 1 + text
+            .lines()
+            .position(|line| line.starts_with(from))
+            .expect(from);
+        let text = text.replacen(&format!("\n{from}"), &format!("\n{to}"), 1);
+        let error = Settings::from_toml(&text, "my.toml").expect_err(to);
+        (error.to_string(), line)
+    }
+
     #[test]
-    fn mistakes_are_named() {
-        let error = |section: &str, key: &str, value: toml::Value| {
-            let mut table = Settings::preset("pendulum").unwrap().to_table().unwrap();
-            let section = table
-                .get_mut(section)
-                .and_then(toml::Value::as_table_mut)
-                .unwrap();
-            section.insert(key.to_owned(), value);
-            Settings::from_toml(&toml::to_string(&table).unwrap(), "my.toml")
-                .unwrap_err()
-                .to_string()
-        };
-        let misspelt = error("ppo", "epoch", 4.into());
+    fn mistakes_are_named_with_their_line() {
+        // Types and names are told by the TOML reader, in its own words.
+        for (from, to, expected) in [
+            ("epochs = 4", "epoch = 4", "unknown field `epoch`"),
+            ("epochs = 4", "epochs = -4", "invalid value: integer `-4`"),
+            (
+                "epochs = 4",
+                "epochs = 4.5",
+                "invalid type: floating point `4.5`",
+            ),
+            (
+                "gamma = 0.99",
+                "gamma = \"high\"",
+                "invalid type: string \"high\"",
+            ),
+            (
+                "positions = \"age\"",
+                "positions = \"old\"",
+                "unknown variant `old`",
+            ),
+            ("[belief]", "[believe]", "unknown field `believe`"),
+            ("gamma = 0.99", "gamma = 0.99 0.98", "line"),
+        ] {
+            let (said, line) = said(from, to);
+            let found = said.contains("my.toml") && said.contains(&format!("line {line},"));
+            assert!(found && said.contains(expected), "{said}");
+        }
+        for (from, to, expected) in [
+            ("gamma = 0.99", "gamma = 1.97", "ppo.gamma is 1.97"),
+            ("gamma = 0.99", "gamma = nan", "ppo.gamma is NaN"),
+            ("steps = 6000000", "steps = 0", "ppo.steps is 0"),
+            ("trials = 48", "trials = 47", "multiple of ppo.minibatches"),
+            (
+                "change_every = 330.0",
+                "change_every = 0.5",
+                "trial.change_every is 0.5",
+            ),
+            ("clip = 10.0", "clip = 0.0", "normalizer.clip is 0"),
+            ("max_kl = 10.0", "max_kl = 0.0", "ppo.max_kl is 0"),
+            ("heads = 4", "heads = 5", "not a multiple of the 5 heads"),
+            ("hidden = [64, 64]", "hidden = [64, 0]", "hidden[1] is 0"),
+            ("window = 16", "window = 100000", "window is 100000"),
+        ] {
+            let (said, line) = said(from, to);
+            let found = said.starts_with(&format!("my.toml:{line}: "));
+            assert!(found && said.contains(expected), "{said} (line {line})");
+        }
+        let (said, _) = said("changes = [\"polarity\"]", "changes = []");
+        assert!(said.contains("trial.change"), "{said}");
+    }
+
+    #[test]
+    fn a_missing_key_is_named_with_its_section() {
+        let (said, _) = said("gamma = 0.99", "# ");
         assert!(
-            misspelt.contains("my.toml") && misspelt.contains("epoch"),
-            "{misspelt}"
+            said.contains("missing field `gamma`") && said.contains("[ppo]"),
+            "{said}"
         );
-        let low = error("ppo", "gamma", 1.97.into());
-        assert!(low.contains("ppo.gamma") && low.contains("1.97"), "{low}");
-        let uneven = error("ppo", "minibatches", 7.into());
-        assert!(uneven.contains("multiple of ppo.minibatches"), "{uneven}");
-        let nothing = error("trial", "changes", toml::Value::Array(Vec::new()));
-        assert!(nothing.contains("trial.change"), "{nothing}");
+    }
+
+    #[test]
+    fn a_run_of_an_earlier_version_has_a_bound_too() {
+        let text =
+            include_str!("../../presets/engram/pendulum.toml").replace("\nmax_kl", "\n# max_kl");
+        assert_eq!(Settings::from_toml(&text, "old").unwrap().ppo.max_kl, 10.0);
     }
 }

@@ -3,7 +3,12 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use engram_export::checkpoint::folder;
+
 use super::learner::Update;
+
+/// Name of the file.
+pub const CURVE_FILE: &str = "curve.csv";
 
 /// One iteration's line.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -55,7 +60,7 @@ pub fn render(points: &[Point]) -> String {
     text
 }
 
-/// A curve that cannot be read.
+/// A curve or a timing that cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[error("{path}: {reason}")]
 pub struct CurveError {
@@ -63,57 +68,77 @@ pub struct CurveError {
     reason: String,
 }
 
-/// Reads a `curve.csv`.
+/// Reads the curve of a run's folder.
 ///
 /// # Errors
 /// Names the file and what is wrong with it.
-pub fn read(path: &Path) -> Result<Vec<Point>, CurveError> {
+pub fn read(dir: &Path) -> Result<Vec<Point>, CurveError> {
+    let rows = read_rows::<11>(dir, CURVE_FILE, HEADER)?;
+    let points = rows.into_iter().map(|row| {
+        let [
+            iteration,
+            steps,
+            reward,
+            episode_return,
+            kl,
+            clipped,
+            entropy,
+            value_loss,
+            explained,
+            gradient,
+            belief_error,
+        ] = row;
+        let update = Update {
+            kl,
+            clipped,
+            entropy,
+            value_loss,
+            gradient,
+            belief_error,
+        };
+        let (iteration, steps) = (iteration as u64, steps as u64);
+        Point {
+            iteration,
+            steps,
+            reward,
+            episode_return,
+            explained,
+            update,
+        }
+    });
+    Ok(points.collect())
+}
+
+/// Reads a file of numbers whose first line is `header`.
+pub(super) fn read_rows<const COLUMNS: usize>(
+    dir: &Path,
+    name: &str,
+    header: &str,
+) -> Result<Vec<[f64; COLUMNS]>, CurveError> {
     let broken = |reason: String| CurveError {
-        path: path.display().to_string(),
+        path: dir.join(name).display().to_string(),
         reason,
     };
-    let mut reader = csv::Reader::from_path(path).map_err(|error| broken(error.to_string()))?;
-    let header = reader
+    let text = folder::read(dir, name).map_err(|error| broken(error.to_string()))?;
+    let mut reader = csv::Reader::from_reader(text.as_slice());
+    let found = reader
         .headers()
         .map_err(|error| broken(error.to_string()))?;
-    if header.iter().ne(HEADER.split(',')) {
-        return Err(broken(format!("the columns are not {HEADER}")));
+    if found.iter().ne(header.split(',')) {
+        return Err(broken(format!("the columns are not {header}")));
     }
-    reader
-        .deserialize::<[f64; 11]>()
-        .map(|row| {
-            let [
-                iteration,
-                steps,
-                reward,
-                episode_return,
-                kl,
-                clipped,
-                entropy,
-                value_loss,
-                explained,
-                gradient,
-                belief_error,
-            ] = row.map_err(|error| broken(error.to_string()))?;
-            let update = Update {
-                kl,
-                clipped,
-                entropy,
-                value_loss,
-                gradient,
-                belief_error,
-            };
-            let (iteration, steps) = (iteration as u64, steps as u64);
-            Ok(Point {
-                iteration,
-                steps,
-                reward,
-                episode_return,
-                explained,
-                update,
-            })
-        })
-        .collect()
+    let mut rows = Vec::new();
+    for row in reader.records() {
+        let row = row.map_err(|error| broken(error.to_string()))?;
+        let mut numbers = [0.0; COLUMNS];
+        for (number, text) in numbers.iter_mut().zip(&row) {
+            *number = text
+                .parse()
+                .map_err(|_| broken(format!("'{text}' is not a number")))?;
+        }
+        rows.push(numbers);
+    }
+    Ok(rows)
 }
 
 #[cfg(test)]
@@ -139,10 +164,16 @@ mod tests {
             update,
         };
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("curve.csv");
+        let path = folder.path().join(CURVE_FILE);
         std::fs::write(&path, render(&[point, point])).unwrap();
-        assert_eq!(read(&path).unwrap(), [point, point]);
-        std::fs::write(&path, "a,b\n1,2\n").unwrap();
-        assert!(read(&path).unwrap_err().to_string().contains("curve.csv"));
+        assert_eq!(read(folder.path()).unwrap(), [point, point]);
+        for wrong in [
+            "a,b\n1,2\n".to_owned(),
+            render(&[point]).replace("225", "many"),
+        ] {
+            std::fs::write(&path, wrong).unwrap();
+            let error = read(folder.path()).unwrap_err().to_string();
+            assert!(error.contains("curve.csv"), "{error}");
+        }
     }
 }

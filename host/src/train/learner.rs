@@ -12,6 +12,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use super::batch::Batch;
 use super::config::Settings;
 use super::critic::Critic;
+use super::divergence::{self, Divergence};
 use super::fused;
 use super::optimizer::AdamW;
 use super::policy::Policy;
@@ -49,6 +50,17 @@ pub struct Update {
     pub belief_error: f64,
     /// Norm of the policy's gradient before clipping.
     pub gradient: f64,
+}
+
+/// Why an iteration's updates cannot be done.
+#[derive(Debug, thiserror::Error)]
+pub enum LearnerError {
+    /// A tensor operation failed.
+    #[error("the learner failed: {0}")]
+    Candle(#[from] candle_core::Error),
+    /// The weights are not worth keeping.
+    #[error(transparent)]
+    Diverged(#[from] Divergence),
 }
 
 /// Makes glibc's allocator keep what a shard frees instead of returning it to the system, to fault it in
@@ -114,8 +126,14 @@ impl Learner {
     /// learning rates fall with it. `random` orders the trials.
     ///
     /// # Errors
-    /// When a variable gets no gradient, or the device fails.
-    pub fn update(&mut self, batch: &Batch, progress: f64, random: &mut Random) -> Result<Update> {
+    /// When a variable gets no gradient, the device fails, or the policy diverges; actor, critic and
+    /// optimisers are not worth keeping then.
+    pub fn update(
+        &mut self,
+        batch: &Batch,
+        progress: f64,
+        random: &mut Random,
+    ) -> std::result::Result<Update, LearnerError> {
         let ppo = self.settings.ppo.clone();
         let factor = 1.0 + (ppo.final_learning_rate - 1.0) * progress.clamp(0.0, 1.0);
         let mut order: Vec<usize> = (0..batch.trials()).collect();
@@ -127,20 +145,24 @@ impl Learner {
             order.shuffle(random);
             for trials in order.chunks(batch.trials().div_ceil(ppo.minibatches)) {
                 let part = self.minibatch(batch, trials)?;
-                told.gradient += self.actor_optimizer.update(
+                let norm = self.actor_optimizer.update(
                     &mut parameters,
                     &part.actor,
                     ppo.learning_rate * factor,
                     ppo.weight_decay,
                     ppo.max_gradient,
-                ) / updates;
-                self.critic_optimizer.update(
+                );
+                let critic_norm = self.critic_optimizer.update(
                     &mut critic_parameters,
                     &part.critic,
                     self.settings.critic.learning_rate * factor,
                     ppo.weight_decay,
                     ppo.max_gradient,
                 );
+                if !(norm.is_finite() && critic_norm.is_finite()) {
+                    return Err(self.diverged(&part)?.into());
+                }
+                told.gradient += norm / updates;
                 self.actor.variables().set_flat(&parameters)?;
                 self.critic.variables().set_flat(&critic_parameters)?;
                 let rows = (trials.len() * batch.steps) as f64;
@@ -153,7 +175,26 @@ impl Learner {
                 told.belief_error += part.belief_error / updates;
             }
         }
+        let spoiled = divergence::in_weights(self.actor.variables(), &parameters)
+            .or_else(|| divergence::in_weights(self.critic.variables(), &critic_parameters));
+        if let Some(spoiled) = spoiled {
+            return Err(spoiled.into());
+        }
+        if told.kl.is_nan() || told.kl > ppo.max_kl {
+            let (kl, bound) = (told.kl, ppo.max_kl);
+            return Err(Divergence::Kl { kl, bound }.into());
+        }
         Ok(told)
+    }
+
+    /// What made the norm of `part`'s gradient infinite or no number.
+    fn diverged(&self, part: &Part) -> Result<Divergence> {
+        let (actor, critic) = (self.actor.variables(), self.critic.variables());
+        let (weights, critic_weights) = (actor.flat()?, critic.flat()?);
+        Ok(divergence::in_update(
+            [(actor, &weights), (critic, &critic_weights)],
+            [(actor, &part.actor), (critic, &part.critic)],
+        ))
     }
 
     /// Gradients of one minibatch: its shards in parallel, summed in their order.

@@ -11,11 +11,14 @@ pub mod config;
 pub mod critic;
 pub mod curve;
 pub mod device;
+pub mod divergence;
+pub mod events;
 pub mod fused;
 pub mod gae;
 pub mod init;
 pub mod learner;
 pub mod optimizer;
+mod place;
 pub mod policy;
 pub mod ppo;
 mod progress;
@@ -24,13 +27,17 @@ pub mod resume;
 pub mod rollout;
 pub mod statistics;
 pub mod threads;
+pub mod timing;
 mod trainer;
 pub mod variables;
 
 pub use config::Settings;
-pub use curve::Point;
+pub use curve::{CURVE_FILE, Point};
+pub use divergence::Divergence;
+pub use events::EventLog;
 pub use progress::Progress;
-pub use trainer::{Agent, CURVE_FILE, Run, TrainError, Trainer};
+pub use timing::Lap;
+pub use trainer::{Agent, Run, TrainError, Trainer};
 
 #[cfg(test)]
 mod plain_tests;

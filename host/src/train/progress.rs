@@ -6,16 +6,17 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::curve::Point;
+use super::timing::{Lap, rates};
 
 /// Time between two lines where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(10);
+/// Iterations that the shown rates are the mean of.
+const RECENT: usize = 10;
 
 /// Tells how far a run is: steps, return, steps per second, time left.
 pub struct Progress {
     bar: ProgressBar,
     total: u64,
-    first: u64,
-    begun: Instant,
     last_line: Option<Instant>,
     terminal: bool,
 }
@@ -31,38 +32,23 @@ impl Progress {
             ProgressDrawTarget::hidden()
         };
         let bar = ProgressBar::with_draw_target(Some(total), target);
-        let template = "{prefix} [{bar:30}] {pos}/{len} steps  {msg}";
+        let template = "{prefix} [{bar:24}] {pos}/{len} steps  {msg}";
         bar.set_style(
             ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
         );
         bar.set_prefix(label.to_owned());
         bar.set_position(steps);
-        let now = Instant::now();
         Self {
             bar,
             total,
-            first: steps,
-            begun: now,
-            last_line: (!quiet).then_some(now),
+            last_line: (!quiet).then(Instant::now),
             terminal,
         }
     }
 
-    /// Environment steps per second since this process began.
-    #[must_use]
-    pub fn steps_per_s(&self, steps: u64) -> f64 {
-        (steps - self.first) as f64 / self.begun.elapsed().as_secs_f64().max(1e-9)
-    }
-
-    /// After an iteration.
-    pub fn tell(&mut self, point: &Point) {
-        let rate = self.steps_per_s(point.steps);
-        let left_s = (self.total - point.steps.min(self.total)) as f64 / rate;
-        let message = format!(
-            "return {:.1}  {rate:.0} steps/s  {} left",
-            point.episode_return,
-            minutes(left_s)
-        );
+    /// After an iteration; `laps` are all so far.
+    pub fn tell(&mut self, point: &Point, laps: &[Lap]) {
+        let message = message(point, laps, self.total);
         self.bar.set_position(point.steps);
         self.bar.set_message(message.clone());
         if let Some(last) = &mut self.last_line
@@ -85,6 +71,28 @@ impl Progress {
     }
 }
 
+fn message(point: &Point, laps: &[Lap], total: u64) -> String {
+    let rates = rates(&laps[laps.len().saturating_sub(RECENT)..]);
+    let left_s = (total - point.steps.min(total)) as f64 / rates.total;
+    format!(
+        "return {:.1}  {} steps/s (rollout {}, learner {})  {} left",
+        point.episode_return,
+        short(rates.total),
+        short(rates.rollout),
+        short(rates.learner),
+        minutes(left_s)
+    )
+}
+
+/// A rate in three digits or so.
+fn short(rate: f64) -> String {
+    if rate < 1e4 {
+        format!("{rate:.0}")
+    } else {
+        format!("{:.1}k", rate / 1e3)
+    }
+}
+
 fn minutes(seconds: f64) -> String {
     // A rate of 0 gives infinity, which casts to the largest number.
     let seconds = seconds.round().min(359_999.0) as u64;
@@ -103,12 +111,27 @@ mod tests {
     }
 
     #[test]
-    fn a_quiet_run_tells_nothing_and_counts_from_where_it_began() {
-        let mut progress = Progress::new("test", 100, 1000, true);
-        progress.tell(&Point {
-            steps: 200,
+    fn the_line_tells_recent_rates_and_the_time_left() {
+        let lap = |seconds: f64| Lap {
+            steps: 1000,
+            rollout_s: 0.025 * seconds,
+            learner_s: 0.1 * seconds,
+            total_s: 0.2 * seconds,
+            ..Lap::default()
+        };
+        let point = Point {
+            steps: 12_000,
+            episode_return: -31.25,
             ..Point::default()
-        });
-        assert!(progress.steps_per_s(200) > 0.0 && progress.steps_per_s(100) == 0.0);
+        };
+        let laps = [[lap(50.0); 2].as_slice(), &[lap(1.0); 10]].concat();
+        assert_eq!(
+            message(&point, &laps, 312_000),
+            "return -31.2  5000 steps/s (rollout 40.0k, learner 10.0k)  1:00 left"
+        );
+        assert!(message(&point, &[], 312_000).contains("return"));
+        let mut quiet = Progress::new("test", 0, 312_000, true);
+        quiet.tell(&point, &laps);
+        quiet.finish();
     }
 }

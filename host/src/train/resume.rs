@@ -4,6 +4,7 @@
 
 use std::path::Path;
 
+use engram_export::checkpoint::folder;
 use engram_export::tensors::{Tensor, Tensors};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 
@@ -121,10 +122,9 @@ impl TrainerState {
     ///
     /// # Errors
     /// Names the file and what is wrong with it.
-    pub fn load(folder: &Path) -> Result<Self, ResumeError> {
-        let path = folder.join(TRAINER_FILE);
-        let name = path.display().to_string();
-        let bytes = std::fs::read(&path).map_err(|source| ResumeError::Io {
+    pub fn load(dir: &Path) -> Result<Self, ResumeError> {
+        let name = dir.join(TRAINER_FILE).display().to_string();
+        let bytes = folder::read(dir, TRAINER_FILE).map_err(|source| ResumeError::Io {
             path: name.clone(),
             source,
         })?;

@@ -10,8 +10,9 @@ use super::config::{HeadInputName, Initial, PositionsName, Settings};
 use super::init::initial_tensors;
 use super::policy::Policy;
 use super::ppo;
+use super::resume::{TRAINER_FILE, TrainerState};
 use super::rollout::Rollout;
-use super::{Agent, Run, Trainer};
+use super::{Agent, Run, TrainError, Trainer};
 use crate::plant::{Stream, random_stream};
 
 fn tiny(positions: PositionsName, head_input: HeadInputName) -> Settings {
@@ -275,4 +276,50 @@ fn a_torn_folder_is_refused() {
         .err()
         .unwrap();
     assert!(error.to_string().contains("different moments"), "{error}");
+}
+
+/// Goes on from a checkpoint whose trainer state was changed, and returns what is said.
+fn spoiled(change: impl FnOnce(&mut TrainerState)) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let mut trainer = trainer(9);
+    trainer.iterate().unwrap();
+    trainer.save(folder.path()).unwrap();
+    let mut state = TrainerState::load(folder.path()).unwrap();
+    change(&mut state);
+    let path = folder.path().join(TRAINER_FILE);
+    std::fs::write(path, state.to_bytes().unwrap()).unwrap();
+    let mut trainer = Trainer::resume(folder.path(), None, &Device::Cpu).unwrap();
+    let error = trainer.iterate().unwrap_err();
+    assert!(matches!(error, TrainError::Diverged { .. }), "{error}");
+    error.to_string()
+}
+
+#[test]
+fn no_number_stops_the_run_and_names_the_tensor() {
+    let said = spoiled(|state| {
+        let tensor = state.critic.get_mut("critic.1.weight").unwrap();
+        tensor.values[3] = f32::NAN;
+    });
+    assert_eq!(
+        said.split("; ").next().unwrap(),
+        "training diverged in iteration 2, at step 320: weight 'critic.1.weight' is NaN"
+    );
+    // The flat vector's last entries are the last variable's, by name.
+    let said = spoiled(|state| *state.actor_optimizer.mean.last_mut().unwrap() = f32::INFINITY);
+    assert!(said.contains("weight 'log_std' is -inf"), "{said}");
+    // A weight that is only far too large: its square is none any more.
+    let said = spoiled(|state| {
+        let tensor = state.critic.get_mut("critic.2.weight").unwrap();
+        tensor.values.fill(1e38);
+    });
+    assert!(said.contains("gradient of 'critic."), "{said}");
+}
+
+#[test]
+fn a_policy_that_moves_too_far_stops_the_run() {
+    let mut settings = tiny(PositionsName::Age, HeadInputName::Mixed);
+    settings.ppo.max_kl = 1e-9;
+    let mut trainer = Trainer::new(run(10), settings, &Device::Cpu).unwrap();
+    let said = trainer.iterate().unwrap_err().to_string();
+    assert!(said.contains("ppo.max_kl allows 0.000000001"), "{said}");
 }

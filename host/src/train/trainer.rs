@@ -1,6 +1,7 @@
 //! The training loop: collect, value, update, again; save; go on where it stopped.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::time::Instant;
 
 use candle_core::Device;
 use engram_export::Normalizer;
@@ -10,17 +11,17 @@ use engram_export::parameters::ParametersError;
 use super::batch::{Batch, add_returns, critic_features};
 use super::config::{ConfigError, Settings};
 use super::critic::{Critic, initial_critic};
-use super::curve::{self, CurveError, Point};
-use super::learner::Learner;
+use super::curve::{self, CURVE_FILE, CurveError, Point};
+use super::divergence::{self, Divergence};
+use super::learner::{Learner, LearnerError};
 use super::policy::{Policy, initial_policy};
 use super::resume::{ResumeError, TRAINER_FILE, TrainerState};
 use super::rollout::{Rollout, RolloutError, Trajectory};
 use super::statistics::Statistics;
+use super::timing::{self, Lap, TIMING_FILE};
 use crate::network::{Network, NetworkConfig, RL2, Saved};
 use crate::plant::{self, Stream, UnknownPlant, for_agent, random_stream};
 
-/// Name of the training curve's file.
-pub const CURVE_FILE: &str = "curve.csv";
 /// Index of the trials that fill the statistics before the first iteration; no iteration gets so far.
 const PILOT: u64 = u64::MAX >> 32;
 
@@ -103,11 +104,16 @@ pub enum TrainError {
         /// Steps by `trainer.safetensors`.
         trainer: u64,
     },
-    /// The weights are no longer finite.
-    #[error(
-        "training diverged at iteration {0}: a weight is not finite; try a smaller learning rate"
-    )]
-    Diverged(u64),
+    /// The iteration cannot be used; the trainer cannot be used any more.
+    #[error("training diverged in iteration {iteration}, at step {steps}: {cause}")]
+    Diverged {
+        /// The iteration, counted from 1.
+        iteration: u64,
+        /// Environment steps with this iteration's.
+        steps: u64,
+        /// What went wrong.
+        cause: Divergence,
+    },
 }
 
 /// A training run between two iterations.
@@ -120,6 +126,7 @@ pub struct Trainer {
     returns: Statistics,
     iteration: u64,
     curve: Vec<Point>,
+    laps: Vec<Lap>,
     episode_steps: usize,
     training_return: f32,
 }
@@ -132,7 +139,10 @@ impl Trainer {
     pub fn new(run: Run, settings: Settings, device: &Device) -> Result<Self, TrainError> {
         let plant = for_agent(&run.plant, &run.agent)?;
         let config = settings.network_config(&*plant, &run.agent);
-        config.validate().map_err(ConfigError::Model)?;
+        config.validate().map_err(|reason| ConfigError::Model {
+            place: run.plant.clone(),
+            reason,
+        })?;
         let mut privileged = Vec::new();
         plant.privileged(&mut privileged);
         let mut random = random_stream(run.seed, Stream::Weights, 0);
@@ -155,6 +165,7 @@ impl Trainer {
             returns: Statistics::new(1),
             iteration: 0,
             curve: Vec::new(),
+            laps: Vec::new(),
             episode_steps: plant.protocol().episode_steps,
             training_return: 0.0,
             run,
@@ -209,8 +220,8 @@ impl Trainer {
         )?;
         learner.actor_optimizer = state.actor_optimizer;
         learner.critic_optimizer = state.critic_optimizer;
-        let mut curve = curve::read(&folder.join(CURVE_FILE))?;
-        curve.retain(|point| point.iteration <= state.iteration);
+        let curve = curve::read(folder)?;
+        let laps = timing::read(folder)?;
         Ok(Self {
             episode_steps: for_agent(&run.plant, &run.agent)?.protocol().episode_steps,
             run,
@@ -221,6 +232,7 @@ impl Trainer {
             returns: state.returns,
             iteration: state.iteration,
             curve,
+            laps,
             training_return: checkpoint.training_return,
         })
     }
@@ -261,12 +273,29 @@ impl Trainer {
         &self.curve
     }
 
+    /// How long each iteration took.
+    #[must_use]
+    pub fn laps(&self) -> &[Lap] {
+        &self.laps
+    }
+
     /// One iteration: trials on all cores, then the updates.
     ///
     /// # Errors
-    /// When the learner fails or the weights diverge.
+    /// When the learner fails, a number is none any more or the policy moves too far. The trainer is in
+    /// between then, and cannot go on.
     pub fn iterate(&mut self) -> Result<Point, TrainError> {
+        let begun = Instant::now();
         let trajectories = self.collect(self.iteration)?;
+        let contract = || {
+            for_agent(&self.run.plant, &self.run.agent)
+                .ok()
+                .map(|plant| plant.contract())
+        };
+        if let Some(cause) = divergence::in_trials(&trajectories, contract) {
+            return Err(self.diverged(cause));
+        }
+        let collected = Instant::now();
         let normalizer = self.normalizer();
         let scale = self.returns.std(1e-3)[0];
         let batch = Batch::new(
@@ -279,7 +308,13 @@ impl Trainer {
         )?;
         let progress = self.iteration as f64 / self.settings.iterations() as f64;
         let mut random = random_stream(self.run.seed, Stream::Shuffle, self.iteration);
-        let update = self.learner.update(&batch, progress, &mut random)?;
+        let updating = Instant::now();
+        let update = match self.learner.update(&batch, progress, &mut random) {
+            Ok(update) => update,
+            Err(LearnerError::Candle(error)) => return Err(error.into()),
+            Err(LearnerError::Diverged(cause)) => return Err(self.diverged(cause)),
+        };
+        let updated = Instant::now();
         self.observe(&trajectories);
         self.iteration += 1;
         let rewards = || {
@@ -298,10 +333,24 @@ impl Trainer {
             update,
         };
         self.curve.push(point);
-        if !update.gradient.is_finite() || !reward.is_finite() {
-            return Err(TrainError::Diverged(self.iteration));
-        }
+        self.laps.push(Lap {
+            iteration: self.iteration,
+            steps: self.settings.steps_per_iteration(),
+            unix_s: timing::unix_s(),
+            rollout_s: (collected - begun).as_secs_f64(),
+            learner_s: (updated - updating).as_secs_f64(),
+            total_s: begun.elapsed().as_secs_f64(),
+        });
         Ok(point)
+    }
+
+    fn diverged(&self, cause: Divergence) -> TrainError {
+        let iteration = self.iteration + 1;
+        TrainError::Diverged {
+            iteration,
+            steps: iteration * self.settings.steps_per_iteration(),
+            cause,
+        }
     }
 
     /// The policy as it is now.
@@ -326,11 +375,11 @@ impl Trainer {
         self.training_return = value;
     }
 
-    /// Saves everything into `folder`: policy, settings, trainer state and curve, each file whole.
+    /// Saves everything into `folder` in one moment: policy, settings, trainer state, curve and timing.
     ///
     /// # Errors
     /// Names the file that could not be written.
-    pub fn save(&self, folder: &Path) -> Result<PathBuf, TrainError> {
+    pub fn save(&self, folder: &Path) -> Result<(), TrainError> {
         let state = TrainerState {
             iteration: self.iteration,
             critic: self.learner.critic.variables().tensors()?,
@@ -341,6 +390,7 @@ impl Trainer {
         };
         let trainer = state.to_bytes()?;
         let curve = curve::render(&self.curve);
+        let timing = timing::render(&self.laps);
         let checkpoint = Saved {
             plant: self.run.plant.clone(),
             agent: self.run.agent.clone(),
@@ -353,9 +403,13 @@ impl Trainer {
         };
         checkpoint.save_with(
             folder,
-            &[(TRAINER_FILE, &trainer), (CURVE_FILE, curve.as_bytes())],
+            &[
+                (TRAINER_FILE, &trainer),
+                (CURVE_FILE, curve.as_bytes()),
+                (TIMING_FILE, timing.as_bytes()),
+            ],
         )?;
-        Ok(folder.to_owned())
+        Ok(())
     }
 
     /// What rollout and learner see of a working memory.

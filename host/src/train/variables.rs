@@ -111,6 +111,19 @@ impl Variables {
         Ok(())
     }
 
+    /// The first of `values`, which are laid out like [`flat`](Self::flat), that is infinite or no number,
+    /// with the name of its variable.
+    #[must_use]
+    pub fn not_finite(&self, values: &[f32]) -> Option<(&str, f32)> {
+        let index = values.iter().position(|value| !value.is_finite())?;
+        let mut end = 0;
+        let (name, _) = self.list.iter().find(|(_, variable)| {
+            end += variable.elem_count();
+            index < end
+        })?;
+        Some((name, values[index]))
+    }
+
     /// The values with their names and shapes.
     ///
     /// # Errors

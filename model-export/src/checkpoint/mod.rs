@@ -1,15 +1,14 @@
 //! A training run's folder: `policy.safetensors` (what is exported) and `run.toml` (what it means).
 //!
-//! Every file is written beside its place and renamed, so that an interrupted save leaves the previous
-//! checkpoint whole. What only the trainer needs to resume lives in files of its own, which it saves
-//! in the same breath through [`Checkpoint::save_with`].
+//! A save replaces all files in one moment ([`folder`]): whenever it is interrupted, one checkpoint is whole.
+//! What only the trainer needs to resume lives in files of its own, which it saves in the same breath through
+//! [`Checkpoint::save_with`].
 
 mod error;
+pub mod folder;
 mod run;
 
-use std::fs::{self, File};
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use engram_image::ModelConfig;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
@@ -57,15 +56,15 @@ impl Checkpoint {
     /// # Errors
     /// Names the file and, where one is at fault, the tensor with the expected and the found shape.
     pub fn load(dir: &Path) -> Result<Self, CheckpointError> {
+        let [run, policy] = folder::read_together(dir, [RUN_FILE, POLICY_FILE])?;
         let run_path = dir.join(RUN_FILE);
-        let bytes = read(&run_path)?;
-        let text = String::from_utf8(bytes).map_err(|error| CheckpointError::Toml {
+        let text = str::from_utf8(&run).map_err(|error| CheckpointError::Toml {
             path: run_path.clone(),
             message: error.to_string(),
         })?;
-        let run = run::parse(&text, &run_path)?;
+        let run = run::parse(text, &run_path)?;
         let path = dir.join(POLICY_FILE);
-        let tensors = read_tensors(&path)?;
+        let tensors = tensors_of(&policy, &path)?;
         let parameters = Parameters::from_tensors(run.model, run.clip, &tensors)
             .map_err(|reason| CheckpointError::Parameters { path, reason })?;
         Ok(Self {
@@ -88,8 +87,7 @@ impl Checkpoint {
         self.save_with(dir, &[])
     }
 
-    /// Writes `dir` together with other files of the trainer's (name, content): all are complete on the
-    /// disk before the first one takes its place.
+    /// Writes `dir` together with other files of the trainer's (name, content), all in one moment.
     ///
     /// # Errors
     /// The file that could not be written.
@@ -104,7 +102,7 @@ impl Checkpoint {
             (RUN_FILE, text.as_bytes()),
         ];
         files.extend_from_slice(others);
-        write_together(dir, &files)
+        folder::write_together(dir, &files)
     }
 
     /// Dimensions and variants of the policy.
@@ -127,17 +125,16 @@ impl Checkpoint {
     }
 }
 
-/// Reads a file of named f32 tensors.
+/// The named f32 tensors in a file's bytes; `path` is named in errors only.
 ///
 /// # Errors
 /// Names the file, and the tensor when one is not f32.
-pub fn read_tensors(path: &Path) -> Result<Tensors, CheckpointError> {
-    let bytes = read(path)?;
+pub fn tensors_of(bytes: &[u8], path: &Path) -> Result<Tensors, CheckpointError> {
     let broken = |reason| CheckpointError::Safetensors {
         path: path.to_owned(),
         reason,
     };
-    let file = SafeTensors::deserialize(&bytes).map_err(broken)?;
+    let file = SafeTensors::deserialize(bytes).map_err(broken)?;
     let mut tensors = Tensors::new();
     for (name, view) in file.iter() {
         if view.dtype() != Dtype::F32 {
@@ -193,60 +190,4 @@ pub fn tensor_bytes(tensors: &Tensors, path: &Path) -> Result<Vec<u8>, Checkpoin
         ));
     }
     serialize(views, None).map_err(broken)
-}
-
-/// Writes several files of one folder so that each is either the old one or the new one, whole.
-///
-/// All are complete and flushed under temporary names before the first rename. The folder is made
-/// when it does not exist.
-///
-/// # Errors
-/// The file that could not be written; temporary files are removed.
-pub fn write_together(dir: &Path, files: &[(&str, &[u8])]) -> Result<(), CheckpointError> {
-    fs::create_dir_all(dir).map_err(|reason| CheckpointError::Io {
-        path: dir.to_owned(),
-        reason,
-    })?;
-    let places: Vec<(PathBuf, PathBuf)> = files
-        .iter()
-        .map(|(name, _)| {
-            (
-                dir.join(format!(".{name}.{}.part", std::process::id())),
-                dir.join(name),
-            )
-        })
-        .collect();
-    let mut result = Ok(());
-    for ((part, _), (_, bytes)) in places.iter().zip(files) {
-        result = result.and_then(|()| {
-            File::create(part)
-                .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
-                .map_err(|reason| CheckpointError::Io {
-                    path: part.clone(),
-                    reason,
-                })
-        });
-    }
-    for (part, place) in &places {
-        result = result.and_then(|()| {
-            fs::rename(part, place).map_err(|reason| CheckpointError::Io {
-                path: place.clone(),
-                reason,
-            })
-        });
-    }
-    if result.is_err() {
-        for (part, _) in &places {
-            // Best effort: the error that counts is the one already held.
-            let _ = fs::remove_file(part);
-        }
-    }
-    result
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, CheckpointError> {
-    fs::read(path).map_err(|reason| CheckpointError::Io {
-        path: path.to_owned(),
-        reason,
-    })
 }
