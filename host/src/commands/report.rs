@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};
-use engram_export::Checkpoint;
 use engram_export::checkpoint::folder;
 
 use crate::evaluate::{Classic, Plan, Record, Subject, Summary, fly};
 use crate::fly::Flight;
+use crate::network::Saved;
 use crate::plant::{self, Driven, TaskSet, pendulum};
 use crate::report::figures::{self, Series};
 use crate::report::page::{Page, Width};
@@ -381,7 +381,7 @@ fn training_runs(dirs: &[PathBuf]) -> anyhow::Result<Vec<TrainingRun>> {
     let with_curve = dirs.iter().filter(|dir| folder::holds(dir, CURVE_FILE));
     with_curve
         .map(|dir| {
-            let checkpoint = Checkpoint::load(dir)?;
+            let checkpoint = Saved::load(dir)?;
             Ok(TrainingRun {
                 folder: dir.display().to_string(),
                 plant: checkpoint.plant,
