@@ -15,7 +15,7 @@ use super::policy::{Policy, initial_policy};
 use super::rollout::Rollout;
 use super::statistics::Statistics;
 use super::{Agent, Run, Trainer};
-use crate::plant::{Stream, by_name, random_stream};
+use crate::plant::{Stream, for_agent, random_stream};
 
 /// Small, but with sequences of several blocks of plain attention.
 fn small(positions: PositionsName, head_input: HeadInputName) -> Settings {
@@ -43,23 +43,23 @@ fn in_one_piece(mut settings: Settings) -> Settings {
     settings
 }
 
-fn run() -> Run {
+fn run(agent: Agent) -> Run {
     Run {
         plant: "pendulum".to_owned(),
-        agent: Agent::Trmrl.name().to_owned(),
+        agent: agent.name().to_owned(),
         seed: 4,
     }
 }
 
 /// Gradients of policy and critic by their optimisers' running means after one update, and what it told.
-fn one_update(mut settings: Settings) -> ([Vec<f32>; 2], Update) {
+fn one_update(agent: Agent, mut settings: Settings) -> ([Vec<f32>; 2], Update) {
     settings.ppo.minibatches = 1;
     settings.ppo.epochs = 1;
-    let start = Trainer::new(run(), settings.clone(), &Device::Cpu).unwrap();
+    let start = Trainer::new(run(agent), settings.clone(), &Device::Cpu).unwrap();
     let policy = start.policy().unwrap();
     let rollout = Rollout {
         plant: "pendulum",
-        agent: Agent::Trmrl.name(),
+        agent: agent.name(),
         policy: &policy,
         settings: &settings.trial,
         seed: 4,
@@ -76,7 +76,8 @@ fn one_update(mut settings: Settings) -> ([Vec<f32>; 2], Update) {
     let tensors = initial_policy(&config, &settings.initial, &mut random);
     let actor = Policy::new(&config, &tensors, &Device::Cpu).unwrap();
     let mut privileged = Vec::new();
-    by_name("pendulum").unwrap().privileged(&mut privileged);
+    let plant = for_agent("pendulum", agent.name()).unwrap();
+    plant.privileged(&mut privileged);
     let features = critic_features(&settings, &config, privileged.len());
     let belief = Some((privileged.len(), config.encoded()));
     let critic = initial_critic(features, settings.critic.hidden, belief, &mut random);
@@ -113,24 +114,31 @@ fn numbers(update: &Update) -> [f32; 4] {
     ]
 }
 
+fn assert_same_update(agent: Agent, settings: Settings) {
+    let what = format!("{agent:?}, {:?}", settings.model);
+    let (fused, told) = one_update(agent, settings.clone());
+    let (plain, plain_told) = with_plain(true, || one_update(agent, in_one_piece(settings)));
+    for (part, (fused, plain)) in ["policy", "critic"].iter().zip(fused.iter().zip(&plain)) {
+        assert_close(plain, fused, 2e-5, &format!("{part}, {what}"));
+    }
+    assert_close(&numbers(&plain_told), &numbers(&told), 1e-5, &what);
+}
+
 #[test]
 fn plain_gradients_are_the_fused_ones() {
     for positions in [PositionsName::Age, PositionsName::Slot] {
         for head_input in [HeadInputName::Mixed, HeadInputName::Encoder] {
-            let settings = small(positions, head_input);
-            let (fused, told) = one_update(settings.clone());
-            let (plain, plain_told) = with_plain(true, || one_update(in_one_piece(settings)));
-            for (part, (fused, plain)) in ["policy", "critic"].iter().zip(fused.iter().zip(&plain))
-            {
-                assert_close(
-                    plain,
-                    fused,
-                    2e-5,
-                    &format!("{part}, {positions:?} {head_input:?}"),
-                );
-            }
-            assert_close(&numbers(&plain_told), &numbers(&told), 1e-5, "told");
+            assert_same_update(Agent::Trmrl, small(positions, head_input));
         }
+    }
+    for agent in [Agent::OneStep, Agent::Markov] {
+        assert_same_update(
+            agent,
+            small(PositionsName::Age, HeadInputName::Mixed).one_step(),
+        );
+    }
+    for agent in [Agent::Oracle, Agent::Rl2] {
+        assert_same_update(agent, small(PositionsName::Age, HeadInputName::Mixed));
     }
 }
 
@@ -138,9 +146,10 @@ fn plain_gradients_are_the_fused_ones() {
 #[test]
 fn a_plain_run_follows_the_fused_one() {
     let settings = small(PositionsName::Age, HeadInputName::Mixed);
-    let mut fused = Trainer::new(run(), settings.clone(), &Device::Cpu).unwrap();
+    let mut fused = Trainer::new(run(Agent::Trmrl), settings.clone(), &Device::Cpu).unwrap();
     with_plain(true, || {
-        let mut plain = Trainer::new(run(), in_one_piece(settings), &Device::Cpu).unwrap();
+        let mut plain =
+            Trainer::new(run(Agent::Trmrl), in_one_piece(settings), &Device::Cpu).unwrap();
         while !plain.finished() {
             let plain = plain.iterate().unwrap();
             let fused = with_plain(false, || fused.iterate()).unwrap();
