@@ -12,7 +12,7 @@ use engram_firmware::robots::PENDULUM;
 use engram_image::Contract;
 use engram_link::{Action, HelloReply, Pace, Reason, Sensors, State};
 
-/// The contract of every board under test.
+/// The contract of the boards under test, where a case says nothing else.
 #[must_use]
 pub fn pendulum() -> Contract<'static> {
     PENDULUM
@@ -93,8 +93,16 @@ impl Rig {
     /// # Errors
     /// When something is missing: that is a failure, never a reason to leave a case out.
     pub fn transport(&self) -> Result<Box<dyn Transport>> {
+        self.transport_as(&pendulum())
+    }
+
+    /// The same, as the robot with this contract.
+    ///
+    /// # Errors
+    /// As [`Rig::transport`].
+    pub fn transport_as(&self, contract: &Contract<'_>) -> Result<Box<dyn Transport>> {
         Ok(match &self.target {
-            Target::Board(board) => board::open(*board)?,
+            Target::Board(board) => board::open(*board, contract)?,
             Target::Port(port) => board::open_port(port, board::DEFAULT_BAUD)?,
         })
     }

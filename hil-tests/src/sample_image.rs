@@ -155,6 +155,7 @@ fn weights(random: &mut Random, config: &ModelConfig, strength: f64) -> Result<W
 
 /// The image as its writer takes it, the golden trace still blank.
 fn blank(
+    plant: &'static str,
     seed: u64,
     config: &ModelConfig,
     contract: &Contract<'static>,
@@ -182,7 +183,7 @@ fn blank(
         weights: weights(&mut random, config, strength)?,
         golden: GoldenSpec::blank(config),
         provenance: Provenance {
-            plant: "pendulum",
+            plant,
             version: "sample",
             seed,
             config_sha256: [0; 32],
@@ -195,11 +196,11 @@ fn encode(spec: &ImageSpec<'_>) -> Result<Vec<u8>> {
     write(spec).map_err(|error| anyhow::anyhow!("sample image: {error}"))
 }
 
-/// Flies the image's own policy on the pendulum and records what must come out.
+/// Flies the image's own policy on its plant and records what must come out.
 fn golden(bytes: &[u8], contract: &Contract<'static>, seed: u64) -> Result<GoldenSpec> {
     let image = Image::read(bytes).map_err(|error| anyhow::anyhow!("sample image: {error}"))?;
     let steps = 3 * image.config.window + 24;
-    let mut plant = plant::by_name("pendulum")?;
+    let mut plant = plant::by_name(image.provenance.plant)?;
     let task = plant.sample_task(
         TaskSet::Training,
         &mut random_stream(seed, Stream::Calibration, 0),
@@ -216,7 +217,7 @@ fn golden(bytes: &[u8], contract: &Contract<'static>, seed: u64) -> Result<Golde
         words: Vec::new(),
     };
     for step in 0..steps {
-        let done = step == 2 * image.config.window;
+        let done = step == 2 * image.config.window || plant.ended();
         if done {
             plant.restart(plant::Start::Usual);
         }
@@ -225,6 +226,7 @@ fn golden(bytes: &[u8], contract: &Contract<'static>, seed: u64) -> Result<Golde
             Reward::Formula(formula) if step > 0 => {
                 formula.evaluate(&observation, &envelope.commands(&issued))
             }
+            Reward::External if step > 0 => plant.external_reward().unwrap_or(0.0),
             _ => 0.0,
         };
         let input = WorkingMemory {
@@ -264,7 +266,24 @@ pub fn sample_image_for(
     config: &ModelConfig,
     contract: &Contract<'static>,
 ) -> Result<Vec<u8>> {
-    finished(blank(seed, config, contract, COMMAND_RMS)?, seed)
+    finished(
+        blank("pendulum", seed, config, contract, COMMAND_RMS)?,
+        seed,
+    )
+}
+
+/// An image for another plant, of the shape that `config` has beside its channels.
+///
+/// # Errors
+/// As [`sample_image`].
+pub fn sample_image_on(plant: &'static str, seed: u64, config: &ModelConfig) -> Result<Vec<u8>> {
+    let contract = plant::by_name(plant)?.contract();
+    let config = ModelConfig {
+        observations: contract.observations.len(),
+        actions: contract.actions.len(),
+        ..*config
+    };
+    finished(blank(plant, seed, &config, &contract, COMMAND_RMS)?, seed)
 }
 
 /// A policy for the pendulum that mostly commands one end of the range or the other.
@@ -273,7 +292,10 @@ pub fn sample_image_for(
 /// As [`sample_image`].
 pub fn strong_image(seed: u64) -> Result<Vec<u8>> {
     let contract = plant::by_name("pendulum")?.contract();
-    finished(blank(seed, &AGE, &contract, 12.0 * COMMAND_RMS)?, seed)
+    finished(
+        blank("pendulum", seed, &AGE, &contract, 12.0 * COMMAND_RMS)?,
+        seed,
+    )
 }
 
 /// Records the golden trace of an image that has none yet.

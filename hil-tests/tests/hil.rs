@@ -8,7 +8,7 @@
 use std::process::ExitCode;
 
 use engram::board::BoardName;
-use engram_hil_tests::{Rig, Target, cases};
+use engram_hil_tests::{Boards, Rig, Target, cases};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 fn main() -> ExitCode {
@@ -28,7 +28,12 @@ fn main() -> ExitCode {
             }
         };
         for case in cases::all() {
-            if case.loopback_only && target != Target::Board(BoardName::Loopback) {
+            let fits = match case.boards {
+                Boards::All => true,
+                Boards::Started => matches!(target, Target::Board(_)),
+                Boards::Loopback => target == Target::Board(BoardName::Loopback),
+            };
+            if !fits {
                 continue;
             }
             let rig = Rig::new(target.clone());

@@ -21,7 +21,7 @@ use engram_firmware::injected::{InjectedSensors, ReportedActuators};
 use engram_firmware::node::{Node, Parts};
 use engram_firmware::platform::Clock as _;
 use engram_firmware::policy::Memory;
-use engram_firmware::robots::PENDULUM;
+use engram_firmware::robots;
 use engram_firmware::safety::Settings;
 use engram_firmware::schedule::Schedule;
 use engram_firmware::store::RamStore;
@@ -58,6 +58,9 @@ struct Arguments {
     /// Install this image at the start, with all checks of an upload
     #[arg(long, value_name = "FILE")]
     image: Option<PathBuf>,
+    /// Robot that this board is: pendulum, half-cheetah, ant, walker or hopper
+    #[arg(long, value_name = "NAME", default_value = robots::DEFAULT.name)]
+    robot: String,
     /// Name that the host is told
     #[arg(long, value_name = "NAME", default_value = "jetson")]
     name: String,
@@ -86,6 +89,8 @@ enum Failure {
     },
     #[error("{0}")]
     Image(Reason),
+    #[error("there is no robot '{name}'; there are: {}", robots::ALL.map(|robot| robot.name).join(", "))]
+    Robot { name: String },
 }
 
 fn main() -> ExitCode {
@@ -104,9 +109,14 @@ fn main() -> ExitCode {
 /// Runs until it is told to end or the line goes away.
 fn run(arguments: Arguments) -> Result<(), Failure> {
     ctrlc::set_handler(|| END.store(true, Ordering::Relaxed))?;
+    let contract = robots::named(&arguments.robot)
+        .ok_or(Failure::Robot {
+            name: arguments.robot,
+        })?
+        .contract;
     let mut node = Node::new(Parts {
-        contract: &PENDULUM,
-        settings: Settings::for_period(PENDULUM.period_us),
+        contract: &contract,
+        settings: Settings::for_period(contract.period_us),
         pace: Pace::LockStep,
         sensors: InjectedSensors::new(),
         actuators: ReportedActuators,
@@ -127,7 +137,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
             line
         }
     };
-    let mut schedule = Schedule::new(PENDULUM.period_us);
+    let mut schedule = Schedule::new(contract.period_us);
     let mut received = [0; 4_096];
     while !END.load(Ordering::Relaxed) {
         let now_us = node.platform().now_us();

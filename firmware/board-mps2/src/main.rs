@@ -27,16 +27,27 @@ use engram_firmware::injected::{InjectedSensors, ReportedActuators};
 use engram_firmware::node::{Node, Parts};
 use engram_firmware::platform::{Clock as _, Platform as _};
 use engram_firmware::policy::Memory;
-use engram_firmware::robots::PENDULUM;
+use engram_firmware::robots::{self, Robot};
 use engram_firmware::safety::Settings;
 use engram_firmware::schedule::Schedule;
 use engram_firmware::store::RamStore;
+use engram_image::Contract;
 use engram_image::limits::IMAGE_BYTES;
 use engram_link::Pace;
 
 use crate::journal::Journal;
 use crate::platform::Mps2;
 use crate::uart::Uart;
+
+/// What this board is, fixed when it is built: `scripts/build-boards --robot NAME` sets the variable.
+const ROBOT: Robot = match option_env!("ENGRAM_ROBOT") {
+    None => robots::DEFAULT,
+    Some(name) => match robots::named(name) {
+        Some(robot) => robot,
+        None => panic!("ENGRAM_ROBOT names no robot of firmware/src/robots"),
+    },
+};
+static CONTRACT: Contract<'static> = ROBOT.contract;
 
 /// Bytes taken from the UART between two looks at the clock.
 const RECEIVE_BYTES: usize = 64;
@@ -56,8 +67,8 @@ fn main() -> ! {
         last_words::stop("the peripherals are taken", "", "", 0, 10)
     };
     let mut node = Node::new(Parts {
-        contract: &PENDULUM,
-        settings: Settings::for_period(PENDULUM.period_us),
+        contract: &CONTRACT,
+        settings: Settings::for_period(ROBOT.contract.period_us),
         pace: Pace::LockStep,
         sensors: InjectedSensors::new(),
         actuators: ReportedActuators,
@@ -67,7 +78,7 @@ fn main() -> ! {
         platform: Mps2::start(core.SYST),
     });
     let mut journal = Journal::start(&node.platform().identity());
-    let mut schedule = Schedule::new(PENDULUM.period_us);
+    let mut schedule = Schedule::new(ROBOT.contract.period_us);
     let mut received = [0; RECEIVE_BYTES];
     loop {
         let Ok(ready) = uart.read_ready();

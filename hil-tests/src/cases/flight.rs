@@ -6,10 +6,11 @@ use std::sync::atomic::AtomicBool;
 use anyhow::{Context, Result, ensure};
 use engram::board::{FaultPlan, FaultyTransport};
 use engram::fly::{self, BoardPilot, Flight, FlightPlan, Summary};
+use engram::plant;
 
 use super::{Case, case};
+use crate::Rig;
 use crate::sample_image::{AGE, SLOT, sample_image};
-use crate::{Rig, pendulum};
 
 pub(super) const CASES: &[Case] = &[
     case(
@@ -50,7 +51,8 @@ pub(super) fn fly_once(
     image: &[u8],
     log: &Path,
 ) -> Result<(Summary, Flight)> {
-    let mut transport = rig.transport()?;
+    let contract = plant::by_name(&plan.plant)?.contract();
+    let mut transport = rig.transport_as(&contract)?;
     if !plan.fault.is_empty() {
         let faults: FaultPlan = plan.fault.parse()?;
         transport = Box::new(FaultyTransport::new(transport, faults));
@@ -60,7 +62,7 @@ pub(super) fn fly_once(
         Rig::patience(),
         image,
         &plan.plant,
-        &pendulum(),
+        &contract,
         plan.wipe_memory,
         &mut |_, _| {},
     )?;
@@ -87,7 +89,7 @@ pub(super) fn fly_once(
 }
 
 /// What must hold of every undisturbed flight.
-fn check(summary: &Summary, flight: &Flight, steps: u32) -> Result<()> {
+pub(super) fn check(summary: &Summary, flight: &Flight, steps: u32) -> Result<()> {
     ensure!(
         summary.steps == steps,
         "{} steps flown, {steps} planned",

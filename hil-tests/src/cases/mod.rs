@@ -3,6 +3,8 @@
 mod conversation;
 mod endings;
 mod flight;
+#[cfg(feature = "mujoco")]
+mod locomotion;
 mod safety;
 mod upload;
 
@@ -17,15 +19,26 @@ pub struct Case {
     pub name: &'static str,
     /// Fails with the reason.
     pub run: fn(&Rig) -> Result<()>,
-    /// Needs a controller that only the loopback board can be (another contract).
-    pub loopback_only: bool,
+    /// Where it can be tried.
+    pub boards: Boards,
+}
+
+/// The boards that a case is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Boards {
+    /// All of them.
+    All,
+    /// Those that are started here, as any built-in robot: what waits on a port is the pendulum.
+    Started,
+    /// Loopback: it can be any robot.
+    Loopback,
 }
 
 const fn case(name: &'static str, run: fn(&Rig) -> Result<()>) -> Case {
     Case {
         name,
         run,
-        loopback_only: false,
+        boards: Boards::All,
     }
 }
 
@@ -33,7 +46,16 @@ const fn loopback_case(name: &'static str, run: fn(&Rig) -> Result<()>) -> Case 
     Case {
         name,
         run,
-        loopback_only: true,
+        boards: Boards::Loopback,
+    }
+}
+
+#[cfg(feature = "mujoco")]
+const fn started_case(name: &'static str, run: fn(&Rig) -> Result<()>) -> Case {
+    Case {
+        name,
+        run,
+        boards: Boards::Started,
     }
 }
 
@@ -46,6 +68,8 @@ pub fn all() -> Vec<Case> {
         upload::CASES,
         safety::CASES,
         endings::CASES,
+        #[cfg(feature = "mujoco")]
+        locomotion::CASES,
     ]
     .concat()
 }

@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use embedded_io::{ErrorType, Write};
@@ -13,17 +14,14 @@ use engram_firmware::injected::{InjectedSensors, ReportedActuators};
 use engram_firmware::node::{Node, Parts};
 use engram_firmware::platform::{Clock, Identity, Platform};
 use engram_firmware::policy::Memory;
-use engram_firmware::robots::PENDULUM;
+use engram_firmware::robots;
 use engram_firmware::safety::Settings;
 use engram_firmware::store::RamStore;
-use engram_image::Contract;
 use engram_image::limits::IMAGE_BYTES;
+use engram_image::{ActionChannel, Channel, Contract, List};
 use engram_link::Pace;
 
 use super::transport::{Transport, TransportError};
-
-/// The robot that this board is.
-static ROBOT: Contract<'static> = PENDULUM;
 
 type LoopbackNode = Node<
     'static,
@@ -76,6 +74,49 @@ impl Write for Outbox<'_> {
     }
 }
 
+/// A copy of `contract` that stays until the program ends, one for each different contract: a board is one robot
+/// for good, and its node holds no contract of its own.
+fn kept(contract: &Contract<'_>) -> &'static Contract<'static> {
+    static KEPT: Mutex<Vec<&'static Contract<'static>>> = Mutex::new(Vec::new());
+    let mut kept = KEPT
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    if let Some(known) = kept
+        .iter()
+        .find(|known| known.difference(contract).is_none())
+    {
+        return known;
+    }
+    let text = |text: &str| -> &'static str { String::from(text).leak() };
+    let observations: Vec<Channel<'static>> = contract
+        .observations
+        .iter()
+        .map(|channel| Channel {
+            name: text(channel.name),
+            unit: text(channel.unit),
+            min: channel.min,
+            max: channel.max,
+        })
+        .collect();
+    let actions: Vec<ActionChannel<'static>> = contract
+        .actions
+        .iter()
+        .map(|channel| ActionChannel {
+            name: text(channel.name),
+            unit: text(channel.unit),
+            ..*channel
+        })
+        .collect();
+    let copy: &'static Contract<'static> = Box::leak(Box::new(Contract {
+        period_us: contract.period_us,
+        observations: List::from_slice(&observations),
+        actions: List::from_slice(&actions),
+        reward: contract.reward,
+    }));
+    kept.push(copy);
+    copy
+}
+
 /// A board in this process.
 pub struct Loopback {
     node: LoopbackNode,
@@ -90,12 +131,13 @@ impl Loopback {
     /// A pendulum's controller without an image.
     #[must_use]
     pub fn new() -> Self {
-        Self::robot(&ROBOT)
+        Self::robot(&robots::DEFAULT.contract)
     }
 
-    /// A controller for another robot.
+    /// A controller for another robot, which may be known only since the program runs.
     #[must_use]
-    pub fn robot(contract: &'static Contract<'static>) -> Self {
+    pub fn robot(contract: &Contract<'_>) -> Self {
+        let contract = kept(contract);
         let start = Instant::now();
         let period = Duration::from_micros(u64::from(contract.period_us));
         Self {
@@ -175,5 +217,30 @@ impl Transport for Loopback {
 
     fn kill(&mut self) {
         self.dead = true;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::board::{Client, Patience};
+
+    #[test]
+    fn a_robot_may_be_known_only_at_run_time() {
+        let hello = |contract: &Contract<'_>| {
+            let transport = Box::new(Loopback::robot(contract));
+            Client::connect(transport, Pace::LockStep, Patience::default())
+                .expect("an answer")
+                .1
+        };
+        let name = String::from("weight_") + "on_wheels";
+        let mut contract = robots::DEFAULT.contract;
+        let mut observations = contract.observations.to_vec();
+        observations[2].name = &name;
+        contract.observations = List::from_slice(&observations);
+        assert_eq!(hello(&contract).contract_sha256, contract.digest());
+        let pendulum = robots::DEFAULT.contract;
+        assert_eq!(hello(&pendulum).contract_sha256, pendulum.digest());
+        assert!(std::ptr::eq(kept(&contract), kept(&contract)));
     }
 }

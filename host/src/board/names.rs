@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use engram_firmware::robots;
+
 /// A board by the name that commands, docs and tests share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum BoardName {
@@ -63,17 +65,25 @@ impl BoardName {
         }
     }
 
-    /// File name of the firmware that `scripts/build-boards` leaves, and what builds it.
+    /// File name of the firmware for a robot that `scripts/build-boards` leaves, and what builds it. A microcontroller's
+    /// firmware is one robot; the Linux board becomes one when it is started.
     #[must_use]
-    pub const fn firmware(self) -> Option<(&'static str, &'static str)> {
-        match self {
-            Self::Loopback => None,
-            Self::QemuM7 => Some(("engram-qemu-m7.elf", "scripts/build-boards mps2")),
-            Self::QemuJetson => {
-                Some(("engram-board-jetson-aarch64", "scripts/build-boards jetson"))
+    pub fn firmware(self, robot: &str) -> Option<(String, String)> {
+        let (file, command) = match self {
+            Self::Loopback => return None,
+            Self::QemuM7 if robot == robots::DEFAULT.name => {
+                ("engram-qemu-m7.elf", "scripts/build-boards mps2")
             }
-            Self::Jetson => Some(("engram-board-jetson", "scripts/build-boards jetson-native")),
-        }
+            Self::QemuM7 => {
+                return Some((
+                    format!("engram-qemu-m7-{robot}.elf"),
+                    format!("scripts/build-boards --robot {robot} mps2"),
+                ));
+            }
+            Self::QemuJetson => ("engram-board-jetson-aarch64", "scripts/build-boards jetson"),
+            Self::Jetson => ("engram-board-jetson", "scripts/build-boards jetson-native"),
+        };
+        Some((file.to_owned(), command.to_owned()))
     }
 }
 
@@ -115,9 +125,9 @@ pub enum Missing {
         /// The board.
         board: BoardName,
         /// The file's name.
-        file: &'static str,
+        file: String,
         /// What builds it.
-        command: &'static str,
+        command: String,
         /// Where it was looked for.
         looked: String,
     },
@@ -145,18 +155,18 @@ impl BoardName {
             })
     }
 
-    /// Finds the firmware file; `None` where the board needs none.
+    /// Finds the firmware file for a robot; `None` where the board needs none.
     ///
     /// # Errors
     /// [`Missing::Firmware`] says where it looked and what builds it.
-    pub fn find_firmware(self) -> Result<Option<PathBuf>, Missing> {
-        let Some((file, command)) = self.firmware() else {
+    pub fn find_firmware(self, robot: &str) -> Result<Option<PathBuf>, Missing> {
+        let Some((file, command)) = self.firmware(robot) else {
             return Ok(None);
         };
         let folders = firmware_folders();
         folders
             .iter()
-            .map(|folder| folder.join(file))
+            .map(|folder| folder.join(&file))
             .find(|path| path.is_file())
             .map(Some)
             .ok_or_else(|| Missing::Firmware {
@@ -171,13 +181,13 @@ impl BoardName {
             })
     }
 
-    /// Whether the board can be used here.
+    /// Whether the board can be used here, as the robot that boards are unless told otherwise.
     ///
     /// # Errors
     /// What is missing.
     pub fn available(self) -> Result<(), Missing> {
         self.find_emulator()?;
-        self.find_firmware()?;
+        self.find_firmware(robots::DEFAULT.name)?;
         Ok(())
     }
 }
@@ -225,6 +235,22 @@ mod tests {
     }
 
     #[test]
+    fn a_microcontrollers_firmware_is_one_robot() {
+        let file = |board: BoardName, robot| board.firmware(robot).map(|(file, _)| file);
+        let name = |text: &str| Some(text.to_owned());
+        assert_eq!(
+            file(BoardName::QemuM7, "pendulum"),
+            name("engram-qemu-m7.elf")
+        );
+        assert_eq!(
+            file(BoardName::QemuM7, "ant"),
+            name("engram-qemu-m7-ant.elf")
+        );
+        assert_eq!(file(BoardName::Jetson, "ant"), name("engram-board-jetson"));
+        assert_eq!(file(BoardName::Loopback, "ant"), None);
+    }
+
+    #[test]
     fn a_missing_thing_says_what_to_run() {
         let program = Missing::Program {
             board: BoardName::QemuM7,
@@ -233,8 +259,8 @@ mod tests {
         assert!(program.to_string().contains("scripts/set-up"));
         let firmware = Missing::Firmware {
             board: BoardName::QemuM7,
-            file: "x.elf",
-            command: "scripts/build-boards mps2",
+            file: "x.elf".to_owned(),
+            command: "scripts/build-boards mps2".to_owned(),
             looked: "here".to_owned(),
         };
         assert!(firmware.to_string().contains("scripts/build-boards mps2"));

@@ -53,7 +53,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         .map_err(|error| anyhow::anyhow!("{file} is not a valid image: {error}"))?;
     let (name, transport) = match (&args.port, args.board) {
         (Some(port), _) => (port.clone(), board::open_port(port, args.baud)?),
-        (None, Some(board)) => (board.to_string(), board::open(board)?),
+        (None, Some(board)) => (board.to_string(), board::open(board, &image.contract)?),
         (None, None) => bail!("name a board or a --port"),
     };
     let (mut client, hello) = Client::connect(transport, Pace::LockStep, Patience::default())?;

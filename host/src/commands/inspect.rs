@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::board::BoardName;
 use crate::footprint::Footprint;
+use engram_firmware::robots;
 
 /// Show an image: contract, dimensions, what it needs, where it comes from.
 #[derive(clap::Args, Debug)]
@@ -46,12 +47,15 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         ),
     };
     verify(&bytes).with_context(|| format!("{}: a board would refuse it", args.file.display()))?;
-    let footprint = match args
-        .board
-        .map(BoardName::find_firmware)
-        .transpose()?
-        .flatten()
-    {
+    let firmware = match args.board {
+        None => None,
+        Some(board) => {
+            let robot = robots::with_contract(&image.contract)
+                .ok_or(crate::board::OpenError::NoRobot { board })?;
+            board.find_firmware(robot.name)?
+        }
+    };
+    let footprint = match firmware {
         Some(firmware) => {
             Some(Footprint::read(&firmware).with_context(|| format!("{}", firmware.display()))?)
         }

@@ -182,7 +182,7 @@ fn run(
     stop: &AtomicBool,
 ) -> Result<(), FlightError> {
     let period_us = u64::from(contract.period_us);
-    let mut episode = 0;
+    let mut episode = Episode::default();
     for index in 0..plan.steps {
         if stop.load(Ordering::Relaxed) {
             return Err(FlightError::Interrupted {
@@ -195,7 +195,7 @@ fn run(
         let sample = SampleRecord {
             sample_us: now_us,
             observation: plant.observe().to_vec(),
-            reward: None,
+            reward: plant.external_reward(),
             done,
         };
         let decided = pilot.decide(now_us, &sample);
@@ -203,8 +203,14 @@ fn run(
             recorder.board_log(&line)?;
         }
         let decision = decided?;
-        let (step, attention) =
-            make_record(now_us, episode, Some(sample), decision, plant, contract);
+        let (step, attention) = make_record(
+            now_us,
+            episode.number,
+            Some(sample),
+            decision,
+            plant,
+            contract,
+        );
         let command = step.command.clone();
         recorder.step(step, attention)?;
         plant.step(&command);
@@ -212,27 +218,45 @@ fn run(
     Ok(())
 }
 
-/// Starts the plant anew where the plan says so; returns whether an episode ended.
+/// Where a flight stands within its trial.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Episode {
+    /// From 0.
+    pub(super) number: u32,
+    /// The step of the flight that it began with.
+    first_step: u32,
+}
+
+/// Starts the plant anew where the plan says so or the plant ended its episode by itself; returns whether one ended.
 pub(super) fn begin_episode(
     plan: &FlightPlan,
     plant: &mut dyn Plant,
     index: u32,
-    episode: &mut u32,
+    episode: &mut Episode,
     recorder: &mut Recorder<'_>,
 ) -> Result<bool, FlightError> {
-    let done = index > 0
+    let timed_out = index > episode.first_step
         && plan
             .episode_steps
-            .is_some_and(|steps| steps > 0 && index.is_multiple_of(steps));
-    if done {
-        *episode += 1;
+            .is_some_and(|steps| steps > 0 && index - episode.first_step >= steps);
+    let ended = plant.ended();
+    if ended || timed_out {
+        *episode = Episode {
+            number: episode.number + 1,
+            first_step: index,
+        };
         plant.restart(Start::Usual);
+        let why = if ended {
+            "; the one before ended by itself"
+        } else {
+            ""
+        };
         recorder.event(
             EventKind::Episode,
-            format!("episode {} begins", *episode + 1),
+            format!("episode {} begins{why}", episode.number + 1),
         )?;
     }
-    Ok(done)
+    Ok(ended || timed_out)
 }
 
 /// Applies the plan's change at its time.

@@ -14,7 +14,8 @@ use engram_link::{Action, Pace, Sensors, ToBoard};
 
 use super::board_pilot::{BoardPilot, weights};
 use super::flight::{
-    Outcome, PilotCard, apply_change, begin_episode, header, make_record, open_log, plant_for,
+    Episode, Outcome, PilotCard, apply_change, begin_episode, header, make_record, open_log,
+    plant_for,
 };
 use super::pilot::Decision;
 use super::plan::{FlightError, FlightPlan};
@@ -55,7 +56,7 @@ pub fn fly_real_time(
         recorder,
         samples: VecDeque::new(),
         last_request: None,
-        episode: 0,
+        episode: Episode::default(),
         armed: false,
     };
     let result = flight.run(&mut *plant, stop);
@@ -77,7 +78,7 @@ struct RealTime<'p, 'a, 'r> {
     samples: VecDeque<(u16, SampleRecord)>,
     /// The sample that the newest step had taken.
     last_request: Option<u16>,
-    episode: u32,
+    episode: Episode,
     armed: bool,
 }
 
@@ -146,11 +147,12 @@ impl RealTime<'_, '_, '_> {
     ) -> Result<(), FlightError> {
         let sample_us = clock.now_us(Instant::now());
         let observation = plant.observe().to_vec();
+        let reward = plant.external_reward();
         let number = self.client().send(&ToBoard::Sensors(Sensors {
             now_us: sample_us,
             sample_us,
             observation: observation.iter().copied().collect(),
-            reward: None,
+            reward,
             done,
         }))?;
         if self.samples.len() == SAMPLES_KEPT {
@@ -161,7 +163,7 @@ impl RealTime<'_, '_, '_> {
             SampleRecord {
                 sample_us,
                 observation,
-                reward: None,
+                reward,
                 done,
             },
         ));
@@ -201,7 +203,7 @@ impl RealTime<'_, '_, '_> {
         };
         let (step, attention) = make_record(
             action.now_us,
-            self.episode,
+            self.episode.number,
             sample,
             decision,
             plant,

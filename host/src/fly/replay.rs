@@ -66,11 +66,18 @@ pub fn replay(flight: &Flight) -> Result<Replay, ReplayError> {
         })?;
     let image = Image::read(bytes).map_err(FlightError::Image)?;
     let (mut client, hello) = Client::connect(
-        Box::new(Loopback::new()),
+        Box::new(Loopback::robot(&image.contract)),
         Pace::LockStep,
         Patience::default(),
     )?;
     check_contract(&hello, &image.contract)?;
+    let flown = super::hex(&image.contract.digest());
+    if flight.header.contract_sha256 != flown {
+        return Err(ReplayError::Flight(FlightError::BoardContract {
+            board: flight.header.contract_sha256.clone(),
+            image: flown,
+        }));
+    }
     upload(&mut client, bytes, &mut |_, _| {})?;
     let mut result = Replay {
         board: flight.header.board.clone(),

@@ -2,9 +2,10 @@
 //!
 //! Observation: positions without x and y (13), velocities (14). Contact forces enter the reward only.
 
+use engram_firmware::robots;
 use rand::RngExt;
 
-use super::design::{Design, Goal, NO_CHANGE, StartNoise, Step, action, channel, contract};
+use super::design::{Design, Goal, NO_CHANGE, StartNoise, Step};
 use super::simulation::Simulation;
 use crate::plant::{Parameter, Random, TaskSet};
 
@@ -40,49 +41,7 @@ const ANT: Design = Design {
     model: "ant.xml",
     frame_skip: 5,
     contact_forces: true,
-    contract: contract(
-        50_000,
-        &[
-            channel("z", "m", 10.0),
-            channel("quaternion_w", "1", 1.5),
-            channel("quaternion_x", "1", 1.5),
-            channel("quaternion_y", "1", 1.5),
-            channel("quaternion_z", "1", 1.5),
-            channel("hip_1", "rad", 2.0),
-            channel("ankle_1", "rad", 2.5),
-            channel("hip_2", "rad", 2.0),
-            channel("ankle_2", "rad", 2.5),
-            channel("hip_3", "rad", 2.0),
-            channel("ankle_3", "rad", 2.5),
-            channel("hip_4", "rad", 2.0),
-            channel("ankle_4", "rad", 2.5),
-            channel("x_rate", "m/s", 20.0),
-            channel("y_rate", "m/s", 20.0),
-            channel("z_rate", "m/s", 20.0),
-            channel("roll_rate", "rad/s", 30.0),
-            channel("pitch_rate", "rad/s", 30.0),
-            channel("yaw_rate", "rad/s", 30.0),
-            channel("hip_1_rate", "rad/s", 40.0),
-            channel("ankle_1_rate", "rad/s", 40.0),
-            channel("hip_2_rate", "rad/s", 40.0),
-            channel("ankle_2_rate", "rad/s", 40.0),
-            channel("hip_3_rate", "rad/s", 40.0),
-            channel("ankle_3_rate", "rad/s", 40.0),
-            channel("hip_4_rate", "rad/s", 40.0),
-            channel("ankle_4_rate", "rad/s", 40.0),
-        ],
-        // The model's own order.
-        &[
-            action("hip_4"),
-            action("ankle_4"),
-            action("hip_1"),
-            action("ankle_1"),
-            action("hip_2"),
-            action("ankle_2"),
-            action("hip_3"),
-            action("ankle_3"),
-        ],
-    ),
+    contract: robots::ANT,
     parameters: &[],
     changes: &[NO_CHANGE],
     change: |_, _| (),

@@ -2,9 +2,10 @@
 //!
 //! Observation: positions without x (8), velocities (9), the torso's place (3).
 
+use engram_firmware::robots;
 use rand::RngExt;
 
-use super::design::{Design, Goal, NO_CHANGE, StartNoise, Step, action, channel, contract};
+use super::design::{Design, Goal, NO_CHANGE, StartNoise, Step};
 use super::simulation::Simulation;
 use crate::plant::{Parameter, Random, TaskSet};
 
@@ -32,39 +33,7 @@ const DIRECTION_DESIGN: Design = Design {
     model: "half_cheetah.xml",
     frame_skip: 5,
     contact_forces: false,
-    contract: contract(
-        50_000,
-        &[
-            channel("z", "m", 4.0),
-            channel("pitch", "rad", 30.0),
-            channel("back_thigh", "rad", 3.0),
-            channel("back_shin", "rad", 3.0),
-            channel("back_foot", "rad", 3.0),
-            channel("front_thigh", "rad", 3.0),
-            channel("front_shin", "rad", 3.0),
-            channel("front_foot", "rad", 3.0),
-            channel("x_rate", "m/s", 20.0),
-            channel("z_rate", "m/s", 20.0),
-            channel("pitch_rate", "rad/s", 30.0),
-            channel("back_thigh_rate", "rad/s", 60.0),
-            channel("back_shin_rate", "rad/s", 60.0),
-            channel("back_foot_rate", "rad/s", 60.0),
-            channel("front_thigh_rate", "rad/s", 60.0),
-            channel("front_shin_rate", "rad/s", 60.0),
-            channel("front_foot_rate", "rad/s", 60.0),
-            channel("torso_x", "m", 100.0),
-            channel("torso_y", "m", 1.0),
-            channel("torso_z", "m", 4.0),
-        ],
-        &[
-            action("back_thigh"),
-            action("back_shin"),
-            action("back_foot"),
-            action("front_thigh"),
-            action("front_shin"),
-            action("front_foot"),
-        ],
-    ),
+    contract: robots::HALF_CHEETAH,
     parameters: &[Parameter {
         name: "direction",
         unit: "1",

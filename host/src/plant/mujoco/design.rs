@@ -1,6 +1,6 @@
 //! What makes one locomotion plant out of a model: everything that differs between them, as data and plain functions.
 
-use engram_image::{ActionChannel, Channel, Contract, List, Reward};
+use engram_image::Contract;
 use mujoco_rs::wrappers::MjModel;
 
 use super::simulation::Simulation;
@@ -138,46 +138,6 @@ impl Goal {
             Self::Velocity => metric <= VELOCITY_TOLERANCE_M_PER_S,
             _ => metric > 0.0,
         }
-    }
-}
-
-/// An observation channel on [-limit, limit].
-pub(super) const fn channel(
-    name: &'static str,
-    unit: &'static str,
-    limit: f32,
-) -> Channel<'static> {
-    Channel {
-        name,
-        unit,
-        min: -limit,
-        max: limit,
-    }
-}
-
-/// An action channel on [-1, 1] that may jump from end to end within one period.
-pub(super) const fn action(name: &'static str) -> ActionChannel<'static> {
-    ActionChannel {
-        name,
-        unit: "1",
-        min: -1.0,
-        max: 1.0,
-        slew_per_s: 1000.0,
-        safe: 0.0,
-    }
-}
-
-/// A contract whose reward the plant owes.
-pub(super) const fn contract(
-    period_us: u32,
-    observations: &[Channel<'static>],
-    actions: &[ActionChannel<'static>],
-) -> Contract<'static> {
-    Contract {
-        period_us,
-        observations: List::from_slice(observations),
-        actions: List::from_slice(actions),
-        reward: Reward::External,
     }
 }
 

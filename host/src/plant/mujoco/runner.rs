@@ -3,10 +3,11 @@
 //! Four factors, each `1.5^exponent`: the torso's mass, the legs' mass, the joints' damping, the friction of all
 //! contacts. Inertia follows mass. Observation: positions without x, then velocities, clipped to 10 as in gymnasium.
 
+use engram_firmware::robots;
 use mujoco_rs::wrappers::MjModel;
 use rand::RngExt;
 
-use super::design::{Design, Goal, NO_CHANGE, StartNoise, action, channel, contract};
+use super::design::{Design, Goal, NO_CHANGE, StartNoise};
 use super::simulation::{Simulation, TORSO};
 use crate::plant::{Change, Parameter, Random, TaskSet};
 
@@ -14,36 +15,7 @@ use crate::plant::{Change, Parameter, Random, TaskSet};
 pub(super) static WALKER: Design = Design {
     name: "walker-params",
     model: "walker2d_v5.xml",
-    contract: contract(
-        8_000,
-        &[
-            channel("z", "m", 3.0),
-            channel("pitch", "rad", 4.0),
-            channel("right_thigh", "rad", 4.0),
-            channel("right_leg", "rad", 4.0),
-            channel("right_foot", "rad", 4.0),
-            channel("left_thigh", "rad", 4.0),
-            channel("left_leg", "rad", 4.0),
-            channel("left_foot", "rad", 4.0),
-            channel("x_rate", "m/s", 10.0),
-            channel("z_rate", "m/s", 10.0),
-            channel("pitch_rate", "rad/s", 10.0),
-            channel("right_thigh_rate", "rad/s", 10.0),
-            channel("right_leg_rate", "rad/s", 10.0),
-            channel("right_foot_rate", "rad/s", 10.0),
-            channel("left_thigh_rate", "rad/s", 10.0),
-            channel("left_leg_rate", "rad/s", 10.0),
-            channel("left_foot_rate", "rad/s", 10.0),
-        ],
-        &[
-            action("right_thigh"),
-            action("right_leg"),
-            action("right_foot"),
-            action("left_thigh"),
-            action("left_leg"),
-            action("left_foot"),
-        ],
-    ),
+    contract: robots::WALKER,
     healthy: |simulation| {
         matches!(simulation.qpos(), [_, z, pitch, ..]
             if *z > 0.8 && *z < 2.0 && pitch.abs() < 1.0)
@@ -59,23 +31,7 @@ const HOPPER_DESIGN: Design = Design {
     model: "hopper.xml",
     frame_skip: 4,
     contact_forces: false,
-    contract: contract(
-        8_000,
-        &[
-            channel("z", "m", 4.0),
-            channel("pitch", "rad", 4.0),
-            channel("thigh", "rad", 4.0),
-            channel("leg", "rad", 4.0),
-            channel("foot", "rad", 4.0),
-            channel("x_rate", "m/s", 10.0),
-            channel("z_rate", "m/s", 10.0),
-            channel("pitch_rate", "rad/s", 10.0),
-            channel("thigh_rate", "rad/s", 10.0),
-            channel("leg_rate", "rad/s", 10.0),
-            channel("foot_rate", "rad/s", 10.0),
-        ],
-        &[action("thigh"), action("leg"), action("foot")],
-    ),
+    contract: robots::HOPPER,
     parameters: &[
         exponent("torso_mass_exponent"),
         exponent("leg_mass_exponent"),

@@ -1,7 +1,4 @@
-//! The contracts of the built-in plants, shared by boards and host.
-//!
-//! A contract is what plant and policy agree on: change one number here and every image that was
-//! exported before is refused by every board that runs this firmware, which is the purpose.
+//! The pendulum on its motor.
 
 use engram_image::{ActionChannel, Channel, Contract, List, QuadraticReward, Reward};
 
