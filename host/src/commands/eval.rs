@@ -5,13 +5,15 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 
+mod table;
+
 use crate::evaluate::{
     Classic, Controller, Plan, Prepared, Random, Record, Results, Subject, Summary, Zero, evaluate,
-    median, paired_cost,
+    paired_cost,
 };
 use crate::plant::{self, Plant, TaskSet};
 
-/// Evaluate policies on held-out tasks: success, recovery after a change, return.
+/// Evaluate policies on held-out tasks: return, how fast they adapt, recovery after a change.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -20,7 +22,9 @@ Examples:
   engram eval runs/seed-*            a table with every seed and the median
 
 Episode 1 of every trial has no change; in the last episode the change comes at a random time, and 'recovered'
-means the goal is held from the allowed time after it to the end. The memory persists between the episodes.")]
+means the goal is held from the allowed time after it to the end. The memory persists between the episodes.
+Plants that are judged by a metric (speed, or its distance from the one asked for) get columns of their own:
+'90 % after' is the number of control steps until the reward per step has gone 90 % of its way to the final one.")]
 pub struct Args {
     /// Folders of training runs (f32 policy) or image files (the integer policy that boards run).
     #[arg(required = true, value_name = "RUN_OR_IMAGE")]
@@ -69,7 +73,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         records.push(record);
     }
     if !args.json {
-        print_tables(&records);
+        print!("{}", table::of(&records));
     }
     Ok(())
 }
@@ -165,6 +169,7 @@ fn one(subject: &Subject, args: &Args) -> anyhow::Result<Record> {
         agent: subject.agent.clone(),
         arithmetic: if subject.is_image() { "int8" } else { "f32" }.to_owned(),
         seed: subject.seed,
+        trained_steps: subject.trained_steps,
         task_seed: args.task_seed,
         tasks,
         change,
@@ -213,100 +218,4 @@ fn compare(
         }
     };
     Ok(results.summary)
-}
-
-fn print_tables(records: &[Record]) {
-    for record in records {
-        println!(
-            "{} on {}, {} held-out tasks, change '{}': {} ({}, seed {}), weights {}",
-            record.arithmetic,
-            record.plant,
-            record.tasks,
-            record.change,
-            record.policy,
-            record.agent,
-            record.seed,
-            &record.weights_sha256[..record.weights_sha256.len().min(12)]
-        );
-        println!("{HEAD}");
-        let own = if record.memory_wiped {
-            "policy, memory wiped"
-        } else {
-            "policy"
-        };
-        println!("{}", line(own, &record.summary));
-        for (name, summary) in &record.compared {
-            println!("{}", line(name, summary));
-        }
-        if let Some(outside) = &record.out_of_distribution {
-            println!("{}", line("out of distribution", outside));
-        }
-        if let Some(cost) = &record.quantization {
-            println!(
-                "int8 costs {:.2} % of (f32 - random) return, 95 % interval {:.2} to {:.2} % (f32 {:.2}, int8 {:.2}, random {:.2})",
-                100.0 * cost.cost,
-                100.0 * cost.interval.low,
-                100.0 * cost.interval.high,
-                cost.reference,
-                cost.other,
-                cost.floor
-            );
-        }
-        println!();
-    }
-    if records.len() > 1 {
-        println!("all {} policies\n{HEAD}", records.len());
-        for record in records {
-            println!(
-                "{}",
-                line(
-                    &format!("{} seed {}", record.agent, record.seed),
-                    &record.summary
-                )
-            );
-        }
-        println!("{}", line("median", &median_of(records)));
-    }
-}
-
-const HEAD: &str = "  controller             upright at end   recovered     fell   recovery s   return 1   return 2";
-
-fn line(name: &str, summary: &Summary) -> String {
-    let recovery = summary
-        .recovery_s_median
-        .map_or("-".to_owned(), |seconds| format!("{seconds:.2}"));
-    format!(
-        "  {name:<22} {:>12.1} % {:>9.1} % {:>6.1} % {recovery:>12} {:>10.1} {:>10.1}",
-        100.0 * summary.success,
-        100.0 * summary.recovered,
-        100.0 * summary.fell,
-        summary.return_episode_1,
-        summary.return_episode_2
-    )
-}
-
-/// The median of every number over several policies.
-fn median_of(records: &[Record]) -> Summary {
-    let of = |number: fn(&Summary) -> f64| {
-        median(
-            &records
-                .iter()
-                .map(|record| number(&record.summary))
-                .collect::<Vec<_>>(),
-        )
-        .unwrap_or(f64::NAN)
-    };
-    let recoveries: Vec<f64> = records
-        .iter()
-        .filter_map(|record| record.summary.recovery_s_median)
-        .collect();
-    Summary {
-        return_episode_1: of(|summary| summary.return_episode_1),
-        return_episode_2: of(|summary| summary.return_episode_2),
-        success: of(|summary| summary.success),
-        recovered: of(|summary| summary.recovered),
-        fell: of(|summary| summary.fell),
-        recovery_s_median: median(&recoveries),
-        adaptation: Vec::new(),
-    }
 }

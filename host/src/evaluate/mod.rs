@@ -4,6 +4,7 @@
 //! memories, and passes the same envelope. Results depend on the seeds alone, not on the number of
 //! threads. Nothing here trains, and nothing here touches a board.
 
+pub mod adaptation;
 mod controller;
 mod flight;
 mod integer;

@@ -13,6 +13,7 @@ pub struct Plan {
     /// One per task.
     pub trials: Vec<TrialPlan>,
     period_s: f64,
+    metric_name: Option<&'static str>,
 }
 
 /// What came of the trials of a plan, in their order.
@@ -64,6 +65,7 @@ impl Plan {
         Ok(Self {
             trials,
             period_s: f64::from(plant.contract().period_us) * 1e-6,
+            metric_name: plant.metric_name(),
         })
     }
 }
@@ -86,7 +88,7 @@ pub fn evaluate<'a>(
             |driven, trial| run(driven, trial, controller(trial.seed).as_mut(), |_| ()),
         )
         .collect::<Result<Vec<_>, _>>()?;
-    let summary = Summary::new(&outcomes, plan.period_s);
+    let summary = Summary::new(&outcomes, plan.period_s, plan.metric_name);
     Ok(Results { outcomes, summary })
 }
 
@@ -132,5 +134,71 @@ mod tests {
     #[test]
     fn an_unknown_change_is_refused() {
         assert!(Plan::new(plant().as_mut(), TaskSet::HeldOut, 1, "gravity", 0).is_err());
+    }
+
+    #[test]
+    fn a_plant_without_metric_or_end_has_neither_in_its_summary() {
+        let random = evaluate(&plan(4), plant, |seed| Box::new(Random::new(seed))).unwrap();
+        let summary = random.summary;
+        assert!(summary.metrics.is_empty());
+        assert_eq!(
+            (summary.ended_episode_1, summary.ended_episode_2),
+            (0.0, 0.0)
+        );
+        let sum: f64 = summary.reward_curve_2.iter().sum();
+        assert!((sum - summary.return_episode_2).abs() < 1e-6, "{sum}");
+        assert_eq!(summary.reward_curve_1.len(), 300);
+    }
+
+    #[cfg(feature = "mujoco")]
+    mod mujoco {
+        use super::*;
+
+        fn of(name: &'static str) -> Results {
+            let plant = move || by_name(name).expect("built in");
+            let plan = Plan::new(plant().as_mut(), TaskSet::HeldOut, 16, "none", 0).unwrap();
+            evaluate(&plan, plant, |seed| Box::new(Random::new(seed))).unwrap()
+        }
+
+        #[test]
+        fn who_moves_at_random_is_as_far_from_the_wanted_velocity_as_the_velocity_is_large() {
+            let summary = of("half-cheetah-vel").summary;
+            let error = summary.metrics["velocity_error_m_per_s"];
+            assert!((0.8..2.2).contains(&error), "{error}");
+            assert_eq!((summary.fell, summary.ended_episode_2), (0.0, 0.0));
+            assert_eq!(summary.reward_curve_1.len(), 200);
+            // The reward is minus the error, less a little for the effort.
+            let late = summary.reward_curve_1[100..].iter().sum::<f64>() / 100.0;
+            assert!(-late > error && -late < error + 0.35, "{late} {error}");
+        }
+
+        #[test]
+        fn a_direction_is_judged_by_the_way_that_was_gone() {
+            let metrics = of("half-cheetah-dir").summary.metrics;
+            let names: Vec<_> = metrics.keys().map(String::as_str).collect();
+            assert_eq!(
+                names,
+                [
+                    "right_way_share",
+                    "speed_from_step_50_m_per_s",
+                    "speed_m_per_s"
+                ]
+            );
+            assert!(metrics["speed_m_per_s"].abs() < 0.5, "{metrics:?}");
+        }
+
+        #[test]
+        fn who_falls_earns_nothing_for_the_rest_of_the_episode() {
+            let results = of("hopper-params");
+            let summary = &results.summary;
+            assert_eq!((summary.fell, summary.ended_episode_1), (1.0, 1.0));
+            assert_eq!(summary.reward_curve_1.last(), Some(&0.0));
+            assert!(summary.steps_to_90_percent.is_none());
+            for outcome in &results.outcomes {
+                assert!(outcome.metric.len() < 200);
+                let sum: f64 = outcome.rewards[0].iter().map(|r| f64::from(*r)).sum();
+                assert_eq!(sum, outcome.returns[0]);
+            }
+        }
     }
 }

@@ -22,6 +22,9 @@ pub struct Record {
     pub arithmetic: String,
     /// Seed of its training run.
     pub seed: u64,
+    /// Environment steps that it was trained for; an image does not tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trained_steps: Option<u64>,
     /// Seed that the tasks were drawn with.
     pub task_seed: u64,
     /// Number of tasks.
@@ -49,7 +52,7 @@ pub struct Record {
 }
 
 /// Keys of a record that hold an object and are not another controller's numbers.
-const OBJECTS: [&str; 2] = ["out_of_distribution", "quantization"];
+const OBJECTS: [&str; 3] = ["out_of_distribution", "quantization", "metrics"];
 
 impl Record {
     /// Reads one record back from JSON.
@@ -72,6 +75,7 @@ impl Record {
             agent: get(&object, "agent")?,
             arithmetic: get(&object, "arithmetic")?,
             seed: get(&object, "seed")?,
+            trained_steps: get_optional(&object, "trained_steps")?,
             task_seed: get(&object, "task_seed")?,
             tasks: get(&object, "tasks")?,
             change: get(&object, "change")?,
@@ -117,6 +121,12 @@ mod tests {
             fell: 0.1,
             recovery_s_median: None,
             adaptation: vec![1.0, 0.5],
+            ended_episode_1: 0.0,
+            ended_episode_2: 0.25,
+            steps_to_90_percent: Some(21),
+            metrics: BTreeMap::from([("velocity_error_m_per_s".to_owned(), 0.125)]),
+            reward_curve_1: vec![-1.5, -0.25],
+            reward_curve_2: vec![-0.5, -0.25],
         }
     }
 
@@ -128,6 +138,7 @@ mod tests {
             agent: "trmrl".to_owned(),
             arithmetic: "int8".to_owned(),
             seed: u64::MAX,
+            trained_steps: Some(6_004_800),
             task_seed: 0,
             tasks: 256,
             change: "polarity".to_owned(),

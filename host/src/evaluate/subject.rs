@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use engram_export::CheckpointError;
-use engram_export::checkpoint::{POLICY_FILE, folder};
 use engram_image::{Contract, ContractDifference, Image, ReadError};
 use sha2::{Digest, Sha256};
 
@@ -24,6 +23,8 @@ pub struct Subject {
     pub agent: String,
     /// Seed of its training run.
     pub seed: u64,
+    /// Environment steps that a run was trained for; an image does not tell.
+    pub trained_steps: Option<u64>,
     /// Hexadecimal hash of the weights: of the image's logical weights, or of the run's tensor file.
     pub weights_sha256: String,
     content: Content,
@@ -103,13 +104,14 @@ impl Subject {
         };
         if path.is_dir() {
             let checkpoint = Saved::load(path)?;
-            let tensors = folder::read(path, POLICY_FILE).map_err(io)?;
+            let tensors = path.join(engram_export::checkpoint::POLICY_FILE);
             return Ok(Self {
                 path: path.to_owned(),
                 plant: checkpoint.plant,
                 agent: checkpoint.agent,
                 seed: checkpoint.seed,
-                weights_sha256: hex(&Sha256::digest(tensors)),
+                trained_steps: Some(checkpoint.steps),
+                weights_sha256: hex(&Sha256::digest(std::fs::read(tensors).map_err(io)?)),
                 content: Content::Run(Box::new(checkpoint.network)),
             });
         }
@@ -128,6 +130,7 @@ impl Subject {
             plant: image.provenance.plant.to_owned(),
             agent: agent.to_owned(),
             seed: image.provenance.seed,
+            trained_steps: None,
             weights_sha256: hex(&image.weights_sha256),
             content: Content::Image(bytes),
         })

@@ -40,11 +40,17 @@ pub struct Step<'a> {
 pub struct Outcome {
     /// Sum of rewards of each episode.
     pub returns: Vec<f64>,
+    /// Reward of each control step of each episode; 0 after an episode ended by itself.
+    pub rewards: Vec<Vec<f32>>,
+    /// The plant's metric in each step that was made in the first episode; empty for a plant without one.
+    pub metric: Vec<f32>,
+    /// Each episode: ended by itself, before its time.
+    pub ended: Vec<bool>,
     /// The goal was held throughout the end of the first episode.
     pub success: bool,
     /// The goal was held from the allowed time after the change to the end.
     pub recovered: bool,
-    /// The goal was lost altogether at some time after the change.
+    /// The goal was lost altogether at some time after the change, or an episode ended by itself.
     pub fell: bool,
     /// Steps from the change until the goal was held for good, if it was.
     pub recovery_steps: Option<usize>,
@@ -66,7 +72,7 @@ pub fn run(
 ) -> Result<Outcome, UnknownChange> {
     let protocol = driven.plant().protocol();
     let mut wanted = vec![0; driven.contract().actions.len()];
-    let mut returns = Vec::with_capacity(protocol.episodes);
+    let mut episodes = Episodes::default();
     let mut success = true;
     let mut fell = false;
     let mut holds_after = Vec::new();
@@ -78,7 +84,8 @@ pub fn run(
         if episode > 0 {
             driven.restart(Start::Usual);
         }
-        let mut sum = 0.0;
+        let mut rewards = Vec::with_capacity(protocol.episode_steps);
+        let mut ended = false;
         for step in 0..protocol.episode_steps {
             if last_episode && step == plan.change_step {
                 driven.plant_mut().apply(&plan.change)?;
@@ -103,11 +110,15 @@ pub fn run(
                 state: &state,
                 holds,
             });
-            sum += f64::from(driven.reward());
+            rewards.push(driven.reward());
+            if episode == 0 {
+                episodes.metric.extend(driven.plant().metric());
+            }
 
             // Judged after the step: the last state of an episode counts.
             let judgement = driven.plant().judge();
-            let ended = driven.plant().ended();
+            ended = driven.plant().ended();
+            fell |= ended;
             if episode == 0 && ended {
                 success = false;
             }
@@ -122,7 +133,7 @@ pub fn run(
                 break;
             }
         }
-        returns.push(sum);
+        episodes.push(rewards, ended, protocol.episode_steps);
     }
     // Entry k is the state k + 1 periods after the change.
     let lost = holds_after
@@ -131,11 +142,34 @@ pub fn run(
         .map_or(0, |step| step + 1);
     let recovery_steps = (lost < holds_after.len()).then_some(if lost == 0 { 0 } else { lost + 1 });
     Ok(Outcome {
-        returns,
+        returns: episodes.returns,
+        rewards: episodes.rewards,
+        metric: episodes.metric,
+        ended: episodes.ended,
         success,
         recovered: recovery_steps.is_some_and(|steps| steps <= protocol.recovery_steps),
         fell,
         recovery_steps,
         holds: holds_after,
     })
+}
+
+/// What is gathered step by step.
+#[derive(Default)]
+struct Episodes {
+    returns: Vec<f64>,
+    rewards: Vec<Vec<f32>>,
+    metric: Vec<f32>,
+    ended: Vec<bool>,
+}
+
+impl Episodes {
+    /// Takes an episode whose time would have been `steps`; what follows its own end earned nothing.
+    fn push(&mut self, mut rewards: Vec<f32>, ended: bool, steps: usize) {
+        self.returns
+            .push(rewards.iter().map(|reward| f64::from(*reward)).sum());
+        self.ended.push(ended && rewards.len() < steps);
+        rewards.resize(steps, 0.0);
+        self.rewards.push(rewards);
+    }
 }
