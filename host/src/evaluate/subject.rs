@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use engram_export::CheckpointError;
+use engram_export::checkpoint::{POLICY_FILE, folder};
 use engram_image::{Contract, ContractDifference, Image, ReadError};
 use sha2::{Digest, Sha256};
 
@@ -104,14 +105,14 @@ impl Subject {
         };
         if path.is_dir() {
             let checkpoint = Saved::load(path)?;
-            let tensors = path.join(engram_export::checkpoint::POLICY_FILE);
+            let tensors = folder::read(path, POLICY_FILE).map_err(io)?;
             return Ok(Self {
                 path: path.to_owned(),
                 plant: checkpoint.plant,
                 agent: checkpoint.agent,
                 seed: checkpoint.seed,
                 trained_steps: Some(checkpoint.steps),
-                weights_sha256: hex(&Sha256::digest(std::fs::read(tensors).map_err(io)?)),
+                weights_sha256: hex(&Sha256::digest(tensors)),
                 content: Content::Run(Box::new(checkpoint.network)),
             });
         }
