@@ -17,7 +17,9 @@ Episodes go on when the robot has fallen.
 """
 
 import math
+import os
 import pathlib
+import tempfile
 
 import gymnasium
 import mujoco
@@ -25,7 +27,7 @@ import numpy as np
 
 STEPS = 1000
 WHOLE = 50
-FOLDER = pathlib.Path(__file__).parent.parent / "host/src/plant/mujoco/golden"
+FOLDER = pathlib.Path(__file__).resolve().parent.parent / "host/src/plant/mujoco/golden"
 
 
 def cheetah_observation(env):
@@ -105,6 +107,8 @@ def record(name, seed, task):
 
 def main():
     FOLDER.mkdir(exist_ok=True)
+    # The Python package writes MUJOCO_LOG.TXT into the current folder.
+    os.chdir(tempfile.mkdtemp())
     for name, (*_, tasks) in PLANTS.items():
         numbers = []
         for seed, task in enumerate(tasks, start=1):

@@ -44,7 +44,7 @@ unsafe impl GlobalAlloc for Counting {
 static ALLOCATOR: Counting = Counting;
 
 #[test]
-fn a_step_allocates_nothing() {
+fn a_mujoco_step_allocates_nothing() {
     for name in MUJOCO_NAMES {
         let plant = by_name(name).unwrap();
         let mut random = random_stream(0, TaskSet::HeldOut.stream(), 0);

@@ -16,11 +16,18 @@ pub(super) fn install() {
     INSTALLED.call_once(|| unsafe { set_log_handler(forward) });
 }
 
+/// What MuJoCo says of an attribute that later versions will not know.
+const DEPRECATED: &str = "deprecated";
+
 fn forward(message: &MjLogMessage) {
     let place = message.func().unwrap_or("MuJoCo");
     let subject = message.subject();
     let body = message.body().unwrap_or_default();
     match message.level() {
+        // Gymnasium's half-cheetah holds an attribute that MuJoCo warns of; nobody who trains can do anything about it.
+        MjtLogLevel::mjLOG_WARNING if subject.contains(DEPRECATED) || body.contains(DEPRECATED) => {
+            tracing::debug!("{place}: {subject} {body}");
+        }
         MjtLogLevel::mjLOG_ERROR => tracing::error!("{place}: {subject} {body}"),
         MjtLogLevel::mjLOG_WARNING => tracing::warn!("{place}: {subject} {body}"),
         _ => tracing::debug!("{place}: {subject} {body}"),
