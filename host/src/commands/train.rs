@@ -15,7 +15,7 @@ use crate::plant::{self, TaskSet};
 use crate::train::config::PositionsName;
 use crate::train::device::{self, DeviceName};
 use crate::train::{
-    Agent, EventLog, Progress, Run, Settings, TrainError, Trainer, threads, timing,
+    Agent, EventLog, Preset, Progress, Run, Settings, TrainError, Trainer, threads, timing,
 };
 
 /// File whose lock says that somebody trains in a folder.
@@ -42,8 +42,11 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// Settings instead of the plant's built-in ones.
-    #[arg(long, value_name = "FILE.toml", conflicts_with = "resume")]
+    #[arg(long, value_name = "FILE.toml", conflicts_with_all = ["resume", "preset"])]
     config: Option<PathBuf>,
+    /// Which of the built-in settings: ours, or the published ones of the paper.
+    #[arg(long, value_enum, default_value_t = Preset::Engram, conflicts_with = "resume")]
+    preset: Preset,
     /// Seed of everything random.
     #[arg(long, default_value_t = 0, conflicts_with = "resume")]
     seed: u64,
@@ -269,7 +272,7 @@ fn trainer(args: &Args, device: &Device) -> anyhow::Result<Trainer> {
     // Before the settings: an unknown plant should be called that, and not a plant without preset.
     plant::by_name(&args.plant)?;
     let mut settings = match &args.config {
-        None => Settings::preset(&args.plant)?,
+        None => Settings::preset_of(args.preset, &args.plant)?,
         Some(path) => {
             let text = std::fs::read_to_string(path)
                 .with_context(|| format!("cannot read {}", path.display()))?;
@@ -299,6 +302,7 @@ fn trainer(args: &Args, device: &Device) -> anyhow::Result<Trainer> {
 /// Mean return of an undisturbed episode under the deterministic policy, on tasks of the training set.
 fn training_return(trainer: &Trainer) -> anyhow::Result<f32> {
     let policy = trainer.policy()?;
+    let clears = trainer.settings().trial.clear_memory;
     let run = trainer.run();
     let mut plant = plant::for_agent(&run.plant, &run.agent)?;
     let plan = Plan::new(
@@ -310,7 +314,9 @@ fn training_return(trainer: &Trainer) -> anyhow::Result<f32> {
     )?;
     // The name is known by now; a worker that cannot make its plant has no plant to fly.
     let make = || plant::for_agent(&run.plant, &run.agent).expect("checked before");
-    let results = evaluate(&plan, make, |_| Box::new(Float::new(&policy, false)))?;
+    let results = evaluate(&plan, make, |_| {
+        Box::new(Float::new(&policy, false).clearing(clears))
+    })?;
     Ok(results.summary.return_episode_1 as f32)
 }
 

@@ -145,6 +145,7 @@ pub struct Float<'a> {
     policy: &'a Network,
     state: NetworkState,
     wiped: bool,
+    clearing: bool,
     input: Vec<f32>,
     mean: Vec<f32>,
     attention: Option<Attention>,
@@ -157,11 +158,20 @@ impl<'a> Float<'a> {
         Self {
             state: policy.new_state(),
             wiped,
+            clearing: false,
             input: Vec::with_capacity(policy.config().inputs()),
             mean: vec![0.0; policy.config().actions()],
             attention: None,
             policy,
         }
+    }
+
+    /// The memory is emptied at every episode if `clearing`, for policies that were trained so
+    /// (`trial.clear_memory`).
+    #[must_use]
+    pub fn clearing(mut self, clearing: bool) -> Self {
+        self.clearing = clearing;
+        self
     }
 
     /// With an empty memory, and keeps where it looks, if it is a network that looks: see [`Float::attention`].
@@ -197,7 +207,8 @@ impl Controller for Float<'_> {
     }
 
     fn step(&mut self, moment: &Moment<'_>, words: &mut [i16]) {
-        if self.wiped {
+        let anew = self.clearing && moment.done;
+        if self.wiped || anew {
             self.policy.clear(&mut self.state);
         }
         self.input.clear();
@@ -206,6 +217,9 @@ impl Controller for Float<'_> {
             .extend(moment.issued.iter().map(|word| f32::from(*word) / 32767.0));
         self.input
             .extend([moment.reward, if moment.done { 1.0 } else { 0.0 }]);
+        if anew {
+            self.input[moment.observation.len()..].fill(0.0);
+        }
         match (&mut self.attention, self.policy, &mut self.state) {
             (Some(attention), Network::Transformer(policy), NetworkState::Transformer(state)) => {
                 let mut watcher = Watcher::new(attention, policy.config().heads);

@@ -33,7 +33,16 @@ pub struct Subject {
 
 enum Content {
     Image(Vec<u8>),
-    Run(Box<Network>),
+    Run(Box<Network>, Memory),
+}
+
+/// What becomes of a run's memory at the end of an episode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Memory {
+    /// It persists through the trial.
+    Persists,
+    /// It is emptied (`trial.clear_memory`).
+    Cleared,
 }
 
 /// A subject ready to fly; borrows it.
@@ -41,7 +50,7 @@ pub enum Prepared<'a> {
     /// The integer policy.
     Image(Box<Image<'a>>),
     /// The f32 policy.
-    Run(&'a Network),
+    Run(&'a Network, Memory),
 }
 
 /// Why a subject cannot be evaluated.
@@ -113,7 +122,7 @@ impl Subject {
                 seed: checkpoint.seed,
                 trained_steps: Some(checkpoint.steps),
                 weights_sha256: hex(&Sha256::digest(tensors)),
-                content: Content::Run(Box::new(checkpoint.network)),
+                content: Content::Run(Box::new(checkpoint.network), memory(&checkpoint.training)),
             });
         }
         let bytes = std::fs::read(path).map_err(io)?;
@@ -162,11 +171,11 @@ impl Subject {
                     }),
                 }
             }
-            Content::Run(policy) => {
+            Content::Run(policy, memory) => {
                 let config = policy.config();
                 let (observations, actions) = (contract.observations.len(), contract.actions.len());
                 if (config.observations(), config.actions()) == (observations, actions) {
-                    return Ok(Prepared::Run(policy));
+                    return Ok(Prepared::Run(policy, *memory));
                 }
                 Err(SubjectError::Channels {
                     path: self.path.clone(),
@@ -180,13 +189,24 @@ impl Subject {
     }
 }
 
+/// As the run's settings say.
+fn memory(training: &toml::Table) -> Memory {
+    let trial = training.get("trial");
+    match trial.and_then(|trial| trial.get("clear_memory")?.as_bool()) {
+        Some(true) => Memory::Cleared,
+        _ => Memory::Persists,
+    }
+}
+
 impl Prepared<'_> {
     /// A controller with an empty memory; `wiped` empties it again before every step.
     #[must_use]
     pub fn controller(&self, wiped: bool) -> Box<dyn Controller + '_> {
         match self {
             Self::Image(image) => Box::new(Integer::new(image, wiped)),
-            Self::Run(policy) => Box::new(Float::new(policy, wiped)),
+            Self::Run(policy, memory) => {
+                Box::new(Float::new(policy, wiped).clearing(*memory == Memory::Cleared))
+            }
         }
     }
 
@@ -205,8 +225,8 @@ impl Prepared<'_> {
                 let mut policy = Integer::watched(image);
                 (fly(driven, plan, &mut policy, name)?.0, policy.attention())
             }
-            Self::Run(policy) => {
-                let mut policy = Float::watched(policy);
+            Self::Run(policy, memory) => {
+                let mut policy = Float::watched(policy).clearing(*memory == Memory::Cleared);
                 (fly(driven, plan, &mut policy, name)?.0, policy.attention())
             }
         };

@@ -74,6 +74,41 @@ impl Actor {
         Ok(self.forward(inputs, trials, steps)?.0)
     }
 
+    /// Action means `[windows, actions]` and encoder's outputs `[windows, model]` at the newest memory of every
+    /// window. `inputs` are normalised working memories `[windows * window, inputs]`, slot after slot from the
+    /// oldest on; what lies in the slots after a window's `newest` is of no consequence.
+    ///
+    /// With one layer of one memory, `age` and `slot` are the same but for the encodings, so that this serves
+    /// both; with longer windows `age` has no windows to compute from nothing.
+    ///
+    /// # Errors
+    /// When the shapes do not fit.
+    pub fn forward_windows(&self, inputs: &Tensor, newest: &[usize]) -> Result<(Tensor, Tensor)> {
+        let ModelConfig { heads, window, .. } = self.config;
+        let embedded = linear(
+            inputs,
+            self.variables.get("embed.weight")?,
+            &self.no_bias,
+            Activation::None,
+        )?;
+        let x = match &self.positions {
+            None => embedded.clone(),
+            Some((encodings, _)) => embedded
+                .reshape((newest.len(), window, ()))?
+                .broadcast_add(encodings)?
+                .reshape(embedded.shape())?,
+        };
+        let band = Band {
+            sequences: newest.len(),
+            steps: window,
+            heads,
+            window,
+        };
+        let encoded = self.encode(x, band, Some(newest))?;
+        let latest = || pick(&embedded, newest, window);
+        Ok((self.head(&encoded, latest)?, encoded))
+    }
+
     /// [`means`](Self::means), and the encoder's outputs `[trials * steps, model]` that they were made from.
     ///
     /// # Errors
@@ -84,33 +119,32 @@ impl Actor {
         trials: usize,
         steps: usize,
     ) -> Result<(Tensor, Tensor)> {
+        let ModelConfig { heads, window, .. } = self.config;
+        if self.positions.is_some() {
+            let (tokens, newest) = slots(trials, steps, window);
+            let tokens = Tensor::from_vec(tokens, trials * steps * window, inputs.device())?;
+            return self.forward_windows(&inputs.index_select(&tokens, 0)?, &newest);
+        }
         let embedded = linear(
             inputs,
             self.variables.get("embed.weight")?,
             &self.no_bias,
             Activation::None,
         )?;
-        let encoded = match &self.positions {
-            None => {
-                let Self {
-                    config: ModelConfig { heads, window, .. },
-                    ..
-                } = *self;
-                self.encode(
-                    embedded.clone(),
-                    Band {
-                        sequences: trials,
-                        steps,
-                        heads,
-                        window,
-                    },
-                )?
-            }
-            Some((encodings, _)) => self.encode_windows(&embedded, encodings, trials, steps)?,
+        let band = Band {
+            sequences: trials,
+            steps,
+            heads,
+            window,
         };
+        let encoded = self.encode(embedded.clone(), band, None)?;
+        Ok((self.head(&encoded, || Ok(embedded))?, encoded))
+    }
+
+    fn head(&self, encoded: &Tensor, latest: impl FnOnce() -> Result<Tensor>) -> Result<Tensor> {
         let mut x = match self.config.head_input {
             HeadInput::Encoder => encoded.clone(),
-            HeadInput::Mixed => Tensor::cat(&[&encoded, &embedded], 1)?,
+            HeadInput::Mixed => Tensor::cat(&[encoded, &latest()?], 1)?,
         };
         for (index, activation) in [Activation::Tanh, Activation::Tanh, Activation::None]
             .into_iter()
@@ -118,72 +152,27 @@ impl Actor {
         {
             x = self.linear(&x, &format!("head.{index}"), activation)?;
         }
-        Ok((x, encoded))
+        Ok(x)
     }
 
-    /// The paper's way: every step's window is a sequence of its own, and its newest token is kept.
-    /// Slots fill from the front, so that in a window not yet full the unused slots come after the newest
-    /// token, where the causal mask hides them.
-    fn encode_windows(
-        &self,
-        embedded: &Tensor,
-        encodings: &Tensor,
-        trials: usize,
-        steps: usize,
-    ) -> Result<Tensor> {
-        let Self {
-            config:
-                ModelConfig {
-                    heads,
-                    window,
-                    model,
-                    ..
-                },
-            ..
-        } = *self;
-        let mut tokens = Vec::with_capacity(trials * steps * window);
-        let mut newest = Vec::with_capacity(trials * steps);
-        for trial in 0..trials {
-            for step in 0..steps {
-                let first = (step + 1).saturating_sub(window);
-                tokens.extend(
-                    (0..window).map(|slot| (trial * steps + (first + slot).min(step)) as u32),
-                );
-                newest.push((tokens.len() - window + step - first) as u32);
-            }
-        }
-        let sequences = trials * steps;
-        let device = embedded.device();
-        let tokens = Tensor::from_vec(tokens, sequences * window, device)?;
-        let newest = Tensor::from_vec(newest, sequences, device)?;
-        let x = embedded
-            .index_select(&tokens, 0)?
-            .reshape((sequences, window, model))?;
-        let x = x
-            .broadcast_add(encodings)?
-            .reshape((sequences * window, model))?;
-        self.encode(
-            x,
-            Band {
-                sequences,
-                steps: window,
-                heads,
-                window,
-            },
-        )?
-        .index_select(&newest, 0)
-    }
-
-    fn encode(&self, mut x: Tensor, band: Band) -> Result<Tensor> {
+    /// The encoder's outputs for all tokens `x`, or for the `newest` of every sequence alone.
+    fn encode(&self, mut x: Tensor, band: Band, newest: Option<&[usize]>) -> Result<Tensor> {
         for layer in 0..self.config.layers {
             let name = |part: &str| format!("layers.{layer}.{part}");
             let qkv = self.linear(&x, &name("attention.in_proj"), Activation::None)?;
-            let attended = match &self.positions {
+            let mut attended = match &self.positions {
                 None => {
                     banded_attention(&qkv, self.variables.get(&name("attention.age_bias"))?, band)?
                 }
                 Some((_, zeros)) => banded_attention(&qkv, zeros, band)?,
             };
+            if let Some(newest) = newest
+                && layer + 1 == self.config.layers
+            {
+                // What the last layer makes of older tokens nobody reads.
+                x = pick(&x, newest, band.steps)?;
+                attended = pick(&attended, newest, band.steps)?;
+            }
             x = (x + self.linear(&attended, &name("attention.out_proj"), Activation::None)?)?;
             let hidden = self.linear(&x, &name("ff.linear1"), Activation::Relu)?;
             x = (x + self.linear(&hidden, &name("ff.linear2"), Activation::None)?)?;
@@ -200,4 +189,37 @@ impl Actor {
             activation,
         )
     }
+}
+
+/// The windows of all steps of trials that lie one after the other: the row of every slot, and the slot of
+/// each window's newest. Slots fill from the front, so that in a window not yet full the unused slots come
+/// after the newest token, where the causal mask hides them.
+fn slots(trials: usize, steps: usize, window: usize) -> (Vec<u32>, Vec<usize>) {
+    let mut tokens = Vec::with_capacity(trials * steps * window);
+    let mut newest = Vec::with_capacity(trials * steps);
+    for trial in 0..trials {
+        for step in 0..steps {
+            let first = (step + 1).saturating_sub(window);
+            tokens
+                .extend((0..window).map(|slot| (trial * steps + (first + slot).min(step)) as u32));
+            newest.push(step - first);
+        }
+    }
+    (tokens, newest)
+}
+
+/// Row number `newest` of each of the sequences of `steps` rows that `x` consists of. Its gradient has no
+/// slow loop over indices on any device, unlike that of `index_select`.
+fn pick(x: &Tensor, newest: &[usize], steps: usize) -> Result<Tensor> {
+    let width = x.dim(1)?;
+    let x = x.reshape((newest.len(), steps, width))?;
+    if newest.iter().all(|place| place + 1 == steps) {
+        return x.narrow(1, steps - 1, 1)?.squeeze(1)?.contiguous();
+    }
+    let places = newest.iter().map(|place| *place as u32);
+    let places: Vec<u32> = places
+        .flat_map(|place| std::iter::repeat_n(place, width))
+        .collect();
+    let places = Tensor::from_vec(places, (newest.len(), 1, width), x.device())?;
+    x.gather(&places, 1)?.squeeze(1)
 }

@@ -3,8 +3,7 @@
 use candle_core::{Device, Result, Tensor};
 use engram_export::Normalizer;
 
-use super::config::Settings;
-use super::critic::Critic;
+use super::config::{CriticInput, CriticTargets, Settings};
 use super::gae;
 use super::rollout::Trajectory;
 use super::statistics::Statistics;
@@ -23,12 +22,16 @@ pub struct Batch {
     pub features: usize,
     /// Normalised working memories `[rows][inputs]`.
     pub memories: Vec<f32>,
+    /// The oldest row that the policy could remember `[rows]`.
+    pub oldest: Vec<usize>,
     /// Sampled actions `[rows][actions]`.
     pub sampled: Vec<f32>,
     /// Their logarithmic probabilities when they were sampled `[rows]`.
     pub log_probabilities: Vec<f32>,
-    /// What the critic sees `[rows][features]`.
+    /// What the critic sees `[rows][features]`; empty if it reads the encoder's output.
     pub critic: Vec<f32>,
+    /// What it sees after the last step of every trial `[trials][features]`.
+    pub critic_last: Vec<f32>,
     /// Entries of true state and hidden task.
     pub privileged: usize,
     /// True state and hidden task `[rows][privileged]`.
@@ -44,45 +47,32 @@ pub struct Batch {
 /// Entries of the critic's input.
 #[must_use]
 pub fn critic_features(settings: &Settings, config: &NetworkConfig, privileged: usize) -> usize {
-    config.inputs()
-        + if settings.critic.sees_task {
-            privileged
-        } else {
-            0
-        }
+    match settings.critic.input {
+        CriticInput::Encoder => config.encoded(),
+        CriticInput::Memory if settings.critic.sees_task => config.inputs() + privileged,
+        CriticInput::Memory => config.inputs(),
+    }
 }
 
 /// Takes the trials' discounted returns into `returns`, whose deviation scales the rewards.
 pub fn add_returns(trajectories: &[Trajectory], gamma: f32, returns: &mut Statistics) {
     for trajectory in trajectories {
-        let mut sum = 0.0;
-        let discounted: Vec<f32> = trajectory
-            .rewards
-            .iter()
-            .zip(&trajectory.ended)
-            .rev()
-            .map(|(reward, ended)| {
-                sum = reward + if *ended { 0.0 } else { gamma * sum };
-                sum
-            })
-            .collect();
+        // Last first: the order in which they are added belongs to the result.
+        let mut discounted = gae::returns(&trajectory.rewards, &trajectory.ended, gamma);
+        discounted.reverse();
         returns.add(&discounted);
     }
 }
 
 impl Batch {
-    /// Normalises, values and lays out the trials. Rewards are divided by `reward_scale`.
-    ///
-    /// # Errors
-    /// When the critic's input has other dimensions.
+    /// Normalises and lays out the trials; [`judge`](Self::judge) makes it complete.
+    #[must_use]
     pub fn new(
         trajectories: &[Trajectory],
         settings: &Settings,
         config: &NetworkConfig,
         normalizer: &Normalizer,
-        critic: &Critic,
-        reward_scale: f32,
-    ) -> Result<Self> {
+    ) -> Self {
         let (inputs, steps) = (config.inputs(), settings.trial.steps);
         let privileged = trajectories
             .first()
@@ -94,80 +84,109 @@ impl Batch {
             actions: config.actions(),
             features,
             memories: Vec::with_capacity(trajectories.len() * steps * inputs),
+            oldest: Vec::with_capacity(trajectories.len() * steps),
             sampled: Vec::new(),
             log_probabilities: Vec::new(),
-            critic: Vec::with_capacity(trajectories.len() * steps * features),
+            critic: Vec::new(),
+            critic_last: Vec::new(),
             privileged,
             truth: Vec::new(),
             advantages: Vec::new(),
             targets: Vec::new(),
             explained: 0.0,
         };
-        // With the row after the last step, which only the critic needs.
-        let mut rows = Vec::with_capacity(trajectories.len() * (steps + 1) * features);
-        let mut memory = vec![0.0; inputs];
         for trajectory in trajectories {
-            let start = rows.len();
-            let seen = trajectory.privileged.chunks_exact(privileged.max(1));
-            for (step, (raw, privileged)) in trajectory
-                .memories
-                .chunks_exact(inputs)
-                .zip(seen)
-                .enumerate()
-            {
-                normalizer.apply(raw, &mut memory);
-                rows.extend(&memory);
+            batch.add(trajectory, settings, normalizer);
+        }
+        batch
+    }
+
+    fn add(&mut self, trajectory: &Trajectory, settings: &Settings, normalizer: &Normalizer) {
+        let mut memory = vec![0.0; self.inputs];
+        let mut oldest = self.oldest.len();
+        let raw = trajectory.memories.chunks_exact(self.inputs);
+        let seen = trajectory.privileged.chunks_exact(self.privileged.max(1));
+        for (step, (raw, privileged)) in raw.zip(seen).enumerate() {
+            normalizer.apply(raw, &mut memory);
+            let last = step == self.steps;
+            if settings.critic.input == CriticInput::Memory {
+                let critic = if last {
+                    &mut self.critic_last
+                } else {
+                    &mut self.critic
+                };
+                critic.extend(&memory);
                 if settings.critic.sees_task {
-                    rows.extend(privileged);
-                }
-                if step < steps {
-                    batch.memories.extend(&memory);
-                    batch.truth.extend(privileged);
+                    critic.extend(privileged);
                 }
             }
-            batch.critic.extend(&rows[start..start + steps * features]);
-            batch.sampled.extend(&trajectory.actions);
-            batch
-                .log_probabilities
-                .extend(&trajectory.log_probabilities);
+            if last {
+                break;
+            }
+            if trajectory.cleared[step] {
+                oldest = self.oldest.len();
+            }
+            self.oldest.push(oldest);
+            self.memories.extend(&memory);
+            self.truth.extend(privileged);
         }
-        let count = rows.len() / features;
-        let values = critic
-            .values(&Tensor::from_vec(rows, (count, features), critic.device())?)?
-            .to_vec1::<f32>()?;
-        for (trajectory, values) in trajectories.iter().zip(values.chunks_exact(steps + 1)) {
+        self.sampled.extend(&trajectory.actions);
+        self.log_probabilities.extend(&trajectory.log_probabilities);
+    }
+
+    /// Advantages and targets from the critic's `values`: of every step and, for each trial, of what follows
+    /// its last, `[trials][steps + 1]`. Rewards are divided by `reward_scale`.
+    pub fn judge(
+        &mut self,
+        trajectories: &[Trajectory],
+        settings: &Settings,
+        values: &[f32],
+        reward_scale: f32,
+    ) {
+        let ppo = &settings.ppo;
+        let (gamma, lambda) = (ppo.gamma as f32, ppo.lambda as f32);
+        let mut errors = Vec::with_capacity(self.oldest.len());
+        let never = vec![false; self.steps];
+        for (trajectory, values) in trajectories.iter().zip(values.chunks_exact(self.steps + 1)) {
             let rewards: Vec<f32> = trajectory
                 .rewards
                 .iter()
                 .map(|reward| reward / reward_scale)
                 .collect();
+            let ended = if ppo.cut_at_falls {
+                &trajectory.ended
+            } else {
+                &never
+            };
             let mut values = values.to_vec();
-            if !settings.ppo.bootstrap {
-                values[steps] = 0.0;
+            if !ppo.bootstrap {
+                values[self.steps] = 0.0;
             }
-            let advantages = gae::advantages(
-                &rewards,
-                &values,
-                &trajectory.ended,
-                settings.ppo.gamma as f32,
-                settings.ppo.lambda as f32,
-            );
-            batch.targets.extend(
-                advantages
+            let advantages = gae::advantages(&rewards, &values, ended, gamma, lambda);
+            let targets: Vec<f32> = match settings.critic.targets {
+                CriticTargets::Advantages => advantages
                     .iter()
                     .zip(&values)
-                    .map(|(advantage, value)| advantage + value),
+                    .map(|(advantage, value)| advantage + value)
+                    .collect(),
+                CriticTargets::Returns => gae::returns(&rewards, ended, gamma),
+            };
+            errors.extend(
+                targets
+                    .iter()
+                    .zip(&values)
+                    .map(|(target, value)| target - value),
             );
-            batch.advantages.extend(advantages);
+            self.targets.extend(targets);
+            self.advantages.extend(advantages);
         }
-        batch.explained = explained(&batch.targets, &batch.advantages);
-        if settings.ppo.normalize_advantages {
-            normalize(&mut batch.advantages);
+        self.explained = explained(&self.targets, &errors);
+        if ppo.normalize_advantages {
+            normalize(&mut self.advantages);
         }
-        Ok(batch)
     }
 
-    /// The rows of `trials` of one of the batch's vectors that has `width` entries per row, as a tensor.
+    /// The `rows` of one of the batch's vectors that has `width` entries per row, as a tensor.
     ///
     /// # Errors
     /// When the device refuses.
@@ -175,15 +194,40 @@ impl Batch {
         &self,
         values: &[f32],
         width: usize,
-        trials: &[usize],
+        rows: &[usize],
         device: &Device,
     ) -> Result<Tensor> {
-        let length = self.steps * width;
-        let mut rows = Vec::with_capacity(trials.len() * length);
-        for trial in trials {
-            rows.extend_from_slice(&values[trial * length..(trial + 1) * length]);
+        let mut gathered = Vec::with_capacity(rows.len() * width);
+        for row in rows {
+            gathered.extend_from_slice(&values[row * width..(row + 1) * width]);
         }
-        Tensor::from_vec(rows, (trials.len() * self.steps, width), device)
+        Tensor::from_vec(gathered, (rows.len(), width), device)
+    }
+
+    /// The windows of up to `window` working memories that end with `rows`, slot after slot from the oldest
+    /// on, `[rows * window, inputs]`; and the slot of each window's newest. Slots after that hold zeros.
+    ///
+    /// # Errors
+    /// When the device refuses.
+    pub fn gather_windows(
+        &self,
+        rows: &[usize],
+        window: usize,
+        device: &Device,
+    ) -> Result<(Tensor, Vec<usize>)> {
+        let mut gathered = vec![0.0; rows.len() * window * self.inputs];
+        let mut newest = Vec::with_capacity(rows.len());
+        for (row, slots) in rows
+            .iter()
+            .zip(gathered.chunks_exact_mut(window * self.inputs))
+        {
+            let first = self.oldest[*row].max((row + 1).saturating_sub(window));
+            let seen = &self.memories[first * self.inputs..(row + 1) * self.inputs];
+            slots[..seen.len()].copy_from_slice(seen);
+            newest.push(row - first);
+        }
+        let shape = (rows.len() * window, self.inputs);
+        Ok((Tensor::from_vec(gathered, shape, device)?, newest))
     }
 
     /// Trials in the batch.

@@ -5,10 +5,12 @@ use engram_image::{HeadInput, ModelConfig, Positions};
 use serde::{Deserialize, Serialize};
 
 use super::place::Place;
+use super::schedule::Decay;
 use crate::network::{GruConfig, NetworkConfig, RL2};
-use crate::plant::{Plant, pendulum};
+use crate::plant::Plant;
 
-/// The settings of a run. `presets/engram/pendulum.toml` documents every key.
+/// The settings of a run. `presets/engram/pendulum.toml` documents every key; keys with a default are missing in
+/// runs of earlier versions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
@@ -101,6 +103,13 @@ pub enum HeadInputName {
 pub struct NormalizerSettings {
     /// Normalised entries are clamped to plus and minus this.
     pub clip: f32,
+    /// Observations get mean 0 and deviation 1; otherwise the policy sees them as they are.
+    #[serde(default = "yes")]
+    pub observations: bool,
+    /// Rewards are scaled: in working memories to mean 0 and deviation 1, for the learner to returns of
+    /// deviation 1.
+    #[serde(default = "yes")]
+    pub rewards: bool,
 }
 
 /// Weights before the first update.
@@ -137,6 +146,10 @@ pub struct Trial {
     pub changes: Vec<String>,
     /// Mean control steps between two starts of a new episode within the trial; 0 for never.
     pub restart_every: f64,
+    /// Every episode begins with an empty memory, and with zeros for action, reward and `done`, as in the
+    /// paper's code; otherwise the memory persists through the trial.
+    #[serde(default)]
+    pub clear_memory: bool,
 }
 
 /// Proximal policy optimisation.
@@ -149,14 +162,30 @@ pub struct Ppo {
     pub epochs: usize,
     /// Updates per pass.
     pub minibatches: usize,
+    /// Steps of one update, drawn from all trials, where every step is a window of its own; 0 for whole
+    /// trials by `minibatches`.
+    #[serde(default)]
+    pub minibatch_steps: usize,
     /// Learning rate at the start.
     pub learning_rate: f64,
     /// Factor that the learning rates have fallen to at the end.
     pub final_learning_rate: f64,
+    /// The way to there.
+    #[serde(default)]
+    pub decay: Decay,
+    /// Iteration at which it begins.
+    #[serde(default)]
+    pub decay_begin: u64,
+    /// Iteration at which it ends; 0 for the last.
+    #[serde(default)]
+    pub decay_end: u64,
     /// Decoupled weight decay.
     pub weight_decay: f64,
-    /// Bound of the gradient's norm.
+    /// Bound of the gradient's norm; 0 for none.
     pub max_gradient: f64,
+    /// Least standard deviation of the exploration; 0 for none.
+    #[serde(default)]
+    pub min_std: f64,
     /// Discount per step.
     pub gamma: f64,
     /// Of the generalised advantage estimate.
@@ -169,6 +198,9 @@ pub struct Ppo {
     pub normalize_advantages: bool,
     /// The critic's value stands for what would follow the last step.
     pub bootstrap: bool,
+    /// Advantages and returns end where the robot falls; otherwise they run on into the next episode.
+    #[serde(default = "yes")]
+    pub cut_at_falls: bool,
     /// Parts of a minibatch that are computed in parallel.
     pub shards: usize,
     /// Training stops with an error where an iteration moves the policy by more than this divergence per step.
@@ -191,6 +223,55 @@ pub struct Critic {
     pub sees_task: bool,
     /// Learning rate at the start.
     pub learning_rate: f64,
+    /// Whether it falls as the policy's does.
+    #[serde(default = "yes")]
+    pub decays: bool,
+    /// What it reads.
+    #[serde(default)]
+    pub input: CriticInput,
+    /// What it minimises.
+    #[serde(default)]
+    pub loss: CriticLoss,
+    /// What it should say.
+    #[serde(default)]
+    pub targets: CriticTargets,
+}
+
+/// `memory` or `encoder`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CriticInput {
+    /// The current working memory.
+    #[default]
+    Memory,
+    /// The output of the policy's encoder, which the critic then trains as well, in passes of its own.
+    Encoder,
+}
+
+/// `squared` or `likelihood`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CriticLoss {
+    /// Half the squared error.
+    #[default]
+    Squared,
+    /// The negative logarithm of a normal density with one learned standard deviation.
+    Likelihood,
+}
+
+/// `advantages` or `returns`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CriticTargets {
+    /// Advantage and value before the update: the return as the lambda of the advantages sees it.
+    #[default]
+    Advantages,
+    /// The discounted sum of the rewards to the trial's end.
+    Returns,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 /// What is wrong with a run's settings.
@@ -224,26 +305,20 @@ pub enum ConfigError {
         /// Which dimension, and its bound.
         reason: engram_image::ConfigError,
     },
+    /// Two settings exclude each other.
+    #[error("{0}")]
+    Contradiction(&'static str),
     /// There is no preset.
-    #[error("plant '{0}' has no preset; give --config FILE.toml")]
-    NoPreset(String),
+    #[error("plant '{plant}' has no preset '{kind}'; give --config FILE.toml")]
+    NoPreset {
+        /// The plant's name.
+        plant: String,
+        /// The preset's name.
+        kind: &'static str,
+    },
 }
 
 impl Settings {
-    /// The built-in settings for a plant.
-    ///
-    /// # Errors
-    /// When the plant has no preset.
-    pub fn preset(plant: &str) -> Result<Self, ConfigError> {
-        match plant {
-            pendulum::NAME => Self::from_toml(
-                include_str!("../../presets/engram/pendulum.toml"),
-                "presets/engram/pendulum.toml",
-            ),
-            _ => Err(ConfigError::NoPreset(plant.to_owned())),
-        }
-    }
-
     /// Reads and checks settings; `origin` is named in errors.
     ///
     /// # Errors
@@ -412,7 +487,8 @@ impl Settings {
             positive_of("ppo.learning_rate", ppo.learning_rate),
             share_of("ppo.final_learning_rate", ppo.final_learning_rate),
             not_negative("ppo.weight_decay", ppo.weight_decay),
-            positive_of("ppo.max_gradient", ppo.max_gradient),
+            not_negative("ppo.max_gradient", ppo.max_gradient),
+            not_negative("ppo.min_std", ppo.min_std),
             share_of("ppo.gamma", ppo.gamma),
             share_of("ppo.lambda", ppo.lambda),
             positive_of("ppo.clip", ppo.clip),
@@ -437,6 +513,47 @@ impl Settings {
                 value,
                 range,
             }),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether every step is a window of its own: its memory can be computed from nothing.
+    #[must_use]
+    pub fn windowed(&self) -> bool {
+        self.model.positions == PositionsName::Slot || self.model.window == 1
+    }
+
+    /// What is good alone but not together, for an agent.
+    ///
+    /// # Errors
+    /// Names the keys.
+    pub fn check_together(&self, agent: &str) -> Result<(), ConfigError> {
+        let encoder = self.critic.input == CriticInput::Encoder;
+        let windowed = self.windowed() && agent != RL2;
+        let contradictions = [
+            (
+                self.trial.clear_memory && !windowed,
+                "trial.clear_memory needs model.positions = \"slot\": with \"age\" and for agent rl2, a trial is one sequence",
+            ),
+            (
+                self.ppo.minibatch_steps > 0 && !windowed,
+                "ppo.minibatch_steps above 0 needs model.positions = \"slot\": with \"age\" and for agent rl2, a trial is one sequence",
+            ),
+            (
+                encoder && self.critic.sees_task,
+                "critic.input = \"encoder\" and critic.sees_task = true exclude each other",
+            ),
+            (
+                encoder && self.belief.weight > 0.0,
+                "critic.input = \"encoder\" needs belief.weight = 0",
+            ),
+            (
+                encoder && self.ppo.bootstrap,
+                "critic.input = \"encoder\" needs ppo.bootstrap = false",
+            ),
+        ];
+        match contradictions.into_iter().find(|(wrong, _)| *wrong) {
+            Some((_, message)) => Err(ConfigError::Contradiction(message)),
             None => Ok(()),
         }
     }

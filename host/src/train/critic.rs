@@ -1,13 +1,15 @@
 //! What exists in training only and is never exported: the value function and the belief.
 //!
 //! The value function is a small tanh network that may see what the policy must find out: its inputs are the
-//! normalised working memory and, if allowed, the true state and the hidden task. The belief is a linear map
+//! normalised working memory and, if allowed, the true state and the hidden task; or, as in the paper's code
+//! for some plants, the output of the policy's encoder. The belief is a linear map
 //! from the encoder's output to that same truth; asking for it makes the encoder identify the system.
 
 use candle_core::{Device, Result, Tensor};
 use engram_export::tensors::{Tensor as Values, Tensors};
 use rand::RngExt;
 
+use super::config::{Critic as CriticSettings, CriticLoss};
 use super::fused::{Activation, linear};
 use super::init::xavier_bound;
 use super::variables::Variables;
@@ -15,26 +17,30 @@ use crate::plant::Random;
 
 const BELIEF_WEIGHT: &str = "critic.belief.weight";
 const BELIEF_BIAS: &str = "critic.belief.bias";
+const LOG_STD: &str = "critic.log_std";
 
 /// The variables of value function and belief, and their forward passes.
 #[derive(Clone, Debug)]
 pub struct Critic {
     variables: Variables,
     believes: bool,
+    deviates: bool,
     device: Device,
 }
 
 /// Xavier-uniform weights of a critic with `features` inputs; names as in `trainer.safetensors`.
 ///
-/// `belief`, if asked for, is the belief's `(outputs, inputs)`; it starts from zero.
+/// `belief`, if asked for, is the belief's `(outputs, inputs)`; it starts from zero. A critic that minimises
+/// the likelihood has a standard deviation, which starts from 1.
 #[must_use]
 pub fn initial_critic(
     features: usize,
-    hidden: usize,
+    settings: &CriticSettings,
     belief: Option<(usize, usize)>,
     random: &mut Random,
 ) -> Tensors {
     let mut tensors = Tensors::new();
+    let hidden = settings.hidden;
     for (index, (rows, columns)) in [(hidden, features), (hidden, hidden), (1, hidden)]
         .into_iter()
         .enumerate()
@@ -66,6 +72,13 @@ pub fn initial_critic(
         tensors.insert(BELIEF_WEIGHT.to_owned(), zeros(vec![outputs, inputs]));
         tensors.insert(BELIEF_BIAS.to_owned(), zeros(vec![outputs]));
     }
+    if settings.loss == CriticLoss::Likelihood {
+        let log_std = Values {
+            shape: vec![1],
+            values: vec![0.0],
+        };
+        tensors.insert(LOG_STD.to_owned(), log_std);
+    }
     tensors
 }
 
@@ -78,6 +91,7 @@ impl Critic {
         Ok(Self {
             variables: Variables::new(tensors, device)?,
             believes: tensors.contains_key(BELIEF_WEIGHT),
+            deviates: tensors.contains_key(LOG_STD),
             device: device.clone(),
         })
     }
@@ -108,6 +122,16 @@ impl Critic {
             self.variables.get(BELIEF_BIAS)?,
         );
         linear(encoded, weight, bias, Activation::None).map(Some)
+    }
+
+    /// The logarithm of the standard deviation `[1]`, if this critic has one.
+    ///
+    /// # Errors
+    /// When it should have one and has not.
+    pub fn log_std(&self) -> Result<Option<&Tensor>> {
+        self.deviates
+            .then(|| self.variables.get(LOG_STD))
+            .transpose()
     }
 
     /// Values `[rows]` of features `[rows, features]`.

@@ -149,6 +149,7 @@ mod tests {
             log_probabilities: vec![0.0; 2],
             rewards: vec![0.0; 2],
             ended: vec![false; 2],
+            cleared: vec![true, false, false],
             privileged: vec![0.0; 3 * 4],
         };
         let said = |change: fn(&mut Trajectory)| {

@@ -37,6 +37,18 @@ pub fn advantages(
     result
 }
 
+/// Discounted sums of the rewards from every step of one trial to its end, or to where the robot fell.
+#[must_use]
+pub fn returns(rewards: &[f32], ended: &[bool], gamma: f32) -> Vec<f32> {
+    let mut result = rewards.to_vec();
+    let mut sum = 0.0;
+    for (out, ended) in result.iter_mut().zip(ended).rev() {
+        sum = *out + if *ended { 0.0 } else { gamma * sum };
+        *out = sum;
+    }
+    result
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -56,6 +68,16 @@ mod tests {
                 .sum();
             assert!((found - naive).abs() < 1e-5);
         }
+    }
+
+    #[test]
+    fn returns_run_to_the_end_or_the_fall() {
+        let rewards = [1.0, 2.0, 4.0];
+        assert_eq!(returns(&rewards, &[false; 3], 0.5), [3.0, 4.0, 4.0]);
+        assert_eq!(
+            returns(&rewards, &[false, true, false], 0.5),
+            [2.0, 2.0, 4.0]
+        );
     }
 
     #[test]

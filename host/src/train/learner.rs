@@ -1,16 +1,19 @@
-//! The update: minibatches of whole trials, each split into a fixed number of shards that are
-//! differentiated in parallel and summed in order.
+//! The update: minibatches of whole trials or, where every step is a window of its own, of steps; each is
+//! split into a fixed number of shards that are differentiated in parallel and summed in order.
+//!
+//! A critic of its own learns beside the policy. A critic on the policy's encoder learns after it, in passes
+//! of its own and with its own optimiser over critic and encoder, as in the paper's code.
 //!
 //! The number of shards belongs to the settings and not to the machine, and each shard runs candle on one
 //! thread, so that the curve does not depend on the number of cores. A GPU gets each minibatch in one piece:
 //! its sums have another order anyway.
 
-use candle_core::{Device, Result};
+use candle_core::{Device, Result, Tensor};
 use rand::seq::SliceRandom;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::batch::Batch;
-use super::config::Settings;
+use super::config::{CriticInput, CriticLoss, Settings};
 use super::critic::Critic;
 use super::divergence::{self, Divergence};
 use super::fused;
@@ -33,6 +36,10 @@ pub struct Learner {
     device: Device,
     /// One pool of one thread per shard: inside it candle's own parallelism has nowhere to go.
     pools: Vec<ThreadPool>,
+    /// The critic reads the policy's encoder.
+    shared: bool,
+    /// Every step is a window of its own.
+    windowed: bool,
 }
 
 /// What an iteration's updates told, averaged over them.
@@ -75,6 +82,22 @@ fn keep_freed_memory() {
     ]));
 }
 
+/// All weights in flat vectors.
+struct Weights {
+    actor: Vec<f32>,
+    critic: Vec<f32>,
+}
+
+/// What a pass is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Goal {
+    /// The policy, and a critic of its own beside it.
+    Policy,
+    /// A critic on the policy's encoder.
+    Value,
+}
+
+#[derive(Default)]
 struct Part {
     actor: Vec<f32>,
     critic: Vec<f32>,
@@ -111,19 +134,58 @@ impl Learner {
                     .map_err(candle_core::Error::wrap)
             })
             .collect::<Result<_>>()?;
+        let shared = settings.critic.input == CriticInput::Encoder;
+        let encoder = if shared { actor.variables().count() } else { 0 };
+        let windowed = settings.windowed() && matches!(actor, Policy::Transformer(_));
         Ok(Self {
             actor_optimizer: AdamW::new(actor.variables().count()),
-            critic_optimizer: AdamW::new(critic.variables().count()),
+            critic_optimizer: AdamW::new(critic.variables().count() + encoder),
             actor,
             critic,
             settings: settings.clone(),
             device: device.clone(),
             pools,
+            shared,
+            windowed,
         })
     }
 
-    /// All passes over an iteration's trials. `progress` is the share of the training that is done; the
-    /// learning rates fall with it. `random` orders the trials.
+    /// The critic's values of every step and, for each trial, of what follows its last: `[trials][steps + 1]`.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn values(&self, batch: &Batch) -> Result<Vec<f32>> {
+        let trials: Vec<usize> = (0..batch.trials()).collect();
+        let size = trials.len().div_ceil(self.pools.len());
+        let values = self.in_parallel(trials.chunks(size), |trials| {
+            let mut values = Vec::with_capacity(trials.len() * (batch.steps + 1));
+            // One by one, because windows of many steps take much memory.
+            for trial in trials {
+                values.extend(self.values_of(batch, *trial)?);
+            }
+            Ok(values)
+        })?;
+        Ok(values.concat())
+    }
+
+    fn values_of(&self, batch: &Batch, trial: usize) -> Result<Vec<f32>> {
+        let rows: Vec<usize> = (trial * batch.steps..(trial + 1) * batch.steps).collect();
+        if self.shared {
+            let (_, encoded) = self.forward(batch, &rows)?;
+            let mut values = self.critic.values(&encoded)?.to_vec1::<f32>()?;
+            // The settings exclude a bootstrap here.
+            values.push(0.0);
+            return Ok(values);
+        }
+        let (critic, features) = (&batch.critic, batch.features);
+        let mut seen = critic[rows[0] * features..(trial + 1) * batch.steps * features].to_vec();
+        seen.extend(&batch.critic_last[trial * features..(trial + 1) * features]);
+        let seen = Tensor::from_vec(seen, (batch.steps + 1, features), &self.device)?;
+        self.critic.values(&seen)?.to_vec1()
+    }
+
+    /// All passes over an iteration's trials. Learning rates depend on the number of the `iteration`;
+    /// `random` orders the trials.
     ///
     /// # Errors
     /// When a variable gets no gradient, the device fails, or the policy diverges; actor, critic and
@@ -131,43 +193,32 @@ impl Learner {
     pub fn update(
         &mut self,
         batch: &Batch,
-        progress: f64,
+        iteration: u64,
         random: &mut Random,
     ) -> std::result::Result<Update, LearnerError> {
-        let ppo = self.settings.ppo.clone();
-        let factor = 1.0 + (ppo.final_learning_rate - 1.0) * progress.clamp(0.0, 1.0);
-        let mut order: Vec<usize> = (0..batch.trials()).collect();
-        let mut parameters = self.actor.variables().flat()?;
-        let mut critic_parameters = self.critic.variables().flat()?;
+        let ppo = &self.settings.ppo;
+        let (unit, size) = match ppo.minibatch_steps {
+            0 => (batch.steps, batch.trials().div_ceil(ppo.minibatches)),
+            steps => (1, steps),
+        };
+        let mut order: Vec<usize> = (0..batch.trials() * batch.steps / unit).collect();
+        let minibatches = order.len().div_ceil(size) as f64;
+        let updates = ppo.epochs as f64 * minibatches;
+        let (epochs, max_kl) = (ppo.epochs, ppo.max_kl);
+        let rates = self.rates(iteration);
+        let mut weights = Weights {
+            actor: self.actor.variables().flat()?,
+            critic: self.critic.variables().flat()?,
+        };
         let mut told = Update::default();
-        let updates = (ppo.epochs * ppo.minibatches) as f64;
-        for epoch in 0..ppo.epochs {
+        for epoch in 0..epochs {
             order.shuffle(random);
-            for trials in order.chunks(batch.trials().div_ceil(ppo.minibatches)) {
-                let part = self.minibatch(batch, trials)?;
-                let norm = self.actor_optimizer.update(
-                    &mut parameters,
-                    &part.actor,
-                    ppo.learning_rate * factor,
-                    ppo.weight_decay,
-                    ppo.max_gradient,
-                );
-                let critic_norm = self.critic_optimizer.update(
-                    &mut critic_parameters,
-                    &part.critic,
-                    self.settings.critic.learning_rate * factor,
-                    ppo.weight_decay,
-                    ppo.max_gradient,
-                );
-                if !(norm.is_finite() && critic_norm.is_finite()) {
-                    return Err(self.diverged(&part)?.into());
-                }
-                told.gradient += norm / updates;
-                self.actor.variables().set_flat(&parameters)?;
-                self.critic.variables().set_flat(&critic_parameters)?;
-                let rows = (trials.len() * batch.steps) as f64;
-                if epoch + 1 == ppo.epochs {
-                    told.kl += part.kl / rows / ppo.minibatches as f64;
+            for units in order.chunks(size) {
+                let part = self.minibatch(batch, units, unit, Goal::Policy)?;
+                told.gradient += self.follow(&part, &mut weights, rates)? / updates;
+                let rows = (units.len() * unit) as f64;
+                if epoch + 1 == epochs {
+                    told.kl += part.kl / rows / minibatches;
                 }
                 told.clipped += part.clipped / rows / updates;
                 told.entropy += part.entropy / updates;
@@ -175,40 +226,130 @@ impl Learner {
                 told.belief_error += part.belief_error / updates;
             }
         }
-        let spoiled = divergence::in_weights(self.actor.variables(), &parameters)
-            .or_else(|| divergence::in_weights(self.critic.variables(), &critic_parameters));
+        for _ in 0..if self.shared { epochs } else { 0 } {
+            order.shuffle(random);
+            for units in order.chunks(size) {
+                let part = self.minibatch(batch, units, unit, Goal::Value)?;
+                self.follow_value(&part, &mut weights, rates)?;
+                told.value_loss += part.value_loss / updates;
+            }
+        }
+        let spoiled = divergence::in_weights(self.actor.variables(), &weights.actor)
+            .or_else(|| divergence::in_weights(self.critic.variables(), &weights.critic));
         if let Some(spoiled) = spoiled {
             return Err(spoiled.into());
         }
-        if told.kl.is_nan() || told.kl > ppo.max_kl {
-            let (kl, bound) = (told.kl, ppo.max_kl);
+        if told.kl.is_nan() || told.kl > max_kl {
+            let (kl, bound) = (told.kl, max_kl);
             return Err(Divergence::Kl { kl, bound }.into());
         }
         Ok(told)
     }
 
-    /// What made the norm of `part`'s gradient infinite or no number.
-    fn diverged(&self, part: &Part) -> Result<Divergence> {
+    /// Learning rates of policy and critic.
+    fn rates(&self, iteration: u64) -> (f64, f64) {
+        let (factor, critic_factor) = self.settings.rate_factors(iteration);
+        let Settings { ppo, critic, .. } = &self.settings;
+        (
+            ppo.learning_rate * factor,
+            critic.learning_rate * critic_factor,
+        )
+    }
+
+    /// One step of policy and, unless it comes later, critic; returns the norm of the policy's gradient.
+    fn follow(
+        &mut self,
+        part: &Part,
+        weights: &mut Weights,
+        (rate, critic_rate): (f64, f64),
+    ) -> std::result::Result<f64, LearnerError> {
+        let (decay, bound) = (
+            self.settings.ppo.weight_decay,
+            self.settings.ppo.max_gradient,
+        );
+        let norm = self
+            .actor_optimizer
+            .update(&mut weights.actor, &part.actor, rate, decay, bound);
+        let mut finite = norm.is_finite();
+        if !self.shared {
+            finite &= self
+                .critic_optimizer
+                .update(&mut weights.critic, &part.critic, critic_rate, decay, bound)
+                .is_finite();
+        }
+        if !finite {
+            return Err(self.diverged(&part.actor, &part.critic)?.into());
+        }
+        self.keep_exploring(&mut weights.actor);
+        self.actor.variables().set_flat(&weights.actor)?;
+        self.critic.variables().set_flat(&weights.critic)?;
+        Ok(norm)
+    }
+
+    /// One step of a critic on the policy's encoder, and of that encoder.
+    fn follow_value(
+        &mut self,
+        part: &Part,
+        weights: &mut Weights,
+        (_, rate): (f64, f64),
+    ) -> std::result::Result<(), LearnerError> {
+        let own = weights.critic.len();
+        let mut both = [&weights.critic[..], &weights.actor].concat();
+        let ppo = &self.settings.ppo;
+        let norm = self.critic_optimizer.update(
+            &mut both,
+            &part.critic,
+            rate,
+            ppo.weight_decay,
+            ppo.max_gradient,
+        );
+        if !norm.is_finite() {
+            let (critic, actor) = part.critic.split_at(own);
+            return Err(self.diverged(actor, critic)?.into());
+        }
+        weights.critic.copy_from_slice(&both[..own]);
+        weights.actor.copy_from_slice(&both[own..]);
+        self.keep_exploring(&mut weights.actor);
+        self.actor.variables().set_flat(&weights.actor)?;
+        self.critic.variables().set_flat(&weights.critic)?;
+        Ok(())
+    }
+
+    /// What made the norm of these gradients infinite or no number.
+    fn diverged(&self, actor_gradient: &[f32], critic_gradient: &[f32]) -> Result<Divergence> {
         let (actor, critic) = (self.actor.variables(), self.critic.variables());
         let (weights, critic_weights) = (actor.flat()?, critic.flat()?);
         Ok(divergence::in_update(
             [(actor, &weights), (critic, &critic_weights)],
-            [(actor, &part.actor), (critic, &part.critic)],
+            [(actor, actor_gradient), (critic, critic_gradient)],
         ))
     }
 
-    /// Gradients of one minibatch: its shards in parallel, summed in their order.
-    fn minibatch(&self, batch: &Batch, trials: &[usize]) -> Result<Part> {
-        let rows = trials.len() * batch.steps;
-        let size = trials.len().div_ceil(self.pools.len());
+    /// Holds the standard deviation of the exploration above its least.
+    fn keep_exploring(&self, parameters: &mut [f32]) {
+        let least = self.settings.ppo.min_std;
+        if let Some(place) = self.actor.variables().place("log_std")
+            && least > 0.0
+        {
+            for log_std in &mut parameters[place] {
+                *log_std = log_std.max(least.ln() as f32);
+            }
+        }
+    }
+
+    /// Does `body` for every part on a thread of its own; results are in the parts' order.
+    fn in_parallel<P: Send, R: Send>(
+        &self,
+        parts: impl Iterator<Item = P>,
+        body: impl Fn(P) -> Result<R> + Sync,
+    ) -> Result<Vec<R>> {
+        let body = &body;
         let plain = fused::plain_asked();
-        let parts: Vec<Result<Part>> = std::thread::scope(|scope| {
-            let started: Vec<_> = trials
-                .chunks(size)
+        std::thread::scope(|scope| {
+            let started: Vec<_> = parts
                 .zip(&self.pools)
-                .map(|(shard, pool)| {
-                    let part = move || self.shard(batch, shard, rows);
-                    scope.spawn(move || pool.install(|| fused::with_plain(plain, part)))
+                .map(|(part, pool)| {
+                    scope.spawn(move || pool.install(|| fused::with_plain(plain, || body(part))))
                 })
                 .collect();
             started
@@ -219,22 +360,36 @@ impl Learner {
                     })
                 })
                 .collect()
-        });
+        })
+    }
+
+    /// Gradients of one minibatch: its shards in parallel, summed in their order. A unit is as many steps as
+    /// `unit` says.
+    fn minibatch(&self, batch: &Batch, units: &[usize], unit: usize, goal: Goal) -> Result<Part> {
+        let total = units.len() * unit;
+        let size = units.len().div_ceil(self.pools.len()).max(1);
+        let parts = self.in_parallel(units.chunks(size), |units| {
+            let rows: Vec<usize> = units
+                .iter()
+                .flat_map(|index| index * unit..(index + 1) * unit)
+                .collect();
+            match goal {
+                Goal::Policy => self.policy_shard(batch, &rows, total),
+                Goal::Value => self.value_shard(batch, &rows, total),
+            }
+        })?;
         let mut parts = parts.into_iter();
-        let mut sum = match parts.next() {
-            Some(part) => part?,
-            None => candle_core::bail!("an empty minibatch"),
+        let Some(mut sum) = parts.next() else {
+            candle_core::bail!("an empty minibatch")
+        };
+        let add = |sum: &mut [f32], part: &[f32]| {
+            sum.iter_mut()
+                .zip(part)
+                .for_each(|(sum, value)| *sum += value);
         };
         for part in parts {
-            let part = part?;
-            sum.actor
-                .iter_mut()
-                .zip(&part.actor)
-                .for_each(|(sum, value)| *sum += value);
-            sum.critic
-                .iter_mut()
-                .zip(&part.critic)
-                .for_each(|(sum, value)| *sum += value);
+            add(&mut sum.actor, &part.actor);
+            add(&mut sum.critic, &part.critic);
             sum.kl += part.kl;
             sum.clipped += part.clipped;
             sum.value_loss += part.value_loss;
@@ -243,12 +398,44 @@ impl Learner {
         Ok(sum)
     }
 
-    fn shard(&self, batch: &Batch, trials: &[usize], rows: usize) -> Result<Part> {
+    /// Action means and the encoder's outputs of `rows`, which are whole trials unless every step is a window.
+    fn forward(&self, batch: &Batch, rows: &[usize]) -> Result<(Tensor, Tensor)> {
+        if self.windowed {
+            let window = self.settings.model.window;
+            let (inputs, newest) = batch.gather_windows(rows, window, &self.device)?;
+            return self.actor.forward_windows(&inputs, &newest);
+        }
+        let memories = batch.gather(&batch.memories, batch.inputs, rows, &self.device)?;
+        let trials = rows.len() / batch.steps;
+        self.actor.forward(&memories, trials, batch.steps)
+    }
+
+    /// The critic's loss, and half its mean squared error, of the values of `rows`.
+    fn value_loss(
+        &self,
+        batch: &Batch,
+        rows: &[usize],
+        values: &Tensor,
+        total: usize,
+    ) -> Result<(Tensor, f64)> {
+        let targets = batch.gather(&batch.targets, 1, rows, &self.device)?;
+        let targets = targets.squeeze(1)?;
+        let squared = ppo::value_loss(values, &targets, total)?;
+        let error = f64::from(squared.to_scalar::<f32>()?);
+        let loss = match (self.settings.critic.loss, self.critic.log_std()?) {
+            (CriticLoss::Likelihood, Some(log_std)) => {
+                ppo::likelihood_loss(values, &targets, log_std, total)?
+            }
+            _ => squared,
+        };
+        Ok((loss, error))
+    }
+
+    fn policy_shard(&self, batch: &Batch, rows: &[usize], total: usize) -> Result<Part> {
         let device = &self.device;
-        let column = |values| batch.gather(values, 1, trials, device)?.squeeze(1);
-        let memories = batch.gather(&batch.memories, batch.inputs, trials, device)?;
-        let sampled = batch.gather(&batch.sampled, batch.actions, trials, device)?;
-        let (means, encoded) = self.actor.forward(&memories, trials.len(), batch.steps)?;
+        let column = |values| batch.gather(values, 1, rows, device)?.squeeze(1);
+        let sampled = batch.gather(&batch.sampled, batch.actions, rows, device)?;
+        let (means, encoded) = self.forward(batch, rows)?;
         let log_std = self.actor.log_std()?;
         let policy = ppo::policy_loss(
             &ppo::log_probabilities(&sampled, &means, log_std)?,
@@ -257,38 +444,58 @@ impl Learner {
             log_std,
             self.settings.ppo.clip,
             self.settings.ppo.entropy,
-            rows,
+            total,
         )?;
-        let values =
-            self.critic
-                .values(&batch.gather(&batch.critic, batch.features, trials, device)?)?;
-        let value_loss = ppo::value_loss(&values, &column(&batch.targets)?, rows)?;
-        let mut loss = (&policy.loss + &value_loss)?;
-        let mut belief_error = 0.0;
-        if let Some(belief) = self.critic.belief(&encoded)? {
-            let truth = batch.gather(&batch.truth, batch.privileged, trials, device)?;
-            let belief_loss = ppo::belief_loss(&belief, &truth, rows)?;
-            belief_error = f64::from(belief_loss.to_scalar::<f32>()?);
-            loss = (loss + (belief_loss * self.settings.belief.weight)?)?;
-        }
-        // Value function and policy share no variable, so one pass serves both.
-        let gradients = loss.backward()?;
-        let mut actor = vec![0.0; self.actor.variables().count()];
-        self.actor
-            .variables()
-            .add_gradients(&gradients, &mut actor)?;
-        let mut critic = vec![0.0; self.critic.variables().count()];
-        self.critic
-            .variables()
-            .add_gradients(&gradients, &mut critic)?;
-        Ok(Part {
-            actor,
-            critic,
+        let mut part = Part {
+            actor: vec![0.0; self.actor.variables().count()],
             kl: policy.kl,
             clipped: policy.clipped,
             entropy: policy.entropy,
-            value_loss: f64::from(value_loss.to_scalar::<f32>()?),
-            belief_error,
+            ..Part::default()
+        };
+        let mut loss = policy.loss;
+        if !self.shared {
+            let seen = batch.gather(&batch.critic, batch.features, rows, device)?;
+            let values = self.critic.values(&seen)?;
+            let (value_loss, error) = self.value_loss(batch, rows, &values, total)?;
+            part.value_loss = error;
+            loss = (loss + value_loss)?;
+        }
+        if let Some(belief) = self.critic.belief(&encoded)? {
+            let truth = batch.gather(&batch.truth, batch.privileged, rows, device)?;
+            let belief_loss = ppo::belief_loss(&belief, &truth, total)?;
+            part.belief_error = f64::from(belief_loss.to_scalar::<f32>()?);
+            loss = (loss + (belief_loss * self.settings.belief.weight)?)?;
+        }
+        // Value function and policy share no variable here, so one pass serves both.
+        let gradients = loss.backward()?;
+        let actor = self.actor.variables();
+        actor.add_gradients(&gradients, &mut part.actor)?;
+        if !self.shared {
+            let critic = self.critic.variables();
+            part.critic = vec![0.0; critic.count()];
+            critic.add_gradients(&gradients, &mut part.critic)?;
+        }
+        Ok(part)
+    }
+
+    /// The gradient of a critic on the policy's encoder: critic's variables first, then the policy's.
+    fn value_shard(&self, batch: &Batch, rows: &[usize], total: usize) -> Result<Part> {
+        let (_, encoded) = self.forward(batch, rows)?;
+        let values = self.critic.values(&encoded)?;
+        let (loss, value_loss) = self.value_loss(batch, rows, &values, total)?;
+        let gradients = loss.backward()?;
+        let (critic, actor) = (self.critic.variables(), self.actor.variables());
+        let mut gradient = vec![0.0; critic.count() + actor.count()];
+        let (first, second) = gradient.split_at_mut(critic.count());
+        critic.add_gradients(&gradients, first)?;
+        actor.add_gradients_except(&gradients, second, |name| {
+            name.starts_with("head.") || name == "log_std"
+        })?;
+        Ok(Part {
+            critic: gradient,
+            value_loss,
+            ..Part::default()
         })
     }
 }

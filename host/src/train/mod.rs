@@ -21,10 +21,12 @@ pub mod optimizer;
 mod place;
 pub mod policy;
 pub mod ppo;
+mod presets;
 mod progress;
 pub mod recurrent;
 pub mod resume;
 pub mod rollout;
+pub mod schedule;
 pub mod statistics;
 pub mod threads;
 pub mod timing;
@@ -35,10 +37,13 @@ pub use config::Settings;
 pub use curve::{CURVE_FILE, Point};
 pub use divergence::Divergence;
 pub use events::EventLog;
+pub use presets::Preset;
 pub use progress::Progress;
 pub use timing::Lap;
 pub use trainer::{Agent, Run, TrainError, Trainer};
 
+#[cfg(test)]
+mod paper_tests;
 #[cfg(test)]
 mod plain_tests;
 #[cfg(test)]

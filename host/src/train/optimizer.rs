@@ -29,8 +29,8 @@ impl AdamW {
         }
     }
 
-    /// One update. The gradient is first scaled down to the norm `max_norm` if it exceeds it; returns its
-    /// norm before that.
+    /// One update. The gradient is first scaled down to the norm `max_norm` if it exceeds it (0: never);
+    /// returns its norm before that.
     pub fn update(
         &mut self,
         parameters: &mut [f32],
@@ -44,7 +44,7 @@ impl AdamW {
             .map(|g| f64::from(*g) * f64::from(*g))
             .sum::<f64>()
             .sqrt();
-        let scale = if norm > max_norm {
+        let scale = if max_norm > 0.0 && norm > max_norm {
             (max_norm / norm) as f32
         } else {
             1.0
@@ -79,7 +79,7 @@ mod tests {
         let mut x = [3.0f32, -2.0];
         for _ in 0..2000 {
             let gradient = [2.0 * (x[0] - 1.0), 8.0 * (x[1] - 0.5)];
-            adam.update(&mut x, &gradient, 0.02, 0.0, 1e9);
+            adam.update(&mut x, &gradient, 0.02, 0.0, 0.0);
         }
         assert!(
             (x[0] - 1.0).abs() < 1e-2 && (x[1] - 0.5).abs() < 1e-2,

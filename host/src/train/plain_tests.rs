@@ -69,7 +69,8 @@ fn one_update(agent: Agent, mut settings: Settings) -> ([Vec<f32>; 2], Update) {
     for trajectory in &trajectories {
         memories.add(&trajectory.memories);
     }
-    let normalizer = memories.normalizer(policy.config().observations(), 10.0);
+    let observations = policy.config().observations();
+    let normalizer = memories.normalizer(observations, &settings.normalizer);
 
     let mut random = random_stream(5, Stream::Weights, 0);
     let config = policy.config();
@@ -80,11 +81,13 @@ fn one_update(agent: Agent, mut settings: Settings) -> ([Vec<f32>; 2], Update) {
     plant.privileged(&mut privileged);
     let features = critic_features(&settings, &config, privileged.len());
     let belief = Some((privileged.len(), config.encoded()));
-    let critic = initial_critic(features, settings.critic.hidden, belief, &mut random);
+    let critic = initial_critic(features, &settings.critic, belief, &mut random);
     let critic = Critic::new(&critic, &Device::Cpu).unwrap();
-    let batch = Batch::new(&trajectories, &settings, &config, &normalizer, &critic, 1.0).unwrap();
+    let mut batch = Batch::new(&trajectories, &settings, &config, &normalizer);
     let mut learner = Learner::new(actor, critic, &settings, &Device::Cpu).unwrap();
-    let told = learner.update(&batch, 0.0, &mut random).unwrap();
+    let values = learner.values(&batch).unwrap();
+    batch.judge(&trajectories, &settings, &values, 1.0);
+    let told = learner.update(&batch, 0, &mut random).unwrap();
     let means = [
         learner.actor_optimizer.mean.clone(),
         learner.critic_optimizer.mean.clone(),

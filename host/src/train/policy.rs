@@ -79,6 +79,17 @@ impl Policy {
         }
     }
 
+    /// [`forward`](Self::forward) of windows, each from an empty memory: see [`Actor::forward_windows`].
+    ///
+    /// # Errors
+    /// When the shapes do not fit, or the network has no windows.
+    pub fn forward_windows(&self, inputs: &Tensor, newest: &[usize]) -> Result<(Tensor, Tensor)> {
+        match self {
+            Self::Transformer(actor) => actor.forward_windows(inputs, newest),
+            Self::Gru(_) => candle_core::bail!("a recurrent network has no windows"),
+        }
+    }
+
     /// The means of [`forward`](Self::forward).
     ///
     /// # Errors

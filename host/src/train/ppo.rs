@@ -75,6 +75,23 @@ pub fn value_loss(values: &Tensor, targets: &Tensor, rows: usize) -> Result<Tens
     (values - targets)?.sqr()?.sum_all()? * (0.5 / rows as f64)
 }
 
+/// Negative logarithm of a normal density's value at the targets, with the critic's `values` for means and one
+/// `log_std` `[1]`, as a sum over these rows divided by the `rows` of the whole minibatch.
+///
+/// # Errors
+/// When the shapes do not fit.
+pub fn likelihood_loss(
+    values: &Tensor,
+    targets: &Tensor,
+    log_std: &Tensor,
+    rows: usize,
+) -> Result<Tensor> {
+    let half_log_tau = 0.5 * std::f64::consts::TAU.ln();
+    let distance = (values - targets)?.broadcast_mul(&log_std.neg()?.exp()?)?;
+    let each = (distance.sqr()? * 0.5)?.broadcast_add(log_std)? + half_log_tau;
+    each?.sum_all()? * (1.0 / rows as f64)
+}
+
 /// Half the mean squared error of the belief `[rows, privileged]` against the truth, averaged over the
 /// entries, as a sum over these rows divided by the `rows` of the whole minibatch.
 ///
@@ -127,6 +144,52 @@ mod tests {
         assert!(
             (entropy[0] + 0.1 * 0.5).abs() < 1e-6,
             "half of the minibatch, weight 0.1"
+        );
+    }
+
+    #[test]
+    fn the_likelihoods_gradient_is_its_slope() {
+        let device = Device::Cpu;
+        let values = Var::new(&[0.5f32, -1.0, 2.0], &device).unwrap();
+        let log_std = Var::new(&[-0.3f32], &device).unwrap();
+        let targets = Tensor::new(&[0.1f32, 0.4, 3.0], &device).unwrap();
+        let loss = |values: &Tensor, log_std: &Tensor| {
+            likelihood_loss(values, &targets, log_std, 6).unwrap()
+        };
+        let value = |values: [f64; 3], log_std: f64| {
+            let sum: f64 = values
+                .iter()
+                .zip([0.1, 0.4, 3.0])
+                .map(|(value, target)| {
+                    0.5 * ((value - target) / log_std.exp()).powi(2)
+                        + log_std
+                        + 0.5 * std::f64::consts::TAU.ln()
+                })
+                .sum();
+            sum / 6.0
+        };
+        let point = [0.5, -1.0, 2.0];
+        let found = loss(&values, &log_std);
+        assert!((f64::from(found.to_scalar::<f32>().unwrap()) - value(point, -0.3)).abs() < 1e-6);
+        let gradients = found.backward().unwrap();
+        let close = |found: f32, plus: f64, minus: f64| {
+            let slope = (plus - minus) / 2e-5;
+            assert!((f64::from(found) - slope).abs() < 1e-5, "{found}, {slope}");
+        };
+        let gradient: Vec<f32> = gradients.get(&values).unwrap().to_vec1().unwrap();
+        for (index, found) in gradient.into_iter().enumerate() {
+            let moved = |step: f64| {
+                let mut point = point;
+                point[index] += step;
+                value(point, -0.3)
+            };
+            close(found, moved(1e-5), moved(-1e-5));
+        }
+        let gradient: Vec<f32> = gradients.get(&log_std).unwrap().to_vec1().unwrap();
+        close(
+            gradient[0],
+            value(point, -0.3 + 1e-5),
+            value(point, -0.3 - 1e-5),
         );
     }
 

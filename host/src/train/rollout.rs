@@ -24,6 +24,8 @@ pub struct Trajectory {
     pub rewards: Vec<f32>,
     /// Whether the episode ended by itself with that action, `[steps]`.
     pub ended: Vec<bool>,
+    /// Whether the policy began the step with an empty memory, `[steps + 1]`.
+    pub cleared: Vec<bool>,
     /// True state and task for the critic, `[steps + 1][features]`.
     pub privileged: Vec<f32>,
 }
@@ -80,12 +82,14 @@ impl Rollout<'_> {
         let mut state = self.policy.new_state();
         let mut mean = vec![0.0; config.actions()];
         let mut action = vec![0.0; config.actions()];
+        let mut memory = vec![0.0; config.inputs()];
         let mut result = Trajectory {
             memories: Vec::with_capacity((steps + 1) * config.inputs()),
             actions: Vec::with_capacity(steps * config.actions()),
             log_probabilities: Vec::with_capacity(steps),
             rewards: Vec::with_capacity(steps),
             ended: Vec::with_capacity(steps),
+            cleared: Vec::with_capacity(steps + 1),
             privileged: Vec::new(),
         };
         let task = driven.plant().sample_task(TaskSet::Training, &mut random);
@@ -95,10 +99,14 @@ impl Rollout<'_> {
             if step > 0 {
                 self.disturb(&mut driven, &mut random)?;
             }
-            result.memories.extend(driven.working_memory());
+            let cleared = self.remember(&driven, &mut memory);
+            if cleared {
+                self.policy.clear(&mut state);
+            }
+            result.memories.extend(&memory);
+            result.cleared.push(cleared || step == 0);
             driven.plant().privileged(&mut result.privileged);
-            self.policy
-                .step(&mut state, driven.working_memory(), &mut mean);
+            self.policy.step(&mut state, &memory, &mut mean);
             let mut log_probability = 0.0;
             for ((action, mean), log_std) in action.iter_mut().zip(&mean).zip(self.policy.log_std())
             {
@@ -118,9 +126,20 @@ impl Rollout<'_> {
                 driven.restart(self.start(&mut random));
             }
         }
-        result.memories.extend(driven.working_memory());
+        result.cleared.push(self.remember(&driven, &mut memory));
+        result.memories.extend(&memory);
         driven.plant().privileged(&mut result.privileged);
         Ok(result)
+    }
+
+    /// This step's working memory; whether it is the first that the policy shall remember.
+    fn remember(&self, driven: &Driven, memory: &mut [f32]) -> bool {
+        memory.copy_from_slice(driven.working_memory());
+        let cleared = self.settings.clear_memory && driven.done();
+        if cleared {
+            memory[self.policy.config().observations()..].fill(0.0);
+        }
+        cleared
     }
 
     /// What may happen between two steps: a new episode, a new task, a change of the task.

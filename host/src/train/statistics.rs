@@ -5,6 +5,8 @@
 
 use engram_export::Normalizer;
 
+use super::config::NormalizerSettings;
+
 /// Running mean and variance of every entry of a vector.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Statistics {
@@ -51,13 +53,19 @@ impl Statistics {
     /// The normalizer of working memories `[observation, action, reward, done]`.
     ///
     /// Observations and the reward get the running mean and deviation. Actions and `done` pass unchanged:
-    /// they are of order one by definition, and `done` is so rare that its deviation would blow it up.
+    /// they are of order one by definition, and `done` is so rare that its deviation would blow it up. What
+    /// the settings do not scale passes too.
     #[must_use]
-    pub fn normalizer(&self, observations: usize, clip: f32) -> Normalizer {
+    pub fn normalizer(&self, observations: usize, settings: &NormalizerSettings) -> Normalizer {
         let inputs = self.mean.len();
-        let mut normalizer = Normalizer::identity(inputs, clip);
+        let mut normalizer = Normalizer::identity(inputs, settings.clip);
         let std = self.std(1e-3);
-        for index in (0..observations).chain([inputs - 2]) {
+        let scaled = if settings.observations {
+            observations
+        } else {
+            0
+        };
+        for index in (0..scaled).chain(settings.rewards.then_some(inputs - 2)) {
             normalizer.mean[index] = self.mean[index] as f32;
             normalizer.std[index] = std[index];
         }
@@ -95,8 +103,19 @@ mod tests {
     fn actions_and_done_pass_unchanged() {
         let mut statistics = Statistics::new(5);
         statistics.add(&[5.0, 6.0, 0.3, 2.0, 0.0, 7.0, 8.0, 0.1, 4.0, 1.0]);
-        let normalizer = statistics.normalizer(2, 10.0);
+        let mut settings = NormalizerSettings {
+            clip: 10.0,
+            observations: true,
+            rewards: true,
+        };
+        let normalizer = statistics.normalizer(2, &settings);
         assert_eq!(normalizer.mean, [6.0, 7.0, 0.0, 3.0, 0.0]);
         assert_eq!(normalizer.std, [1.0, 1.0, 1.0, 1.0, 1.0]);
+        settings.rewards = false;
+        let normalizer = statistics.normalizer(2, &settings);
+        assert_eq!(normalizer.mean, [6.0, 7.0, 0.0, 0.0, 0.0]);
+        settings.observations = false;
+        let normalizer = statistics.normalizer(2, &settings);
+        assert_eq!(normalizer, Normalizer::identity(5, 10.0));
     }
 }

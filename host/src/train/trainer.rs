@@ -143,6 +143,7 @@ impl Trainer {
             place: run.plant.clone(),
             reason,
         })?;
+        settings.check_together(&run.agent)?;
         let mut privileged = Vec::new();
         plant.privileged(&mut privileged);
         let mut random = random_stream(run.seed, Stream::Weights, 0);
@@ -154,7 +155,7 @@ impl Trainer {
         let features = critic_features(&settings, &config, privileged.len());
         let belief = (settings.belief.weight > 0.0).then_some((privileged.len(), config.encoded()));
         let critic = Critic::new(
-            &initial_critic(features, settings.critic.hidden, belief, &mut random),
+            &initial_critic(features, &settings.critic, belief, &mut random),
             device,
         )?;
         let learner = Learner::new(actor, critic, &settings, device)?;
@@ -267,6 +268,12 @@ impl Trainer {
         &self.settings
     }
 
+    /// Actor, critic and optimisers.
+    #[cfg(test)]
+    pub(super) fn learner(&self) -> &Learner {
+        &self.learner
+    }
+
     /// The training curve so far.
     #[must_use]
     pub fn curve(&self) -> &[Point] {
@@ -297,19 +304,17 @@ impl Trainer {
         }
         let collected = Instant::now();
         let normalizer = self.normalizer();
-        let scale = self.returns.std(1e-3)[0];
-        let batch = Batch::new(
-            &trajectories,
-            &self.settings,
-            &self.config,
-            &normalizer,
-            &self.learner.critic,
-            scale,
-        )?;
-        let progress = self.iteration as f64 / self.settings.iterations() as f64;
+        let scale = if self.settings.normalizer.rewards {
+            self.returns.std(1e-3)[0]
+        } else {
+            1.0
+        };
+        let mut batch = Batch::new(&trajectories, &self.settings, &self.config, &normalizer);
+        let values = self.learner.values(&batch)?;
+        batch.judge(&trajectories, &self.settings, &values, scale);
         let mut random = random_stream(self.run.seed, Stream::Shuffle, self.iteration);
         let updating = Instant::now();
-        let update = match self.learner.update(&batch, progress, &mut random) {
+        let update = match self.learner.update(&batch, self.iteration, &mut random) {
             Ok(update) => update,
             Err(LearnerError::Candle(error)) => return Err(error.into()),
             Err(LearnerError::Diverged(cause)) => return Err(self.diverged(cause)),
@@ -415,8 +420,8 @@ impl Trainer {
     /// What rollout and learner see of a working memory.
     fn normalizer(&self) -> Normalizer {
         let observations = self.config.observations();
-        let clip = self.settings.normalizer.clip;
-        let mut normalizer = self.memories.normalizer(observations, clip);
+        let settings = &self.settings.normalizer;
+        let mut normalizer = self.memories.normalizer(observations, settings);
         if self.run.agent == Agent::Markov.name() {
             normalizer.std[observations..].fill(UNSEEN);
         }

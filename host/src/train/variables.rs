@@ -1,5 +1,7 @@
 //! Named trainable tensors, and their view as one flat vector for the optimiser.
 
+use std::ops::Range;
+
 use candle_core::backprop::GradStore;
 use candle_core::{Device, Result, Tensor, Var};
 use engram_export::tensors::{Tensor as Values, Tensors};
@@ -51,6 +53,20 @@ impl Variables {
             .sum()
     }
 
+    /// Where the values of the variable called `name` lie in [`flat`](Self::flat).
+    #[must_use]
+    pub fn place(&self, name: &str) -> Option<Range<usize>> {
+        let mut start = 0;
+        for (known, variable) in &self.list {
+            let end = start + variable.elem_count();
+            if known == name {
+                return Some(start..end);
+            }
+            start = end;
+        }
+        None
+    }
+
     /// All values in one vector.
     ///
     /// # Errors
@@ -94,19 +110,35 @@ impl Variables {
     /// Names a variable that has no gradient: an operation without a backward pass would otherwise
     /// leave it untrained in silence.
     pub fn add_gradients(&self, gradients: &GradStore, sum: &mut [f32]) -> Result<()> {
+        self.add_gradients_except(gradients, sum, |_| false)
+    }
+
+    /// [`add_gradients`](Self::add_gradients); variables whose names are `spared` need not have any.
+    ///
+    /// # Errors
+    /// Names another variable that has no gradient.
+    pub fn add_gradients_except(
+        &self,
+        gradients: &GradStore,
+        sum: &mut [f32],
+        spared: impl Fn(&str) -> bool,
+    ) -> Result<()> {
         let mut rest = sum;
         for (name, variable) in &self.list {
+            let (here, later) = rest.split_at_mut(variable.elem_count());
+            rest = later;
             let Some(gradient) = gradients.get(variable) else {
+                if spared(name) {
+                    continue;
+                }
                 candle_core::bail!("variable '{name}' got no gradient");
             };
-            let (here, later) = rest.split_at_mut(variable.elem_count());
             for (sum, value) in here
                 .iter_mut()
                 .zip(gradient.flatten_all()?.to_vec1::<f32>()?)
             {
                 *sum += value;
             }
-            rest = later;
         }
         Ok(())
     }

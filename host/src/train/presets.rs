@@ -1,0 +1,75 @@
+//! The built-in settings: ours, and the paper's.
+
+use serde::{Deserialize, Serialize};
+
+use super::config::{ConfigError, Settings};
+
+/// Whose settings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Preset {
+    /// Ours.
+    #[default]
+    Engram,
+    /// The published settings of the paper's code.
+    Paper,
+}
+
+impl Preset {
+    /// The name on the command line, and of the folder in `presets/`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Engram => "engram",
+            Self::Paper => "paper",
+        }
+    }
+}
+
+/// `("KIND/PLANT", path, text)` of the files in `presets/`.
+macro_rules! files {
+    ($($name:literal),+ $(,)?) => {
+        &[$((
+            $name,
+            concat!("presets/", $name, ".toml"),
+            include_str!(concat!("../../presets/", $name, ".toml")),
+        )),+]
+    };
+}
+
+const FILES: &[(&str, &str, &str)] = files!(
+    "engram/pendulum",
+    "paper/half-cheetah-vel",
+    "paper/half-cheetah-dir",
+    "paper/ant-dir",
+);
+
+impl Settings {
+    /// Our built-in settings for a plant.
+    ///
+    /// # Errors
+    /// When the plant has no preset.
+    pub fn preset(plant: &str) -> Result<Self, ConfigError> {
+        Self::preset_of(Preset::Engram, plant)
+    }
+
+    /// The built-in settings for a plant. The paper's for `ant-dir-xy`, which the paper does not have, are
+    /// those of `ant-dir`.
+    ///
+    /// # Errors
+    /// When the plant has no such preset.
+    pub fn preset_of(preset: Preset, plant: &str) -> Result<Self, ConfigError> {
+        let file = match (preset, plant) {
+            (Preset::Paper, "ant-dir-xy") => "ant-dir",
+            _ => plant,
+        };
+        let wanted = format!("{}/{file}", preset.name());
+        match FILES.iter().find(|(name, ..)| *name == wanted) {
+            Some((_, path, text)) => Self::from_toml(text, path),
+            None => Err(ConfigError::NoPreset {
+                plant: plant.to_owned(),
+                kind: preset.name(),
+            }),
+        }
+    }
+}
