@@ -39,6 +39,12 @@ macro_rules! files {
 
 const FILES: &[(&str, &str, &str)] = files!(
     "engram/pendulum",
+    "engram/half-cheetah-vel",
+    "engram/half-cheetah-dir",
+    "engram/ant-dir",
+    "engram/ant-dir-xy",
+    "engram/walker-params",
+    "engram/hopper-params",
     "paper/half-cheetah-vel",
     "paper/half-cheetah-dir",
     "paper/ant-dir",
