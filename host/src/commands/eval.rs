@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 
-mod table;
+pub(super) mod table;
 
 use crate::evaluate::{
     Classic, Controller, Plan, Prepared, Random, Record, Results, Subject, Summary, Zero, evaluate,

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use engram_export::checkpoint::folder;
 
+mod rewards;
+
 use crate::evaluate::{Classic, Plan, Record, Subject, Summary, fly};
 use crate::fly::Flight;
 use crate::network::Saved;
@@ -26,6 +28,7 @@ Examples:
   engram report runs/half-cheetah-vel-0 runs/half-cheetah-vel-1 runs/oracle-0    seeds together, agents apart
   engram report runs/pendulum --flight policy.mcap --flight wiped.mcap --picture demo.svg
   engram eval policy.engram --compare wiped,classical --json > runs/pendulum/eval.json
+  engram report --eval oracle-0.json --eval rl2-0.json --rewards adaptation.svg
 
 Without --flight, one trial of a pendulum is flown in simulation on the host. An eval.json in the first DIR is
 shown as tables.")]
@@ -50,6 +53,10 @@ pub struct Args {
     /// Result of `engram eval --json`, one object per line; by default DIR/eval.json where there is one.
     #[arg(long, value_name = "FILE")]
     eval: Vec<PathBuf>,
+    /// Also write the reward per control step of the --eval results as SVG: one curve for each file, of which
+    /// those that differ in a number at the end of their names (seeds) are averaged.
+    #[arg(long, value_name = "FILE.svg", requires = "eval")]
+    rewards: Option<PathBuf>,
     /// Also write the picture of the flights as SVG.
     #[arg(long, value_name = "FILE.svg")]
     picture: Option<PathBuf>,
@@ -75,7 +82,11 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     } else {
         logged(&args.flight)?
     };
-    let records = evaluations(&args)?;
+    let results = evaluations(&args)?;
+    if let Some(picture) = &args.rewards {
+        rewards::write(&results, picture)?;
+    }
+    let records: Vec<&Record> = results.iter().flat_map(|(_, records)| records).collect();
     let runs = training_runs(&args.dir)?;
     let mut page = Page::new(
         "Engram: a policy that adapts with frozen weights",
@@ -88,8 +99,12 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         headline(&mut page, record);
     }
     flights(&mut page, &traces, &args)?;
-    for record in &records {
-        numbers(&mut page, record);
+    for record in records {
+        if record.plant == pendulum::NAME {
+            numbers(&mut page, record);
+        } else {
+            rewards::section(&mut page, record);
+        }
     }
     training::section(&mut page, &runs);
     std::fs::write(&args.output, page.html())
@@ -110,6 +125,13 @@ fn logged(paths: &[PathBuf]) -> anyhow::Result<Vec<FlightTrace>> {
                 .and_then(|bytes| engram_image::Image::read(bytes).ok())
                 .is_some_and(|image| image.config.window == 1);
             let header = &flight.header;
+            if header.plant != pendulum::NAME {
+                bail!(
+                    "{}: pictures show flights of the pendulum, this is one of {}; `engram replay` does it again, and Foxglove shows it",
+                    path.display(),
+                    header.plant
+                );
+            }
             let name = match (header.controller.as_str(), memoryless, header.wiped) {
                 ("policy", true, _) => names::MEMORYLESS.to_owned(),
                 ("policy", false, true) => names::WIPED.to_owned(),
@@ -186,7 +208,8 @@ fn simulated(args: &Args) -> anyhow::Result<Vec<FlightTrace>> {
     Ok(traces)
 }
 
-fn evaluations(args: &Args) -> anyhow::Result<Vec<Record>> {
+/// Each file of results with what it holds.
+fn evaluations(args: &Args) -> anyhow::Result<Vec<(PathBuf, Vec<Record>)>> {
     let mut files = args.eval.clone();
     if let Some(beside) = args.dir.first().map(|dir| dir.join(EVALUATION_FILE))
         && files.is_empty()
@@ -194,8 +217,9 @@ fn evaluations(args: &Args) -> anyhow::Result<Vec<Record>> {
     {
         files.push(beside);
     }
-    let mut records = Vec::new();
+    let mut results = Vec::new();
     for file in files {
+        let mut records = Vec::new();
         let text = std::fs::read_to_string(&file)
             .with_context(|| format!("cannot read {}", file.display()))?;
         for line in text.lines().filter(|line| !line.trim().is_empty()) {
@@ -204,8 +228,9 @@ fn evaluations(args: &Args) -> anyhow::Result<Vec<Record>> {
             })?;
             records.push(record);
         }
+        results.push((file, records));
     }
-    Ok(records)
+    Ok(results)
 }
 
 fn headline(page: &mut Page, record: &Record) {

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use super::statistics::mean;
 use super::trial::Outcome;
 
-/// Steps that the reward is averaged over before it is compared, centred: twice a running robot's stride, so that
-/// what remains is the trend and not the gait.
+/// Steps that the reward is averaged over before it is compared, centred, so that what remains is the trend and not
+/// the gait.
 pub const SMOOTHING_STEPS: usize = 11;
 /// Steps at the end of the episode whose mean reward is the final one.
 pub const FINAL_STEPS: usize = 50;

@@ -8,6 +8,7 @@ pub mod figures;
 pub mod page;
 pub mod panel;
 pub mod picture;
+pub mod rewards;
 pub mod svg;
 pub mod trace;
 pub mod training;

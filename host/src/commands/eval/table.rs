@@ -10,9 +10,11 @@ use crate::evaluate::{Record, Summary, median};
 const NAME_WIDTH: usize = 22;
 
 /// One column: its heading and how a summary's number is shown under it.
-struct Column {
-    head: String,
-    cell: Box<dyn Fn(&Summary) -> String>,
+pub(in crate::commands) struct Column {
+    /// Its heading.
+    pub(in crate::commands) head: String,
+    /// What stands under it.
+    pub(in crate::commands) cell: Box<dyn Fn(&Summary) -> String>,
 }
 
 impl Column {
@@ -21,6 +23,11 @@ impl Column {
             head: head.into(),
             cell: Box::new(cell),
         }
+    }
+
+    /// Room for the heading, and for "100.0 %".
+    fn width(&self) -> usize {
+        self.head.chars().count().max(7)
     }
 }
 
@@ -96,7 +103,8 @@ fn all(text: &mut String, first: &Record, records: &[Record]) {
 fn head(text: &mut String, columns: &[Column]) {
     let _ = write!(text, "  {:<NAME_WIDTH$}", "controller");
     for column in columns {
-        let _ = write!(text, "   {}", column.head);
+        let width = column.width();
+        let _ = write!(text, "   {:>width$}", column.head);
     }
     text.push('\n');
 }
@@ -104,14 +112,14 @@ fn head(text: &mut String, columns: &[Column]) {
 fn line(text: &mut String, columns: &[Column], name: &str, summary: &Summary) {
     let _ = write!(text, "  {name:<NAME_WIDTH$}");
     for column in columns {
-        let width = column.head.chars().count();
+        let width = column.width();
         let _ = write!(text, "   {:>width$}", (column.cell)(summary));
     }
     text.push('\n');
 }
 
 /// What a plant's policies are judged by: its metric where it has one, else the goal that is held.
-fn columns(record: &Record) -> Vec<Column> {
+pub(in crate::commands) fn columns(record: &Record) -> Vec<Column> {
     let mut columns = Vec::new();
     let metrics = &record.summary.metrics;
     if metrics.is_empty() {
@@ -120,7 +128,7 @@ fn columns(record: &Record) -> Vec<Column> {
     if metrics.is_empty() || record.change != "none" {
         columns.push(Column::new("recovered", |s| percent(s.recovered)));
     }
-    columns.push(Column::new("   fell", |s| percent(s.fell)));
+    columns.push(Column::new("fell", |s| percent(s.fell)));
     if metrics.is_empty() || record.change != "none" {
         columns.push(Column::new("recovery s", |s| {
             number(s.recovery_s_median, 2)
