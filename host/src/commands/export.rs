@@ -13,7 +13,9 @@ use serde_json::json;
 
 use super::inspect::hexadecimal;
 use crate::calibration::{GoldenLoop, trials};
-use crate::evaluate::{Float, Integer, PairedCost, Plan, Random, evaluate, paired_cost};
+use crate::evaluate::{
+    EpisodeMemory, Float, Integer, PairedCost, Plan, Random, evaluate, paired_cost,
+};
 use crate::network::Network;
 use crate::plant::{self, TaskSet};
 
@@ -66,6 +68,12 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             )
         })?,
     };
+    if EpisodeMemory::of(&checkpoint.training) == EpisodeMemory::Cleared {
+        tracing::warn!(
+            "this policy was trained with a memory that is emptied at every episode (trial.clear_memory); a controller's \
+             memory persists: clear it at every reset (arming does)"
+        );
+    }
     let plant = plant::by_name(&checkpoint.plant)?;
     let contract = plant.contract();
     let config = *checkpoint.config();

@@ -21,6 +21,6 @@ pub use integer::Integer;
 pub use protocol::{Plan, Results, evaluate};
 pub use record::Record;
 pub use statistics::{Interval, PairedCost, mean, median, paired_cost};
-pub use subject::{Prepared, Subject, SubjectError};
+pub use subject::{EpisodeMemory, Prepared, Subject, SubjectError};
 pub use summary::Summary;
 pub use trial::{Outcome, Step, TrialPlan, run};

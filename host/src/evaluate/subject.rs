@@ -33,12 +33,12 @@ pub struct Subject {
 
 enum Content {
     Image(Vec<u8>),
-    Run(Box<Network>, Memory),
+    Run(Box<Network>, EpisodeMemory),
 }
 
 /// What becomes of a run's memory at the end of an episode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Memory {
+pub enum EpisodeMemory {
     /// It persists through the trial.
     Persists,
     /// It is emptied (`trial.clear_memory`).
@@ -50,7 +50,7 @@ pub enum Prepared<'a> {
     /// The integer policy.
     Image(Box<Image<'a>>),
     /// The f32 policy.
-    Run(&'a Network, Memory),
+    Run(&'a Network, EpisodeMemory),
 }
 
 /// Why a subject cannot be evaluated.
@@ -122,7 +122,10 @@ impl Subject {
                 seed: checkpoint.seed,
                 trained_steps: Some(checkpoint.steps),
                 weights_sha256: hex(&Sha256::digest(tensors)),
-                content: Content::Run(Box::new(checkpoint.network), memory(&checkpoint.training)),
+                content: Content::Run(
+                    Box::new(checkpoint.network),
+                    EpisodeMemory::of(&checkpoint.training),
+                ),
             });
         }
         let bytes = std::fs::read(path).map_err(io)?;
@@ -189,12 +192,15 @@ impl Subject {
     }
 }
 
-/// As the run's settings say.
-fn memory(training: &toml::Table) -> Memory {
-    let trial = training.get("trial");
-    match trial.and_then(|trial| trial.get("clear_memory")?.as_bool()) {
-        Some(true) => Memory::Cleared,
-        _ => Memory::Persists,
+impl EpisodeMemory {
+    /// As a run's settings say.
+    #[must_use]
+    pub fn of(training: &toml::Table) -> Self {
+        let trial = training.get("trial");
+        match trial.and_then(|trial| trial.get("clear_memory")?.as_bool()) {
+            Some(true) => Self::Cleared,
+            _ => Self::Persists,
+        }
     }
 }
 
@@ -205,7 +211,7 @@ impl Prepared<'_> {
         match self {
             Self::Image(image) => Box::new(Integer::new(image, wiped)),
             Self::Run(policy, memory) => {
-                Box::new(Float::new(policy, wiped).clearing(*memory == Memory::Cleared))
+                Box::new(Float::new(policy, wiped).clearing(*memory == EpisodeMemory::Cleared))
             }
         }
     }
@@ -226,7 +232,7 @@ impl Prepared<'_> {
                 (fly(driven, plan, &mut policy, name)?.0, policy.attention())
             }
             Self::Run(policy, memory) => {
-                let mut policy = Float::watched(policy).clearing(*memory == Memory::Cleared);
+                let mut policy = Float::watched(policy).clearing(*memory == EpisodeMemory::Cleared);
                 (fly(driven, plan, &mut policy, name)?.0, policy.attention())
             }
         };

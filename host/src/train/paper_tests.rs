@@ -250,6 +250,28 @@ fn exploration_keeps_its_least_deviation() {
     }
 }
 
+/// A window of one step is a window too, whatever its positions are.
+#[test]
+fn references_take_the_same_settings() {
+    for settings in [
+        small(HeadInputName::Encoder),
+        shared(small(HeadInputName::Mixed)),
+    ] {
+        for agent in [Agent::OneStep, Agent::Markov, Agent::Oracle] {
+            let run = Run {
+                agent: agent.name().to_owned(),
+                ..run()
+            };
+            let settings = match agent {
+                Agent::Oracle => settings.clone(),
+                _ => settings.clone().one_step(),
+            };
+            let mut trainer = Trainer::new(run, settings, &Device::Cpu).unwrap();
+            trainer.iterate().unwrap();
+        }
+    }
+}
+
 /// What is scaled is said by its own key.
 #[test]
 fn nothing_is_normalised_unless_asked() {
