@@ -25,7 +25,6 @@ pub struct Critic {
     variables: Variables,
     believes: bool,
     deviates: bool,
-    device: Device,
 }
 
 /// Xavier-uniform weights of a critic with `features` inputs; names as in `trainer.safetensors`.
@@ -92,14 +91,7 @@ impl Critic {
             variables: Variables::new(tensors, device)?,
             believes: tensors.contains_key(BELIEF_WEIGHT),
             deviates: tensors.contains_key(LOG_STD),
-            device: device.clone(),
         })
-    }
-
-    /// Where the critic computes.
-    #[must_use]
-    pub fn device(&self) -> &Device {
-        &self.device
     }
 
     /// The trainable tensors.

@@ -7,14 +7,14 @@
 use candle_core::Device;
 
 use super::batch::{Batch, critic_features};
-use super::config::{HeadInputName, PositionsName, Settings};
+use super::config::{CriticInput, HeadInputName, PositionsName, Settings};
 use super::critic::{Critic, initial_critic};
 use super::fused::with_plain;
 use super::learner::{Learner, Update};
 use super::policy::{Policy, initial_policy};
 use super::rollout::Rollout;
 use super::statistics::Statistics;
-use super::{Agent, Run, Trainer};
+use super::{Agent, Preset, Run, Trainer};
 use crate::plant::{Stream, for_agent, random_stream};
 
 /// Small, but with sequences of several blocks of plain attention.
@@ -146,13 +146,11 @@ fn plain_gradients_are_the_fused_ones() {
 }
 
 /// Whole training runs drift apart only as fast as rounding does.
-#[test]
-fn a_plain_run_follows_the_fused_one() {
-    let settings = small(PositionsName::Age, HeadInputName::Mixed);
+fn assert_same_run(settings: Settings) {
     let mut fused = Trainer::new(run(Agent::Trmrl), settings.clone(), &Device::Cpu).unwrap();
     with_plain(true, || {
-        let mut plain =
-            Trainer::new(run(Agent::Trmrl), in_one_piece(settings), &Device::Cpu).unwrap();
+        let settings = in_one_piece(settings);
+        let mut plain = Trainer::new(run(Agent::Trmrl), settings, &Device::Cpu).unwrap();
         while !plain.finished() {
             let plain = plain.iterate().unwrap();
             let fused = with_plain(false, || fused.iterate()).unwrap();
@@ -166,6 +164,32 @@ fn a_plain_run_follows_the_fused_one() {
             );
         }
     });
+}
+
+#[test]
+fn a_plain_run_follows_the_fused_one() {
+    assert_same_run(small(PositionsName::Age, HeadInputName::Mixed));
+}
+
+/// Minibatches of windows that are cleared at episodes, a Gaussian critic, on memories or on the encoder.
+#[test]
+fn the_papers_options_have_plain_forms() {
+    for input in [CriticInput::Memory, CriticInput::Encoder] {
+        let mut settings = small(PositionsName::Slot, HeadInputName::Encoder);
+        let paper = Settings::preset_of(Preset::Paper, "half-cheetah-vel").unwrap();
+        let (trial, ppo) = (settings.trial.clone(), settings.ppo.clone());
+        settings.trial = paper.trial;
+        (settings.trial.trials, settings.trial.steps) = (trial.trials, trial.steps);
+        settings.trial.episode_steps = 21;
+        settings.ppo = paper.ppo;
+        (settings.ppo.epochs, settings.ppo.steps) = (ppo.epochs, ppo.steps);
+        settings.ppo.minibatch_steps = 90;
+        settings.critic = paper.critic;
+        settings.critic.hidden = 8;
+        settings.critic.input = input;
+        settings.belief = paper.belief;
+        assert_same_run(settings);
+    }
 }
 
 /// The switch that these tests rest on does reach the learner's threads.
