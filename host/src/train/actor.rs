@@ -7,7 +7,9 @@ use engram_export::slot_positions;
 use engram_export::tensors::Tensors;
 use engram_image::{HeadInput, ModelConfig, Positions};
 
-use super::fused::{Activation, Band, banded_attention, linear};
+use super::fused::{
+    Activation, Band, Encoder, EncoderShape, Mlp, Tokens, Window, banded_attention, linear, on_cpu,
+};
 use super::variables::Variables;
 
 /// The policy's variables and its forward pass.
@@ -18,6 +20,9 @@ pub struct Actor {
     no_bias: Tensor,
     /// `slot`: the encodings `[window, model]`, and zero biases in place of the learned ones of `age`.
     positions: Option<(Tensor, Tensor)>,
+    /// All layers in one operation, on the CPU.
+    encoder: Encoder,
+    head: Mlp,
 }
 
 impl Actor {
@@ -48,6 +53,15 @@ impl Actor {
             variables: Variables::new(trained, device)?,
             no_bias: Tensor::zeros(config.model, candle_core::DType::F32, device)?,
             positions,
+            encoder: Encoder::new(EncoderShape {
+                layers: config.layers,
+                heads: config.heads,
+                model: config.model,
+                ff: config.ff,
+                window: config.window,
+                age_bias: config.positions == Positions::Age,
+            }),
+            head: Mlp::default(),
         })
     }
 
@@ -91,20 +105,24 @@ impl Actor {
             &self.no_bias,
             Activation::None,
         )?;
-        let x = match &self.positions {
-            None => embedded.clone(),
-            Some((encodings, _)) => embedded
-                .reshape((newest.len(), window, ()))?
-                .broadcast_add(encodings)?
-                .reshape(embedded.shape())?,
+        let encoded = if on_cpu(&embedded) {
+            self.encode_windows(&embedded, newest)?
+        } else {
+            let x = match &self.positions {
+                None => embedded.clone(),
+                Some((encodings, _)) => embedded
+                    .reshape((newest.len(), window, ()))?
+                    .broadcast_add(encodings)?
+                    .reshape(embedded.shape())?,
+            };
+            let band = Band {
+                sequences: newest.len(),
+                steps: window,
+                heads,
+                window,
+            };
+            self.encode(x, band, Some(newest))?
         };
-        let band = Band {
-            sequences: newest.len(),
-            steps: window,
-            heads,
-            window,
-        };
-        let encoded = self.encode(x, band, Some(newest))?;
         let latest = || pick(&embedded, newest, window);
         Ok((self.head(&encoded, latest)?, encoded))
     }
@@ -131,28 +149,72 @@ impl Actor {
             &self.no_bias,
             Activation::None,
         )?;
-        let band = Band {
-            sequences: trials,
-            steps,
-            heads,
-            window,
+        let encoded = if on_cpu(&embedded) {
+            let tokens = Tokens::Trials { trials, steps };
+            self.encoder
+                .forward(&embedded, &self.encoder_parameters()?, tokens)?
+        } else {
+            let band = Band {
+                sequences: trials,
+                steps,
+                heads,
+                window,
+            };
+            self.encode(embedded.clone(), band, None)?
         };
-        let encoded = self.encode(embedded.clone(), band, None)?;
         Ok((self.head(&encoded, || Ok(embedded))?, encoded))
     }
 
     fn head(&self, encoded: &Tensor, latest: impl FnOnce() -> Result<Tensor>) -> Result<Tensor> {
-        let mut x = match self.config.head_input {
+        let x = match self.config.head_input {
             HeadInput::Encoder => encoded.clone(),
             HeadInput::Mixed => Tensor::cat(&[encoded, &latest()?], 1)?,
         };
-        for (index, activation) in [Activation::Tanh, Activation::Tanh, Activation::None]
-            .into_iter()
-            .enumerate()
-        {
-            x = self.linear(&x, &format!("head.{index}"), activation)?;
+        self.head.forward(&x, &self.variables.layers("head", 3)?)
+    }
+
+    /// The encoder's outputs at the newest memory of every window, as one operation.
+    fn encode_windows(&self, embedded: &Tensor, newest: &[usize]) -> Result<Tensor> {
+        let ModelConfig { window, model, .. } = self.config;
+        let windows = newest.iter().enumerate().map(|(number, newest)| Window {
+            newest: number * window + newest,
+            present: newest + 1,
+        });
+        let encodings = match self.config.positions {
+            Positions::Age => vec![0.0; window * model],
+            Positions::Slot => slot_positions(window, model),
+        };
+        let tokens = Tokens::Windows {
+            windows: windows.collect(),
+            encodings,
+        };
+        self.encoder
+            .forward(embedded, &self.encoder_parameters()?, tokens)
+    }
+
+    /// The layers' variables in one vector, in the order that [`Encoder::forward`] wants.
+    fn encoder_parameters(&self) -> Result<Tensor> {
+        let mut parts = Vec::new();
+        for layer in 0..self.config.layers {
+            let mut take = |name: &str| -> Result<()> {
+                let variable = self.variables.get(&format!("layers.{layer}.{name}"))?;
+                parts.push(variable.flatten_all()?);
+                Ok(())
+            };
+            for block in [
+                "attention.in_proj",
+                "attention.out_proj",
+                "ff.linear1",
+                "ff.linear2",
+            ] {
+                take(&format!("{block}.weight"))?;
+                take(&format!("{block}.bias"))?;
+            }
+            if self.config.positions == Positions::Age {
+                take("attention.age_bias")?;
+            }
         }
-        Ok(x)
+        Tensor::cat(&parts, 0)
     }
 
     /// The encoder's outputs for all tokens `x`, or for the `newest` of every sequence alone.

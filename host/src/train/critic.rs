@@ -10,7 +10,7 @@ use engram_export::tensors::{Tensor as Values, Tensors};
 use rand::RngExt;
 
 use super::config::{Critic as CriticSettings, CriticLoss};
-use super::fused::{Activation, linear};
+use super::fused::{Activation, Mlp, linear};
 use super::init::xavier_bound;
 use super::variables::Variables;
 use crate::plant::Random;
@@ -23,6 +23,7 @@ const LOG_STD: &str = "critic.log_std";
 #[derive(Clone, Debug)]
 pub struct Critic {
     variables: Variables,
+    network: Mlp,
     believes: bool,
     deviates: bool,
 }
@@ -89,6 +90,7 @@ impl Critic {
     pub fn new(tensors: &Tensors, device: &Device) -> Result<Self> {
         Ok(Self {
             variables: Variables::new(tensors, device)?,
+            network: Mlp::default(),
             believes: tensors.contains_key(BELIEF_WEIGHT),
             deviates: tensors.contains_key(LOG_STD),
         })
@@ -131,19 +133,7 @@ impl Critic {
     /// # Errors
     /// When the shapes do not fit.
     pub fn values(&self, features: &Tensor) -> Result<Tensor> {
-        let mut x = features.clone();
-        for (index, activation) in [Activation::Tanh, Activation::Tanh, Activation::None]
-            .into_iter()
-            .enumerate()
-        {
-            let weight = self.variables.get(&format!("critic.{index}.weight"))?;
-            x = linear(
-                &x,
-                weight,
-                self.variables.get(&format!("critic.{index}.bias"))?,
-                activation,
-            )?;
-        }
-        x.squeeze(1)
+        let layers = self.variables.layers("critic", 3)?;
+        self.network.forward(features, &layers)?.squeeze(1)
     }
 }

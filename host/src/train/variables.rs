@@ -44,6 +44,19 @@ impl Variables {
         }
     }
 
+    /// Weight and bias of the layers `name.0` to `name.COUNT`, the last excluded.
+    ///
+    /// # Errors
+    /// When one is missing.
+    pub fn layers(&self, name: &str, count: usize) -> Result<Vec<(&Tensor, &Tensor)>> {
+        (0..count)
+            .map(|layer| {
+                let get = |part| self.get(&format!("{name}.{layer}.{part}"));
+                Ok((get("weight")?, get("bias")?))
+            })
+            .collect()
+    }
+
     /// Numbers in all variables together.
     #[must_use]
     pub fn count(&self) -> usize {

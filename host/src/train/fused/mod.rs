@@ -7,18 +7,42 @@
 //! against each other and against finite differences. Nothing here knows of policies or rewards.
 
 mod attention;
+mod encoder;
+mod functions;
 mod gru;
 mod linear;
+mod mlp;
 mod plain;
+mod product;
 
 use std::cell::Cell;
+use std::sync::{Mutex, PoisonError};
 
 use candle_core::{CpuStorage, DType, Layout, Result, Storage, Tensor};
 
 pub use attention::{Band, banded_attention};
+pub use encoder::{Encoder, EncoderShape, Tokens, Window};
 pub use gru::{Sequences, gru, gru_plain};
 pub use linear::{Activation, linear, linear_plain};
+pub use mlp::Mlp;
 pub use plain::banded_attention_plain;
+
+/// Memory that passes of an operation used and later ones will use again: taking it anew from the system, page
+/// by page, would cost a sixth of the learner's time.
+#[derive(Debug, Default)]
+struct Pool<T>(Mutex<Vec<T>>);
+
+impl<T: Default> Pool<T> {
+    fn take(&self) -> T {
+        let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.pop().unwrap_or_default()
+    }
+
+    fn give(&self, used: T) {
+        let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.push(used);
+    }
+}
 
 thread_local! {
     static PLAIN: Cell<bool> = const { Cell::new(false) };
@@ -65,7 +89,7 @@ fn with_values<R>(tensor: &Tensor, body: impl FnOnce(&[f32]) -> Result<R>) -> Re
 }
 
 /// Whether the fused version can run: f32 in CPU memory.
-fn on_cpu(tensor: &Tensor) -> bool {
+pub(super) fn on_cpu(tensor: &Tensor) -> bool {
     tensor.device().is_cpu() && tensor.dtype() == DType::F32 && !plain_asked()
 }
 

@@ -6,13 +6,13 @@ use rand::RngExt;
 use super::*;
 use crate::plant::{Random, Stream, random_stream};
 
-fn random_values(count: usize, random: &mut Random) -> Vec<f32> {
+pub(super) fn random_values(count: usize, random: &mut Random) -> Vec<f32> {
     (0..count)
         .map(|_| random.random_range(-1.0f32..1.0))
         .collect()
 }
 
-fn variable(shape: &[usize], random: &mut Random) -> Var {
+pub(super) fn variable(shape: &[usize], random: &mut Random) -> Var {
     Var::from_vec(
         random_values(shape.iter().product(), random),
         shape,
@@ -21,11 +21,11 @@ fn variable(shape: &[usize], random: &mut Random) -> Var {
     .unwrap()
 }
 
-fn flat(tensor: &Tensor) -> Vec<f32> {
+pub(super) fn flat(tensor: &Tensor) -> Vec<f32> {
     tensor.flatten_all().unwrap().to_vec1().unwrap()
 }
 
-fn assert_close(a: &[f32], b: &[f32], tolerance: f32, what: &str) {
+pub(super) fn assert_close(a: &[f32], b: &[f32], tolerance: f32, what: &str) {
     let largest = b.iter().fold(1e-3f32, |max, x| max.max(x.abs()));
     assert_eq!(a.len(), b.len(), "{what}");
     for (index, (a, b)) in a.iter().zip(b).enumerate() {
@@ -38,29 +38,49 @@ fn assert_close(a: &[f32], b: &[f32], tolerance: f32, what: &str) {
 
 /// Compares values and gradients of two versions of one function, and the first version's gradients
 /// with central differences. The loss is a fixed random combination of the results.
-fn compare(
+pub(super) fn compare(
+    variables: &[Var],
+    fused: impl Fn() -> Result<Tensor>,
+    plain: impl Fn() -> Result<Tensor>,
+) {
+    agree(variables, &fused, plain);
+    differ(variables, &fused);
+}
+
+/// The weights of the loss that gradients are compared for.
+fn loss_weights(result: &Tensor) -> Tensor {
+    let mut random = random_stream(9, Stream::Weights, 9);
+    let weights = random_values(result.elem_count(), &mut random);
+    Tensor::from_vec(weights, result.shape(), &Device::Cpu).unwrap()
+}
+
+/// Compares values and gradients of two versions of one function.
+pub(super) fn agree(
     variables: &[Var],
     fused: impl Fn() -> Result<Tensor>,
     plain: impl Fn() -> Result<Tensor>,
 ) {
     let result = fused().unwrap();
-    let weights = random_values(
-        result.elem_count(),
-        &mut random_stream(9, Stream::Weights, 9),
-    );
-    let weights = Tensor::from_vec(weights, result.shape(), &Device::Cpu).unwrap();
+    let weights = loss_weights(&result);
     let loss = |result: Tensor| (result * &weights).unwrap().sum_all().unwrap();
     assert_close(&flat(&result), &flat(&plain().unwrap()), 2e-6, "value");
     let fused_gradients = loss(result).backward().unwrap();
     let plain_gradients = loss(plain().unwrap()).backward().unwrap();
-    for (number, variable) in variables.iter().enumerate() {
+    for variable in variables {
         let gradient = flat(fused_gradients.get(variable).expect("a gradient"));
-        assert_close(
-            &gradient,
-            &flat(plain_gradients.get(variable).unwrap()),
-            1e-5,
-            "gradient",
-        );
+        let plain = flat(plain_gradients.get(variable).unwrap());
+        assert_close(&gradient, &plain, 1e-5, "gradient");
+    }
+}
+
+/// Compares gradients with central differences; the function must be smooth for that.
+fn differ(variables: &[Var], fused: impl Fn() -> Result<Tensor>) {
+    let result = fused().unwrap();
+    let weights = loss_weights(&result);
+    let loss = (result * &weights).unwrap().sum_all().unwrap();
+    let gradients = loss.backward().unwrap();
+    for (number, variable) in variables.iter().enumerate() {
+        let gradient = flat(gradients.get(variable).expect("a gradient"));
         let before = flat(variable);
         let numeric: Vec<f32> = (0..before.len())
             .map(|index| {
@@ -203,4 +223,57 @@ fn wrong_shapes_are_errors() {
         )
         .is_err()
     );
+}
+
+#[test]
+fn a_small_network_agrees() {
+    let mut random = random_stream(3, Stream::Weights, 0);
+    let network = Mlp::default();
+    for (rows, sizes) in [
+        (5, vec![3, 4, 2]),
+        (40, vec![17, 5, 18, 1]),
+        (300, vec![2, 3]),
+    ] {
+        let x = variable(&[rows, sizes[0]], &mut random);
+        let mut variables = vec![x.clone()];
+        for pair in sizes.windows(2) {
+            variables.push(variable(&[pair[1], pair[0]], &mut random));
+            variables.push(variable(&[pair[1]], &mut random));
+        }
+        let layers: Vec<(&Tensor, &Tensor)> = variables[1..]
+            .as_chunks::<2>()
+            .0
+            .iter()
+            .map(|[weight, bias]| (weight.as_tensor(), bias.as_tensor()))
+            .collect();
+        compare(
+            &variables,
+            || network.forward(&x, &layers),
+            || with_plain(true, || network.forward(&x, &layers)),
+        );
+        assert!(network.forward(layers[0].0, &layers[..0]).is_err());
+    }
+}
+
+#[test]
+fn functions_are_those_of_rollouts() {
+    struct Functions<'a>(&'a mut [f32], &'a mut [f32]);
+    impl pulp::WithSimd for Functions<'_> {
+        type Output = ();
+        #[inline(always)]
+        fn with_simd<S: pulp::Simd>(self, simd: S) {
+            let pairs = S::as_mut_simd_f32s(self.0).0.iter_mut();
+            for (x, y) in pairs.zip(S::as_mut_simd_f32s(self.1).0) {
+                *x = functions::exp(simd, *x);
+                *y = functions::tanh(simd, *y);
+            }
+        }
+    }
+    let xs: Vec<f32> = (-1600..1600).map(|i| i as f32 * 0.0625).collect();
+    let (mut exp, mut tanh) = (xs.clone(), xs.clone());
+    pulp::Arch::new().dispatch(Functions(&mut exp, &mut tanh));
+    for ((x, exp), tanh) in xs.iter().zip(exp).zip(tanh) {
+        assert_eq!(exp, engram_export::elementary::exp(*x), "exp({x})");
+        assert_eq!(tanh, engram_export::elementary::tanh(*x), "tanh({x})");
+    }
 }
