@@ -306,8 +306,15 @@ pub enum ConfigError {
         reason: engram_image::ConfigError,
     },
     /// Two settings exclude each other.
-    #[error("{0}")]
-    Contradiction(&'static str),
+    #[error("{place}: {key} {message}")]
+    Contradiction {
+        /// Where it stands: file and line; or the agent.
+        place: String,
+        /// One of the keys, with its section.
+        key: &'static str,
+        /// What it asks of the other.
+        message: &'static str,
+    },
     /// There is no preset.
     #[error("plant '{plant}' has no preset '{kind}'; give --config FILE.toml")]
     NoPreset {
@@ -331,6 +338,14 @@ impl Settings {
         let place = Place { origin, text };
         settings.check(place)?;
         settings.check_model(place)?;
+        if let Some((key, message)) = settings.contradiction() {
+            let place = place.of(key);
+            return Err(ConfigError::Contradiction {
+                place,
+                key,
+                message,
+            });
+        }
         Ok(settings)
     }
 
@@ -513,47 +528,6 @@ impl Settings {
                 value,
                 range,
             }),
-            None => Ok(()),
-        }
-    }
-
-    /// Whether every step is a window of its own: its memory can be computed from nothing.
-    #[must_use]
-    pub fn windowed(&self) -> bool {
-        self.model.positions == PositionsName::Slot || self.model.window == 1
-    }
-
-    /// What is good alone but not together, for an agent.
-    ///
-    /// # Errors
-    /// Names the keys.
-    pub fn check_together(&self, agent: &str) -> Result<(), ConfigError> {
-        let encoder = self.critic.input == CriticInput::Encoder;
-        let windowed = self.windowed() && agent != RL2;
-        let contradictions = [
-            (
-                self.trial.clear_memory && !windowed,
-                "trial.clear_memory needs model.positions = \"slot\": with \"age\" and for agent rl2, a trial is one sequence",
-            ),
-            (
-                self.ppo.minibatch_steps > 0 && !windowed,
-                "ppo.minibatch_steps above 0 needs model.positions = \"slot\": with \"age\" and for agent rl2, a trial is one sequence",
-            ),
-            (
-                encoder && self.critic.sees_task,
-                "critic.input = \"encoder\" and critic.sees_task = true exclude each other",
-            ),
-            (
-                encoder && self.belief.weight > 0.0,
-                "critic.input = \"encoder\" needs belief.weight = 0",
-            ),
-            (
-                encoder && self.ppo.bootstrap,
-                "critic.input = \"encoder\" needs ppo.bootstrap = false",
-            ),
-        ];
-        match contradictions.into_iter().find(|(wrong, _)| *wrong) {
-            Some((_, message)) => Err(ConfigError::Contradiction(message)),
             None => Ok(()),
         }
     }

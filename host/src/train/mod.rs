@@ -30,6 +30,7 @@ pub mod schedule;
 pub mod statistics;
 pub mod threads;
 pub mod timing;
+mod together;
 mod trainer;
 pub mod variables;
 

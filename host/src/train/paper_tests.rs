@@ -133,6 +133,16 @@ fn contradictions_are_refused() {
         settings.critic.sees_task = true;
     });
     assert!(task.contains("critic.sees_task"), "{task}");
+    let text = include_str!("../../presets/paper/ant-dir.toml").replace("\"slot\"", "\"age\"");
+    let line = 1 + text
+        .lines()
+        .position(|line| line.starts_with("clear_memory"))
+        .unwrap();
+    let error = Settings::from_toml(&text, "my.toml")
+        .unwrap_err()
+        .to_string();
+    let expected = format!("my.toml:{line}: trial.clear_memory = true needs model.positions");
+    assert!(error.starts_with(&expected), "{error}");
 }
 
 /// Episodes begin with an empty memory and zeros, and the learner's windows are those of the rollout.
