@@ -21,7 +21,7 @@ fn settings(folder: &Path) -> std::path::PathBuf {
         ("trials = 48 ", "trials = 6 "),
         ("steps = 300 ", "steps = 40 "),
         ("minibatches = 6 ", "minibatches = 2 "),
-        ("steps = 6000000 ", "steps = 14400 "),
+        ("steps = 6000000 ", "steps = 5760 "),
     ] {
         assert!(text.contains(from), "the preset has no '{from}'");
         text = text.replace(from, to);
