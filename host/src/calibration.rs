@@ -63,9 +63,17 @@ fn trial(
             policy.step(&mut state, driven.working_memory(), &mut mean);
             memories.push(driven.working_memory().to_vec());
             driven.act(&mean);
+            set_up_again(driven);
         }
     }
     Ok(memories)
+}
+
+/// A robot that fell does not stay where it lies: no policy was trained there, and no range should be taken from it.
+fn set_up_again(driven: &mut Driven) {
+    if driven.plant().ended() {
+        driven.restart(Start::Usual);
+    }
 }
 
 fn draw(driven: &Driven, seed: u64, index: u64) -> (Task, u64, crate::plant::Random) {
@@ -103,6 +111,7 @@ impl GoldenSource for GoldenLoop {
         if let Some(words) = words {
             self.driven.act_words(words);
             self.step += 1;
+            set_up_again(&mut self.driven);
         }
         if self.step == self.restart_at {
             self.driven.restart(Start::Usual);
