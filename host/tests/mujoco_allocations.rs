@@ -45,7 +45,11 @@ static ALLOCATOR: Counting = Counting;
 
 #[test]
 fn a_mujoco_step_allocates_nothing() {
-    for name in MUJOCO_NAMES {
+    let robot = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../examples/robots/balancer.toml"
+    );
+    for name in MUJOCO_NAMES.into_iter().chain([robot]) {
         let plant = by_name(name).unwrap();
         let mut random = random_stream(0, TaskSet::HeldOut.stream(), 0);
         let task = plant.sample_task(TaskSet::HeldOut, &mut random);

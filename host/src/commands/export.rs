@@ -37,6 +37,9 @@ pub struct Args {
     /// Image to write.
     #[arg(short, long, value_name = "FILE.engram")]
     output: PathBuf,
+    /// Plant; by default the one that the policy was trained on. For a robot's file that was moved.
+    #[arg(long)]
+    plant: Option<String>,
     /// Trials that ranges are taken from.
     #[arg(long, default_value_t = 48, value_parser = clap::value_parser!(u32).range(1..=4096))]
     calibration_trials: u32,
@@ -59,7 +62,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             .unwrap_or_else(|_| ProgressStyle::default_spinner()),
     );
     bar.enable_steady_tick(std::time::Duration::from_millis(100));
-    let checkpoint = match Checkpoint::load(&args.run) {
+    let mut checkpoint = match Checkpoint::load(&args.run) {
         Err(error @ CheckpointError::Reference { .. }) => return Err(error.into()),
         other => other.with_context(|| {
             format!(
@@ -74,13 +77,16 @@ pub fn run(args: Args) -> anyhow::Result<()> {
              memory persists: clear it at every reset (arming does)"
         );
     }
-    let plant = plant::by_name(&checkpoint.plant)?;
+    let from = args.plant.as_ref().unwrap_or(&checkpoint.plant).clone();
+    let plant = plant::by_name(&from)?;
+    // An image names the robot; the path of its file may be longer than an image's texts, and differs from machine to machine.
+    plant.name().clone_into(&mut checkpoint.plant);
     let contract = plant.contract();
     let config = *checkpoint.config();
     let policy = checkpoint.policy();
     let network = Network::from(policy.clone());
     // The name is known by now: workers make their plants without asking again.
-    let make = || plant::by_name(&checkpoint.plant).expect("made before");
+    let make = || plant::by_name(&from).expect("made before");
 
     bar.set_message(format!("calibrating on {} trials", args.calibration_trials));
     let calibration = trials(

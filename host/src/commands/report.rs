@@ -161,6 +161,10 @@ fn simulated(args: &Args) -> anyhow::Result<Vec<FlightTrace>> {
     let mut driven = Driven::new(plant::by_name(&subject.plant)?);
     let contract = *driven.contract();
     let tasks = args.task as usize + 1;
+    // What the figures show are a pendulum's channels.
+    if !Classic::fits(&contract) {
+        return Ok(Vec::new());
+    }
     let plan = Plan::new(driven.plant_mut(), TaskSet::HeldOut, tasks, &args.change, 0)?;
     let Some(trial) = plan.trials.last() else {
         return Ok(Vec::new());

@@ -10,6 +10,7 @@ mod driven;
 pub mod mujoco;
 pub mod pendulum;
 mod random;
+pub mod robot;
 mod told;
 
 use engram_image::Contract;
@@ -118,7 +119,7 @@ pub struct UnknownChange {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnknownPlant {
     /// A name that nobody knows.
-    #[error("there is no plant '{name}'; there is: {}, {}", NAMES.join(", "), MUJOCO_NAMES.join(", "))]
+    #[error("there is no plant '{name}'; there is: {}, {}, and your own robot by its file, FILE.toml", NAMES.join(", "), MUJOCO_NAMES.join(", "))]
     Name {
         /// The name.
         name: String,
@@ -131,6 +132,9 @@ pub enum UnknownPlant {
         /// The name.
         name: String,
     },
+    /// A robot's file that is not right.
+    #[error(transparent)]
+    Robot(#[from] robot::RobotError),
     /// A plant whose model cannot be had.
     #[cfg(feature = "mujoco")]
     #[error(transparent)]
@@ -220,12 +224,14 @@ pub const MUJOCO_NAMES: [&str; 6] = [
 ];
 
 /// Makes a plant by its name.
+/// A name that ends in `.toml` is the path of a robot's file.
 ///
 /// # Errors
 /// [`UnknownPlant`] names what there is.
 pub fn by_name(name: &str) -> Result<Box<dyn Plant>, UnknownPlant> {
     match name {
         pendulum::NAME => Ok(Box::new(pendulum::Pendulum::new())),
+        _ if robot::is_file(name) => from_file(name),
         _ if MUJOCO_NAMES.contains(&name) => on_mujoco(name),
         _ => Err(UnknownPlant::Name {
             name: name.to_owned(),
@@ -248,6 +254,20 @@ pub fn for_agent(name: &str, agent: &str) -> Result<Box<dyn Plant>, UnknownPlant
 
 /// The agent that is told the task.
 pub const ORACLE: &str = "oracle";
+
+/// The robot of a file. Its mistakes are told in every build.
+#[cfg(feature = "mujoco")]
+fn from_file(path: &str) -> Result<Box<dyn Plant>, UnknownPlant> {
+    Ok(Box::new(mujoco::robot::from_file(path)?))
+}
+
+#[cfg(not(feature = "mujoco"))]
+fn from_file(path: &str) -> Result<Box<dyn Plant>, UnknownPlant> {
+    robot::load(path)?;
+    Err(UnknownPlant::NotBuilt {
+        name: path.to_owned(),
+    })
+}
 
 #[cfg(feature = "mujoco")]
 fn on_mujoco(name: &str) -> Result<Box<dyn Plant>, UnknownPlant> {

@@ -8,6 +8,7 @@ use super::place::Place;
 use super::schedule::Decay;
 use crate::network::{GruConfig, NetworkConfig, RL2};
 use crate::plant::Plant;
+use crate::plant::robot::RobotError;
 
 /// The settings of a run. `presets/engram/pendulum.toml` documents every key; keys with a default are missing in
 /// runs of earlier versions.
@@ -315,6 +316,9 @@ pub enum ConfigError {
         /// What it asks of the other.
         message: &'static str,
     },
+    /// The plant is a robot's file, and the file is not right.
+    #[error(transparent)]
+    Robot(#[from] RobotError),
     /// There is no preset.
     #[error("plant '{plant}' has no preset '{kind}'; give --config FILE.toml")]
     NoPreset {

@@ -3,6 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::config::{ConfigError, Settings};
+use crate::plant::robot::{self, Robot};
+
+/// The preset of every robot of the user's own.
+const ROBOT: &str = "robot";
 
 /// Whose settings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -45,6 +49,7 @@ const FILES: &[(&str, &str, &str)] = files!(
     "engram/ant-dir-xy",
     "engram/walker-params",
     "engram/hopper-params",
+    "engram/robot",
     "paper/half-cheetah-vel",
     "paper/half-cheetah-dir",
     "paper/ant-dir",
@@ -60,11 +65,14 @@ impl Settings {
     }
 
     /// The built-in settings for a plant. The paper's for `ant-dir-xy`, which the paper does not have, are
-    /// those of `ant-dir`.
+    /// those of `ant-dir`. Ours for a robot of the user's own are `robot`, with the trials and changes of its file.
     ///
     /// # Errors
-    /// When the plant has no such preset.
+    /// When the plant has no such preset, or is a robot's file that is not right.
     pub fn preset_of(preset: Preset, plant: &str) -> Result<Self, ConfigError> {
+        if preset == Preset::Engram && robot::is_file(plant) {
+            return Ok(Self::preset_of(preset, ROBOT)?.with_trials_of(robot::load(plant)?));
+        }
         let file = match (preset, plant) {
             (Preset::Paper, "ant-dir-xy") => "ant-dir",
             _ => plant,
@@ -77,5 +85,17 @@ impl Settings {
                 kind: preset.name(),
             }),
         }
+    }
+
+    /// Takes trials and changes from a robot's file.
+    fn with_trials_of(mut self, robot: &Robot) -> Self {
+        let trial = &mut self.trial;
+        trial.steps = robot.protocol.episode_steps * robot.protocol.episodes;
+        trial.episode_steps = robot.protocol.episode_steps;
+        trial.changes.clone_from(&robot.training_changes);
+        if !trial.changes.is_empty() {
+            trial.change_every = trial.steps as f64;
+        }
+        self
     }
 }

@@ -9,6 +9,7 @@ mod design;
 mod locomotion;
 mod log;
 mod models;
+pub mod robot;
 mod runner;
 mod simulation;
 

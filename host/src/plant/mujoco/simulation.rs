@@ -52,6 +52,26 @@ impl Simulation {
         self.data.reset();
     }
 
+    /// Back to a keyframe, or to the model's initial state.
+    pub(super) fn reset_to(&mut self, keyframe: Option<usize>) {
+        // A keyframe that the model does not have was refused when the robot was loaded.
+        if keyframe.is_none_or(|keyframe| self.data.reset_keyframe(keyframe).is_err()) {
+            self.data.reset();
+        }
+    }
+
+    /// Makes unit quaternions of the positions that are quaternions, after [`qpos_mut`](Self::qpos_mut).
+    pub(super) fn normalize(&mut self) {
+        let model = self.data.model_clone();
+        model.normalize_quat(self.data.qpos_mut());
+    }
+
+    /// All of the state.
+    #[inline]
+    pub(super) fn data(&self) -> &MjData<Arc<MjModel>> {
+        &self.data
+    }
+
     /// Generalised positions, to be changed before an episode.
     pub fn qpos_mut(&mut self) -> &mut [f64] {
         self.data.qpos_mut()

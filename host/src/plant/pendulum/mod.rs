@@ -11,6 +11,7 @@ use engram_firmware::robots;
 use engram_image::Contract;
 use rand::{Rng, RngExt};
 
+use super::random::bell;
 use super::{
     Change, Judgement, Parameter, Plant, Protocol, Random, Start, Stream, Task, TaskSet,
     UnknownChange, random_stream, unknown_change,
@@ -103,19 +104,6 @@ impl Pendulum {
         self.hidden = hidden;
         self.dynamics = Dynamics::new(&hidden);
     }
-}
-
-/// A bell-shaped number of mean 0 and standard deviation 1: the sum of the four 16-bit parts of `bits`.
-/// It never exceeds 3.47, so noise alone cannot leave a contract's range, and it needs no logarithm,
-/// whose last bit differs between machines.
-#[inline]
-fn bell(bits: u64) -> f32 {
-    // Four uniforms on [0, 65535] have the mean 4 * 32767.5 and the variance 4 * (65536^2 - 1) / 12.
-    const MEAN: f32 = 131_070.0;
-    const INVERSE_STD: f32 = 1.0 / 37_837.227;
-    let sum = (bits & 0xFFFF) + ((bits >> 16) & 0xFFFF) + ((bits >> 32) & 0xFFFF) + (bits >> 48);
-    // At most 2^18: exact in f32.
-    (sum as f32 - MEAN) * INVERSE_STD
 }
 
 impl Plant for Pendulum {
@@ -227,22 +215,6 @@ impl Plant for Pendulum {
 mod tests {
     use super::*;
     use crate::plant::by_name;
-
-    #[test]
-    fn noise_is_bell_shaped() {
-        let mut random = random_stream(1, Stream::Training, 0);
-        let (mut sum, mut square, mut largest) = (0.0f64, 0.0f64, 0.0f32);
-        let draws = 200_000;
-        for _ in 0..draws {
-            let value = bell(random.next_u64());
-            sum += f64::from(value);
-            square += f64::from(value) * f64::from(value);
-            largest = largest.max(value.abs());
-        }
-        assert!((sum / f64::from(draws)).abs() < 0.01);
-        assert!((square / f64::from(draws) - 1.0).abs() < 0.01);
-        assert!(largest <= 3.47 && bell(u64::MAX) <= 3.47 && bell(0) >= -3.47);
-    }
 
     #[test]
     fn observations_stay_within_the_contract() {

@@ -1,0 +1,333 @@
+//! The robot's file as it is written: one type per section, and nothing is checked here but its shape.
+//!
+//! Every kind of source, term or condition is an optional inline table of its own, so that a misspelt kind or key
+//! is an error that names its line and what there is.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+/// The whole file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    pub(super) name: String,
+    pub(super) model: PathBuf,
+    pub(super) period_us: u32,
+    pub(super) episode_steps: usize,
+    #[serde(default = "two")]
+    pub(super) episodes: usize,
+    pub(super) observation: Vec<Observation>,
+    pub(super) action: Vec<Action>,
+    pub(super) reward: Vec<Reward>,
+    #[serde(default)]
+    pub(super) ended: Vec<Ended>,
+    #[serde(default)]
+    pub(super) start: Start,
+    #[serde(default)]
+    pub(super) hidden: Vec<Hidden>,
+    #[serde(default)]
+    pub(super) change: Vec<Change>,
+    #[serde(default)]
+    pub(super) goal: Goal,
+}
+
+fn two() -> usize {
+    2
+}
+
+/// `x`, `y` or `z`.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum Axis {
+    /// The first axis.
+    X,
+    /// The second axis.
+    Y,
+    /// The third axis.
+    Z,
+}
+
+/// Whose axes are meant.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum Frame {
+    /// The world's.
+    #[default]
+    World,
+    /// Those of the body itself.
+    Body,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Observation {
+    pub(super) name: String,
+    pub(super) unit: String,
+    pub(super) min: f32,
+    pub(super) max: f32,
+    #[serde(default)]
+    pub(super) noise_std: f32,
+    pub(super) qpos: Option<Joint>,
+    pub(super) qvel: Option<Joint>,
+    pub(super) body_position: Option<BodyPosition>,
+    pub(super) body_velocity: Option<BodyAxis>,
+    pub(super) body_rate: Option<BodyAxis>,
+    pub(super) body_rotation: Option<Rotation>,
+    pub(super) body_up: Option<BodyPosition>,
+    pub(super) sensor: Option<Sensor>,
+    pub(super) hidden: Option<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Joint {
+    pub(super) joint: String,
+    #[serde(default)]
+    pub(super) index: usize,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BodyPosition {
+    pub(super) body: String,
+    pub(super) axis: Axis,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BodyAxis {
+    pub(super) body: String,
+    pub(super) axis: Axis,
+    #[serde(default)]
+    pub(super) frame: Frame,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Rotation {
+    pub(super) body: String,
+    pub(super) row: usize,
+    pub(super) column: usize,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Sensor {
+    pub(super) sensor: String,
+    #[serde(default)]
+    pub(super) index: usize,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Action {
+    pub(super) name: String,
+    pub(super) actuator: String,
+    pub(super) unit: String,
+    pub(super) min: f32,
+    pub(super) max: f32,
+    pub(super) slew_per_s: f32,
+    pub(super) safe: f32,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Reward {
+    pub(super) weight: f64,
+    pub(super) velocity: Option<BodyAxis>,
+    pub(super) track_velocity: Option<Track>,
+    pub(super) track_rate: Option<Track>,
+    pub(super) track_position: Option<TrackPosition>,
+    pub(super) height: Option<Body>,
+    pub(super) upright: Option<Body>,
+    pub(super) control: Option<Nothing>,
+    pub(super) control_change: Option<Nothing>,
+    pub(super) joint_velocity: Option<Joints>,
+    pub(super) alive: Option<Nothing>,
+}
+
+/// `{}`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Nothing {}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Body {
+    pub(super) body: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Joints {
+    pub(super) joints: Vec<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Track {
+    pub(super) body: String,
+    pub(super) axis: Axis,
+    #[serde(default)]
+    pub(super) frame: Frame,
+    pub(super) target: Target,
+    pub(super) width: Option<f64>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TrackPosition {
+    pub(super) body: String,
+    pub(super) axis: Axis,
+    pub(super) target: Target,
+    pub(super) width: Option<f64>,
+}
+
+/// A number, or the name of a hidden parameter.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "a target is a number or the name of a hidden parameter"
+)]
+pub(super) enum Target {
+    Constant(f64),
+    Hidden(String),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Ended {
+    pub(super) height_below: Option<Height>,
+    pub(super) height_above: Option<Height>,
+    pub(super) tilt_beyond: Option<Tilt>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Height {
+    pub(super) body: String,
+    pub(super) height_m: f64,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Tilt {
+    pub(super) body: String,
+    pub(super) angle_rad: f64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Start {
+    pub(super) keyframe: Option<String>,
+    pub(super) position: f64,
+    pub(super) velocity: f64,
+    pub(super) anywhere: f64,
+    pub(super) joints: Vec<String>,
+}
+
+impl Default for Start {
+    fn default() -> Self {
+        Self {
+            keyframe: None,
+            position: 0.0,
+            velocity: 0.0,
+            anywhere: 3.0,
+            joints: vec![super::ALL.to_owned()],
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Hidden {
+    pub(super) name: String,
+    #[serde(default = "one")]
+    pub(super) unit: String,
+    pub(super) training: [f32; 2],
+    pub(super) wide: Option<[f32; 2]>,
+    #[serde(default)]
+    pub(super) draw: Draw,
+    pub(super) mass_scale: Option<Bodies>,
+    pub(super) damping_scale: Option<Joints>,
+    pub(super) friction_scale: Option<Geoms>,
+    pub(super) gear_scale: Option<Actuators>,
+    pub(super) gravity_tilt: Option<AxisOnly>,
+    pub(super) goal: Option<Nothing>,
+}
+
+fn one() -> String {
+    "1".to_owned()
+}
+
+/// How a hidden value is drawn from its range.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Draw {
+    /// Every value is as likely.
+    #[default]
+    Uniform,
+    /// Every ratio is as likely.
+    LogUniform,
+    /// One of the two ends, each as likely.
+    Either,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Bodies {
+    pub(super) bodies: Vec<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Geoms {
+    pub(super) geoms: Vec<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Actuators {
+    pub(super) actuators: Vec<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AxisOnly {
+    pub(super) axis: Axis,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Change {
+    pub(super) name: String,
+    pub(super) summary: String,
+    pub(super) multiply: BTreeMap<String, f32>,
+    #[serde(default)]
+    pub(super) in_training: bool,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Goal {
+    pub(super) hold_steps: Option<usize>,
+    pub(super) recovery_steps: Option<usize>,
+    pub(super) change_steps: Option<[usize; 2]>,
+    pub(super) default_change: Option<String>,
+    pub(super) velocity: Option<GoalVelocity>,
+    pub(super) height: Option<Height>,
+    pub(super) tilt: Option<Tilt>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GoalVelocity {
+    pub(super) body: String,
+    pub(super) axis: Axis,
+    #[serde(default)]
+    pub(super) frame: Frame,
+    pub(super) target: Target,
+    pub(super) within_m_per_s: f64,
+}
