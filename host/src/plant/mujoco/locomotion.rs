@@ -98,11 +98,11 @@ impl Locomotion {
         self.reward
     }
 
-    /// What follows from a new initial state.
+    /// What follows from a new initial state. The last reward stays: the first working memory of the trial's
+    /// next episode carries it.
     fn begin(&mut self) {
         self.simulation.settle();
         self.velocity = [0.0; 2];
-        self.reward = 0.0;
         self.ended = false;
         self.measure();
     }
@@ -181,6 +181,7 @@ impl Plant for Locomotion {
     fn reset(&mut self, task: &Task, seed: u64) {
         self.random = random_stream(seed, Stream::HeldOut, u64::MAX);
         self.steps = 0;
+        self.reward = 0.0;
         self.take(&task.values);
         self.restart(Start::Usual);
     }

@@ -185,3 +185,18 @@ fn a_trial_depends_on_its_seed_alone() {
         assert_ne!(run(5), run(6), "{name}");
     }
 }
+
+#[test]
+fn the_last_reward_outlives_a_new_episode_and_not_a_new_trial() {
+    let mut plant = by_name("half-cheetah-vel").unwrap();
+    let task = plant.task();
+    plant.reset(&task, 1);
+    assert_eq!(plant.external_reward(), Some(0.0));
+    plant.step(&[0.5; 6]);
+    let reward = plant.external_reward();
+    assert_ne!(reward, Some(0.0));
+    plant.restart(Start::Usual);
+    assert_eq!(plant.external_reward(), reward);
+    plant.reset(&task, 1);
+    assert_eq!(plant.external_reward(), Some(0.0));
+}
