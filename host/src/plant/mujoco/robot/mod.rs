@@ -180,6 +180,9 @@ impl Plant for UserRobot {
     fn reset(&mut self, task: &Task, seed: u64) {
         self.random = random_stream(seed, Stream::HeldOut, u64::MAX);
         self.steps = 0;
+        // Within a trial they outlive a new episode: its first working memory carries the last command and reward.
+        self.reward = 0.0;
+        self.command.fill(0.0);
         self.take(&task.values);
         self.restart(Start::Usual);
     }
@@ -205,9 +208,6 @@ impl Plant for UserRobot {
         }
         self.simulation.normalize();
         self.simulation.settle();
-        self.command.fill(0.0);
-        self.controls.fill(0.0);
-        self.reward = 0.0;
         self.ended = false;
         self.measure();
     }

@@ -101,6 +101,11 @@ fn hidden_parameters_reach_the_model_and_a_change_comes_in_mid_motion() {
     assert_eq!(plant.state(), before);
     assert_eq!(plant.task().values[0], 1.0);
     assert!((plant.simulation().model().actuator_gear()[0][0] - 1.2).abs() < 1e-6);
+    let reward = plant.external_reward();
+    plant.restart(Start::Usual);
+    assert_eq!(plant.external_reward(), reward);
+    plant.reset(&task(USUAL), 1);
+    assert_eq!(plant.external_reward(), Some(0.0));
     let error = plant.apply("colour").unwrap_err().to_string();
     assert!(error.contains("none, polarity, payload, motor"), "{error}");
 }
