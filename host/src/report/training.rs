@@ -3,7 +3,7 @@
 use super::figures::spread;
 use super::page::{Page, Width};
 use super::panel::{Panel, ticks};
-use super::svg::{Anchor, Svg, number};
+use super::svg::{Anchor, Svg};
 use crate::train::{Lap, Point, timing};
 
 /// Share of a run, counted from its end, that the table's return is the mean of.
@@ -233,6 +233,20 @@ fn range(all: &[Vec<(f64, f64)>], from_zero: bool) -> (f64, f64) {
     if low < high { (low, high) } else { (0.0, 1.0) }
 }
 
+/// Ticks with as many digits as it takes to tell them apart.
+fn labelled(ticks: &[f64]) -> Vec<(f64, String)> {
+    let step = match ticks {
+        [first, second, ..] => second - first,
+        _ => 1.0,
+    };
+    let digits = (-step.abs().max(1e-12).log10().floor()).max(0.0) as usize;
+    ticks
+        .iter()
+        // Adding 0 turns a negative zero into one that has no sign.
+        .map(|tick| (*tick, format!("{:.digits$}", tick + 0.0)))
+        .collect()
+}
+
 fn curves(
     groups: &[Group],
     name: &str,
@@ -249,7 +263,11 @@ fn curves(
     let margin = 0.05 * (high - low);
     let ends = flat.iter().filter_map(|curve| curve.last());
     let end = ends.fold(0.0, |end: f64, point| end.max(point.0)).max(1e-6);
-    let legend = if groups.len() > 1 { 110.0 } else { 14.0 };
+    let letters = groups.iter().map(|group| group.name.len()).max();
+    let legend = match letters {
+        Some(letters) if groups.len() > 1 => 14.0 + 7.5 * letters as f64,
+        _ => 14.0,
+    };
     let mut svg = Svg::new(size.0, size.1 + 90.0, name);
     let panel = Panel {
         corner: (70.0, 34.0),
@@ -257,10 +275,7 @@ fn curves(
         across: (0.0, end),
         up: (if from_zero { low } else { low - margin }, high + margin),
     };
-    let labels: Vec<(f64, String)> = ticks(panel.up.0, panel.up.1, 5)
-        .into_iter()
-        .map(|value| (value, number(value)))
-        .collect();
+    let labels = labelled(&ticks(panel.up.0, panel.up.1, 5));
     let labels: Vec<(f64, &str)> = labels
         .iter()
         .map(|(value, label)| (*value, label.as_str()))
@@ -359,6 +374,19 @@ mod tests {
         }
         assert!(!html.contains("belief error"), "nothing was measured");
         assert!(!html.contains("NaN") && !html.contains("inf"));
+    }
+
+    #[test]
+    fn labels_tell_ticks_apart() {
+        let words = |ticks: &[f64]| {
+            labelled(ticks)
+                .into_iter()
+                .map(|label| label.1)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(words(&[0.0, 0.005, 0.01]), ["0.000", "0.005", "0.010"]);
+        assert_eq!(words(&[-500.0, -0.0, 500.0]), ["-500", "0", "500"]);
+        assert_eq!(words(&[0.2]), ["0"]);
     }
 
     #[test]
