@@ -90,7 +90,7 @@ impl Matrix {
     }
 }
 
-/// A weight matrix in the order in which [`product`] reads it: `[rows / PANEL][depth][PANEL]`, with zeros below.
+/// A weight matrix in the order in which `product` reads it: `[rows / PANEL][depth][PANEL]`, with zeros below.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Weights {
     rows: usize,
