@@ -1,7 +1,7 @@
 //! The trainer as a whole, on runs so small that they take a moment.
 
 use candle_core::{Device, Tensor};
-use engram_export::{FloatObserver, FloatPolicy, Parameters, Site};
+use engram_export::{Checkpoint, FloatObserver, FloatPolicy, Parameters, Site};
 use engram_image::{HeadInput, ModelConfig, Positions};
 use rand::RngExt;
 
@@ -138,6 +138,53 @@ fn a_trial_in_one_pass_equals_streaming() {
                 "{positions:?} {head_input:?}: {difference} of {largest}"
             );
         }
+    }
+}
+
+/// The same on the shipped policies, whose weights and activations training has made large, on inputs as wide as
+/// those that they were trained on.
+#[test]
+fn a_trial_in_one_pass_equals_streaming_with_trained_weights() {
+    for run in ["pendulum", "half-cheetah-vel"] {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../images");
+        let policy = Checkpoint::load(&folder.join(run)).unwrap().policy();
+        let config = *policy.config();
+        let tensors = policy.parameters().to_tensors();
+        let actor = Actor::new(config, &tensors, &Device::Cpu).unwrap();
+        let (steps, inputs) = (400, config.inputs());
+        let mut random = random_stream(5, Stream::Weights, 1);
+        let normalizer = policy.normalizer();
+        let raw: Vec<f32> = (0..steps * inputs)
+            .map(|entry| {
+                let entry = entry % inputs;
+                normalizer.mean[entry] + normalizer.std[entry] * random.random_range(-2.0f32..2.0)
+            })
+            .collect();
+        let mut memories = vec![0.0; steps * inputs];
+        for (out, raw) in memories
+            .chunks_exact_mut(inputs)
+            .zip(raw.chunks_exact(inputs))
+        {
+            normalizer.apply(raw, out);
+        }
+        let tensor = Tensor::from_vec(memories, (steps, inputs), &Device::Cpu).unwrap();
+        let whole = actor.means(&tensor, 1, steps).unwrap();
+        let whole: Vec<f32> = whole.flatten_all().unwrap().to_vec1().unwrap();
+        let mut state = policy.new_state();
+        let mut mean = vec![0.0; config.actions];
+        let (mut largest, mut difference) = (Largest(0.0), 0.0f32);
+        for (raw, whole) in raw
+            .chunks_exact(inputs)
+            .zip(whole.chunks_exact(config.actions))
+        {
+            policy.step_observed(&mut state, raw, &mut mean, &mut largest);
+            for (streamed, whole) in mean.iter().zip(whole) {
+                difference = difference.max((streamed - whole).abs());
+            }
+        }
+        let share = difference / largest.0;
+        println!("{run}: {share:e} of the largest activation");
+        assert!(share < 1e-5, "{run}: {difference} of {}", largest.0);
     }
 }
 
