@@ -5,6 +5,7 @@
 //! - `cargo bench -p engram --bench learner`: all shapes;
 //! - `cargo bench -p engram --bench learner -- --table`: time and memory against window and length of trials,
 //!   each cell in a process of its own;
+//! - `--minibatch-steps 256` makes an update one pass in minibatches, as the paper's presets have it;
 //! - `host/benches/learner_pytorch.py` says how to compare with PyTorch.
 //!
 //! Seconds of the processor are those of both threads; on a busy machine they tell more than seconds on the wall.
@@ -96,10 +97,11 @@ fn batch(shape: &Shape) -> Batch {
     }
 }
 
-fn learner(shape: &Shape) -> Result<Learner> {
+fn learner(shape: &Shape, minibatch_steps: usize) -> Result<Learner> {
     let mut settings = Settings::preset("pendulum")?;
     settings.ppo.epochs = 1;
     settings.ppo.minibatches = 1;
+    settings.ppo.minibatch_steps = minibatch_steps;
     settings.ppo.shards = 2;
     settings.ppo.learning_rate = 3e-5;
     settings.ppo.weight_decay = 0.01;
@@ -156,11 +158,11 @@ fn processor_s() -> f64 {
     ticks * 1e-2
 }
 
-/// Prints one line of JSON for one shape.
-fn measure(shape: &Shape, updates: usize) -> Result<()> {
+/// Prints one line of JSON for one shape; an update is a pass in minibatches of so many steps, 0 for all in one.
+fn measure(shape: &Shape, updates: usize, minibatch_steps: usize) -> Result<()> {
     let batch = batch(shape);
     let before = proc_field("/proc/self/status", "VmRSS:").unwrap_or(f64::NAN);
-    let mut learner = learner(shape)?;
+    let mut learner = learner(shape, minibatch_steps)?;
     let mut random = random_stream(0, Stream::Weights, 2);
     for _ in 0..2 {
         learner.update(&batch, 0, &mut random)?;
@@ -245,7 +247,7 @@ fn main() -> Result<()> {
         if let Some(steps) = number("--steps")? {
             (shape.trials, shape.steps) = (8000 / steps.max(1), steps);
         }
-        measure(&shape, updates)?;
+        measure(&shape, updates, number("--minibatch-steps")?.unwrap_or(0))?;
     }
     if !found {
         bail!("there is no shape '{}'", wanted.unwrap_or_default());

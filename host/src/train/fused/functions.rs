@@ -1,5 +1,5 @@
 //! Elementary functions of whole registers: the operations of `engram_export::elementary` in the same order, so that
-//! learner and rollouts agree to the last bit. Nothing else belongs here.
+//! learner and rollouts agree to the last bit.
 
 use pulp::Simd;
 
@@ -43,4 +43,11 @@ pub(super) fn tanh<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     let x = simd.min_f32s(simd.splat_f32s(20.0), x);
     let sum = simd.add_f32s(exp(simd, simd.mul_f32s(two, x)), one);
     simd.sub_f32s(one, simd.div_f32s(two, sum))
+}
+
+/// `yes` where `mask` is set, `no` elsewhere. pulp's function for this is not always inlined.
+#[inline(always)]
+pub(super) fn select<S: Simd>(simd: S, mask: S::m32s, yes: S::f32s, no: S::f32s) -> S::f32s {
+    let (yes, no) = (simd.transmute_u32s_f32s(yes), simd.transmute_u32s_f32s(no));
+    simd.transmute_f32s_u32s(simd.select_u32s(mask, yes, no))
 }

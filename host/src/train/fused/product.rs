@@ -11,39 +11,57 @@ use std::ops::Range;
 
 use pulp::{Arch, Simd, WithSimd};
 
-use super::functions::tanh;
+use super::functions::{select, tanh};
 
 /// Columns of a matrix come in multiples of this, a multiple of every register's lanes.
 pub(super) const GROUP: usize = 16;
 /// Weights are packed in panels of so many rows.
 const PANEL: usize = 8;
 
-/// Rows of features, columns of tokens. Each row begins with `pad` zeros, which nothing writes, and the last
-/// row is followed by as many, so that reading up to `pad` columns before or after a row is defined.
+/// Rows of features, columns of tokens. Each row begins with some columns of zeros, which nothing writes, and the
+/// last row is followed by as many, so that reading so far before or after a row is defined.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Matrix {
-    pub(super) values: Vec<f32>,
-    pub(super) stride: usize,
-    pub(super) pad: usize,
+    values: Vec<f32>,
+    stride: usize,
+    /// Where column 0 of row 0 is: at the start of a cache line.
+    origin: usize,
 }
 
 impl Matrix {
-    /// Zeros. `pad` and `columns` are multiples of [`GROUP`].
+    /// Zeros. `pad`, the columns before a row, and `columns` are multiples of [`GROUP`].
     pub(super) fn new(rows: usize, pad: usize, columns: usize) -> Self {
         // An odd number of cache lines, so that the rows of one column do not compete for the same ones.
         let lines = (pad + columns) / GROUP;
         let stride = (lines + (lines + 1) % 2) * GROUP;
+        let values = vec![0.0; rows * stride + pad + GROUP];
+        // A register that lies in two lines costs two loads. Where a line starts is a matter of speed alone.
+        let place = values.as_ptr().addr() / size_of::<f32>();
         Self {
-            values: vec![0.0; rows * stride + pad],
+            values,
             stride,
-            pad,
+            origin: pad + place.next_multiple_of(GROUP) - place,
         }
+    }
+
+    /// One register of row `row` from `column - back` on, which may lie in the columns before the row.
+    #[inline(always)]
+    pub(super) fn load<S: Simd>(&self, row: usize, column: usize, back: usize) -> S::f32s {
+        let start = row * self.stride + self.origin + column - back;
+        S::as_simd_f32s(&self.values[start..start + S::F32_LANES]).0[0]
+    }
+
+    /// Writes one register into row `row` from `column` on.
+    #[inline(always)]
+    pub(super) fn store<S: Simd>(&mut self, row: usize, column: usize, value: S::f32s) {
+        let start = row * self.stride + self.origin + column;
+        S::as_mut_simd_f32s(&mut self.values[start..start + S::F32_LANES]).0[0] = value;
     }
 
     /// Row `row` from column 0 on, to the end of the matrix.
     #[inline(always)]
     pub(super) fn row(&self, row: usize) -> &[f32] {
-        &self.values[row * self.stride + self.pad..]
+        &self.values[row * self.stride + self.origin..]
     }
 
     /// Takes tokens, `[tokens][width]`, as columns from 0 on; those up to the next multiple of [`GROUP`] become 0.
@@ -86,7 +104,7 @@ impl Matrix {
     /// [`row`](Self::row), to be written.
     #[inline(always)]
     pub(super) fn row_mut(&mut self, row: usize) -> &mut [f32] {
-        &mut self.values[row * self.stride + self.pad..]
+        &mut self.values[row * self.stride + self.origin..]
     }
 }
 
@@ -101,25 +119,35 @@ pub(super) struct Weights {
 impl Weights {
     /// Takes `weight`, `[rows][depth]`.
     pub(super) fn set(&mut self, weight: &[f32], rows: usize, depth: usize) {
-        self.fill(rows, depth, |row, k| weight[row * depth + k]);
+        self.resize(rows, depth);
+        let panels = self.values.chunks_exact_mut(depth);
+        for (panel, weight) in panels.zip(weight.chunks(PANEL * depth)) {
+            for (i, weight) in weight.chunks_exact(depth).enumerate() {
+                for (panel, weight) in panel.iter_mut().zip(weight) {
+                    panel[i] = *weight;
+                }
+            }
+        }
     }
 
     /// Takes the transposed of `weight`, which is `[depth][rows]`.
     pub(super) fn set_transposed(&mut self, weight: &[f32], rows: usize, depth: usize) {
-        self.fill(rows, depth, |row, k| weight[k * rows + row]);
+        self.resize(rows, depth);
+        for (number, panel) in self.values.chunks_exact_mut(depth).enumerate() {
+            let count = PANEL.min(rows - number * PANEL);
+            for (panel, weight) in panel.iter_mut().zip(weight.chunks_exact(rows)) {
+                panel[..count].copy_from_slice(&weight[number * PANEL..][..count]);
+            }
+        }
     }
 
-    fn fill(&mut self, rows: usize, depth: usize, weight: impl Fn(usize, usize) -> f32) {
-        let panels = rows.div_ceil(PANEL);
-        (self.rows, self.depth) = (rows, depth);
-        self.values.resize(panels * depth, [0.0; PANEL]);
-        for (panel, values) in self.values.chunks_exact_mut(depth).enumerate() {
-            for (k, values) in values.iter_mut().enumerate() {
-                for (i, value) in values.iter_mut().enumerate() {
-                    let row = panel * PANEL + i;
-                    *value = if row < rows { weight(row, k) } else { 0.0 };
-                }
-            }
+    /// Makes room; rows beyond the last are zeros and stay so.
+    fn resize(&mut self, rows: usize, depth: usize) {
+        if (self.rows, self.depth) != (rows, depth) {
+            (self.rows, self.depth) = (rows, depth);
+            self.values.clear();
+            let panels = rows.div_ceil(PANEL);
+            self.values.resize(panels * depth, [0.0; PANEL]);
         }
     }
 }
@@ -233,7 +261,7 @@ impl Product<'_> {
                 let other = S::as_simd_f32s(&other.row(row)[column..][..width]).0;
                 for ((out, sum), other) in pairs.zip(other) {
                     let positive = simd.greater_than_f32s(*other, zero);
-                    *out = simd.select_f32s(positive, *sum, zero);
+                    *out = select(simd, positive, *sum, zero);
                 }
             }
         }
@@ -275,10 +303,15 @@ impl WithSimd for Product<'_> {
     }
 }
 
+/// A cache line's worth of numbers.
+#[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
+struct Line([f32; GROUP]);
+
 /// Rows of a matrix as columns: `[rows / GROUP][tokens][GROUP]`, with zeros beyond the last row.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Transposed {
-    values: Vec<[f32; GROUP]>,
+    values: Vec<Line>,
     panels: usize,
     tokens: usize,
     pub(super) columns: Range<usize>,
@@ -290,7 +323,8 @@ impl Transposed {
         self.panels = rows.div_ceil(GROUP);
         self.tokens = columns.len();
         self.columns = columns.clone();
-        self.values.resize(self.panels * self.tokens, [0.0; GROUP]);
+        let length = self.panels * self.tokens;
+        self.values.resize(length, Line([0.0; GROUP]));
         for (panel, values) in self.values.chunks_exact_mut(self.tokens).enumerate() {
             let count = GROUP.min(rows - panel * GROUP);
             for (group, values) in values.as_chunks_mut::<GROUP>().0.iter_mut().enumerate() {
@@ -300,7 +334,7 @@ impl Transposed {
                     block.copy_from_slice(&x[..GROUP]);
                 }
                 for (t, values) in values.iter_mut().enumerate() {
-                    for (value, block) in values.iter_mut().zip(&block) {
+                    for (value, block) in values.0.iter_mut().zip(&block) {
                         *value = block[t];
                     }
                 }
@@ -341,7 +375,7 @@ impl Outer<'_> {
         for (i, y) in y.iter_mut().enumerate() {
             *y = &self.y.row(self.from + row + i)[self.column..][..tokens];
         }
-        let mut x: [&[[f32; GROUP]]; P] = [&[]; P];
+        let mut x: [&[Line]; P] = [&[]; P];
         for (p, x) in x.iter_mut().enumerate() {
             *x = &self.x.values[(panel + p) * tokens..][..tokens];
         }
@@ -349,7 +383,7 @@ impl Outer<'_> {
             for (sums, y) in sums.iter_mut().zip(&y) {
                 let y = simd.splat_f32s(y[t]);
                 for (sums, x) in sums.iter_mut().zip(&x) {
-                    let x = &S::as_simd_f32s(&x[t]).0[..V];
+                    let x = &S::as_simd_f32s(&x[t].0).0[..V];
                     for (sum, x) in sums.iter_mut().zip(x) {
                         *sum = simd.mul_add_e_f32s(y, *x, *sum);
                     }

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use pulp::{Arch, Simd, WithSimd};
 
-use super::super::functions::exp;
+use super::super::functions::{exp, select};
 use super::super::product::Matrix;
 
 /// How tokens lie in the columns of a block, and who sees whom.
@@ -55,19 +55,6 @@ impl Layout {
     }
 }
 
-/// One register of `row`, `column` columns (which may be negative down to the row's pad) behind its column 0.
-#[inline(always)]
-fn load<S: Simd>(matrix: &Matrix, row: usize, column: usize, back: usize) -> S::f32s {
-    let start = row * matrix.stride + matrix.pad + column - back;
-    S::as_simd_f32s(&matrix.values[start..start + S::F32_LANES]).0[0]
-}
-
-#[inline(always)]
-fn store<S: Simd>(matrix: &mut Matrix, row: usize, column: usize, value: S::f32s) {
-    let start = row * matrix.stride + matrix.pad + column;
-    S::as_mut_simd_f32s(&mut matrix.values[start..start + S::F32_LANES]).0[0] = value;
-}
-
 /// From queries, keys and values (`qkv`, one above the other) to attention weights (`[heads * window]` rows)
 /// and attended values, in the active columns.
 pub(super) struct Forward<'a> {
@@ -101,9 +88,9 @@ impl Forward<'_> {
         let width = self.layout.width();
         let mut sums = [simd.splat_f32s(0.0); A];
         for i in head * size..(head + 1) * size {
-            let query = load::<S>(self.qkv, i, column, 0);
+            let query = self.qkv.load::<S>(i, column, 0);
             for (a, sum) in sums.iter_mut().enumerate() {
-                let key = load::<S>(self.qkv, width + i, column, (age + a) * step);
+                let key = self.qkv.load::<S>(width + i, column, (age + a) * step);
                 *sum = simd.mul_add_e_f32s(query, key, *sum);
             }
         }
@@ -116,9 +103,9 @@ impl Forward<'_> {
             let absent =
                 simd.greater_than_or_equal_f32s(simd.splat_f32s((age + a) as f32), present);
             // A weight of 1e-38 is one that no sum notices.
-            let logit = simd.select_f32s(absent, simd.splat_f32s(-1e9), logit);
+            let logit = select(simd, absent, simd.splat_f32s(-1e9), logit);
             highest = simd.max_f32s(highest, logit);
-            store::<S>(self.weights, row, column, logit);
+            self.weights.store::<S>(row, column, logit);
         }
         highest
     }
@@ -135,14 +122,18 @@ impl Forward<'_> {
         let values = 2 * self.layout.width() + feature;
         let mut sums = [simd.splat_f32s(0.0); I];
         for age in 0..ages {
-            let weight = load::<S>(self.weights, head * self.layout.window + age, column, 0);
+            let weight = self
+                .weights
+                .load::<S>(head * self.layout.window + age, column, 0);
             for (i, sum) in sums.iter_mut().enumerate() {
-                let value = load::<S>(self.qkv, values + i, column, age * self.layout.step);
+                let value = self
+                    .qkv
+                    .load::<S>(values + i, column, age * self.layout.step);
                 *sum = simd.mul_add_e_f32s(weight, value, *sum);
             }
         }
         for (i, sum) in sums.into_iter().enumerate() {
-            store::<S>(self.attended, feature + i, column, sum);
+            self.attended.store::<S>(feature + i, column, sum);
         }
     }
 }
@@ -166,15 +157,16 @@ impl WithSimd for Forward<'_> {
                 }
                 let mut total = simd.splat_f32s(0.0);
                 for row in head * window..head * window + ages {
-                    let logit = load::<S>(self.weights, row, column, 0);
+                    let logit = self.weights.load::<S>(row, column, 0);
                     let weight = exp(simd, simd.sub_f32s(logit, highest));
                     total = simd.add_f32s(total, weight);
-                    store::<S>(self.weights, row, column, weight);
+                    self.weights.store::<S>(row, column, weight);
                 }
                 let inverse = simd.div_f32s(simd.splat_f32s(1.0), total);
                 for row in head * window..head * window + ages {
-                    let weight = load::<S>(self.weights, row, column, 0);
-                    store::<S>(self.weights, row, column, simd.mul_f32s(weight, inverse));
+                    let weight = self.weights.load::<S>(row, column, 0);
+                    self.weights
+                        .store::<S>(row, column, simd.mul_f32s(weight, inverse));
                 }
                 for feature in (head * size..head * size + size / 4 * 4).step_by(4) {
                     self.mean::<S, 4>(simd, place, feature, ages);
@@ -222,17 +214,17 @@ impl Backward<'_> {
         let values = 2 * self.layout.width();
         let mut sums = [simd.splat_f32s(0.0); A];
         for i in head * size..(head + 1) * size {
-            let gradient = load::<S>(self.gradient, i, column, 0);
+            let gradient = self.gradient.load::<S>(i, column, 0);
             for (a, sum) in sums.iter_mut().enumerate() {
-                let value = load::<S>(self.qkv, values + i, column, (age + a) * step);
+                let value = self.qkv.load::<S>(values + i, column, (age + a) * step);
                 *sum = simd.mul_add_e_f32s(gradient, value, *sum);
             }
         }
         let mut mean = mean;
         for (a, sum) in sums.into_iter().enumerate() {
-            let weight = load::<S>(self.weights, head * window + age + a, column, 0);
+            let weight = self.weights.load::<S>(head * window + age + a, column, 0);
             mean = simd.mul_add_e_f32s(weight, sum, mean);
-            store::<S>(self.logits, age + a, column, sum);
+            self.logits.store::<S>(age + a, column, sum);
         }
         mean
     }
@@ -248,11 +240,13 @@ impl Backward<'_> {
     ) {
         let by_age = S::as_mut_simd_f32s(self.by_age).0;
         for (age, by_age) in by_age.iter_mut().enumerate().take(ages) {
-            let weight = load::<S>(self.weights, head * self.layout.window + age, column, 0);
-            let gradient = simd.sub_f32s(load::<S>(self.logits, age, column, 0), mean);
+            let weight = self
+                .weights
+                .load::<S>(head * self.layout.window + age, column, 0);
+            let gradient = simd.sub_f32s(self.logits.load::<S>(age, column, 0), mean);
             let gradient = simd.mul_f32s(weight, gradient);
             *by_age = simd.add_f32s(*by_age, gradient);
-            store::<S>(self.logits, age, column, gradient);
+            self.logits.store::<S>(age, column, gradient);
         }
     }
 
@@ -268,21 +262,18 @@ impl Backward<'_> {
         let width = self.layout.width();
         let mut sums = [simd.splat_f32s(0.0); I];
         for age in 0..ages {
-            let logit = load::<S>(self.logits, age, column, 0);
+            let logit = self.logits.load::<S>(age, column, 0);
             for (i, sum) in sums.iter_mut().enumerate() {
-                let key = load::<S>(
-                    self.qkv,
-                    width + feature + i,
-                    column,
-                    age * self.layout.step,
-                );
+                let key = self
+                    .qkv
+                    .load::<S>(width + feature + i, column, age * self.layout.step);
                 *sum = simd.mul_add_e_f32s(logit, key, *sum);
             }
         }
         let scale = simd.splat_f32s(1.0 / (self.layout.size as f32).sqrt());
         for (i, sum) in sums.into_iter().enumerate() {
             let sum = simd.mul_f32s(sum, scale);
-            store::<S>(self.qkv_gradient, feature + i, column, sum);
+            self.qkv_gradient.store::<S>(feature + i, column, sum);
         }
     }
 
@@ -299,20 +290,24 @@ impl Backward<'_> {
         let [keys, values] = &mut sums;
         for age in self.layout.seen_at(column) {
             let at = column + age * self.layout.step;
-            let logit = load::<S>(self.logits, age, at, 0);
-            let weight = load::<S>(self.weights, head * self.layout.window + age, at, 0);
+            let logit = self.logits.load::<S>(age, at, 0);
+            let weight = self
+                .weights
+                .load::<S>(head * self.layout.window + age, at, 0);
             for (i, (key, value)) in keys.iter_mut().zip(values.iter_mut()).enumerate() {
-                let query = load::<S>(self.qkv, feature + i, at, 0);
+                let query = self.qkv.load::<S>(feature + i, at, 0);
                 *key = simd.mul_add_e_f32s(logit, query, *key);
-                let gradient = load::<S>(self.gradient, feature + i, at, 0);
+                let gradient = self.gradient.load::<S>(feature + i, at, 0);
                 *value = simd.mul_add_e_f32s(weight, gradient, *value);
             }
         }
         let scale = simd.splat_f32s(1.0 / (self.layout.size as f32).sqrt());
         for (i, (key, value)) in keys.iter().zip(values.iter()).enumerate() {
             let key = simd.mul_f32s(*key, scale);
-            store::<S>(self.qkv_gradient, width + feature + i, column, key);
-            store::<S>(self.qkv_gradient, 2 * width + feature + i, column, *value);
+            self.qkv_gradient
+                .store::<S>(width + feature + i, column, key);
+            self.qkv_gradient
+                .store::<S>(2 * width + feature + i, column, *value);
         }
     }
 }
