@@ -191,32 +191,60 @@ fn measure(shape: &Shape, updates: usize, minibatch_steps: usize) -> Result<()> 
     Ok(())
 }
 
-/// Time and memory against window and length of trials, as a table for the book: 8000 steps in all.
+/// Time and memory against window and length of trials, as a table for the book.
 fn table(updates: usize) -> Result<()> {
-    let program = std::env::current_exe().context("the benchmark's own path")?;
-    for (title, base) in [("paper", "paper-age"), ("small", "small-64-32")] {
-        println!(
-            "\n| {title}: trials of | window | CPU, us per step | memory, kB per step |\n|---|---|---|---|"
-        );
+    println!(
+        "| shape | trials x steps | window | steps per minibatch | CPU, us per step | memory, MB |"
+    );
+    println!("|---|---|---|---|---|---|");
+    for base in ["paper-age", "small-64-32"] {
         for steps in [200, 400, 1000, 2000] {
             for window in [5, 16, 64, 256] {
-                let output = Command::new(&program)
-                    .args(["--shape", base, "--window", &window.to_string()])
-                    .args(["--steps", &steps.to_string()])
-                    .args(["--updates", &updates.to_string()])
-                    .output()?;
-                let text = String::from_utf8_lossy(&output.stdout);
-                let line: serde_json::Value = serde_json::from_str(text.trim())
-                    .with_context(|| String::from_utf8_lossy(&output.stderr).into_owned())?;
-                let number = |key: &str| line[key].as_f64().unwrap_or(f64::NAN);
-                println!(
-                    "| {steps} | {window} | {:.1} | {:.1} |",
-                    number("processor_us_per_step"),
-                    number("learner_bytes") / 8000.0 / 1000.0,
-                );
+                cell(base, (8000 / steps, steps), window, 0, updates)?;
             }
         }
     }
+    for window in [5, 16, 64, 256] {
+        // As many steps as fill two minibatches: with windows of their own, more steps cost more of the same.
+        cell("paper-slot", (2, 256), window, 256, updates)?;
+    }
+    Ok(())
+}
+
+/// Measures one cell in a process of its own, so that its peak of memory is its own.
+fn cell(
+    base: &str,
+    (trials, steps): (usize, usize),
+    window: usize,
+    minibatch_steps: usize,
+    updates: usize,
+) -> Result<()> {
+    let program = std::env::current_exe().context("the benchmark's own path")?;
+    let mut command = Command::new(program);
+    command.args(["--shape", base]);
+    for (name, value) in [
+        ("--trials", trials),
+        ("--steps", steps),
+        ("--window", window),
+        ("--minibatch-steps", minibatch_steps),
+        ("--updates", updates),
+    ] {
+        command.args([name, &value.to_string()]);
+    }
+    let output = command.output()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let line: serde_json::Value = serde_json::from_str(text.trim())
+        .with_context(|| String::from_utf8_lossy(&output.stderr).into_owned())?;
+    let number = |key: &str| line[key].as_f64().unwrap_or(f64::NAN);
+    let minibatch = match minibatch_steps {
+        0 => trials * steps,
+        steps => steps,
+    };
+    println!(
+        "| {base} | {trials} x {steps} | {window} | {minibatch} | {:.1} | {:.0} |",
+        number("processor_us_per_step"),
+        number("learner_bytes") / 1e6,
+    );
     Ok(())
 }
 
@@ -244,9 +272,8 @@ fn main() -> Result<()> {
         }
         found = true;
         shape.window = number("--window")?.unwrap_or(shape.window);
-        if let Some(steps) = number("--steps")? {
-            (shape.trials, shape.steps) = (8000 / steps.max(1), steps);
-        }
+        shape.steps = number("--steps")?.unwrap_or(shape.steps);
+        shape.trials = number("--trials")?.unwrap_or(shape.trials);
         measure(&shape, updates, number("--minibatch-steps")?.unwrap_or(0))?;
     }
     if !found {
