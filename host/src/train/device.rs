@@ -36,7 +36,7 @@ pub enum NoGpu {
     Library(String),
     /// Driver and libraries are there, but no usable device.
     #[error("there is no usable NVIDIA GPU here: {0}")]
-    Device(#[from] candle_core::Error),
+    Device(String),
     /// The device gives wrong results.
     #[error("the NVIDIA GPU miscalculates: 54 came out as {0}")]
     Wrong(f32),
@@ -85,7 +85,7 @@ fn gpu() -> std::result::Result<(Device, String), NoGpu> {
     set_hook(hook);
     let (result, device, name) = found
         .map_err(|panic| missing(&*panic))?
-        .map_err(NoGpu::Device)?;
+        .map_err(|error| unusable(&error))?;
     if result == PROBE {
         Ok((device, name))
     } else {
@@ -101,6 +101,12 @@ const PROBE: f32 = 54.0;
 fn probe(device: &Device) -> Result<f32> {
     let x = Tensor::new(&[[1f32, 2.0], [3.0, 4.0]], device)?;
     x.matmul(&x)?.relu()?.sum_all()?.to_scalar()
+}
+
+/// What the driver says, without the backtrace that candle's errors may carry.
+fn unusable(error: &candle_core::Error) -> NoGpu {
+    let text = error.to_string();
+    NoGpu::Device(text.lines().next().unwrap_or_default().to_owned())
 }
 
 /// What a panic of the library loader means.
@@ -148,6 +154,12 @@ mod tests {
         assert!(words("undefined symbol: cuGraphConditional").contains("undefined symbol"));
         assert!(missing(&"plain").to_string().contains("plain"));
         assert!(missing(&7).to_string().contains("without a word"));
+        let error = candle_core::Error::Msg("no device is detected\n   0: backtrace".to_owned());
+        assert!(
+            unusable(&error)
+                .to_string()
+                .ends_with("no device is detected")
+        );
     }
 
     #[test]
