@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """The learner's model and update in PyTorch, and a side-by-side measurement.
 
-Set up (CPU build, about 200 MB):
-    python3 -m venv .venv && .venv/bin/pip install torch --index-url https://download.pytorch.org/whl/cpu
+Set up (from PyPI, with CUDA parts that are not used; the CPU build from download.pytorch.org is smaller):
+    python3 -m venv .venv && .venv/bin/pip install torch
 Compare (builds the benchmark first; pairs of runs, one after the other):
     cargo bench -p engram --bench learner --no-run
     .venv/bin/python host/benches/learner_pytorch.py --against target/release/deps/learner-HASH
