@@ -1,0 +1,59 @@
+//! QEMU's semihosting console, and the image that QEMU loaded.
+
+#![expect(
+    unsafe_code,
+    reason = "semihosting calls, and memory that the linker does not know"
+)]
+
+use core::arch::asm;
+use core::fmt::{Arguments, Write};
+
+use engram_image::header::{HEADER_BYTES, Header};
+use engram_image::limits::IMAGE_BYTES;
+use heapless::String;
+
+/// Where the script has QEMU load the image.
+const IMAGE: usize = if cfg!(feature = "m55") {
+    0x0100_0000
+} else {
+    0x0010_0000
+};
+
+const WRITE0: u32 = 0x04;
+const EXIT: u32 = 0x18;
+const APPLICATION_EXIT: u32 = 0x2_0026;
+
+/// Prints one line; what does not fit is cut off.
+pub(crate) fn say(line: Arguments<'_>) {
+    let mut text = String::<254>::new();
+    let _ = text.write_fmt(line);
+    let mut bytes = [0_u8; 256];
+    for (to, from) in bytes.iter_mut().zip(text.bytes().chain([b'\n'])) {
+        *to = from;
+    }
+    call(WRITE0, bytes.as_ptr().addr() as u32);
+}
+
+/// Ends QEMU.
+pub(crate) fn exit() -> ! {
+    loop {
+        call(EXIT, APPLICATION_EXIT);
+    }
+}
+
+/// The bytes at [`IMAGE`]; the image's own header says how many of them belong to it.
+pub(crate) fn image() -> &'static [u8] {
+    let start = core::ptr::with_exposed_provenance::<u8>(IMAGE);
+    // SAFETY: the script has QEMU load the image there, into readable memory that nothing writes.
+    let header = unsafe { core::slice::from_raw_parts(start, HEADER_BYTES) };
+    let length = Header::read(header).map_or(0, |header| header.total_length as usize);
+    // SAFETY: as above; QEMU loaded the whole file.
+    unsafe { core::slice::from_raw_parts(start, length.min(IMAGE_BYTES)) }
+}
+
+fn call(operation: u32, argument: u32) {
+    // SAFETY: both operations only read: a text that ends in 0, or a plain number.
+    unsafe {
+        asm!("bkpt 0xab", inout("r0") operation => _, in("r1") argument, options(nostack));
+    }
+}

@@ -1,0 +1,77 @@
+//! Counts what a control step and each kernel cost: run by `scripts/count-instructions` in QEMU.
+//!
+//! An image lies at a fixed address, where QEMU loads it. The program does one thing after another
+//! between two marks, which a QEMU plugin recognises by their addresses, and names each of these
+//! regions on the semihosting console. It has no link, no clock and no interrupts, so that every
+//! run executes the same instructions.
+#![no_std]
+#![no_main]
+
+#[cfg(not(target_os = "none"))]
+compile_error!("this is a firmware: scripts/count-instructions builds it");
+
+mod console;
+mod kernels;
+#[path = "../memory.rs"]
+mod memory;
+mod silent;
+mod steps;
+
+use core::hint::black_box;
+
+use cortex_m_rt::entry;
+use engram_firmware::policy::Memory;
+use engram_image::Image;
+
+use crate::console::{exit, say};
+
+#[entry]
+fn main() -> ! {
+    static mut MEMORY: Memory = Memory::new();
+
+    region("nothing", 0, || {});
+    match Image::read(console::image()) {
+        Ok(image) => {
+            say(format_args!("fact macs {}", image.bounds.macs_per_step));
+            say(format_args!(
+                "fact state_bytes {}",
+                image.bounds.state_bytes
+            ));
+            say(format_args!("fact image_bytes {}", image.total_length));
+            steps::count(&image, MEMORY);
+        }
+        Err(error) => say(format_args!("error {error}")),
+    }
+    say(format_args!(
+        "fact stack_bytes {}",
+        memory::worst_stack_bytes()
+    ));
+    say(format_args!(
+        "fact stack_limit_bytes {}",
+        memory::stack_bytes()
+    ));
+    say(format_args!("fact static_bytes {}", memory::static_bytes()));
+    say(format_args!("fact memory_bytes {}", size_of::<Memory>()));
+    kernels::count();
+    exit()
+}
+
+/// Runs `work` between the marks. `macs`: its multiply-accumulates; 0 for what has none.
+pub(crate) fn region(name: &str, macs: usize, work: impl FnOnce()) {
+    bench_begin();
+    work();
+    bench_end();
+    say(format_args!("region {name} {macs}"));
+}
+
+/// The plugin's first mark.
+#[inline(never)]
+fn bench_begin() {
+    black_box(1);
+}
+
+/// The plugin's second mark.
+#[inline(never)]
+fn bench_end() {
+    black_box(2);
+}

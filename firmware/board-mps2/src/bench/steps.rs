@@ -1,0 +1,82 @@
+//! Control steps of the image's policy: into an empty, a filling and a full window, and after a reset.
+
+use core::hint::black_box;
+
+use engram_firmware::policy::{Memory, WorkingMemory, step};
+use engram_image::Image;
+use engram_image::limits::{MAX_ACTIONS, MAX_OBSERVATIONS};
+
+use crate::console::say;
+use crate::region;
+
+/// Names the words' hash, so that two builds can be seen to compute the same.
+pub(crate) fn count(image: &Image<'_>, memory: &mut Memory) {
+    let config = &image.config;
+    let macs = image.bounds.macs_per_step as usize;
+    let mut policy = Policy {
+        image,
+        memory,
+        words: [0; MAX_ACTIONS],
+        seed: 1,
+        hash: 0xcbf2_9ce4_8422_2325,
+    };
+    policy.memory.clear();
+    region("step_empty", macs, || policy.step());
+    for _ in 1..config.window / 2 {
+        policy.step();
+    }
+    region("step_filling", macs, || policy.step());
+    for _ in 0..config.window + 3 {
+        policy.step();
+    }
+    region("step_full", macs, || policy.step());
+    policy.memory.clear();
+    region("step_after_reset", macs, || policy.step());
+    say(format_args!("fact words_hash {}", policy.hash));
+}
+
+struct Policy<'a> {
+    image: &'a Image<'a>,
+    memory: &'a mut Memory,
+    words: [i16; MAX_ACTIONS],
+    seed: u32,
+    hash: u64,
+}
+
+impl Policy<'_> {
+    /// One step on random observations in `[-1, 1)`.
+    #[inline(never)]
+    fn step(&mut self) {
+        let config = &self.image.config;
+        let mut observation = [0.0; MAX_OBSERVATIONS];
+        for value in &mut observation {
+            self.seed = self
+                .seed
+                .wrapping_mul(1_664_525)
+                .wrapping_add(1_013_904_223);
+            *value = (self.seed >> 8) as f32 / 8_388_608.0 - 1.0;
+        }
+        let issued = self.words;
+        let input = WorkingMemory {
+            observation: &observation[..config.observations],
+            issued: &issued[..config.actions],
+            reward: 0.5,
+            done: false,
+        };
+        let words = &mut self.words[..config.actions];
+        if step(
+            black_box(self.image),
+            self.memory,
+            black_box(&input),
+            words,
+            &mut (),
+        )
+        .is_err()
+        {
+            say(format_args!("error the step was refused"));
+        }
+        for &word in &*words {
+            self.hash = (self.hash ^ u64::from(word as u16)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+}
