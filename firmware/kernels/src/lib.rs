@@ -7,8 +7,8 @@
 //! its error bound and the test that asserts it.
 //!
 //! What may not happen here: allocation, a reachable panic, and a result that depends on the
-//! target. Kernels that exist once per architecture lie behind one function each; [`portable`] is
-//! their reference.
+//! target. Kernels that exist once per instruction set lie behind the trait [`Kernels`]; [`portable`]
+//! is their reference.
 //!
 //! | value | type | scale |
 //! |---|---|---|
@@ -26,6 +26,7 @@
 extern crate std;
 
 mod float;
+mod kernels;
 mod matrix;
 pub mod portable;
 mod requant;
@@ -34,7 +35,9 @@ mod tanh;
 mod word;
 
 pub use float::{add_scaled, dot, matvec};
+pub use kernels::{Attention, HeadView, Kernels, Place, Shape, ValueOrder, Watch};
 pub use matrix::{matvec_i8, matvec_i16};
+pub use portable::Portable;
 pub use requant::{Requant, RequantError};
 pub use softmax::{MASKED_LOGIT, Reciprocal, attention_weights, biased_logit, exp2_neg_q10};
 pub use tanh::tanh_q12;

@@ -5,6 +5,8 @@ use core::fmt;
 use engram_image::Image;
 use engram_image::limits::{MAX_ACTIONS, MAX_OBSERVATIONS};
 
+use engram_kernels::Portable;
+
 use super::{Memory, WorkingMemory, run};
 
 /// The first word of a replay that differs from the golden trace.
@@ -86,7 +88,7 @@ impl GoldenReplay {
                 done: golden.done,
             };
             let mut words = [0; MAX_ACTIONS];
-            run(image, memory, &input, &mut words, None);
+            run(Portable, image, memory, &input, &mut words, None);
             for (action, (&bytes, &got)) in golden.words.iter().zip(&words).enumerate() {
                 let expected = i16::from_le_bytes(bytes);
                 if got != expected {

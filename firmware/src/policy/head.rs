@@ -1,58 +1,70 @@
 //! The policy head: encoder output, and with `mixed` the embedding, to the command words.
 
-use engram_image::Image;
-use engram_kernels::tanh_q12;
+use engram_kernels::Kernels;
 
-use super::dense::{factor, product_i8, product_i16};
-use super::memory::Scratch;
+use super::memory::{Memory, Scratch};
+use super::network::Network;
 
 /// Computes `words` from `scratch.encoded` and `scratch.embedded`.
-pub(super) fn run(image: &Image<'_>, scratch: &mut Scratch, words: &mut [i16]) {
-    let head = &image.weights.head;
-    let model = image.config.model;
-    let [width_0, width_1] = image.config.hidden;
+pub(super) fn run<K: Kernels>(
+    kernels: K,
+    network: &impl Network<K>,
+    memory: &mut Memory,
+    words: &mut [i16],
+) {
+    kernels.run(
+        #[inline(always)]
+        || layers(kernels, network, &mut memory.scratch, words),
+    );
+}
+
+#[inline(always)]
+fn layers<K: Kernels>(
+    kernels: K,
+    network: &impl Network<K>,
+    scratch: &mut Scratch,
+    words: &mut [i16],
+) {
+    let maps = network.head();
+    let config = &network.image().config;
+    let model = K::padded(config.model);
+    let [width_0, width_1] = config.hidden.map(K::padded);
     let Scratch {
         sums,
         embedded,
         encoded,
-        narrow,
+        hidden: [hidden_0, hidden_1],
         preactivation,
-        hidden,
+        words: padded_words,
         ..
     } = scratch;
-    let (Some(narrow), Some(embedded)) = (narrow.get_mut(..model), embedded.get(..model)) else {
+    let (sums, preactivation) = (&mut sums.0, &mut preactivation.0);
+    let (Some(encoded), Some(embedded), Some(hidden_0), Some(hidden_1), Some(padded_words)) = (
+        encoded.0.get(..model),
+        embedded.0.get(..model),
+        hidden_0.0.get_mut(..width_0),
+        hidden_1.0.get_mut(..width_1),
+        padded_words.0.get_mut(..K::padded(config.actions)),
+    ) else {
         return;
     };
-    let input = factor(head.input);
-    for (narrow, &encoded) in narrow.iter_mut().zip(&*encoded) {
-        *narrow = input.to_i8(i32::from(encoded));
-    }
-    let rows = product_i8(&head.first, narrow, sums);
-    for (preactivation, (factor, sum)) in preactivation.iter_mut().zip(rows) {
-        *preactivation = factor.to_i32(sum);
-    }
-    if let Some(raw) = &head.raw {
-        let rows = product_i16(raw, embedded, sums);
-        for (preactivation, (factor, sum)) in preactivation.iter_mut().zip(rows) {
-            *preactivation = preactivation.saturating_add(factor.to_i32(sum));
-        }
-    }
-    for (hidden, &preactivation) in hidden.iter_mut().zip(&*preactivation).take(width_0) {
-        *hidden = tanh_q12(preactivation);
-    }
-    let rows = product_i8(
-        &head.second,
-        hidden.get(..width_0).unwrap_or_default(),
-        sums,
+    let raw = maps.raw.map(|raw| (raw, embedded));
+    kernels.hidden(
+        maps.first,
+        encoded,
+        raw,
+        (&mut *sums, &mut *preactivation),
+        hidden_0,
     );
-    for (preactivation, (factor, sum)) in preactivation.iter_mut().zip(rows) {
-        *preactivation = factor.to_i32(sum);
-    }
-    for (hidden, &preactivation) in hidden.iter_mut().zip(&*preactivation).take(width_1) {
-        *hidden = tanh_q12(preactivation);
-    }
-    let rows = product_i8(&head.third, hidden.get(..width_1).unwrap_or_default(), sums);
-    for (word, (factor, sum)) in words.iter_mut().zip(rows) {
-        *word = factor.to_i16(sum);
+    kernels.hidden(
+        maps.second,
+        hidden_0,
+        None,
+        (&mut *sums, preactivation),
+        hidden_1,
+    );
+    kernels.words(maps.third, hidden_1, sums, padded_words);
+    for (word, &computed) in words.iter_mut().zip(&*padded_words) {
+        *word = computed;
     }
 }

@@ -1,24 +1,34 @@
 //! What the policy remembers, and the buffers it computes in.
 
 use engram_image::limits::{
-    KV_BYTES, MAX_FF, MAX_HIDDEN, MAX_INPUTS, MAX_MODEL, MAX_WINDOW, SLOT_ENTRIES,
+    KV_BYTES, MAX_ACTIONS, MAX_FF, MAX_HIDDEN, MAX_INPUTS, MAX_MODEL, MAX_WINDOW, SLOT_ENTRIES,
 };
+use engram_kernels::Place;
 
 /// Largest number of rows of any product: a feed-forward block, the stacked queries, keys and
 /// values, the logits of a window, or a hidden layer of the head.
 pub(super) const MAX_ROWS: usize = largest(&[MAX_FF, 3 * MAX_MODEL, MAX_WINDOW, MAX_HIDDEN]);
+
+/// No kernels compute more lanes at a time. The limits that are not padded here are multiples of it.
+const LANES_MAX: usize = 16;
+
+/// Bytes of a ring. Kernels of vectors pad heads and places, and only hosts have such kernels.
+const RING_BYTES: usize = if cfg!(target_pointer_width = "64") {
+    2 * KV_BYTES
+} else {
+    KV_BYTES
+};
 
 /// The episodic memory of one policy: keys and values of every layer, and where the window stands.
 ///
 /// About 150 KiB, sized by the limits of engram-image: a board keeps it in a static, a host in a box.
 /// It also holds the buffers of a step, so that the stack stays small.
 ///
-/// Keys lie as `[layer][head][place][channel]`, values as `[layer][head][channel][place]`: both
-/// products of attention then read them row by row. With `age`, places are a ring over the steps;
+/// Within a layer, keys and values lie as the kernels want them. With `age`, places are a ring over the steps;
 /// with `slot` they are the slots, and the ring holds embedded working memories instead.
 pub struct Memory {
-    pub(super) keys: [i8; KV_BYTES],
-    pub(super) values: [i8; KV_BYTES],
+    pub(super) keys: Aligned<[i8; RING_BYTES]>,
+    pub(super) values: Aligned<[i8; RING_BYTES]>,
     /// `[place][model]`, `slot` only.
     pub(super) slots: [i16; SLOT_ENTRIES],
     /// Where the next working memory goes.
@@ -28,39 +38,38 @@ pub struct Memory {
     pub(super) scratch: Scratch,
 }
 
-/// Where a token stands in the window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
-    /// Place of its keys and values. Place `p` holds the memory of age `(index - p) mod window`.
-    pub(super) index: usize,
-    /// Memories that it attends to, itself included: those of an age below this.
-    pub(super) filled: usize,
-}
+/// Aligned to a cache line, for the kernels' vectors.
+#[repr(align(64))]
+pub(super) struct Aligned<T>(pub(super) T);
 
 /// Buffers of a step. Nothing in them outlives the step.
 pub(super) struct Scratch {
     /// Sums of one product.
-    pub(super) sums: [i32; MAX_ROWS],
+    pub(super) sums: Aligned<[i32; MAX_ROWS]>,
     /// `[inputs]`
-    pub(super) quantized: [i16; MAX_INPUTS],
+    pub(super) quantized: Aligned<[i16; padded(MAX_INPUTS)]>,
     /// `[model]`: embedding of the newest working memory.
-    pub(super) embedded: [i16; MAX_MODEL],
+    pub(super) embedded: Aligned<[i16; MAX_MODEL]>,
     /// `[model]`: the token on its way through the layers.
-    pub(super) residual: [i16; MAX_MODEL],
-    /// `[model]`: the newest token after the last layer.
-    pub(super) encoded: [i16; MAX_MODEL],
+    pub(super) residual: Aligned<[i16; MAX_MODEL]>,
     /// `[model]`: input of a product.
-    pub(super) narrow: [i8; MAX_MODEL],
+    pub(super) narrow: Aligned<[i8; MAX_MODEL]>,
+    /// `[model]`: the newest token after the last layer, as the input of the head.
+    pub(super) encoded: Aligned<[i8; MAX_MODEL]>,
     /// `[3 model]`: queries, keys, values.
-    pub(super) qkv: [i8; 3 * MAX_MODEL],
+    pub(super) qkv: Aligned<[i8; 3 * MAX_MODEL]>,
     /// `[window]`: attention weights of one head.
-    pub(super) weights: [i16; MAX_WINDOW],
+    pub(super) weights: Aligned<[i16; MAX_WINDOW]>,
+    /// `[model]`: weighted means of the values.
+    pub(super) means: Aligned<[i8; MAX_MODEL]>,
     /// `[ff]`
-    pub(super) wide: [i8; MAX_FF],
+    pub(super) wide: Aligned<[i8; MAX_FF]>,
     /// `[hidden]`: preactivations of the head.
-    pub(super) preactivation: [i32; MAX_HIDDEN],
-    /// `[hidden]`: activations of the head.
-    pub(super) hidden: [i8; MAX_HIDDEN],
+    pub(super) preactivation: Aligned<[i32; MAX_HIDDEN]>,
+    /// `[hidden]`: activations of the head's two hidden layers.
+    pub(super) hidden: [Aligned<[i8; MAX_HIDDEN]>; 2],
+    /// `[actions]`
+    pub(super) words: Aligned<[i16; padded(MAX_ACTIONS)]>,
 }
 
 impl Memory {
@@ -68,8 +77,8 @@ impl Memory {
     #[must_use]
     pub const fn new() -> Self {
         Self {
-            keys: [0; KV_BYTES],
-            values: [0; KV_BYTES],
+            keys: Aligned([0; RING_BYTES]),
+            values: Aligned([0; RING_BYTES]),
             slots: [0; SLOT_ENTRIES],
             next: 0,
             filled: 0,
@@ -116,17 +125,19 @@ impl Default for Memory {
 
 impl Scratch {
     const EMPTY: Self = Self {
-        sums: [0; MAX_ROWS],
-        quantized: [0; MAX_INPUTS],
-        embedded: [0; MAX_MODEL],
-        residual: [0; MAX_MODEL],
-        encoded: [0; MAX_MODEL],
-        narrow: [0; MAX_MODEL],
-        qkv: [0; 3 * MAX_MODEL],
-        weights: [0; MAX_WINDOW],
-        wide: [0; MAX_FF],
-        preactivation: [0; MAX_HIDDEN],
-        hidden: [0; MAX_HIDDEN],
+        sums: Aligned([0; MAX_ROWS]),
+        quantized: Aligned([0; padded(MAX_INPUTS)]),
+        embedded: Aligned([0; MAX_MODEL]),
+        residual: Aligned([0; MAX_MODEL]),
+        narrow: Aligned([0; MAX_MODEL]),
+        encoded: Aligned([0; MAX_MODEL]),
+        qkv: Aligned([0; 3 * MAX_MODEL]),
+        weights: Aligned([0; MAX_WINDOW]),
+        means: Aligned([0; MAX_MODEL]),
+        wide: Aligned([0; MAX_FF]),
+        preactivation: Aligned([0; MAX_HIDDEN]),
+        hidden: [const { Aligned([0; MAX_HIDDEN]) }; 2],
+        words: Aligned([0; padded(MAX_ACTIONS)]),
     };
 }
 
@@ -134,6 +145,11 @@ impl Scratch {
 pub(super) const fn next_index(index: usize, window: usize) -> usize {
     let next = index.wrapping_add(1);
     if next < window { next } else { 0 }
+}
+
+/// A length that no kernels' padding exceeds.
+const fn padded(length: usize) -> usize {
+    length.next_multiple_of(LANES_MAX)
 }
 
 const fn largest(values: &[usize]) -> usize {

@@ -9,24 +9,25 @@
 //! in engram-kernels. What may not happen here: allocation, a reachable panic, floating point
 //! after the inputs are quantized, and a weight that changes.
 
-mod attention;
-mod dense;
 mod golden;
 mod head;
 mod memory;
+mod network;
 mod observer;
 mod token;
 
+pub use engram_kernels::HeadView;
 pub use golden::{GoldenDifference, GoldenReplay, replay_golden};
 pub use memory::Memory;
-pub use observer::{HeadValues, Observer};
+pub use observer::{Observer, variance};
 
 use core::fmt;
 
 use engram_image::{Image, Positions};
-use engram_kernels::{add_saturating, fraction_from_word, quantize};
+use engram_kernels::{Kernels, Place, Portable, add_saturating, fraction_from_word, quantize};
 
-use memory::{Place, Scratch};
+use memory::Scratch;
+use network::Network;
 
 /// The newest working memory `[observation_t, action_{t-1}, reward_{t-1}, done_{t-1}]`.
 ///
@@ -98,7 +99,19 @@ pub fn step(
     words: &mut [i16],
     observer: &mut impl Observer,
 ) -> Result<(), PolicyError> {
-    let config = &image.config;
+    step_on(Portable, image, memory, input, words, observer)
+}
+
+/// [`step`] on the kernels that the network is packed for.
+fn step_on<K: Kernels>(
+    kernels: K,
+    network: &impl Network<K>,
+    memory: &mut Memory,
+    input: &WorkingMemory<'_>,
+    words: &mut [i16],
+    observer: &mut impl Observer,
+) -> Result<(), PolicyError> {
+    let config = &network.image().config;
     let expected = config.observations;
     if input.observation.len() != expected {
         let given = input.observation.len();
@@ -118,64 +131,90 @@ pub fn step(
     } else {
         None
     };
-    run(image, memory, input, words, observer);
+    run(kernels, network, memory, input, words, observer);
     Ok(())
 }
 
-/// [`step`] behind its checks.
-fn run(
-    image: &Image<'_>,
+/// [`step_on`] behind its checks.
+fn run<K: Kernels>(
+    kernels: K,
+    network: &impl Network<K>,
     memory: &mut Memory,
     input: &WorkingMemory<'_>,
     words: &mut [i16],
     observer: Option<&mut dyn Observer>,
 ) {
-    embed(image, input, &mut memory.scratch);
-    match image.config.positions {
-        Positions::Age => age(image, memory, observer),
-        Positions::Slot => slot(image, memory, observer),
+    embed(kernels, network, input, &mut memory.scratch);
+    match network.image().config.positions {
+        Positions::Age => age(kernels, network, memory, observer),
+        Positions::Slot => slot(kernels, network, memory, observer),
     }
-    head::run(image, &mut memory.scratch, words);
+    head::run(kernels, network, memory, words);
 }
 
 /// The quantized working memory times `W_e`, into `scratch.embedded`.
-fn embed(image: &Image<'_>, input: &WorkingMemory<'_>, scratch: &mut Scratch) {
+fn embed<K: Kernels>(
+    kernels: K,
+    network: &impl Network<K>,
+    input: &WorkingMemory<'_>,
+    scratch: &mut Scratch,
+) {
+    let image = network.image();
     let observation = input.observation.iter().copied();
     let issued = input.issued.iter().map(|&word| fraction_from_word(word));
     let done = if input.done { 1.0 } else { 0.0 };
     let entries = observation.chain(issued).chain([input.reward, done]);
     let scales = image.input.mean.iter().zip(&image.input.inverse);
-    let Some(quantized) = scratch.quantized.get_mut(..image.config.inputs()) else {
+    let (Some(quantized), Some(embedded)) = (
+        scratch
+            .quantized
+            .0
+            .get_mut(..K::padded(image.config.inputs())),
+        scratch.embedded.0.get_mut(..K::padded(image.config.model)),
+    ) else {
         return;
     };
     quantized.fill(0);
     for ((quantized, entry), (&mean, &inverse)) in quantized.iter_mut().zip(entries).zip(scales) {
         *quantized = quantize(entry, mean, inverse);
     }
-    let rows = dense::product_i16(&image.weights.embed, quantized, &mut scratch.sums);
-    for (embedded, (factor, sum)) in scratch.embedded.iter_mut().zip(rows) {
-        *embedded = factor.to_i16(sum);
-    }
+    kernels.run(
+        #[inline(always)]
+        || kernels.embed(network.embed(), quantized, &mut scratch.sums.0, embedded),
+    );
 }
 
 /// `age`: one token; its keys and values take the oldest place of the ring.
-fn age(image: &Image<'_>, memory: &mut Memory, observer: Option<&mut dyn Observer>) {
-    let (place, _) = memory.advance(image.config.window);
-    memory.scratch.residual = memory.scratch.embedded;
-    token::run(image, memory, place, observer);
-    memory.scratch.encoded = memory.scratch.residual;
+fn age<K: Kernels>(
+    kernels: K,
+    network: &impl Network<K>,
+    memory: &mut Memory,
+    observer: Option<&mut dyn Observer>,
+) {
+    let (place, _) = memory.advance(network.image().config.window);
+    let Scratch {
+        residual, embedded, ..
+    } = &mut memory.scratch;
+    residual.0 = embedded.0;
+    token::run(kernels, network, memory, place, observer);
+    memory.scratch.encoded.0 = memory.scratch.narrow.0;
 }
 
 /// `slot`: the embedding takes the oldest place of the ring, then all slots are computed in order.
 ///
 /// Slots fill from 0. Those that are still empty are computed too and change nothing: a token sees
 /// only itself and the slots before it.
-fn slot(image: &Image<'_>, memory: &mut Memory, mut observer: Option<&mut dyn Observer>) {
-    let config = &image.config;
-    let (model, window) = (config.model, config.window);
+fn slot<K: Kernels>(
+    kernels: K,
+    network: &impl Network<K>,
+    memory: &mut Memory,
+    mut observer: Option<&mut dyn Observer>,
+) {
+    let image = network.image();
+    let (model, window) = (image.config.model, image.config.window);
     let (place, oldest) = memory.advance(window);
     if let Some(row) = memory.slots.chunks_exact_mut(model.max(1)).nth(place.index) {
-        for (kept, &embedded) in row.iter_mut().zip(&memory.scratch.embedded) {
+        for (kept, &embedded) in row.iter_mut().zip(&memory.scratch.embedded.0) {
             *kept = embedded;
         }
     }
@@ -184,7 +223,8 @@ fn slot(image: &Image<'_>, memory: &mut Memory, mut observer: Option<&mut dyn Ob
     let positions = image.weights.positions.chunks_exact(model.max(1));
     for (slot, position) in (0..window).zip(positions) {
         if let Some(row) = memory.slots.chunks_exact(model.max(1)).nth(index) {
-            let entries = memory.scratch.residual.iter_mut().zip(row).zip(position);
+            let residual = &mut memory.scratch.residual.0;
+            let entries = residual.iter_mut().zip(row).zip(position);
             for ((residual, &embedded), &position) in entries {
                 *residual = add_saturating(embedded, i16::from_le_bytes(position));
             }
@@ -194,10 +234,10 @@ fn slot(image: &Image<'_>, memory: &mut Memory, mut observer: Option<&mut dyn Ob
             filled: slot.wrapping_add(1),
         };
         if slot == newest {
-            token::run(image, memory, place, observer.take());
-            memory.scratch.encoded = memory.scratch.residual;
+            token::run(kernels, network, memory, place, observer.take());
+            memory.scratch.encoded.0 = memory.scratch.narrow.0;
         } else {
-            token::run(image, memory, place, None);
+            token::run(kernels, network, memory, place, None);
         }
         index = memory::next_index(index, window);
     }

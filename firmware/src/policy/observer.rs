@@ -1,5 +1,7 @@
 //! Looking on while the policy attends: for plots and for context health.
 
+use engram_kernels::HeadView;
+
 /// Receives what the newest token attends to. `()` watches nothing and costs nothing.
 ///
 /// An observer sees, it cannot change: words do not depend on it.
@@ -16,7 +18,7 @@ pub trait Observer {
     }
 
     /// The weights of one head of one layer together with its values.
-    fn values(&mut self, layer: usize, head: usize, values: &HeadValues<'_>) {
+    fn values(&mut self, layer: usize, head: usize, values: &HeadView<'_>) {
         let _ = (layer, head, values);
     }
 }
@@ -27,34 +29,23 @@ impl Observer for () {
     }
 }
 
-/// Attention weights of one head and the values they weigh; places are in the order of the ring.
-#[derive(Clone, Copy, Debug)]
-pub struct HeadValues<'a> {
-    /// `[window]`, not negative.
-    pub weights: &'a [i16],
-    /// `[head_dim][window]`.
-    pub values: &'a [i8],
-    /// Sum of the weights, at least 1.
-    pub total: u32,
-}
-
-impl HeadValues<'_> {
-    /// Attention-weighted variance of the values, summed over the channels of the head, in squared
-    /// units of a value: `sum_i (E[v_i^2] - E[v_i]^2)`.
-    ///
-    /// It is the risk that the consensus of the head leaves: 0 when all memories that it attends
-    /// to agree.
-    #[must_use]
-    pub fn variance(&self) -> f32 {
-        let total = self.total.max(1);
-        let rows = self.values.chunks_exact(self.weights.len().max(1));
-        rows.map(|row| {
+/// Attention-weighted variance of the values of one head, summed over its channels, in squared units
+/// of a value: `sum_i (E[v_i^2] - E[v_i]^2)`.
+///
+/// It is the risk that the consensus of the head leaves: 0 when all memories that it attends to agree.
+#[must_use]
+pub fn variance(values: &HeadView<'_>) -> f32 {
+    let total = values.total.max(1);
+    let channels = 0..values.width;
+    channels
+        .map(|channel| {
             // At most 2^24 * 127^2 < 2^38, and its product with the total < 2^62.
             let (mut first, mut second) = (0_i64, 0_i64);
-            for (&weight, &value) in self.weights.iter().zip(row) {
-                let weighted = i64::from(weight).wrapping_mul(i64::from(value));
+            for (place, &weight) in values.weights.iter().enumerate() {
+                let value = i64::from(values.value(channel, place));
+                let weighted = i64::from(weight).wrapping_mul(value);
                 first = first.wrapping_add(weighted);
-                second = second.wrapping_add(weighted.wrapping_mul(i64::from(value)));
+                second = second.wrapping_add(weighted.wrapping_mul(value));
             }
             let spread = second
                 .wrapping_mul(i64::from(total))
@@ -62,5 +53,4 @@ impl HeadValues<'_> {
             spread as f32 / (total as f32 * total as f32)
         })
         .sum()
-    }
 }

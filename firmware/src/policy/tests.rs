@@ -224,24 +224,24 @@ impl Observer for Counter {
         self.shares.push((weight, total));
     }
 
-    fn values(&mut self, _layer: usize, _head: usize, values: &HeadValues<'_>) {
+    fn values(&mut self, _layer: usize, _head: usize, values: &HeadView<'_>) {
         self.values += 1;
         let total = f64::from(values.total);
-        let exact: f64 = values
-            .values
-            .chunks_exact(values.weights.len())
-            .map(|row| {
+        let exact: f64 = (0..values.width)
+            .map(|channel| {
                 let mean = |power: i32| -> f64 {
-                    let terms = row.iter().zip(values.weights);
+                    let terms = values.weights.iter().enumerate();
                     terms
-                        .map(|(&v, &w)| f64::from(v).powi(power) * f64::from(w))
+                        .map(|(place, &w)| {
+                            f64::from(values.value(channel, place)).powi(power) * f64::from(w)
+                        })
                         .sum::<f64>()
                         / total
                 };
                 mean(2) - mean(1).powi(2)
             })
             .sum();
-        let error = (f64::from(values.variance()) - exact).abs() / (1.0 + exact);
+        let error = (f64::from(variance(values)) - exact).abs() / (1.0 + exact);
         self.worst_variance_error = self.worst_variance_error.max(error);
     }
 }

@@ -1,94 +1,140 @@
 //! One token through all encoder layers: `h = x + out(attention(x))`, `x' = h + ff2(relu(ff1(h)))`.
 
-use engram_image::{Image, Matrix};
-use engram_kernels::add_saturating;
+use engram_image::ModelConfig;
+use engram_kernels::{Attention, HeadView, Kernels, Place, Shape};
 
-use super::attention::{self, Buffers, Rings};
-use super::dense::{factor, product_i8};
-use super::memory::{MAX_ROWS, Memory, Place, Scratch};
+use super::memory::{Memory, Scratch};
+use super::network::{Network, factor};
 use super::observer::Observer;
 
 /// Takes `scratch.residual` through all layers and leaves the token's keys and values at `place`.
-pub(super) fn run(
-    image: &Image<'_>,
+///
+/// What comes out stays in `scratch.residual`, and as the input of the head in `scratch.narrow`.
+// Not inlined: the proof that no panic is reachable looks for it by name.
+#[inline(never)]
+pub(super) fn run<K: Kernels>(
+    kernels: K,
+    network: &impl Network<K>,
+    memory: &mut Memory,
+    place: Place,
+    observer: Option<&mut dyn Observer>,
+) {
+    kernels.run(
+        #[inline(always)]
+        || layers(kernels, network, memory, place, observer),
+    );
+}
+
+/// The shape of every layer's attention.
+pub(super) fn shape(config: &ModelConfig) -> Shape {
+    Shape {
+        heads: config.heads,
+        width: config.head_dim(),
+        window: config.window,
+    }
+}
+
+#[inline(always)]
+fn layers<K: Kernels>(
+    kernels: K,
+    network: &impl Network<K>,
     memory: &mut Memory,
     place: Place,
     mut observer: Option<&mut dyn Observer>,
 ) {
+    let image = network.image();
     let config = &image.config;
-    let ring = config.window.saturating_mul(config.model).max(1);
+    let shape = shape(config);
     // Not zipped: the length of two zipped chunk iterators is a division, checked when not inlined.
-    let mut keys = memory.keys.chunks_exact_mut(ring);
-    let mut values = memory.values.chunks_exact_mut(ring);
+    let mut keys = memory
+        .keys
+        .0
+        .chunks_exact_mut(kernels.key_bytes(shape).max(1));
+    let mut values = memory
+        .values
+        .0
+        .chunks_exact_mut(kernels.value_bytes(shape).max(1));
     let Scratch {
         sums,
         residual,
         narrow,
+        means,
         qkv,
         weights,
         wide,
         ..
     } = &mut memory.scratch;
-    // The reader keeps both below the buffers' sizes.
-    let (Some(narrow), Some(wide)) = (narrow.get_mut(..config.model), wide.get_mut(..config.ff))
-    else {
+    // The reader keeps all of them below the buffers' sizes.
+    let (model, ff) = (K::padded(config.model), K::padded(config.ff));
+    let (Some(residual), Some(narrow), Some(means), Some(wide)) = (
+        residual.0.get_mut(..model),
+        narrow.0.get_mut(..model),
+        means.0.get_mut(..model),
+        wide.0.get_mut(..ff),
+    ) else {
         return;
     };
-    for (index, layer) in image.weights.layers().iter().enumerate() {
+    let (sums, weights, qkv) = (&mut sums.0, &mut weights.0, &mut qkv.0);
+    let head_input = factor(image.weights.head.input);
+    let mut layer = network.layer(0);
+    let input = layer
+        .as_ref()
+        .map_or(head_input, |maps| maps.attention_input);
+    kernels.narrow(residual, input, narrow);
+    let mut index = 0_usize;
+    while let Some(maps) = layer {
         let (Some(keys), Some(values)) = (keys.next(), values.next()) else {
             return;
         };
-        to_narrow(residual, layer.attention_input, narrow);
-        let rows = product_i8(&layer.qkv, narrow, sums);
-        for (out, (factor, sum)) in qkv.iter_mut().zip(rows) {
-            *out = factor.to_i8(sum);
-        }
-        let buffers = Buffers {
+        layer = network.layer(index.wrapping_add(1));
+        let next = layer
+            .as_ref()
+            .map_or(head_input, |maps| maps.attention_input);
+        kernels.project(maps.qkv, narrow, sums, qkv);
+        let attention = Attention {
+            shape,
+            place,
+            logit: maps.logit,
+            output: maps.attention_output,
+            biases: maps.biases,
             qkv,
+            keys,
+            values,
             sums,
             weights,
-            means: narrow,
+            means,
         };
-        let observer: Option<(usize, &mut dyn Observer)> = match &mut observer {
-            Some(observer) => Some((index, *observer)),
-            None => None,
-        };
-        attention::run(
-            config,
-            layer,
-            Rings { keys, values },
-            place,
-            buffers,
-            observer,
-        );
-        add_product(&layer.out, narrow, sums, residual);
-
-        to_narrow(residual, layer.ff_input, narrow);
-        let rows = product_i8(&layer.ff1, narrow, sums);
-        for (out, (factor, sum)) in wide.iter_mut().zip(rows) {
-            *out = factor.to_relu_i8(sum);
+        match &mut observer {
+            Some(observer) => {
+                let mut watch = |head: usize, view: &HeadView<'_>| {
+                    report(*observer, index, head, place, view);
+                };
+                kernels.attend(attention, Some(&mut watch));
+            }
+            None => kernels.attend(attention, None),
         }
-        add_product(&layer.ff2, wide, sums, residual);
+        kernels.add(maps.out, means, sums, residual, (maps.ff_input, narrow));
+        kernels.rectify(maps.ff1, narrow, sums, wide);
+        kernels.add(maps.ff2, wide, sums, residual, (next, narrow));
+        index = index.wrapping_add(1);
     }
 }
 
-/// The residual as the int8 input of a product.
-fn to_narrow(residual: &[i16], requant: engram_image::Requant, narrow: &mut [i8]) {
-    let factor = factor(requant);
-    for (narrow, &residual) in narrow.iter_mut().zip(residual) {
-        *narrow = factor.to_i8(i32::from(residual));
-    }
-}
-
-/// `residual += matrix * input`, saturating.
-fn add_product(
-    matrix: &Matrix<'_>,
-    input: &[i8],
-    sums: &mut [i32; MAX_ROWS],
-    residual: &mut [i16],
+/// Tells the observer the weights by age, and the values.
+fn report(
+    observer: &mut dyn Observer,
+    layer: usize,
+    head: usize,
+    place: Place,
+    view: &HeadView<'_>,
 ) {
-    let rows = product_i8(matrix, input, sums);
-    for (residual, (factor, sum)) in residual.iter_mut().zip(rows) {
-        *residual = add_saturating(*residual, factor.to_i16(sum));
+    let window = view.weights.len();
+    let mut index = place.index;
+    for age in 0..window {
+        let weight = view.weights.get(index).copied().unwrap_or(0);
+        let weight = u32::from(weight.unsigned_abs());
+        observer.attention(layer, head, age, weight, view.total);
+        index = if index == 0 { window } else { index }.wrapping_sub(1);
     }
+    observer.values(layer, head, view);
 }

@@ -1,0 +1,175 @@
+//! What a policy step computes, as one trait: every instruction set implements it once.
+//!
+//! [`crate::Portable`] is the specification: any other implementation gives the same bits for the same
+//! numbers. What an implementation chooses for itself is how numbers lie in memory: weights
+//! ([`Kernels::Map`]), activations between two maps, and the rings of attention. Whoever calls these
+//! functions passes such memory along and does not look into it.
+//!
+//! Implementations are tokens: whoever holds one may run its instructions, so that safe code needs no
+//! check of its own.
+
+use crate::Requant;
+
+/// The arithmetic of one policy step on one instruction set.
+///
+/// Every slice of activations is as long as the vector it holds, rounded up to a multiple of
+/// [`Kernels::LANES`] ([`Kernels::padded`]); what stands behind the vector has no meaning. A function
+/// whose slices are too short does nothing.
+pub trait Kernels: Copy {
+    /// Entries that are computed together.
+    const LANES: usize;
+
+    /// A linear map of an int8 input, as these kernels read it.
+    type Map<'a>: Copy;
+    /// A linear map of an int16 input, as these kernels read it.
+    type WideMap<'a>: Copy;
+    /// What one layer's attention reads of the image, the age biases above all.
+    type Biases<'a>: Copy;
+
+    /// `length` rounded up to a multiple of [`Kernels::LANES`].
+    #[inline]
+    #[must_use]
+    fn padded(length: usize) -> usize {
+        length.div_ceil(Self::LANES).saturating_mul(Self::LANES)
+    }
+
+    /// Runs `f` with the instructions of these kernels: what is inlined into it may use them.
+    fn run<R>(self, f: impl FnOnce() -> R) -> R;
+
+    /// Bytes of the keys of one layer.
+    fn key_bytes(self, shape: Shape) -> usize;
+
+    /// Bytes of the values of one layer.
+    fn value_bytes(self, shape: Shape) -> usize;
+
+    /// The residual stream as the int8 input of a map: `out[i] = factor.to_i8(residual[i])`.
+    fn narrow(self, residual: &[i16], factor: Requant, out: &mut [i8]);
+
+    /// `out[r] = to_i8(map * input)`, as numbers: queries, keys, values.
+    fn project(self, map: Self::Map<'_>, input: &[i8], sums: &mut [i32], out: &mut [i8]);
+
+    /// `out[r] = to_relu_i8(map * input)`, as the input of a map.
+    fn rectify(self, map: Self::Map<'_>, input: &[i8], sums: &mut [i32], out: &mut [i8]);
+
+    /// `residual[r] += to_i16(map * input)`, saturating, and [`Kernels::narrow`] of the result.
+    fn add(
+        self,
+        map: Self::Map<'_>,
+        input: &[i8],
+        sums: &mut [i32],
+        residual: &mut [i16],
+        next: (Requant, &mut [i8]),
+    );
+
+    /// `out[r] = to_i16(map * input)`: the embedding.
+    fn embed(self, map: Self::WideMap<'_>, input: &[i16], sums: &mut [i32], out: &mut [i16]);
+
+    /// `out[r] = tanh(to_i32(map * input) + to_i32(raw * raw_input))`, the sum saturating, as the input
+    /// of a map.
+    fn hidden(
+        self,
+        map: Self::Map<'_>,
+        input: &[i8],
+        raw: Option<(Self::WideMap<'_>, &[i16])>,
+        sums: (&mut [i32], &mut [i32]),
+        out: &mut [i8],
+    );
+
+    /// `out[r] = to_i16(map * input)`: the command words.
+    fn words(self, map: Self::Map<'_>, input: &[i8], sums: &mut [i32], out: &mut [i16]);
+
+    /// Attention of one token over the window, all heads of one layer.
+    ///
+    /// Stores the token's keys and values at its place and leaves the requantized weighted means of
+    /// the values, the input of a map, in `means`. `watch` is called once per head.
+    fn attend(self, attention: Attention<'_, Self::Biases<'_>>, watch: Option<&mut Watch<'_>>);
+}
+
+/// The shape of one layer's attention.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// Attention heads.
+    pub heads: usize,
+    /// Channels of one head.
+    pub width: usize,
+    /// Memories of the window.
+    pub window: usize,
+}
+
+/// Where a token stands in the window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Place of its keys and values. Place `p` holds the memory of age `(index - p) mod window`.
+    pub index: usize,
+    /// Memories that it attends to, itself included: those of an age below this.
+    pub filled: usize,
+}
+
+/// Everything that attention reads and writes.
+pub struct Attention<'a, B> {
+    /// Heads, channels, window.
+    pub shape: Shape,
+    /// The token's place.
+    pub place: Place,
+    /// From an inner product to a logit.
+    pub logit: Requant,
+    /// From the mean of the values to an int8.
+    pub output: Requant,
+    /// The age biases.
+    pub biases: B,
+    /// Queries, keys and values of the token, `heads * width` each.
+    pub qkv: &'a [i8],
+    /// [`Kernels::key_bytes`].
+    pub keys: &'a mut [i8],
+    /// [`Kernels::value_bytes`].
+    pub values: &'a mut [i8],
+    /// Work space for inner products: at least `window`.
+    pub sums: &'a mut [i32],
+    /// Work space for the weights of one head: at least `window`.
+    pub weights: &'a mut [i16],
+    /// `heads * width`: the result.
+    pub means: &'a mut [i8],
+}
+
+/// Called with the number of a head and what it attends to.
+pub type Watch<'a> = dyn FnMut(usize, &HeadView<'_>) + 'a;
+
+/// Attention weights of one head and the values they weigh, for whoever looks on.
+#[derive(Clone, Copy, Debug)]
+pub struct HeadView<'a> {
+    /// `[window]`, by place, not negative.
+    pub weights: &'a [i16],
+    /// The values, at the places that [`HeadView::value`] knows.
+    pub values: &'a [i8],
+    /// Channels of the head.
+    pub width: usize,
+    /// Sum of the weights, at least 1.
+    pub total: u32,
+    /// How `values` lie.
+    pub order: ValueOrder,
+}
+
+/// How the values of one head lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ValueOrder {
+    /// `[channel][place]`, without gaps.
+    Rows,
+    /// `[place / 4][channel][4]`, with so many channels in a row.
+    Quads(usize),
+}
+
+impl HeadView<'_> {
+    /// The value of `channel` that lies at `place`; 0 for one that does not exist.
+    #[must_use]
+    pub fn value(&self, channel: usize, place: usize) -> i8 {
+        let index = match self.order {
+            ValueOrder::Rows => channel.wrapping_mul(self.weights.len()).wrapping_add(place),
+            ValueOrder::Quads(channels) => (place / 4)
+                .wrapping_mul(channels)
+                .wrapping_add(channel)
+                .wrapping_mul(4)
+                .wrapping_add(place % 4),
+        };
+        self.values.get(index).copied().unwrap_or(0)
+    }
+}

@@ -1,0 +1,171 @@
+//! The kernels in plain Rust, for every target: the specification of all others.
+//!
+//! Weights lie as in the image, row after row; keys as `[head][place][channel]`, values as
+//! `[head][channel][place]`, so that every product reads rows.
+
+mod attention;
+mod matvec;
+
+pub use matvec::{matvec_i8, matvec_i16};
+
+use crate::{Attention, Kernels, Requant, Shape, Watch, add_saturating, tanh_q12};
+
+/// The reference: plain Rust, no instructions that the compiler does not choose itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Portable;
+
+/// A linear map as it lies in an image: int8 weights, a bias and a factor for every row.
+#[derive(Clone, Copy, Debug)]
+pub struct Rows<'a> {
+    /// Outputs.
+    pub rows: usize,
+    /// `[rows][columns]`; the columns are the length of the input.
+    pub weight: &'a [i8],
+    /// `[rows]` i32, little endian; empty: no bias.
+    pub bias: &'a [[u8; 4]],
+    /// `[rows]` i32, little endian: [`Requant::multiplier`] of every row.
+    pub multiplier: &'a [[u8; 4]],
+    /// `[rows]`: [`Requant::shift`] of every row.
+    pub shift: &'a [u8],
+}
+
+impl<'a> Rows<'a> {
+    /// Per row: its factor, and `bias + sum_c weight[c] * input[c]`.
+    #[inline]
+    fn product(
+        self,
+        input: &[i8],
+        sums: &'a mut [i32],
+    ) -> impl Iterator<Item = (Requant, i32)> + use<'a> {
+        let sums = sums.get_mut(..self.rows).unwrap_or_default();
+        matvec_i8(self.weight, input, sums);
+        self.scaled(sums)
+    }
+
+    /// [`Rows::product`] for an int16 input.
+    #[inline]
+    fn wide_product(
+        self,
+        input: &[i16],
+        sums: &'a mut [i32],
+    ) -> impl Iterator<Item = (Requant, i32)> + use<'a> {
+        let sums = sums.get_mut(..self.rows).unwrap_or_default();
+        matvec_i16(self.weight, input, sums);
+        self.scaled(sums)
+    }
+
+    /// Every sum with its bias and its factor.
+    #[inline]
+    fn scaled(self, sums: &'a [i32]) -> impl Iterator<Item = (Requant, i32)> + use<'a> {
+        let biases = self.bias.iter().copied().map(i32::from_le_bytes);
+        let biases = biases.chain(core::iter::repeat(0));
+        let factors = self.multiplier.iter().zip(self.shift);
+        sums.iter()
+            .zip(biases)
+            .zip(factors)
+            .map(|((&sum, bias), (&multiplier, &shift))| {
+                let multiplier = i32::from_le_bytes(multiplier);
+                (Requant { multiplier, shift }, sum.wrapping_add(bias))
+            })
+    }
+}
+
+impl Kernels for Portable {
+    const LANES: usize = 1;
+
+    type Map<'a> = Rows<'a>;
+    type WideMap<'a> = Rows<'a>;
+    /// `[heads][window]` i32, little endian, by age; empty: no bias.
+    type Biases<'a> = &'a [[u8; 4]];
+
+    #[inline]
+    fn run<R>(self, f: impl FnOnce() -> R) -> R {
+        f()
+    }
+
+    #[inline]
+    fn key_bytes(self, shape: Shape) -> usize {
+        let places = shape.heads.saturating_mul(shape.window);
+        places.saturating_mul(shape.width)
+    }
+
+    #[inline]
+    fn value_bytes(self, shape: Shape) -> usize {
+        self.key_bytes(shape)
+    }
+
+    fn narrow(self, residual: &[i16], factor: Requant, out: &mut [i8]) {
+        for (out, &residual) in out.iter_mut().zip(residual) {
+            *out = factor.to_i8(i32::from(residual));
+        }
+    }
+
+    #[inline]
+    fn project(self, map: Rows<'_>, input: &[i8], sums: &mut [i32], out: &mut [i8]) {
+        for (out, (factor, sum)) in out.iter_mut().zip(map.product(input, sums)) {
+            *out = factor.to_i8(sum);
+        }
+    }
+
+    #[inline]
+    fn rectify(self, map: Rows<'_>, input: &[i8], sums: &mut [i32], out: &mut [i8]) {
+        for (out, (factor, sum)) in out.iter_mut().zip(map.product(input, sums)) {
+            *out = factor.to_relu_i8(sum);
+        }
+    }
+
+    fn add(
+        self,
+        map: Rows<'_>,
+        input: &[i8],
+        sums: &mut [i32],
+        residual: &mut [i16],
+        (next, narrow): (Requant, &mut [i8]),
+    ) {
+        for (residual, (factor, sum)) in residual.iter_mut().zip(map.product(input, sums)) {
+            *residual = add_saturating(*residual, factor.to_i16(sum));
+        }
+        self.narrow(residual, next, narrow);
+    }
+
+    #[inline]
+    fn embed(self, map: Rows<'_>, input: &[i16], sums: &mut [i32], out: &mut [i16]) {
+        for (out, (factor, sum)) in out.iter_mut().zip(map.wide_product(input, sums)) {
+            *out = factor.to_i16(sum);
+        }
+    }
+
+    fn hidden(
+        self,
+        map: Rows<'_>,
+        input: &[i8],
+        raw: Option<(Rows<'_>, &[i16])>,
+        (sums, preactivation): (&mut [i32], &mut [i32]),
+        out: &mut [i8],
+    ) {
+        for (preactivation, (factor, sum)) in preactivation.iter_mut().zip(map.product(input, sums))
+        {
+            *preactivation = factor.to_i32(sum);
+        }
+        if let Some((raw, input)) = raw {
+            let rows = raw.wide_product(input, sums);
+            for (preactivation, (factor, sum)) in preactivation.iter_mut().zip(rows) {
+                *preactivation = preactivation.saturating_add(factor.to_i32(sum));
+            }
+        }
+        for (out, &preactivation) in out.iter_mut().zip(&*preactivation).take(map.rows) {
+            *out = tanh_q12(preactivation);
+        }
+    }
+
+    #[inline]
+    fn words(self, map: Rows<'_>, input: &[i8], sums: &mut [i32], out: &mut [i16]) {
+        for (out, (factor, sum)) in out.iter_mut().zip(map.product(input, sums)) {
+            *out = factor.to_i16(sum);
+        }
+    }
+
+    fn attend(self, attention: Attention<'_, &[[u8; 4]]>, watch: Option<&mut Watch<'_>>) {
+        attention::run(attention, watch);
+    }
+}

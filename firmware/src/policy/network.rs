@@ -1,0 +1,98 @@
+//! Where a step reads its weights: an image as it is, or one that was packed for other kernels.
+
+use engram_image::{Image, Matrix};
+use engram_kernels::portable::Rows;
+use engram_kernels::{Kernels, Portable, Requant};
+
+/// An image whose linear maps lie as the kernels `K` read them.
+pub(super) trait Network<K: Kernels> {
+    /// Configuration, scales and golden trace.
+    fn image(&self) -> &Image<'_>;
+    /// The embedding.
+    fn embed(&self) -> K::WideMap<'_>;
+    /// The layer of this number, if there is one.
+    fn layer(&self, index: usize) -> Option<LayerMaps<'_, K>>;
+    /// The policy head.
+    fn head(&self) -> HeadMaps<'_, K>;
+}
+
+/// The maps and factors of one layer, as in [`engram_image::Layer`].
+pub(super) struct LayerMaps<'a, K: Kernels> {
+    pub(super) attention_input: Requant,
+    pub(super) qkv: K::Map<'a>,
+    pub(super) logit: Requant,
+    pub(super) biases: K::Biases<'a>,
+    pub(super) attention_output: Requant,
+    pub(super) out: K::Map<'a>,
+    pub(super) ff_input: Requant,
+    pub(super) ff1: K::Map<'a>,
+    pub(super) ff2: K::Map<'a>,
+}
+
+/// The maps of the head, as in [`engram_image::Head`].
+pub(super) struct HeadMaps<'a, K: Kernels> {
+    pub(super) first: K::Map<'a>,
+    pub(super) raw: Option<K::WideMap<'a>>,
+    pub(super) second: K::Map<'a>,
+    pub(super) third: K::Map<'a>,
+}
+
+/// The kernels' factor of the image's.
+#[inline]
+pub(super) const fn factor(requant: engram_image::Requant) -> Requant {
+    Requant {
+        multiplier: requant.multiplier,
+        shift: requant.shift,
+    }
+}
+
+/// The kernels' rows of an image's matrix.
+#[inline]
+pub(super) const fn rows<'a>(matrix: &Matrix<'a>) -> Rows<'a> {
+    Rows {
+        rows: matrix.rows,
+        weight: matrix.weight,
+        bias: matrix.bias,
+        multiplier: matrix.multiplier,
+        shift: matrix.shift,
+    }
+}
+
+impl Network<Portable> for Image<'_> {
+    #[inline]
+    fn image(&self) -> &Image<'_> {
+        self
+    }
+
+    #[inline]
+    fn embed(&self) -> Rows<'_> {
+        rows(&self.weights.embed)
+    }
+
+    #[inline]
+    fn layer(&self, index: usize) -> Option<LayerMaps<'_, Portable>> {
+        let layer = self.weights.layers().get(index)?;
+        Some(LayerMaps {
+            attention_input: factor(layer.attention_input),
+            qkv: rows(&layer.qkv),
+            logit: factor(layer.logit),
+            biases: layer.age_bias,
+            attention_output: factor(layer.attention_output),
+            out: rows(&layer.out),
+            ff_input: factor(layer.ff_input),
+            ff1: rows(&layer.ff1),
+            ff2: rows(&layer.ff2),
+        })
+    }
+
+    #[inline]
+    fn head(&self) -> HeadMaps<'_, Portable> {
+        let head = &self.weights.head;
+        HeadMaps {
+            first: rows(&head.first),
+            raw: head.raw.as_ref().map(rows),
+            second: rows(&head.second),
+            third: rows(&head.third),
+        }
+    }
+}
