@@ -14,10 +14,14 @@ pub(super) const CASES: &[Case] = &[
         half_cheetah,
     ),
     started_case(
-        "a_board_of_another_robot_refuses_a_half_cheetahs_image",
+        "a_board_of_another_robot_refuses_the_image_of_one_in_mujoco",
         other_robot,
     ),
-    loopback_case("a_hopper_that_falls_is_set_up_again", hopper),
+    started_case(
+        "the_shipped_half_cheetah_finds_its_speed_in_lock_step_with_mujoco",
+        shipped_half_cheetah,
+    ),
+    loopback_case("a_hopper_that_falls_in_mujoco_is_set_up_again", hopper),
 ];
 
 fn half_cheetah(rig: &Rig) -> Result<()> {
@@ -41,6 +45,30 @@ fn half_cheetah(rig: &Rig) -> Result<()> {
         );
     }
     ensure!(flight.steps.iter().any(|step| step.reward != 0.0));
+    Ok(())
+}
+
+/// The policy that comes with the program, for 5 s: it must fly on the board as on the host, and do what it was
+/// trained for.
+fn shipped_half_cheetah(rig: &Rig) -> Result<()> {
+    const STEPS: u32 = 100;
+    let folder = tempfile::tempdir()?;
+    let image = std::fs::read(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../images/half-cheetah-vel.engram"
+    ))?;
+    let plan = FlightPlan {
+        plant: "half-cheetah-vel".to_owned(),
+        ..plan(STEPS)
+    };
+    let (summary, flight) = fly_once(rig, &plan, &image, &folder.path().join("shipped.mcap"))?;
+    check(&summary, &flight, STEPS)?;
+    // Within 0.25 m/s of 1.24 m/s, which it is not told; with its memory wiped it is so in a fifth of the steps.
+    ensure!(
+        summary.holds_at_end && summary.held_share >= 0.8,
+        "the velocity was held in {} of the steps",
+        summary.held_share
+    );
     Ok(())
 }
 
