@@ -16,7 +16,7 @@ pub struct Footprint {
 pub enum FootprintError {
     /// The file cannot be read.
     #[error("cannot read the firmware: {0}")]
-    Io(#[from] std::io::Error),
+    Io(std::io::Error),
     /// The file is not a little-endian ELF file with sections.
     #[error("the firmware is not a little-endian ELF file with section headers")]
     NotElf,
@@ -35,7 +35,7 @@ impl Footprint {
     /// # Errors
     /// [`FootprintError`].
     pub fn read(path: &Path) -> Result<Self, FootprintError> {
-        Self::of(&std::fs::read(path)?).ok_or(FootprintError::NotElf)
+        Self::of(&std::fs::read(path).map_err(FootprintError::Io)?).ok_or(FootprintError::NotElf)
     }
 
     /// The footprint of an ELF file's bytes; `None` if they are not one.

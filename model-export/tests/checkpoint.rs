@@ -5,7 +5,7 @@ mod random;
 use std::fs;
 use std::path::Path;
 
-use engram_export::checkpoint::{POLICY_FILE, RUN_FILE, tensor_bytes, tensors_of};
+use engram_export::checkpoint::{POLICY_FILE, RUN_FILE, RobotFile, tensor_bytes, tensors_of};
 use engram_export::{Checkpoint, Parameters, Tensors};
 use engram_image::{HeadInput, ModelConfig, Positions};
 use random::{Numbers, random_tensors};
@@ -34,6 +34,7 @@ fn checkpoint(positions: Positions, head_input: HeadInput) -> Checkpoint {
         steps: 1_200_000,
         training_return: -12.5,
         parameters: Parameters::from_tensors(config, 5.0, &tensors).expect("parameters"),
+        robot: Vec::new(),
         training,
     }
 }
@@ -114,6 +115,32 @@ fn the_settings_have_a_hash_and_progress_does_not_change_it() {
     };
     assert_eq!(one.config_sha256(), later.config_sha256());
     assert_ne!(one.config_sha256(), other.config_sha256());
+}
+
+#[test]
+fn a_robots_files_are_kept_and_belong_to_the_settings() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let without = checkpoint(Positions::Age, HeadInput::Mixed);
+    without.save(dir.path()).expect("saved");
+    // As a version that did not know them wrote it.
+    let text = fs::read_to_string(dir.path().join(RUN_FILE)).expect("text");
+    assert!(!text.contains("robot"), "{text}");
+    let file = |file: &str, sha256: &str| RobotFile {
+        file: file.to_owned(),
+        sha256: sha256.to_owned(),
+    };
+    let with = Checkpoint {
+        robot: vec![file("mine.toml", "ab"), file("mine.xml", "cd")],
+        ..without.clone()
+    };
+    with.save(dir.path()).expect("saved");
+    assert_eq!(Checkpoint::load(dir.path()).expect("read"), with);
+    assert_ne!(with.config_sha256(), without.config_sha256());
+    let text = fs::read_to_string(dir.path().join(RUN_FILE)).expect("text");
+    assert!(
+        text.contains("[[robot]]\nfile = \"mine.xml\"\nsha256 = \"cd\"\n"),
+        "{text}"
+    );
 }
 
 #[test]

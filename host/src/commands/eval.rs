@@ -11,6 +11,7 @@ use crate::evaluate::{
     Classic, Controller, Plan, Prepared, Random, Record, Results, Subject, Summary, Zero, evaluate,
     paired_cost,
 };
+use crate::plant::robot::{self, RobotError};
 use crate::plant::{self, Plant, TaskSet};
 
 /// Evaluate policies on held-out tasks: return, how fast they adapt, recovery after a change.
@@ -99,6 +100,7 @@ impl Ground {
 
 fn one(subject: &Subject, args: &Args) -> anyhow::Result<Record> {
     let name = args.plant.clone().unwrap_or_else(|| subject.plant.clone());
+    check_robot(subject, &name, args.plant.is_some())?;
     let mut plant = plant::for_agent(&name, &subject.agent)?;
     let contract = plant.contract();
     let prepared = subject.prepare(&contract)?;
@@ -149,6 +151,7 @@ fn one(subject: &Subject, args: &Args) -> anyhow::Result<Record> {
                     "--quantization compares an image with the run it was exported from: engram eval IMAGE --quantization RUN"
                 );
             }
+            check_robot(&reference, &name, args.plant.is_some())?;
             let reference = reference.prepare(&contract)?;
             let float = ground.fly(&ground.held_out, |_| reference.controller(args.wipe_memory))?;
             let floor = ground.fly(&ground.held_out, |seed| Box::new(Random::new(seed)))?;
@@ -183,6 +186,21 @@ fn one(subject: &Subject, args: &Args) -> anyhow::Result<Record> {
     })
 }
 
+/// Refuses a run whose robot has changed since. Who names the robot wants the run evaluated on it as it is, and is told.
+fn check_robot(subject: &Subject, plant: &str, named: bool) -> anyhow::Result<()> {
+    let run = subject.path.display();
+    match robot::check_unchanged(plant, &subject.robot) {
+        Err(error @ RobotError::Changed { .. }) if named => {
+            tracing::warn!("{run}: {error}");
+            Ok(())
+        }
+        Err(error @ RobotError::Changed { .. }) => {
+            Err(error).with_context(|| format!("{run} (--plant {plant} evaluates it all the same)"))
+        }
+        other => Ok(other?),
+    }
+}
+
 /// The key of a controller in the result: its name, or the agent's for another policy.
 fn label(other: &str) -> String {
     if matches!(other, "wiped" | "classical" | "random" | "zero") {
@@ -213,6 +231,8 @@ fn compare(
             let words = "not one of wiped, classical, random, zero, and not the path of a policy";
             let subject = Subject::load(path.as_ref())
                 .with_context(|| format!("--compare {path}: {words}"))?;
+            // Whom a policy is compared with may have been trained on anything that fits.
+            check_robot(&subject, &ground.plant, true)?;
             let prepared = subject.prepare(&contract)?;
             ground.fly(&ground.held_out, |_| prepared.controller(false))?
         }

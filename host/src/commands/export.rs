@@ -11,13 +11,13 @@ use engram_image::Image;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
-use super::inspect::hexadecimal;
 use crate::calibration::{GoldenLoop, trials};
 use crate::evaluate::{
     EpisodeMemory, Float, Integer, PairedCost, Plan, Random, evaluate, paired_cost,
 };
+use crate::hexadecimal::hexadecimal;
 use crate::network::Network;
-use crate::plant::{self, TaskSet};
+use crate::plant::{self, TaskSet, robot};
 
 /// Largest loss of return that goes without a warning, of what f32 has over random actions.
 const COST_LIMIT: f64 = 0.01;
@@ -78,6 +78,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         );
     }
     let from = args.plant.as_ref().unwrap_or(&checkpoint.plant).clone();
+    robot::check_unchanged(&from, &checkpoint.robot)?;
     let plant = plant::by_name(&from)?;
     // An image names the robot; the path of its file may be longer than an image's texts, and differs from machine to machine.
     plant.name().clone_into(&mut checkpoint.plant);

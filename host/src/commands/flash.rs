@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::fly::upload_bar;
 use crate::board::{self, BoardName, Client, DEFAULT_BAUD, Patience};
+use crate::hexadecimal::hexadecimal;
 
 /// Push a policy image to a board over the link: verified, replayed and activated there.
 ///
@@ -80,7 +81,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let telemetry = client.telemetry()?;
     let active = telemetry
         .weights_sha256
-        .map(|sha256| crate::fly::hex(&sha256))
+        .map(|sha256| hexadecimal(&sha256))
         .unwrap_or_default();
     let resumed_at = resumed_at.unwrap_or(0);
     if args.json {
@@ -89,7 +90,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             json!({
                 "board": name, "file": file.to_string(), "bytes": bytes.len(),
                 "resumed_at": resumed_at, "weights_sha256": active,
-                "weights_sha256_before": hello.weights_sha256.map(|sha256| crate::fly::hex(&sha256)),
+                "weights_sha256_before": hello.weights_sha256.map(|sha256| hexadecimal(&sha256)),
             })
         );
         return Ok(());

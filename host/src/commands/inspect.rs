@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::board::BoardName;
 use crate::footprint::Footprint;
+use crate::hexadecimal::hexadecimal;
 use engram_firmware::robots;
 
 /// Show an image: contract, dimensions, what it needs, where it comes from.
@@ -67,11 +68,6 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         print(&args, &image, footprint);
     }
     Ok(())
-}
-
-/// Lower-case hexadecimal digits.
-pub(super) fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The contract with every number that a script may check.

@@ -8,8 +8,9 @@ use engram_export::verify;
 use engram_image::Image;
 use serde_json::json;
 
-use super::inspect::{contract_json, hexadecimal};
+use super::inspect::contract_json;
 use crate::batch::Batch;
+use crate::hexadecimal::hexadecimal;
 
 /// Run a policy for a script: one JSON line in, one JSON line out.
 #[derive(clap::Args, Debug)]

@@ -23,6 +23,9 @@ const LOCK_FILE: &str = ".lock";
 /// Tasks that the return at the end of training is measured on.
 const RETURN_TASKS: usize = 64;
 
+/// Largest number that `run.toml` can hold.
+const MAX_NUMBER: u64 = i64::MAX as u64;
+
 /// Meta-train a policy on a distribution of hidden dynamics.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
@@ -32,6 +35,8 @@ Examples:
   engram train pendulum --out runs/pendulum --save-every-minutes 0.5
   engram train pendulum --out runs/one-step --agent one-step  the same without memory
   engram train pendulum --out runs/mine --config mine.toml --seed 3 --json
+  engram train half-cheetah-vel --out runs/paper --preset paper     needs MuJoCo, like every plant but the pendulum
+  engram train examples/robots/balancer.toml --out runs/balancer    your own robot, from a file
 
 The built-in settings of a plant are in host/presets/engram/PLANT.toml, with every key explained. Ctrl-C saves and stops.
 Watch it with: tensorboard --logdir runs     Afterwards: engram report runs/pendulum")]
@@ -48,10 +53,10 @@ pub struct Args {
     #[arg(long, value_enum, default_value_t = Preset::Engram, conflicts_with = "resume")]
     preset: Preset,
     /// Seed of everything random.
-    #[arg(long, default_value_t = 0, conflicts_with = "resume")]
+    #[arg(long, default_value_t = 0, conflicts_with = "resume", value_parser = clap::value_parser!(u64).range(..=MAX_NUMBER))]
     seed: u64,
     /// Environment steps of the whole training, instead of the settings' number.
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=MAX_NUMBER))]
     steps: Option<u64>,
     /// Go on with the run in the folder, to the same curve as if it had never stopped.
     #[arg(long)]
@@ -99,9 +104,9 @@ struct Report {
 /// interrupts it (after saving).
 pub fn run(args: Args) -> anyhow::Result<()> {
     threads::arrange();
+    let asked = asked(&args)?;
     let (device, device_name) = device::choose(args.device);
-    let _lock = lock(&args.out)?;
-    let mut trainer = trainer(&args, &device)?;
+    let (mut trainer, _lock) = begin(asked, &args, &device)?;
     let interrupted = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&interrupted);
     ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed))
@@ -249,25 +254,17 @@ fn lock(out: &Path) -> anyhow::Result<File> {
     Ok(file)
 }
 
-fn trainer(args: &Args, device: &Device) -> anyhow::Result<Trainer> {
-    let taken = folder::holds(&args.out, RUN_FILE);
+/// Plant, agent and settings as the command line asks for them, checked; nothing for a run that goes on. Reads files
+/// and makes none: what is refused here leaves no trace.
+fn asked(args: &Args) -> anyhow::Result<Option<(Run, Settings)>> {
     if args.resume {
-        let trainer = Trainer::resume(&args.out, args.steps, device)?;
-        if trainer.run().plant != args.plant {
+        if !folder::holds(&args.out, RUN_FILE) {
             bail!(
-                "{} holds a run on plant '{}', not '{}'",
-                args.out.display(),
-                trainer.run().plant,
-                args.plant
+                "{0} holds no run (there is no {0}/{RUN_FILE}); leave --resume out to begin one, or give the folder of a run",
+                args.out.display()
             );
         }
-        return Ok(trainer);
-    }
-    if taken && !args.overwrite {
-        bail!(
-            "{} already holds a run; give --resume to go on with it, --overwrite to replace it, or another folder",
-            args.out.display()
-        );
+        return Ok(None);
     }
     // Before the settings: an unknown plant should be called that, and not a plant without preset.
     plant::by_name(&args.plant)?;
@@ -296,7 +293,36 @@ fn trainer(args: &Args, device: &Device) -> anyhow::Result<Trainer> {
         agent: args.agent.name().to_owned(),
         seed: args.seed,
     };
-    Ok(Trainer::new(run, settings, device)?)
+    Trainer::check(&run, &settings)?;
+    Ok(Some((run, settings)))
+}
+
+/// The trainer at its first step or where it stopped, and the lock of its folder.
+fn begin(
+    asked: Option<(Run, Settings)>,
+    args: &Args,
+    device: &Device,
+) -> anyhow::Result<(Trainer, File)> {
+    let lock = lock(&args.out)?;
+    let Some((run, settings)) = asked else {
+        let trainer = Trainer::resume(&args.out, args.steps, device)?;
+        if trainer.run().plant != args.plant {
+            bail!(
+                "{0} holds a run on plant '{1}', not '{2}'; go on with: engram train {1} --out {0} --resume",
+                args.out.display(),
+                trainer.run().plant,
+                args.plant
+            );
+        }
+        return Ok((trainer, lock));
+    };
+    if folder::holds(&args.out, RUN_FILE) && !args.overwrite {
+        bail!(
+            "{} already holds a run; give --resume to go on with it, --overwrite to replace it, or another folder",
+            args.out.display()
+        );
+    }
+    Ok((Trainer::new(run, settings, device)?, lock))
 }
 
 /// Mean return of an undisturbed episode under the deterministic policy, on tasks of the training set.
@@ -336,41 +362,79 @@ mod tests {
         Line::try_parse_from([&["train"], words].concat()).map(|line| line.args)
     }
 
-    fn refused(words: &[&str]) -> String {
+    /// As [`run`] makes it.
+    fn made(words: &[&str]) -> anyhow::Result<Trainer> {
         let args = parse(words).unwrap();
-        format!(
-            "{:#}",
-            trainer(&args, &Device::Cpu).err().expect("a refusal")
-        )
+        Ok(begin(asked(&args)?, &args, &Device::Cpu)?.0)
+    }
+
+    fn refused(words: &[&str]) -> String {
+        format!("{:#}", made(words).err().expect("a refusal"))
     }
 
     #[test]
     fn a_taken_folder_is_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().to_str().unwrap();
-        let args = parse(&[
+        let first = made(&[
             "pendulum", "--out", out, "--steps", "1", "--agent", "one-step", "--seed", "9",
         ])
         .unwrap();
-        let first = trainer(&args, &Device::Cpu).unwrap();
         assert_eq!(first.settings().model.window, 1);
         first.save(folder.path()).unwrap();
         assert!(refused(&["pendulum", "--out", out]).contains("--resume"));
-        assert!(
-            trainer(
-                &parse(&["pendulum", "--out", out, "--overwrite"]).unwrap(),
-                &Device::Cpu
-            )
-            .is_ok()
-        );
-        let again = trainer(
-            &parse(&["pendulum", "--out", out, "--resume"]).unwrap(),
-            &Device::Cpu,
-        )
-        .unwrap();
+        assert!(made(&["pendulum", "--out", out, "--overwrite"]).is_ok());
+        let again = made(&["pendulum", "--out", out, "--resume"]).unwrap();
         assert_eq!(
             (again.run().agent.as_str(), again.run().seed, again.steps()),
             ("one-step", 9, 0)
+        );
+    }
+
+    #[test]
+    fn what_is_refused_leaves_no_folder_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let preset = include_str!("../../presets/engram/pendulum.toml");
+        let config = |name: &str, from: &str, to: &str| {
+            assert!(preset.contains(from), "{from}");
+            let path = folder.path().join(name);
+            std::fs::write(&path, preset.replacen(from, to, 1)).unwrap();
+            path.to_str().unwrap().to_owned()
+        };
+        let misspelt = config("misspelt.toml", "gamma = ", "gama = ");
+        let unknown = config(
+            "change.toml",
+            "changes = [\"polarity\"]",
+            "changes = [\"colour\"]",
+        );
+        let cleared = config("cleared.toml", "[ppo]", "clear_memory = true\n[ppo]");
+        let out = folder.path().join("runs/new");
+        for words in [
+            &["unicycle"][..],
+            &["no-such-robot.toml"],
+            &["half-cheetah-vel", "--config", "no-such.toml"],
+            &["pendulum", "--preset", "paper"],
+            &["pendulum", "--config", "no-such.toml"],
+            &["pendulum", "--config", &misspelt],
+            &["pendulum", "--config", &unknown],
+            &["pendulum", "--config", &cleared],
+            &["pendulum", "--agent", "rl2", "--positions", "slot"],
+            &["pendulum", "--resume"],
+        ] {
+            let out = ["--out", out.to_str().unwrap()];
+            let error = made(&[words, &out].concat()).err().expect("a refusal");
+            // Each cause is told once.
+            let said = format!("{error:#}");
+            let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
+            for cause in &causes {
+                assert_eq!(said.matches(cause.as_str()).count(), 1, "{said}");
+            }
+        }
+        assert!(!folder.path().join("runs").exists());
+        let said = refused(&["pendulum", "--out", "x", "--config", &unknown]);
+        assert!(
+            said.starts_with("[trial]: plant 'pendulum' knows no change 'colour'"),
+            "{said}"
         );
     }
 
@@ -382,6 +446,7 @@ mod tests {
         assert!(refused(&["pendulum", "--out", out, "--resume"]).contains("run.toml"));
         assert!(refused(&["pendulum", "--out", out, "--config", "no.toml"]).contains("no.toml"));
         assert!(parse(&["pendulum", "--out", out, "--resume", "--seed", "1"]).is_err());
+        assert!(parse(&["pendulum", "--out", out, "--steps", "0"]).is_err());
         let saves = ["pendulum", "--out", out, "--save-every-minutes"];
         assert!(parse(&[&saves[..], &["-1"]].concat()).is_err());
         assert!(parse(&[&saves[..], &["soon"]].concat()).is_err());

@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use engram_export::CheckpointError;
-use engram_export::checkpoint::{POLICY_FILE, folder};
+use engram_export::checkpoint::{POLICY_FILE, RobotFile, folder};
 use engram_image::{Contract, ContractDifference, Image, ReadError};
 use sha2::{Digest, Sha256};
 
-use crate::fly::hex;
+use crate::hexadecimal::hexadecimal;
 use crate::network::{Network, Saved};
 
 use super::{Controller, Float, Integer, TrialPlan, fly};
@@ -28,6 +28,8 @@ pub struct Subject {
     pub trained_steps: Option<u64>,
     /// Hexadecimal hash of the weights: of the image's logical weights, or of the run's tensor file.
     pub weights_sha256: String,
+    /// Of a run on a robot of the user's own, the files that it was made of.
+    pub robot: Vec<RobotFile>,
     content: Content,
 }
 
@@ -121,7 +123,8 @@ impl Subject {
                 agent: checkpoint.agent,
                 seed: checkpoint.seed,
                 trained_steps: Some(checkpoint.steps),
-                weights_sha256: hex(&Sha256::digest(tensors)),
+                weights_sha256: hexadecimal(&Sha256::digest(tensors)),
+                robot: checkpoint.robot,
                 content: Content::Run(
                     Box::new(checkpoint.network),
                     EpisodeMemory::of(&checkpoint.training),
@@ -144,7 +147,8 @@ impl Subject {
             agent: agent.to_owned(),
             seed: image.provenance.seed,
             trained_steps: None,
-            weights_sha256: hex(&image.weights_sha256),
+            weights_sha256: hexadecimal(&image.weights_sha256),
+            robot: Vec::new(),
             content: Content::Image(bytes),
         })
     }

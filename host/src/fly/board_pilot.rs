@@ -13,6 +13,7 @@ use super::plan::FlightError;
 use super::record::{Order, SampleRecord};
 use super::recorder::Ending;
 use crate::board::{Client, Patience, Transport};
+use crate::hexadecimal::hexadecimal;
 
 /// Steps that a disarmed board gets to bring its command to the safe one. The slowest slew limit
 /// there is (one word per step) needs more; nobody flies such a contract.
@@ -101,8 +102,8 @@ impl<'a> BoardPilot<'a> {
             board: board.to_owned(),
             firmware: format!("{} ({})", self.hello.firmware, self.hello.board),
             controller: "policy".to_owned(),
-            image_sha256: super::hex(&Sha256::digest(image)),
-            weights_sha256: super::hex(&self.mirror.image().weights_sha256),
+            image_sha256: hexadecimal(&Sha256::digest(image)),
+            weights_sha256: hexadecimal(&self.mirror.image().weights_sha256),
         }
     }
 
@@ -222,8 +223,8 @@ pub(super) fn check_contract(
         return Ok(());
     }
     Err(FlightError::BoardContract {
-        board: super::hex(&hello.contract_sha256),
-        image: super::hex(&wanted),
+        board: hexadecimal(&hello.contract_sha256),
+        image: hexadecimal(&wanted),
     })
 }
 
@@ -299,6 +300,6 @@ impl Pilot for BoardPilot<'_> {
 pub(super) fn weights(telemetry: &Telemetry) -> String {
     telemetry
         .weights_sha256
-        .map(|sha256| super::hex(&sha256))
+        .map(|sha256| hexadecimal(&sha256))
         .unwrap_or_default()
 }

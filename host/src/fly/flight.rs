@@ -13,6 +13,7 @@ use super::pilot::{Decision, Pilot};
 use super::plan::{FlightError, FlightPlan};
 use super::record::{ChannelRecord, EventKind, Header, LOG_FORMAT, SampleRecord, Step, Summary};
 use super::recorder::{Recorder, Watcher};
+use crate::hexadecimal::hexadecimal;
 use crate::plant::{self, Plant, Start, Stream, TaskSet, random_stream};
 
 /// What came of a flight: its numbers in any case, and why it ended early if it did.
@@ -104,7 +105,7 @@ pub fn header(plan: &FlightPlan, plant: &dyn Plant, card: &PilotCard) -> Header 
             .iter()
             .map(|name| (*name).to_owned())
             .collect(),
-        contract_sha256: super::hex(&contract.digest()),
+        contract_sha256: hexadecimal(&contract.digest()),
         image_sha256: card.image_sha256.clone(),
         weights_sha256: card.weights_sha256.clone(),
     }

@@ -14,6 +14,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::record::{Attention, Event, Header, Step, Summary};
+use crate::hexadecimal::hexadecimal;
 
 /// Steps between two flushes: what a power cut can cost.
 const STEPS_PER_FLUSH: u32 = 50;
@@ -227,7 +228,7 @@ impl LogWriter {
                 },
                 text.as_str().to_owned(),
             ),
-            Log::Defmt(bytes) => (1, format!("defmt {}", super::hex(bytes))),
+            Log::Defmt(bytes) => (1, format!("defmt {}", hexadecimal(bytes))),
         };
         let timestamp = json!({
             "sec": self.time_ns / 1_000_000_000,

@@ -44,9 +44,3 @@ pub use recorder::{Ending, Watcher};
 pub use replay::{Replay, ReplayError, replay};
 pub use shipped::shipped_image;
 pub use show::Show;
-
-/// Bytes as lower-case hexadecimal digits.
-#[must_use]
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}

@@ -13,6 +13,7 @@ use super::log_reader::Flight;
 use super::plan::FlightError;
 use super::record::{Difference, Order, Step};
 use crate::board::{Client, ClientError, Loopback, Patience};
+use crate::hexadecimal::hexadecimal;
 
 /// What came of a replay; the keys of `engram replay --json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -71,7 +72,7 @@ pub fn replay(flight: &Flight) -> Result<Replay, ReplayError> {
         Patience::default(),
     )?;
     check_contract(&hello, &image.contract)?;
-    let flown = super::hex(&image.contract.digest());
+    let flown = hexadecimal(&image.contract.digest());
     if flight.header.contract_sha256 != flown {
         return Err(ReplayError::Flight(FlightError::BoardContract {
             board: flight.header.contract_sha256.clone(),

@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use engram_export::checkpoint::{
-    FORMAT_VERSION, POLICY_FILE, RUN_FILE, folder, tensor_bytes, tensors_of,
+    FORMAT_VERSION, POLICY_FILE, RUN_FILE, RobotFile, folder, tensor_bytes, tensors_of,
 };
 use engram_export::{Checkpoint, CheckpointError};
 use engram_image::HeadInput;
@@ -34,6 +34,8 @@ pub struct Saved {
     pub training_return: f32,
     /// The policy.
     pub network: Network,
+    /// For a robot of the user's own, the files that it is made of.
+    pub robot: Vec<RobotFile>,
     /// The trainer's own settings.
     pub training: toml::Table,
 }
@@ -50,6 +52,8 @@ struct File {
     training_return: f32,
     model: Model,
     normalizer: Normalizer,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    robot: Vec<RobotFile>,
     #[serde(default)]
     training: toml::Table,
 }
@@ -131,6 +135,7 @@ impl Saved {
             seed: checkpoint.seed,
             steps: checkpoint.steps,
             training_return: checkpoint.training_return,
+            robot: checkpoint.robot,
             training: checkpoint.training,
         })
     }
@@ -157,6 +162,7 @@ impl Saved {
             steps: file.steps,
             training_return: file.training_return,
             network: Network::Gru(Box::new(policy)),
+            robot: file.robot,
             training: file.training,
         })
     }
@@ -175,6 +181,7 @@ impl Saved {
                 seed: self.seed,
                 steps: self.steps,
                 training_return: self.training_return,
+                robot: self.robot,
                 training: self.training,
             }
             .save_with(dir, others),
@@ -192,6 +199,7 @@ impl Saved {
                     seed: self.seed,
                     steps: self.steps,
                     training_return: self.training_return,
+                    robot: self.robot,
                     training: self.training,
                 })
                 .map_err(|error| CheckpointError::Toml {

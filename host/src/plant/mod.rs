@@ -285,7 +285,7 @@ fn on_mujoco(name: &str) -> Result<Box<dyn Plant>, UnknownPlant> {
 }
 
 /// The error for a change that `plant` does not know.
-fn unknown_change(plant: &dyn Plant, name: &str) -> UnknownChange {
+pub(crate) fn unknown_change(plant: &dyn Plant, name: &str) -> UnknownChange {
     let known: Vec<_> = plant.changes().iter().map(|change| change.name).collect();
     UnknownChange {
         plant: plant.name(),

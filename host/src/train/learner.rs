@@ -64,10 +64,16 @@ pub struct Update {
 pub enum LearnerError {
     /// A tensor operation failed.
     #[error("the learner failed: {0}")]
-    Candle(#[from] candle_core::Error),
+    Candle(candle_core::Error),
     /// The weights are not worth keeping.
     #[error(transparent)]
     Diverged(#[from] Divergence),
+}
+
+impl From<candle_core::Error> for LearnerError {
+    fn from(error: candle_core::Error) -> Self {
+        Self::Candle(error)
+    }
 }
 
 /// Makes glibc's allocator keep what a shard frees instead of returning it to the system, to fault it in

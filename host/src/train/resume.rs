@@ -35,12 +35,12 @@ pub struct TrainerState {
 #[derive(Debug, thiserror::Error)]
 pub enum ResumeError {
     /// The file cannot be read.
-    #[error("{path}: {source}; a run can only be resumed from its own folder")]
+    #[error("{path}: {reason}; a run can only be resumed from its own folder")]
     Io {
         /// The file.
         path: String,
         /// The system's reason.
-        source: std::io::Error,
+        reason: std::io::Error,
     },
     /// The file is not what a trainer writes.
     #[error("{path}: {reason}")]
@@ -124,11 +124,47 @@ impl TrainerState {
     /// Names the file and what is wrong with it.
     pub fn load(dir: &Path) -> Result<Self, ResumeError> {
         let name = dir.join(TRAINER_FILE).display().to_string();
-        let bytes = folder::read(dir, TRAINER_FILE).map_err(|source| ResumeError::Io {
+        let bytes = folder::read(dir, TRAINER_FILE).map_err(|reason| ResumeError::Io {
             path: name.clone(),
-            source,
+            reason,
         })?;
         Self::from_bytes(&bytes).map_err(|reason| ResumeError::Content { path: name, reason })
+    }
+
+    /// Refuses a state that belongs to other networks: `actor` and `critic` are fresh optimisers of the right size,
+    /// and `inputs` are the entries of a working memory.
+    ///
+    /// # Errors
+    /// Names what does not fit.
+    pub fn check(
+        &self,
+        dir: &Path,
+        actor: &AdamW,
+        critic: &AdamW,
+        inputs: usize,
+    ) -> Result<(), ResumeError> {
+        let own = [&self.actor_optimizer, &self.critic_optimizer];
+        let [own_actor, own_critic] = own.map(|adam| (adam.mean.len(), adam.square.len()));
+        let [memories, returns] = [&self.memories, &self.returns]
+            .map(|statistics| (statistics.mean.len(), statistics.square.len()));
+        for (name, found, expected) in [
+            ("adam.actor", own_actor, actor.mean.len()),
+            ("adam.critic", own_critic, critic.mean.len()),
+            ("statistics.memories", memories, inputs),
+            ("statistics.returns", returns, 1),
+        ] {
+            if found != (expected, expected) {
+                return Err(ResumeError::Content {
+                    path: dir.join(TRAINER_FILE).display().to_string(),
+                    reason: format!(
+                        "'{name}' has {} and {} entries; the policy beside it needs {expected}. A run can only be \
+                         resumed from its own folder",
+                        found.0, found.1
+                    ),
+                });
+            }
+        }
+        Ok(())
     }
 
     fn from_bytes(bytes: &[u8]) -> Result<Self, String> {

@@ -325,6 +325,41 @@ fn a_torn_folder_is_refused() {
     assert!(error.to_string().contains("different moments"), "{error}");
 }
 
+#[test]
+fn a_state_of_another_network_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut trainer = trainer(8);
+    trainer.iterate().unwrap();
+    trainer.save(folder.path()).unwrap();
+    let path = folder.path().join(TRAINER_FILE);
+    type Spoil = fn(&mut TrainerState);
+    for (spoil, expected) in [
+        (
+            (|state| state.actor_optimizer.mean.truncate(5)) as Spoil,
+            "adam.actor",
+        ),
+        (
+            |state| state.critic_optimizer.square.push(0.0),
+            "adam.critic",
+        ),
+        (
+            |state| state.memories.mean.truncate(1),
+            "statistics.memories",
+        ),
+        (|state| state.returns.square.clear(), "statistics.returns"),
+    ] {
+        let mut state = TrainerState::load(folder.path()).unwrap();
+        spoil(&mut state);
+        let good = std::fs::read(&path).unwrap();
+        std::fs::write(&path, state.to_bytes().unwrap()).unwrap();
+        let error = Trainer::resume(folder.path(), None, &Device::Cpu)
+            .err()
+            .unwrap();
+        assert!(error.to_string().contains(expected), "{error}");
+        std::fs::write(&path, good).unwrap();
+    }
+}
+
 /// Goes on from a checkpoint whose trainer state was changed, and returns what is said.
 fn spoiled(change: impl FnOnce(&mut TrainerState)) -> String {
     let folder = tempfile::tempdir().unwrap();

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use candle_core::Device;
 use engram_export::Normalizer;
-use engram_export::checkpoint::CheckpointError;
+use engram_export::checkpoint::{CheckpointError, RUN_FILE, RobotFile};
 use engram_export::parameters::ParametersError;
 
 use super::batch::{Batch, add_returns, critic_features};
@@ -20,7 +20,8 @@ use super::rollout::{Rollout, RolloutError, Trajectory};
 use super::statistics::Statistics;
 use super::timing::{self, Lap, TIMING_FILE};
 use crate::network::{Network, NetworkConfig, RL2, Saved};
-use crate::plant::{self, Stream, UnknownPlant, for_agent, random_stream};
+use crate::plant::robot::{self, RobotError};
+use crate::plant::{self, Plant, Stream, UnknownPlant, for_agent, random_stream, unknown_change};
 
 /// Index of the trials that fill the statistics before the first iteration; no iteration gets so far.
 const PILOT: u64 = u64::MAX >> 32;
@@ -77,8 +78,11 @@ pub struct Run {
 pub enum TrainError {
     #[error(transparent)]
     Plant(#[from] UnknownPlant),
+    #[error(transparent)]
+    Robot(#[from] RobotError),
+    // Messages are complete: a cause that is told is not named as a source, which would tell it again.
     #[error("[trial]: {0}")]
-    Rollout(#[from] RolloutError),
+    Rollout(RolloutError),
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error(transparent)]
@@ -90,7 +94,7 @@ pub enum TrainError {
     #[error(transparent)]
     Parameters(#[from] ParametersError),
     #[error("the learner failed: {0}")]
-    Learner(#[from] candle_core::Error),
+    Learner(candle_core::Error),
     /// The files of a folder are not of one moment.
     #[error(
         "{folder}: policy and trainer state are from different moments ({policy} and {trainer} steps); \
@@ -116,6 +120,35 @@ pub enum TrainError {
     },
 }
 
+impl From<RolloutError> for TrainError {
+    fn from(error: RolloutError) -> Self {
+        Self::Rollout(error)
+    }
+}
+
+impl From<candle_core::Error> for TrainError {
+    fn from(error: candle_core::Error) -> Self {
+        Self::Learner(error)
+    }
+}
+
+/// The plant and the network's dimensions of a run that can begin.
+fn checked(run: &Run, settings: &Settings) -> Result<(Box<dyn Plant>, NetworkConfig), TrainError> {
+    let plant = for_agent(&run.plant, &run.agent)?;
+    let config = settings.network_config(&*plant, &run.agent);
+    config.validate().map_err(|reason| ConfigError::Model {
+        place: run.plant.clone(),
+        reason,
+    })?;
+    settings.check_together(&run.agent)?;
+    // A rollout would notice an unknown change when it first draws it: late, or never.
+    let known = |name: &&String| plant.changes().iter().any(|change| change.name == **name);
+    if let Some(name) = settings.trial.changes.iter().find(|name| !known(name)) {
+        return Err(RolloutError::from(unknown_change(&*plant, name)).into());
+    }
+    Ok((plant, config))
+}
+
 /// A training run between two iterations.
 pub struct Trainer {
     run: Run,
@@ -129,21 +162,26 @@ pub struct Trainer {
     laps: Vec<Lap>,
     episode_steps: usize,
     training_return: f32,
+    /// For a robot of the user's own, its files.
+    robot: Vec<RobotFile>,
 }
 
 impl Trainer {
+    /// Whether a run from scratch can begin: all that [`Trainer::new`] refuses, and nothing is computed.
+    ///
+    /// # Errors
+    /// When plant or settings are not usable.
+    pub fn check(run: &Run, settings: &Settings) -> Result<(), TrainError> {
+        checked(run, settings).map(|_| ())
+    }
+
     /// A run from scratch.
     ///
     /// # Errors
     /// When plant, settings or device are not usable.
     pub fn new(run: Run, settings: Settings, device: &Device) -> Result<Self, TrainError> {
-        let plant = for_agent(&run.plant, &run.agent)?;
-        let config = settings.network_config(&*plant, &run.agent);
-        config.validate().map_err(|reason| ConfigError::Model {
-            place: run.plant.clone(),
-            reason,
-        })?;
-        settings.check_together(&run.agent)?;
+        let (plant, config) = checked(&run, &settings)?;
+        let robot = robot::files_of(&run.plant)?;
         let mut privileged = Vec::new();
         plant.privileged(&mut privileged);
         let mut random = random_stream(run.seed, Stream::Weights, 0);
@@ -169,6 +207,7 @@ impl Trainer {
             laps: Vec::new(),
             episode_steps: plant.protocol().episode_steps,
             training_return: 0.0,
+            robot,
             run,
             settings,
         };
@@ -184,20 +223,16 @@ impl Trainer {
     /// When the folder does not hold a whole run of this version.
     pub fn resume(folder: &Path, steps: Option<u64>, device: &Device) -> Result<Self, TrainError> {
         let checkpoint = Saved::load(folder)?;
-        let mut settings: Settings =
-            checkpoint
-                .training
-                .clone()
-                .try_into()
-                .map_err(|error: toml::de::Error| ConfigError::Toml {
-                    origin: folder.join("run.toml").display().to_string(),
-                    message: error.to_string(),
-                })?;
+        let origin = format!("{} [training]", folder.join(RUN_FILE).display());
+        let mut settings = Settings::from_table(checkpoint.training.clone(), &origin)?;
+        robot::check_unchanged(&checkpoint.plant, &checkpoint.robot)?;
         if let Some(steps) = steps {
             settings.ppo.steps = steps;
         }
         let state = TrainerState::load(folder)?;
-        let trainer_steps = state.iteration * settings.steps_per_iteration();
+        let trainer_steps = state
+            .iteration
+            .saturating_mul(settings.steps_per_iteration());
         if trainer_steps != checkpoint.steps {
             let (folder, policy) = (folder.display().to_string(), checkpoint.steps);
             return Err(TrainError::Torn {
@@ -211,6 +246,8 @@ impl Trainer {
             agent: checkpoint.agent.clone(),
             seed: checkpoint.seed,
         };
+        // Runs of versions that did not note the files have them noted from now on.
+        let robot = robot::files_of(&run.plant)?;
         let config = checkpoint.network.config();
         let actor = Policy::new(&config, &checkpoint.network.tensors(), device)?;
         let mut learner = Learner::new(
@@ -219,6 +256,8 @@ impl Trainer {
             &settings,
             device,
         )?;
+        let (actor, critic) = (&learner.actor_optimizer, &learner.critic_optimizer);
+        state.check(folder, actor, critic, config.inputs())?;
         learner.actor_optimizer = state.actor_optimizer;
         learner.critic_optimizer = state.critic_optimizer;
         let curve = curve::read(folder)?;
@@ -235,6 +274,7 @@ impl Trainer {
             curve,
             laps,
             training_return: checkpoint.training_return,
+            robot,
         })
     }
 
@@ -404,6 +444,7 @@ impl Trainer {
             steps: self.steps(),
             training_return: self.training_return,
             network: self.policy()?,
+            robot: self.robot.clone(),
             training: self.settings.to_table()?,
         };
         checkpoint.save_with(

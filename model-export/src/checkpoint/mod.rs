@@ -12,6 +12,7 @@ use std::path::Path;
 
 use engram_image::ModelConfig;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 pub use error::CheckpointError;
@@ -28,6 +29,16 @@ pub const POLICY_FILE: &str = "policy.safetensors";
 pub const RUN_FILE: &str = "run.toml";
 /// The agent with a recurrent network, which has no image and is not read here.
 pub const RL2: &str = "rl2";
+
+/// A file of the user's robot as it was when the run began.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RobotFile {
+    /// Its path from the folder of the robot's own file.
+    pub file: String,
+    /// SHA-256 of its content, hexadecimal.
+    pub sha256: String,
+}
 
 /// A policy and where it comes from.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,6 +57,8 @@ pub struct Checkpoint {
     pub training_return: f32,
     /// Model, normalizer and tensors.
     pub parameters: Parameters,
+    /// For a robot of the user's own, the files that it is made of: its own, its model, and what that names.
+    pub robot: Vec<RobotFile>,
     /// The trainer's own settings, as it wants to find them again.
     pub training: toml::Table,
 }
@@ -75,6 +88,7 @@ impl Checkpoint {
             steps: run.steps,
             training_return: run.training_return,
             parameters,
+            robot: run.robot,
             training: run.training,
         })
     }

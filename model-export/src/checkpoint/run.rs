@@ -5,7 +5,7 @@ use std::path::Path;
 use engram_image::{HeadInput, ModelConfig, Positions};
 use serde::{Deserialize, Serialize};
 
-use super::{Checkpoint, CheckpointError, FORMAT_VERSION, RL2};
+use super::{Checkpoint, CheckpointError, FORMAT_VERSION, RL2, RobotFile};
 
 /// What `run.toml` says, sorted into the checkpoint's types.
 pub(super) struct Run {
@@ -17,6 +17,7 @@ pub(super) struct Run {
     pub(super) training_return: f32,
     pub(super) clip: f32,
     pub(super) model: ModelConfig,
+    pub(super) robot: Vec<RobotFile>,
     pub(super) training: toml::Table,
 }
 
@@ -39,6 +40,9 @@ struct File {
     training_return: f32,
     model: Model,
     normalizer: Normalizer,
+    /// Runs on other plants, and of earlier versions, have none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    robot: Vec<RobotFile>,
     #[serde(default)]
     training: toml::Table,
 }
@@ -51,6 +55,8 @@ struct Settings<'a> {
     seed: String,
     model: Model,
     normalizer: Normalizer,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    robot: &'a [RobotFile],
     training: &'a toml::Table,
 }
 
@@ -168,6 +174,7 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Run, CheckpointError> {
         training_return: file.training_return,
         clip: file.normalizer.clip,
         model: file.model.into(),
+        robot: file.robot,
         training: file.training,
     })
 }
@@ -186,6 +193,7 @@ pub(super) fn render(checkpoint: &Checkpoint) -> Result<String, toml::ser::Error
         normalizer: Normalizer {
             clip: checkpoint.parameters.normalizer.clip,
         },
+        robot: checkpoint.robot.clone(),
         training: checkpoint.training.clone(),
     })
 }
@@ -200,6 +208,7 @@ pub(super) fn settings(checkpoint: &Checkpoint) -> String {
         normalizer: Normalizer {
             clip: checkpoint.parameters.normalizer.clip,
         },
+        robot: &checkpoint.robot,
         training: &checkpoint.training,
     })
     .unwrap_or_default()

@@ -8,6 +8,8 @@ use engram_image::{ActionChannel, Channel, Contract, ContractError, List, Reward
 use super::terms::{conditions, effects, goal, named, rewards, sources};
 use super::text::{self, Draw};
 use super::{Change, NO_CHANGE, Parameter, Protocol, Robot, RobotError, StartNoise};
+use crate::plant::{MUJOCO_NAMES, NAMES};
+use crate::toml_place::Document;
 
 /// Control steps of one episode, at most: a day at 10 Hz.
 const MAX_EPISODE_STEPS: usize = 864_000;
@@ -16,15 +18,14 @@ const MAX_EPISODES: usize = 100;
 
 /// The file under examination, for errors and for the names of hidden parameters.
 pub(super) struct Context<'a> {
-    file: &'a Path,
-    text: &'a str,
+    file: Document<'a>,
     hidden: Vec<&'a str>,
 }
 
 impl Context<'_> {
     /// The error for the value of a key.
     pub(super) fn refuse(&self, key: &str, must: impl Into<String>) -> RobotError {
-        RobotError::value(self.file, self.text, key, must)
+        RobotError::value(self.file, key, must)
     }
 
     /// Refuses the value of a key unless it is good.
@@ -68,11 +69,7 @@ impl Context<'_> {
         match (given.next(), given.next()) {
             (Some((_, value)), None) => Ok(value),
             (None, _) => Err(RobotError::Toml {
-                path: format!(
-                    "{}:{}",
-                    self.file.display(),
-                    super::place::find(self.text, section).0
-                ),
+                path: self.file.find(section).place,
                 message: format!("{section} needs one of: {all}"),
             }),
             (Some((first, _)), Some((second, _))) => Err(self.refuse(
@@ -85,13 +82,16 @@ impl Context<'_> {
 
 /// Reads and checks a robot.
 pub(super) fn robot(source: &str, file: &Path) -> Result<Robot, RobotError> {
+    let origin = &file.display().to_string();
     let written: text::File = toml::from_str(source).map_err(|error| RobotError::Toml {
-        path: file.display().to_string(),
+        path: origin.clone(),
         message: error.to_string(),
     })?;
     let context = Context {
-        file,
-        text: source,
+        file: Document {
+            origin,
+            text: source,
+        },
         hidden: written
             .hidden
             .iter()
@@ -158,6 +158,8 @@ fn head(context: &Context<'_>, written: &text::File) -> Result<(), RobotError> {
         "name",
         &format!("1 to {TEXT_BYTES} bytes of printable ASCII without spaces"),
     )?;
+    let own = !(NAMES.iter().chain(&MUJOCO_NAMES)).any(|name| *name == written.name);
+    context.must(own, "name", "unlike the name of every built-in plant")?;
     let steps = 1..=MAX_EPISODE_STEPS;
     let must = format!("from 1 to {MAX_EPISODE_STEPS}");
     context.must(
@@ -291,8 +293,9 @@ fn range(
     [low, high]: [f32; 2],
     hidden: &text::Hidden,
 ) -> Result<(), RobotError> {
-    let finite = low.is_finite() && high.is_finite() && low < high;
-    context.must(finite, key, "two finite numbers, the smaller one first")?;
+    let finite = low.is_finite() && (high - low).is_finite() && low < high;
+    let must = "two finite numbers, the smaller one first, with a finite distance";
+    context.must(finite, key, must)?;
     let above_0 = low > 0.0;
     if hidden.draw == Draw::LogUniform {
         context.must(above_0, key, "above 0 for draw = \"log-uniform\"")?;
@@ -376,7 +379,9 @@ fn protocol(
     let [first, last] = goal.change_steps.unwrap_or([steps / 3, steps / 2]);
     let must = "two steps of an episode, the earlier one first";
     context.must(first <= last && last < steps, "goal.change_steps", must)?;
-    let recovery_steps = goal.recovery_steps.unwrap_or((steps / 3).min(steps - last));
+    let recovery_steps = goal
+        .recovery_steps
+        .unwrap_or((steps / 3).clamp(1, steps - last));
     let must = "from 1 to what is left of an episode after the last of change_steps";
     context.must(
         (1..=steps - last).contains(&recovery_steps),

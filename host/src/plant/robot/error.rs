@@ -1,8 +1,6 @@
 //! What can be wrong with a robot's file.
 
-use std::path::Path;
-
-use super::place;
+use crate::toml_place::Document;
 
 /// Why there is no such robot.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -24,18 +22,24 @@ pub enum RobotError {
         message: String,
     },
     /// A value is not what it must be.
-    #[error("{path}:{line}: {key} is {value}; it must be {must}")]
+    #[error("{place}: {key} is {value}; it must be {must}")]
     Value {
-        /// The file.
-        path: String,
-        /// The line, from 1.
-        line: usize,
+        /// File and line.
+        place: String,
         /// The key with its sections.
         key: String,
         /// The value as written.
         value: String,
         /// What it must be.
         must: String,
+    },
+    /// The robot is not what it was when a run began.
+    #[error(
+        "the robot is not the one of this run: {file} has changed since it began; put the file back as it was, or train the robot as it is now into another folder"
+    )]
+    Changed {
+        /// The first file that differs, from the folder of the robot's own.
+        file: String,
     },
     /// The simulation refuses the model.
     #[error("{path}: {message}")]
@@ -48,13 +52,12 @@ pub enum RobotError {
 }
 
 impl RobotError {
-    pub(super) fn value(path: &Path, text: &str, key: &str, must: impl Into<String>) -> Self {
-        let (line, written) = place::find(text, key);
+    pub(super) fn value(file: Document<'_>, key: &str, must: impl Into<String>) -> Self {
+        let found = file.find(key);
         Self::Value {
-            path: path.display().to_string(),
-            line,
+            place: found.place,
             key: key.to_owned(),
-            value: written.unwrap_or_else(|| "absent".to_owned()),
+            value: found.value.unwrap_or_else(|| "absent".to_owned()),
             must: must.into(),
         }
     }

@@ -6,7 +6,7 @@
 
 mod check;
 mod error;
-mod place;
+mod files;
 mod tasks;
 mod terms;
 mod text;
@@ -18,8 +18,10 @@ use std::sync::{Mutex, PoisonError};
 use engram_image::Contract;
 
 use super::{Change, Parameter, Protocol};
+use crate::toml_place::Document;
 
 pub use error::RobotError;
+pub use files::{check_unchanged, files_of};
 pub use text::{Axis, Draw, Frame};
 
 /// How the name of a robot's file ends.
@@ -226,7 +228,11 @@ impl Robot {
     /// The error for the value of a key.
     #[must_use]
     pub fn refuse(&self, key: &str, must: impl Into<String>) -> RobotError {
-        RobotError::value(&self.file, &self.text, key, must)
+        let file = Document {
+            origin: &self.file.display().to_string(),
+            text: &self.text,
+        };
+        RobotError::value(file, key, must)
     }
 }
 

@@ -115,7 +115,8 @@ impl Draw {
             _ => to - from,
         };
         let (below, above) = (length(low, inner_low), length(inner_high, high));
-        let is_below = random.random_range(0.0..below + above) < below;
+        // Numbers next to each other may have the same logarithm.
+        let is_below = below + above > 0.0 && random.random_range(0.0..below + above) < below;
         match (self, is_below) {
             (Self::Either, true) => low,
             (Self::Either, false) => high,

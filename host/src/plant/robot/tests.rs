@@ -66,6 +66,8 @@ fn mistakes_name_line_key_value_and_bound() {
     ] {
         assert!(error.contains(part), "{part}: {error}");
     }
+    let error = refused("training = [0.4, 4.0]", "training = [-3e38, 3e38]");
+    assert!(error.contains("a finite distance"), "{error}");
     let error = refused("wide = [0.2, 6.0]", "wide = [0.5, 6.0]");
     assert!(
         error.contains("hidden[2].wide") && error.contains("holds all of training"),
@@ -87,6 +89,8 @@ fn mistakes_name_line_key_value_and_bound() {
     assert!(error.contains("observation[1].name is \"tilt\""), "{error}");
     let error = refused("name = \"balancer\" ", "name = \"two wheels\" ");
     assert!(error.contains("name is \"two wheels\""), "{error}");
+    let error = refused("name = \"balancer\" ", "name = \"pendulum\" ");
+    assert!(error.contains("built-in plant"), "{error}");
 }
 
 #[test]

@@ -294,3 +294,53 @@ fn another_plant_of_a_file_is_cheap() {
     // A fraction of a millisecond each; loading the model alone takes several.
     assert!(begun.elapsed().as_secs_f64() < 2.0, "{:?}", begun.elapsed());
 }
+
+#[test]
+fn a_run_goes_on_with_the_robot_that_it_began_with_and_with_no_other() {
+    use candle_core::Device;
+
+    use crate::train::{Run, Settings, TrainError, Trainer};
+
+    let folder = tempfile::tempdir().unwrap();
+    let [file, model, run] =
+        ["mine.toml", "balancer.xml", "run"].map(|name| folder.path().join(name));
+    let original = std::fs::read(Path::new(FILE).with_file_name("balancer.xml")).unwrap();
+    std::fs::write(&file, EXAMPLE).unwrap();
+    std::fs::write(&model, &original).unwrap();
+    let plant = file.to_str().unwrap().to_owned();
+    for agent in ["trmrl", "rl2"] {
+        let mut settings = Settings::preset(&plant).unwrap();
+        (settings.trial.trials, settings.trial.steps) = (2, 10);
+        settings.ppo.minibatches = 1;
+        let begun = Run {
+            plant: plant.clone(),
+            agent: agent.to_owned(),
+            seed: 0,
+        };
+        Trainer::new(begun, settings, &Device::Cpu)
+            .unwrap()
+            .save(&run)
+            .unwrap();
+        let resume = || Trainer::resume(&run, None, &Device::Cpu);
+        resume().unwrap();
+        std::fs::write(&model, [&original[..], b"\n"].concat()).unwrap();
+        let error = resume().err().unwrap();
+        assert!(matches!(&error, TrainError::Robot(_)), "{error}");
+        let said = error.to_string();
+        assert!(said.contains("balancer.xml has changed"), "{said}");
+        std::fs::write(&model, &original).unwrap();
+        resume().unwrap();
+        // As an earlier version wrote it.
+        let text = std::fs::read_to_string(run.join("run.toml")).unwrap();
+        let begin = text.find("[[robot]]").unwrap();
+        let end = begin + text[begin..].find("\n[training").unwrap();
+        std::fs::write(
+            run.join("run.toml"),
+            [&text[..begin], &text[end..]].concat(),
+        )
+        .unwrap();
+        std::fs::write(&model, [&original[..], b"\n"].concat()).unwrap();
+        resume().unwrap();
+        std::fs::write(&model, &original).unwrap();
+    }
+}

@@ -1,6 +1,6 @@
 //! Settings that are good alone but not together.
 
-use super::config::{ConfigError, CriticInput, PositionsName, Settings};
+use super::{ConfigError, CriticInput, PositionsName, Settings};
 use crate::network::RL2;
 
 impl Settings {

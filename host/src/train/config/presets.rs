@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::config::{ConfigError, Settings};
+use super::{ConfigError, Settings};
 use crate::plant::robot::{self, Robot};
+use crate::toml_place::Document;
 
 /// The preset of every robot of the user's own.
 const ROBOT: &str = "robot";
@@ -36,7 +37,7 @@ macro_rules! files {
         &[$((
             $name,
             concat!("presets/", $name, ".toml"),
-            include_str!(concat!("../../presets/", $name, ".toml")),
+            include_str!(concat!("../../../presets/", $name, ".toml")),
         )),+]
     };
 }
@@ -71,7 +72,12 @@ impl Settings {
     /// When the plant has no such preset, or is a robot's file that is not right.
     pub fn preset_of(preset: Preset, plant: &str) -> Result<Self, ConfigError> {
         if preset == Preset::Engram && robot::is_file(plant) {
-            return Ok(Self::preset_of(preset, ROBOT)?.with_trials_of(robot::load(plant)?));
+            let settings = Self::preset_of(preset, ROBOT)?.with_trials_of(robot::load(plant)?);
+            settings.check(Document {
+                origin: plant,
+                text: "",
+            })?;
+            return Ok(settings);
         }
         let file = match (preset, plant) {
             (Preset::Paper, "ant-dir-xy") => "ant-dir",
