@@ -6,7 +6,9 @@ use crate::toml_place::Document;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RobotError {
     /// The file cannot be read.
-    #[error("the robot's file {path} cannot be read: {reason}")]
+    #[error(
+        "the robot's file {path} cannot be read: {reason}; paths begin at the current folder, and eval and export are told by --plant FILE.toml where a run's robot is now"
+    )]
     Read {
         /// The file.
         path: String,
@@ -41,7 +43,7 @@ pub enum RobotError {
         /// The first file that differs, from the folder of the robot's own.
         file: String,
     },
-    /// The simulation refuses the model.
+    /// The model cannot be read, or the simulation refuses it.
     #[error("{path}: {message}")]
     Model {
         /// The file.

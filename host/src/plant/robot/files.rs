@@ -61,9 +61,9 @@ fn files(robot: &Robot) -> Result<Vec<RobotFile>, RobotError> {
     // What this process flies is the text that it read, and not what the file may hold by now.
     let mut files = vec![entry(&robot.file, robot.text.as_bytes())];
     for path in with_named(&robot.model) {
-        let content = std::fs::read(&path).map_err(|error| RobotError::Read {
+        let content = std::fs::read(&path).map_err(|error| RobotError::Model {
             path: path.display().to_string(),
-            reason: error.to_string(),
+            message: format!("cannot be read: {error}"),
         })?;
         files.push(entry(&path, &content));
     }

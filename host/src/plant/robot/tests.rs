@@ -133,7 +133,10 @@ fn unknown_keys_and_kinds_are_told_what_there_is() {
         "{error}"
     );
     let error = load("no/such/robot.toml").unwrap_err().to_string();
-    assert!(error.contains("no/such/robot.toml"), "{error}");
+    assert!(
+        error.contains("no/such/robot.toml") && error.contains("--plant"),
+        "{error}"
+    );
 }
 
 #[test]
