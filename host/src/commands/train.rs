@@ -305,15 +305,7 @@ fn begin(
 ) -> anyhow::Result<(Trainer, File)> {
     let lock = lock(&args.out)?;
     let Some((run, settings)) = asked else {
-        let trainer = Trainer::resume(&args.out, args.steps, device)?;
-        if trainer.run().plant != args.plant {
-            bail!(
-                "{0} holds a run on plant '{1}', not '{2}'; go on with: engram train {1} --out {0} --resume",
-                args.out.display(),
-                trainer.run().plant,
-                args.plant
-            );
-        }
+        let trainer = Trainer::resume_on(&args.plant, &args.out, args.steps, device)?;
         return Ok((trainer, lock));
     };
     if folder::holds(&args.out, RUN_FILE) && !args.overwrite {
@@ -384,6 +376,11 @@ mod tests {
         first.save(folder.path()).unwrap();
         assert!(refused(&["pendulum", "--out", out]).contains("--resume"));
         assert!(made(&["pendulum", "--out", out, "--overwrite"]).is_ok());
+        let other = refused(&["half-cheetah-vel", "--out", out, "--resume"]);
+        assert!(
+            other.contains("on plant 'pendulum', not 'half-cheetah-vel'"),
+            "{other}"
+        );
         let again = made(&["pendulum", "--out", out, "--resume"]).unwrap();
         assert_eq!(
             (again.run().agent.as_str(), again.run().seed, again.steps()),

@@ -12,6 +12,7 @@ pub mod critic;
 pub mod curve;
 pub mod device;
 pub mod divergence;
+mod error;
 pub mod events;
 pub mod fused;
 pub mod gae;
@@ -34,10 +35,11 @@ pub mod variables;
 pub use config::{Preset, Settings};
 pub use curve::{CURVE_FILE, Point};
 pub use divergence::Divergence;
+pub use error::TrainError;
 pub use events::EventLog;
 pub use progress::Progress;
 pub use timing::Lap;
-pub use trainer::{Agent, Run, TrainError, Trainer};
+pub use trainer::{Agent, Run, Trainer};
 
 #[cfg(test)]
 mod paper_tests;

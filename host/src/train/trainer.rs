@@ -5,23 +5,23 @@ use std::time::Instant;
 
 use candle_core::Device;
 use engram_export::Normalizer;
-use engram_export::checkpoint::{CheckpointError, RUN_FILE, RobotFile};
-use engram_export::parameters::ParametersError;
+use engram_export::checkpoint::{RUN_FILE, RobotFile};
 
 use super::batch::{Batch, add_returns, critic_features};
 use super::config::{ConfigError, Settings};
 use super::critic::{Critic, initial_critic};
-use super::curve::{self, CURVE_FILE, CurveError, Point};
+use super::curve::{self, CURVE_FILE, Point};
 use super::divergence::{self, Divergence};
+use super::error::TrainError;
 use super::learner::{Learner, LearnerError};
 use super::policy::{Policy, initial_policy};
-use super::resume::{ResumeError, TRAINER_FILE, TrainerState};
+use super::resume::{TRAINER_FILE, TrainerState};
 use super::rollout::{Rollout, RolloutError, Trajectory};
 use super::statistics::Statistics;
 use super::timing::{self, Lap, TIMING_FILE};
 use crate::network::{Network, NetworkConfig, RL2, Saved};
-use crate::plant::robot::{self, RobotError};
-use crate::plant::{self, Plant, Stream, UnknownPlant, for_agent, random_stream, unknown_change};
+use crate::plant::robot;
+use crate::plant::{self, Plant, Stream, for_agent, random_stream, unknown_change};
 
 /// Index of the trials that fill the statistics before the first iteration; no iteration gets so far.
 const PILOT: u64 = u64::MAX >> 32;
@@ -67,69 +67,6 @@ pub struct Run {
     pub agent: String,
     /// Seed of everything random.
     pub seed: u64,
-}
-
-/// Why training cannot begin or go on.
-#[derive(Debug, thiserror::Error)]
-#[allow(
-    missing_docs,
-    reason = "each wraps the error of its name and adds nothing"
-)]
-pub enum TrainError {
-    #[error(transparent)]
-    Plant(#[from] UnknownPlant),
-    #[error(transparent)]
-    Robot(#[from] RobotError),
-    // Messages are complete: a cause that is told is not named as a source, which would tell it again.
-    #[error("[trial]: {0}")]
-    Rollout(RolloutError),
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    #[error(transparent)]
-    Checkpoint(#[from] CheckpointError),
-    #[error(transparent)]
-    Resume(#[from] ResumeError),
-    #[error(transparent)]
-    Curve(#[from] CurveError),
-    #[error(transparent)]
-    Parameters(#[from] ParametersError),
-    #[error("the learner failed: {0}")]
-    Learner(candle_core::Error),
-    /// The files of a folder are not of one moment.
-    #[error(
-        "{folder}: policy and trainer state are from different moments ({policy} and {trainer} steps); \
-         start anew, or copy both from one save"
-    )]
-    Torn {
-        /// The folder.
-        folder: String,
-        /// Steps by `run.toml`.
-        policy: u64,
-        /// Steps by `trainer.safetensors`.
-        trainer: u64,
-    },
-    /// The iteration cannot be used; the trainer cannot be used any more.
-    #[error("training diverged in iteration {iteration}, at step {steps}: {cause}")]
-    Diverged {
-        /// The iteration, counted from 1.
-        iteration: u64,
-        /// Environment steps with this iteration's.
-        steps: u64,
-        /// What went wrong.
-        cause: Divergence,
-    },
-}
-
-impl From<RolloutError> for TrainError {
-    fn from(error: RolloutError) -> Self {
-        Self::Rollout(error)
-    }
-}
-
-impl From<candle_core::Error> for TrainError {
-    fn from(error: candle_core::Error) -> Self {
-        Self::Learner(error)
-    }
 }
 
 /// The plant and the network's dimensions of a run that can begin.
@@ -222,7 +159,39 @@ impl Trainer {
     /// # Errors
     /// When the folder does not hold a whole run of this version.
     pub fn resume(folder: &Path, steps: Option<u64>, device: &Device) -> Result<Self, TrainError> {
-        let checkpoint = Saved::load(folder)?;
+        Self::go_on(Saved::load(folder)?, folder, steps, device)
+    }
+
+    /// The same for a run that is expected to be on `plant`. A robot's file may have moved: where its hash was noted,
+    /// the run goes on with the file at its new place.
+    ///
+    /// # Errors
+    /// As [`Trainer::resume`], and [`TrainError::OtherPlant`].
+    pub fn resume_on(
+        plant: &str,
+        folder: &Path,
+        steps: Option<u64>,
+        device: &Device,
+    ) -> Result<Self, TrainError> {
+        let mut checkpoint = Saved::load(folder)?;
+        let moved = robot::is_file(plant) && !checkpoint.robot.is_empty();
+        if checkpoint.plant != plant && !moved {
+            return Err(TrainError::OtherPlant {
+                folder: folder.display().to_string(),
+                saved: checkpoint.plant,
+                asked: plant.to_owned(),
+            });
+        }
+        plant.clone_into(&mut checkpoint.plant);
+        Self::go_on(checkpoint, folder, steps, device)
+    }
+
+    fn go_on(
+        checkpoint: Saved,
+        folder: &Path,
+        steps: Option<u64>,
+        device: &Device,
+    ) -> Result<Self, TrainError> {
         let origin = format!("{} [training]", folder.join(RUN_FILE).display());
         let mut settings = Settings::from_table(checkpoint.training.clone(), &origin)?;
         robot::check_unchanged(&checkpoint.plant, &checkpoint.robot)?;
@@ -248,7 +217,17 @@ impl Trainer {
         };
         // Runs of versions that did not note the files have them noted from now on.
         let robot = robot::files_of(&run.plant)?;
+        let plant = for_agent(&run.plant, &run.agent)?;
         let config = checkpoint.network.config();
+        let contract = plant.contract();
+        let channels = (contract.observations.len(), contract.actions.len());
+        if channels != (config.observations(), config.actions()) {
+            return Err(TrainError::Channels {
+                folder: folder.display().to_string(),
+                policy: (config.observations(), config.actions()),
+                plant: channels,
+            });
+        }
         let actor = Policy::new(&config, &checkpoint.network.tensors(), device)?;
         let mut learner = Learner::new(
             actor,
@@ -263,7 +242,7 @@ impl Trainer {
         let curve = curve::read(folder)?;
         let laps = timing::read(folder)?;
         Ok(Self {
-            episode_steps: for_agent(&run.plant, &run.agent)?.protocol().episode_steps,
+            episode_steps: plant.protocol().episode_steps,
             run,
             settings,
             config,

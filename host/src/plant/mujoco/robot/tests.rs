@@ -330,6 +330,17 @@ fn a_run_goes_on_with_the_robot_that_it_began_with_and_with_no_other() {
         assert!(said.contains("balancer.xml has changed"), "{said}");
         std::fs::write(&model, &original).unwrap();
         resume().unwrap();
+        // The file may move with its model; then it counts what the file is, and not what it is called.
+        let moved = folder.path().join("moved.toml");
+        std::fs::write(&moved, EXAMPLE).unwrap();
+        let moved = moved.to_str().unwrap();
+        let again = Trainer::resume_on(moved, &run, None, &Device::Cpu).unwrap();
+        assert_eq!(again.run().plant, moved);
+        let error = Trainer::resume_on("pendulum", &run, None, &Device::Cpu).err();
+        assert!(
+            matches!(error, Some(TrainError::OtherPlant { .. })),
+            "{error:?}"
+        );
         // As an earlier version wrote it.
         let text = std::fs::read_to_string(run.join("run.toml")).unwrap();
         let begin = text.find("[[robot]]").unwrap();
@@ -342,5 +353,21 @@ fn a_run_goes_on_with_the_robot_that_it_began_with_and_with_no_other() {
         std::fs::write(&model, [&original[..], b"\n"].concat()).unwrap();
         resume().unwrap();
         std::fs::write(&model, &original).unwrap();
+        // Nothing tells then that it is another robot, but for its channels.
+        let text = std::fs::read_to_string(run.join("run.toml")).unwrap();
+        let narrow = folder.path().join(format!("narrow-{agent}.toml"));
+        let (head, rest) = EXAMPLE.split_once("[[observation]]").unwrap();
+        let (_, rest) = rest.split_once("[[observation]]").unwrap();
+        std::fs::write(&narrow, [head, "[[observation]]", rest].concat()).unwrap();
+        std::fs::write(
+            run.join("run.toml"),
+            text.replace(&plant, narrow.to_str().unwrap()),
+        )
+        .unwrap();
+        let said = resume().err().unwrap().to_string();
+        assert!(
+            said.contains("6 observations and 2 actions, the plant has 5 and 2 now"),
+            "{said}"
+        );
     }
 }
