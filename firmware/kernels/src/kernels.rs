@@ -8,6 +8,8 @@
 //! Implementations are tokens: whoever holds one may run its instructions, so that safe code needs no
 //! check of its own.
 
+use core::num::NonZeroUsize;
+
 use crate::Requant;
 
 /// The arithmetic of one policy step on one instruction set.
@@ -154,8 +156,13 @@ pub struct HeadView<'a> {
 pub enum ValueOrder {
     /// `[channel][place]`, without gaps.
     Rows,
-    /// `[place / 4][channel][4]`, with so many channels in a row.
-    Quads(usize),
+    /// `[channel / channels][place / places][channels][places]`, both rounded up to whole blocks.
+    Blocks {
+        /// Channels of a block.
+        channels: NonZeroUsize,
+        /// Places of a block.
+        places: NonZeroUsize,
+    },
 }
 
 impl HeadView<'_> {
@@ -164,11 +171,16 @@ impl HeadView<'_> {
     pub fn value(&self, channel: usize, place: usize) -> i8 {
         let index = match self.order {
             ValueOrder::Rows => channel.wrapping_mul(self.weights.len()).wrapping_add(place),
-            ValueOrder::Quads(channels) => (place / 4)
-                .wrapping_mul(channels)
-                .wrapping_add(channel)
-                .wrapping_mul(4)
-                .wrapping_add(place % 4),
+            ValueOrder::Blocks { channels, places } => {
+                let groups = self.weights.len().div_ceil(places.get());
+                (channel / channels)
+                    .wrapping_mul(groups)
+                    .wrapping_add(place / places)
+                    .wrapping_mul(channels.get())
+                    .wrapping_add(channel % channels)
+                    .wrapping_mul(places.get())
+                    .wrapping_add(place % places)
+            }
         };
         self.values.get(index).copied().unwrap_or(0)
     }

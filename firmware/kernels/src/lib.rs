@@ -27,16 +27,24 @@ extern crate std;
 
 mod float;
 mod kernels;
+#[allow(unsafe_code)]
+mod line;
 mod matrix;
+mod packing;
 pub mod portable;
 mod requant;
 mod softmax;
 mod tanh;
 mod word;
+#[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code)]
+mod x86;
 
 pub use float::{add_scaled, dot, matvec};
 pub use kernels::{Attention, HeadView, Kernels, Place, Shape, ValueOrder, Watch};
+pub use line::Line;
 pub use matrix::{matvec_i8, matvec_i16};
+pub use packing::Packing;
 pub use portable::Portable;
 pub use requant::{Requant, RequantError};
 pub use softmax::{MASKED_LOGIT, Reciprocal, attention_weights, biased_logit, exp2_neg_q10};
@@ -44,6 +52,8 @@ pub use tanh::tanh_q12;
 pub use word::{
     WORD_MAX, add_saturating, command_from_word, fraction_from_word, quantize, word_from_command,
 };
+#[cfg(target_arch = "x86_64")]
+pub use x86::Avx512Vnni;
 
 /// Fraction bits of an attention logit, which is in base 2.
 pub const LOGIT_FRACTION_BITS: u32 = 10;

@@ -5,8 +5,9 @@ use core::fmt;
 use engram_image::Image;
 use engram_image::limits::{MAX_ACTIONS, MAX_OBSERVATIONS};
 
-use engram_kernels::Portable;
+use engram_kernels::{Kernels, Portable};
 
+use super::network::Network;
 use super::{Memory, WorkingMemory, run};
 
 /// The first word of a replay that differs from the golden trace.
@@ -66,6 +67,18 @@ impl GoldenReplay {
         memory: &mut Memory,
         steps: usize,
     ) -> Result<bool, GoldenDifference> {
+        self.advance_on(Portable, image, memory, steps)
+    }
+
+    /// [`GoldenReplay::advance`] on the kernels that the network is packed for.
+    pub(super) fn advance_on<'n, K: Kernels>(
+        &mut self,
+        kernels: K,
+        network: &impl Network<'n, K>,
+        memory: &mut Memory,
+        steps: usize,
+    ) -> Result<bool, GoldenDifference> {
+        let image = network.image();
         if self.next == 0 {
             memory.clear();
         }
@@ -88,7 +101,7 @@ impl GoldenReplay {
                 done: golden.done,
             };
             let mut words = [0; MAX_ACTIONS];
-            run(Portable, image, memory, &input, &mut words, None);
+            run(kernels, network, memory, &input, &mut words, None);
             for (action, (&bytes, &got)) in golden.words.iter().zip(&words).enumerate() {
                 let expected = i16::from_le_bytes(bytes);
                 if got != expected {

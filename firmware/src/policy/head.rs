@@ -1,14 +1,16 @@
 //! The policy head: encoder output, and with `mixed` the embedding, to the command words.
 
+use core::borrow::Borrow;
+
 use engram_kernels::Kernels;
 
 use super::memory::{Memory, Scratch};
 use super::network::Network;
 
 /// Computes `words` from `scratch.encoded` and `scratch.embedded`.
-pub(super) fn run<K: Kernels>(
+pub(super) fn run<'n, K: Kernels>(
     kernels: K,
-    network: &impl Network<K>,
+    network: &impl Network<'n, K>,
     memory: &mut Memory,
     words: &mut [i16],
 ) {
@@ -19,13 +21,14 @@ pub(super) fn run<K: Kernels>(
 }
 
 #[inline(always)]
-fn layers<K: Kernels>(
+fn layers<'n, K: Kernels>(
     kernels: K,
-    network: &impl Network<K>,
+    network: &impl Network<'n, K>,
     scratch: &mut Scratch,
     words: &mut [i16],
 ) {
     let maps = network.head();
+    let maps = maps.borrow();
     let config = &network.image().config;
     let model = K::padded(config.model);
     let [width_0, width_1] = config.hidden.map(K::padded);

@@ -13,7 +13,7 @@ pub(super) const MAX_ROWS: usize = largest(&[MAX_FF, 3 * MAX_MODEL, MAX_WINDOW, 
 const LANES_MAX: usize = 16;
 
 /// Bytes of a ring. Kernels of vectors pad heads and places, and only hosts have such kernels.
-const RING_BYTES: usize = if cfg!(target_pointer_width = "64") {
+pub(super) const RING_BYTES: usize = if cfg!(target_pointer_width = "64") {
     2 * KV_BYTES
 } else {
     KV_BYTES

@@ -14,12 +14,16 @@ mod head;
 mod memory;
 mod network;
 mod observer;
+#[cfg(target_arch = "x86_64")]
+mod packed;
+mod path;
 mod token;
 
 pub use engram_kernels::HeadView;
 pub use golden::{GoldenDifference, GoldenReplay, replay_golden};
 pub use memory::Memory;
 pub use observer::{Observer, variance};
+pub use path::{Path, Policy};
 
 use core::fmt;
 
@@ -103,9 +107,9 @@ pub fn step(
 }
 
 /// [`step`] on the kernels that the network is packed for.
-fn step_on<K: Kernels>(
+fn step_on<'n, K: Kernels>(
     kernels: K,
-    network: &impl Network<K>,
+    network: &impl Network<'n, K>,
     memory: &mut Memory,
     input: &WorkingMemory<'_>,
     words: &mut [i16],
@@ -136,9 +140,9 @@ fn step_on<K: Kernels>(
 }
 
 /// [`step_on`] behind its checks.
-fn run<K: Kernels>(
+fn run<'n, K: Kernels>(
     kernels: K,
-    network: &impl Network<K>,
+    network: &impl Network<'n, K>,
     memory: &mut Memory,
     input: &WorkingMemory<'_>,
     words: &mut [i16],
@@ -153,9 +157,9 @@ fn run<K: Kernels>(
 }
 
 /// The quantized working memory times `W_e`, into `scratch.embedded`.
-fn embed<K: Kernels>(
+fn embed<'n, K: Kernels>(
     kernels: K,
-    network: &impl Network<K>,
+    network: &impl Network<'n, K>,
     input: &WorkingMemory<'_>,
     scratch: &mut Scratch,
 ) {
@@ -185,9 +189,9 @@ fn embed<K: Kernels>(
 }
 
 /// `age`: one token; its keys and values take the oldest place of the ring.
-fn age<K: Kernels>(
+fn age<'n, K: Kernels>(
     kernels: K,
-    network: &impl Network<K>,
+    network: &impl Network<'n, K>,
     memory: &mut Memory,
     observer: Option<&mut dyn Observer>,
 ) {
@@ -204,9 +208,9 @@ fn age<K: Kernels>(
 ///
 /// Slots fill from 0. Those that are still empty are computed too and change nothing: a token sees
 /// only itself and the slots before it.
-fn slot<K: Kernels>(
+fn slot<'n, K: Kernels>(
     kernels: K,
-    network: &impl Network<K>,
+    network: &impl Network<'n, K>,
     memory: &mut Memory,
     mut observer: Option<&mut dyn Observer>,
 ) {

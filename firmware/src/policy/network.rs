@@ -1,22 +1,25 @@
 //! Where a step reads its weights: an image as it is, or one that was packed for other kernels.
 
+use core::borrow::Borrow;
+
 use engram_image::{Image, Matrix};
 use engram_kernels::portable::Rows;
 use engram_kernels::{Kernels, Portable, Requant};
 
 /// An image whose linear maps lie as the kernels `K` read them.
-pub(super) trait Network<K: Kernels> {
+pub(super) trait Network<'a, K: Kernels> {
     /// Configuration, scales and golden trace.
     fn image(&self) -> &Image<'_>;
     /// The embedding.
-    fn embed(&self) -> K::WideMap<'_>;
+    fn embed(&self) -> K::WideMap<'a>;
     /// The layer of this number, if there is one.
-    fn layer(&self, index: usize) -> Option<LayerMaps<'_, K>>;
+    fn layer(&self, index: usize) -> Option<impl Borrow<LayerMaps<'a, K>>>;
     /// The policy head.
-    fn head(&self) -> HeadMaps<'_, K>;
+    fn head(&self) -> impl Borrow<HeadMaps<'a, K>>;
 }
 
 /// The maps and factors of one layer, as in [`engram_image::Layer`].
+#[derive(Clone, Copy)]
 pub(super) struct LayerMaps<'a, K: Kernels> {
     pub(super) attention_input: Requant,
     pub(super) qkv: K::Map<'a>,
@@ -30,6 +33,7 @@ pub(super) struct LayerMaps<'a, K: Kernels> {
 }
 
 /// The maps of the head, as in [`engram_image::Head`].
+#[derive(Clone, Copy)]
 pub(super) struct HeadMaps<'a, K: Kernels> {
     pub(super) first: K::Map<'a>,
     pub(super) raw: Option<K::WideMap<'a>>,
@@ -58,19 +62,19 @@ pub(super) const fn rows<'a>(matrix: &Matrix<'a>) -> Rows<'a> {
     }
 }
 
-impl Network<Portable> for Image<'_> {
+impl<'a> Network<'a, Portable> for Image<'a> {
     #[inline]
     fn image(&self) -> &Image<'_> {
         self
     }
 
     #[inline]
-    fn embed(&self) -> Rows<'_> {
+    fn embed(&self) -> Rows<'a> {
         rows(&self.weights.embed)
     }
 
     #[inline]
-    fn layer(&self, index: usize) -> Option<LayerMaps<'_, Portable>> {
+    fn layer(&self, index: usize) -> Option<impl Borrow<LayerMaps<'a, Portable>>> {
         let layer = self.weights.layers().get(index)?;
         Some(LayerMaps {
             attention_input: factor(layer.attention_input),
@@ -86,7 +90,7 @@ impl Network<Portable> for Image<'_> {
     }
 
     #[inline]
-    fn head(&self) -> HeadMaps<'_, Portable> {
+    fn head(&self) -> impl Borrow<HeadMaps<'a, Portable>> {
         let head = &self.weights.head;
         HeadMaps {
             first: rows(&head.first),

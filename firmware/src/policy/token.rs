@@ -1,5 +1,7 @@
 //! One token through all encoder layers: `h = x + out(attention(x))`, `x' = h + ff2(relu(ff1(h)))`.
 
+use core::borrow::Borrow;
+
 use engram_image::ModelConfig;
 use engram_kernels::{Attention, HeadView, Kernels, Place, Shape};
 
@@ -12,9 +14,9 @@ use super::observer::Observer;
 /// What comes out stays in `scratch.residual`, and as the input of the head in `scratch.narrow`.
 // Not inlined: the proof that no panic is reachable looks for it by name.
 #[inline(never)]
-pub(super) fn run<K: Kernels>(
+pub(super) fn run<'n, K: Kernels>(
     kernels: K,
-    network: &impl Network<K>,
+    network: &impl Network<'n, K>,
     memory: &mut Memory,
     place: Place,
     observer: Option<&mut dyn Observer>,
@@ -35,9 +37,9 @@ pub(super) fn shape(config: &ModelConfig) -> Shape {
 }
 
 #[inline(always)]
-fn layers<K: Kernels>(
+fn layers<'n, K: Kernels>(
     kernels: K,
-    network: &impl Network<K>,
+    network: &impl Network<'n, K>,
     memory: &mut Memory,
     place: Place,
     mut observer: Option<&mut dyn Observer>,
@@ -79,17 +81,18 @@ fn layers<K: Kernels>(
     let mut layer = network.layer(0);
     let input = layer
         .as_ref()
-        .map_or(head_input, |maps| maps.attention_input);
+        .map_or(head_input, |maps| maps.borrow().attention_input);
     kernels.narrow(residual, input, narrow);
     let mut index = 0_usize;
     while let Some(maps) = layer {
+        let maps = maps.borrow();
         let (Some(keys), Some(values)) = (keys.next(), values.next()) else {
             return;
         };
         layer = network.layer(index.wrapping_add(1));
         let next = layer
             .as_ref()
-            .map_or(head_input, |maps| maps.attention_input);
+            .map_or(head_input, |maps| maps.borrow().attention_input);
         kernels.project(maps.qkv, narrow, sums, qkv);
         let attention = Attention {
             shape,

@@ -1,0 +1,171 @@
+//! Time of a control step on every path of this machine, beside the floor: reading as many bytes as the
+//! int8 weights have out of the second-level cache, a cache line at a time.
+//!
+//! `cargo run --release -p engram-firmware --example step-time [ROUNDS] [SHAPE]`
+//!
+//! Every round times some steps of each path and some reads of the floor, one after the other, so that
+//! whatever else the machine does meets all of them alike. Printed are the median, the 99th percentile and
+//! the minimum over the rounds of the mean time of a step within a round.
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use engram_firmware::policy::{Memory, Path, Policy};
+use engram_image::write::write;
+use engram_image::{HeadInput, Image, ModelConfig, Positions};
+use engram_kernels::Line;
+
+#[allow(dead_code)]
+#[path = "../src/policy/tests/random_image.rs"]
+mod random_image;
+
+/// What the random images import.
+mod policy {
+    pub(crate) use engram_firmware::policy::{Memory, WorkingMemory, step};
+}
+
+/// Steps of one round.
+const STEPS: usize = 32;
+
+const SMALL: ModelConfig = ModelConfig {
+    observations: 17,
+    actions: 6,
+    layers: 4,
+    heads: 4,
+    model: 32,
+    ff: 128,
+    window: 25,
+    hidden: [64, 64],
+    positions: Positions::Age,
+    head_input: HeadInput::Encoder,
+};
+const MEDIUM: ModelConfig = ModelConfig {
+    heads: 8,
+    model: 128,
+    ff: 512,
+    window: 50,
+    ..SMALL
+};
+const PAPER: ModelConfig = ModelConfig {
+    observations: 20,
+    heads: 16,
+    window: 5,
+    positions: Positions::Slot,
+    ..MEDIUM
+};
+
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let rounds = arguments.next().and_then(|text| text.parse().ok());
+    let only = arguments.next();
+    for (name, config) in [("S", SMALL), ("M", MEDIUM), ("P", PAPER)] {
+        if only.as_deref().is_none_or(|only| only == name) {
+            measure(name, config, rounds.unwrap_or(2_000));
+        }
+    }
+}
+
+fn measure(name: &str, config: ModelConfig, rounds: usize) {
+    let bytes = write(&random_image::specification(config, 1)).expect("a valid image");
+    let image = Image::read(&bytes).expect("a valid image");
+    let matrices = image.weights.matrices();
+    let weight_bytes: usize = matrices.map(|(_, matrix)| matrix.weight.len()).sum();
+    let moments = random_image::moments(&config, 1, STEPS);
+    let paths: Vec<Path> = Path::ALL
+        .into_iter()
+        .filter(|path| path.is_available())
+        .collect();
+    let mut lines: Vec<Vec<Line>> = paths
+        .iter()
+        .map(|path| vec![Line::ZERO; path.lines(&image)])
+        .collect();
+    let mut policies: Vec<(Policy<'_>, Box<Memory>, Vec<f64>)> = paths
+        .iter()
+        .zip(&mut lines)
+        .map(|(&path, lines)| {
+            (
+                Policy::new(path, &image, lines),
+                Box::new(Memory::new()),
+                Vec::new(),
+            )
+        })
+        .collect();
+    let floor_lines = vec![Line([1; 64]); weight_bytes.div_ceil(64)];
+    let read = reader();
+    let mut floor = Vec::new();
+    let mut words = vec![0; config.actions];
+    for _ in 0..rounds {
+        for (policy, memory, times) in &mut policies {
+            let start = Instant::now();
+            for moment in &moments {
+                policy
+                    .step(memory, &moment.view(), &mut words, &mut ())
+                    .expect("the right lengths");
+                black_box(&words);
+            }
+            times.push(start.elapsed().as_secs_f64() * 1e6 / STEPS as f64);
+        }
+        let start = Instant::now();
+        for _ in 0..STEPS {
+            black_box(read(black_box(&floor_lines)));
+        }
+        floor.push(start.elapsed().as_secs_f64() * 1e6 / STEPS as f64);
+    }
+    let macs = config.macs_per_step();
+    println!("{name}: {macs} multiply-accumulates, {weight_bytes} bytes of weights");
+    let floor = Times::of(floor);
+    println!("  {:<12} {floor}", "floor");
+    for (policy, _, times) in policies {
+        let times = Times::of(times);
+        println!(
+            "  {:<12} {times}   {:.2} x floor (of minima {:.2})",
+            policy.path().name(),
+            times.median / floor.median,
+            times.min / floor.min
+        );
+    }
+}
+
+/// What reads lines with the widest loads of this machine. Asked for once: on a virtual machine the answer
+/// takes long.
+fn reader() -> impl Fn(&[Line]) -> u64 {
+    #[cfg(target_arch = "x86_64")]
+    let kernels = engram_kernels::Avx512Vnni::detect();
+    move |lines| {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(kernels) = kernels {
+            return engram_kernels::Packing::read(kernels, lines);
+        }
+        let bytes = lines.iter().flat_map(|line| line.0);
+        bytes.fold(0, |all, byte| all | u64::from(byte))
+    }
+}
+
+/// Microseconds.
+struct Times {
+    median: f64,
+    p99: f64,
+    min: f64,
+}
+
+impl Times {
+    fn of(mut times: Vec<f64>) -> Self {
+        times.sort_by(f64::total_cmp);
+        let at = |share: f64| times[((share * times.len() as f64) as usize).min(times.len() - 1)];
+        Self {
+            median: at(0.5),
+            p99: at(0.99),
+            min: at(0.0),
+        }
+    }
+}
+
+impl std::fmt::Display for Times {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { median, p99, min } = self;
+        write!(
+            f,
+            "median {median:8.3} us, p99 {p99:8.3} us, min {min:8.3} us"
+        )
+    }
+}

@@ -1,0 +1,611 @@
+//! Attention of one token over the window.
+//!
+//! Keys lie as `[head][place / 16][channel / 4][16][4]`, as `k + 128`: a line holds four channels of
+//! sixteen places. Values of heads of up to eight channels lie as `[head][place / 8][8][8]`, of wider
+//! ones as `[head][channel / 16][place / 4][16][4]`. A weight of 15 bits is two unsigned bytes.
+//!
+//! Shapes and biases that this does not fit are left to [`crate::Portable`].
+
+use core::arch::x86_64::*;
+use core::num::{NonZeroU32, NonZeroUsize};
+
+use super::numbers::{High, Prescale, load, load_bytes, load_i32, store, store_8, store_bytes};
+use super::softmax::Exponential;
+use crate::{
+    Attention, HeadView, Kernels, Line, MASKED_LOGIT, Place, Portable, Reciprocal, Requant, Shape,
+    ValueOrder, Watch,
+};
+
+/// Places of a block of keys.
+const BLOCK: usize = 16;
+/// Blocks of places of the longest window that is kept in registers and on the stack.
+const BLOCKS: usize = 32;
+/// Channels of the widest head.
+const WIDTH: usize = 128;
+/// Largest magnitude of a bias: with any logit its sum stays in an i32.
+const BIAS_MAX: u32 = 1 << 30;
+
+/// Largest magnitude of a product of query and key. Scaled up until its upper half is enough, and down
+/// again, no logit is larger than `2^30`.
+const PRODUCT_MAX: u64 = 127 * 127 * WIDTH as u64;
+
+/// What attention of one layer needs besides the rings.
+#[derive(Clone, Copy, Debug)]
+pub struct Biases<'a> {
+    /// Age biases as in the image.
+    image: &'a [[u8; 4]],
+    /// `[head][row]` i32: biases by falling age, twice in a row, so that the ages of all places of a
+    /// ring lie in a row wherever it stands. `None`: left to [`Portable`].
+    falling: Option<&'a [i32]>,
+}
+
+/// i32 of one head in [`Biases::falling`].
+const fn row(window: usize) -> usize {
+    window
+        .saturating_mul(2)
+        .saturating_add(BLOCK)
+        .next_multiple_of(BLOCK)
+}
+
+const fn fits(shape: Shape) -> bool {
+    shape.width.is_multiple_of(4)
+        && shape.width <= WIDTH
+        && shape.width > 0
+        && shape.window <= BLOCKS * BLOCK
+        && shape.window > 0
+}
+
+/// Lines of the keys of one head.
+const fn key_lines(shape: Shape) -> usize {
+    shape.window.div_ceil(BLOCK).saturating_mul(shape.width / 4)
+}
+
+/// Lines of the values of one head.
+const fn value_lines(shape: Shape) -> usize {
+    if shape.width <= 8 {
+        shape.window.div_ceil(8)
+    } else {
+        let lines = shape.window.div_ceil(4);
+        lines.saturating_mul(shape.width.div_ceil(16))
+    }
+}
+
+/// [`Kernels::key_bytes`].
+pub(super) fn key_bytes(shape: Shape) -> usize {
+    if !fits(shape) {
+        return Portable.key_bytes(shape);
+    }
+    key_lines(shape)
+        .saturating_mul(shape.heads)
+        .saturating_mul(64)
+}
+
+/// [`Kernels::value_bytes`].
+pub(super) fn value_bytes(shape: Shape) -> usize {
+    if !fits(shape) {
+        return Portable.value_bytes(shape);
+    }
+    value_lines(shape)
+        .saturating_mul(shape.heads)
+        .saturating_mul(64)
+}
+
+impl<'a> Biases<'a> {
+    /// Lines of the biases of one layer.
+    pub(super) fn lines(shape: Shape) -> usize {
+        row(shape.window).saturating_mul(shape.heads).div_ceil(16)
+    }
+
+    /// [`crate::Packing::pack_biases`].
+    pub(super) fn pack(
+        shape: Shape,
+        logit: Requant,
+        image: &'a [[u8; 4]],
+        lines: &'a mut [Line],
+    ) -> Option<Self> {
+        let entries = shape.heads.checked_mul(shape.window)?;
+        if lines.len() != Self::lines(shape) || !image.is_empty() && image.len() != entries {
+            return None;
+        }
+        let small = |bias: &[u8; 4]| i32::from_le_bytes(*bias).unsigned_abs() <= BIAS_MAX;
+        if !fits(shape)
+            || Prescale::of(logit.shift, PRODUCT_MAX).is_none()
+            || !image.iter().all(small)
+        {
+            let falling = None;
+            return Some(Self { image, falling });
+        }
+        lines.fill(Line::ZERO);
+        let falling = bytemuck::cast_slice_mut::<Line, i32>(lines);
+        let rows = falling.chunks_exact_mut(row(shape.window));
+        for (row, biases) in rows.zip(image.chunks_exact(shape.window)) {
+            let biases = biases.iter().rev().cycle().take(2 * shape.window);
+            for (place, &bias) in row.iter_mut().zip(biases) {
+                *place = i32::from_le_bytes(bias);
+            }
+        }
+        let falling = Some(&*falling);
+        Some(Self { image, falling })
+    }
+}
+
+/// [`Kernels::attend`].
+#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
+pub(super) fn run(attention: Attention<'_, Biases<'_>>, watch: Option<&mut Watch<'_>>) {
+    let Some(falling) = attention.biases.falling else {
+        return portable(attention, watch);
+    };
+    let quads = attention.shape.width / 4;
+    // Head widths of 8 and 16 with windows of up to 64 have loops of fixed lengths.
+    match (attention.shape.window.div_ceil(BLOCK), quads) {
+        (1, 2) => heads::<1, 2>(attention, falling, watch),
+        (1, 4) => heads::<1, 4>(attention, falling, watch),
+        (2, 2) => heads::<2, 2>(attention, falling, watch),
+        (2, 4) => heads::<2, 4>(attention, falling, watch),
+        (3 | 4, 2) => heads::<4, 2>(attention, falling, watch),
+        (3 | 4, 4) => heads::<4, 4>(attention, falling, watch),
+        (1..=4, _) => heads::<4, ANY>(attention, falling, watch),
+        (5..=8, _) => heads::<8, ANY>(attention, falling, watch),
+        (9..=16, _) => heads::<16, ANY>(attention, falling, watch),
+        _ => heads::<BLOCKS, ANY>(attention, falling, watch),
+    }
+}
+
+/// Instead of a fixed number of quads of channels.
+const ANY: usize = 0;
+
+/// Attention as the reference does it; its result as the input of a map.
+fn portable(attention: Attention<'_, Biases<'_>>, watch: Option<&mut Watch<'_>>) {
+    let Attention { shape, .. } = attention;
+    let model = shape.heads.saturating_mul(shape.width);
+    let means = attention.means.get_mut(..model).unwrap_or_default();
+    let plain = Attention {
+        shape,
+        place: attention.place,
+        logit: attention.logit,
+        output: attention.output,
+        biases: attention.biases.image,
+        qkv: attention.qkv,
+        keys: attention.keys,
+        values: attention.values,
+        sums: attention.sums,
+        weights: attention.weights,
+        means: &mut *means,
+    };
+    Portable.attend(plain, watch);
+    for mean in means {
+        *mean ^= -128;
+    }
+}
+
+/// Weights of one head: lower and upper bytes by place.
+#[repr(C, align(64))]
+struct Weights<const B: usize> {
+    low: [[i8; BLOCK]; B],
+    high: [[i8; BLOCK]; B],
+}
+
+/// What is the same for all heads of a layer.
+struct Common<const B: usize> {
+    /// Places that hold a memory, block by block.
+    present: [__mmask16; B],
+    logit: High,
+    exponential: Exponential,
+    output: Output,
+}
+
+/// Takes the first `count` entries off a slice.
+#[inline]
+fn take<'a, T>(slice: &mut &'a mut [T], count: usize) -> Option<&'a mut [T]> {
+    let (taken, rest) = core::mem::take(slice).split_at_mut_checked(count)?;
+    *slice = rest;
+    Some(taken)
+}
+
+/// All heads of a layer, with a window of at most `B` blocks and a width of `4 Q` (or [`ANY`]).
+#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
+fn heads<const B: usize, const Q: usize>(
+    attention: Attention<'_, Biases<'_>>,
+    falling: &[i32],
+    mut watch: Option<&mut Watch<'_>>,
+) {
+    let Attention { shape, place, .. } = attention;
+    let Some(logit) = High::new(attention.logit, PRODUCT_MAX) else {
+        return;
+    };
+    let common = Common::<B> {
+        present: present(place, shape.window),
+        logit,
+        exponential: Exponential::new(),
+        output: Output::new(attention.output),
+    };
+    let width = if Q == ANY { shape.width } else { 4 * Q };
+    let (Ok(mut keys), Ok(mut values)) = (
+        bytemuck::try_cast_slice_mut::<i8, Line>(attention.keys),
+        bytemuck::try_cast_slice_mut::<i8, Line>(attention.values),
+    ) else {
+        return;
+    };
+    let Some(start) = shape.window.checked_sub(place.index.saturating_add(1)) else {
+        return;
+    };
+    let shape = Shape { width, ..shape };
+    let (key_lines, value_lines) = (key_lines(shape), value_lines(shape));
+    let model = shape.heads.saturating_mul(width);
+    let qkv = attention.qkv;
+    let mut means = attention.means;
+    let mut weights = Weights::<B> {
+        low: [[0; BLOCK]; B],
+        high: [[0; BLOCK]; B],
+    };
+    for head in 0..shape.heads {
+        let first = head * width;
+        let (Some(query), Some(key), Some(value), Some(biases)) = (
+            qkv.get(first..first + width),
+            qkv.get(model + first..model + first + width),
+            // Not cut at the end: blocks of channels are read whole.
+            qkv.get(2 * model + first..),
+            falling.get(head * row(shape.window) + start..),
+        ) else {
+            return;
+        };
+        let (Some(keys), Some(values), Some(means)) = (
+            take(&mut keys, key_lines),
+            take(&mut values, value_lines),
+            take(&mut means, width),
+        ) else {
+            return;
+        };
+        insert_key::<Q>(keys, place.index, key.as_chunks::<4>().0);
+        if width <= 8 {
+            insert_value::<8>(values, place.index, value);
+        }
+        let logits = logits::<B, Q>(&common, keys, query.as_chunks::<4>().0, biases);
+        let total = softmax::<B>(&common, logits, &mut weights);
+        let reciprocal = Reciprocal::new(total);
+        if width <= 8 {
+            narrow_means(&common, values, &weights, reciprocal, means);
+        } else {
+            let lines = shape.window.div_ceil(4);
+            let (mut values, mut means) = (&mut *values, means);
+            for value in value.chunks(16).take(width.div_ceil(16)) {
+                let channels = means.len().min(16);
+                let (Some(values), Some(means)) =
+                    (take(&mut values, lines), take(&mut means, channels))
+                else {
+                    return;
+                };
+                insert_value::<4>(values, place.index, value);
+                wide_means(&common, values, &weights, reciprocal, means);
+            }
+        }
+        if let Some(watch) = &mut watch {
+            let Some(plain) = attention.weights.get_mut(..shape.window) else {
+                return;
+            };
+            let view = view(shape, &weights, plain, values, total);
+            watch(head, &view);
+        }
+    }
+}
+
+/// What a head attends to, for whoever looks on.
+#[cold]
+fn view<'a, const B: usize>(
+    shape: Shape,
+    weights: &Weights<B>,
+    plain: &'a mut [i16],
+    values: &'a [Line],
+    total: NonZeroU32,
+) -> HeadView<'a> {
+    let places = weights.low.as_flattened().iter();
+    let places = places.zip(weights.high.as_flattened());
+    for (plain, (&low, &high)) in plain.iter_mut().zip(places) {
+        *plain = i16::from_le_bytes([low.cast_unsigned(), high.cast_unsigned()]);
+    }
+    HeadView {
+        weights: plain,
+        values: bytemuck::cast_slice(values),
+        width: shape.width,
+        total: total.get(),
+        order: order(shape),
+    }
+}
+
+/// How the values lie.
+fn order(shape: Shape) -> ValueOrder {
+    const FOUR: NonZeroUsize = NonZeroUsize::new(4).unwrap();
+    const EIGHT: NonZeroUsize = NonZeroUsize::new(8).unwrap();
+    const SIXTEEN: NonZeroUsize = NonZeroUsize::new(16).unwrap();
+    let (channels, places) = if shape.width <= 8 {
+        (EIGHT, EIGHT)
+    } else {
+        (SIXTEEN, FOUR)
+    };
+    ValueOrder::Blocks { channels, places }
+}
+
+/// The places of a ring whose memories are attended to.
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
+fn present<const B: usize>(place: Place, window: usize) -> [__mmask16; B] {
+    let number = |x: usize| _mm512_set1_epi32(x as i32);
+    let (index, filled, window) = (number(place.index), number(place.filled), number(window));
+    let mut places = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    let mut present = [0; B];
+    for present in &mut present {
+        let age = _mm512_sub_epi32(index, places);
+        let age = _mm512_mask_add_epi32(age, _mm512_movepi32_mask(age), age, window);
+        let exists = _mm512_cmplt_epi32_mask(places, window);
+        *present = _mm512_mask_cmplt_epu32_mask(exists, age, filled);
+        places = _mm512_add_epi32(places, _mm512_set1_epi32(16));
+    }
+    present
+}
+
+/// All bits of one lane: sixteen from `15 - lane` on.
+static LANE: [i32; 31] = {
+    let mut lanes = [0; 31];
+    lanes[15] = -1;
+    lanes
+};
+
+/// `new` where `mask` has bits, else `old`.
+///
+/// Whole lines are read and written: a masked store could not be read again before it is done.
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
+fn blend(mask: __m512i, new: __m512i, old: __m512i) -> __m512i {
+    _mm512_ternarylogic_epi32::<0b11_00_10_10>(mask, new, old)
+}
+
+/// Puts a key into its place.
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
+fn insert_key<const Q: usize>(keys: &mut [Line], index: usize, key: &[[i8; 4]]) {
+    let Some(mask) = LANE
+        .get(15 - index % BLOCK..)
+        .and_then(<[i32]>::first_chunk)
+    else {
+        return;
+    };
+    let mask = load_i32(mask);
+    let quads = if Q == ANY { key.len() } else { Q };
+    let first = (index / BLOCK).wrapping_mul(quads);
+    let lines = keys.get_mut(first..first + quads).unwrap_or_default();
+    for (line, &quad) in lines.iter_mut().zip(key) {
+        let quad = i32::from_le_bytes(bytemuck::must_cast(quad)) ^ 0x8080_8080_u32.cast_signed();
+        let new = blend(mask, _mm512_set1_epi32(quad), load(line));
+        store(line, new);
+    }
+}
+
+/// Puts values into their place: `PLACES` of one channel lie side by side.
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
+fn insert_value<const PLACES: usize>(values: &mut [Line], index: usize, value: &[i8]) {
+    let Some(line) = values.get_mut(index / PLACES) else {
+        return;
+    };
+    let mut padded = [0; 16];
+    let value: &[i8; 16] = match value.first_chunk() {
+        Some(whole) => whole,
+        None => {
+            for (place, &value) in padded.iter_mut().zip(value) {
+                *place = value;
+            }
+            &padded
+        }
+    };
+    let value = load_bytes(bytemuck::must_cast_ref(value));
+    let place = index % PLACES;
+    let count = _mm_cvtsi32_si128(8 * place as i32);
+    let (spread, mask) = if PLACES == 8 {
+        (
+            _mm512_sll_epi64(_mm512_cvtepu8_epi64(value), count),
+            _mm512_sll_epi64(_mm512_set1_epi64(0xff), count),
+        )
+    } else {
+        (
+            _mm512_sll_epi32(_mm512_cvtepu8_epi32(value), count),
+            _mm512_sll_epi32(_mm512_set1_epi32(0xff), count),
+        )
+    };
+    let new = blend(mask, spread, load(line));
+    store(line, new);
+}
+
+/// Four channels of a query in every lane.
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
+fn broadcast(quad: [i8; 4]) -> __m512i {
+    _mm512_set1_epi32(i32::from_le_bytes(bytemuck::must_cast(quad)))
+}
+
+/// `sum` and the products of a query with the keys of sixteen places.
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
+fn dot(sum: __m512i, lines: &[Line], query: &[[i8; 4]]) -> __m512i {
+    let mut sum = sum;
+    for (line, &quad) in lines.iter().zip(query) {
+        sum = _mm512_dpbusd_epi32(sum, load(line), broadcast(quad));
+    }
+    sum
+}
+
+/// Logits of all places of one head; [`MASKED_LOGIT`] where there is no memory.
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
+fn logits<const B: usize, const Q: usize>(
+    common: &Common<B>,
+    keys: &[Line],
+    query: &[[i8; 4]],
+    biases: &[i32],
+) -> [__m512i; B] {
+    // Keys are stored with 128 added: 128 * sum(query) too much.
+    let mut surplus = _mm512_setzero_si512();
+    for quad in query {
+        surplus = _mm512_dpbusd_epi32(surplus, _mm512_set1_epi8(-128), broadcast(*quad));
+    }
+    let start = _mm512_sub_epi32(_mm512_setzero_si512(), surplus);
+    let (biases, _) = biases.as_chunks::<BLOCK>();
+    let mut biases = biases.iter();
+    let mut keys = keys;
+    let quads = if Q == ANY { query.len() } else { Q };
+    let mut logits = [_mm512_set1_epi32(MASKED_LOGIT); B];
+    for (logit, &present) in logits.iter_mut().zip(&common.present) {
+        let (Some((lines, rest)), Some(bias)) = (keys.split_at_checked(quads), biases.next())
+        else {
+            break;
+        };
+        keys = rest;
+        let sum = match (lines.first_chunk::<Q>(), query.first_chunk::<Q>()) {
+            (Some(lines), Some(query)) if Q != ANY => dot(start, lines, query),
+            _ => dot(start, lines, query),
+        };
+        let scaled = _mm512_add_epi32(common.logit.apply(sum), load_i32(bias));
+        let limited = _mm512_max_epi32(scaled, _mm512_set1_epi32(-(1 << 30)));
+        let limited = _mm512_min_epi32(limited, _mm512_set1_epi32(1 << 30));
+        *logit = _mm512_mask_mov_epi32(*logit, present, limited);
+    }
+    logits
+}
+
+/// Weights of all places, and their total.
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
+fn softmax<const B: usize>(
+    common: &Common<B>,
+    logits: [__m512i; B],
+    weights: &mut Weights<B>,
+) -> NonZeroU32 {
+    let mut max = logits[0];
+    for &logits in &logits[1..] {
+        max = _mm512_max_epi32(max, logits);
+    }
+    let max = _mm512_set1_epi32(_mm512_reduce_max_epi32(max));
+    let mut total = _mm512_setzero_si512();
+    let places = weights.low.iter_mut().zip(&mut weights.high);
+    for (logits, (low, high)) in logits.into_iter().zip(places) {
+        let weight = common.exponential.weights(_mm512_sub_epi32(max, logits));
+        total = _mm512_add_epi32(total, weight);
+        store_bytes(low, _mm512_cvtepi32_epi8(weight));
+        store_bytes(high, _mm512_cvtepi32_epi8(_mm512_srli_epi32::<8>(weight)));
+    }
+    let total = _mm512_reduce_add_epi32(total);
+    NonZeroU32::new(total as u32).unwrap_or(NonZeroU32::MIN)
+}
+
+/// From sums to means to the input of a map, eight at a time.
+struct Output {
+    multiplier: __m512i,
+    half: __m512i,
+    shift: __m128i,
+}
+
+impl Output {
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
+    fn new(factor: Requant) -> Self {
+        let shift = i32::from(factor.shift);
+        Self {
+            multiplier: _mm512_set1_epi64(i64::from(factor.multiplier)),
+            half: _mm512_set1_epi64(1_i64.wrapping_shl(shift.wrapping_sub(1) as u32)),
+            shift: _mm_cvtsi32_si128(shift),
+        }
+    }
+
+    /// Of the sums in the lower halves of eight i64; the results lie in `-127..=127`, as i64.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
+    fn apply(&self, sums: __m512i, reciprocal: Reciprocal) -> __m512i {
+        let (factor, shift) = reciprocal.parts();
+        // The product takes the factor for signed; where its top bit is set, 2^32 times the sum is missing.
+        let top: __mmask8 = if factor >> 31 == 1 { 0xff } else { 0 };
+        let missing = _mm512_maskz_slli_epi64::<32>(top, sums);
+        let product = _mm512_mul_epi32(sums, _mm512_set1_epi64(i64::from(factor as i32)));
+        let half = _mm512_set1_epi64(1_i64.wrapping_shl(shift.wrapping_sub(1)));
+        let product = _mm512_add_epi64(_mm512_add_epi64(product, half), missing);
+        // No mean of int8 values leaves an i32.
+        let mean = _mm512_sra_epi64(product, _mm_cvtsi32_si128(shift as i32));
+        let scaled = _mm512_add_epi64(_mm512_mul_epi32(mean, self.multiplier), self.half);
+        let scaled = _mm512_sra_epi64(scaled, self.shift);
+        let scaled = _mm512_max_epi64(scaled, _mm512_set1_epi64(-127));
+        _mm512_min_epi64(scaled, _mm512_set1_epi64(127))
+    }
+}
+
+/// Means of a head of up to eight channels: a line holds eight places of each.
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
+fn narrow_means<const B: usize>(
+    common: &Common<B>,
+    values: &[Line],
+    weights: &Weights<B>,
+    reciprocal: Reciprocal,
+    means: &mut [i8],
+) {
+    let broadcast =
+        |places: &[i8; 8]| _mm512_set1_epi64(i64::from_le_bytes(bytemuck::must_cast(*places)));
+    let (low, _) = weights.low.as_flattened().as_chunks::<8>();
+    let (high, _) = weights.high.as_flattened().as_chunks::<8>();
+    let mut low_sum = _mm512_setzero_si512();
+    let mut high_sum = _mm512_setzero_si512();
+    for (line, (low, high)) in values.iter().zip(low.iter().zip(high)) {
+        let values = load(line);
+        low_sum = _mm512_dpbusd_epi32(low_sum, broadcast(low), values);
+        high_sum = _mm512_dpbusd_epi32(high_sum, broadcast(high), values);
+    }
+    let sum = _mm512_add_epi32(low_sum, _mm512_slli_epi32::<8>(high_sum));
+    let sum = _mm512_add_epi32(sum, _mm512_srli_epi64::<32>(sum));
+    let mean = _mm512_cvtepi64_epi8(common.output.apply(sum, reciprocal));
+    let mean = _mm_xor_si128(mean, _mm_set1_epi8(-128));
+    if let Some(means) = means.first_chunk_mut::<8>() {
+        store_8(means, mean);
+    } else {
+        let mut whole = [0; 8];
+        store_8(&mut whole, mean);
+        for (place, mean) in means.iter_mut().zip(whole) {
+            *place = mean;
+        }
+    }
+}
+
+/// Means of up to sixteen channels: a line holds four places of each.
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
+fn wide_means<const B: usize>(
+    common: &Common<B>,
+    values: &[Line],
+    weights: &Weights<B>,
+    reciprocal: Reciprocal,
+    means: &mut [i8],
+) {
+    let broadcast =
+        |places: &[i8; 4]| _mm512_set1_epi32(i32::from_le_bytes(bytemuck::must_cast(*places)));
+    let (low, _) = weights.low.as_flattened().as_chunks::<4>();
+    let (high, _) = weights.high.as_flattened().as_chunks::<4>();
+    let mut low_sum = _mm512_setzero_si512();
+    let mut high_sum = _mm512_setzero_si512();
+    for (line, (low, high)) in values.iter().zip(low.iter().zip(high)) {
+        let values = load(line);
+        low_sum = _mm512_dpbusd_epi32(low_sum, broadcast(low), values);
+        high_sum = _mm512_dpbusd_epi32(high_sum, broadcast(high), values);
+    }
+    let sum = _mm512_add_epi32(low_sum, _mm512_slli_epi32::<8>(high_sum));
+    let even = common.output.apply(sum, reciprocal);
+    let odd = common
+        .output
+        .apply(_mm512_srli_epi64::<32>(sum), reciprocal);
+    let both = _mm512_mask_shuffle_epi32::<0b10_10_00_00>(even, 0xaaaa, odd);
+    let mean = _mm_xor_si128(_mm512_cvtepi32_epi8(both), _mm_set1_epi8(-128));
+    if let Some(means) = means.first_chunk_mut::<16>() {
+        store_bytes(means, mean);
+    } else {
+        let mut whole = [0; 16];
+        store_bytes(&mut whole, mean);
+        for (place, mean) in means.iter_mut().zip(whole) {
+            *place = mean;
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! AVX-512 with VNNI: sixteen rows at a time, four columns per instruction.
+//!
+//! `vpdpbusd` multiplies unsigned by signed bytes. Activations between two maps therefore lie as
+//! `x + 128`, and `128 * sum(w)` of a row is taken off its bias when it is packed. Keys lie as
+//! `k + 128` against signed queries. Sums wrap at 32 bits, as everywhere.
+
+mod attention;
+mod dense;
+mod map;
+mod numbers;
+mod softmax;
+mod tanh;
+#[cfg(test)]
+mod tests;
+
+use attention::Biases;
+use map::{Map, WideMap};
+
+use crate::portable::Rows;
+use crate::{Attention, Kernels, Line, Packing, Requant, Shape, Watch};
+
+/// Proof that AVX-512 F, DQ, BW, VL and VNNI may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Avx512Vnni(());
+
+impl Avx512Vnni {
+    /// The kernels, if this processor and its operating system allow them.
+    #[must_use]
+    pub fn detect() -> Option<Self> {
+        super::detect::avx512_vnni().then_some(Self(()))
+    }
+}
+
+/// Runs `f` with the instructions.
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
+fn run<R>(f: impl FnOnce() -> R) -> R {
+    f()
+}
+
+impl Kernels for Avx512Vnni {
+    const LANES: usize = 16;
+
+    type Map<'a> = Map<'a>;
+    type WideMap<'a> = WideMap<'a>;
+    type Biases<'a> = Biases<'a>;
+
+    #[inline(always)]
+    fn run<R>(self, f: impl FnOnce() -> R) -> R {
+        // SAFETY: the token proves that the instructions may be used.
+        unsafe { run(f) }
+    }
+
+    #[inline]
+    fn key_bytes(self, shape: Shape) -> usize {
+        attention::key_bytes(shape)
+    }
+
+    #[inline]
+    fn value_bytes(self, shape: Shape) -> usize {
+        attention::value_bytes(shape)
+    }
+
+    #[inline(always)]
+    fn narrow(self, residual: &[i16], factor: Requant, out: &mut [i8]) {
+        // SAFETY: the token proves that the instructions may be used.
+        unsafe { dense::narrow(residual, factor, out) }
+    }
+
+    #[inline(always)]
+    fn project(self, map: Map<'_>, input: &[i8], _: &mut [i32], out: &mut [i8]) {
+        // SAFETY: the token proves that the instructions may be used.
+        unsafe { dense::project(map, input, out) }
+    }
+
+    #[inline(always)]
+    fn rectify(self, map: Map<'_>, input: &[i8], _: &mut [i32], out: &mut [i8]) {
+        // SAFETY: the token proves that the instructions may be used.
+        unsafe { dense::rectify(map, input, out) }
+    }
+
+    #[inline(always)]
+    fn add(
+        self,
+        map: Map<'_>,
+        input: &[i8],
+        _: &mut [i32],
+        residual: &mut [i16],
+        (next, narrow): (Requant, &mut [i8]),
+    ) {
+        // SAFETY: the token proves that the instructions may be used.
+        unsafe { dense::add(map, input, residual, next, narrow) }
+    }
+
+    #[inline(always)]
+    fn embed(self, map: WideMap<'_>, input: &[i16], _: &mut [i32], out: &mut [i16]) {
+        // SAFETY: the token proves that the instructions may be used.
+        unsafe { dense::embed(map, input, out) }
+    }
+
+    #[inline(always)]
+    fn hidden(
+        self,
+        map: Map<'_>,
+        input: &[i8],
+        raw: Option<(WideMap<'_>, &[i16])>,
+        _: (&mut [i32], &mut [i32]),
+        out: &mut [i8],
+    ) {
+        // SAFETY: the token proves that the instructions may be used.
+        unsafe { dense::hidden(map, input, raw, out) }
+    }
+
+    #[inline(always)]
+    fn words(self, map: Map<'_>, input: &[i8], _: &mut [i32], out: &mut [i16]) {
+        // SAFETY: the token proves that the instructions may be used.
+        unsafe { dense::words(map, input, out) }
+    }
+
+    #[inline(always)]
+    fn attend(self, attention: Attention<'_, Biases<'_>>, watch: Option<&mut Watch<'_>>) {
+        // SAFETY: the token proves that the instructions may be used.
+        unsafe { attention::run(attention, watch) }
+    }
+}
+
+impl Packing for Avx512Vnni {
+    fn lines(rows: usize, columns: usize) -> usize {
+        map::lines(rows, columns, map::QUAD)
+    }
+
+    fn pack<'a>(self, map: Rows<'_>, columns: usize, lines: &'a mut [Line]) -> Option<Map<'a>> {
+        Map::pack(map, columns, lines)
+    }
+
+    fn wide_lines(rows: usize, columns: usize) -> usize {
+        map::lines(rows, columns, map::PAIR)
+    }
+
+    fn pack_wide<'a>(
+        self,
+        map: Rows<'_>,
+        columns: usize,
+        lines: &'a mut [Line],
+    ) -> Option<WideMap<'a>> {
+        WideMap::pack(map, columns, lines)
+    }
+
+    fn bias_lines(shape: Shape) -> usize {
+        Biases::lines(shape)
+    }
+
+    fn pack_biases<'a>(
+        self,
+        shape: Shape,
+        logit: Requant,
+        biases: &'a [[u8; 4]],
+        lines: &'a mut [Line],
+    ) -> Option<Biases<'a>> {
+        Biases::pack(shape, logit, biases, lines)
+    }
+
+    fn read(self, lines: &[Line]) -> u64 {
+        // SAFETY: the token proves that the instructions may be used.
+        unsafe { dense::read(lines) }
+    }
+}

@@ -1,0 +1,251 @@
+//! Sixteen numbers at a time: loads, stores, fixed-point factors, softmax weights, tanh.
+
+use core::arch::x86_64::*;
+
+use crate::{Line, Requant};
+
+/// A line as a vector.
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
+pub(super) fn load(line: &Line) -> __m512i {
+    // SAFETY: a line is 64 readable bytes at a multiple of 64.
+    unsafe { _mm512_load_si512(line.0.as_ptr().cast()) }
+}
+
+/// Sixteen i32 at any address.
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
+pub(super) fn load_i32(values: &[i32; 16]) -> __m512i {
+    // SAFETY: the array is 64 readable bytes; the load needs no alignment.
+    unsafe { _mm512_loadu_si512(values.as_ptr().cast()) }
+}
+
+/// [`load_i32`] the other way.
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
+pub(super) fn store_i32(out: &mut [i32; 16], x: __m512i) {
+    // SAFETY: the array is 64 writable bytes; the store needs no alignment.
+    unsafe { _mm512_storeu_si512(out.as_mut_ptr().cast(), x) }
+}
+
+/// Sixteen i16 at any address, widened.
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
+pub(super) fn load_i16(values: &[i16; 16]) -> __m256i {
+    // SAFETY: the array is 32 readable bytes; the load needs no alignment.
+    unsafe { _mm256_loadu_si256(values.as_ptr().cast()) }
+}
+
+/// Stores sixteen i16.
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
+pub(super) fn store_i16(out: &mut [i16; 16], x: __m256i) {
+    // SAFETY: the array is 32 writable bytes; the store needs no alignment.
+    unsafe { _mm256_storeu_si256(out.as_mut_ptr().cast(), x) }
+}
+
+/// Sixteen bytes at any address.
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
+pub(super) fn load_bytes(values: &[u8; 16]) -> __m128i {
+    // SAFETY: the array is 16 readable bytes; the load needs no alignment.
+    unsafe { _mm_loadu_si128(values.as_ptr().cast()) }
+}
+
+/// Stores sixteen bytes.
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
+pub(super) fn store_bytes(out: &mut [i8; 16], x: __m128i) {
+    // SAFETY: the array is 16 writable bytes; the store needs no alignment.
+    unsafe { _mm_storeu_si128(out.as_mut_ptr().cast(), x) }
+}
+
+/// From this shift on, the upper half of a product is enough.
+pub(super) const HIGH_SHIFT: u8 = 33;
+
+/// Multipliers and shifts of sixteen rows.
+#[derive(Clone, Copy)]
+pub(super) struct Factors {
+    pub(super) multiplier: __m512i,
+    /// As i32.
+    pub(super) shift: __m512i,
+}
+
+/// By how much accumulators are scaled up, so that the upper half of a product is enough: `x * 2^k`
+/// times `m / 2^(s+k)` is `x` times `m / 2^s`, rounding included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Prescale(pub(super) u8);
+
+impl Prescale {
+    /// For accumulators of at most this magnitude and shifts from `least` on; `None`: they would overflow.
+    pub(super) const fn of(least: u8, magnitude: u64) -> Option<Self> {
+        let k = HIGH_SHIFT.saturating_sub(least);
+        if magnitude < 1 << 31 >> k {
+            Some(Self(k))
+        } else {
+            None
+        }
+    }
+
+    /// Scales up.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
+    pub(super) fn apply(self, x: __m512i) -> __m512i {
+        _mm512_sll_epi32(x, _mm_cvtsi32_si128(i32::from(self.0)))
+    }
+}
+
+/// One factor for sixteen accumulators, by the upper half of the product.
+#[derive(Clone, Copy)]
+pub(super) struct High {
+    factors: Factors,
+    prescale: Prescale,
+}
+
+impl High {
+    /// For accumulators of at most `magnitude`; `None`: the upper half is not enough.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
+    pub(super) fn new(factor: Requant, magnitude: u64) -> Option<Self> {
+        let prescale = Prescale::of(factor.shift, magnitude)?;
+        let shift = factor.shift.wrapping_add(prescale.0);
+        let factors = Factors::splat(Requant { shift, ..factor });
+        Some(Self { factors, prescale })
+    }
+
+    /// [`Requant::to_i32`].
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
+    pub(super) fn apply(self, x: __m512i) -> __m512i {
+        self.factors.apply::<true>(self.prescale.apply(x))
+    }
+}
+
+/// One factor for sixteen accumulators of a known magnitude.
+#[derive(Clone, Copy)]
+pub(super) enum Single {
+    High(High),
+    Any(Factors),
+}
+
+impl Single {
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
+    pub(super) fn new(factor: Requant, magnitude: u64) -> Self {
+        match High::new(factor, magnitude) {
+            Some(high) => Self::High(high),
+            None => Self::Any(Factors::splat(factor)),
+        }
+    }
+
+    /// [`Requant::to_i32`].
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
+    pub(super) fn apply(self, x: __m512i) -> __m512i {
+        match self {
+            Self::High(high) => high.apply(x),
+            Self::Any(factors) => factors.apply::<false>(x),
+        }
+    }
+}
+
+impl Factors {
+    /// The same factor sixteen times.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
+    pub(super) fn splat(factor: Requant) -> Self {
+        Self {
+            multiplier: _mm512_set1_epi32(factor.multiplier),
+            shift: _mm512_set1_epi32(i32::from(factor.shift)),
+        }
+    }
+
+    /// [`Requant::to_i32`] of sixteen accumulators. `HIGH`: all shifts are at least 33.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
+    pub(super) fn apply<const HIGH: bool>(self, x: __m512i) -> __m512i {
+        let even = _mm512_mul_epi32(x, self.multiplier);
+        let odd = _mm512_mul_epi32(
+            _mm512_srli_epi64::<32>(x),
+            _mm512_srli_epi64::<32>(self.multiplier),
+        );
+        if HIGH {
+            // 2^(shift-1) is a multiple of 2^32: the lower half of the product decides nothing.
+            let high = _mm512_mask_shuffle_epi32::<0b11_11_01_01>(odd, 0x5555, even);
+            let shift = _mm512_sub_epi32(self.shift, _mm512_set1_epi32(33));
+            let half = _mm512_sllv_epi32(_mm512_set1_epi32(1), shift);
+            let shift = _mm512_sub_epi32(self.shift, _mm512_set1_epi32(32));
+            return _mm512_srav_epi32(_mm512_add_epi32(high, half), shift);
+        }
+        let low = _mm512_and_si512(self.shift, _mm512_set1_epi64(0xffff_ffff));
+        let even = rounded(even, low);
+        let odd = rounded(odd, _mm512_srli_epi64::<32>(self.shift));
+        _mm512_mask_shuffle_epi32::<0b10_10_00_00>(even, 0xaaaa, odd)
+    }
+}
+
+/// `(product + 2^(shift-1)) >> shift` of eight i64, saturated to i32.
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
+fn rounded(product: __m512i, shift: __m512i) -> __m512i {
+    let one = _mm512_set1_epi64(1);
+    let half = _mm512_sllv_epi64(one, _mm512_sub_epi64(shift, one));
+    let shifted = _mm512_srav_epi64(_mm512_add_epi64(product, half), shift);
+    let shifted = _mm512_max_epi64(shifted, _mm512_set1_epi64(i64::from(i32::MIN)));
+    _mm512_min_epi64(shifted, _mm512_set1_epi64(i64::from(i32::MAX)))
+}
+
+/// Limits sixteen i32 to `low..=127` and gives them as the input of a map, `x + 128`.
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
+pub(super) fn to_input(x: __m512i, low: i32) -> __m128i {
+    _mm_xor_si128(to_i8(x, low), _mm_set1_epi8(-128))
+}
+
+/// Limits sixteen i32 to `low..=127`.
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
+pub(super) fn to_i8(x: __m512i, low: i32) -> __m128i {
+    _mm512_cvtsepi32_epi8(_mm512_max_epi32(x, _mm512_set1_epi32(low)))
+}
+
+/// Limits sixteen i32 to `-32767..=32767`.
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
+pub(super) fn to_i16(x: __m512i) -> __m256i {
+    _mm512_cvtsepi32_epi16(_mm512_max_epi32(x, _mm512_set1_epi32(-32_767)))
+}
+
+/// [`crate::add_saturating`] of sixteen i16.
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
+pub(super) fn add_i16(a: __m256i, b: __m256i) -> __m256i {
+    _mm256_max_epi16(_mm256_adds_epi16(a, b), _mm256_set1_epi16(-32_767))
+}
+
+/// The saturating sum of sixteen i32.
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
+pub(super) fn add_i32(a: __m512i, b: __m512i) -> __m512i {
+    let sum = _mm512_add_epi32(a, b);
+    // Overflow: the sum's sign differs from both.
+    let over = _mm512_and_si512(_mm512_xor_si512(sum, a), _mm512_xor_si512(sum, b));
+    let limit = _mm512_xor_si512(_mm512_srai_epi32::<31>(a), _mm512_set1_epi32(i32::MAX));
+    _mm512_mask_mov_epi32(sum, _mm512_movepi32_mask(over), limit)
+}
+
+/// Stores the lower eight bytes.
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
+pub(super) fn store_8(out: &mut [i8; 8], x: __m128i) {
+    // SAFETY: the array is 8 writable bytes; the store needs no alignment.
+    unsafe { _mm_storel_epi64(out.as_mut_ptr().cast(), x) }
+}
+
+/// [`load`] the other way.
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
+pub(super) fn store(line: &mut Line, x: __m512i) {
+    // SAFETY: a line is 64 writable bytes at a multiple of 64.
+    unsafe { _mm512_store_si512(line.0.as_mut_ptr().cast(), x) }
+}

@@ -1,0 +1,96 @@
+//! The vector functions against the scalar ones.
+
+use std::vec::Vec;
+
+use proptest::prelude::*;
+
+use super::numbers::{Factors, add_i32, load_i32, store_i32};
+use super::softmax::Exponential;
+use super::tanh::tanh;
+use super::{Avx512Vnni, run};
+use crate::{Requant, exp2_neg_q10, tanh_q12};
+
+/// Runs `f` where the machine can.
+fn on_avx512(f: impl FnOnce()) {
+    if Avx512Vnni::detect().is_some() {
+        // SAFETY: detected.
+        unsafe { run(f) }
+    }
+}
+
+/// `f` of sixteen numbers, through vectors.
+#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
+fn through(
+    x: &[i32; 16],
+    f: impl Fn(core::arch::x86_64::__m512i) -> core::arch::x86_64::__m512i,
+) -> [i32; 16] {
+    let mut out = [0; 16];
+    store_i32(&mut out, f(load_i32(x)));
+    out
+}
+
+/// Every number of `numbers`, sixteen at a time.
+fn sixteens(numbers: impl IntoIterator<Item = i32>) -> Vec<[i32; 16]> {
+    let mut numbers: Vec<i32> = numbers.into_iter().collect();
+    numbers.resize(numbers.len().next_multiple_of(16), 0);
+    numbers.as_chunks::<16>().0.to_vec()
+}
+
+#[test]
+fn tanh_is_that_of_the_reference_everywhere() {
+    let ends = [i32::MIN, i32::MIN + 1, i32::MAX, -1, 65_536, -65_536];
+    for x in sixteens((-20_000..=20_000).chain(ends)) {
+        on_avx512(|| {
+            // SAFETY: inside the instructions.
+            let got = unsafe { through(&x, |x| tanh(x)) };
+            assert_eq!(got, x.map(|x| i32::from(tanh_q12(x))), "{x:?}");
+        });
+    }
+}
+
+#[test]
+fn exponential_is_that_of_the_reference_everywhere() {
+    let ends = [u32::MAX, 1 << 31, (1 << 31) - 1, 3 << 30].map(|d| d as i32);
+    for d in sixteens((0..40 * 1024).chain(ends)) {
+        on_avx512(|| {
+            // SAFETY: inside the instructions.
+            let got = unsafe { through(&d, |d| Exponential::new().weights(d)) };
+            assert_eq!(got, d.map(|d| i32::from(exp2_neg_q10(d as u32))), "{d:?}");
+        });
+    }
+}
+
+proptest! {
+    #[test]
+    fn factors_are_those_of_the_reference(
+        x in proptest::array::uniform16(prop_oneof![any::<i32>(), -40_000..40_000, Just(i32::MIN), Just(i32::MAX)]),
+        multiplier in (1_i32 << 30)..=i32::MAX,
+        shift in 1_u8..=62,
+    ) {
+        let factor = Requant { multiplier, shift };
+        let expected = x.map(|x| factor.to_i32(x));
+        on_avx512(|| {
+            // SAFETY: inside the instructions.
+            assert_eq!(unsafe { through(&x, |x| Factors::splat(factor).apply::<false>(x)) }, expected);
+            if shift >= 33 {
+                // SAFETY: inside the instructions.
+                assert_eq!(unsafe { through(&x, |x| Factors::splat(factor).apply::<true>(x)) }, expected);
+            }
+        });
+    }
+
+    #[test]
+    fn sums_saturate(
+        a in proptest::array::uniform16(any::<i32>()),
+        b in proptest::array::uniform16(any::<i32>()),
+    ) {
+        let mut expected = a;
+        for (a, b) in expected.iter_mut().zip(b) {
+            *a = a.saturating_add(b);
+        }
+        on_avx512(|| {
+            // SAFETY: inside the instructions.
+            assert_eq!(unsafe { through(&a, |a| add_i32(a, load_i32(&b))) }, expected);
+        });
+    }
+}

@@ -1,0 +1,144 @@
+//! An image whose weights were packed for other kernels than the portable ones.
+//!
+//! Packing moves weights, it changes none: the image stays what it is, and so do its hashes.
+
+use core::borrow::Borrow;
+
+use engram_image::limits::MAX_LAYERS;
+use engram_image::{Image, Layer, Matrix};
+use engram_kernels::{Line, Packing};
+
+use super::memory::RING_BYTES;
+use super::network::{HeadMaps, LayerMaps, Network, factor, rows};
+use super::token;
+
+/// An image packed for the kernels `K`, in lines that the caller lends.
+pub(super) struct Packed<'a, K: Packing> {
+    pub(super) kernels: K,
+    image: &'a Image<'a>,
+    embed: K::WideMap<'a>,
+    layers: [Option<LayerMaps<'a, K>>; MAX_LAYERS],
+    head: HeadMaps<'a, K>,
+}
+
+impl<'a, K: Packing> Packed<'a, K> {
+    /// Lines that [`Packed::new`] needs.
+    pub(super) fn lines(image: &Image<'_>) -> usize {
+        let shape = token::shape(&image.config);
+        let of = |matrix: &Matrix<'_>| K::lines(matrix.rows, matrix.columns);
+        let wide = |matrix: &Matrix<'_>| K::wide_lines(matrix.rows, matrix.columns);
+        let layers = image.weights.layers().iter().map(|layer| {
+            [&layer.qkv, &layer.out, &layer.ff1, &layer.ff2]
+                .map(of)
+                .into_iter()
+                .fold(K::bias_lines(shape), usize::saturating_add)
+        });
+        let head = &image.weights.head;
+        [&head.first, &head.second, &head.third]
+            .map(of)
+            .into_iter()
+            .chain(layers)
+            .chain(head.raw.as_ref().map(wide))
+            .fold(wide(&image.weights.embed), usize::saturating_add)
+    }
+
+    /// Packs `image`. `None`: its rings do not fit as these kernels lay them, the lines are too few, or
+    /// the image contradicts itself.
+    pub(super) fn new(kernels: K, image: &'a Image<'a>, lines: &'a mut [Line]) -> Option<Self> {
+        let shape = token::shape(&image.config);
+        let largest = kernels.key_bytes(shape).max(kernels.value_bytes(shape));
+        if largest.checked_mul(image.config.layers)? > RING_BYTES {
+            return None;
+        }
+        let mut packer = Packer { kernels, lines };
+        let weights = &image.weights;
+        let embed = packer.wide(&weights.embed)?;
+        let mut layers = [const { None }; MAX_LAYERS];
+        for (place, layer) in layers.iter_mut().zip(weights.layers()) {
+            *place = Some(packer.layer(image, layer)?);
+        }
+        let head = HeadMaps {
+            first: packer.map(&weights.head.first)?,
+            raw: match &weights.head.raw {
+                Some(raw) => Some(packer.wide(raw)?),
+                None => None,
+            },
+            second: packer.map(&weights.head.second)?,
+            third: packer.map(&weights.head.third)?,
+        };
+        Some(Self {
+            kernels,
+            image,
+            embed,
+            layers,
+            head,
+        })
+    }
+}
+
+/// Hands out the lines, one map after the other, in the order in which a step reads them.
+struct Packer<'a, K> {
+    kernels: K,
+    lines: &'a mut [Line],
+}
+
+impl<'a, K: Packing> Packer<'a, K> {
+    fn take(&mut self, count: usize) -> Option<&'a mut [Line]> {
+        let (taken, rest) = core::mem::take(&mut self.lines).split_at_mut_checked(count)?;
+        self.lines = rest;
+        Some(taken)
+    }
+
+    fn map(&mut self, matrix: &Matrix<'_>) -> Option<K::Map<'a>> {
+        let lines = self.take(K::lines(matrix.rows, matrix.columns))?;
+        self.kernels.pack(rows(matrix), matrix.columns, lines)
+    }
+
+    fn wide(&mut self, matrix: &Matrix<'_>) -> Option<K::WideMap<'a>> {
+        let lines = self.take(K::wide_lines(matrix.rows, matrix.columns))?;
+        self.kernels.pack_wide(rows(matrix), matrix.columns, lines)
+    }
+
+    fn layer(&mut self, image: &Image<'_>, layer: &Layer<'a>) -> Option<LayerMaps<'a, K>> {
+        let shape = token::shape(&image.config);
+        let logit = factor(layer.logit);
+        let qkv = self.map(&layer.qkv)?;
+        let lines = self.take(K::bias_lines(shape))?;
+        let biases = self
+            .kernels
+            .pack_biases(shape, logit, layer.age_bias, lines)?;
+        Some(LayerMaps {
+            attention_input: factor(layer.attention_input),
+            qkv,
+            logit,
+            biases,
+            attention_output: factor(layer.attention_output),
+            out: self.map(&layer.out)?,
+            ff_input: factor(layer.ff_input),
+            ff1: self.map(&layer.ff1)?,
+            ff2: self.map(&layer.ff2)?,
+        })
+    }
+}
+
+impl<'a, K: Packing> Network<'a, K> for Packed<'a, K> {
+    #[inline(always)]
+    fn image(&self) -> &Image<'_> {
+        self.image
+    }
+
+    #[inline(always)]
+    fn embed(&self) -> K::WideMap<'a> {
+        self.embed
+    }
+
+    #[inline(always)]
+    fn layer(&self, index: usize) -> Option<impl Borrow<LayerMaps<'a, K>>> {
+        self.layers.get(index)?.as_ref()
+    }
+
+    #[inline(always)]
+    fn head(&self) -> impl Borrow<HeadMaps<'a, K>> {
+        &self.head
+    }
+}

@@ -1,0 +1,154 @@
+//! Which instructions a policy runs on, chosen when it is loaded.
+
+use core::fmt;
+
+use engram_image::Image;
+#[cfg(target_arch = "x86_64")]
+use engram_kernels::Avx512Vnni;
+use engram_kernels::{Line, Portable};
+
+use super::golden::GoldenReplay;
+#[cfg(target_arch = "x86_64")]
+use super::packed::Packed;
+use super::{GoldenDifference, Memory, Observer, PolicyError, WorkingMemory, step_on};
+
+/// A set of instructions that a policy can run on. All give the same words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Path {
+    /// Plain Rust, on every machine; reads the image as it is.
+    Portable,
+    /// x86-64 with AVX-512 F, DQ, BW, VL and VNNI.
+    Avx512Vnni,
+}
+
+impl Path {
+    /// Every path, the fastest first.
+    pub const ALL: [Self; 2] = [Self::Avx512Vnni, Self::Portable];
+
+    /// The name in reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Portable => "portable",
+            Self::Avx512Vnni => "avx512-vnni",
+        }
+    }
+
+    /// Whether this machine has the instructions.
+    #[must_use]
+    pub fn is_available(self) -> bool {
+        match self {
+            Self::Portable => true,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512Vnni => Avx512Vnni::detect().is_some(),
+            #[cfg(not(target_arch = "x86_64"))]
+            Self::Avx512Vnni => false,
+        }
+    }
+
+    /// The fastest path of this machine.
+    #[must_use]
+    pub fn best() -> Self {
+        let mut paths = Self::ALL.into_iter();
+        paths
+            .find(|path| path.is_available())
+            .unwrap_or(Self::Portable)
+    }
+
+    /// Lines that [`Policy::new`] packs `image` into.
+    #[must_use]
+    pub fn lines(self, image: &Image<'_>) -> usize {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512Vnni => Packed::<Avx512Vnni>::lines(image),
+            _ => 0,
+        }
+    }
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// An image on a path: the policy that hosts and Linux boards run.
+///
+/// A memory belongs to one path as it belongs to one image: it must be cleared in between.
+pub struct Policy<'a>(Kind<'a>);
+
+// There is no heap here to put the larger ones into, and a policy is made once.
+#[allow(clippy::large_enum_variant)]
+enum Kind<'a> {
+    Portable(&'a Image<'a>),
+    #[cfg(target_arch = "x86_64")]
+    Avx512Vnni(Packed<'a, Avx512Vnni>),
+}
+
+impl<'a> Policy<'a> {
+    /// `image` on `path`, packed into `lines` ([`Path::lines`] of them).
+    ///
+    /// It runs on [`Path::Portable`] where this machine does not have the path, where the lines are too
+    /// few, and where the image has a shape that the path does not take.
+    #[must_use]
+    pub fn new(path: Path, image: &'a Image<'a>, lines: &'a mut [Line]) -> Self {
+        let packed = match path {
+            #[cfg(target_arch = "x86_64")]
+            Path::Avx512Vnni => Avx512Vnni::detect()
+                .and_then(|kernels| Packed::new(kernels, image, lines))
+                .map(Kind::Avx512Vnni),
+            _ => {
+                let _ = lines;
+                None
+            }
+        };
+        Self(packed.unwrap_or(Kind::Portable(image)))
+    }
+
+    /// The path it runs on.
+    #[must_use]
+    pub const fn path(&self) -> Path {
+        match &self.0 {
+            Kind::Portable(_) => Path::Portable,
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512Vnni(_) => Path::Avx512Vnni,
+        }
+    }
+
+    /// [`super::step`] on this path.
+    ///
+    /// # Errors
+    /// [`PolicyError`] when the length of a slice is not the one in the image's configuration.
+    pub fn step(
+        &self,
+        memory: &mut Memory,
+        input: &WorkingMemory<'_>,
+        words: &mut [i16],
+        observer: &mut impl Observer,
+    ) -> Result<(), PolicyError> {
+        match &self.0 {
+            Kind::Portable(image) => step_on(Portable, *image, memory, input, words, observer),
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512Vnni(packed) => {
+                step_on(packed.kernels, packed, memory, input, words, observer)
+            }
+        }
+    }
+
+    /// [`super::replay_golden`] on this path.
+    ///
+    /// # Errors
+    /// The first word that differs.
+    pub fn replay_golden(&self, memory: &mut Memory) -> Result<(), GoldenDifference> {
+        let mut replay = GoldenReplay::new();
+        match &self.0 {
+            Kind::Portable(image) => replay.advance(image, memory, usize::MAX),
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512Vnni(packed) => {
+                replay.advance_on(packed.kernels, packed, memory, usize::MAX)
+            }
+        }
+        .map(|_| ())
+    }
+}

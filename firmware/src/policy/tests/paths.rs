@@ -1,0 +1,130 @@
+//! Every path that this machine has, against the portable one: the same words on random images.
+
+use std::boxed::Box;
+use std::vec;
+use std::vec::Vec;
+
+use engram_image::write::write;
+use engram_image::{HeadInput, Image, ModelConfig, Positions};
+use engram_kernels::Line;
+use proptest::prelude::*;
+
+use super::random_image::{AGE, Moment, moments, specification, words};
+use crate::policy::{Memory, Path, Policy};
+
+/// The words of every moment on `policy`.
+fn words_on(
+    policy: &Policy<'_>,
+    memory: &mut Memory,
+    actions: usize,
+    moments: &[Moment],
+) -> Vec<Vec<i16>> {
+    let run = |moment: &Moment| {
+        let mut words = vec![0; actions];
+        policy
+            .step(memory, &moment.view(), &mut words, &mut ())
+            .unwrap();
+        words
+    };
+    moments.iter().map(run).collect()
+}
+
+/// Runs a trial, clears the memory and runs another, on `path` and on the portable one.
+fn compare(path: Path, config: ModelConfig, seed: u64) {
+    let bytes = write(&specification(config, seed)).unwrap();
+    let image = Image::read(&bytes).unwrap();
+    let mut lines = vec![Line::ZERO; path.lines(&image)];
+    let policy = Policy::new(path, &image, &mut lines);
+    assert_eq!(policy.path(), path, "{config:?}");
+    let (mut memory, mut reference) = (Box::new(Memory::new()), Box::new(Memory::new()));
+    for trial in 0..2 {
+        let moments = moments(&config, seed + trial, 2 * config.window + 3);
+        let expected = words(&image, &mut reference, &moments);
+        let got = words_on(&policy, &mut memory, config.actions, &moments);
+        assert_eq!(got, expected, "{path} {config:?} {seed}");
+        memory.clear();
+        reference.clear();
+    }
+}
+
+fn available() -> impl Iterator<Item = Path> {
+    Path::ALL.into_iter().filter(|path| path.is_available())
+}
+
+#[test]
+fn the_reference_shapes_give_the_same_words() {
+    let small = ModelConfig {
+        observations: 17,
+        actions: 6,
+        layers: 4,
+        heads: 4,
+        model: 32,
+        ff: 128,
+        window: 25,
+        hidden: [64, 64],
+        positions: Positions::Age,
+        head_input: HeadInput::Encoder,
+    };
+    let medium = ModelConfig {
+        heads: 8,
+        model: 128,
+        ff: 512,
+        window: 50,
+        ..small
+    };
+    let paper = ModelConfig {
+        observations: 20,
+        heads: 16,
+        window: 5,
+        positions: Positions::Slot,
+        ..medium
+    };
+    for path in available() {
+        for config in [small, medium, paper] {
+            compare(path, config, 1);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+    #[test]
+    fn every_shape_gives_the_same_words(
+        layers in 1_usize..4,
+        heads in 1_usize..9,
+        width in prop_oneof![Just(4_usize), Just(8), Just(12), Just(16), 1_usize..20],
+        ff in 1_usize..70,
+        window in prop_oneof![1_usize..20, 30_usize..70],
+        hidden in [1_usize..70, 1_usize..70],
+        io in (1_usize..20, 1_usize..9),
+        slot in any::<bool>(),
+        mixed in any::<bool>(),
+        seed in any::<u32>(),
+    ) {
+        let config = ModelConfig {
+            observations: io.0,
+            actions: io.1,
+            layers,
+            heads,
+            model: heads * width.min(128 / heads),
+            ff,
+            window,
+            hidden,
+            positions: if slot { Positions::Slot } else { Positions::Age },
+            head_input: if mixed { HeadInput::Mixed } else { HeadInput::Encoder },
+        };
+        prop_assume!(config.validate().is_ok());
+        for path in available() {
+            compare(path, config, u64::from(seed));
+        }
+    }
+}
+
+#[test]
+fn long_windows_give_the_same_words() {
+    for path in available() {
+        for window in [128, 200, 512] {
+            compare(path, ModelConfig { window, ..AGE }, 3);
+        }
+    }
+}
