@@ -8,7 +8,7 @@
 use crate::policy::{self, Memory};
 use crate::store::{ImageStore, Slot};
 use core::fmt::{self, Write};
-use engram_image::{Contract, Image, Layout};
+use engram_image::{Contract, Image, Layout, Packing};
 use engram_link::limits::REASON_BYTES;
 use engram_link::{ImageStage, Reason};
 use heapless::String;
@@ -253,12 +253,24 @@ fn verify(
         ));
     }
     let image = Image::read(bytes).map_err(|error| refused(ImageStage::Read, &error))?;
+    if !policy::runs(image.packing) {
+        return Err(refused(ImageStage::Read, &NotForThisBoard(image.packing)));
+    }
     if let Some(difference) = image.contract.difference(contract) {
         return Err(refused(ImageStage::Contract, &difference));
     }
     policy::replay_golden(&image, memory)
         .map_err(|difference| refused(ImageStage::Golden, &difference))?;
     Layout::of(&image, bytes).ok_or(Reason::Store)
+}
+
+/// An image that is packed for kernels that this firmware does not have.
+struct NotForThisBoard(Packing);
+
+impl fmt::Display for NotForThisBoard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "packed for {}; this board cannot run that", self.0)
+    }
 }
 
 fn refused(stage: ImageStage, why: &dyn fmt::Display) -> Reason {
@@ -366,9 +378,32 @@ mod tests {
 
     #[test]
     fn a_long_reason_is_cut() {
+        match refused(ImageStage::Read, &NotForThisBoard(Packing::CortexM)) {
+            Reason::Image { text, .. } => {
+                assert_eq!(text, "packed for cortex-m; this board cannot run that");
+            }
+            other => panic!("{other}"),
+        }
         match refused(ImageStage::Read, &"x".repeat(1000)) {
             Reason::Image { text, .. } => assert_eq!(text.len(), REASON_BYTES),
             other => panic!("{other}"),
         }
+    }
+
+    #[test]
+    fn an_image_for_other_kernels_is_refused() {
+        let rows = image(1);
+        let spec = engram_image::write::ImageSpec::from(&Image::read(&rows).expect("an image"));
+        let packed = engram_image::write::write_packed(&spec, Packing::CortexM).expect("it fits");
+        let mut slots = slots();
+        let before = slots.recheck();
+        match slots.install(&packed, &CONTRACT, &mut Box::new(Memory::new())) {
+            Err(Reason::Image { stage, text }) => {
+                assert_eq!(stage, ImageStage::Read);
+                assert!(text.starts_with("packed for cortex-m"), "{text}");
+            }
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(slots.recheck(), before);
     }
 }

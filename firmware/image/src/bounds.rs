@@ -1,7 +1,7 @@
 //! What a policy needs of a controller: computed by the writer, and again by the reader.
 
 use crate::config::ModelConfig;
-use crate::limits::MAX_MATRICES;
+use crate::limits::{MAX_COLUMNS, MAX_MATRICES};
 use crate::list::List;
 use crate::weights::{MatrixName, Weights};
 
@@ -30,10 +30,12 @@ impl Bounds {
         let mut accumulator = List::EMPTY;
         for (name, matrix) in weights.matrices() {
             // The list holds every matrix of the largest network.
-            let _ = accumulator.push(accumulator_bound(
-                name,
-                matrix.rows().map(|row| (row.weight, row.bias)),
-            ));
+            let mut room = [0; MAX_COLUMNS];
+            let rows = (0..matrix.rows).map(|row| {
+                let row = matrix.row(row, &mut room);
+                row.map_or(0, |row| row_bound(name, row.weight, row.bias))
+            });
+            let _ = accumulator.push(rows.max().unwrap_or(0));
         }
         Self {
             state_bytes: u32::try_from(config.state_bytes()).unwrap_or(u32::MAX),
@@ -43,19 +45,24 @@ impl Bounds {
     }
 }
 
-/// Maximum over the rows of `|bias| + input_max * sum |weight|`, capped at `u32::MAX`.
+/// Maximum over the rows of [`row_bound`].
+#[cfg(any(feature = "write", test))]
 pub(crate) fn accumulator_bound<'w>(
     name: MatrixName,
     rows: impl Iterator<Item = (&'w [i8], i32)>,
 ) -> u32 {
-    let row_bound = |(weight, bias): (&[i8], i32)| {
-        let sum = weight.iter().fold(0_u32, |sum, weight| {
-            sum.saturating_add(u32::from(weight.unsigned_abs()))
-        });
-        let product = u64::from(sum).saturating_mul(u64::from(name.input_max()));
-        product.saturating_add(u64::from(bias.unsigned_abs()))
-    };
-    u32::try_from(rows.map(row_bound).max().unwrap_or(0)).unwrap_or(u32::MAX)
+    let bounds = rows.map(|(weight, bias)| row_bound(name, weight, bias));
+    bounds.max().unwrap_or(0)
+}
+
+/// `|bias| + input_max * sum |weight|`, capped at `u32::MAX`.
+fn row_bound(name: MatrixName, weight: &[i8], bias: i32) -> u32 {
+    let sum = weight.iter().fold(0_u32, |sum, weight| {
+        sum.saturating_add(u32::from(weight.unsigned_abs()))
+    });
+    let product = u64::from(sum).saturating_mul(u64::from(name.input_max()));
+    let bound = product.saturating_add(u64::from(bias.unsigned_abs()));
+    u32::try_from(bound).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use crate::config::ModelConfig;
 use crate::contract::{Contract, Reward};
 use crate::image::InputScales;
+use crate::limits::MAX_COLUMNS;
 use crate::weights::{Requant, Weights};
 
 /// First byte of an f32 in CBOR: major type 7, four bytes follow.
@@ -219,8 +220,12 @@ pub(crate) fn weights_digest(
     }
     requant(&mut hash, weights.head.input);
     for (_, matrix) in weights.matrices() {
-        // Between i8 and u8 a cast always succeeds.
-        hash.put(bytemuck::try_cast_slice(matrix.weight).unwrap_or(&[]));
+        let mut room = [0; MAX_COLUMNS];
+        for row in 0..matrix.rows {
+            if let Some(row) = matrix.row(row, &mut room) {
+                hash.put(bytemuck::must_cast_slice(row.weight));
+            }
+        }
         hash.put(matrix.bias.as_flattened());
         hash.put(matrix.multiplier.as_flattened());
         hash.put(matrix.shift);

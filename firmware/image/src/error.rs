@@ -67,6 +67,13 @@ pub enum ReadError {
     },
     /// A flag that this format does not have.
     Flags(u16),
+    /// A row that cannot be computed in the image's packing: its sums or its factor are too large.
+    Packing {
+        /// The matrix.
+        matrix: MatrixName,
+        /// Its row.
+        row: u16,
+    },
     /// The signature slot is empty in a signed image, or filled in another.
     Signature {
         /// What the flag says.
@@ -223,6 +230,10 @@ impl fmt::Display for ReadError {
                 )
             }
             Self::Flags(flags) => write!(f, "the header has unknown flags: {flags:#06x}"),
+            Self::Packing { matrix, row } => write!(
+                f,
+                "row {row} of {matrix} does not fit the packing: 127 * sum |w| + |bias| must be below 2^23 and the shift at least 25"
+            ),
             Self::Signature { signed: true } => {
                 f.write_str("the header says signed, but the signature is empty")
             }

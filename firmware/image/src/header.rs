@@ -4,7 +4,7 @@
 //! |---|---|
 //! | 0..8 | magic `ENGRAM\r\n` |
 //! | 8..10 | format version, u16 |
-//! | 10..12 | flags, u16: bit 0 signed, all others 0 |
+//! | 10..12 | flags, u16: bit 0 signed, bit 1 packed for Cortex-M, all others 0 |
 //! | 12..16 | total length, u32: header and body |
 //! | 16..48 | SHA-256 of the body |
 //! | 48..112 | signature slot; all zero without a signature |
@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 
 use crate::error::ReadError;
 use crate::limits::IMAGE_BYTES;
+use crate::packing::Packing;
 
 /// First bytes of every image. The line ending shows a transfer in text mode.
 pub const MAGIC: [u8; 8] = *b"ENGRAM\r\n";
@@ -23,6 +24,8 @@ pub const FORMAT_VERSION: u16 = 1;
 pub const HEADER_BYTES: usize = 128;
 /// Flag: the signature slot holds a signature.
 pub const FLAG_SIGNED: u16 = 1;
+/// Flag: the weights are packed for the DSP instructions of the Cortex-M4 and M7.
+pub const FLAG_CORTEX_M: u16 = 2;
 
 /// A header that agrees with itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +34,8 @@ pub struct Header<'a> {
     pub total_length: u32,
     /// Whether the signature slot is in use.
     pub signed: bool,
+    /// How the weights lie in the body.
+    pub packing: Packing,
     /// SHA-256 of the body, as the header states it.
     pub sha256: [u8; 32],
     /// The signature slot.
@@ -73,7 +78,7 @@ impl<'a> Header<'a> {
             });
         }
         let flags = u16::from_le_bytes(*flags);
-        if flags & !FLAG_SIGNED != 0 {
+        if flags & !(FLAG_SIGNED | FLAG_CORTEX_M) != 0 {
             return Err(ReadError::Flags(flags));
         }
         let total_length = u32::from_le_bytes(*total_length);
@@ -100,6 +105,11 @@ impl<'a> Header<'a> {
         Ok(Self {
             total_length,
             signed,
+            packing: if flags & FLAG_CORTEX_M != 0 {
+                Packing::CortexM
+            } else {
+                Packing::Rows
+            },
             sha256: *sha256,
             signature,
         })
@@ -136,7 +146,7 @@ pub(crate) fn body(bytes: &[u8]) -> Result<(Header<'_>, &[u8]), ReadError> {
 ///
 /// `None` when the image would not fit into [`IMAGE_BYTES`].
 #[cfg(feature = "write")]
-pub(crate) fn unsigned(body: &[u8]) -> Option<[u8; HEADER_BYTES]> {
+pub(crate) fn unsigned(body: &[u8], packing: Packing) -> Option<[u8; HEADER_BYTES]> {
     let length = HEADER_BYTES
         .checked_add(body.len())
         .filter(|&length| length <= IMAGE_BYTES)?;
@@ -144,7 +154,7 @@ pub(crate) fn unsigned(body: &[u8]) -> Option<[u8; HEADER_BYTES]> {
     let fields = MAGIC
         .into_iter()
         .chain(FORMAT_VERSION.to_le_bytes())
-        .chain(0_u16.to_le_bytes())
+        .chain(packing.flag().to_le_bytes())
         .chain(u32::try_from(length).ok()?.to_le_bytes())
         .chain(hash);
     let mut header = [0; HEADER_BYTES];

@@ -5,6 +5,7 @@ use crate::config::ModelConfig;
 use crate::contract::Contract;
 use crate::limits::MAX_INPUTS;
 use crate::list::List;
+use crate::packing::Packing;
 use crate::weights::Weights;
 
 /// A checked image; borrows the bytes it was read from.
@@ -19,6 +20,8 @@ pub struct Image<'a> {
     pub weights_sha256: [u8; 32],
     /// Whether the header carries a signature. The reader does not verify it.
     pub signed: bool,
+    /// How the weights lie in the file.
+    pub packing: Packing,
     /// The signature slot of the header: all zero without a signature, and only then.
     pub signature: &'a [u8; 64],
     /// The shape of the network.
@@ -146,6 +149,7 @@ impl<'a> Image<'a> {
         sha256: [0; 32],
         weights_sha256: [0; 32],
         signed: false,
+        packing: Packing::Rows,
         signature: &[0; 64],
         config: ModelConfig::SMALLEST,
         contract: Contract::EMPTY,

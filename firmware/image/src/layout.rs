@@ -14,6 +14,7 @@ use crate::contract::Contract;
 use crate::image::{Golden, Image, InputScales, Provenance};
 use crate::limits::{MAX_LAYERS, TEXT_BYTES};
 use crate::list::{Fill, List};
+use crate::packing::Packing;
 use crate::weights::{Head, Layer, Matrix, Requant, Weights};
 
 /// Places of all parts of one image, as offsets into its file, with the plain values.
@@ -23,6 +24,7 @@ pub struct Layout {
     sha256: [u8; 32],
     weights_sha256: [u8; 32],
     signed: bool,
+    packing: Packing,
     signature: Span,
     config: ModelConfig,
     input: InputScales,
@@ -58,6 +60,7 @@ impl Layout {
             sha256: image.sha256,
             weights_sha256: image.weights_sha256,
             signed: image.signed,
+            packing: image.packing,
             signature: Span::of(image.signature, bytes)?,
             config: image.config,
             input: image.input,
@@ -114,6 +117,7 @@ impl Layout {
             sha256: self.sha256,
             weights_sha256: self.weights_sha256,
             signed: self.signed,
+            packing: self.packing,
             signature: self.signature.bytes(bytes)?.try_into().ok()?,
             config: self.config,
             contract: *contract,
@@ -186,6 +190,8 @@ impl Span {
 struct MatrixLayout {
     rows: usize,
     columns: usize,
+    wide: bool,
+    packing: Packing,
     weight: Span,
     bias: Span,
     multiplier: Span,
@@ -197,6 +203,8 @@ impl MatrixLayout {
         Some(Self {
             rows: matrix.rows,
             columns: matrix.columns,
+            wide: matrix.wide,
+            packing: matrix.packing,
             weight: Span::of(matrix.weight, bytes)?,
             bias: Span::of(matrix.bias, bytes)?,
             multiplier: Span::of(matrix.multiplier, bytes)?,
@@ -208,6 +216,8 @@ impl MatrixLayout {
         Some(Matrix {
             rows: self.rows,
             columns: self.columns,
+            wide: self.wide,
+            packing: self.packing,
             weight: bytemuck::try_cast_slice(self.weight.bytes(bytes)?).ok()?,
             bias: self.bias.chunks(bytes)?,
             multiplier: self.multiplier.chunks(bytes)?,
@@ -238,6 +248,8 @@ impl Fill for LayerLayout {
         const MATRIX: MatrixLayout = MatrixLayout {
             rows: 0,
             columns: 0,
+            wide: false,
+            packing: Packing::Rows,
             weight: SPAN,
             bias: SPAN,
             multiplier: SPAN,

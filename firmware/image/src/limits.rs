@@ -19,6 +19,8 @@ pub const MAX_MODEL: usize = 128;
 pub const MAX_FF: usize = 512;
 /// Working memories that one layer attends to.
 pub const MAX_WINDOW: usize = 512;
+/// Columns of the widest matrix.
+pub const MAX_COLUMNS: usize = MAX_FF;
 /// Width of a hidden layer of the head.
 pub const MAX_HIDDEN: usize = 128;
 /// Bytes of one of the two key/value rings: `layers * window * model` may not exceed it.

@@ -35,6 +35,7 @@ impl<'a> Image<'a> {
         image.total_length = header.total_length;
         image.sha256 = header.sha256;
         image.signed = header.signed;
+        image.packing = header.packing;
         image.signature = header.signature;
 
         let mut cursor = Cursor::new(bytes, HEADER_BYTES);
@@ -62,7 +63,7 @@ fn read_body<'a>(cursor: &mut Cursor<'a>, image: &mut Image<'a>) -> Result<(), R
     cursor.key("scales")?;
     image.residual_scale = sections::scales(cursor, &image.config, &mut image.input)?;
     cursor.key("weights")?;
-    weights::read(cursor, &image.config, &mut image.weights)?;
+    weights::read(cursor, image.packing, &image.config, &mut image.weights)?;
     cursor.key("contract")?;
     contract::read(cursor, &image.config, &mut image.contract)?;
     cursor.key("provenance")?;

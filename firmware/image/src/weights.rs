@@ -3,8 +3,9 @@
 use core::fmt;
 
 use crate::config::ModelConfig;
-use crate::limits::MAX_LAYERS;
+use crate::limits::{MAX_COLUMNS, MAX_LAYERS};
 use crate::list::{Fill, List};
+use crate::packing::Packing;
 
 /// A fixed-point factor: `(accumulator * multiplier + 2^(shift-1)) >> shift`, then saturation.
 ///
@@ -26,7 +27,11 @@ pub struct Matrix<'a> {
     pub rows: usize,
     /// Inputs.
     pub columns: usize,
-    /// `[rows][columns]`, row major, in `[-127, 127]`.
+    /// Whether the input is int16.
+    pub wide: bool,
+    /// How `weight` lies.
+    pub packing: Packing,
+    /// `[rows][columns]`, in `[-127, 127]`, as the packing orders them.
     pub weight: &'a [i8],
     /// `[rows]` i32, little endian, in units of the accumulator; empty: no bias.
     pub bias: &'a [[u8; 4]],
@@ -51,36 +56,45 @@ impl<'a> Matrix<'a> {
     pub(crate) const EMPTY: Self = Self {
         rows: 0,
         columns: 0,
+        wide: false,
+        packing: Packing::Rows,
         weight: &[],
         bias: &[],
         multiplier: &[],
         shift: &[],
     };
 
-    /// The rows in order.
-    pub fn rows(&self) -> impl Iterator<Item = MatrixRow<'a>> {
-        let biases = self
-            .bias
-            .iter()
-            .copied()
-            .map(i32::from_le_bytes)
-            .chain(core::iter::repeat(0));
-        let factors = self
-            .multiplier
-            .iter()
-            .copied()
-            .map(i32::from_le_bytes)
-            .zip(self.shift);
-        // A matrix of the reader has columns; the maximum is for the one that is not there.
-        let weights = self.weight.chunks_exact(self.columns.max(1));
-        weights
-            .zip(biases)
-            .zip(factors)
-            .map(|((weight, bias), (multiplier, &shift))| MatrixRow {
-                weight,
-                bias,
-                requant: Requant { multiplier, shift },
-            })
+    /// One row; `None` behind the last. A packed row is unpacked into `room`.
+    pub fn row<'r>(&self, row: usize, room: &'r mut [i8; MAX_COLUMNS]) -> Option<MatrixRow<'r>>
+    where
+        'a: 'r,
+    {
+        if row >= self.rows {
+            return None;
+        }
+        let number = |numbers: &[[u8; 4]]| numbers.get(row).copied().map(i32::from_le_bytes);
+        let first = row.saturating_mul(self.columns);
+        let weight = match self.packing {
+            Packing::Rows => self.weight.get(first..first.saturating_add(self.columns))?,
+            Packing::CortexM => {
+                let room = room.get_mut(..self.columns)?;
+                for (column, entry) in room.iter_mut().enumerate() {
+                    let place = (row, column);
+                    *entry = self
+                        .packing
+                        .weight(self.weight, self.wide, self.columns, place);
+                }
+                room
+            }
+        };
+        Some(MatrixRow {
+            weight,
+            bias: number(self.bias).unwrap_or(0),
+            requant: Requant {
+                multiplier: number(self.multiplier)?,
+                shift: *self.shift.get(row)?,
+            },
+        })
     }
 }
 
@@ -208,6 +222,12 @@ impl MatrixName {
             Self::Second => (second, first),
             Self::Third => (config.actions, second),
         }
+    }
+
+    /// Whether the input is int16.
+    #[must_use]
+    pub const fn is_wide(self) -> bool {
+        matches!(self, Self::Embed | Self::Raw)
     }
 
     /// Whether the matrix has a bias.

@@ -15,6 +15,7 @@ use crate::error::ReadError;
 use crate::header::{self, HEADER_BYTES};
 use crate::image::Image;
 use crate::limits::IMAGE_BYTES;
+use crate::packing::Packing;
 use crate::weights::MatrixName;
 
 /// Why no image could be written.
@@ -71,6 +72,14 @@ impl core::error::Error for WriteError {}
 /// A matrix of the wrong shape, an image longer than a slot, or anything that [`Image::read`] would
 /// refuse.
 pub fn write(spec: &ImageSpec<'_>) -> Result<Vec<u8>, WriteError> {
+    write_packed(spec, Packing::Rows)
+}
+
+/// [`write`], with the weights in the order of a packing.
+///
+/// # Errors
+/// As [`write`]; also a row that the packing cannot hold.
+pub fn write_packed(spec: &ImageSpec<'_>, packing: Packing) -> Result<Vec<u8>, WriteError> {
     for (matrix, found) in spec.weights.matrices() {
         let expected = matrix.shape(&spec.config);
         let found = (found.rows, found.columns);
@@ -82,9 +91,9 @@ pub fn write(spec: &ImageSpec<'_>) -> Result<Vec<u8>, WriteError> {
             });
         }
     }
-    let body = body::encode(spec);
+    let body = body::encode(spec, packing);
     let length = HEADER_BYTES + body.len();
-    let header = header::unsigned(&body).ok_or(WriteError::TooLong {
+    let header = header::unsigned(&body, packing).ok_or(WriteError::TooLong {
         length,
         limit: IMAGE_BYTES,
     })?;

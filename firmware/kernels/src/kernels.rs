@@ -163,6 +163,8 @@ pub enum ValueOrder {
         /// Places of a block.
         places: NonZeroUsize,
     },
+    /// int16, `[channel / 4][place / 2][4][2]`, with so many places, a multiple of 2.
+    WideBlocks(usize),
 }
 
 impl HeadView<'_> {
@@ -181,6 +183,14 @@ impl HeadView<'_> {
                     .wrapping_mul(places.get())
                     .wrapping_add(place % places)
             }
+            // The low byte is the value.
+            ValueOrder::WideBlocks(places) => (channel / 4)
+                .wrapping_mul(places / 2)
+                .wrapping_add(place / 2)
+                .wrapping_mul(4)
+                .wrapping_add(channel % 4)
+                .wrapping_mul(4)
+                .wrapping_add(place % 2 * 2),
         };
         self.values.get(index).copied().unwrap_or(0)
     }

@@ -25,6 +25,8 @@
 #[cfg(test)]
 extern crate std;
 
+#[cfg(all(target_arch = "arm", feature = "cortex-m7"))]
+pub mod cortex_m;
 mod float;
 mod kernels;
 #[allow(unsafe_code)]

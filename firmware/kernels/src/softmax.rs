@@ -18,7 +18,7 @@ const LOGIT_MAX: i32 = 1 << 30;
 const TABLE_LENGTH: usize = 1 << LOGIT_FRACTION_BITS;
 
 /// `round(32767 * 2^(-i / 1024))`.
-static EXP2_NEG: [i16; TABLE_LENGTH] = {
+pub(crate) static EXP2_NEG: [i16; TABLE_LENGTH] = {
     // 2^(-1/1024). A thousand products are off by less than 1e-12; no entry lies that near to a half.
     const RATIO: f64 = 0.999_323_327_505_021_1;
     let mut table = [0; TABLE_LENGTH];
@@ -92,8 +92,8 @@ pub fn attention_weights(logits: &[i32], weights: &mut [i16]) -> NonZeroU32 {
 /// `r * 2^(z - 63)` is `1 / total` within a relative `2^-28`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reciprocal {
-    factor: u32,
-    shift: u32,
+    pub(crate) factor: u32,
+    pub(crate) shift: u32,
 }
 
 impl Reciprocal {

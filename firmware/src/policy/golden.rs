@@ -67,6 +67,10 @@ impl GoldenReplay {
         memory: &mut Memory,
         steps: usize,
     ) -> Result<bool, GoldenDifference> {
+        #[cfg(all(target_arch = "arm", feature = "cortex-m7"))]
+        if image.packing == engram_image::Packing::CortexM {
+            return self.advance_on(super::CORTEX_M7, image, memory, steps);
+        }
         self.advance_on(Portable, image, memory, steps)
     }
 

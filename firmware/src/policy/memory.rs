@@ -1,7 +1,8 @@
 //! What the policy remembers, and the buffers it computes in.
 
 use engram_image::limits::{
-    KV_BYTES, MAX_ACTIONS, MAX_FF, MAX_HIDDEN, MAX_INPUTS, MAX_MODEL, MAX_WINDOW, SLOT_ENTRIES,
+    KV_BYTES, MAX_ACTIONS, MAX_FF, MAX_HIDDEN, MAX_INPUTS, MAX_LAYERS, MAX_MODEL, MAX_WINDOW,
+    SLOT_ENTRIES,
 };
 use engram_kernels::Place;
 
@@ -12,23 +13,27 @@ pub(super) const MAX_ROWS: usize = largest(&[MAX_FF, 3 * MAX_MODEL, MAX_WINDOW, 
 /// No kernels compute more lanes at a time. The limits that are not padded here are multiples of it.
 const LANES_MAX: usize = 16;
 
-/// Bytes of a ring. Kernels of vectors pad heads and places, and only hosts have such kernels.
-pub(super) const RING_BYTES: usize = if cfg!(target_pointer_width = "64") {
-    2 * KV_BYTES
+/// Bytes of the ring of keys, and of values. Kernels of vectors pad heads and places, and only hosts have
+/// such kernels; those of the Cortex-M7 fill windows up to a multiple of four and keep values as int16.
+pub(super) const RING_BYTES: [usize; 2] = if cfg!(target_pointer_width = "64") {
+    [2 * KV_BYTES; 2]
+} else if cfg!(feature = "cortex-m7") {
+    let filled_up = KV_BYTES + 3 * MAX_LAYERS * MAX_MODEL;
+    [filled_up, 2 * filled_up]
 } else {
-    KV_BYTES
+    [KV_BYTES; 2]
 };
 
 /// The episodic memory of one policy: keys and values of every layer, and where the window stands.
 ///
-/// About 150 KiB, sized by the limits of engram-image: a board keeps it in a static, a host in a box.
+/// About 150 KiB (with the kernels of the Cortex-M7 about 225), sized by the limits of engram-image: a board keeps it in a static, a host in a box.
 /// It also holds the buffers of a step, so that the stack stays small.
 ///
 /// Within a layer, keys and values lie as the kernels want them. With `age`, places are a ring over the steps;
 /// with `slot` they are the slots, and the ring holds embedded working memories instead.
 pub struct Memory {
-    pub(super) keys: Aligned<[i8; RING_BYTES]>,
-    pub(super) values: Aligned<[i8; RING_BYTES]>,
+    pub(super) keys: Aligned<[i8; RING_BYTES[0]]>,
+    pub(super) values: Aligned<[i8; RING_BYTES[1]]>,
     /// `[place][model]`, `slot` only.
     pub(super) slots: [i16; SLOT_ENTRIES],
     /// Where the next working memory goes.
@@ -77,8 +82,8 @@ impl Memory {
     #[must_use]
     pub const fn new() -> Self {
         Self {
-            keys: Aligned([0; RING_BYTES]),
-            values: Aligned([0; RING_BYTES]),
+            keys: Aligned([0; RING_BYTES[0]]),
+            values: Aligned([0; RING_BYTES[1]]),
             slots: [0; SLOT_ENTRIES],
             next: 0,
             filled: 0,

@@ -11,6 +11,7 @@
 
 mod golden;
 mod head;
+mod in_place;
 mod memory;
 mod network;
 mod observer;
@@ -21,17 +22,23 @@ mod token;
 
 pub use engram_kernels::HeadView;
 pub use golden::{GoldenDifference, GoldenReplay, replay_golden};
+pub use in_place::runs;
 pub use memory::Memory;
 pub use observer::{Observer, variance};
 pub use path::{Path, Policy};
 
 use core::fmt;
 
-use engram_image::{Image, Positions};
+use engram_image::{Image, Packing, Positions};
 use engram_kernels::{Kernels, Place, Portable, add_saturating, fraction_from_word, quantize};
 
 use memory::Scratch;
 use network::Network;
+
+/// The kernels of images that are packed for them.
+#[cfg(all(target_arch = "arm", feature = "cortex-m7"))]
+const CORTEX_M7: engram_kernels::cortex_m::m7::CortexM7 =
+    engram_kernels::cortex_m::m7::CortexM7::new();
 
 /// The newest working memory `[observation_t, action_{t-1}, reward_{t-1}, done_{t-1}]`.
 ///
@@ -48,7 +55,7 @@ pub struct WorkingMemory<'a> {
     pub done: bool,
 }
 
-/// A slice that does not fit the image's configuration. Nothing has been computed.
+/// A slice that does not fit the image's configuration, or an image for another program. Nothing has been computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum PolicyError {
@@ -73,11 +80,19 @@ pub enum PolicyError {
         /// Channels of the image.
         expected: usize,
     },
+    /// The image is packed for kernels that this program does not have.
+    Packing(Packing),
 }
 
 impl fmt::Display for PolicyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (name, given, expected) = match *self {
+            Self::Packing(packing) => {
+                return write!(
+                    f,
+                    "the weights are packed for {packing}, which runs on a board only; export without --for"
+                );
+            }
             Self::Observations { given, expected } => ("observations", given, expected),
             Self::Issued { given, expected } => ("issued command words", given, expected),
             Self::Words { given, expected } => ("places for command words", given, expected),
@@ -95,7 +110,8 @@ impl core::error::Error for PolicyError {}
 /// configuration likewise gives meaningless words, never a panic.
 ///
 /// # Errors
-/// [`PolicyError`] when the length of a slice is not the one in the image's configuration.
+/// [`PolicyError`] when the length of a slice is not the one in the image's configuration, or the image
+/// is packed for another program ([`runs`]).
 pub fn step(
     image: &Image<'_>,
     memory: &mut Memory,
@@ -103,6 +119,13 @@ pub fn step(
     words: &mut [i16],
     observer: &mut impl Observer,
 ) -> Result<(), PolicyError> {
+    #[cfg(all(target_arch = "arm", feature = "cortex-m7"))]
+    if image.packing == Packing::CortexM {
+        return step_on(CORTEX_M7, image, memory, input, words, observer);
+    }
+    if !runs(image.packing) {
+        return Err(PolicyError::Packing(image.packing));
+    }
     step_on(Portable, image, memory, input, words, observer)
 }
 

@@ -43,11 +43,14 @@ impl<'a, K: Packing> Packed<'a, K> {
     }
 
     /// Packs `image`. `None`: its rings do not fit as these kernels lay them, the lines are too few, or
-    /// the image contradicts itself.
+    /// the image contradicts itself or is packed already.
     pub(super) fn new(kernels: K, image: &'a Image<'a>, lines: &'a mut [Line]) -> Option<Self> {
+        if image.packing != engram_image::Packing::Rows {
+            return None;
+        }
         let shape = token::shape(&image.config);
         let largest = kernels.key_bytes(shape).max(kernels.value_bytes(shape));
-        if largest.checked_mul(image.config.layers)? > RING_BYTES {
+        if largest.checked_mul(image.config.layers)? > RING_BYTES[0].min(RING_BYTES[1]) {
             return None;
         }
         let mut packer = Packer { kernels, lines };

@@ -5,12 +5,14 @@ use core::fmt;
 use engram_image::Image;
 #[cfg(target_arch = "x86_64")]
 use engram_kernels::Avx512Vnni;
-use engram_kernels::{Line, Portable};
+use engram_kernels::Line;
 
 use super::golden::GoldenReplay;
 #[cfg(target_arch = "x86_64")]
 use super::packed::Packed;
-use super::{GoldenDifference, Memory, Observer, PolicyError, WorkingMemory, step_on};
+#[cfg(target_arch = "x86_64")]
+use super::step_on;
+use super::{GoldenDifference, Memory, Observer, PolicyError, WorkingMemory};
 
 /// A set of instructions that a policy can run on. All give the same words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +64,10 @@ impl Path {
         match self {
             #[cfg(target_arch = "x86_64")]
             Self::Avx512Vnni => Packed::<Avx512Vnni>::lines(image),
-            _ => 0,
+            _ => {
+                let _ = image;
+                0
+            }
         }
     }
 }
@@ -128,7 +133,7 @@ impl<'a> Policy<'a> {
         observer: &mut impl Observer,
     ) -> Result<(), PolicyError> {
         match &self.0 {
-            Kind::Portable(image) => step_on(Portable, *image, memory, input, words, observer),
+            Kind::Portable(image) => super::step(image, memory, input, words, observer),
             #[cfg(target_arch = "x86_64")]
             Kind::Avx512Vnni(packed) => {
                 step_on(packed.kernels, packed, memory, input, words, observer)

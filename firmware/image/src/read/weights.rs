@@ -3,7 +3,9 @@
 use super::cursor::{Cursor, count};
 use crate::config::{HeadInput, ModelConfig, Positions};
 use crate::error::ReadError;
+use crate::limits::MAX_COLUMNS;
 use crate::list::{Fill, Full};
+use crate::packing::Packing;
 use crate::weights::{Layer, Matrix, MatrixName, Requant, Weights};
 
 /// Smallest normalised multiplier.
@@ -14,18 +16,19 @@ const SHIFT_MAX: u8 = 62;
 /// Reads the network into `weights`.
 pub(super) fn read<'a>(
     cursor: &mut Cursor<'a>,
+    packing: Packing,
     config: &ModelConfig,
     weights: &mut Weights<'a>,
 ) -> Result<(), ReadError> {
     let entries = cursor.map()?;
     cursor.key("head")?;
-    head(cursor, config, weights)?;
+    head(cursor, packing, config, weights)?;
     cursor.key("embed")?;
-    weights.embed = matrix(cursor, config, MatrixName::Embed)?;
+    weights.embed = matrix(cursor, packing, config, MatrixName::Embed)?;
     cursor.key("layers")?;
     cursor.array_of("layers", config.layers)?;
     for (index, _) in (0..).zip(0..config.layers) {
-        let layer = layer(cursor, config, index)?;
+        let layer = layer(cursor, packing, config, index)?;
         let many = ReadError::Count {
             thing: "layers",
             found: config.layers,
@@ -46,6 +49,7 @@ pub(super) fn read<'a>(
 
 fn head<'a>(
     cursor: &mut Cursor<'a>,
+    packing: Packing,
     config: &ModelConfig,
     weights: &mut Weights<'a>,
 ) -> Result<(), ReadError> {
@@ -55,36 +59,37 @@ fn head<'a>(
         HeadInput::Encoder => 4,
         HeadInput::Mixed => {
             cursor.key("raw")?;
-            head.raw = Some(matrix(cursor, config, MatrixName::Raw)?);
+            head.raw = Some(matrix(cursor, packing, config, MatrixName::Raw)?);
             5
         }
     };
     cursor.key("first")?;
-    head.first = matrix(cursor, config, MatrixName::First)?;
+    head.first = matrix(cursor, packing, config, MatrixName::First)?;
     cursor.key("input")?;
     head.input = factor(cursor, "input")?;
     cursor.key("third")?;
-    head.third = matrix(cursor, config, MatrixName::Third)?;
+    head.third = matrix(cursor, packing, config, MatrixName::Third)?;
     cursor.key("second")?;
-    head.second = matrix(cursor, config, MatrixName::Second)?;
+    head.second = matrix(cursor, packing, config, MatrixName::Second)?;
     count("head", entries, expected)
 }
 
 fn layer<'a>(
     cursor: &mut Cursor<'a>,
+    packing: Packing,
     config: &ModelConfig,
     index: u8,
 ) -> Result<Layer<'a>, ReadError> {
     let mut layer = Layer::FILL;
     let entries = cursor.map()?;
     cursor.key("ff1")?;
-    layer.ff1 = matrix(cursor, config, MatrixName::Ff1(index))?;
+    layer.ff1 = matrix(cursor, packing, config, MatrixName::Ff1(index))?;
     cursor.key("ff2")?;
-    layer.ff2 = matrix(cursor, config, MatrixName::Ff2(index))?;
+    layer.ff2 = matrix(cursor, packing, config, MatrixName::Ff2(index))?;
     cursor.key("out")?;
-    layer.out = matrix(cursor, config, MatrixName::Out(index))?;
+    layer.out = matrix(cursor, packing, config, MatrixName::Out(index))?;
     cursor.key("qkv")?;
-    layer.qkv = matrix(cursor, config, MatrixName::Qkv(index))?;
+    layer.qkv = matrix(cursor, packing, config, MatrixName::Qkv(index))?;
     cursor.key("logit")?;
     layer.logit = factor(cursor, "logit")?;
     let expected = match config.positions {
@@ -121,6 +126,7 @@ fn factor(cursor: &mut Cursor<'_>, thing: &'static str) -> Result<Requant, ReadE
 /// The map of one matrix.
 fn matrix<'a>(
     cursor: &mut Cursor<'a>,
+    packing: Packing,
     config: &ModelConfig,
     name: MatrixName,
 ) -> Result<Matrix<'a>, ReadError> {
@@ -132,26 +138,38 @@ fn matrix<'a>(
     cursor.key("shift")?;
     let shift = cursor.aligned_bytes("shift", 4, rows)?;
     cursor.key("weight")?;
-    let weight = cursor.aligned_bytes("weight", 16, rows.saturating_mul(columns))?;
+    let bytes = packing.weight_bytes(rows, columns);
+    let weight = cursor.aligned_bytes("weight", 16, bytes)?;
     cursor.key("multiplier")?;
     let multiplier = cursor.elements("multiplier", rows)?;
     count("matrix", entries, 4)?;
-    // Between u8 and i8 a cast always succeeds.
-    let weight = bytemuck::try_cast_slice(weight).unwrap_or(&[]);
+    let weight = bytemuck::must_cast_slice(weight);
     let matrix = Matrix {
         rows,
         columns,
+        wide: name.is_wide(),
+        packing,
         weight,
         bias,
         multiplier,
         shift,
     };
     check_rows(name, &matrix)?;
+    if !packing.is_filled_with_zeros(&matrix) {
+        return Err(ReadError::Packing {
+            matrix: name,
+            row: u16::try_from(rows).unwrap_or(u16::MAX),
+        });
+    }
     Ok(matrix)
 }
 
 fn check_rows(name: MatrixName, matrix: &Matrix<'_>) -> Result<(), ReadError> {
-    for (index, row) in (0..).zip(matrix.rows()) {
+    let mut room = [0; MAX_COLUMNS];
+    for (index, number) in (0..).zip(0..matrix.rows) {
+        let Some(row) = matrix.row(number, &mut room) else {
+            return Ok(());
+        };
         if row.weight.contains(&i8::MIN) {
             return Err(ReadError::Weight {
                 matrix: name,
@@ -169,6 +187,9 @@ fn check_rows(name: MatrixName, matrix: &Matrix<'_>) -> Result<(), ReadError> {
                 shift,
             });
         }
+        matrix
+            .packing
+            .check(name, index, row.weight, row.bias, shift)?;
     }
     Ok(())
 }

@@ -10,10 +10,11 @@ use crate::bounds::accumulator_bound;
 use crate::encode::{self, Shortest, Sink};
 use crate::header::HEADER_BYTES;
 use crate::image::Provenance;
+use crate::packing::Packing;
 use crate::weights::Requant;
 
-/// The body so far.
-struct Body(Vec<u8>);
+/// The body so far, and in which order weights go there.
+struct Body(Vec<u8>, Packing);
 
 impl Sink for Body {
     fn put(&mut self, bytes: &[u8]) {
@@ -22,8 +23,8 @@ impl Sink for Body {
 }
 
 /// The body of the image that `spec` describes, whether a reader accepts it or not.
-pub(super) fn encode(spec: &ImageSpec<'_>) -> Vec<u8> {
-    let mut body = Body(Vec::new());
+pub(super) fn encode(spec: &ImageSpec<'_>, packing: Packing) -> Vec<u8> {
+    let mut body = Body(Vec::new(), packing);
     let sink = &mut body;
     encode::map(sink, 7);
     encode::text(sink, "bounds");
@@ -92,7 +93,7 @@ fn weights(body: &mut Body, weights: &WeightsSpec) {
     encode::text(body, "head");
     head(body, &weights.head);
     encode::text(body, "embed");
-    matrix(body, &weights.embed);
+    matrix(body, &weights.embed, true);
     encode::text(body, "layers");
     encode::array(body, weights.layers.len());
     for one in &weights.layers {
@@ -111,29 +112,29 @@ fn head(body: &mut Body, head: &HeadSpec) {
     encode::map(body, 4 + usize::from(head.raw.is_some()));
     if let Some(raw) = &head.raw {
         encode::text(body, "raw");
-        matrix(body, raw);
+        matrix(body, raw, true);
     }
     encode::text(body, "first");
-    matrix(body, &head.first);
+    matrix(body, &head.first, false);
     encode::text(body, "input");
     factor(body, head.input);
     encode::text(body, "third");
-    matrix(body, &head.third);
+    matrix(body, &head.third, false);
     encode::text(body, "second");
-    matrix(body, &head.second);
+    matrix(body, &head.second, false);
 }
 
 fn layer(body: &mut Body, layer: &LayerSpec) {
     let ages = !layer.age_bias.is_empty();
     encode::map(body, 8 + usize::from(ages));
     encode::text(body, "ff1");
-    matrix(body, &layer.ff1);
+    matrix(body, &layer.ff1, false);
     encode::text(body, "ff2");
-    matrix(body, &layer.ff2);
+    matrix(body, &layer.ff2, false);
     encode::text(body, "out");
-    matrix(body, &layer.out);
+    matrix(body, &layer.out, false);
     encode::text(body, "qkv");
-    matrix(body, &layer.qkv);
+    matrix(body, &layer.qkv, false);
     encode::text(body, "logit");
     factor(body, layer.logit);
     if ages {
@@ -148,12 +149,10 @@ fn layer(body: &mut Body, layer: &LayerSpec) {
     factor(body, layer.attention_output);
 }
 
-fn matrix(body: &mut Body, matrix: &MatrixSpec) {
-    let weight: Vec<u8> = matrix
-        .weight
-        .iter()
-        .map(|weight| weight.cast_unsigned())
-        .collect();
+fn matrix(body: &mut Body, matrix: &MatrixSpec, wide: bool) {
+    // A matrix of the wrong shape was refused before.
+    let weight = body.1.pack(&matrix.weight, wide, matrix.columns);
+    let weight = weight.unwrap_or_default();
     let shift: Vec<u8> = matrix.requant.iter().map(|factor| factor.shift).collect();
     encode::map(body, 4);
     encode::text(body, "bias");

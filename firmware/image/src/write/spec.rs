@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use crate::config::ModelConfig;
 use crate::contract::Contract;
 use crate::image::{Golden, Image, InputScales, Provenance};
+use crate::limits::MAX_COLUMNS;
 use crate::weights::{Head, Layer, Matrix, MatrixName, Requant, Weights};
 
 /// Everything in an image that is not computed from the rest.
@@ -202,12 +203,24 @@ impl From<&Head<'_>> for HeadSpec {
 
 impl From<&Matrix<'_>> for MatrixSpec {
     fn from(matrix: &Matrix<'_>) -> Self {
+        let mut room = [0; MAX_COLUMNS];
+        let rows: Vec<(Vec<i8>, Requant)> = (0..matrix.rows)
+            .filter_map(|row| {
+                matrix
+                    .row(row, &mut room)
+                    .map(|row| (row.weight.to_vec(), row.requant))
+            })
+            .collect();
         Self {
             rows: matrix.rows,
             columns: matrix.columns,
-            weight: matrix.weight.to_vec(),
+            weight: rows
+                .iter()
+                .flat_map(|(weight, _)| weight)
+                .copied()
+                .collect(),
             bias: i32s(matrix.bias),
-            requant: matrix.rows().map(|row| row.requant).collect(),
+            requant: rows.iter().map(|&(_, requant)| requant).collect(),
         }
     }
 }

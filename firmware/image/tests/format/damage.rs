@@ -1,6 +1,6 @@
 //! Damaged files: every truncation and every flipped bit, with the old hash and with a new one.
 
-use engram_image::write::{ImageSpec, write};
+use engram_image::write::{ImageSpec, write_packed};
 use engram_image::{Image, ReadError};
 
 use crate::sample;
@@ -11,7 +11,8 @@ pub(crate) fn refused_or_canonical(bytes: &[u8]) -> Option<ReadError> {
     match Image::read(bytes) {
         Err(error) => Some(error),
         Ok(image) => {
-            let again = write(&ImageSpec::from(&image)).expect("what was read can be written");
+            let again = write_packed(&ImageSpec::from(&image), image.packing);
+            let again = again.expect("what was read can be written");
             // The header differs by the signature alone; flags are part of what was read.
             assert!(again[128..] == bytes[128..], "accepted, but not canonical");
             None

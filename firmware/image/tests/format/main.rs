@@ -6,6 +6,7 @@ mod golden_file;
 mod layout;
 mod lies;
 mod mutations;
+mod packing;
 mod round_trip;
 mod sample;
 mod tree;

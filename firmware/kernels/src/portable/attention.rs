@@ -82,7 +82,7 @@ pub(super) fn run(attention: Attention<'_, &[[u8; 4]]>, mut watch: Option<&mut W
 /// Inner products in the order of the ring to logits: scaled, biased by age, masked where empty.
 ///
 /// Every entry costs the same, masked or not.
-fn to_logits(
+pub(crate) fn to_logits(
     products: &mut [i32],
     scale: Requant,
     biases: impl Iterator<Item = i32>,

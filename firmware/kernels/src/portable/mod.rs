@@ -6,6 +6,8 @@
 mod attention;
 mod matvec;
 
+#[cfg(all(target_arch = "arm", feature = "cortex-m7"))]
+pub(crate) use attention::to_logits;
 pub use matvec::{matvec_i8, matvec_i16};
 
 use crate::{Attention, Kernels, Requant, Shape, Watch, add_saturating, tanh_q12};

@@ -6,6 +6,7 @@
 
 use std::vec::Vec;
 
+use engram_image::limits::MAX_COLUMNS;
 use engram_image::{Image, Layer, Matrix, Positions, Requant};
 
 use super::random_image::Moment;
@@ -76,18 +77,15 @@ impl<'a> Reference<'a> {
     }
 
     fn product(&self, matrix: &Matrix<'_>, x: &[f64], limit: f64) -> Vec<f64> {
-        matrix
-            .rows()
-            .map(|row| {
-                let sum: f64 = row
-                    .weight
-                    .iter()
-                    .zip(x)
-                    .map(|(&w, x)| f64::from(w) * x)
-                    .sum();
-                self.round((sum + f64::from(row.bias)) * factor(row.requant), limit)
-            })
-            .collect()
+        let mut room = [0; MAX_COLUMNS];
+        let mut results = Vec::new();
+        for row in 0..matrix.rows {
+            let row = matrix.row(row, &mut room).unwrap();
+            let products = row.weight.iter().zip(x).map(|(&w, x)| f64::from(w) * x);
+            let sum = products.sum::<f64>() + f64::from(row.bias);
+            results.push(self.round(sum * factor(row.requant), limit));
+        }
+        results
     }
 
     fn embed(&self, moment: &Moment) -> Vec<f64> {

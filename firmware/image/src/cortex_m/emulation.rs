@@ -1,0 +1,198 @@
+//! The packed sums computed by an emulation of the DSP instructions, against plain sums.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use proptest::prelude::*;
+
+use super::{
+    COLUMNS, GROUP, fits, pack, packed_bytes, weight, weights_of_word_i8, weights_of_word_i16,
+    word_i8, word_i16,
+};
+
+/// The two halfwords, low first.
+fn halves(word: u32) -> [i32; 2] {
+    [i32::from(word as i16), i32::from((word >> 16) as i16)]
+}
+
+fn word_of_halves([low, high]: [i32; 2]) -> u32 {
+    (low as u32 & 0xffff) | ((high as u32) << 16)
+}
+
+/// SMLAD: both products and the sum, modulo 2^32.
+fn smlad(a: u32, b: u32, sum: i32) -> i32 {
+    let ([a0, a1], [b0, b1]) = (halves(a), halves(b));
+    sum.wrapping_add(a0.wrapping_mul(b0))
+        .wrapping_add(a1.wrapping_mul(b1))
+}
+
+/// SXTB16 of `word` rotated right by `rotation`.
+fn sxtb16(word: u32, rotation: u32) -> u32 {
+    let [b0, _, b2, _] = word.rotate_right(rotation).to_le_bytes();
+    word_of_halves([i32::from(b0 as i8), i32::from(b2 as i8)])
+}
+
+/// SSUB16: halfword differences, modulo 2^16.
+fn ssub16(a: u32, b: u32) -> u32 {
+    let ([a0, a1], [b0, b1]) = (halves(a), halves(b));
+    word_of_halves([a0 - b0, a1 - b1])
+}
+
+/// The odd inputs of a group, and `256 * even - odd`, as the kernel makes them.
+fn prepare([x0, x1, x2, x3]: [i8; GROUP]) -> [u32; 2] {
+    let word = u32::from_le_bytes([x0, x1, x2, x3].map(|x| x as u8));
+    let odd = sxtb16(word, 8);
+    [odd, ssub16((word << 8) & 0xff00_ff00, odd)]
+}
+
+/// All rows of a packed int8 map, as the kernel adds them.
+fn sums_i8(packed: &[u8], rows: usize, input: &[i8]) -> Vec<i32> {
+    let mut input = input.to_vec();
+    input.resize(input.len().next_multiple_of(COLUMNS), 55);
+    let (groups, _) = input.as_chunks::<GROUP>();
+    let mut sums = vec![0_i32; packed.len() / input.len()];
+    for (block, sums) in packed
+        .chunks(input.len() * GROUP)
+        .zip(sums.chunks_mut(GROUP))
+    {
+        for (words, &group) in block.chunks(16).zip(groups) {
+            let [odd, even] = prepare(group);
+            for (word, sum) in words.chunks(4).zip(&mut *sums) {
+                let word = u32::from_le_bytes(word.try_into().unwrap());
+                *sum = smlad(word, odd, *sum);
+                *sum = smlad(sxtb16(word, 0), even, *sum);
+            }
+        }
+    }
+    sums.truncate(rows);
+    sums
+}
+
+fn sums_i16(packed: &[u8], rows: usize, input: &[i16]) -> Vec<i32> {
+    let mut input = input.to_vec();
+    input.resize(input.len().next_multiple_of(COLUMNS), 5_555);
+    let (groups, _) = input.as_chunks::<GROUP>();
+    let mut sums = vec![0_i32; packed.len() / input.len()];
+    for (block, sums) in packed
+        .chunks(input.len() * GROUP)
+        .zip(sums.chunks_mut(GROUP))
+    {
+        for (words, &[x0, x1, x2, x3]) in block.chunks(16).zip(groups) {
+            let pairs = [[x0, x1], [x2, x3]].map(|pair| word_of_halves(pair.map(i32::from)));
+            for (word, sum) in words.chunks(4).zip(&mut *sums) {
+                let word = u32::from_le_bytes(word.try_into().unwrap());
+                *sum = smlad(sxtb16(word, 0), pairs[0], *sum);
+                *sum = smlad(sxtb16(word, 8), pairs[1], *sum);
+            }
+        }
+    }
+    sums.truncate(rows);
+    sums
+}
+
+fn exact<T: Copy + Into<i64>>(weight: &[i8], input: &[T], scale: i64) -> Vec<i32> {
+    weight
+        .chunks(input.len())
+        .map(|row| {
+            let products = row
+                .iter()
+                .zip(input)
+                .map(|(&w, &x)| i64::from(w) * x.into());
+            i32::try_from(scale * products.sum::<i64>()).unwrap()
+        })
+        .collect()
+}
+
+fn check(weight_rows: &[i8], input: &[i8]) {
+    let (rows, columns) = (weight_rows.len() / input.len(), input.len());
+    let mut packed = vec![0xaa; packed_bytes(rows, columns) + 3];
+    let packed = pack(weight_rows, columns, word_i8, &mut packed).unwrap();
+    assert_eq!(sums_i8(packed, rows, input), exact(weight_rows, input, 256));
+    for (index, &expected) in weight_rows.iter().enumerate() {
+        let place = (index / columns, index % columns);
+        let packed: &[i8] = bytemuck::must_cast_slice(packed);
+        assert_eq!(weight(packed, columns, weights_of_word_i8, place), expected);
+    }
+}
+
+/// Numbers that borrow, saturate or vanish.
+fn edge() -> impl Strategy<Value = i8> {
+    prop_oneof![
+        Just(-127_i8),
+        Just(127),
+        Just(-128 + 1),
+        Just(-1),
+        Just(0),
+        Just(1),
+        -127_i8..=127
+    ]
+}
+
+proptest! {
+    #[test]
+    fn packed_i8_sums_are_256_times_the_sums(
+        (weights, input) in (1_usize..10, 1_usize..70).prop_flat_map(|(rows, columns)| (
+            proptest::collection::vec(edge(), rows * columns),
+            proptest::collection::vec(edge(), columns),
+        )),
+    ) {
+        check(&weights, &input);
+    }
+
+    #[test]
+    fn packed_i16_sums_are_the_sums(
+        (weights, input) in (1_usize..10, 1_usize..70).prop_flat_map(|(rows, columns)| (
+            proptest::collection::vec(edge(), rows * columns),
+            proptest::collection::vec(prop_oneof![Just(-32_767_i16), Just(32_767), any::<i16>()], columns),
+        )),
+    ) {
+        let (rows, columns) = (weights.len() / input.len(), input.len());
+        let mut packed = vec![0xaa; packed_bytes(rows, columns)];
+        let packed = pack(&weights, columns, word_i16, &mut packed).unwrap();
+        prop_assert_eq!(sums_i16(packed, rows, &input), exact(&weights, &input, 1));
+        for (index, &expected) in weights.iter().enumerate() {
+            let place = (index / columns, index % columns);
+            prop_assert_eq!(weight(bytemuck::must_cast_slice(packed), columns, weights_of_word_i16, place), expected);
+        }
+    }
+}
+
+#[test]
+fn the_largest_rows_fit() {
+    for weight in [-127, 127] {
+        for x in [-127, 127] {
+            check(&[weight; 512], &[x; 512]);
+        }
+        assert!(fits(&[weight; 512], 100_000, 25));
+        assert!(!fits(&[weight; 521], 0, 25));
+        assert!(!fits(&[weight; 8], 1 << 23, 25));
+        assert!(!fits(&[weight; 8], 0, 24));
+    }
+    // Signs that alternate reach the extremes of the halfwords.
+    let alternating: Vec<i8> = (0..512)
+        .map(|k| if k % 2 == 0 { -127 } else { 127 })
+        .collect();
+    check(&alternating, &alternating);
+    check(
+        &[alternating.clone(), vec![127; 512]].concat(),
+        &alternating,
+    );
+}
+
+#[test]
+fn every_pair_of_weights_survives() {
+    for (low, high) in (-127..=127).flat_map(|low| (-127..=127).map(move |high| (low, high))) {
+        let four = [low, high, high, low];
+        assert_eq!(weights_of_word_i8(word_i8(four)), four);
+        assert_eq!(weights_of_word_i16(word_i16(four)), four);
+    }
+}
+
+#[test]
+fn a_wrong_shape_is_not_packed() {
+    let mut room = [0; 64];
+    assert!(pack(&[1; 7], 3, word_i8, &mut room).is_none());
+    assert!(pack(&[1; 6], 0, word_i8, &mut room).is_none());
+    assert!(pack(&[1; 33], 33, word_i8, &mut room).is_none());
+    assert!(pack(&[1; 6], 3, word_i8, &mut room).is_some());
+}

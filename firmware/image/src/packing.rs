@@ -1,0 +1,128 @@
+//! In which order a matrix's weights lie in the file.
+//!
+//! Nothing else differs between two packings of one policy: same keys, same numbers, same hash of the
+//! logical weights. A packing may ask more of a matrix; the reader checks it.
+
+use core::fmt;
+
+use crate::cortex_m;
+use crate::error::ReadError;
+use crate::header::FLAG_CORTEX_M;
+use crate::weights::{Matrix, MatrixName};
+
+/// The order of the weights of every matrix of an image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Packing {
+    /// Row after row: what every program reads.
+    #[default]
+    Rows,
+    /// For the DSP instructions of the Cortex-M4 and M7.
+    CortexM,
+}
+
+impl Packing {
+    /// The flag in the header.
+    #[must_use]
+    pub const fn flag(self) -> u16 {
+        match self {
+            Self::Rows => 0,
+            Self::CortexM => FLAG_CORTEX_M,
+        }
+    }
+
+    /// Bytes of a matrix's weights; saturates.
+    #[must_use]
+    pub const fn weight_bytes(self, rows: usize, columns: usize) -> usize {
+        match self {
+            Self::Rows => rows.saturating_mul(columns),
+            Self::CortexM => cortex_m::packed_bytes(rows, columns),
+        }
+    }
+
+    /// The place of one weight of a matrix of so many `columns`: `weight` as it lies in the file.
+    #[must_use]
+    pub(crate) fn weight(
+        self,
+        weight: &[i8],
+        wide: bool,
+        columns: usize,
+        place: (usize, usize),
+    ) -> i8 {
+        match self {
+            Self::Rows => {
+                let index = place.0.saturating_mul(columns).saturating_add(place.1);
+                weight.get(index).copied().unwrap_or(0)
+            }
+            Self::CortexM if wide => {
+                cortex_m::weight(weight, columns, cortex_m::weights_of_word_i16, place)
+            }
+            Self::CortexM => cortex_m::weight(weight, columns, cortex_m::weights_of_word_i8, place),
+        }
+    }
+
+    /// Whether a row can be computed in this packing.
+    pub(crate) fn check(
+        self,
+        matrix: MatrixName,
+        row: u16,
+        weight: &[i8],
+        bias: i32,
+        shift: u8,
+    ) -> Result<(), ReadError> {
+        match self {
+            Self::CortexM if !matrix.is_wide() && !cortex_m::fits(weight, bias, shift) => {
+                Err(ReadError::Packing { matrix, row })
+            }
+            Self::Rows | Self::CortexM => Ok(()),
+        }
+    }
+
+    /// Whether all that fills up the rows and columns of a packed matrix is zero.
+    pub(crate) fn is_filled_with_zeros(self, matrix: &Matrix<'_>) -> bool {
+        let Self::CortexM = self else {
+            return true;
+        };
+        let (rows, columns) = cortex_m::filled_up(matrix.rows, matrix.columns);
+        (0..rows).all(|row| {
+            let first = if row < matrix.rows { matrix.columns } else { 0 };
+            (first..columns).all(|column| {
+                let place = (row, column);
+                self.weight(matrix.weight, matrix.wide, columns, place) == 0
+            })
+        })
+    }
+
+    /// The weights of a matrix, row after row, in this packing; `None` when they are not of that shape.
+    #[cfg(feature = "write")]
+    pub(crate) fn pack(
+        self,
+        weight: &[i8],
+        wide: bool,
+        columns: usize,
+    ) -> Option<alloc::vec::Vec<u8>> {
+        match self {
+            Self::Rows => Some(weight.iter().map(|&weight| weight as u8).collect()),
+            Self::CortexM => {
+                let rows = weight.len().checked_div(columns)?;
+                let mut packed = alloc::vec![0; cortex_m::packed_bytes(rows, columns)];
+                let word = if wide {
+                    cortex_m::word_i16
+                } else {
+                    cortex_m::word_i8
+                };
+                cortex_m::pack(weight, columns, word, &mut packed)?;
+                Some(packed)
+            }
+        }
+    }
+}
+
+impl fmt::Display for Packing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Rows => "rows",
+            Self::CortexM => "cortex-m",
+        })
+    }
+}

@@ -1,0 +1,210 @@
+//! The policy step on the DSP instructions of the Cortex-M7 (and M4): two multiply-accumulates each.
+//!
+//! Weights lie as the image's packing for Cortex-M says. Keys are packed like weights, four memories to a block;
+//! values lie as int16, which SMLAD takes without unpacking: a ring of values is twice as large as its
+//! numbers. Inner loops are naked functions in assembly with all registers planned; everything around
+//! them is plain Rust, as are the few rows that no block of four holds.
+//!
+//! Nothing here checks what the packing asks of a row (`127 * sum |w| + |bias| < 2^23`, a shift of at
+//! least 25): the image's reader has. Where it does not hold the results mean nothing; memory is safe
+//! all the same.
+
+#![expect(
+    unsafe_code,
+    reason = "assembly, and the calls of it behind checks of length and alignment"
+)]
+
+mod attention;
+mod logits;
+mod matrix;
+mod requant;
+mod rings;
+mod values;
+
+use core::marker::PhantomData;
+
+use matrix::{Prepared, Room, product_wide};
+
+use crate::kernels::Watch;
+use crate::{Attention, Kernels, Requant, Shape, portable, tanh_q12};
+
+/// Rows of a block, and columns of a group.
+const GROUP: usize = 4;
+/// Columns are filled up to a multiple of this.
+const COLUMNS: usize = 2 * GROUP;
+/// The smallest shift of a factor that scales a 256-fold sum.
+const MIN_SHIFT: u8 = 25;
+
+/// The kernels of a core with the DSP extension; the target has it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CortexM7(PhantomData<()>);
+
+/// A packed linear map: blocks of four rows, groups of four columns, a word for each row of a group.
+#[derive(Clone, Copy, Debug)]
+pub struct Packed<'a> {
+    /// Outputs.
+    pub rows: usize,
+    /// The packed weights, aligned to words.
+    pub weight: &'a [i8],
+    /// `[rows]` i32, little endian; empty: no bias.
+    pub bias: &'a [[u8; 4]],
+    /// `[rows]` i32, little endian: [`Requant::multiplier`] of every row.
+    pub multiplier: &'a [[u8; 4]],
+    /// `[rows]`: [`Requant::shift`] of every row.
+    pub shift: &'a [u8],
+}
+
+impl CortexM7 {
+    /// The kernels.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(PhantomData)
+    }
+
+    /// Whether the kernels of attention compute heads of this shape; otherwise [`portable`] does.
+    const fn attends(shape: Shape) -> bool {
+        shape.width.is_multiple_of(COLUMNS) && shape.width > 0 && shape.window > 0
+    }
+
+    /// Places of the rings of one head.
+    const fn places(shape: Shape) -> usize {
+        shape.window.div_ceil(GROUP).saturating_mul(GROUP)
+    }
+}
+
+/// The sums of all rows, 256-fold.
+#[inline]
+fn product<'a>(map: Packed<'_>, input: &[i8], sums: &'a mut [i32]) -> &'a mut [i32] {
+    let rows = map.rows.div_ceil(GROUP).saturating_mul(GROUP);
+    let sums = sums.get_mut(..rows).unwrap_or_default();
+    let mut room = Room::uninit();
+    Prepared::new(input, &mut room).product(0, input.len(), map.weight, sums);
+    sums
+}
+
+/// The rows of an int16 map: number, factor and sum.
+#[inline]
+fn wide_rows<'a>(
+    map: Packed<'a>,
+    input: &[i16],
+    sums: &'a mut [i32],
+) -> impl Iterator<Item = (Requant, i32)> + use<'a> {
+    let rows = map.rows.div_ceil(GROUP).saturating_mul(GROUP);
+    let sums = sums.get_mut(..rows).unwrap_or_default();
+    product_wide(map.weight, input, sums);
+    let factors = map.multiplier.iter().zip(map.shift);
+    sums.iter()
+        .zip(factors)
+        .map(|(&sum, (&multiplier, &shift))| {
+            let multiplier = i32::from_le_bytes(multiplier);
+            (Requant { multiplier, shift }, sum)
+        })
+}
+
+impl Kernels for CortexM7 {
+    const LANES: usize = COLUMNS;
+
+    type Map<'a> = Packed<'a>;
+    type WideMap<'a> = Packed<'a>;
+    /// `[heads][window]` i32, little endian, by age; empty: no bias.
+    type Biases<'a> = &'a [[u8; 4]];
+
+    #[inline]
+    fn run<R>(self, f: impl FnOnce() -> R) -> R {
+        f()
+    }
+
+    #[inline]
+    fn key_bytes(self, shape: Shape) -> usize {
+        if Self::attends(shape) {
+            let places = shape.heads.saturating_mul(Self::places(shape));
+            places.saturating_mul(shape.width)
+        } else {
+            portable::Portable.key_bytes(shape)
+        }
+    }
+
+    #[inline]
+    fn value_bytes(self, shape: Shape) -> usize {
+        if Self::attends(shape) {
+            self.key_bytes(shape).saturating_mul(size_of::<i16>())
+        } else {
+            portable::Portable.value_bytes(shape)
+        }
+    }
+
+    #[inline]
+    fn narrow(self, residual: &[i16], factor: Requant, out: &mut [i8]) {
+        requant::narrow(residual, factor, out);
+    }
+
+    #[inline]
+    fn project(self, map: Packed<'_>, input: &[i8], sums: &mut [i32], out: &mut [i8]) {
+        let sums = product(map, input, sums);
+        requant::to_i8(map, sums, out);
+    }
+
+    #[inline]
+    fn rectify(self, map: Packed<'_>, input: &[i8], sums: &mut [i32], out: &mut [i8]) {
+        let sums = product(map, input, sums);
+        requant::to_relu_i8(map, sums, out);
+    }
+
+    fn add(
+        self,
+        map: Packed<'_>,
+        input: &[i8],
+        sums: &mut [i32],
+        residual: &mut [i16],
+        (next, narrow): (Requant, &mut [i8]),
+    ) {
+        let sums = product(map, input, sums);
+        requant::add_i16(map, sums, residual);
+        requant::narrow(residual, next, narrow);
+    }
+
+    fn embed(self, map: Packed<'_>, input: &[i16], sums: &mut [i32], out: &mut [i16]) {
+        for (out, (factor, sum)) in out.iter_mut().zip(wide_rows(map, input, sums)) {
+            *out = factor.to_i16(sum);
+        }
+    }
+
+    fn hidden(
+        self,
+        map: Packed<'_>,
+        input: &[i8],
+        raw: Option<(Packed<'_>, &[i16])>,
+        (sums, preactivation): (&mut [i32], &mut [i32]),
+        out: &mut [i8],
+    ) {
+        requant::to_i32(map, product(map, input, sums), preactivation);
+        if let Some((raw, input)) = raw {
+            let rows = wide_rows(raw, input, sums);
+            for (preactivation, (factor, sum)) in preactivation.iter_mut().zip(rows) {
+                *preactivation = preactivation.saturating_add(factor.to_i32(sum));
+            }
+        }
+        for (out, &preactivation) in out.iter_mut().zip(&*preactivation).take(map.rows) {
+            *out = tanh_q12(preactivation);
+        }
+    }
+
+    fn words(self, map: Packed<'_>, input: &[i8], sums: &mut [i32], out: &mut [i16]) {
+        let sums = product(map, input, sums);
+        let biases = map.bias.iter().copied().map(i32::from_le_bytes);
+        let biases = biases.chain(core::iter::repeat(0));
+        let rows = sums.iter().zip(biases).zip(map.multiplier).zip(map.shift);
+        for (out, (((&sum, bias), &multiplier), &shift)) in out.iter_mut().zip(rows) {
+            let multiplier = i32::from_le_bytes(multiplier);
+            *out = Requant { multiplier, shift }.to_i16((sum >> 8).wrapping_add(bias));
+        }
+    }
+
+    fn attend(self, attention: Attention<'_, &[[u8; 4]]>, watch: Option<&mut Watch<'_>>) {
+        if Self::attends(attention.shape) {
+            attention::run(attention, watch);
+        } else {
+            portable::Portable.attend(attention, watch);
+        }
+    }
+}
