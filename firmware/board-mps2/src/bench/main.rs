@@ -10,6 +10,7 @@
 #[cfg(not(target_os = "none"))]
 compile_error!("this is a firmware: scripts/count-instructions builds it");
 
+mod check;
 mod console;
 mod kernels;
 #[path = "../memory.rs"]
@@ -53,6 +54,7 @@ fn main() -> ! {
     say(format_args!("fact static_bytes {}", memory::static_bytes()));
     say(format_args!("fact memory_bytes {}", size_of::<Memory>()));
     kernels::count();
+    check::all();
     exit()
 }
 
