@@ -75,6 +75,23 @@ pub fn write(spec: &ImageSpec<'_>) -> Result<Vec<u8>, WriteError> {
     write_packed(spec, Packing::Rows)
 }
 
+/// An image whose weights lie row after row: `bytes` themselves, or the same policy unpacked (and unsigned).
+///
+/// # Errors
+/// `bytes` are no image.
+pub fn in_rows(bytes: Vec<u8>) -> Result<Vec<u8>, ReadError> {
+    let image = Image::read(&bytes)?;
+    if image.packing == Packing::Rows {
+        return Ok(bytes);
+    }
+    match write(&ImageSpec::from(&image)) {
+        Ok(rows) => Ok(rows),
+        Err(WriteError::Refused(error)) => Err(error),
+        // A packed image is no shorter than the same in rows, and has the shapes of its config.
+        Err(WriteError::Shape { .. } | WriteError::TooLong { .. }) => Ok(bytes),
+    }
+}
+
 /// [`write`], with the weights in the order of a packing.
 ///
 /// # Errors

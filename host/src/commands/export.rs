@@ -7,10 +7,12 @@ use engram_export::checkpoint::folder::write_one;
 use engram_export::export::MatrixReport;
 use engram_export::{Checkpoint, CheckpointError, Exported, Options, export, golden_steps};
 use engram_firmware::policy::Memory;
-use engram_image::Image;
+use engram_image::write::{ImageSpec, write_packed};
+use engram_image::{Image, Packing};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
+use crate::board::BoardName;
 use crate::calibration::{GoldenLoop, trials};
 use crate::evaluate::{
     EpisodeMemory, Float, Integer, PairedCost, Plan, Random, evaluate, paired_cost,
@@ -37,6 +39,10 @@ pub struct Args {
     /// Image to write.
     #[arg(short, long, value_name = "FILE.engram")]
     output: PathBuf,
+    /// Board whose kernels the weights are packed for: `qemu-m7`. Only such a board runs the image; without this,
+    /// every board and this machine do.
+    #[arg(long = "for", value_name = "BOARD")]
+    board: Option<String>,
     /// Plant; by default the one that the policy was trained on. For a robot's file that was moved.
     #[arg(long)]
     plant: Option<String>,
@@ -56,6 +62,7 @@ pub struct Args {
 /// # Errors
 /// Names the file, tensor or step that is at fault. Nothing is written unless the image verifies.
 pub fn run(args: Args) -> anyhow::Result<()> {
+    let packing = packing_for(args.board.as_deref())?;
     let bar = ProgressBar::new_spinner();
     bar.set_style(
         ProgressStyle::with_template("{spinner} {msg}")
@@ -135,7 +142,13 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         ))
     };
     bar.finish_and_clear();
-    write(&args.output, &exported.bytes)?;
+    // Verified and measured above as every program reads it; packing moves weights and changes none.
+    let spec = ImageSpec::from(&image);
+    let bytes = write_packed(&spec, packing).with_context(|| {
+        format!("the policy cannot be packed for {packing}; export without --for")
+    })?;
+    write(&args.output, &bytes)?;
+    let image = Image::read(&bytes).context("reading the packed image back")?;
     if args.json {
         println!("{}", record(&args, &exported, &image, cost.as_ref()));
     } else {
@@ -149,6 +162,18 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         );
     }
     Ok(())
+}
+
+/// What a board's kernels read best.
+fn packing_for(board: Option<&str>) -> anyhow::Result<Packing> {
+    match board {
+        None => Ok(Packing::Rows),
+        Some("qemu-m7") => Ok(Packing::CortexM),
+        Some(other) => match other.parse::<BoardName>() {
+            Ok(_) => bail!("{other} reads images as they are; export without --for"),
+            Err(error) => Err(error.into()),
+        },
+    }
 }
 
 fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
@@ -171,7 +196,7 @@ fn print(args: &Args, exported: &Exported, image: &Image<'_>, cost: Option<&Pair
         report.golden_steps
     );
     println!("  weights          {}", hexadecimal(&image.weights_sha256));
-    println!("  image            {} bytes", exported.bytes.len());
+    println!("  image            {} bytes", image.total_length);
     println!("  memory (window)  {} bytes", image.bounds.state_bytes);
     println!(
         "  work             {} multiply-accumulates per step",
@@ -241,7 +266,7 @@ fn record(
     json!({
         "file": args.output.display().to_string(),
         "plant": image.provenance.plant,
-        "flash_bytes": exported.bytes.len(),
+        "flash_bytes": image.total_length,
         "ram_bytes": size_of::<Memory>(),
         "state_bytes": image.bounds.state_bytes,
         "macs_per_step": image.bounds.macs_per_step,

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, bail};
+use engram_image::{Image, Packing};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::board::{
@@ -175,6 +176,12 @@ fn fly_policy(
     watcher: &mut dyn Watcher,
 ) -> anyhow::Result<Outcome> {
     let image = read_image(args.image.as_deref(), &args.plant)?;
+    if Image::read(&image).is_ok_and(|image| image.packing != Packing::Rows) {
+        bail!(
+            "a packed image cannot fly: the host's own policy reads rows; fly the image exported without --for, and \
+             check the packed one with `engram flash`"
+        );
+    }
     let fault: Option<FaultPlan> = args.fault.as_deref().map(str::parse).transpose()?;
     let contract = plant::by_name(&args.plant)?.contract();
     let (name, mut transport) = match &args.port {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use engram_export::verify;
 use engram_firmware::policy::Memory;
+use engram_image::write::in_rows;
 use engram_image::{Contract, Image, Reward};
 use serde_json::{Value, json};
 
@@ -47,7 +48,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             args.file.display()
         ),
     };
-    verify(&bytes).with_context(|| format!("{}: a board would refuse it", args.file.display()))?;
+    verify(&in_rows(bytes.clone())?)
+        .with_context(|| format!("{}: a board would refuse it", args.file.display()))?;
     let firmware = match args.board {
         None => None,
         Some(board) => {

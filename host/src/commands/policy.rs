@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use engram_export::verify;
 use engram_image::Image;
+use engram_image::write::in_rows;
 use serde_json::json;
 
 use super::inspect::contract_json;
@@ -44,6 +45,8 @@ pub struct Args {
 pub fn run(args: Args) -> anyhow::Result<()> {
     let bytes = std::fs::read(&args.file)
         .with_context(|| format!("cannot read {}", args.file.display()))?;
+    // This machine computes in rows; what is no image is refused below.
+    let bytes = in_rows(bytes.clone()).unwrap_or(bytes);
     let image = match Image::read(&bytes) {
         Ok(image) => image,
         Err(error) => bail!(

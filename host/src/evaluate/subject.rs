@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use engram_export::CheckpointError;
 use engram_export::checkpoint::{POLICY_FILE, RobotFile, folder};
+use engram_image::write::in_rows;
 use engram_image::{Contract, ContractDifference, Image, ReadError};
 use sha2::{Digest, Sha256};
 
@@ -132,6 +133,11 @@ impl Subject {
             });
         }
         let bytes = std::fs::read(path).map_err(io)?;
+        // This machine computes in rows; the hash of the weights stays.
+        let bytes = in_rows(bytes).map_err(|source| SubjectError::Image {
+            path: path.to_owned(),
+            source,
+        })?;
         let image = Image::read(&bytes).map_err(|source| SubjectError::Image {
             path: path.to_owned(),
             source,

@@ -1,7 +1,7 @@
 //! Packed images: the same policy in another order.
 
 use engram_image::header::{FLAG_CORTEX_M, Header};
-use engram_image::write::{ImageSpec, WriteError, write, write_packed};
+use engram_image::write::{ImageSpec, WriteError, in_rows, write, write_packed};
 use engram_image::{Image, MatrixName, Packing, ReadError};
 
 use crate::sample;
@@ -73,4 +73,15 @@ fn a_row_that_does_not_fit_is_named() {
         row: 1,
     });
     assert_eq!(write_packed(&spec, Packing::CortexM), Err(refused));
+}
+
+#[test]
+fn unpacking_gives_the_rows_back() {
+    let (rows, packed) = (
+        write(&sample::age()).unwrap(),
+        write_packed(&sample::age(), Packing::CortexM).unwrap(),
+    );
+    assert_eq!(in_rows(packed).unwrap(), rows);
+    assert_eq!(in_rows(rows.clone()).unwrap(), rows);
+    assert!(in_rows(rows[1..].to_vec()).is_err());
 }
