@@ -13,7 +13,7 @@ use std::time::Instant;
 use engram_firmware::policy::{Memory, Path, Policy};
 use engram_image::write::write;
 use engram_image::{HeadInput, Image, ModelConfig, Positions};
-use engram_kernels::Line;
+use engram_kernels::{Line, line_reader};
 
 #[allow(dead_code)]
 #[path = "../src/policy/tests/random_image.rs"]
@@ -91,7 +91,7 @@ fn measure(name: &str, config: ModelConfig, rounds: usize) {
         })
         .collect();
     let floor_lines = vec![Line([1; 64]); weight_bytes.div_ceil(64)];
-    let read = reader();
+    let read = line_reader();
     let mut floor = Vec::new();
     let mut words = vec![0; config.actions];
     for _ in 0..rounds {
@@ -123,21 +123,6 @@ fn measure(name: &str, config: ModelConfig, rounds: usize) {
             times.median / floor.median,
             times.min / floor.min
         );
-    }
-}
-
-/// What reads lines with the widest loads of this machine. Asked for once: on a virtual machine the answer
-/// takes long.
-fn reader() -> impl Fn(&[Line]) -> u64 {
-    #[cfg(target_arch = "x86_64")]
-    let kernels = engram_kernels::Avx512Vnni::detect();
-    move |lines| {
-        #[cfg(target_arch = "x86_64")]
-        if let Some(kernels) = kernels {
-            return engram_kernels::Packing::read(kernels, lines);
-        }
-        let bytes = lines.iter().flat_map(|line| line.0);
-        bytes.fold(0, |all, byte| all | u64::from(byte))
     }
 }
 

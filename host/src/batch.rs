@@ -3,9 +3,9 @@
 //! A line is taken as a whole or not at all: nothing is stepped before every row has been checked. No
 //! envelope stands here; what a script does with an action, it reports back as `applied_action`.
 
-use engram_firmware::policy::{self, Memory, WorkingMemory};
+use engram_firmware::policy::{Memory, Policy, WorkingMemory};
 use engram_firmware::safety::Settings;
-use engram_image::{Contract, Image, Reward};
+use engram_image::{Contract, Reward};
 use engram_kernels::{command_from_word, word_from_command};
 use serde_json::{Map, Value, json};
 
@@ -93,15 +93,17 @@ struct Input {
 
 /// The memories of a batch.
 pub struct Batch<'a> {
-    image: &'a Image<'a>,
+    policy: Policy<'a>,
     margin: f32,
     rows: Vec<Row>,
 }
 
 impl<'a> Batch<'a> {
-    /// `rows` empty memories of `image`'s policy.
+    /// `rows` empty memories of `policy`. An image alone runs on the portable path.
     #[must_use]
-    pub fn new(image: &'a Image<'a>, rows: usize) -> Self {
+    pub fn new(policy: impl Into<Policy<'a>>, rows: usize) -> Self {
+        let policy = policy.into();
+        let image = policy.image();
         let row = || Row {
             memory: Box::new(Memory::new()),
             issued: safe(&image.contract),
@@ -109,9 +111,9 @@ impl<'a> Batch<'a> {
         };
         let margin = Settings::for_period(image.contract.period_us).range_margin;
         Self {
-            image,
             margin,
             rows: (0..rows).map(|_| row()).collect(),
+            policy,
         }
     }
 
@@ -126,12 +128,12 @@ impl<'a> Batch<'a> {
             Err(error) => return Err(LineError::Json(error.to_string())),
         };
         let inputs = self.check(&fields)?;
-        let image = self.image;
+        let policy = &self.policy;
         let actions: Vec<Value> = self
             .rows
             .iter_mut()
             .zip(inputs)
-            .map(|(row, input)| json!(row.step(image, input)))
+            .map(|(row, input)| json!(row.step(policy, input)))
             .collect();
         Ok(json!({ "action": actions }))
     }
@@ -152,7 +154,7 @@ impl<'a> Batch<'a> {
             });
         };
         let rewards = self.column(fields, "reward")?;
-        if rewards.is_none() && self.image.contract.reward == Reward::External {
+        if rewards.is_none() && self.policy.image().contract.reward == Reward::External {
             let why =
                 ": this contract's reward is external, and there is no formula to compute it from";
             return Err(LineError::Missing {
@@ -207,7 +209,7 @@ impl<'a> Batch<'a> {
     }
 
     fn observation(&self, row: usize, value: &Value) -> Result<Vec<f32>, LineError> {
-        let channels = &self.image.contract.observations;
+        let channels = &self.policy.image().contract.observations;
         let entries = list(row, "observation", value, channels.len())?;
         let checked = channels
             .iter()
@@ -229,7 +231,7 @@ impl<'a> Batch<'a> {
     }
 
     fn applied(&self, row: usize, value: &Value) -> Result<Vec<i16>, LineError> {
-        let channels = &self.image.contract.actions;
+        let channels = &self.policy.image().contract.actions;
         let entries = list(row, "applied_action", value, channels.len())?;
         let checked = channels
             .iter()
@@ -249,8 +251,8 @@ impl<'a> Batch<'a> {
 }
 
 impl Row {
-    fn step(&mut self, image: &Image<'_>, input: Input) -> Vec<f32> {
-        let contract = &image.contract;
+    fn step(&mut self, policy: &Policy<'_>, input: Input) -> Vec<f32> {
+        let contract = &policy.image().contract;
         if input.reset {
             self.memory.clear();
             self.issued = safe(contract);
@@ -274,7 +276,7 @@ impl Row {
             done: input.done,
         };
         let mut words = vec![0; self.issued.len()];
-        let done = policy::step(image, &mut self.memory, &moment, &mut words, &mut ());
+        let done = policy.step(&mut self.memory, &moment, &mut words, &mut ());
         // Only wrong lengths are an error, and every length was checked against the contract.
         debug_assert!(done.is_ok(), "{done:?}");
         self.fresh = false;
@@ -378,6 +380,8 @@ fn short(value: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
+    use engram_image::Image;
+
     use super::*;
     use crate::calibration::tests::image as image_bytes;
 
@@ -413,7 +417,8 @@ mod tests {
                 reward,
                 done: false,
             };
-            policy::step(&image, &mut memory, &moment, &mut words, &mut ()).expect("a step");
+            engram_firmware::policy::step(&image, &mut memory, &moment, &mut words, &mut ())
+                .expect("a step");
             assert_eq!(
                 action(&answer, 0),
                 command_from_word(words[0], -12.0, 12.0),

@@ -28,6 +28,7 @@ extern crate std;
 #[cfg(all(target_arch = "arm", feature = "cortex-m7"))]
 pub mod cortex_m;
 mod float;
+mod floor;
 mod kernels;
 #[allow(unsafe_code)]
 mod line;
@@ -43,6 +44,7 @@ mod word;
 mod x86;
 
 pub use float::{add_scaled, dot, matvec};
+pub use floor::line_reader;
 pub use kernels::{Attention, HeadView, Kernels, Place, Shape, ValueOrder, Watch};
 pub use line::Line;
 pub use matrix::{matvec_i8, matvec_i16};

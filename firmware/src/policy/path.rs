@@ -9,6 +9,8 @@ use engram_kernels::Line;
 
 use super::golden::GoldenReplay;
 #[cfg(target_arch = "x86_64")]
+use super::network::Network;
+#[cfg(target_arch = "x86_64")]
 use super::packed::Packed;
 #[cfg(target_arch = "x86_64")]
 use super::step_on;
@@ -91,6 +93,13 @@ enum Kind<'a> {
     Avx512Vnni(Packed<'a, Avx512Vnni>),
 }
 
+impl<'a> From<&'a Image<'a>> for Policy<'a> {
+    /// On [`Path::Portable`], which needs no lines.
+    fn from(image: &'a Image<'a>) -> Self {
+        Self(Kind::Portable(image))
+    }
+}
+
 impl<'a> Policy<'a> {
     /// `image` on `path`, packed into `lines` ([`Path::lines`] of them).
     ///
@@ -109,6 +118,16 @@ impl<'a> Policy<'a> {
             }
         };
         Self(packed.unwrap_or(Kind::Portable(image)))
+    }
+
+    /// The image.
+    #[must_use]
+    pub fn image(&self) -> &Image<'_> {
+        match &self.0 {
+            Kind::Portable(image) => image,
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512Vnni(packed) => packed.image(),
+        }
     }
 
     /// The path it runs on.

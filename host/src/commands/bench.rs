@@ -3,14 +3,12 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};
-use engram_firmware::policy::Memory;
+use engram_firmware::policy::{Memory, Path, Policy};
 use engram_image::Image;
+use engram_kernels::Line;
 
 use crate::measure::{Latency, PlantSpeed, latency, plant_speed, random_image, shapes};
 use crate::plant;
-
-/// Kernels that the integer policy uses on this machine.
-const PATH: &str = "portable";
 
 /// Measure the integer policy's control step, and the speed of plants.
 #[derive(clap::Args, Debug)]
@@ -50,7 +48,6 @@ struct Row {
     macs: u64,
     #[serde(flatten)]
     latency: Latency,
-    floor_us: Option<f64>,
     allocations: Option<u64>,
     instructions_per_step: Option<u64>,
     /// Bytes that persist from step to step.
@@ -92,7 +89,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     } else if let Some(path) = &args.image {
         let bytes =
             std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-        report.shapes.push(row(
+        report.shapes.extend(rows(
             &path.display().to_string(),
             &bytes,
             steps.unwrap_or(20_000),
@@ -112,7 +109,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             let bytes = random_image(&shape.config, 0)?;
             report
                 .shapes
-                .push(row(shape.name, &bytes, steps.unwrap_or(20_000))?);
+                .extend(rows(shape.name, &bytes, steps.unwrap_or(20_000))?);
         }
     }
     if args.json {
@@ -123,15 +120,25 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn row(name: &str, bytes: &[u8], steps: usize) -> anyhow::Result<Row> {
+/// One row for every path of this machine, the fastest first.
+fn rows(name: &str, bytes: &[u8], steps: usize) -> anyhow::Result<Vec<Row>> {
     let image = Image::read(bytes).with_context(|| format!("{name} is not a valid image"))?;
+    Path::ALL
+        .into_iter()
+        .filter(|path| path.is_available())
+        .map(|path| row(name, &image, path, steps))
+        .collect()
+}
+
+fn row(name: &str, image: &Image<'_>, path: Path, steps: usize) -> anyhow::Result<Row> {
+    let mut lines = vec![Line::ZERO; path.lines(image)];
+    let policy = Policy::new(path, image, &mut lines);
     Ok(Row {
         name: name.to_owned(),
         target: std::env::consts::ARCH,
-        path: PATH,
+        path: policy.path().name(),
         macs: image.bounds.macs_per_step,
-        latency: latency(&image, steps)?,
-        floor_us: None,
+        latency: latency(&policy, steps)?,
         allocations: None,
         instructions_per_step: None,
         ram_bytes: image.bounds.state_bytes,
@@ -144,18 +151,28 @@ fn row(name: &str, bytes: &[u8], steps: usize) -> anyhow::Result<Row> {
 fn print(report: &Report) {
     if !report.shapes.is_empty() {
         println!(
-            "{:<12} {:>10} {:>11} {:>9} {:>9} {:>11} {:>12}",
-            "shape", "MACs", "median us", "p99 us", "max us", "state bytes", "image bytes"
+            "{:<12} {:<12} {:>10} {:>11} {:>9} {:>9} {:>9} {:>11} {:>12}",
+            "shape",
+            "path",
+            "MACs",
+            "median us",
+            "p99 us",
+            "max us",
+            "floor us",
+            "state bytes",
+            "image bytes"
         );
     }
     for row in &report.shapes {
         println!(
-            "{:<12} {:>10} {:>11.2} {:>9.2} {:>9.2} {:>11} {:>12}",
+            "{:<12} {:<12} {:>10} {:>11.2} {:>9.2} {:>9.2} {:>9.2} {:>11} {:>12}",
             row.name,
+            row.path,
             row.macs,
             row.latency.median_us,
             row.latency.p99_us,
             row.latency.max_us,
+            row.latency.floor_us,
             row.ram_bytes,
             row.image_bytes
         );

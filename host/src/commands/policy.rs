@@ -5,8 +5,10 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use engram_export::verify;
+use engram_firmware::policy::{Path, Policy};
 use engram_image::Image;
 use engram_image::write::in_rows;
+use engram_kernels::Line;
 use serde_json::json;
 
 use super::inspect::contract_json;
@@ -62,7 +64,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         println!("{described}");
         return Ok(());
     }
-    let batch = Batch::new(&image, args.batch as usize);
+    let path = Path::best();
+    let mut lines = vec![Line::ZERO; path.lines(&image)];
+    let policy = Policy::new(path, &image, &mut lines);
+    let batch = Batch::new(policy, args.batch as usize);
     let refused = serve(batch, std::io::stdin().lock(), std::io::stdout().lock())?;
     if refused > 0 {
         bail!("lines refused: {refused}; each was answered by its error");

@@ -3,8 +3,8 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use engram_firmware::policy::{Memory, PolicyError, WorkingMemory, step};
-use engram_image::Image;
+use engram_firmware::policy::{Memory, Policy, PolicyError, WorkingMemory};
+use engram_kernels::{Line, line_reader};
 use rand::RngExt;
 
 use crate::plant::{Stream, random_stream};
@@ -23,17 +23,25 @@ pub struct Latency {
     pub p99_us: f64,
     /// The slowest step, whatever interrupted it.
     pub max_us: f64,
+    /// Median time to read as many bytes as the weights have, a cache line at a time, in the same run.
+    pub floor_us: f64,
 }
 
-/// Times `steps` steps of the image's policy, one by one, on this thread. Inputs are random in `[-1, 1]`.
+/// Steps between two measurements of the floor.
+const FLOOR_EVERY: usize = 64;
+/// Reads of one measurement of the floor.
+const FLOOR_READS: u32 = 16;
+
+/// Times `steps` steps of the policy, one by one, on this thread. Inputs are random in `[-1, 1]`.
 ///
 /// # Errors
 /// [`PolicyError`] cannot happen for an image from the reader; it is passed on all the same.
 ///
 /// # Panics
 /// When `steps` is zero.
-pub fn latency(image: &Image<'_>, steps: usize) -> Result<Latency, PolicyError> {
+pub fn latency(policy: &Policy<'_>, steps: usize) -> Result<Latency, PolicyError> {
     assert!(steps > 0, "nothing to time");
+    let image = policy.image();
     let config = &image.config;
     let mut random = random_stream(0, Stream::HeldOut, 0);
     let observations: Vec<Vec<f32>> = (0..INPUTS)
@@ -47,6 +55,10 @@ pub fn latency(image: &Image<'_>, steps: usize) -> Result<Latency, PolicyError> 
     let mut issued = vec![0; config.actions];
     let mut words = vec![0; config.actions];
     let mut times = Vec::with_capacity(steps);
+    let matrices = image.weights.matrices();
+    let weight_bytes: usize = matrices.map(|(_, matrix)| matrix.weight.len()).sum();
+    let lines = vec![Line([1; 64]); weight_bytes.div_ceil(64)];
+    let (read, mut floor) = (line_reader(), Vec::new());
     for (count, observation) in observations
         .iter()
         .cycle()
@@ -60,25 +72,28 @@ pub fn latency(image: &Image<'_>, steps: usize) -> Result<Latency, PolicyError> 
             done: false,
         };
         let start = Instant::now();
-        step(
-            black_box(image),
-            &mut memory,
-            black_box(&input),
-            &mut words,
-            &mut (),
-        )?;
+        black_box(policy).step(&mut memory, black_box(&input), &mut words, &mut ())?;
         let time = start.elapsed();
         black_box(&words);
         if count >= WARM_UP {
             times.push(time.as_secs_f64() * 1e6);
         }
         issued.copy_from_slice(&words);
+        if count % FLOOR_EVERY == 0 {
+            let start = Instant::now();
+            for _ in 0..FLOOR_READS {
+                black_box(read(black_box(&lines)));
+            }
+            floor.push(start.elapsed().as_secs_f64() * 1e6 / f64::from(FLOOR_READS));
+        }
     }
+    floor.sort_by(f64::total_cmp);
     times.sort_by(f64::total_cmp);
     let at = |share: f64| times[((share * times.len() as f64) as usize).min(times.len() - 1)];
     Ok(Latency {
         median_us: at(0.5),
         p99_us: at(0.99),
         max_us: at(1.0),
+        floor_us: floor[floor.len() / 2],
     })
 }

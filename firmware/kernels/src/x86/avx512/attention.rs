@@ -9,7 +9,9 @@
 use core::arch::x86_64::*;
 use core::num::{NonZeroU32, NonZeroUsize};
 
-use super::numbers::{High, Prescale, load, load_bytes, load_i32, store, store_8, store_bytes};
+use super::numbers::{
+    High, Prescale, load, load_bytes, load_i32, store, store_8, store_bytes, store_i32,
+};
 use super::softmax::Exponential;
 use crate::{
     Attention, HeadView, Kernels, Line, MASKED_LOGIT, Place, Portable, Reciprocal, Requant, Shape,
@@ -136,18 +138,41 @@ pub(super) fn run(attention: Attention<'_, Biases<'_>>, watch: Option<&mut Watch
         return portable(attention, watch);
     };
     let quads = attention.shape.width / 4;
-    // Head widths of 8 and 16 with windows of up to 64 have loops of fixed lengths.
-    match (attention.shape.window.div_ceil(BLOCK), quads) {
-        (1, 2) => heads::<1, 2>(attention, falling, watch),
-        (1, 4) => heads::<1, 4>(attention, falling, watch),
-        (2, 2) => heads::<2, 2>(attention, falling, watch),
-        (2, 4) => heads::<2, 4>(attention, falling, watch),
-        (3 | 4, 2) => heads::<4, 2>(attention, falling, watch),
-        (3 | 4, 4) => heads::<4, 4>(attention, falling, watch),
-        (1..=4, _) => heads::<4, ANY>(attention, falling, watch),
-        (5..=8, _) => heads::<8, ANY>(attention, falling, watch),
-        (9..=16, _) => heads::<16, ANY>(attention, falling, watch),
-        _ => heads::<BLOCKS, ANY>(attention, falling, watch),
+    let Some(watch) = watch else {
+        // Head widths of 8 and 16 with windows of up to 64 have loops of fixed lengths.
+        return match (attention.shape.window.div_ceil(BLOCK), quads) {
+            (1, 2) => heads::<1, 2, _>(attention, falling, ()),
+            (1, 4) => heads::<1, 4, _>(attention, falling, ()),
+            (2, 2) => heads::<2, 2, _>(attention, falling, ()),
+            (2, 4) => heads::<2, 4, _>(attention, falling, ()),
+            (3 | 4, 2) => heads::<4, 2, _>(attention, falling, ()),
+            (3 | 4, 4) => heads::<4, 4, _>(attention, falling, ()),
+            (1..=4, _) => heads::<4, ANY, _>(attention, falling, ()),
+            (5..=8, _) => heads::<8, ANY, _>(attention, falling, ()),
+            (9..=16, _) => heads::<16, ANY, _>(attention, falling, ()),
+            _ => heads::<BLOCKS, ANY, _>(attention, falling, ()),
+        };
+    };
+    heads::<BLOCKS, ANY, _>(attention, falling, watch);
+}
+
+/// Who looks on: nobody, at no cost, or a [`Watch`].
+trait Watcher {
+    /// Whether anybody does.
+    const WATCHES: bool;
+    /// What a head attends to.
+    fn see(&mut self, head: usize, view: &HeadView<'_>);
+}
+
+impl Watcher for () {
+    const WATCHES: bool = false;
+    fn see(&mut self, _head: usize, _view: &HeadView<'_>) {}
+}
+
+impl Watcher for &mut Watch<'_> {
+    const WATCHES: bool = true;
+    fn see(&mut self, head: usize, view: &HeadView<'_>) {
+        self(head, view);
     }
 }
 
@@ -191,7 +216,6 @@ struct Common<const B: usize> {
     present: [__mmask16; B],
     logit: High,
     exponential: Exponential,
-    output: Output,
 }
 
 /// Takes the first `count` entries off a slice.
@@ -203,11 +227,14 @@ fn take<'a, T>(slice: &mut &'a mut [T], count: usize) -> Option<&'a mut [T]> {
 }
 
 /// All heads of a layer, with a window of at most `B` blocks and a width of `4 Q` (or [`ANY`]).
+///
+/// First every head's sums, then every head's reciprocal and means: the second part is one chain of
+/// dependent operations per head, which the processor overlaps where nothing stands between.
 #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
-fn heads<const B: usize, const Q: usize>(
+fn heads<const B: usize, const Q: usize, W: Watcher>(
     attention: Attention<'_, Biases<'_>>,
     falling: &[i32],
-    mut watch: Option<&mut Watch<'_>>,
+    mut watch: W,
 ) {
     let Attention { shape, place, .. } = attention;
     let Some(logit) = High::new(attention.logit, PRODUCT_MAX) else {
@@ -217,28 +244,31 @@ fn heads<const B: usize, const Q: usize>(
         present: present(place, shape.window),
         logit,
         exponential: Exponential::new(),
-        output: Output::new(attention.output),
     };
     let width = if Q == ANY { shape.width } else { 4 * Q };
-    let (Ok(mut keys), Ok(mut values)) = (
+    let shape = Shape { width, ..shape };
+    let blocks = width.div_ceil(16);
+    let mut plain = [0; BLOCKS * BLOCK];
+    let (Ok(mut keys), Ok(mut values), Ok(totals)) = (
         bytemuck::try_cast_slice_mut::<i8, Line>(attention.keys),
         bytemuck::try_cast_slice_mut::<i8, Line>(attention.values),
+        bytemuck::try_cast_slice_mut::<i16, Line>(attention.weights),
     ) else {
         return;
     };
     let Some(start) = shape.window.checked_sub(place.index.saturating_add(1)) else {
         return;
     };
-    let shape = Shape { width, ..shape };
     let (key_lines, value_lines) = (key_lines(shape), value_lines(shape));
     let model = shape.heads.saturating_mul(width);
     let qkv = attention.qkv;
-    let mut means = attention.means;
+    let (sums, _) = attention.sums.as_chunks_mut::<16>();
+    let mut free = &mut *sums;
     let mut weights = Weights::<B> {
         low: [[0; BLOCK]; B],
         high: [[0; BLOCK]; B],
     };
-    for head in 0..shape.heads {
+    for (head, total) in totals.iter_mut().enumerate().take(shape.heads) {
         let first = head * width;
         let (Some(query), Some(key), Some(value), Some(biases)) = (
             qkv.get(first..first + width),
@@ -249,44 +279,70 @@ fn heads<const B: usize, const Q: usize>(
         ) else {
             return;
         };
-        let (Some(keys), Some(values), Some(means)) = (
+        let (Some(keys), Some(values), Some(sums)) = (
             take(&mut keys, key_lines),
             take(&mut values, value_lines),
-            take(&mut means, width),
+            take(&mut free, blocks),
         ) else {
             return;
         };
         insert_key::<Q>(keys, place.index, key.as_chunks::<4>().0);
+        let logits = logits::<B, Q>(&common, keys, query.as_chunks::<4>().0, biases);
+        let all = softmax::<B>(&common, logits, &mut weights);
+        store(total, all);
         if width <= 8 {
             insert_value::<8>(values, place.index, value);
-        }
-        let logits = logits::<B, Q>(&common, keys, query.as_chunks::<4>().0, biases);
-        let total = softmax::<B>(&common, logits, &mut weights);
-        let reciprocal = Reciprocal::new(total);
-        if width <= 8 {
-            narrow_means(&common, values, &weights, reciprocal, means);
+            if let Some(sums) = sums.first_mut() {
+                store_i32(sums, narrow_sums(values, &weights));
+            }
         } else {
             let lines = shape.window.div_ceil(4);
-            let (mut values, mut means) = (&mut *values, means);
-            for value in value.chunks(16).take(width.div_ceil(16)) {
-                let channels = means.len().min(16);
-                let (Some(values), Some(means)) =
-                    (take(&mut values, lines), take(&mut means, channels))
-                else {
+            let mut values = &mut *values;
+            for (value, sums) in value.chunks(16).zip(sums) {
+                let Some(values) = take(&mut values, lines) else {
                     return;
                 };
                 insert_value::<4>(values, place.index, value);
-                wide_means(&common, values, &weights, reciprocal, means);
+                store_i32(sums, wide_sums(values, &weights));
             }
         }
-        if let Some(watch) = &mut watch {
-            let Some(plain) = attention.weights.get_mut(..shape.window) else {
-                return;
-            };
-            let view = view(shape, &weights, plain, values, total);
-            watch(head, &view);
+        if W::WATCHES {
+            let plain = plain.get_mut(..shape.window).unwrap_or_default();
+            let total = sum(all);
+            watch.see(head, &view(shape, &weights, plain, values, total));
         }
     }
+    let output = Output::new(attention.output);
+    let mut sums = &mut *sums;
+    let mut means = attention.means;
+    for total in totals.iter().take(shape.heads) {
+        let reciprocal = Reciprocal::new(sum(load(total)));
+        let (Some(sums), Some(mut means)) = (take(&mut sums, blocks), take(&mut means, width))
+        else {
+            return;
+        };
+        if width <= 8 {
+            if let Some(sums) = sums.first() {
+                narrow_means(&output, load_i32(sums), reciprocal, means);
+            }
+            continue;
+        }
+        for sums in sums {
+            let channels = means.len().min(16);
+            let Some(means) = take(&mut means, channels) else {
+                return;
+            };
+            wide_means(&output, load_i32(sums), reciprocal, means);
+        }
+    }
+}
+
+/// The total of a head's weights.
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
+fn sum(totals: __m512i) -> NonZeroU32 {
+    let total = _mm512_reduce_add_epi32(totals).cast_unsigned();
+    NonZeroU32::new(total).unwrap_or(NonZeroU32::MIN)
 }
 
 /// What a head attends to, for whoever looks on.
@@ -471,14 +527,14 @@ fn logits<const B: usize, const Q: usize>(
     logits
 }
 
-/// Weights of all places, and their total.
+/// Weights of all places; returns sixteen sums of them.
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
 fn softmax<const B: usize>(
     common: &Common<B>,
     logits: [__m512i; B],
     weights: &mut Weights<B>,
-) -> NonZeroU32 {
+) -> __m512i {
     let mut max = logits[0];
     for &logits in &logits[1..] {
         max = _mm512_max_epi32(max, logits);
@@ -492,8 +548,7 @@ fn softmax<const B: usize>(
         store_bytes(low, _mm512_cvtepi32_epi8(weight));
         store_bytes(high, _mm512_cvtepi32_epi8(_mm512_srli_epi32::<8>(weight)));
     }
-    let total = _mm512_reduce_add_epi32(total);
-    NonZeroU32::new(total as u32).unwrap_or(NonZeroU32::MIN)
+    total
 }
 
 /// From sums to means to the input of a map, eight at a time.
@@ -535,16 +590,10 @@ impl Output {
     }
 }
 
-/// Means of a head of up to eight channels: a line holds eight places of each.
+/// Weighted sums of a head of up to eight channels, as i64: a line holds eight places of each.
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
-fn narrow_means<const B: usize>(
-    common: &Common<B>,
-    values: &[Line],
-    weights: &Weights<B>,
-    reciprocal: Reciprocal,
-    means: &mut [i8],
-) {
+fn narrow_sums<const B: usize>(values: &[Line], weights: &Weights<B>) -> __m512i {
     let broadcast =
         |places: &[i8; 8]| _mm512_set1_epi64(i64::from_le_bytes(bytemuck::must_cast(*places)));
     let (low, _) = weights.low.as_flattened().as_chunks::<8>();
@@ -557,8 +606,32 @@ fn narrow_means<const B: usize>(
         high_sum = _mm512_dpbusd_epi32(high_sum, broadcast(high), values);
     }
     let sum = _mm512_add_epi32(low_sum, _mm512_slli_epi32::<8>(high_sum));
-    let sum = _mm512_add_epi32(sum, _mm512_srli_epi64::<32>(sum));
-    let mean = _mm512_cvtepi64_epi8(common.output.apply(sum, reciprocal));
+    _mm512_add_epi32(sum, _mm512_srli_epi64::<32>(sum))
+}
+
+/// Weighted sums of up to sixteen channels: a line holds four places of each.
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
+fn wide_sums<const B: usize>(values: &[Line], weights: &Weights<B>) -> __m512i {
+    let broadcast =
+        |places: &[i8; 4]| _mm512_set1_epi32(i32::from_le_bytes(bytemuck::must_cast(*places)));
+    let (low, _) = weights.low.as_flattened().as_chunks::<4>();
+    let (high, _) = weights.high.as_flattened().as_chunks::<4>();
+    let mut low_sum = _mm512_setzero_si512();
+    let mut high_sum = _mm512_setzero_si512();
+    for (line, (low, high)) in values.iter().zip(low.iter().zip(high)) {
+        let values = load(line);
+        low_sum = _mm512_dpbusd_epi32(low_sum, broadcast(low), values);
+        high_sum = _mm512_dpbusd_epi32(high_sum, broadcast(high), values);
+    }
+    _mm512_add_epi32(low_sum, _mm512_slli_epi32::<8>(high_sum))
+}
+
+/// Means of up to eight channels, from [`narrow_sums`].
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
+fn narrow_means(output: &Output, sums: __m512i, reciprocal: Reciprocal, means: &mut [i8]) {
+    let mean = _mm512_cvtepi64_epi8(output.apply(sums, reciprocal));
     let mean = _mm_xor_si128(mean, _mm_set1_epi8(-128));
     if let Some(means) = means.first_chunk_mut::<8>() {
         store_8(means, mean);
@@ -571,32 +644,12 @@ fn narrow_means<const B: usize>(
     }
 }
 
-/// Means of up to sixteen channels: a line holds four places of each.
+/// Means of up to sixteen channels, from [`wide_sums`].
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
-fn wide_means<const B: usize>(
-    common: &Common<B>,
-    values: &[Line],
-    weights: &Weights<B>,
-    reciprocal: Reciprocal,
-    means: &mut [i8],
-) {
-    let broadcast =
-        |places: &[i8; 4]| _mm512_set1_epi32(i32::from_le_bytes(bytemuck::must_cast(*places)));
-    let (low, _) = weights.low.as_flattened().as_chunks::<4>();
-    let (high, _) = weights.high.as_flattened().as_chunks::<4>();
-    let mut low_sum = _mm512_setzero_si512();
-    let mut high_sum = _mm512_setzero_si512();
-    for (line, (low, high)) in values.iter().zip(low.iter().zip(high)) {
-        let values = load(line);
-        low_sum = _mm512_dpbusd_epi32(low_sum, broadcast(low), values);
-        high_sum = _mm512_dpbusd_epi32(high_sum, broadcast(high), values);
-    }
-    let sum = _mm512_add_epi32(low_sum, _mm512_slli_epi32::<8>(high_sum));
-    let even = common.output.apply(sum, reciprocal);
-    let odd = common
-        .output
-        .apply(_mm512_srli_epi64::<32>(sum), reciprocal);
+fn wide_means(output: &Output, sums: __m512i, reciprocal: Reciprocal, means: &mut [i8]) {
+    let even = output.apply(sums, reciprocal);
+    let odd = output.apply(_mm512_srli_epi64::<32>(sums), reciprocal);
     let both = _mm512_mask_shuffle_epi32::<0b10_10_00_00>(even, 0xaaaa, odd);
     let mean = _mm_xor_si128(_mm512_cvtepi32_epi8(both), _mm_set1_epi8(-128));
     if let Some(means) = means.first_chunk_mut::<16>() {

@@ -57,8 +57,10 @@ impl Exponential {
         let high = _mm512_mask_shuffle_epi32::<0b11_11_01_01>(odd, 0x5555, even);
         let entry = _mm512_add_epi32(high, _mm512_set1_epi32(1 << 14));
         let entry = _mm512_srli_epi32::<15>(entry);
-        let whole = _mm512_min_epu32(_mm512_srli_epi32::<10>(d), _mm512_set1_epi32(16));
-        let half = _mm512_srli_epi32::<1>(_mm512_sllv_epi32(_mm512_set1_epi32(1), whole));
-        _mm512_srlv_epi32(_mm512_add_epi32(entry, half), whole)
+        // Twice the entry, shifted, is halved with halves up: what is shifted in between cannot change
+        // that. A shift of 32 and more gives 0.
+        let double = _mm512_add_epi32(entry, entry);
+        let shifted = _mm512_srlv_epi32(double, _mm512_srli_epi32::<10>(d));
+        _mm512_avg_epu16(shifted, _mm512_setzero_si512())
     }
 }
