@@ -4,13 +4,13 @@ use std::boxed::Box;
 use std::vec;
 use std::vec::Vec;
 
-use engram_image::write::write;
-use engram_image::{HeadInput, Image, ModelConfig, Positions};
+use engram_image::write::{write, write_packed};
+use engram_image::{HeadInput, Image, ModelConfig, Packing, Positions};
 use engram_kernels::Line;
 use proptest::prelude::*;
 
 use super::random_image::{AGE, Moment, moments, specification, words};
-use crate::policy::{Memory, Path, Policy};
+use crate::policy::{Memory, Path, Policy, PolicyError};
 
 /// The words of every moment on `policy`.
 fn words_on(
@@ -117,6 +117,19 @@ proptest! {
         for path in available() {
             compare(path, config, u64::from(seed));
         }
+    }
+}
+
+#[test]
+fn an_image_for_a_board_is_not_packed_again() {
+    let bytes = write_packed(&specification(AGE, 4), Packing::CortexM).unwrap();
+    let image = Image::read(&bytes).unwrap();
+    for path in available() {
+        let mut lines = vec![Line::ZERO; path.lines(&image)];
+        let policy = Policy::new(path, &image, &mut lines);
+        let (moment, mut words) = (&moments(&AGE, 4, 1)[0], [0; 2]);
+        let done = policy.step(&mut Memory::new(), &moment.view(), &mut words, &mut ());
+        assert_eq!(done, Err(PolicyError::Packing(Packing::CortexM)));
     }
 }
 

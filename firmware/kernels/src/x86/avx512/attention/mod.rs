@@ -6,17 +6,20 @@
 //!
 //! Shapes and biases that this does not fit are left to [`crate::Portable`].
 
+mod means;
+mod rings;
+
 use core::arch::x86_64::*;
 use core::num::{NonZeroU32, NonZeroUsize};
 
-use super::numbers::{
-    High, Prescale, load, load_bytes, load_i32, store, store_8, store_bytes, store_i32,
-};
+use super::numbers::{High, Prescale, load, load_i32, store, store_bytes, store_i32};
 use super::softmax::Exponential;
 use crate::{
     Attention, HeadView, Kernels, Line, MASKED_LOGIT, Place, Portable, Reciprocal, Requant, Shape,
     ValueOrder, Watch,
 };
+use means::{Output, narrow_means, narrow_sums, wide_means, wide_sums};
+use rings::{insert_key, insert_value};
 
 /// Places of a block of keys.
 const BLOCK: usize = 16;
@@ -399,78 +402,6 @@ fn present<const B: usize>(place: Place, window: usize) -> [__mmask16; B] {
     present
 }
 
-/// All bits of one lane: sixteen from `15 - lane` on.
-static LANE: [i32; 31] = {
-    let mut lanes = [0; 31];
-    lanes[15] = -1;
-    lanes
-};
-
-/// `new` where `mask` has bits, else `old`.
-///
-/// Whole lines are read and written: a masked store could not be read again before it is done.
-#[inline]
-#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
-fn blend(mask: __m512i, new: __m512i, old: __m512i) -> __m512i {
-    _mm512_ternarylogic_epi32::<0b11_00_10_10>(mask, new, old)
-}
-
-/// Puts a key into its place.
-#[inline]
-#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
-fn insert_key<const Q: usize>(keys: &mut [Line], index: usize, key: &[[i8; 4]]) {
-    let Some(mask) = LANE
-        .get(15 - index % BLOCK..)
-        .and_then(<[i32]>::first_chunk)
-    else {
-        return;
-    };
-    let mask = load_i32(mask);
-    let quads = if Q == ANY { key.len() } else { Q };
-    let first = (index / BLOCK).wrapping_mul(quads);
-    let lines = keys.get_mut(first..first + quads).unwrap_or_default();
-    for (line, &quad) in lines.iter_mut().zip(key) {
-        let quad = i32::from_le_bytes(bytemuck::must_cast(quad)) ^ 0x8080_8080_u32.cast_signed();
-        let new = blend(mask, _mm512_set1_epi32(quad), load(line));
-        store(line, new);
-    }
-}
-
-/// Puts values into their place: `PLACES` of one channel lie side by side.
-#[inline]
-#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
-fn insert_value<const PLACES: usize>(values: &mut [Line], index: usize, value: &[i8]) {
-    let Some(line) = values.get_mut(index / PLACES) else {
-        return;
-    };
-    let mut padded = [0; 16];
-    let value: &[i8; 16] = match value.first_chunk() {
-        Some(whole) => whole,
-        None => {
-            for (place, &value) in padded.iter_mut().zip(value) {
-                *place = value;
-            }
-            &padded
-        }
-    };
-    let value = load_bytes(bytemuck::must_cast_ref(value));
-    let place = index % PLACES;
-    let count = _mm_cvtsi32_si128(8 * place as i32);
-    let (spread, mask) = if PLACES == 8 {
-        (
-            _mm512_sll_epi64(_mm512_cvtepu8_epi64(value), count),
-            _mm512_sll_epi64(_mm512_set1_epi64(0xff), count),
-        )
-    } else {
-        (
-            _mm512_sll_epi32(_mm512_cvtepu8_epi32(value), count),
-            _mm512_sll_epi32(_mm512_set1_epi32(0xff), count),
-        )
-    };
-    let new = blend(mask, spread, load(line));
-    store(line, new);
-}
-
 /// Four channels of a query in every lane.
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
@@ -549,116 +480,4 @@ fn softmax<const B: usize>(
         store_bytes(high, _mm512_cvtepi32_epi8(_mm512_srli_epi32::<8>(weight)));
     }
     total
-}
-
-/// From sums to means to the input of a map, eight at a time.
-struct Output {
-    multiplier: __m512i,
-    half: __m512i,
-    shift: __m128i,
-}
-
-impl Output {
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
-    fn new(factor: Requant) -> Self {
-        let shift = i32::from(factor.shift);
-        Self {
-            multiplier: _mm512_set1_epi64(i64::from(factor.multiplier)),
-            half: _mm512_set1_epi64(1_i64.wrapping_shl(shift.wrapping_sub(1) as u32)),
-            shift: _mm_cvtsi32_si128(shift),
-        }
-    }
-
-    /// Of the sums in the lower halves of eight i64; the results lie in `-127..=127`, as i64.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
-    fn apply(&self, sums: __m512i, reciprocal: Reciprocal) -> __m512i {
-        let (factor, shift) = reciprocal.parts();
-        // The product takes the factor for signed; where its top bit is set, 2^32 times the sum is missing.
-        let top: __mmask8 = if factor >> 31 == 1 { 0xff } else { 0 };
-        let missing = _mm512_maskz_slli_epi64::<32>(top, sums);
-        let product = _mm512_mul_epi32(sums, _mm512_set1_epi64(i64::from(factor as i32)));
-        let half = _mm512_set1_epi64(1_i64.wrapping_shl(shift.wrapping_sub(1)));
-        let product = _mm512_add_epi64(_mm512_add_epi64(product, half), missing);
-        // No mean of int8 values leaves an i32.
-        let mean = _mm512_sra_epi64(product, _mm_cvtsi32_si128(shift as i32));
-        let scaled = _mm512_add_epi64(_mm512_mul_epi32(mean, self.multiplier), self.half);
-        let scaled = _mm512_sra_epi64(scaled, self.shift);
-        let scaled = _mm512_max_epi64(scaled, _mm512_set1_epi64(-127));
-        _mm512_min_epi64(scaled, _mm512_set1_epi64(127))
-    }
-}
-
-/// Weighted sums of a head of up to eight channels, as i64: a line holds eight places of each.
-#[inline]
-#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
-fn narrow_sums<const B: usize>(values: &[Line], weights: &Weights<B>) -> __m512i {
-    let broadcast =
-        |places: &[i8; 8]| _mm512_set1_epi64(i64::from_le_bytes(bytemuck::must_cast(*places)));
-    let (low, _) = weights.low.as_flattened().as_chunks::<8>();
-    let (high, _) = weights.high.as_flattened().as_chunks::<8>();
-    let mut low_sum = _mm512_setzero_si512();
-    let mut high_sum = _mm512_setzero_si512();
-    for (line, (low, high)) in values.iter().zip(low.iter().zip(high)) {
-        let values = load(line);
-        low_sum = _mm512_dpbusd_epi32(low_sum, broadcast(low), values);
-        high_sum = _mm512_dpbusd_epi32(high_sum, broadcast(high), values);
-    }
-    let sum = _mm512_add_epi32(low_sum, _mm512_slli_epi32::<8>(high_sum));
-    _mm512_add_epi32(sum, _mm512_srli_epi64::<32>(sum))
-}
-
-/// Weighted sums of up to sixteen channels: a line holds four places of each.
-#[inline]
-#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
-fn wide_sums<const B: usize>(values: &[Line], weights: &Weights<B>) -> __m512i {
-    let broadcast =
-        |places: &[i8; 4]| _mm512_set1_epi32(i32::from_le_bytes(bytemuck::must_cast(*places)));
-    let (low, _) = weights.low.as_flattened().as_chunks::<4>();
-    let (high, _) = weights.high.as_flattened().as_chunks::<4>();
-    let mut low_sum = _mm512_setzero_si512();
-    let mut high_sum = _mm512_setzero_si512();
-    for (line, (low, high)) in values.iter().zip(low.iter().zip(high)) {
-        let values = load(line);
-        low_sum = _mm512_dpbusd_epi32(low_sum, broadcast(low), values);
-        high_sum = _mm512_dpbusd_epi32(high_sum, broadcast(high), values);
-    }
-    _mm512_add_epi32(low_sum, _mm512_slli_epi32::<8>(high_sum))
-}
-
-/// Means of up to eight channels, from [`narrow_sums`].
-#[inline]
-#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
-fn narrow_means(output: &Output, sums: __m512i, reciprocal: Reciprocal, means: &mut [i8]) {
-    let mean = _mm512_cvtepi64_epi8(output.apply(sums, reciprocal));
-    let mean = _mm_xor_si128(mean, _mm_set1_epi8(-128));
-    if let Some(means) = means.first_chunk_mut::<8>() {
-        store_8(means, mean);
-    } else {
-        let mut whole = [0; 8];
-        store_8(&mut whole, mean);
-        for (place, mean) in means.iter_mut().zip(whole) {
-            *place = mean;
-        }
-    }
-}
-
-/// Means of up to sixteen channels, from [`wide_sums`].
-#[inline]
-#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
-fn wide_means(output: &Output, sums: __m512i, reciprocal: Reciprocal, means: &mut [i8]) {
-    let even = output.apply(sums, reciprocal);
-    let odd = output.apply(_mm512_srli_epi64::<32>(sums), reciprocal);
-    let both = _mm512_mask_shuffle_epi32::<0b10_10_00_00>(even, 0xaaaa, odd);
-    let mean = _mm_xor_si128(_mm512_cvtepi32_epi8(both), _mm_set1_epi8(-128));
-    if let Some(means) = means.first_chunk_mut::<16>() {
-        store_bytes(means, mean);
-    } else {
-        let mut whole = [0; 16];
-        store_bytes(&mut whole, mean);
-        for (place, mean) in means.iter_mut().zip(whole) {
-            *place = mean;
-        }
-    }
 }
