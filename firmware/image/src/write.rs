@@ -92,10 +92,10 @@ pub fn in_rows(bytes: Vec<u8>) -> Result<Vec<u8>, ReadError> {
     }
 }
 
-/// [`write`], with the weights in the order of a packing.
+/// [`write()`], with the weights in the order of a packing.
 ///
 /// # Errors
-/// As [`write`]; also a row that the packing cannot hold.
+/// As [`write()`]; also a row that the packing cannot hold.
 pub fn write_packed(spec: &ImageSpec<'_>, packing: Packing) -> Result<Vec<u8>, WriteError> {
     for (matrix, found) in spec.weights.matrices() {
         let expected = matrix.shape(&spec.config);
