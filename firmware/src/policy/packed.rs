@@ -42,12 +42,9 @@ impl<'a, K: Packing> Packed<'a, K> {
             .fold(wide(&image.weights.embed), usize::saturating_add)
     }
 
-    /// Packs `image`. `None`: it is packed for a board already, its rings do not fit as these kernels lay them, the lines are too few, or
-    /// the image contradicts itself or is packed already.
+    /// Packs `image`. `None`: it is packed for a board already, its rings do not fit as these kernels lay
+    /// them, the lines are too few, or the image contradicts itself.
     pub(super) fn new(kernels: K, image: &'a Image<'a>, lines: &'a mut [Line]) -> Option<Self> {
-        if image.packing != engram_image::Packing::Rows {
-            return None;
-        }
         if image.packing != engram_image::Packing::Rows {
             return None;
         }
