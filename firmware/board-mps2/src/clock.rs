@@ -6,8 +6,8 @@ use cortex_m::peripheral::SYST;
 use cortex_m::peripheral::syst::SystClkSource;
 use cortex_m_rt::exception;
 
-/// The MPS2 boards run at 25 MHz.
-const TICKS_PER_US: u32 = 25;
+/// The MPS2 boards run at 25 MHz, mps3-an547 at 32.
+const TICKS_PER_US: u32 = if cfg!(feature = "m55") { 32 } else { 25 };
 const TICKS_PER_MS: u32 = 1_000 * TICKS_PER_US;
 
 /// Milliseconds since the start, modulo 2^32; only the interrupt writes it.

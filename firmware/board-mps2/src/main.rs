@@ -1,16 +1,16 @@
-//! Engram on QEMU's Cortex-M7 machine `mps2-an500`, behind UART0.
+//! Engram on QEMU's Cortex-M7 machine `mps2-an500` and its Cortex-M55 machine `mps3-an547`, behind UART0.
 //!
 //! The host is the plant: sensors are injected over the link, actuators only report. A robot has
 //! drivers in both places and the same loop (see `firmware/robot-template`).
 //!
 //! `unsafe` stands in the modules that touch registers, linker symbols and the log queue, and
 //! nowhere else. No heap, no panic (feature `prove-no-panic`), and a stack that overflows into a
-//! fault (`memory.x`).
+//! fault (`memory-m7.x`, `memory-m55.x`).
 #![no_std]
 #![no_main]
 
 #[cfg(not(target_os = "none"))]
-compile_error!("this is a Cortex-M7 firmware: build it with `scripts/build-boards mps2`");
+compile_error!("this is a Cortex-M firmware: build it with `scripts/build-boards mps2 mps3`");
 
 mod clock;
 mod journal;

@@ -28,7 +28,11 @@ impl Clock for Mps2 {
 impl Platform for Mps2 {
     fn identity(&self) -> Identity {
         Identity {
-            board: "qemu-m7",
+            board: if cfg!(feature = "m55") {
+                "qemu-m55"
+            } else {
+                "qemu-m7"
+            },
             firmware: concat!("engram ", env!("CARGO_PKG_VERSION")),
             stack_bytes: memory::stack_bytes(),
             ram_bytes: memory::static_bytes(),

@@ -1,4 +1,4 @@
-//! UART0 of the MPS2 boards (CMSDK APB UART).
+//! UART0 of the MPS2 and MPS3 boards (CMSDK APB UART).
 //!
 //! Nothing but this module may touch the UART's registers. Reading without an interrupt handler
 //! loses no byte here: QEMU holds a byte back until the one-byte receive buffer is free. The receive
@@ -15,7 +15,11 @@ use cortex_m::peripheral::NVIC;
 use embedded_io::{ErrorType, Read, ReadReady, Write};
 
 /// Address of UART0.
-const UART0: usize = 0x4000_4000;
+const UART0: usize = if cfg!(feature = "m55") {
+    0x5930_3000
+} else {
+    0x4000_4000
+};
 /// Clocks per bit; QEMU ignores the value but wants at least 16.
 const CLOCKS_PER_BIT: u32 = 25_000_000 / 1_000_000;
 const TX_FULL: u32 = 1 << 0;
@@ -27,10 +31,11 @@ const RX_INTERRUPT: u32 = 1 << 1;
 #[derive(Clone, Copy)]
 struct Uart0Receive;
 
-// SAFETY: UART0's receive interrupt is line 0 on every MPS2 board.
+// SAFETY: UART0's receive interrupt is line 0 on the MPS2 boards; on mps3-an547 line 43 is all that UART0
+// asks for, of which only receiving is turned on.
 unsafe impl InterruptNumber for Uart0Receive {
     fn number(self) -> u16 {
-        0
+        if cfg!(feature = "m55") { 43 } else { 0 }
     }
 }
 
@@ -66,7 +71,7 @@ impl Uart {
     /// Whoever took it must not use it any more.
     pub(crate) unsafe fn steal() -> Self {
         let registers = NonNull::new(UART0 as *mut Registers).unwrap_or(NonNull::dangling());
-        // SAFETY: the registers exist at this address on every MPS2 board, for as long as it runs.
+        // SAFETY: the registers exist at this address on the board, for as long as it runs.
         unsafe {
             (&raw mut (*registers.as_ptr()).clocks_per_bit).write_volatile(CLOCKS_PER_BIT);
             (&raw mut (*registers.as_ptr()).control).write_volatile(TX_RX_AND_RX_INTERRUPT);

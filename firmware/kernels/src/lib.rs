@@ -25,7 +25,10 @@
 #[cfg(test)]
 extern crate std;
 
-#[cfg(all(target_arch = "arm", feature = "cortex-m7"))]
+#[cfg(all(
+    target_arch = "arm",
+    any(feature = "cortex-m7", feature = "cortex-m55")
+))]
 pub mod cortex_m;
 mod float;
 mod floor;

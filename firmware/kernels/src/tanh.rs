@@ -4,15 +4,15 @@
 const ONE: usize = 127;
 /// log2 of the width of a bin, in Q12: 1/128. `127 tanh` rises by less than 1 over a bin, so that
 /// at most one threshold lies in it.
-const BIN_BITS: u32 = 5;
+pub(crate) const BIN_BITS: u32 = 5;
 /// Enough bins that the last threshold (12747) lies below their end.
-const BINS: usize = 400;
+pub(crate) const BINS: usize = 400;
 /// Where the last bin ends, in Q12.
-const LIMIT: u32 = (BINS as u32) << BIN_BITS;
+pub(crate) const LIMIT: u32 = (BINS as u32) << BIN_BITS;
 
 /// `THRESHOLD[k]`: smallest `x >= 0` in Q12 with `127 tanh(x / 4096) >= k - 1/2`. The last entry is
 /// beyond every argument.
-static THRESHOLD: [u16; ONE + 2] = {
+pub(crate) static THRESHOLD: [u16; ONE + 2] = {
     let mut table = [0; ONE + 2];
     let mut k = 1;
     while k <= ONE {
@@ -27,7 +27,7 @@ static THRESHOLD: [u16; ONE + 2] = {
 };
 
 /// Output at the start of every bin: thresholds at or below it.
-static BASE: [u8; BINS] = {
+pub(crate) static BASE: [u8; BINS] = {
     let mut table = [0; BINS];
     let mut bin = 0;
     let mut k = 0;

@@ -5,7 +5,7 @@ use core::fmt;
 use engram_image::Image;
 use engram_image::limits::{MAX_ACTIONS, MAX_OBSERVATIONS};
 
-use engram_kernels::{Kernels, Portable};
+use engram_kernels::Kernels;
 
 use super::network::Network;
 use super::{Memory, WorkingMemory, run};
@@ -71,7 +71,7 @@ impl GoldenReplay {
         if image.packing == engram_image::Packing::CortexM {
             return self.advance_on(super::CORTEX_M7, image, memory, steps);
         }
-        self.advance_on(Portable, image, memory, steps)
+        self.advance_on(super::OF_ROWS, image, memory, steps)
     }
 
     /// [`GoldenReplay::advance`] on the kernels that the network is packed for.

@@ -14,12 +14,15 @@ pub(super) const MAX_ROWS: usize = largest(&[MAX_FF, 3 * MAX_MODEL, MAX_WINDOW, 
 const LANES_MAX: usize = 16;
 
 /// Bytes of the ring of keys, and of values. Kernels of vectors pad heads and places, and only hosts have
-/// such kernels; those of the Cortex-M7 fill windows up to a multiple of four and keep values as int16.
+/// such kernels; those of the Cortex-M7 fill windows up to a multiple of four and keep values as int16, those of the
+/// Cortex-M55 fill the windows of values up to a multiple of eight.
 pub(super) const RING_BYTES: [usize; 2] = if cfg!(target_pointer_width = "64") {
     [2 * KV_BYTES; 2]
 } else if cfg!(feature = "cortex-m7") {
     let filled_up = KV_BYTES + 3 * MAX_LAYERS * MAX_MODEL;
     [filled_up, 2 * filled_up]
+} else if cfg!(feature = "cortex-m55") {
+    [KV_BYTES, KV_BYTES + 7 * MAX_LAYERS * MAX_MODEL]
 } else {
     [KV_BYTES; 2]
 };

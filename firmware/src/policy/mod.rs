@@ -30,7 +30,7 @@ pub use path::{Path, Policy};
 use core::fmt;
 
 use engram_image::{Image, Packing, Positions};
-use engram_kernels::{Kernels, Place, Portable, add_saturating, fraction_from_word, quantize};
+use engram_kernels::{Kernels, Place, add_saturating, fraction_from_word, quantize};
 
 use memory::Scratch;
 use network::Network;
@@ -39,6 +39,13 @@ use network::Network;
 #[cfg(all(target_arch = "arm", feature = "cortex-m7"))]
 const CORTEX_M7: engram_kernels::cortex_m::m7::CortexM7 =
     engram_kernels::cortex_m::m7::CortexM7::new();
+
+/// The kernels of images in the order of rows.
+#[cfg(all(target_arch = "arm", feature = "cortex-m55"))]
+const OF_ROWS: engram_kernels::cortex_m::m55::CortexM55 =
+    engram_kernels::cortex_m::m55::CortexM55::new();
+#[cfg(not(all(target_arch = "arm", feature = "cortex-m55")))]
+const OF_ROWS: engram_kernels::Portable = engram_kernels::Portable;
 
 /// The newest working memory `[observation_t, action_{t-1}, reward_{t-1}, done_{t-1}]`.
 ///
@@ -126,7 +133,7 @@ pub fn step(
     if !runs(image.packing) {
         return Err(PolicyError::Packing(image.packing));
     }
-    step_on(Portable, image, memory, input, words, observer)
+    step_on(OF_ROWS, image, memory, input, words, observer)
 }
 
 /// [`step`] on the kernels that the network is packed for.

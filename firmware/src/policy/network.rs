@@ -4,7 +4,7 @@ use core::borrow::Borrow;
 
 use engram_image::{Image, Matrix};
 use engram_kernels::portable::Rows;
-use engram_kernels::{Kernels, Portable, Requant};
+use engram_kernels::{Kernels, Requant};
 
 /// An image whose linear maps lie as the kernels `K` read them.
 pub(super) trait Network<'a, K: Kernels> {
@@ -62,7 +62,18 @@ pub(super) const fn rows<'a>(matrix: &Matrix<'a>) -> Rows<'a> {
     }
 }
 
-impl<'a> Network<'a, Portable> for Image<'a> {
+/// Kernels that read the maps of an image as they lie in the order of rows.
+pub(super) trait ReadsRows:
+    for<'a> Kernels<Map<'a> = Rows<'a>, WideMap<'a> = Rows<'a>, Biases<'a> = &'a [[u8; 4]]>
+{
+}
+
+impl ReadsRows for engram_kernels::Portable {}
+
+#[cfg(all(target_arch = "arm", feature = "cortex-m55"))]
+impl ReadsRows for engram_kernels::cortex_m::m55::CortexM55 {}
+
+impl<'a, K: ReadsRows> Network<'a, K> for Image<'a> {
     #[inline]
     fn image(&self) -> &Image<'_> {
         self
@@ -74,7 +85,7 @@ impl<'a> Network<'a, Portable> for Image<'a> {
     }
 
     #[inline]
-    fn layer(&self, index: usize) -> Option<impl Borrow<LayerMaps<'a, Portable>>> {
+    fn layer(&self, index: usize) -> Option<impl Borrow<LayerMaps<'a, K>>> {
         let layer = self.weights.layers().get(index)?;
         Some(LayerMaps {
             attention_input: factor(layer.attention_input),
@@ -90,7 +101,7 @@ impl<'a> Network<'a, Portable> for Image<'a> {
     }
 
     #[inline]
-    fn head(&self) -> impl Borrow<HeadMaps<'a, Portable>> {
+    fn head(&self) -> impl Borrow<HeadMaps<'a, K>> {
         let head = &self.weights.head;
         HeadMaps {
             first: rows(&head.first),

@@ -5,11 +5,13 @@
     reason = "static room for numbers that the stack is too small for"
 )]
 
-use engram_kernels::cortex_m::m7::{CortexM7, Packed};
 use engram_kernels::portable::{Portable, Rows};
 use engram_kernels::{Attention, Kernels, Place, Requant, Shape};
 
+use crate::board::{Board, MIN_SHIFT, board, pack};
 use crate::console::say;
+
+type Map<'a> = <Board as Kernels>::Map<'a>;
 
 const MAPS: u32 = 250;
 const ATTENTIONS: u32 = 60;
@@ -93,46 +95,27 @@ impl Random {
     }
 }
 
-/// The word of four weights, as `docs/src/image-format.md` defines it.
-fn word(four: [i8; 4], wide: bool) -> [u8; 4] {
-    let [w0, w1, w2, w3] = four;
-    if wide {
-        return [w0 as u8, w2 as u8, w1 as u8, w3 as u8];
-    }
-    let half = |odd: i8, even: i8| (i32::from(odd) * 256 + i32::from(even)) as u16;
-    let (low, high) = (half(w1, w0), half(w3, w2));
-    (u32::from(high) << 16 | u32::from(low)).to_le_bytes()
-}
-
 fn map(random: &mut Random, case: u32) -> bool {
     static mut ROOM: (Aligned<[i8; ROWS * COLUMNS]>, Aligned<[i8; ROWS * COLUMNS]>) =
         (Aligned([0; ROWS * COLUMNS]), Aligned([0; ROWS * COLUMNS]));
     // SAFETY: nothing else names it, and this function does not call itself.
     let (plain, packed) = unsafe { &mut *(&raw mut ROOM) };
     let rows = 1 + random.below(ROWS);
-    let columns = 1 + random.below(if case.is_multiple_of(4) { COLUMNS } else { 70 });
+    // Some kernels are for one number of columns only.
+    let columns = match case % 4 {
+        0 => 1 + random.below(COLUMNS),
+        1 => 16 << random.below(6),
+        _ => 1 + random.below(70),
+    };
     let wide = case.is_multiple_of(5);
-    let padded = columns.next_multiple_of(8);
-    packed.0.fill(0);
     for index in 0..rows * columns {
         plain.0[index] = random.narrow();
-    }
-    for (row, group) in (0..rows).flat_map(|row| (0..padded / 4).map(move |group| (row, group))) {
-        let weight = |k: usize| match group * 4 + k {
-            column if column < columns => plain.0[row * columns + column],
-            _ => 0,
-        };
-        let bytes = word([weight(0), weight(1), weight(2), weight(3)], wide);
-        let place = ((row / 4 * (padded / 4) + group) * 4 + row % 4) * 4;
-        for (k, byte) in bytes.into_iter().enumerate() {
-            packed.0[place + k] = byte as i8;
-        }
     }
     let mut bias = Aligned([[0; 4]; ROWS]);
     let mut multiplier = Aligned([[0; 4]; ROWS]);
     let mut shift = Aligned([0; ROWS]);
     for row in 0..rows {
-        let factor = random.factor(if wide { 1..=62 } else { 25..=62 });
+        let factor = random.factor(if wide { 1..=62 } else { MIN_SHIFT..=62 });
         bias.0[row] = (random.below(200_001) as i32 - 100_000).to_le_bytes();
         multiplier.0[row] = factor.multiplier.to_le_bytes();
         shift.0[row] = factor.shift;
@@ -146,13 +129,7 @@ fn map(random: &mut Random, case: u32) -> bool {
         multiplier,
         shift,
     };
-    let packed = Packed {
-        rows,
-        weight: &packed.0[..rows.next_multiple_of(4) * padded],
-        bias,
-        multiplier,
-        shift,
-    };
+    let packed = pack(plain, columns, wide, &mut packed.0);
     if wide {
         wide_map(random, plain, packed, columns)
     } else {
@@ -160,7 +137,7 @@ fn map(random: &mut Random, case: u32) -> bool {
     }
 }
 
-fn wide_map(random: &mut Random, plain: Rows<'_>, packed: Packed<'_>, columns: usize) -> bool {
+fn wide_map(random: &mut Random, plain: Rows<'_>, packed: Map<'_>, columns: usize) -> bool {
     let input: Aligned<[i16; COLUMNS]> = Aligned(core::array::from_fn(|_| random.wide()));
     let mut sums = Aligned([0; ROWS]);
     let mut outs = [Aligned([0_i16; ROWS]); 2];
@@ -171,15 +148,15 @@ fn wide_map(random: &mut Random, plain: Rows<'_>, packed: Packed<'_>, columns: u
         &mut sums.0,
         &mut expected.0[..plain.rows],
     );
-    let padded = columns.next_multiple_of(8);
-    CortexM7::new().embed(packed, &input.0[..padded], &mut sums.0, &mut got.0);
+    let padded = Board::padded(columns);
+    board().embed(packed, &input.0[..padded], &mut sums.0, &mut got.0);
     expected.0[..plain.rows] == got.0[..plain.rows]
 }
 
-fn narrow_map(random: &mut Random, plain: Rows<'_>, packed: Packed<'_>, columns: usize) -> bool {
-    let m7 = CortexM7::new();
+fn narrow_map(random: &mut Random, plain: Rows<'_>, packed: Map<'_>, columns: usize) -> bool {
+    let board = board();
     let input: Aligned<[i8; COLUMNS]> = Aligned(core::array::from_fn(|_| random.narrow()));
-    let (exact, filled) = (&input.0[..columns], &input.0[..columns.next_multiple_of(8)]);
+    let (exact, filled) = (&input.0[..columns], &input.0[..Board::padded(columns)]);
     let rows = plain.rows;
     let mut sums = Aligned([0; ROWS]);
     let mut spare = Aligned([0; ROWS]);
@@ -188,10 +165,10 @@ fn narrow_map(random: &mut Random, plain: Rows<'_>, packed: Packed<'_>, columns:
     let mut same = true;
 
     Portable.project(plain, exact, &mut sums.0, &mut bytes[0].0);
-    m7.project(packed, filled, &mut sums.0, &mut bytes[1].0);
+    board.project(packed, filled, &mut sums.0, &mut bytes[1].0);
     same &= bytes[0].0[..rows] == bytes[1].0[..rows];
     Portable.rectify(plain, exact, &mut sums.0, &mut bytes[0].0);
-    m7.rectify(packed, filled, &mut sums.0, &mut bytes[1].0);
+    board.rectify(packed, filled, &mut sums.0, &mut bytes[1].0);
     same &= bytes[0].0[..rows] == bytes[1].0[..rows];
     Portable.hidden(
         plain,
@@ -200,7 +177,7 @@ fn narrow_map(random: &mut Random, plain: Rows<'_>, packed: Packed<'_>, columns:
         (&mut sums.0, &mut spare.0),
         &mut bytes[0].0,
     );
-    m7.hidden(
+    board.hidden(
         packed,
         filled,
         None,
@@ -209,7 +186,7 @@ fn narrow_map(random: &mut Random, plain: Rows<'_>, packed: Packed<'_>, columns:
     );
     same &= bytes[0].0[..rows] == bytes[1].0[..rows];
     Portable.words(plain, exact, &mut sums.0, &mut words[0].0);
-    m7.words(packed, filled, &mut sums.0, &mut words[1].0);
+    board.words(packed, filled, &mut sums.0, &mut words[1].0);
     same &= words[0].0[..rows] == words[1].0[..rows];
 
     let residual: [i16; ROWS] = core::array::from_fn(|_| random.wide());
@@ -222,7 +199,7 @@ fn narrow_map(random: &mut Random, plain: Rows<'_>, packed: Packed<'_>, columns:
         &mut words[0].0[..rows],
         (next, &mut bytes[0].0),
     );
-    m7.add(
+    board.add(
         packed,
         filled,
         &mut sums.0,
@@ -257,7 +234,7 @@ fn attention(random: &mut Random, case: u32) -> bool {
         0 => &[][..],
         _ => &biases.0[..heads * shape.window],
     };
-    let m7 = CortexM7::new();
+    let board = board();
     let mut place = Place {
         index: random.below(shape.window),
         filled: 0,
@@ -267,11 +244,11 @@ fn attention(random: &mut Random, case: u32) -> bool {
         place.filled = (place.filled + 1).min(shape.window);
         let qkv: Aligned<[i8; 3 * MODEL]> = Aligned(core::array::from_fn(|_| random.narrow()));
         let mut sums = [Aligned([0; 64]); 2];
-        let [plain_sums, m7_sums] = &mut sums;
+        let [plain_sums, board_sums] = &mut sums;
         let mut weights = [Aligned([0; 64]); 2];
         let mut means = [Aligned([0; MODEL]); 2];
-        let [plain_weights, m7_weights] = &mut weights;
-        let [plain_means, m7_means] = &mut means;
+        let [plain_weights, board_weights] = &mut weights;
+        let [plain_means, board_means] = &mut means;
         let with = |keys, values, sums, weights, means| Attention {
             shape,
             place,
@@ -296,18 +273,19 @@ fn attention(random: &mut Random, case: u32) -> bool {
             ),
             None,
         );
-        m7.attend(
+        board.attend(
             with(
-                &mut keys.0[..m7.key_bytes(shape)],
-                &mut values.0[..m7.value_bytes(shape)],
-                &mut m7_sums.0,
-                &mut m7_weights.0,
-                &mut m7_means.0[..model],
+                &mut keys.0[..board.key_bytes(shape)],
+                &mut values.0[..board.value_bytes(shape)],
+                &mut board_sums.0,
+                &mut board_weights.0,
+                &mut board_means.0[..model],
             ),
             None,
         );
         let window = shape.window;
-        if plain_means.0 != m7_means.0 || plain_weights.0[..window] != m7_weights.0[..window] {
+        if plain_means.0 != board_means.0 || plain_weights.0[..window] != board_weights.0[..window]
+        {
             return false;
         }
     }

@@ -10,6 +10,7 @@
 #[cfg(not(target_os = "none"))]
 compile_error!("this is a firmware: scripts/count-instructions builds it");
 
+mod board;
 mod check;
 mod console;
 mod kernels;

@@ -1,5 +1,7 @@
-//! Kernels of ARM microcontrollers: the Cortex-M7 (and M4) with its DSP instructions.
-//!
-//! Weights come packed from the image (`docs/src/image-format.md`): its reader has checked them.
+//! Kernels of ARM microcontrollers: the Cortex-M7 (and M4) with its DSP instructions, the Cortex-M55 with its
+//! vectors.
 
+#[cfg(feature = "cortex-m55")]
+pub mod m55;
+#[cfg(feature = "cortex-m7")]
 pub mod m7;

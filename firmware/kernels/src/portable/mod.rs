@@ -6,7 +6,10 @@
 mod attention;
 mod matvec;
 
-#[cfg(all(target_arch = "arm", feature = "cortex-m7"))]
+#[cfg(all(
+    target_arch = "arm",
+    any(feature = "cortex-m7", feature = "cortex-m55")
+))]
 pub(crate) use attention::to_logits;
 pub use matvec::{matvec_i8, matvec_i16};
 

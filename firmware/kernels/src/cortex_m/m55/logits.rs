@@ -1,0 +1,171 @@
+//! Inner products to logits, and logits to attention weights.
+
+use core::arch::naked_asm;
+use core::num::NonZeroU32;
+
+use super::matrix::ZEROS;
+use super::requant::MIN_SHIFT;
+use super::{LANES, cpu};
+use crate::softmax::EXP2_NEG;
+use crate::{MASKED_LOGIT, Place, Requant};
+
+/// Largest magnitude of a logit; what lies beyond is limited.
+const LOGIT_MAX: i32 = 1 << 30;
+
+/// Distance from the largest logit at which a weight is 0 for certain.
+const NOTHING: i32 = 16 << crate::LOGIT_FRACTION_BITS;
+
+/// What the kernel of logits reads.
+#[repr(C)]
+struct Scale {
+    /// 32 minus the shift.
+    shift: i32,
+    /// Place of the newest memory: the age of the one at place 0.
+    index: usize,
+    window: usize,
+    /// Memories of this age or more are not there.
+    filled: usize,
+    /// By age.
+    biases: *const i32,
+    multiplier: i32,
+}
+
+/// Inner products of a head, by place, to logits; returns the largest.
+///
+/// Behind the window, up to a whole vector, the logits weigh nothing. The work depends on the window alone.
+///
+/// Logits are not limited to `-2^30..=2^30`. That changes no weight as long as the largest lies in this
+/// range and far enough from its lower end: what would be limited there weighs nothing either way. Where
+/// it does not, or the factor is no small one, the result is `None` with the products lost, and the
+/// caller does it over in plain Rust.
+#[inline]
+pub(super) fn scale(
+    products: &mut [i32],
+    window: usize,
+    factor: Requant,
+    biases: &[[u8; 4]],
+    place: Place,
+) -> Option<i32> {
+    let biases = if biases.is_empty() {
+        (window <= ZEROS.len()).then_some(ZEROS.as_ptr())?
+    } else {
+        (window <= biases.len()).then_some(biases.as_ptr().cast())?
+    };
+    let usual = (MIN_SHIFT..=62).contains(&factor.shift) && biases.is_aligned();
+    if !usual || place.index >= window {
+        return None;
+    }
+    let (ring, rest) = products.split_at_mut_checked(window)?;
+    rest.fill(MASKED_LOGIT);
+    let scale = Scale {
+        shift: 32 - i32::from(factor.shift),
+        index: place.index,
+        window,
+        filled: place.filled,
+        biases,
+        multiplier: factor.multiplier,
+    };
+    // SAFETY: `ring` holds `window` products, at least one, and `biases` as many, aligned to words; every age
+    // that the kernel makes lies below `window`.
+    let max = unsafe { scale_products(ring.as_mut_ptr(), &scale) };
+    (NOTHING - LOGIT_MAX..=LOGIT_MAX)
+        .contains(&max)
+        .then_some(max)
+}
+
+/// Logits to weights; returns their total. `max` is the largest logit.
+#[inline]
+pub(super) fn weights(logits: &[i32], weights: &mut [i16], max: i32) -> NonZeroU32 {
+    let eights = logits.len().min(weights.len()) / LANES;
+    if eights == 0 {
+        return NonZeroU32::MIN;
+    }
+    // SAFETY: both slices hold `eights` times eight entries, at least eight; the table every remainder of 1024.
+    let total = unsafe {
+        exponentials(
+            logits.as_ptr(),
+            weights.as_mut_ptr(),
+            eights,
+            max,
+            &EXP2_NEG,
+        )
+    };
+    NonZeroU32::new(total).unwrap_or(NonZeroU32::MIN)
+}
+
+/// q0 logits, q1 ages, q2 biases, q3 multiplier; r2 the largest logit, r4 the age that comes next.
+///
+/// # Safety
+/// There are `scale.window` products and biases, at least one, the biases aligned to words; `scale.index`
+/// lies below it.
+#[unsafe(naked)]
+unsafe extern "C" fn scale_products(products: *mut i32, scale: *const Scale) -> i32 {
+    naked_asm!(
+        cpu!(),
+        "push {{r4-r8, lr}}",
+        "ldmia.w r1, {{r3-r8}}",
+        "vdup.32 q3, r8",
+        "mov r8, r4",
+        "mov.w r12, #0x80000000",
+        "mov r2, r12",
+        "dlstp.32 lr, r5",
+        "2:",
+        "vldrw.u32 q0, [r0]",
+        "vmulh.s32 q0, q0, q3",
+        "vrshl.s32 q0, r3",
+        "vdwdup.u32 q1, r4, r5, #1",
+        "vldrw.u32 q2, [r7, q1, uxtw #2]",
+        "vqadd.s32 q0, q0, q2",
+        "vpt.u32 cs, q1, r6",
+        "vdupt.32 q0, r12",
+        "vmaxv.s32 r2, q0",
+        "vstrw.32 q0, [r0], #16",
+        "letp lr, 2b",
+        "mov r0, r2",
+        "pop {{r4-r8, pc}}",
+    )
+}
+
+/// q0 distances from the maximum, first in words, then limited in halfwords; q1 their remainders of 1024;
+/// q2 the maximum, q3 1023, q4 weights.
+///
+/// # Safety
+/// Both slices hold `eights` times eight entries, at least eight.
+#[unsafe(naked)]
+unsafe extern "C" fn exponentials(
+    logits: *const i32,
+    weights: *mut i16,
+    eights: usize,
+    max: i32,
+    table: &[i16; EXP2_NEG.len()],
+) -> u32 {
+    naked_asm!(
+        cpu!(),
+        "push {{r4, lr}}",
+        "vpush {{d8-d9}}",
+        "ldr.w r12, [sp, #24]",
+        "vdup.32 q2, r3",
+        "movw r3, #1023",
+        "vdup.16 q3, r3",
+        "movs r4, #0",
+        "dls lr, r2",
+        "2:",
+        "vld20.32 {{q0, q1}}, [r0]",
+        "vld21.32 {{q0, q1}}, [r0]!",
+        "vsub.i32 q0, q2, q0",
+        "vsub.i32 q1, q2, q1",
+        "vqmovnb.u32 q0, q0",
+        "vqmovnt.u32 q0, q1",
+        "vand q1, q0, q3",
+        "vldrh.u16 q4, [r12, q1, uxtw #1]",
+        "vshr.u16 q0, q0, #10",
+        "vneg.s16 q0, q0",
+        "vrshl.s16 q4, q4, q0",
+        "vaddva.u16 r4, q4",
+        "vstrh.16 q4, [r1], #16",
+        "le lr, 2b",
+        "mov r0, r4",
+        "vpop {{d8-d9}}",
+        "pop {{r4, pc}}",
+    )
+}

@@ -1,0 +1,185 @@
+//! The policy step on the vector instructions (MVE, "Helium") of the Cortex-M55.
+//!
+//! Weights are read in the order of rows, as they lie in every image. Keys lie as rows too; values in blocks of
+//! eight channels and eight places. Loops are naked functions in assembly; everything around them is plain
+//! Rust, and so is what no vector holds: a few last rows, and factors that only a contrived image has.
+
+#![expect(
+    unsafe_code,
+    reason = "assembly, and the calls of it behind checks of length and alignment"
+)]
+
+mod attention;
+mod logits;
+mod matrix;
+mod requant;
+mod tanh;
+mod values;
+
+use core::marker::PhantomData;
+use core::num::NonZeroUsize;
+
+use matrix::{product, product_wide};
+
+use crate::kernels::{ValueOrder, Watch};
+use crate::portable::Rows;
+use crate::{Attention, Kernels, Requant, Shape, portable};
+
+/// The first line of every naked function: these are assembled on their own, and know the target's
+/// instructions only if told.
+macro_rules! cpu {
+    () => {
+        ".cpu cortex-m55"
+    };
+}
+use cpu;
+
+/// Places and channels of a block of values.
+const LANES: usize = 8;
+
+/// How the values of a head lie.
+const VALUE_ORDER: ValueOrder = match NonZeroUsize::new(LANES) {
+    Some(eight) => ValueOrder::Blocks {
+        channels: eight,
+        places: eight,
+    },
+    None => ValueOrder::Rows,
+};
+
+/// The kernels of a core with MVE's integer instructions; the target has them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CortexM55(PhantomData<()>);
+
+impl CortexM55 {
+    /// The kernels.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(PhantomData)
+    }
+
+    /// Whether the kernels of attention compute heads of this shape; otherwise [`portable`] does.
+    const fn attends(shape: Shape) -> bool {
+        shape.width.is_multiple_of(LANES) && shape.width > 0 && shape.window > 0
+    }
+
+    /// Places of the ring of values of one head.
+    const fn places(shape: Shape) -> usize {
+        shape.window.div_ceil(LANES).saturating_mul(LANES)
+    }
+}
+
+/// The sums of all rows, biases included.
+#[inline]
+fn sums_of<'a>(map: Rows<'_>, input: &[i8], sums: &'a mut [i32]) -> &'a mut [i32] {
+    let sums = sums.get_mut(..map.rows).unwrap_or_default();
+    product(map.weight, input, map.bias, sums);
+    sums
+}
+
+/// [`sums_of`] of an int16 input.
+#[inline]
+fn wide_sums_of<'a>(map: Rows<'_>, input: &[i16], sums: &'a mut [i32]) -> &'a mut [i32] {
+    let sums = sums.get_mut(..map.rows).unwrap_or_default();
+    product_wide(map.weight, input, map.bias, sums);
+    sums
+}
+
+impl Kernels for CortexM55 {
+    const LANES: usize = 1;
+
+    type Map<'a> = Rows<'a>;
+    type WideMap<'a> = Rows<'a>;
+    /// `[heads][window]` i32, little endian, by age; empty: no bias.
+    type Biases<'a> = &'a [[u8; 4]];
+
+    #[inline]
+    fn run<R>(self, f: impl FnOnce() -> R) -> R {
+        f()
+    }
+
+    #[inline]
+    fn key_bytes(self, shape: Shape) -> usize {
+        portable::Portable.key_bytes(shape)
+    }
+
+    #[inline]
+    fn value_bytes(self, shape: Shape) -> usize {
+        if Self::attends(shape) {
+            let places = shape.heads.saturating_mul(Self::places(shape));
+            places.saturating_mul(shape.width)
+        } else {
+            portable::Portable.value_bytes(shape)
+        }
+    }
+
+    #[inline]
+    fn narrow(self, residual: &[i16], factor: Requant, out: &mut [i8]) {
+        requant::narrow(residual, factor, out);
+    }
+
+    #[inline]
+    fn project(self, map: Rows<'_>, input: &[i8], sums: &mut [i32], out: &mut [i8]) {
+        requant::to_i8(map, sums_of(map, input, sums), out);
+    }
+
+    #[inline]
+    fn rectify(self, map: Rows<'_>, input: &[i8], sums: &mut [i32], out: &mut [i8]) {
+        requant::to_relu_i8(map, sums_of(map, input, sums), out);
+    }
+
+    fn add(
+        self,
+        map: Rows<'_>,
+        input: &[i8],
+        sums: &mut [i32],
+        residual: &mut [i16],
+        (next, narrow): (Requant, &mut [i8]),
+    ) {
+        requant::add_i16(map, sums_of(map, input, sums), residual);
+        requant::narrow(residual, next, narrow);
+    }
+
+    fn embed(self, map: Rows<'_>, input: &[i16], sums: &mut [i32], out: &mut [i16]) {
+        let out = out.get_mut(..map.rows).unwrap_or_default();
+        // Added to nothing, a number of 16 bits stays what it is.
+        out.fill(0);
+        requant::add_i16(map, wide_sums_of(map, input, sums), out);
+    }
+
+    fn hidden(
+        self,
+        map: Rows<'_>,
+        input: &[i8],
+        raw: Option<(Rows<'_>, &[i16])>,
+        (sums, preactivation): (&mut [i32], &mut [i32]),
+        out: &mut [i8],
+    ) {
+        requant::to_i32(map, sums_of(map, input, sums), preactivation);
+        if let Some((raw, input)) = raw {
+            let sums = wide_sums_of(raw, input, sums);
+            let factors = raw.multiplier.iter().zip(raw.shift);
+            let rows = preactivation.iter_mut().zip(sums).zip(factors);
+            for ((preactivation, sum), (&multiplier, &shift)) in rows {
+                let multiplier = i32::from_le_bytes(multiplier);
+                let sum = Requant { multiplier, shift }.to_i32(*sum);
+                *preactivation = preactivation.saturating_add(sum);
+            }
+        }
+        let preactivation = preactivation.get(..map.rows).unwrap_or_default();
+        tanh::tanh(preactivation, out);
+    }
+
+    fn words(self, map: Rows<'_>, input: &[i8], sums: &mut [i32], out: &mut [i16]) {
+        let out = out.get_mut(..map.rows).unwrap_or_default();
+        out.fill(0);
+        requant::add_i16(map, sums_of(map, input, sums), out);
+    }
+
+    fn attend(self, attention: Attention<'_, &[[u8; 4]]>, watch: Option<&mut Watch<'_>>) {
+        if Self::attends(attention.shape) {
+            attention::run(attention, watch);
+        } else {
+            portable::Portable.attend(attention, watch);
+        }
+    }
+}
