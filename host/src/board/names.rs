@@ -13,6 +13,8 @@ pub enum BoardName {
     Loopback,
     /// A Cortex-M7 in QEMU (machine mps2-an500).
     QemuM7,
+    /// A Cortex-M55 in QEMU (machine mps3-an547).
+    QemuM55,
     /// The Linux board, built for aarch64, under qemu-aarch64.
     QemuJetson,
     /// The Linux board as a process of this machine.
@@ -22,7 +24,7 @@ pub enum BoardName {
 /// A name that no board has.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "no board is called {name:?}; there are loopback, qemu-m7, qemu-jetson and jetson (`engram boards` lists them; --port reaches a board on a serial line)"
+    "no board is called {name:?}; there are loopback, qemu-m7, qemu-m55, qemu-jetson and jetson (`engram boards` lists them; --port reaches a board on a serial line)"
 )]
 pub struct UnknownBoard {
     /// The name in question.
@@ -31,7 +33,13 @@ pub struct UnknownBoard {
 
 impl BoardName {
     /// Every board, in the order of `engram boards`.
-    pub const ALL: [Self; 4] = [Self::Loopback, Self::QemuM7, Self::QemuJetson, Self::Jetson];
+    pub const ALL: [Self; 5] = [
+        Self::Loopback,
+        Self::QemuM7,
+        Self::QemuM55,
+        Self::QemuJetson,
+        Self::Jetson,
+    ];
 
     /// The name.
     #[must_use]
@@ -39,6 +47,7 @@ impl BoardName {
         match self {
             Self::Loopback => "loopback",
             Self::QemuM7 => "qemu-m7",
+            Self::QemuM55 => "qemu-m55",
             Self::QemuJetson => "qemu-jetson",
             Self::Jetson => "jetson",
         }
@@ -50,6 +59,7 @@ impl BoardName {
         match self {
             Self::Loopback => "the controller in this process, behind real frames",
             Self::QemuM7 => "Cortex-M7 firmware in QEMU (mps2-an500)",
+            Self::QemuM55 => "Cortex-M55 firmware in QEMU (mps3-an547)",
             Self::QemuJetson => "the Linux board for aarch64, under qemu-aarch64",
             Self::Jetson => "the Linux board as a process of this machine",
         }
@@ -59,7 +69,7 @@ impl BoardName {
     #[must_use]
     pub const fn emulator(self) -> Option<&'static str> {
         match self {
-            Self::QemuM7 => Some("qemu-system-arm"),
+            Self::QemuM7 | Self::QemuM55 => Some("qemu-system-arm"),
             Self::QemuJetson => Some("qemu-aarch64"),
             Self::Loopback | Self::Jetson => None,
         }
@@ -71,20 +81,24 @@ impl BoardName {
     pub fn firmware(self, robot: &str) -> Option<(String, String)> {
         let (file, command) = match self {
             Self::Loopback => return None,
-            Self::QemuM7 if robot == robots::DEFAULT.name => {
-                ("engram-qemu-m7.elf", "scripts/build-boards mps2")
-            }
-            Self::QemuM7 => {
-                return Some((
-                    format!("engram-qemu-m7-{robot}.elf"),
-                    format!("scripts/build-boards --robot {robot} mps2"),
-                ));
-            }
+            Self::QemuM7 => return Some(one_robot("engram-qemu-m7", "mps2", robot)),
+            Self::QemuM55 => return Some(one_robot("engram-qemu-m55", "mps3", robot)),
             Self::QemuJetson => ("engram-board-jetson-aarch64", "scripts/build-boards jetson"),
             Self::Jetson => ("engram-board-jetson", "scripts/build-boards jetson-native"),
         };
         Some((file.to_owned(), command.to_owned()))
     }
+}
+
+/// [`BoardName::firmware`] of a microcontroller: `file` without robot and ending, and what `scripts/build-boards`
+/// calls the board.
+fn one_robot(file: &str, board: &str, robot: &str) -> (String, String) {
+    if robot == robots::DEFAULT.name {
+        let command = format!("scripts/build-boards {board}");
+        return (format!("{file}.elf"), command);
+    }
+    let command = format!("scripts/build-boards --robot {robot} {board}");
+    (format!("{file}-{robot}.elf"), command)
 }
 
 impl fmt::Display for BoardName {
@@ -245,6 +259,13 @@ mod tests {
         assert_eq!(
             file(BoardName::QemuM7, "ant"),
             name("engram-qemu-m7-ant.elf")
+        );
+        assert_eq!(
+            BoardName::QemuM55.firmware("ant"),
+            Some((
+                "engram-qemu-m55-ant.elf".to_owned(),
+                "scripts/build-boards --robot ant mps3".to_owned()
+            ))
         );
         assert_eq!(file(BoardName::Jetson, "ant"), name("engram-board-jetson"));
         assert_eq!(file(BoardName::Loopback, "ant"), None);

@@ -85,7 +85,8 @@ pub fn open(board: BoardName, contract: &Contract<'_>) -> Result<Box<dyn Transpo
     }
     let robot = robots::with_contract(contract).ok_or(OpenError::NoRobot { board })?;
     match board {
-        BoardName::QemuM7 => Ok(Box::new(open_qemu_m7(board, robot.name)?)),
+        BoardName::QemuM7 => Ok(Box::new(open_mps(board, "mps2-an500", robot.name)?)),
+        BoardName::QemuM55 => Ok(Box::new(open_mps(board, "mps3-an547", robot.name)?)),
         _ => Ok(Box::new(open_process(board, robot.name)?)),
     }
 }
@@ -137,7 +138,7 @@ fn firmware(board: BoardName, robot: &str) -> Result<PathBuf, OpenError> {
     Ok(board.find_firmware(robot)?.unwrap_or_default())
 }
 
-fn open_qemu_m7(board: BoardName, robot: &str) -> Result<Stream, OpenError> {
+fn open_mps(board: BoardName, machine: &str, robot: &str) -> Result<Stream, OpenError> {
     let program = emulator(board)?;
     let elf = firmware(board, robot)?;
     let wire = |what| move |cause| OpenError::Wire { board, what, cause };
@@ -152,14 +153,7 @@ fn open_qemu_m7(board: BoardName, robot: &str) -> Result<Stream, OpenError> {
         board,
         &program,
         Command::new(&program)
-            .args([
-                "-machine",
-                "mps2-an500",
-                "-display",
-                "none",
-                "-monitor",
-                "none",
-            ])
+            .args(["-machine", machine, "-display", "none", "-monitor", "none"])
             .args(["-serial", &serial, "-kernel"])
             .arg(&elf)
             .stdout(Stdio::null()),

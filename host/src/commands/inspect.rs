@@ -26,7 +26,7 @@ memory alone. stack_bytes is null: the stack is measured in flight (`engram fly`
 pub struct Args {
     /// The image.
     file: PathBuf,
-    /// Add what the built firmware of this board takes: loopback, qemu-m7, qemu-jetson, jetson.
+    /// Add what the built firmware of this board takes: loopback, qemu-m7, qemu-m55, qemu-jetson, jetson.
     #[arg(long)]
     board: Option<BoardName>,
     /// Print one JSON object.

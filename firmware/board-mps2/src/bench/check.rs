@@ -111,11 +111,18 @@ fn map(random: &mut Random, case: u32) -> bool {
     for index in 0..rows * columns {
         plain.0[index] = random.narrow();
     }
+    // A single small shift sends the whole map another way.
+    let shifts = match case % 3 {
+        0 if wide => 1..=62,
+        0 => MIN_SHIFT..=62,
+        1 => 33..=62,
+        _ => 33..=40,
+    };
     let mut bias = Aligned([[0; 4]; ROWS]);
     let mut multiplier = Aligned([[0; 4]; ROWS]);
     let mut shift = Aligned([0; ROWS]);
     for row in 0..rows {
-        let factor = random.factor(if wide { 1..=62 } else { MIN_SHIFT..=62 });
+        let factor = random.factor(shifts.clone());
         bias.0[row] = (random.below(200_001) as i32 - 100_000).to_le_bytes();
         multiplier.0[row] = factor.multiplier.to_le_bytes();
         shift.0[row] = factor.shift;
@@ -223,12 +230,23 @@ fn attention(random: &mut Random, case: u32) -> bool {
     let model = heads * width;
     // Where it is extreme, logits leave their range and the kernels must notice.
     let extreme = case.is_multiple_of(4);
-    let logit = random.factor(if extreme { 1..=33 } else { 25..=40 });
+    let logit = random.factor(match case % 12 {
+        0 => 1..=33,
+        _ if extreme => 33..=40,
+        _ => 25..=40,
+    });
     let output = random.factor(if extreme { 30..=50 } else { 44..=47 });
     let mut biases = Aligned([[0; 4]; 8 * WINDOW]);
     for bias in &mut biases.0 {
         let value = random.next() as i32;
-        *bias = if extreme { value } else { value >> 17 }.to_le_bytes();
+        let near = value >> 17;
+        *bias = match case % 8 {
+            0 => value,
+            // Sums that would wrap, below a maximum that counts.
+            4 if value % 2 == 0 => i32::MIN + (near & 255),
+            _ => near,
+        }
+        .to_le_bytes();
     }
     let biases = match case % 7 {
         0 => &[][..],
