@@ -98,8 +98,9 @@ impl Random {
 fn map(random: &mut Random, case: u32) -> bool {
     static mut ROOM: (Aligned<[i8; ROWS * COLUMNS]>, Aligned<[i8; ROWS * COLUMNS]>) =
         (Aligned([0; ROWS * COLUMNS]), Aligned([0; ROWS * COLUMNS]));
+    let room = &raw mut ROOM;
     // SAFETY: nothing else names it, and this function does not call itself.
-    let (plain, packed) = unsafe { &mut *(&raw mut ROOM) };
+    let (plain, packed) = unsafe { &mut *room };
     let rows = 1 + random.below(ROWS);
     // Some kernels are for one number of columns only.
     let columns = match case % 4 {
@@ -219,8 +220,9 @@ fn narrow_map(random: &mut Random, plain: Rows<'_>, packed: Map<'_>, columns: us
 fn attention(random: &mut Random, case: u32) -> bool {
     const RING: usize = MODEL * (WINDOW + 4) * 2;
     static mut RINGS: [Aligned<[i8; RING]>; 4] = [Aligned([0; RING]); 4];
+    let rings = &raw mut RINGS;
     // SAFETY: nothing else names it, and this function does not call itself.
-    let [plain_keys, plain_values, keys, values] = unsafe { &mut *(&raw mut RINGS) };
+    let [plain_keys, plain_values, keys, values] = unsafe { &mut *rings };
     let (heads, width) = [(1, 8), (4, 16), (8, 8), (2, 32), (1, 64), (4, 6)][random.below(6)];
     let shape = Shape {
         heads,
