@@ -39,6 +39,7 @@ pub(super) fn product(weight: &[i8], input: &[i8], bias: &[[u8; 4]], sums: &mut 
         weight.as_ptr().cast::<u32>().is_aligned() && input.as_ptr().cast::<u32>().is_aligned();
     let fast: Option<Kernel<i8>> = match input.len() {
         _ if !aligned || sums.len() < BLOCK => None,
+        8 => Some(eight),
         16 => Some(narrow::<16>),
         32 => Some(narrow::<32>),
         64 => Some(narrow::<64>),
@@ -94,7 +95,7 @@ fn blocks<T: Copy + Into<i32>>(
         let to = sums.as_mut_ptr().wrapping_add(first);
         // SAFETY: from `first` to `end` lie a multiple of `block` rows, at least one block; weights, sums and
         // biases hold so many, and `input` so many columns; those that want alignment have it: `first` times a
-        // multiple of 16 columns keeps it.
+        // multiple of 8 columns keeps it.
         unsafe { kernel(weight, input.as_ptr(), to, &walk) };
     };
     // Both are powers of two.
@@ -117,6 +118,44 @@ fn plain<T: Copy + Into<i32>>(weight: &[i8], input: &[T], bias: &[[u8; 4]], sums
             sum.wrapping_add(i32::from(weight).wrapping_mul(x.into()))
         });
     }
+}
+
+/// Eight columns, the keys of narrow heads, as halfwords: r1 and q0 input, r3 weights, the rest as in [`narrow`].
+///
+/// # Safety
+/// As [`narrow`], with rows of eight columns; weights and inputs need no alignment.
+#[unsafe(naked)]
+unsafe extern "C" fn eight(weight: *const i8, input: *const i8, sums: *mut i32, walk: *const Walk) {
+    naked_asm!(
+        cpu!(),
+        "push {{r4-r11, lr}}",
+        "ldrd r7, r9, [r3]",
+        "mov r5, r2",
+        "mov r3, r0",
+        "vldrb.s16 q0, [r1]",
+        "2:",
+        "ldmia.w r9!, {{r0, r2, r4, r6, r8, r10, r12, lr}}",
+        "vldrb.s16 q1, [r3], #8",
+        "vmladava.s16 r0, q0, q1",
+        "vldrb.s16 q1, [r3], #8",
+        "vmladava.s16 r2, q0, q1",
+        "vldrb.s16 q1, [r3], #8",
+        "vmladava.s16 r4, q0, q1",
+        "vldrb.s16 q1, [r3], #8",
+        "vmladava.s16 r6, q0, q1",
+        "vldrb.s16 q1, [r3], #8",
+        "vmladava.s16 r8, q0, q1",
+        "vldrb.s16 q1, [r3], #8",
+        "vmladava.s16 r10, q0, q1",
+        "vldrb.s16 q1, [r3], #8",
+        "vmladava.s16 r12, q0, q1",
+        "vldrb.s16 q1, [r3], #8",
+        "vmladava.s16 lr, q0, q1",
+        "stmia.w r5!, {{r0, r2, r4, r6, r8, r10, r12, lr}}",
+        "cmp r5, r7",
+        "bne 2b",
+        "pop {{r4-r11, pc}}",
+    )
 }
 
 /// Up to 128 columns, 16, 32, 64 or 128 of them: r1 input, r3 weights of the block's fourth row, from which all
