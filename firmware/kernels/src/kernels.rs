@@ -163,6 +163,9 @@ pub enum ValueOrder {
         /// Places of a block.
         places: NonZeroUsize,
     },
+    /// `[place / 4][channel / 4]` lines of four heads, with so many quads of channels: a head has 16 bytes
+    /// of a line, `[4 channels][4 places]`. The first line starts at its head.
+    Lines(NonZeroUsize),
     /// int16, `[channel / 4][place / 2][4][2]`, with so many places, a multiple of 2.
     WideBlocks(usize),
 }
@@ -183,6 +186,12 @@ impl HeadView<'_> {
                     .wrapping_mul(places.get())
                     .wrapping_add(place % places)
             }
+            ValueOrder::Lines(quads) => (place / 4)
+                .wrapping_mul(quads.get())
+                .wrapping_add(channel / 4)
+                .wrapping_mul(64)
+                .wrapping_add(channel % 4 * 4)
+                .wrapping_add(place % 4),
             // The low byte is the value.
             ValueOrder::WideBlocks(places) => (channel / 4)
                 .wrapping_mul(places / 2)

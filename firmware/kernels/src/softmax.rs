@@ -115,13 +115,6 @@ impl Reciprocal {
         }
     }
 
-    /// `r` and `s` of [`Reciprocal::mean_q16`].
-    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-    #[inline]
-    pub(crate) const fn parts(self) -> (u32, u32) {
-        (self.factor, self.shift)
-    }
-
     /// `sum / total` in Q16: `(sum * r + 2^(s-1)) >> s` with `s = 47 - z`, saturated to i32.
     ///
     /// For `|sum| <= 127 * total` (which every weighted sum of int8 values fulfils) the error is

@@ -13,11 +13,11 @@ pub(super) const MAX_ROWS: usize = largest(&[MAX_FF, 3 * MAX_MODEL, MAX_WINDOW, 
 /// No kernels compute more lanes at a time. The limits that are not padded here are multiples of it.
 const LANES_MAX: usize = 16;
 
-/// Bytes of the ring of keys, and of values. Kernels of vectors pad heads and places, and only hosts have
+/// Bytes of the ring of keys, and of values. Kernels of vectors pad heads and places to multiples of four, and only hosts have
 /// such kernels; those of the Cortex-M7 fill windows up to a multiple of four and keep values as int16, those of the
 /// Cortex-M55 fill the windows of values up to a multiple of eight.
 pub(super) const RING_BYTES: [usize; 2] = if cfg!(target_pointer_width = "64") {
-    [2 * KV_BYTES; 2]
+    [4 * KV_BYTES; 2]
 } else if cfg!(feature = "cortex-m7") {
     let filled_up = KV_BYTES + 3 * MAX_LAYERS * MAX_MODEL;
     [filled_up, 2 * filled_up]
@@ -29,7 +29,7 @@ pub(super) const RING_BYTES: [usize; 2] = if cfg!(target_pointer_width = "64") {
 
 /// The episodic memory of one policy: keys and values of every layer, and where the window stands.
 ///
-/// About 150 KiB (with the kernels of the Cortex-M7 about 225), sized by the limits of engram-image: a board keeps it in a static, a host in a box.
+/// About 150 KiB (with the kernels of the Cortex-M7 about 225, on hosts 540), sized by the limits of engram-image: a board keeps it in a static, a host in a box.
 /// It also holds the buffers of a step, so that the stack stays small.
 ///
 /// Within a layer, keys and values lie as the kernels want them. With `age`, places are a ring over the steps;

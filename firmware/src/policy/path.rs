@@ -22,7 +22,7 @@ use super::{GoldenDifference, Memory, Observer, PolicyError, WorkingMemory};
 pub enum Path {
     /// Plain Rust, on every machine; reads the image as it is.
     Portable,
-    /// x86-64 with AVX-512 F, DQ, BW, VL and VNNI.
+    /// x86-64 with AVX-512 F, CD, DQ, BW, VL and VNNI.
     Avx512Vnni,
 }
 

@@ -8,12 +8,12 @@ const OSXSAVE: u32 = 1 << 27;
 /// XMM, YMM, opmask and ZMM state are saved by the operating system.
 const ZMM_STATE: u64 = 0b1110_0110;
 
-/// AVX-512 F, DQ, BW, VL (leaf 7, ebx).
-const AVX512: u32 = 1 << 16 | 1 << 17 | 1 << 30 | 1 << 31;
+/// AVX-512 F, CD, DQ, BW, VL (leaf 7, ebx).
+const AVX512: u32 = 1 << 16 | 1 << 17 | 1 << 28 | 1 << 30 | 1 << 31;
 /// AVX-512 VNNI (leaf 7, ecx).
 const VNNI: u32 = 1 << 11;
 
-/// Whether AVX-512 F, DQ, BW, VL and VNNI may be used.
+/// Whether AVX-512 F, CD, DQ, BW, VL and VNNI may be used.
 pub(super) fn avx512_vnni() -> bool {
     let (ebx, ecx) = leaf_7();
     saved(ZMM_STATE) && ebx & AVX512 == AVX512 && ecx & VNNI == VNNI

@@ -2,16 +2,17 @@
 
 use core::arch::x86_64::*;
 
+use super::bytes::Bytes;
 use super::map::{Map, PAIR, Packed, QUAD, ROWS, WideMap};
 use super::numbers::{
     Factors, HIGH_SHIFT, Prescale, Single, add_i16, add_i32, load, load_bytes, load_i16,
-    store_bytes, store_i16, store_i32, to_i8, to_i16, to_input,
+    store_bytes, store_i16, store_i32, to_i16, to_input,
 };
 use super::tanh::tanh;
 use crate::{Line, Requant};
 
 /// [`crate::Kernels::narrow`].
-#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
+#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
 pub(super) fn narrow(residual: &[i16], factor: Requant, out: &mut [i8]) {
     let next = Narrow::new(factor);
     let (residual, _) = residual.as_chunks::<ROWS>();
@@ -27,13 +28,13 @@ struct Narrow(Single);
 
 impl Narrow {
     #[inline]
-    #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
+    #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
     fn new(factor: Requant) -> Self {
         Self(Single::new(factor, 1 << 15))
     }
 
     #[inline]
-    #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
+    #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
     fn store(self, residual: __m256i, out: &mut [i8; ROWS]) {
         let x = self.0.apply(_mm512_cvtepi16_epi32(residual));
         store_bytes(out, to_input(x, -127));
@@ -41,31 +42,29 @@ impl Narrow {
 }
 
 /// [`crate::Kernels::project`].
-#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
+#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
 pub(super) fn project(map: Map<'_>, input: &[i8], out: &mut [i8]) {
-    let (out, _) = out.as_chunks_mut::<ROWS>();
-    let mut out = out.iter_mut();
-    product(map, input, |x| {
-        if let Some(out) = out.next() {
-            store_bytes(out, to_i8(x, -127));
-        }
-    });
+    let mut out = Bytes {
+        out,
+        low: -127,
+        flip: 0,
+    };
+    groups::<QUAD>(map, quads(input), |x| out.store(x));
 }
 
 /// [`crate::Kernels::rectify`].
-#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
+#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
 pub(super) fn rectify(map: Map<'_>, input: &[i8], out: &mut [i8]) {
-    let (out, _) = out.as_chunks_mut::<ROWS>();
-    let mut out = out.iter_mut();
-    product(map, input, |x| {
-        if let Some(out) = out.next() {
-            store_bytes(out, to_input(x, 0));
-        }
-    });
+    let mut out = Bytes {
+        out,
+        low: 0,
+        flip: -128,
+    };
+    groups::<QUAD>(map, quads(input), |x| out.store(x));
 }
 
 /// [`crate::Kernels::add`].
-#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
+#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
 pub(super) fn add(
     map: Map<'_>,
     input: &[i8],
@@ -87,7 +86,7 @@ pub(super) fn add(
 }
 
 /// [`crate::Kernels::embed`].
-#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
+#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
 pub(super) fn embed(map: WideMap<'_>, input: &[i16], out: &mut [i16]) {
     let (out, _) = out.as_chunks_mut::<ROWS>();
     let mut out = out.iter_mut();
@@ -102,7 +101,7 @@ pub(super) fn embed(map: WideMap<'_>, input: &[i16], out: &mut [i16]) {
 const HIDDEN: usize = 128;
 
 /// [`crate::Kernels::hidden`].
-#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
+#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
 pub(super) fn hidden(
     map: Map<'_>,
     input: &[i8],
@@ -136,7 +135,7 @@ pub(super) fn hidden(
 }
 
 /// [`crate::Kernels::words`].
-#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
+#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
 pub(super) fn words(map: Map<'_>, input: &[i8], out: &mut [i16]) {
     let (out, _) = out.as_chunks_mut::<ROWS>();
     let mut out = out.iter_mut();
@@ -149,29 +148,28 @@ pub(super) fn words(map: Map<'_>, input: &[i8], out: &mut [i16]) {
 
 /// Gives every block's sums, with bias and factor applied, to `each`.
 #[inline]
-#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
-fn product(map: Map<'_>, input: &[i8], each: impl FnMut(__m512i)) {
-    groups::<QUAD>(
-        map,
-        bytemuck::must_cast_slice(input.as_chunks::<4>().0),
-        each,
-    );
+#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
+fn product(map: Map<'_>, input: &[i8], mut each: impl FnMut(__m512i)) {
+    groups::<QUAD>(map, quads(input), |x| x.iter().for_each(|&x| each(x)));
+}
+
+/// Four columns at a time.
+#[inline]
+fn quads(input: &[i8]) -> &[[u8; 4]] {
+    bytemuck::must_cast_slice(input.as_chunks::<4>().0)
 }
 
 /// [`product`] for an int16 input.
 #[inline]
-#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
-fn wide_product(map: WideMap<'_>, input: &[i16], each: impl FnMut(__m512i)) {
-    groups::<PAIR>(
-        map,
-        bytemuck::must_cast_slice(input.as_chunks::<2>().0),
-        each,
-    );
+#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
+fn wide_product(map: WideMap<'_>, input: &[i16], mut each: impl FnMut(__m512i)) {
+    let input = bytemuck::must_cast_slice(input.as_chunks::<2>().0);
+    groups::<PAIR>(map, input, |x| x.iter().for_each(|&x| each(x)));
 }
 
 #[inline]
-#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
-fn groups<const C: usize>(map: Packed<'_, C>, input: &[[u8; 4]], mut each: impl FnMut(__m512i)) {
+#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
+fn groups<const C: usize>(map: Packed<'_, C>, input: &[[u8; 4]], mut each: impl FnMut(&[__m512i])) {
     let Some(input) = input.get(..map.depth) else {
         return;
     };
@@ -182,7 +180,7 @@ fn groups<const C: usize>(map: Packed<'_, C>, input: &[[u8; 4]], mut each: impl 
         left -= 4;
     }
     if left >= 2 {
-        lines = group::<C, 2, 2>(lines, &mut shifts, input, map.prescale, &mut each);
+        lines = group::<C, 2, 4>(lines, &mut shifts, input, map.prescale, &mut each);
         left -= 2;
     }
     if left == 1 {
@@ -192,13 +190,13 @@ fn groups<const C: usize>(map: Packed<'_, C>, input: &[[u8; 4]], mut each: impl 
 
 /// One group of `G` blocks, each summed in `A` registers; returns the lines behind it.
 #[inline]
-#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
+#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
 fn group<'a, const C: usize, const G: usize, const A: usize>(
     lines: &'a [Line],
     shifts: &mut core::slice::Iter<'_, [u8; ROWS]>,
     input: &[[u8; 4]],
     prescale: Option<Prescale>,
-    each: &mut impl FnMut(__m512i),
+    each: &mut impl FnMut(&[__m512i]),
 ) -> &'a [Line] {
     let (rows, _) = lines.as_chunks::<G>();
     let Some(([biases, multipliers], weights)) = rows.split_first_chunk::<2>() else {
@@ -219,24 +217,26 @@ fn group<'a, const C: usize, const G: usize, const A: usize>(
     for ((sums, input), weights) in sums.iter_mut().zip(rest).zip(weights_rest) {
         accumulate::<C, G>(sums, input, weights);
     }
-    for (block, multiplier) in multipliers.iter().enumerate() {
+    let mut results = [_mm512_setzero_si512(); G];
+    for (block, (result, multiplier)) in results.iter_mut().zip(multipliers).enumerate() {
         let sum = total(&sums, block);
         let shift = shifts.next().unwrap_or(&[HIGH_SHIFT; ROWS]);
         let factors = Factors {
             multiplier: load(multiplier),
             shift: _mm512_cvtepu8_epi32(load_bytes(shift)),
         };
-        each(match prescale {
+        *result = match prescale {
             Some(prescale) => factors.apply::<true>(prescale.apply(sum)),
             None => factors.apply::<false>(sum),
-        });
+        };
     }
+    each(&results);
     lines.get((input.len() + 2) * G..).unwrap_or_default()
 }
 
 /// The sum of a block's registers.
 #[inline]
-#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
+#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
 fn total<const G: usize, const A: usize>(sums: &[[__m512i; G]; A], block: usize) -> __m512i {
     if A == 4 {
         let low = _mm512_add_epi32(sums[0][block], sums[1][block]);
@@ -247,7 +247,7 @@ fn total<const G: usize, const A: usize>(sums: &[[__m512i; G]; A], block: usize)
 
 /// Adds the products of `G` blocks with four (two wide) columns of the input.
 #[inline]
-#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
+#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
 fn accumulate<const C: usize, const G: usize>(
     sums: &mut [__m512i; G],
     input: &[u8; 4],
@@ -264,7 +264,7 @@ fn accumulate<const C: usize, const G: usize>(
 }
 
 /// [`crate::Packing::read`].
-#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
+#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
 pub(super) fn read(lines: &[Line]) -> u64 {
     let mut bits = [_mm512_setzero_si512(); 4];
     let (fours, rest) = lines.as_chunks::<4>();

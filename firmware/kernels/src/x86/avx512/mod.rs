@@ -5,8 +5,10 @@
 //! `k + 128` against signed queries. Sums wrap at 32 bits, as everywhere.
 
 mod attention;
+mod bytes;
 mod dense;
 mod map;
+mod memory;
 mod numbers;
 mod softmax;
 mod tanh;
@@ -19,7 +21,7 @@ use map::{Map, WideMap};
 use crate::portable::Rows;
 use crate::{Attention, Kernels, Line, Packing, Requant, Shape, Watch};
 
-/// Proof that AVX-512 F, DQ, BW, VL and VNNI may be used.
+/// Proof that AVX-512 F, CD, DQ, BW, VL and VNNI may be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Avx512Vnni(());
 
@@ -33,7 +35,7 @@ impl Avx512Vnni {
 
 /// Runs `f` with the instructions.
 #[inline]
-#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
+#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
 fn run<R>(f: impl FnOnce() -> R) -> R {
     f()
 }
@@ -53,12 +55,12 @@ impl Kernels for Avx512Vnni {
 
     #[inline]
     fn key_bytes(self, shape: Shape) -> usize {
-        attention::key_bytes(shape)
+        attention::ring_bytes(shape)
     }
 
     #[inline]
     fn value_bytes(self, shape: Shape) -> usize {
-        attention::value_bytes(shape)
+        attention::ring_bytes(shape)
     }
 
     #[inline(always)]

@@ -1,67 +1,73 @@
-//! Sixteen numbers at a time: loads, stores, fixed-point factors, softmax weights, tanh.
+//! Sixteen numbers at a time: fixed-point factors, limits, sums.
 
 use core::arch::x86_64::*;
 
-use crate::{Line, Requant};
-
-/// A line as a vector.
-#[inline]
-#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
-pub(super) fn load(line: &Line) -> __m512i {
-    // SAFETY: a line is 64 readable bytes at a multiple of 64.
-    unsafe { _mm512_load_si512(line.0.as_ptr().cast()) }
-}
-
-/// Sixteen i32 at any address.
-#[inline]
-#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
-pub(super) fn load_i32(values: &[i32; 16]) -> __m512i {
-    // SAFETY: the array is 64 readable bytes; the load needs no alignment.
-    unsafe { _mm512_loadu_si512(values.as_ptr().cast()) }
-}
-
-/// [`load_i32`] the other way.
-#[inline]
-#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
-pub(super) fn store_i32(out: &mut [i32; 16], x: __m512i) {
-    // SAFETY: the array is 64 writable bytes; the store needs no alignment.
-    unsafe { _mm512_storeu_si512(out.as_mut_ptr().cast(), x) }
-}
-
-/// Sixteen i16 at any address, widened.
-#[inline]
-#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
-pub(super) fn load_i16(values: &[i16; 16]) -> __m256i {
-    // SAFETY: the array is 32 readable bytes; the load needs no alignment.
-    unsafe { _mm256_loadu_si256(values.as_ptr().cast()) }
-}
-
-/// Stores sixteen i16.
-#[inline]
-#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
-pub(super) fn store_i16(out: &mut [i16; 16], x: __m256i) {
-    // SAFETY: the array is 32 writable bytes; the store needs no alignment.
-    unsafe { _mm256_storeu_si256(out.as_mut_ptr().cast(), x) }
-}
-
-/// Sixteen bytes at any address.
-#[inline]
-#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
-pub(super) fn load_bytes(values: &[u8; 16]) -> __m128i {
-    // SAFETY: the array is 16 readable bytes; the load needs no alignment.
-    unsafe { _mm_loadu_si128(values.as_ptr().cast()) }
-}
-
-/// Stores sixteen bytes.
-#[inline]
-#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
-pub(super) fn store_bytes(out: &mut [i8; 16], x: __m128i) {
-    // SAFETY: the array is 16 writable bytes; the store needs no alignment.
-    unsafe { _mm_storeu_si128(out.as_mut_ptr().cast(), x) }
-}
+pub(super) use super::memory::{
+    load, load_bytes, load_half, load_i16, load_i32, load_whole, store, store_bytes, store_half,
+    store_i16, store_i32, store_whole,
+};
+use crate::Requant;
 
 /// From this shift on, the upper half of a product is enough.
 pub(super) const HIGH_SHIFT: u8 = 33;
+
+/// The upper halves of sixteen products, of which `even` holds those of even numbers.
+#[inline]
+#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
+pub(super) fn upper_halves(even: __m512i, odd: __m512i) -> __m512i {
+    let mut high = odd;
+    // As an intrinsic it becomes a permutation of two registers, which takes four times as long.
+    // SAFETY: AVX-512 F on registers alone.
+    unsafe {
+        core::arch::asm!(
+            "vmovshdup {high} {{{lanes}}}, {even}",
+            high = inout(zmm_reg) high,
+            even = in(zmm_reg) even,
+            lanes = in(kreg) 0x5555_u16,
+            options(pure, nomem, nostack, preserves_flags),
+        );
+    }
+    high
+}
+
+/// A shift of every lane by its own count, as one instruction: the intrinsic is a shift whose counts are
+/// checked once more.
+macro_rules! variable_shift {
+    ($name:ident, $instruction:literal, $doc:literal) => {
+        #[doc = $doc]
+        #[inline]
+        #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
+        pub(super) fn $name(x: __m512i, count: __m512i) -> __m512i {
+            let shifted;
+            // SAFETY: AVX-512 F on registers alone.
+            unsafe {
+                core::arch::asm!(
+                    concat!($instruction, " {shifted}, {x}, {count}"),
+                    shifted = out(zmm_reg) shifted,
+                    x = in(zmm_reg) x,
+                    count = in(zmm_reg) count,
+                    options(pure, nomem, nostack, preserves_flags),
+                );
+            }
+            shifted
+        }
+    };
+}
+variable_shift!(
+    shift_left,
+    "vpsllvd",
+    "Sixteen i32 to the left; 0 from 32 on."
+);
+variable_shift!(
+    shift_right,
+    "vpsrlvd",
+    "Sixteen u32 to the right; 0 from 32 on."
+);
+variable_shift!(
+    shift_signed,
+    "vpsravd",
+    "Sixteen i32 to the right; the sign from 32 on."
+);
 
 /// Multipliers and shifts of sixteen rows.
 #[derive(Clone, Copy)]
@@ -89,7 +95,7 @@ impl Prescale {
 
     /// Scales up.
     #[inline]
-    #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
+    #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
     pub(super) fn apply(self, x: __m512i) -> __m512i {
         _mm512_sll_epi32(x, _mm_cvtsi32_si128(i32::from(self.0)))
     }
@@ -105,7 +111,7 @@ pub(super) struct High {
 impl High {
     /// For accumulators of at most `magnitude`; `None`: the upper half is not enough.
     #[inline]
-    #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
+    #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
     pub(super) fn new(factor: Requant, magnitude: u64) -> Option<Self> {
         let prescale = Prescale::of(factor.shift, magnitude)?;
         let shift = factor.shift.wrapping_add(prescale.0);
@@ -115,7 +121,7 @@ impl High {
 
     /// [`Requant::to_i32`].
     #[inline]
-    #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
+    #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
     pub(super) fn apply(self, x: __m512i) -> __m512i {
         self.factors.apply::<true>(self.prescale.apply(x))
     }
@@ -130,7 +136,7 @@ pub(super) enum Single {
 
 impl Single {
     #[inline]
-    #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
+    #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
     pub(super) fn new(factor: Requant, magnitude: u64) -> Self {
         match High::new(factor, magnitude) {
             Some(high) => Self::High(high),
@@ -140,7 +146,7 @@ impl Single {
 
     /// [`Requant::to_i32`].
     #[inline]
-    #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
+    #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
     pub(super) fn apply(self, x: __m512i) -> __m512i {
         match self {
             Self::High(high) => high.apply(x),
@@ -152,7 +158,7 @@ impl Single {
 impl Factors {
     /// The same factor sixteen times.
     #[inline]
-    #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
+    #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
     pub(super) fn splat(factor: Requant) -> Self {
         Self {
             multiplier: _mm512_set1_epi32(factor.multiplier),
@@ -162,7 +168,7 @@ impl Factors {
 
     /// [`Requant::to_i32`] of sixteen accumulators. `HIGH`: all shifts are at least 33.
     #[inline]
-    #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
+    #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
     pub(super) fn apply<const HIGH: bool>(self, x: __m512i) -> __m512i {
         let even = _mm512_mul_epi32(x, self.multiplier);
         let odd = _mm512_mul_epi32(
@@ -171,11 +177,10 @@ impl Factors {
         );
         if HIGH {
             // 2^(shift-1) is a multiple of 2^32: the lower half of the product decides nothing.
-            let high = _mm512_mask_shuffle_epi32::<0b11_11_01_01>(odd, 0x5555, even);
+            let high = upper_halves(even, odd);
             let shift = _mm512_sub_epi32(self.shift, _mm512_set1_epi32(33));
-            let half = _mm512_sllv_epi32(_mm512_set1_epi32(1), shift);
-            let shift = _mm512_sub_epi32(self.shift, _mm512_set1_epi32(32));
-            return _mm512_srav_epi32(_mm512_add_epi32(high, half), shift);
+            let double = shift_signed(high, shift);
+            return _mm512_srai_epi32::<1>(_mm512_add_epi32(double, _mm512_set1_epi32(1)));
         }
         let low = _mm512_and_si512(self.shift, _mm512_set1_epi64(0xffff_ffff));
         let even = rounded(even, low);
@@ -186,7 +191,7 @@ impl Factors {
 
 /// `(product + 2^(shift-1)) >> shift` of eight i64, saturated to i32.
 #[inline]
-#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
+#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
 fn rounded(product: __m512i, shift: __m512i) -> __m512i {
     let one = _mm512_set1_epi64(1);
     let half = _mm512_sllv_epi64(one, _mm512_sub_epi64(shift, one));
@@ -197,55 +202,39 @@ fn rounded(product: __m512i, shift: __m512i) -> __m512i {
 
 /// Limits sixteen i32 to `low..=127` and gives them as the input of a map, `x + 128`.
 #[inline]
-#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
+#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
 pub(super) fn to_input(x: __m512i, low: i32) -> __m128i {
     _mm_xor_si128(to_i8(x, low), _mm_set1_epi8(-128))
 }
 
 /// Limits sixteen i32 to `low..=127`.
 #[inline]
-#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
+#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
 pub(super) fn to_i8(x: __m512i, low: i32) -> __m128i {
     _mm512_cvtsepi32_epi8(_mm512_max_epi32(x, _mm512_set1_epi32(low)))
 }
 
 /// Limits sixteen i32 to `-32767..=32767`.
 #[inline]
-#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
+#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
 pub(super) fn to_i16(x: __m512i) -> __m256i {
     _mm512_cvtsepi32_epi16(_mm512_max_epi32(x, _mm512_set1_epi32(-32_767)))
 }
 
 /// [`crate::add_saturating`] of sixteen i16.
 #[inline]
-#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
+#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
 pub(super) fn add_i16(a: __m256i, b: __m256i) -> __m256i {
     _mm256_max_epi16(_mm256_adds_epi16(a, b), _mm256_set1_epi16(-32_767))
 }
 
 /// The saturating sum of sixteen i32.
 #[inline]
-#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
+#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
 pub(super) fn add_i32(a: __m512i, b: __m512i) -> __m512i {
     let sum = _mm512_add_epi32(a, b);
     // Overflow: the sum's sign differs from both.
     let over = _mm512_and_si512(_mm512_xor_si512(sum, a), _mm512_xor_si512(sum, b));
     let limit = _mm512_xor_si512(_mm512_srai_epi32::<31>(a), _mm512_set1_epi32(i32::MAX));
     _mm512_mask_mov_epi32(sum, _mm512_movepi32_mask(over), limit)
-}
-
-/// Stores the lower eight bytes.
-#[inline]
-#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
-pub(super) fn store_8(out: &mut [i8; 8], x: __m128i) {
-    // SAFETY: the array is 8 writable bytes; the store needs no alignment.
-    unsafe { _mm_storel_epi64(out.as_mut_ptr().cast(), x) }
-}
-
-/// [`load`] the other way.
-#[inline]
-#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
-pub(super) fn store(line: &mut Line, x: __m512i) {
-    // SAFETY: a line is 64 writable bytes at a multiple of 64.
-    unsafe { _mm512_store_si512(line.0.as_mut_ptr().cast(), x) }
 }

@@ -2,7 +2,7 @@
 
 use core::arch::x86_64::*;
 
-use super::numbers::load_i32;
+use super::numbers::{load_i32, shift_right, upper_halves};
 
 /// `round(2^31 * 2^(-k/32))`, as the bits of an i32.
 static COARSE: [[i32; 16]; 2] = table(2_147_483_648.0, 0.978_572_062_087_700_1);
@@ -31,7 +31,7 @@ pub(super) struct Exponential {
 
 impl Exponential {
     #[inline]
-    #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
+    #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
     pub(super) fn new() -> Self {
         Self {
             coarse: [load_i32(&COARSE[0]), load_i32(&COARSE[1])],
@@ -43,7 +43,7 @@ impl Exponential {
     ///
     /// A table entry is the product of two of thirty-two; a test compares every argument.
     #[inline]
-    #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
+    #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
     pub(super) fn weights(self, d: __m512i) -> __m512i {
         // The permutation reads the lowest five bits of an index.
         let coarse =
@@ -54,13 +54,13 @@ impl Exponential {
             _mm512_srli_epi64::<32>(coarse),
             _mm512_srli_epi64::<32>(fine),
         );
-        let high = _mm512_mask_shuffle_epi32::<0b11_11_01_01>(odd, 0x5555, even);
+        let high = upper_halves(even, odd);
         let entry = _mm512_add_epi32(high, _mm512_set1_epi32(1 << 14));
         let entry = _mm512_srli_epi32::<15>(entry);
         // Twice the entry, shifted, is halved with halves up: what is shifted in between cannot change
         // that. A shift of 32 and more gives 0.
         let double = _mm512_add_epi32(entry, entry);
-        let shifted = _mm512_srlv_epi32(double, _mm512_srli_epi32::<10>(d));
+        let shifted = shift_right(double, _mm512_srli_epi32::<10>(d));
         _mm512_avg_epu16(shifted, _mm512_setzero_si512())
     }
 }

@@ -12,7 +12,7 @@ const LIMIT: i32 = 12_799;
 
 /// [`crate::tanh_q12`] of sixteen preactivations, as i32.
 #[inline]
-#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
+#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
 pub(super) fn tanh(x: __m512i) -> __m512i {
     // As unsigned numbers: the magnitude of i32::MIN is above the limit, too.
     let magnitude = _mm512_min_epu32(_mm512_abs_epi32(x), _mm512_set1_epi32(LIMIT));

@@ -1,14 +1,16 @@
 //! The vector functions against the scalar ones.
 
+use core::num::NonZeroU32;
 use std::vec::Vec;
 
 use proptest::prelude::*;
 
+use super::attention::Reciprocals;
 use super::numbers::{Factors, add_i32, load_i32, store_i32};
 use super::softmax::Exponential;
 use super::tanh::tanh;
 use super::{Avx512Vnni, run};
-use crate::{Requant, exp2_neg_q10, tanh_q12};
+use crate::{Reciprocal, Requant, exp2_neg_q10, tanh_q12};
 
 /// Runs `f` where the machine can.
 fn on_avx512(f: impl FnOnce()) {
@@ -19,7 +21,7 @@ fn on_avx512(f: impl FnOnce()) {
 }
 
 /// `f` of sixteen numbers, through vectors.
-#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
+#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
 fn through(
     x: &[i32; 16],
     f: impl Fn(core::arch::x86_64::__m512i) -> core::arch::x86_64::__m512i,
@@ -56,6 +58,30 @@ fn exponential_is_that_of_the_reference_everywhere() {
             // SAFETY: inside the instructions.
             let got = unsafe { through(&d, |d| Exponential::new().weights(d)) };
             assert_eq!(got, d.map(|d| i32::from(exp2_neg_q10(d as u32))), "{d:?}");
+        });
+    }
+}
+
+#[test]
+fn means_are_those_of_the_reference() {
+    // The stride is odd, so all low bits occur; the first and the last have the most and the fewest zeros.
+    let totals = (1..512 * 32_767).step_by(251);
+    for total in totals.chain([32_767, 65_535, 65_536, 512 * 32_767]) {
+        let reciprocal = Reciprocal::new(NonZeroU32::new(total).unwrap());
+        let most = 127 * total as i32;
+        let sums = core::array::from_fn(|i| match i {
+            0 => most,
+            1 => -most,
+            _ => (i as i32 - 8) * (total as i32 / 8) + i as i32 / 4,
+        });
+        on_avx512(|| {
+            // SAFETY: inside the instructions.
+            let got = unsafe {
+                through(&sums, |sums| {
+                    Reciprocals::new(load_i32(&[total as i32; 16])).means(sums)
+                })
+            };
+            assert_eq!(got, sums.map(|sum| reciprocal.mean_q16(sum)), "{total}");
         });
     }
 }

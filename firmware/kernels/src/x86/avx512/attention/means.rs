@@ -1,124 +1,140 @@
-//! From attention weights and values to the input of the next map.
+//! From weighted sums of the values to the input of the next map: [`crate::Reciprocal`] and two factors.
 
 use core::arch::x86_64::*;
 
-use super::super::numbers::{load, store_8, store_bytes};
-use super::Weights;
-use crate::{Line, Reciprocal, Requant};
+use super::super::numbers::{
+    Single, shift_left, store_bytes, store_half, store_whole, upper_halves,
+};
+use crate::Requant;
 
-/// From sums to means to the input of a map, eight at a time.
-pub(super) struct Output {
-    multiplier: __m512i,
-    half: __m512i,
-    shift: __m128i,
+/// Largest magnitude of a mean in Q16.
+const MEAN_MAX: u64 = 127 << 16;
+
+/// [`crate::Reciprocal`] of the totals of four heads, each in the four lanes of its head.
+#[derive(Clone, Copy)]
+pub(in crate::x86::avx512) struct Reciprocals {
+    /// In the lower half of every i64.
+    factor: __m512i,
+    /// Lanes whose factor is taken for negative by a signed product.
+    top: __mmask16,
+    /// By how much a sum is scaled up, so that every shift is 39: eight less than the leading zeros.
+    up: __m512i,
 }
+
+impl Reciprocals {
+    /// Of totals in `1..2^24`, the same in all lanes of a head.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
+    pub(in crate::x86::avx512) fn new(totals: __m512i) -> Self {
+        let zeros = _mm512_lzcnt_epi32(totals);
+        let normal = shift_left(totals, zeros);
+        let top = _mm512_srli_epi64::<48>(normal);
+        // The nearest f64 is never rounded up to an integer: the quotient is at least 2^-16 away from
+        // it, or is one.
+        let quotient = _mm512_div_pd(_mm512_set1_pd(4_294_967_295.0), _mm512_cvtepi64_pd(top));
+        let first = _mm512_cvttpd_epi64(quotient);
+        let product = _mm512_mul_epu32(normal, first);
+        let correction = _mm512_srli_epi64::<17>(product);
+        let correction = _mm512_sub_epi64(_mm512_set1_epi64(1 << 32), correction);
+        let factor = _mm512_srli_epi64::<16>(_mm512_mul_epu32(first, correction));
+        let factor = _mm512_min_epu64(factor, _mm512_set1_epi64(0xffff_ffff));
+        Self {
+            factor,
+            top: _mm512_movepi32_mask(_mm512_shuffle_epi32::<0b10_10_00_00>(factor)),
+            up: _mm512_sub_epi32(zeros, _mm512_set1_epi32(8)),
+        }
+    }
+
+    /// [`crate::Reciprocal::mean_q16`] of sums of at most 127 times the total.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
+    pub(in crate::x86::avx512) fn means(self, sums: __m512i) -> __m512i {
+        let sums = shift_left(sums, self.up);
+        let even = _mm512_mul_epi32(sums, self.factor);
+        let odd = _mm512_mul_epi32(_mm512_srli_epi64::<32>(sums), self.factor);
+        let high = upper_halves(even, odd);
+        // The product took the factor for signed: 2^32 times the sum is missing.
+        let high = _mm512_mask_add_epi32(high, self.top, high, sums);
+        _mm512_srai_epi32::<7>(_mm512_add_epi32(high, _mm512_set1_epi32(1 << 6)))
+    }
+}
+
+/// From means to the input of a map.
+#[derive(Clone, Copy)]
+pub(super) struct Output(Single);
 
 impl Output {
     #[inline]
-    #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
+    #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
     pub(super) fn new(factor: Requant) -> Self {
-        let shift = i32::from(factor.shift);
-        Self {
-            multiplier: _mm512_set1_epi64(i64::from(factor.multiplier)),
-            half: _mm512_set1_epi64(1_i64.wrapping_shl(shift.wrapping_sub(1) as u32)),
-            shift: _mm_cvtsi32_si128(shift),
-        }
+        Self(Single::new(factor, MEAN_MAX))
     }
 
-    /// Of the sums in the lower halves of eight i64; the results lie in `-127..=127`, as i64.
+    /// Stores the results of four heads, `sums[quad]` holds four channels of each; what does not fit
+    /// belongs to heads that do not exist.
+    ///
+    /// The numbers make it have a single caller: only then is it inlined.
     #[inline]
-    #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
-    fn apply(&self, sums: __m512i, reciprocal: Reciprocal) -> __m512i {
-        let (factor, shift) = reciprocal.parts();
-        // The product takes the factor for signed; where its top bit is set, 2^32 times the sum is missing.
-        let top: __mmask8 = if factor >> 31 == 1 { 0xff } else { 0 };
-        let missing = _mm512_maskz_slli_epi64::<32>(top, sums);
-        let product = _mm512_mul_epi32(sums, _mm512_set1_epi64(i64::from(factor as i32)));
-        let half = _mm512_set1_epi64(1_i64.wrapping_shl(shift.wrapping_sub(1)));
-        let product = _mm512_add_epi64(_mm512_add_epi64(product, half), missing);
-        // No mean of int8 values leaves an i32.
-        let mean = _mm512_sra_epi64(product, _mm_cvtsi32_si128(shift as i32));
-        let scaled = _mm512_add_epi64(_mm512_mul_epi32(mean, self.multiplier), self.half);
-        let scaled = _mm512_sra_epi64(scaled, self.shift);
-        let scaled = _mm512_max_epi64(scaled, _mm512_set1_epi64(-127));
-        _mm512_min_epi64(scaled, _mm512_set1_epi64(127))
-    }
-}
-
-/// Weighted sums of a head of up to eight channels, as i64: a line holds eight places of each.
-#[inline]
-#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
-pub(super) fn narrow_sums<const B: usize>(values: &[Line], weights: &Weights<B>) -> __m512i {
-    let broadcast =
-        |places: &[i8; 8]| _mm512_set1_epi64(i64::from_le_bytes(bytemuck::must_cast(*places)));
-    let (low, _) = weights.low.as_flattened().as_chunks::<8>();
-    let (high, _) = weights.high.as_flattened().as_chunks::<8>();
-    let mut low_sum = _mm512_setzero_si512();
-    let mut high_sum = _mm512_setzero_si512();
-    for (line, (low, high)) in values.iter().zip(low.iter().zip(high)) {
-        let values = load(line);
-        low_sum = _mm512_dpbusd_epi32(low_sum, broadcast(low), values);
-        high_sum = _mm512_dpbusd_epi32(high_sum, broadcast(high), values);
-    }
-    let sum = _mm512_add_epi32(low_sum, _mm512_slli_epi32::<8>(high_sum));
-    _mm512_add_epi32(sum, _mm512_srli_epi64::<32>(sum))
-}
-
-/// Weighted sums of up to sixteen channels: a line holds four places of each.
-#[inline]
-#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
-pub(super) fn wide_sums<const B: usize>(values: &[Line], weights: &Weights<B>) -> __m512i {
-    let broadcast =
-        |places: &[i8; 4]| _mm512_set1_epi32(i32::from_le_bytes(bytemuck::must_cast(*places)));
-    let (low, _) = weights.low.as_flattened().as_chunks::<4>();
-    let (high, _) = weights.high.as_flattened().as_chunks::<4>();
-    let mut low_sum = _mm512_setzero_si512();
-    let mut high_sum = _mm512_setzero_si512();
-    for (line, (low, high)) in values.iter().zip(low.iter().zip(high)) {
-        let values = load(line);
-        low_sum = _mm512_dpbusd_epi32(low_sum, broadcast(low), values);
-        high_sum = _mm512_dpbusd_epi32(high_sum, broadcast(high), values);
-    }
-    _mm512_add_epi32(low_sum, _mm512_slli_epi32::<8>(high_sum))
-}
-
-/// Means of up to eight channels, from [`narrow_sums`].
-#[inline]
-#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
-pub(super) fn narrow_means(
-    output: &Output,
-    sums: __m512i,
-    reciprocal: Reciprocal,
-    means: &mut [i8],
-) {
-    let mean = _mm512_cvtepi64_epi8(output.apply(sums, reciprocal));
-    let mean = _mm_xor_si128(mean, _mm_set1_epi8(-128));
-    if let Some(means) = means.first_chunk_mut::<8>() {
-        store_8(means, mean);
-    } else {
-        let mut whole = [0; 8];
-        store_8(&mut whole, mean);
-        for (place, mean) in means.iter_mut().zip(whole) {
-            *place = mean;
+    #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
+    pub(super) fn store<const N: usize, const Q: usize>(
+        self,
+        sums: &[__m512i],
+        reciprocals: Reciprocals,
+        means: &mut [i8],
+    ) {
+        let result = |sums| self.0.apply(reciprocals.means(sums));
+        match *sums {
+            [a, b] => {
+                let words = _mm512_packs_epi32(result(a), result(b));
+                let bytes = _mm256_max_epi8(_mm512_cvtsepi16_epi8(words), _mm256_set1_epi8(-127));
+                let mut whole = [0; 32];
+                let out = means.first_chunk_mut();
+                let partial = out.is_none();
+                store_half(
+                    out.unwrap_or(&mut whole),
+                    _mm256_xor_si256(bytes, _mm256_set1_epi8(-128)),
+                );
+                if partial {
+                    copy(means, &whole);
+                }
+            }
+            [a, b, c, d] => {
+                let low = _mm512_packs_epi32(result(a), result(b));
+                let high = _mm512_packs_epi32(result(c), result(d));
+                let bytes = _mm512_packs_epi16(low, high);
+                let bytes = _mm512_max_epi8(bytes, _mm512_set1_epi8(-127));
+                let mut whole = [0; 64];
+                let out = means.first_chunk_mut();
+                let partial = out.is_none();
+                store_whole(
+                    out.unwrap_or(&mut whole),
+                    _mm512_xor_si512(bytes, _mm512_set1_epi8(-128)),
+                );
+                if partial {
+                    copy(means, &whole);
+                }
+            }
+            _ => {
+                let width = 4 * sums.len();
+                for (quad, &sums) in sums.iter().enumerate() {
+                    let mut heads = [0; 16];
+                    store_bytes(
+                        &mut heads,
+                        super::super::numbers::to_input(result(sums), -127),
+                    );
+                    for (head, mean) in heads.as_chunks::<4>().0.iter().enumerate() {
+                        let first = head * width + 4 * quad;
+                        copy(means.get_mut(first..).unwrap_or_default(), mean);
+                    }
+                }
+            }
         }
     }
 }
 
-/// Means of up to sixteen channels, from [`wide_sums`].
-#[inline]
-#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")]
-pub(super) fn wide_means(output: &Output, sums: __m512i, reciprocal: Reciprocal, means: &mut [i8]) {
-    let even = output.apply(sums, reciprocal);
-    let odd = output.apply(_mm512_srli_epi64::<32>(sums), reciprocal);
-    let both = _mm512_mask_shuffle_epi32::<0b10_10_00_00>(even, 0xaaaa, odd);
-    let mean = _mm_xor_si128(_mm512_cvtepi32_epi8(both), _mm_set1_epi8(-128));
-    if let Some(means) = means.first_chunk_mut::<16>() {
-        store_bytes(means, mean);
-    } else {
-        let mut whole = [0; 16];
-        store_bytes(&mut whole, mean);
-        for (place, mean) in means.iter_mut().zip(whole) {
-            *place = mean;
-        }
+/// As many of `from` as fit.
+fn copy(to: &mut [i8], from: &[i8]) {
+    for (to, &from) in to.iter_mut().zip(from) {
+        *to = from;
     }
 }
