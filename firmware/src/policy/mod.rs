@@ -25,7 +25,7 @@ pub use golden::{GoldenDifference, GoldenReplay, replay_golden};
 pub use in_place::runs;
 pub use memory::Memory;
 pub use observer::{Observer, variance};
-pub use path::{Path, Policy};
+pub use path::{LINES, Packed, Path, Policy};
 
 use core::fmt;
 

@@ -6,14 +6,14 @@ use core::borrow::Borrow;
 
 use engram_image::limits::MAX_LAYERS;
 use engram_image::{Image, Layer, Matrix};
-use engram_kernels::{Line, Packing};
+use engram_kernels::{Line, Packing, Shape};
 
 use super::memory::RING_BYTES;
 use super::network::{HeadMaps, LayerMaps, Network, factor, rows};
 use super::token;
 
 /// An image packed for the kernels `K`, in lines that the caller lends.
-pub(super) struct Packed<'a, K: Packing> {
+pub(super) struct PackedImage<'a, K: Packing> {
     pub(super) kernels: K,
     image: &'a Image<'a>,
     embed: K::WideMap<'a>,
@@ -21,8 +21,8 @@ pub(super) struct Packed<'a, K: Packing> {
     head: HeadMaps<'a, K>,
 }
 
-impl<'a, K: Packing> Packed<'a, K> {
-    /// Lines that [`Packed::new`] needs.
+impl<'a, K: Packing> PackedImage<'a, K> {
+    /// Lines that [`PackedImage::pack`] needs.
     pub(super) fn lines(image: &Image<'_>) -> usize {
         let shape = token::shape(&image.config);
         let of = |matrix: &Matrix<'_>| K::lines(matrix.rows, matrix.columns);
@@ -42,9 +42,9 @@ impl<'a, K: Packing> Packed<'a, K> {
             .fold(wide(&image.weights.embed), usize::saturating_add)
     }
 
-    /// Packs `image`. `None`: it is packed for a board already, its rings do not fit as these kernels lay
-    /// them, the lines are too few, or the image contradicts itself.
-    pub(super) fn new(kernels: K, image: &'a Image<'a>, lines: &'a mut [Line]) -> Option<Self> {
+    /// Packs `image` into lines that [`PackedImage::view`] reads. `None`: it is packed for a board already, its
+    /// rings do not fit as these kernels lay them, the lines are too few, or the image contradicts itself.
+    pub(super) fn pack(kernels: K, image: &Image<'_>, lines: &mut [Line]) -> Option<()> {
         if image.packing != engram_image::Packing::Rows {
             return None;
         }
@@ -55,19 +55,39 @@ impl<'a, K: Packing> Packed<'a, K> {
         }
         let mut packer = Packer { kernels, lines };
         let weights = &image.weights;
-        let embed = packer.wide(&weights.embed)?;
+        packer.wide(&weights.embed)?;
+        for layer in weights.layers() {
+            packer.map(&layer.qkv)?;
+            packer.biases(shape, layer)?;
+            for matrix in [&layer.out, &layer.ff1, &layer.ff2] {
+                packer.map(matrix)?;
+            }
+        }
+        packer.map(&weights.head.first)?;
+        if let Some(raw) = &weights.head.raw {
+            packer.wide(raw)?;
+        }
+        packer.map(&weights.head.second)?;
+        packer.map(&weights.head.third)
+    }
+
+    /// `image` in the lines that [`PackedImage::pack`] packed it into. `None`: they cannot be those.
+    pub(super) fn view(kernels: K, image: &'a Image<'a>, lines: &'a [Line]) -> Option<Self> {
+        let mut viewer = Viewer { kernels, lines };
+        let weights = &image.weights;
+        let embed = viewer.wide(&weights.embed)?;
         let mut layers = [const { None }; MAX_LAYERS];
         for (place, layer) in layers.iter_mut().zip(weights.layers()) {
-            *place = Some(packer.layer(image, layer)?);
+            *place = Some(viewer.layer(image, layer)?);
         }
         let head = HeadMaps {
-            first: packer.map(&weights.head.first)?,
+            first: viewer.map(&weights.head.first)?,
             raw: match &weights.head.raw {
-                Some(raw) => Some(packer.wide(raw)?),
+                Some(raw) => Some(viewer.wide(raw)?),
                 None => None,
             },
-            second: packer.map(&weights.head.second)?,
-            third: packer.map(&weights.head.third)?,
+            second: viewer.map(&weights.head.second)?,
+            third: viewer.map(&weights.head.third)?,
         };
         Some(Self {
             kernels,
@@ -79,7 +99,7 @@ impl<'a, K: Packing> Packed<'a, K> {
     }
 }
 
-/// Hands out the lines, one map after the other, in the order in which a step reads them.
+/// Fills the lines, one map after the other, in the order in which a step reads them.
 struct Packer<'a, K> {
     kernels: K,
     lines: &'a mut [Line],
@@ -92,14 +112,45 @@ impl<'a, K: Packing> Packer<'a, K> {
         Some(taken)
     }
 
-    fn map(&mut self, matrix: &Matrix<'_>) -> Option<K::Map<'a>> {
+    fn map(&mut self, matrix: &Matrix<'_>) -> Option<()> {
         let lines = self.take(K::lines(matrix.rows, matrix.columns))?;
         self.kernels.pack(rows(matrix), matrix.columns, lines)
     }
 
-    fn wide(&mut self, matrix: &Matrix<'_>) -> Option<K::WideMap<'a>> {
+    fn wide(&mut self, matrix: &Matrix<'_>) -> Option<()> {
         let lines = self.take(K::wide_lines(matrix.rows, matrix.columns))?;
         self.kernels.pack_wide(rows(matrix), matrix.columns, lines)
+    }
+
+    fn biases(&mut self, shape: Shape, layer: &Layer<'_>) -> Option<()> {
+        let lines = self.take(K::bias_lines(shape))?;
+        let logit = factor(layer.logit);
+        self.kernels
+            .pack_biases(shape, logit, layer.age_bias, lines)
+    }
+}
+
+/// Finds the maps in the lines, in the order of [`Packer`].
+struct Viewer<'a, K> {
+    kernels: K,
+    lines: &'a [Line],
+}
+
+impl<'a, K: Packing> Viewer<'a, K> {
+    fn take(&mut self, count: usize) -> Option<&'a [Line]> {
+        let (taken, rest) = self.lines.split_at_checked(count)?;
+        self.lines = rest;
+        Some(taken)
+    }
+
+    fn map(&mut self, matrix: &Matrix<'a>) -> Option<K::Map<'a>> {
+        let lines = self.take(K::lines(matrix.rows, matrix.columns))?;
+        self.kernels.view(rows(matrix), matrix.columns, lines)
+    }
+
+    fn wide(&mut self, matrix: &Matrix<'a>) -> Option<K::WideMap<'a>> {
+        let lines = self.take(K::wide_lines(matrix.rows, matrix.columns))?;
+        self.kernels.view_wide(rows(matrix), matrix.columns, lines)
     }
 
     fn layer(&mut self, image: &Image<'_>, layer: &Layer<'a>) -> Option<LayerMaps<'a, K>> {
@@ -109,7 +160,7 @@ impl<'a, K: Packing> Packer<'a, K> {
         let lines = self.take(K::bias_lines(shape))?;
         let biases = self
             .kernels
-            .pack_biases(shape, logit, layer.age_bias, lines)?;
+            .view_biases(shape, logit, layer.age_bias, lines)?;
         Some(LayerMaps {
             attention_input: factor(layer.attention_input),
             qkv,
@@ -124,7 +175,7 @@ impl<'a, K: Packing> Packer<'a, K> {
     }
 }
 
-impl<'a, K: Packing> Network<'a, K> for Packed<'a, K> {
+impl<'a, K: Packing> Network<'a, K> for PackedImage<'a, K> {
     #[inline(always)]
     fn image(&self) -> &Image<'_> {
         self.image

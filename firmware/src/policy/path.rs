@@ -3,6 +3,7 @@
 use core::fmt;
 
 use engram_image::Image;
+use engram_image::limits::IMAGE_BYTES;
 #[cfg(target_arch = "x86_64")]
 use engram_kernels::Avx512Vnni;
 use engram_kernels::Line;
@@ -11,7 +12,7 @@ use super::golden::GoldenReplay;
 #[cfg(target_arch = "x86_64")]
 use super::network::Network;
 #[cfg(target_arch = "x86_64")]
-use super::packed::Packed;
+use super::packed::PackedImage;
 #[cfg(target_arch = "x86_64")]
 use super::step_on;
 use super::{GoldenDifference, Memory, Observer, PolicyError, WorkingMemory};
@@ -60,17 +61,74 @@ impl Path {
             .unwrap_or(Self::Portable)
     }
 
-    /// Lines that [`Policy::new`] packs `image` into.
+    /// Lines that [`Path::pack`] packs `image` into; [`LINES`] are enough for all but contrived images.
     #[must_use]
     pub fn lines(self, image: &Image<'_>) -> usize {
         match self {
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512Vnni => Packed::<Avx512Vnni>::lines(image),
+            Self::Avx512Vnni => PackedImage::<Avx512Vnni>::lines(image),
             _ => {
                 let _ = image;
                 0
             }
         }
+    }
+
+    /// Packs `image` for this path into `lines` ([`Path::lines`] of them, or more), for [`Packed::policy`].
+    ///
+    /// It is left as it is, for [`Path::Portable`], where this machine does not have the path, where the
+    /// lines are too few, and where the image has a shape that the path does not take.
+    #[must_use]
+    pub fn pack(self, image: &Image<'_>, lines: &mut [Line]) -> Packed {
+        let packed = match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512Vnni => Avx512Vnni::detect().and_then(|kernels| {
+                PackedImage::pack(kernels, image, lines)?;
+                Some(Token::Avx512Vnni(kernels))
+            }),
+            _ => {
+                let _ = (image, lines);
+                None
+            }
+        };
+        Packed(packed.unwrap_or(Token::Portable))
+    }
+}
+
+/// Lines for an image as large as images may be. A shape whose packed weights take more, which only many
+/// tiny matrices can, runs on [`Path::Portable`].
+pub const LINES: usize = 2 * IMAGE_BYTES / size_of::<Line>();
+
+/// What lines were packed for, and proof that this machine has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Packed(Token);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Token {
+    Portable,
+    #[cfg(target_arch = "x86_64")]
+    Avx512Vnni(Avx512Vnni),
+}
+
+impl Packed {
+    /// An image as it is, which runs everywhere.
+    pub const PORTABLE: Self = Self(Token::Portable);
+
+    /// The policy of `image`, which was packed into `lines` ([`Path::pack`]). Cheap: this may be asked for in
+    /// every step. Lines that hold something else give meaningless words, never a panic.
+    #[must_use]
+    pub fn policy<'a>(self, image: &'a Image<'a>, lines: &'a [Line]) -> Policy<'a> {
+        let packed = match self.0 {
+            Token::Portable => {
+                let _ = lines;
+                None
+            }
+            #[cfg(target_arch = "x86_64")]
+            Token::Avx512Vnni(kernels) => {
+                PackedImage::view(kernels, image, lines).map(Kind::Avx512Vnni)
+            }
+        };
+        Policy(packed.unwrap_or(Kind::Portable(image)))
     }
 }
 
@@ -90,7 +148,7 @@ pub struct Policy<'a>(Kind<'a>);
 enum Kind<'a> {
     Portable(&'a Image<'a>),
     #[cfg(target_arch = "x86_64")]
-    Avx512Vnni(Packed<'a, Avx512Vnni>),
+    Avx512Vnni(PackedImage<'a, Avx512Vnni>),
 }
 
 impl<'a> From<&'a Image<'a>> for Policy<'a> {
@@ -101,23 +159,10 @@ impl<'a> From<&'a Image<'a>> for Policy<'a> {
 }
 
 impl<'a> Policy<'a> {
-    /// `image` on `path`, packed into `lines` ([`Path::lines`] of them).
-    ///
-    /// It runs on [`Path::Portable`] where this machine does not have the path, where the lines are too
-    /// few, and where the image has a shape that the path does not take.
+    /// `image` on `path`, packed into `lines`: [`Path::pack`] and [`Packed::policy`] in one.
     #[must_use]
     pub fn new(path: Path, image: &'a Image<'a>, lines: &'a mut [Line]) -> Self {
-        let packed = match path {
-            #[cfg(target_arch = "x86_64")]
-            Path::Avx512Vnni => Avx512Vnni::detect()
-                .and_then(|kernels| Packed::new(kernels, image, lines))
-                .map(Kind::Avx512Vnni),
-            _ => {
-                let _ = lines;
-                None
-            }
-        };
-        Self(packed.unwrap_or(Kind::Portable(image)))
+        path.pack(image, lines).policy(image, lines)
     }
 
     /// The image.

@@ -10,7 +10,7 @@ use engram_kernels::Line;
 use proptest::prelude::*;
 
 use super::random_image::{AGE, Moment, moments, specification, words};
-use crate::policy::{Memory, Path, Policy, PolicyError};
+use crate::policy::{LINES, Memory, Path, Policy, PolicyError};
 
 /// The words of every moment on `policy`.
 fn words_on(
@@ -139,5 +139,65 @@ fn long_windows_give_the_same_words() {
         for window in [128, 200, 512] {
             compare(path, ModelConfig { window, ..AGE }, 3);
         }
+    }
+}
+
+#[test]
+fn the_largest_images_have_enough_lines() {
+    let largest = ModelConfig {
+        observations: 20,
+        actions: 6,
+        layers: 4,
+        heads: 16,
+        model: 128,
+        ff: 512,
+        window: 128,
+        hidden: [128, 128],
+        positions: Positions::Age,
+        head_input: HeadInput::Mixed,
+    };
+    let deep = ModelConfig {
+        layers: 8,
+        model: 64,
+        ..largest
+    };
+    let long = ModelConfig {
+        layers: 8,
+        model: 16,
+        window: 512,
+        ..largest
+    };
+    for path in available() {
+        for config in [largest, deep, long] {
+            let bytes = write(&specification(config, 5)).unwrap();
+            let image = Image::read(&bytes).unwrap();
+            assert!(path.lines(&image) <= LINES, "{path} {config:?}");
+        }
+    }
+}
+
+#[test]
+fn lines_of_another_image_give_no_panic() {
+    for path in available() {
+        let [one, other] = [(AGE, 6), (ModelConfig { window: 7, ..AGE }, 7)]
+            .map(|(config, seed)| write(&specification(config, seed)).unwrap());
+        let (one, other) = (Image::read(&one).unwrap(), Image::read(&other).unwrap());
+        let mut lines = vec![Line::ZERO; LINES];
+        let packed = path.pack(&one, &mut lines);
+        let mut memory = Box::new(Memory::new());
+        let moments = moments(&AGE, 6, 20);
+        let run = |image: &Image<'_>, lines: &[Line], memory: &mut Memory| {
+            words_on(&packed.policy(image, lines), memory, AGE.actions, &moments)
+        };
+        let expected = run(&one, &lines, &mut memory);
+        memory.clear();
+        let _ = run(&other, &lines, &mut memory);
+        for byte in 0..=255 {
+            lines.fill(Line([byte; 64]));
+            let _ = run(&one, &lines, &mut memory);
+        }
+        // Too few lines: the portable path.
+        memory.clear();
+        assert_eq!(run(&one, &[], &mut memory), expected);
     }
 }

@@ -1,7 +1,7 @@
 //! How the rows of a map are packed: blocks of sixteen rows, in groups of four blocks (at the end two
 //! and one), so that a product reads one line after the other.
 //!
-//! A map starts with the shifts of all rows, one byte each, padded to whole lines. Every group of `G`
+//! A map starts with a line that says how far its accumulators are scaled up, and the shifts of all rows, one byte each, padded to whole lines. Every group of `G`
 //! blocks follows: `G` lines of biases, `G` lines of multipliers, then for every four columns (two of
 //! an int16 input) `G` lines of sixteen rows each.
 
@@ -42,16 +42,17 @@ pub struct Packed<'a, const COLUMNS: usize> {
 /// Lines of a map with `per_lane` columns in one i32.
 pub(super) fn lines(rows: usize, columns: usize, per_lane: usize) -> usize {
     let (blocks, depth) = (rows.div_ceil(ROWS), columns.div_ceil(per_lane));
-    shift_lines(blocks).saturating_add(blocks.saturating_mul(depth.saturating_add(2)))
+    let groups = blocks.saturating_mul(depth.saturating_add(2));
+    groups.saturating_add(shift_lines(blocks)).saturating_add(1)
 }
 
 fn shift_lines(blocks: usize) -> usize {
     blocks.saturating_mul(ROWS).div_ceil(64)
 }
 
-impl<'a> Packed<'a, QUAD> {
+impl Packed<'_, QUAD> {
     /// Packs a map whose inputs come as `x + 128`.
-    pub(super) fn pack(map: Rows<'_>, columns: usize, lines: &'a mut [Line]) -> Option<Self> {
+    pub(super) fn pack(map: Rows<'_>, columns: usize, lines: &mut [Line]) -> Option<()> {
         Self::pack_with(map, columns, lines, |row| {
             let sum = row.iter().fold(0, |sum, &weight| sum + i32::from(weight));
             sum.wrapping_mul(-128)
@@ -59,21 +60,41 @@ impl<'a> Packed<'a, QUAD> {
     }
 }
 
-impl<'a> Packed<'a, PAIR> {
+impl Packed<'_, PAIR> {
     /// Packs a map of an int16 input.
-    pub(super) fn pack(map: Rows<'_>, columns: usize, lines: &'a mut [Line]) -> Option<Self> {
+    pub(super) fn pack(map: Rows<'_>, columns: usize, lines: &mut [Line]) -> Option<()> {
         Self::pack_with(map, columns, lines, |_| 0)
     }
 }
 
 impl<'a, const COLUMNS: usize> Packed<'a, COLUMNS> {
+    /// The map that was packed into these lines.
+    pub(super) fn view(rows: usize, columns: usize, lines: &'a [Line]) -> Option<Self> {
+        if columns == 0 || lines.len() != self::lines(rows, columns, COLUMNS) {
+            return None;
+        }
+        let (blocks, depth) = (rows.div_ceil(ROWS), columns.div_ceil(COLUMNS));
+        let (first, lines) = lines.split_first()?;
+        let (shifts, groups) = lines.split_at_checked(shift_lines(blocks))?;
+        Some(Self {
+            shifts: bytemuck::cast_slice::<Line, u8>(shifts)
+                .as_chunks::<ROWS>()
+                .0,
+            groups,
+            blocks,
+            depth,
+            prescale: first.0[0].checked_sub(1).map(Prescale),
+            columns: PhantomData,
+        })
+    }
+
     /// `correct` is what the bias of a row takes up besides its own.
     fn pack_with(
         map: Rows<'_>,
         columns: usize,
-        lines: &'a mut [Line],
+        lines: &mut [Line],
         correct: impl Fn(&[i8]) -> i32,
-    ) -> Option<Self> {
+    ) -> Option<()> {
         let fits = columns > 0
             && map.weight.len() == map.rows.checked_mul(columns)?
             && (map.bias.is_empty() || map.bias.len() == map.rows)
@@ -85,6 +106,7 @@ impl<'a, const COLUMNS: usize> Packed<'a, COLUMNS> {
         }
         let (blocks, depth) = (map.rows.div_ceil(ROWS), columns.div_ceil(COLUMNS));
         lines.fill(Line::ZERO);
+        let (first, lines) = lines.split_first_mut()?;
         let (shifts, groups) = lines.split_at_mut_checked(shift_lines(blocks))?;
         let shifts = bytemuck::cast_slice_mut::<Line, u8>(shifts);
         let mut least = HIGH_SHIFT;
@@ -106,17 +128,11 @@ impl<'a, const COLUMNS: usize> Packed<'a, COLUMNS> {
         }
         let prescale = Prescale::of(least, magnitude);
         let up = prescale.map_or(0, |prescale| prescale.0);
+        first.0[0] = prescale.map_or(0, |prescale| prescale.0.saturating_add(1));
         for shift in shifts.iter_mut() {
             *shift = shift.saturating_add(up);
         }
-        Some(Self {
-            shifts: shifts.as_chunks::<ROWS>().0,
-            groups,
-            blocks,
-            depth,
-            prescale,
-            columns: PhantomData,
-        })
+        Some(())
     }
 }
 

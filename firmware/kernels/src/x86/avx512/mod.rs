@@ -131,35 +131,53 @@ impl Packing for Avx512Vnni {
         map::lines(rows, columns, map::QUAD)
     }
 
-    fn pack<'a>(self, map: Rows<'_>, columns: usize, lines: &'a mut [Line]) -> Option<Map<'a>> {
+    fn pack(self, map: Rows<'_>, columns: usize, lines: &mut [Line]) -> Option<()> {
         Map::pack(map, columns, lines)
+    }
+
+    fn view<'a>(self, map: Rows<'a>, columns: usize, lines: &'a [Line]) -> Option<Map<'a>> {
+        Map::view(map.rows, columns, lines)
     }
 
     fn wide_lines(rows: usize, columns: usize) -> usize {
         map::lines(rows, columns, map::PAIR)
     }
 
-    fn pack_wide<'a>(
-        self,
-        map: Rows<'_>,
-        columns: usize,
-        lines: &'a mut [Line],
-    ) -> Option<WideMap<'a>> {
+    fn pack_wide(self, map: Rows<'_>, columns: usize, lines: &mut [Line]) -> Option<()> {
         WideMap::pack(map, columns, lines)
+    }
+
+    fn view_wide<'a>(
+        self,
+        map: Rows<'a>,
+        columns: usize,
+        lines: &'a [Line],
+    ) -> Option<WideMap<'a>> {
+        WideMap::view(map.rows, columns, lines)
     }
 
     fn bias_lines(shape: Shape) -> usize {
         Biases::lines(shape)
     }
 
-    fn pack_biases<'a>(
+    fn pack_biases(
+        self,
+        shape: Shape,
+        logit: Requant,
+        biases: &[[u8; 4]],
+        lines: &mut [Line],
+    ) -> Option<()> {
+        Biases::pack(shape, logit, biases, lines)
+    }
+
+    fn view_biases<'a>(
         self,
         shape: Shape,
         logit: Requant,
         biases: &'a [[u8; 4]],
-        lines: &'a mut [Line],
+        lines: &'a [Line],
     ) -> Option<Biases<'a>> {
-        Biases::pack(shape, logit, biases, lines)
+        Biases::view(shape, logit, biases, lines)
     }
 
     fn read(self, lines: &[Line]) -> u64 {

@@ -83,31 +83,32 @@ pub(super) fn ring_bytes(shape: Shape) -> usize {
 }
 
 impl<'a> Biases<'a> {
-    /// Lines of the biases of one layer.
+    /// Lines of the biases of one layer. The first says whether the others are in use.
     pub(super) fn lines(shape: Shape) -> usize {
-        bias_lines(shape.window).saturating_mul(shape.heads.div_ceil(HEADS))
+        let groups = shape.heads.div_ceil(HEADS);
+        bias_lines(shape.window)
+            .saturating_mul(groups)
+            .saturating_add(1)
     }
 
     /// [`crate::Packing::pack_biases`].
     pub(super) fn pack(
         shape: Shape,
         logit: Requant,
-        image: &'a [[u8; 4]],
-        lines: &'a mut [Line],
-    ) -> Option<Self> {
+        image: &[[u8; 4]],
+        lines: &mut [Line],
+    ) -> Option<()> {
         let entries = shape.heads.checked_mul(shape.window)?;
         if lines.len() != Self::lines(shape) || !image.is_empty() && image.len() != entries {
             return None;
         }
         let small = |bias: &[u8; 4]| i32::from_le_bytes(*bias).unsigned_abs() <= BIAS_MAX;
-        if !fits(shape)
-            || Prescale::of(logit.shift, PRODUCT_MAX).is_none()
-            || !image.iter().all(small)
-        {
-            let falling = None;
-            return Some(Self { image, falling });
-        }
         lines.fill(Line::ZERO);
+        let (first, lines) = lines.split_first_mut()?;
+        if !takes(shape, logit) || !image.iter().all(small) {
+            return Some(());
+        }
+        first.0 = [IN_USE; 64];
         let falling = bytemuck::cast_slice_mut::<Line, i32>(lines);
         for (head, biases) in image.chunks_exact(shape.window).enumerate() {
             let first = head / HEADS * bias_lines(shape.window) * 16 + head % HEADS;
@@ -117,9 +118,32 @@ impl<'a> Biases<'a> {
                 *place = i32::from_le_bytes(bias);
             }
         }
-        let falling = Some(&*falling);
+        Some(())
+    }
+
+    /// [`crate::Packing::view_biases`].
+    pub(super) fn view(
+        shape: Shape,
+        logit: Requant,
+        image: &'a [[u8; 4]],
+        lines: &'a [Line],
+    ) -> Option<Self> {
+        if lines.len() != Self::lines(shape) {
+            return None;
+        }
+        let (first, lines) = lines.split_first()?;
+        let in_use = first.0[0] == IN_USE && takes(shape, logit);
+        let falling = in_use.then(|| bytemuck::cast_slice(lines));
         Some(Self { image, falling })
     }
+}
+
+/// Marks the lines of biases that are in use.
+const IN_USE: u8 = 1;
+
+/// Whether these kernels compute such attention, given small biases.
+const fn takes(shape: Shape, logit: Requant) -> bool {
+    fits(shape) && Prescale::of(logit.shift, PRODUCT_MAX).is_some()
 }
 
 /// [`Kernels::attend`].
