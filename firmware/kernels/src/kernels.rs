@@ -166,8 +166,13 @@ pub enum ValueOrder {
     /// `[place / 4][channel / 4]` lines of four heads, with so many quads of channels: a head has 16 bytes
     /// of a line, `[4 channels][4 places]`. The first line starts at its head.
     Lines(NonZeroUsize),
-    /// int16, `[channel / 4][place / 2][4][2]`, with so many places, a multiple of 2.
-    WideBlocks(usize),
+    /// int16, `[channel / channels][place / 2][channels][2]`.
+    WideBlocks {
+        /// Channels of a block.
+        channels: NonZeroUsize,
+        /// Places, a multiple of 2.
+        places: usize,
+    },
 }
 
 impl HeadView<'_> {
@@ -193,11 +198,11 @@ impl HeadView<'_> {
                 .wrapping_add(channel % 4 * 4)
                 .wrapping_add(place % 4),
             // The low byte is the value.
-            ValueOrder::WideBlocks(places) => (channel / 4)
+            ValueOrder::WideBlocks { channels, places } => (channel / channels)
                 .wrapping_mul(places / 2)
                 .wrapping_add(place / 2)
-                .wrapping_mul(4)
-                .wrapping_add(channel % 4)
+                .wrapping_mul(channels.get())
+                .wrapping_add(channel % channels)
                 .wrapping_mul(4)
                 .wrapping_add(place % 2 * 2),
         };

@@ -4,54 +4,181 @@ use core::fmt;
 
 use engram_image::Image;
 use engram_image::limits::IMAGE_BYTES;
-#[cfg(target_arch = "x86_64")]
-use engram_kernels::Avx512Vnni;
 use engram_kernels::Line;
 
 use super::golden::GoldenReplay;
-#[cfg(target_arch = "x86_64")]
-use super::network::Network;
-#[cfg(target_arch = "x86_64")]
-use super::packed::PackedImage;
-#[cfg(target_arch = "x86_64")]
-use super::step_on;
 use super::{GoldenDifference, Memory, Observer, PolicyError, WorkingMemory};
 
-/// A set of instructions that a policy can run on. All give the same words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Path {
-    /// Plain Rust, on every machine; reads the image as it is.
-    Portable,
+/// Everything that names each path once: `PATH(ARCHITECTURE, KERNELS) = NAME`, the fastest first. The kernels exist
+/// on their architecture alone, the path's name everywhere.
+macro_rules! packed_paths {
+    ($($(#[$doc:meta])* $path:ident($arch:tt, $kernels:ty) = $name:literal;)+) => {
+        /// A set of instructions that a policy can run on. All give the same words.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub enum Path {
+            /// Plain Rust, on every machine; reads the image as it is.
+            Portable,
+            $($(#[$doc])* $path,)+
+        }
+
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        enum Token {
+            Portable,
+            $(#[cfg(target_arch = $arch)] $path($kernels),)+
+        }
+
+        // There is no heap here to put the larger ones into, and a policy is made once.
+        #[allow(clippy::large_enum_variant)]
+        enum Kind<'a> {
+            Portable(&'a Image<'a>),
+            $(#[cfg(target_arch = $arch)] $path(super::packed::PackedImage<'a, $kernels>),)+
+        }
+
+        impl Path {
+            /// Every path, the fastest first.
+            pub const ALL: [Self; [$($name),+].len() + 1] = [$(Self::$path,)+ Self::Portable];
+
+            /// The name in reports.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    Self::Portable => "portable",
+                    $(Self::$path => $name,)+
+                }
+            }
+
+            /// Whether this machine has the instructions.
+            #[must_use]
+            pub fn is_available(self) -> bool {
+                match self {
+                    Self::Portable => true,
+                    $(#[cfg(target_arch = $arch)] Self::$path => <$kernels>::detect().is_some(),)+
+                    #[allow(unreachable_patterns)]
+                    _ => false,
+                }
+            }
+
+            /// Lines that [`Path::pack`] packs `image` into; [`LINES`] are enough for all but contrived images.
+            #[must_use]
+            pub fn lines(self, image: &Image<'_>) -> usize {
+                match self {
+                    $(#[cfg(target_arch = $arch)]
+                    Self::$path => super::packed::PackedImage::<$kernels>::lines(image),)+
+                    _ => {
+                        let _ = image;
+                        0
+                    }
+                }
+            }
+
+            /// Packs `image` for this path into `lines` ([`Path::lines`] of them, or more), for [`Packed::policy`].
+            ///
+            /// It is left as it is, for [`Path::Portable`], where this machine does not have the path, where the
+            /// lines are too few, and where the image has a shape that the path does not take.
+            #[must_use]
+            pub fn pack(self, image: &Image<'_>, lines: &mut [Line]) -> Packed {
+                let packed = match self {
+                    $(#[cfg(target_arch = $arch)]
+                    Self::$path => <$kernels>::detect().and_then(|kernels| {
+                        super::packed::PackedImage::pack(kernels, image, lines)?;
+                        Some(Token::$path(kernels))
+                    }),)+
+                    _ => {
+                        let _ = (image, lines);
+                        None
+                    }
+                };
+                Packed(packed.unwrap_or(Token::Portable))
+            }
+        }
+
+        impl Packed {
+            /// The policy of `image`, which was packed into `lines` ([`Path::pack`]). Cheap: this may be asked for in
+            /// every step. Lines that hold something else give meaningless words, never a panic.
+            #[must_use]
+            pub fn policy<'a>(self, image: &'a Image<'a>, lines: &'a [Line]) -> Policy<'a> {
+                let packed = match self.0 {
+                    Token::Portable => {
+                        let _ = lines;
+                        None
+                    }
+                    $(#[cfg(target_arch = $arch)]
+                    Token::$path(kernels) => {
+                        super::packed::PackedImage::view(kernels, image, lines).map(Kind::$path)
+                    })+
+                };
+                Policy(packed.unwrap_or(Kind::Portable(image)))
+            }
+        }
+
+        impl Policy<'_> {
+            /// The image.
+            #[must_use]
+            pub fn image(&self) -> &Image<'_> {
+                match &self.0 {
+                    Kind::Portable(image) => image,
+                    $(#[cfg(target_arch = $arch)]
+                    Kind::$path(packed) => super::network::Network::image(packed),)+
+                }
+            }
+
+            /// The path it runs on.
+            #[must_use]
+            pub const fn path(&self) -> Path {
+                match &self.0 {
+                    Kind::Portable(_) => Path::Portable,
+                    $(#[cfg(target_arch = $arch)] Kind::$path(_) => Path::$path,)+
+                }
+            }
+
+            /// [`super::step`] on this path.
+            ///
+            /// # Errors
+            /// [`PolicyError`] when the length of a slice is not the one in the image's configuration.
+            pub fn step(
+                &self,
+                memory: &mut Memory,
+                input: &WorkingMemory<'_>,
+                words: &mut [i16],
+                observer: &mut impl Observer,
+            ) -> Result<(), PolicyError> {
+                match &self.0 {
+                    Kind::Portable(image) => super::step(image, memory, input, words, observer),
+                    $(#[cfg(target_arch = $arch)]
+                    Kind::$path(packed) => {
+                        super::step_on(packed.kernels, packed, memory, input, words, observer)
+                    })+
+                }
+            }
+
+            /// [`super::replay_golden`] on this path.
+            ///
+            /// # Errors
+            /// The first word that differs.
+            pub fn replay_golden(&self, memory: &mut Memory) -> Result<(), GoldenDifference> {
+                let mut replay = GoldenReplay::new();
+                match &self.0 {
+                    Kind::Portable(image) => replay.advance(image, memory, usize::MAX),
+                    $(#[cfg(target_arch = $arch)]
+                    Kind::$path(packed) => {
+                        replay.advance_on(packed.kernels, packed, memory, usize::MAX)
+                    })+
+                }
+                .map(|_| ())
+            }
+        }
+    };
+}
+
+packed_paths! {
     /// x86-64 with AVX-512 F, CD, DQ, BW, VL and VNNI.
-    Avx512Vnni,
+    Avx512Vnni("x86_64", engram_kernels::Avx512Vnni) = "avx512-vnni";
+    /// x86-64 with AVX2 and FMA.
+    Avx2("x86_64", engram_kernels::Avx2) = "avx2";
 }
 
 impl Path {
-    /// Every path, the fastest first.
-    pub const ALL: [Self; 2] = [Self::Avx512Vnni, Self::Portable];
-
-    /// The name in reports.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Portable => "portable",
-            Self::Avx512Vnni => "avx512-vnni",
-        }
-    }
-
-    /// Whether this machine has the instructions.
-    #[must_use]
-    pub fn is_available(self) -> bool {
-        match self {
-            Self::Portable => true,
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx512Vnni => Avx512Vnni::detect().is_some(),
-            #[cfg(not(target_arch = "x86_64"))]
-            Self::Avx512Vnni => false,
-        }
-    }
-
     /// The fastest path of this machine.
     #[must_use]
     pub fn best() -> Self {
@@ -60,38 +187,11 @@ impl Path {
             .find(|path| path.is_available())
             .unwrap_or(Self::Portable)
     }
+}
 
-    /// Lines that [`Path::pack`] packs `image` into; [`LINES`] are enough for all but contrived images.
-    #[must_use]
-    pub fn lines(self, image: &Image<'_>) -> usize {
-        match self {
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx512Vnni => PackedImage::<Avx512Vnni>::lines(image),
-            _ => {
-                let _ = image;
-                0
-            }
-        }
-    }
-
-    /// Packs `image` for this path into `lines` ([`Path::lines`] of them, or more), for [`Packed::policy`].
-    ///
-    /// It is left as it is, for [`Path::Portable`], where this machine does not have the path, where the
-    /// lines are too few, and where the image has a shape that the path does not take.
-    #[must_use]
-    pub fn pack(self, image: &Image<'_>, lines: &mut [Line]) -> Packed {
-        let packed = match self {
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx512Vnni => Avx512Vnni::detect().and_then(|kernels| {
-                PackedImage::pack(kernels, image, lines)?;
-                Some(Token::Avx512Vnni(kernels))
-            }),
-            _ => {
-                let _ = (image, lines);
-                None
-            }
-        };
-        Packed(packed.unwrap_or(Token::Portable))
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 
@@ -103,53 +203,15 @@ pub const LINES: usize = 2 * IMAGE_BYTES / size_of::<Line>();
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Packed(Token);
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Token {
-    Portable,
-    #[cfg(target_arch = "x86_64")]
-    Avx512Vnni(Avx512Vnni),
-}
-
 impl Packed {
     /// An image as it is, which runs everywhere.
     pub const PORTABLE: Self = Self(Token::Portable);
-
-    /// The policy of `image`, which was packed into `lines` ([`Path::pack`]). Cheap: this may be asked for in
-    /// every step. Lines that hold something else give meaningless words, never a panic.
-    #[must_use]
-    pub fn policy<'a>(self, image: &'a Image<'a>, lines: &'a [Line]) -> Policy<'a> {
-        let packed = match self.0 {
-            Token::Portable => {
-                let _ = lines;
-                None
-            }
-            #[cfg(target_arch = "x86_64")]
-            Token::Avx512Vnni(kernels) => {
-                PackedImage::view(kernels, image, lines).map(Kind::Avx512Vnni)
-            }
-        };
-        Policy(packed.unwrap_or(Kind::Portable(image)))
-    }
-}
-
-impl fmt::Display for Path {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
 }
 
 /// An image on a path: the policy that hosts and Linux boards run.
 ///
 /// A memory belongs to one path as it belongs to one image: it must be cleared in between.
 pub struct Policy<'a>(Kind<'a>);
-
-// There is no heap here to put the larger ones into, and a policy is made once.
-#[allow(clippy::large_enum_variant)]
-enum Kind<'a> {
-    Portable(&'a Image<'a>),
-    #[cfg(target_arch = "x86_64")]
-    Avx512Vnni(PackedImage<'a, Avx512Vnni>),
-}
 
 impl<'a> From<&'a Image<'a>> for Policy<'a> {
     /// On [`Path::Portable`], which needs no lines.
@@ -163,61 +225,5 @@ impl<'a> Policy<'a> {
     #[must_use]
     pub fn new(path: Path, image: &'a Image<'a>, lines: &'a mut [Line]) -> Self {
         path.pack(image, lines).policy(image, lines)
-    }
-
-    /// The image.
-    #[must_use]
-    pub fn image(&self) -> &Image<'_> {
-        match &self.0 {
-            Kind::Portable(image) => image,
-            #[cfg(target_arch = "x86_64")]
-            Kind::Avx512Vnni(packed) => packed.image(),
-        }
-    }
-
-    /// The path it runs on.
-    #[must_use]
-    pub const fn path(&self) -> Path {
-        match &self.0 {
-            Kind::Portable(_) => Path::Portable,
-            #[cfg(target_arch = "x86_64")]
-            Kind::Avx512Vnni(_) => Path::Avx512Vnni,
-        }
-    }
-
-    /// [`super::step`] on this path.
-    ///
-    /// # Errors
-    /// [`PolicyError`] when the length of a slice is not the one in the image's configuration.
-    pub fn step(
-        &self,
-        memory: &mut Memory,
-        input: &WorkingMemory<'_>,
-        words: &mut [i16],
-        observer: &mut impl Observer,
-    ) -> Result<(), PolicyError> {
-        match &self.0 {
-            Kind::Portable(image) => super::step(image, memory, input, words, observer),
-            #[cfg(target_arch = "x86_64")]
-            Kind::Avx512Vnni(packed) => {
-                step_on(packed.kernels, packed, memory, input, words, observer)
-            }
-        }
-    }
-
-    /// [`super::replay_golden`] on this path.
-    ///
-    /// # Errors
-    /// The first word that differs.
-    pub fn replay_golden(&self, memory: &mut Memory) -> Result<(), GoldenDifference> {
-        let mut replay = GoldenReplay::new();
-        match &self.0 {
-            Kind::Portable(image) => replay.advance(image, memory, usize::MAX),
-            #[cfg(target_arch = "x86_64")]
-            Kind::Avx512Vnni(packed) => {
-                replay.advance_on(packed.kernels, packed, memory, usize::MAX)
-            }
-        }
-        .map(|_| ())
     }
 }

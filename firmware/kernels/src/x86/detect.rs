@@ -5,9 +5,15 @@ use core::arch::x86_64::{__cpuid, __cpuid_count, _xgetbv};
 
 /// Bits of `cpuid` leaf 1, ecx.
 const OSXSAVE: u32 = 1 << 27;
+/// FMA, AVX.
+const FMA: u32 = 1 << 12 | 1 << 28;
+/// XMM and YMM state are saved by the operating system.
+const YMM_STATE: u64 = 0b110;
 /// XMM, YMM, opmask and ZMM state are saved by the operating system.
 const ZMM_STATE: u64 = 0b1110_0110;
 
+/// AVX2 (leaf 7, ebx).
+const AVX2: u32 = 1 << 5;
 /// AVX-512 F, CD, DQ, BW, VL (leaf 7, ebx).
 const AVX512: u32 = 1 << 16 | 1 << 17 | 1 << 28 | 1 << 30 | 1 << 31;
 /// AVX-512 VNNI (leaf 7, ecx).
@@ -17,6 +23,12 @@ const VNNI: u32 = 1 << 11;
 pub(super) fn avx512_vnni() -> bool {
     let (ebx, ecx) = leaf_7();
     saved(ZMM_STATE) && ebx & AVX512 == AVX512 && ecx & VNNI == VNNI
+}
+
+/// Whether AVX2 and FMA may be used.
+pub(super) fn avx2() -> bool {
+    let (ebx, _) = leaf_7();
+    saved(YMM_STATE) && ebx & AVX2 == AVX2 && __cpuid(1).ecx & FMA == FMA
 }
 
 /// ebx and ecx of leaf 7.

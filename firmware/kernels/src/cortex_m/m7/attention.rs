@@ -1,5 +1,7 @@
 //! Attention of one token over the window, one head after the other.
 
+use core::num::NonZeroUsize;
+
 use super::matrix::{Prepared, Room};
 use super::rings;
 use super::values::{WeightedMean, weighted_sums};
@@ -8,6 +10,9 @@ use super::{CortexM7, logits};
 use crate::kernels::Watch;
 use crate::portable::to_logits;
 use crate::{Attention, HeadView, Reciprocal, ValueOrder, attention_weights};
+
+/// Channels of a block of values.
+const BLOCK: NonZeroUsize = NonZeroUsize::MIN.saturating_add(3);
 
 /// [`crate::Kernels::attend`] for heads of a multiple of eight channels.
 pub(super) fn run(attention: Attention<'_, &[[u8; 4]]>, mut watch: Option<&mut Watch<'_>>) {
@@ -85,7 +90,10 @@ pub(super) fn run(attention: Attention<'_, &[[u8; 4]]>, mut watch: Option<&mut W
                 values,
                 width,
                 total: total.get(),
-                order: ValueOrder::WideBlocks(places),
+                order: ValueOrder::WideBlocks {
+                    channels: BLOCK,
+                    places,
+                },
             };
             watch(head, &view);
         }

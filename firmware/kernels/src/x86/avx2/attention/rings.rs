@@ -1,0 +1,93 @@
+//! Where keys and values lie.
+//!
+//! Keys: `[head][place / 8][channel / 4]` halves of eight places, four channels each, as the weights of a map whose
+//! rows are the places. Values: int16, `[head][channel / 8][place / 2]` halves of eight channels, two places each.
+//! Channels and places that do not exist are zeros, or weighed by zeros.
+
+use super::super::map::{QUAD, ROWS};
+use super::super::memory::Half;
+use crate::Shape;
+
+/// Most channels of a head.
+pub(super) const WIDTH_MAX: usize = 256;
+
+/// Lengths of the rings of one head.
+#[derive(Clone, Copy)]
+pub(super) struct Ring {
+    /// Places, a multiple of eight.
+    pub(super) places: usize,
+    /// Four channels each.
+    pub(super) quads: usize,
+    /// Eight channels each.
+    pub(super) eights: usize,
+}
+
+impl Ring {
+    pub(super) const fn new(shape: Shape) -> Self {
+        Self {
+            places: shape.window.next_multiple_of(ROWS),
+            quads: shape.width.div_ceil(QUAD),
+            eights: shape.width.div_ceil(ROWS),
+        }
+    }
+
+    /// Halves of the keys of one head.
+    pub(super) const fn keys(self) -> usize {
+        (self.places / ROWS).saturating_mul(self.quads)
+    }
+
+    /// Halves of the values of one head.
+    pub(super) const fn values(self) -> usize {
+        (self.places / 2).saturating_mul(self.eights)
+    }
+}
+
+/// [`crate::Kernels::key_bytes`]; more than there can be for a head that is too wide.
+pub(in super::super) fn key_bytes(shape: Shape) -> usize {
+    bytes(shape, Ring::new(shape).keys())
+}
+
+/// [`crate::Kernels::value_bytes`]
+pub(in super::super) fn value_bytes(shape: Shape) -> usize {
+    bytes(shape, Ring::new(shape).values())
+}
+
+const fn bytes(shape: Shape, halves: usize) -> usize {
+    if shape.width > WIDTH_MAX {
+        return usize::MAX;
+    }
+    shape
+        .heads
+        .saturating_mul(halves)
+        .saturating_mul(size_of::<Half>())
+}
+
+/// Puts a token's key at its place.
+pub(super) fn store_key(ring: &mut [Half], quads: usize, place: usize, key: &[i8]) {
+    let block = (place / ROWS).saturating_mul(quads);
+    let halves = ring.get_mut(block..).unwrap_or_default();
+    for (half, channels) in halves.iter_mut().zip(key.chunks(QUAD)) {
+        let mut bytes = [0; QUAD];
+        for (byte, &channel) in bytes.iter_mut().zip(channels) {
+            *byte = channel.cast_unsigned();
+        }
+        if let Some(cell) = half.as_chunks_mut::<QUAD>().0.get_mut(place % ROWS) {
+            *cell = bytes;
+        }
+    }
+}
+
+/// Puts a token's value at its place.
+pub(super) fn store_value(ring: &mut [Half], places: usize, place: usize, value: &[i8]) {
+    let columns = ring.chunks_exact_mut((places / 2).max(1));
+    for (column, channels) in columns.zip(value.chunks(ROWS)) {
+        let Some(half) = column.get_mut(place / 2) else {
+            return;
+        };
+        for (cell, &channel) in half.as_chunks_mut::<4>().0.iter_mut().zip(channels) {
+            if let Some(wide) = cell.as_chunks_mut::<2>().0.get_mut(place % 2) {
+                *wide = i16::from(channel).to_le_bytes();
+            }
+        }
+    }
+}

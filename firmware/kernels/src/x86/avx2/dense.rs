@@ -1,0 +1,147 @@
+//! What is done with the products of linear maps.
+
+use core::arch::x86_64::*;
+
+use super::map::{Map, ROWS, WideMap};
+use super::memory::{load, load_i16, load_i32, store_i8, store_i16, store_i32};
+use super::numbers::{Single, add_i16, add_i32, to_i8, to_i16};
+use super::product::{product, wide_product};
+use super::tanh::tanh;
+use crate::{Line, Requant};
+
+/// [`crate::Kernels::narrow`].
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn narrow(residual: &[i16], factor: Requant, out: &mut [i8]) {
+    let next = Narrow::new(factor);
+    let (residual, _) = residual.as_chunks::<ROWS>();
+    let (out, _) = out.as_chunks_mut::<ROWS>();
+    for (out, residual) in out.iter_mut().zip(residual) {
+        next.store(load_i16(residual), out);
+    }
+}
+
+/// From the residual to the input of a map.
+#[derive(Clone, Copy)]
+struct Narrow(Single);
+
+impl Narrow {
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    fn new(factor: Requant) -> Self {
+        Self(Single::new(factor, 1 << 15))
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    fn store(self, residual: __m128i, out: &mut [i8; ROWS]) {
+        let x = self.0.apply(_mm256_cvtepi16_epi32(residual));
+        store_i8(out, to_i8(x, -127));
+    }
+}
+
+/// Results from `low` to 127: [`crate::Kernels::project`] and [`crate::Kernels::rectify`].
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn bytes(map: Map<'_>, input: &[i8], low: i32, out: &mut [i8]) {
+    let mut out = out.as_chunks_mut::<ROWS>().0.iter_mut();
+    product(map, input, |x| {
+        if let Some(out) = out.next() {
+            store_i8(out, to_i8(x, low));
+        }
+    });
+}
+
+/// [`crate::Kernels::add`].
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn add(
+    map: Map<'_>,
+    input: &[i8],
+    residual: &mut [i16],
+    next: Requant,
+    narrow: &mut [i8],
+) {
+    let next = Narrow::new(next);
+    let (residual, _) = residual.as_chunks_mut::<ROWS>();
+    let (narrow, _) = narrow.as_chunks_mut::<ROWS>();
+    let mut places = residual.iter_mut().zip(narrow);
+    product(map, input, |x| {
+        if let Some((residual, narrow)) = places.next() {
+            let sum = add_i16(load_i16(residual), to_i16(x));
+            store_i16(residual, sum);
+            next.store(sum, narrow);
+        }
+    });
+}
+
+/// [`crate::Kernels::embed`].
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn embed(map: WideMap<'_>, input: &[i16], out: &mut [i16]) {
+    let mut out = out.as_chunks_mut::<ROWS>().0.iter_mut();
+    wide_product(map, input, |x| {
+        if let Some(out) = out.next() {
+            store_i16(out, to_i16(x));
+        }
+    });
+}
+
+/// [`crate::Kernels::words`].
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn words(map: Map<'_>, input: &[i8], out: &mut [i16]) {
+    let mut out = out.as_chunks_mut::<ROWS>().0.iter_mut();
+    product(map, input, |x| {
+        if let Some(out) = out.next() {
+            store_i16(out, to_i16(x));
+        }
+    });
+}
+
+/// [`crate::Kernels::hidden`].
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn hidden(
+    map: Map<'_>,
+    input: &[i8],
+    raw: Option<(WideMap<'_>, &[i16])>,
+    sums: &mut [i32],
+    out: &mut [i8],
+) {
+    let (out, _) = out.as_chunks_mut::<ROWS>();
+    let (sums, _) = sums.as_chunks_mut::<ROWS>();
+    match raw {
+        Some((raw, input)) => {
+            let mut sums = sums.iter_mut();
+            wide_product(raw, input, |x| {
+                if let Some(sum) = sums.next() {
+                    store_i32(sum, x);
+                }
+            });
+        }
+        None => sums.fill([0; ROWS]),
+    }
+    let mut places = out.iter_mut().zip(&*sums);
+    product(map, input, |x| {
+        if let Some((out, sum)) = places.next() {
+            store_i8(out, to_i8(tanh(add_i32(x, load_i32(sum))), -127));
+        }
+    });
+}
+
+/// [`crate::Packing::read`].
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn read(lines: &[Line]) -> u64 {
+    let mut bits = [_mm256_setzero_si256(); 4];
+    let (fours, rest) = bytemuck::cast_slice::<Line, super::memory::Half>(lines).as_chunks::<4>();
+    for four in fours {
+        for (bits, half) in bits.iter_mut().zip(four) {
+            *bits = _mm256_or_si256(*bits, load(half));
+        }
+    }
+    for half in rest {
+        bits[0] = _mm256_or_si256(bits[0], load(half));
+    }
+    let [a, b, c, d] = bits;
+    let all = _mm256_or_si256(_mm256_or_si256(a, b), _mm256_or_si256(c, d));
+    let all = _mm_or_si128(
+        _mm256_castsi256_si128(all),
+        _mm256_extracti128_si256::<1>(all),
+    );
+    (_mm_extract_epi64::<0>(all) | _mm_extract_epi64::<1>(all)).cast_unsigned()
+}

@@ -1,0 +1,187 @@
+//! AVX2: eight rows at a time, four columns per register.
+//!
+//! What multiplies bytes multiplies unsigned by signed ones. The magnitude of the input is the unsigned
+//! side, and its sign is given to the weights, which is exact for weights in `[-127, 127]`. Sums wrap at
+//! 32 bits, as everywhere.
+
+mod attention;
+mod dense;
+mod map;
+mod memory;
+mod numbers;
+mod product;
+mod softmax;
+mod tanh;
+#[cfg(test)]
+mod tests;
+
+use attention::Biases;
+use map::{Map, WideMap};
+
+use crate::portable::Rows;
+use crate::{Attention, Kernels, Line, Packing, Requant, Shape, Watch};
+
+/// Proof that AVX2 and FMA may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Avx2(());
+
+impl Avx2 {
+    /// The kernels, if this processor and its operating system allow them.
+    #[must_use]
+    pub fn detect() -> Option<Self> {
+        super::detect::avx2().then_some(Self(()))
+    }
+}
+
+/// Runs `f` with the instructions.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn run<R>(f: impl FnOnce() -> R) -> R {
+    f()
+}
+
+impl Kernels for Avx2 {
+    const LANES: usize = 8;
+
+    type Map<'a> = Map<'a>;
+    type WideMap<'a> = WideMap<'a>;
+    type Biases<'a> = Biases<'a>;
+
+    #[inline(always)]
+    fn run<R>(self, f: impl FnOnce() -> R) -> R {
+        // SAFETY: the token proves that the instructions may be used.
+        unsafe { run(f) }
+    }
+
+    #[inline]
+    fn key_bytes(self, shape: Shape) -> usize {
+        attention::key_bytes(shape)
+    }
+
+    #[inline]
+    fn value_bytes(self, shape: Shape) -> usize {
+        attention::value_bytes(shape)
+    }
+
+    #[inline(always)]
+    fn narrow(self, residual: &[i16], factor: Requant, out: &mut [i8]) {
+        // SAFETY: the token proves that the instructions may be used.
+        unsafe { dense::narrow(residual, factor, out) }
+    }
+
+    #[inline(always)]
+    fn project(self, map: Map<'_>, input: &[i8], _: &mut [i32], out: &mut [i8]) {
+        // SAFETY: the token proves that the instructions may be used.
+        unsafe { dense::bytes(map, input, -127, out) }
+    }
+
+    #[inline(always)]
+    fn rectify(self, map: Map<'_>, input: &[i8], _: &mut [i32], out: &mut [i8]) {
+        // SAFETY: the token proves that the instructions may be used.
+        unsafe { dense::bytes(map, input, 0, out) }
+    }
+
+    #[inline(always)]
+    fn add(
+        self,
+        map: Map<'_>,
+        input: &[i8],
+        _: &mut [i32],
+        residual: &mut [i16],
+        (next, narrow): (Requant, &mut [i8]),
+    ) {
+        // SAFETY: the token proves that the instructions may be used.
+        unsafe { dense::add(map, input, residual, next, narrow) }
+    }
+
+    #[inline(always)]
+    fn embed(self, map: WideMap<'_>, input: &[i16], _: &mut [i32], out: &mut [i16]) {
+        // SAFETY: the token proves that the instructions may be used.
+        unsafe { dense::embed(map, input, out) }
+    }
+
+    #[inline(always)]
+    fn hidden(
+        self,
+        map: Map<'_>,
+        input: &[i8],
+        raw: Option<(WideMap<'_>, &[i16])>,
+        (sums, _): (&mut [i32], &mut [i32]),
+        out: &mut [i8],
+    ) {
+        // SAFETY: the token proves that the instructions may be used.
+        unsafe { dense::hidden(map, input, raw, sums, out) }
+    }
+
+    #[inline(always)]
+    fn words(self, map: Map<'_>, input: &[i8], _: &mut [i32], out: &mut [i16]) {
+        // SAFETY: the token proves that the instructions may be used.
+        unsafe { dense::words(map, input, out) }
+    }
+
+    #[inline(always)]
+    fn attend(self, attention: Attention<'_, Biases<'_>>, watch: Option<&mut Watch<'_>>) {
+        // SAFETY: the token proves that the instructions may be used.
+        unsafe { attention::run(attention, watch) }
+    }
+}
+
+impl Packing for Avx2 {
+    fn lines(rows: usize, columns: usize) -> usize {
+        map::lines(rows, columns, map::QUAD)
+    }
+
+    fn pack(self, map: Rows<'_>, columns: usize, lines: &mut [Line]) -> Option<()> {
+        Map::pack(map, columns, lines)
+    }
+
+    fn view<'a>(self, map: Rows<'a>, columns: usize, lines: &'a [Line]) -> Option<Map<'a>> {
+        Map::view(map.rows, columns, lines)
+    }
+
+    fn wide_lines(rows: usize, columns: usize) -> usize {
+        map::lines(rows, columns, map::PAIR)
+    }
+
+    fn pack_wide(self, map: Rows<'_>, columns: usize, lines: &mut [Line]) -> Option<()> {
+        WideMap::pack(map, columns, lines)
+    }
+
+    fn view_wide<'a>(
+        self,
+        map: Rows<'a>,
+        columns: usize,
+        lines: &'a [Line],
+    ) -> Option<WideMap<'a>> {
+        WideMap::view(map.rows, columns, lines)
+    }
+
+    fn bias_lines(shape: Shape) -> usize {
+        Biases::lines(shape)
+    }
+
+    fn pack_biases(
+        self,
+        shape: Shape,
+        _: Requant,
+        biases: &[[u8; 4]],
+        lines: &mut [Line],
+    ) -> Option<()> {
+        Biases::pack(shape, biases, lines)
+    }
+
+    fn view_biases<'a>(
+        self,
+        shape: Shape,
+        _: Requant,
+        _: &'a [[u8; 4]],
+        lines: &'a [Line],
+    ) -> Option<Biases<'a>> {
+        Biases::view(shape, lines)
+    }
+
+    fn read(self, lines: &[Line]) -> u64 {
+        // SAFETY: the token proves that the instructions may be used.
+        unsafe { dense::read(lines) }
+    }
+}
