@@ -1,7 +1,7 @@
 //! Time of a control step on every path of this machine, beside the floor: reading as many bytes as the
 //! int8 weights have out of the second-level cache, a cache line at a time.
 //!
-//! `cargo run --release -p engram-firmware --example step-time [ROUNDS] [SHAPE]`
+//! `cargo run --release -p engram-firmware --example step-time [ROUNDS] [SHAPE] [PATH]`
 //!
 //! Every round times some steps of each path and some reads of the floor, one after the other, so that
 //! whatever else the machine does meets all of them alike. Printed are the median, the 99th percentile and
@@ -71,9 +71,11 @@ fn measure(name: &str, config: ModelConfig, rounds: usize) {
     let matrices = image.weights.matrices();
     let weight_bytes: usize = matrices.map(|(_, matrix)| matrix.weight.len()).sum();
     let moments = random_image::moments(&config, 1, STEPS);
+    let path = std::env::args().nth(3);
     let paths: Vec<Path> = Path::ALL
         .into_iter()
         .filter(|path| path.is_available())
+        .filter(|given| path.as_deref().is_none_or(|path| path == given.name()))
         .collect();
     let mut lines: Vec<Vec<Line>> = paths
         .iter()

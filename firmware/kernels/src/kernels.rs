@@ -21,6 +21,10 @@ pub trait Kernels: Copy {
     /// Entries that are computed together.
     const LANES: usize;
 
+    /// Tokens that are best computed together where a step has several: every weight is read once for all of
+    /// them. With 1, the functions for all tokens are not called.
+    const TOKENS: usize = 1;
+
     /// A linear map of an int8 input, as these kernels read it.
     type Map<'a>: Copy;
     /// A linear map of an int16 input, as these kernels read it.
@@ -63,6 +67,52 @@ pub trait Kernels: Copy {
         next: (Requant, &mut [i8]),
     );
 
+    /// [`Kernels::project`] of so many tokens: every slice holds their vectors one after the other.
+    fn project_all(
+        self,
+        map: Self::Map<'_>,
+        tokens: NonZeroUsize,
+        input: &[i8],
+        sums: &mut [i32],
+        out: &mut [i8],
+    ) {
+        let inputs = each(input, tokens);
+        for (input, out) in inputs.zip(each_mut(out, tokens)) {
+            self.project(map, input, sums, out);
+        }
+    }
+
+    /// [`Kernels::rectify`] of so many tokens.
+    fn rectify_all(
+        self,
+        map: Self::Map<'_>,
+        tokens: NonZeroUsize,
+        input: &[i8],
+        sums: &mut [i32],
+        out: &mut [i8],
+    ) {
+        let inputs = each(input, tokens);
+        for (input, out) in inputs.zip(each_mut(out, tokens)) {
+            self.rectify(map, input, sums, out);
+        }
+    }
+
+    /// [`Kernels::add`] of so many tokens.
+    fn add_all(
+        self,
+        map: Self::Map<'_>,
+        tokens: NonZeroUsize,
+        input: &[i8],
+        sums: &mut [i32],
+        residual: &mut [i16],
+        (next, narrow): (Requant, &mut [i8]),
+    ) {
+        let places = each_mut(residual, tokens).zip(each_mut(narrow, tokens));
+        for (input, (residual, narrow)) in each(input, tokens).zip(places) {
+            self.add(map, input, sums, residual, (next, narrow));
+        }
+    }
+
     /// `out[r] = to_i16(map * input)`: the embedding.
     fn embed(self, map: Self::WideMap<'_>, input: &[i16], sums: &mut [i32], out: &mut [i16]);
 
@@ -85,6 +135,16 @@ pub trait Kernels: Copy {
     /// Stores the token's keys and values at its place and leaves the requantized weighted means of
     /// the values, the input of a map, in `means`. `watch` is called once per head.
     fn attend(self, attention: Attention<'_, Self::Biases<'_>>, watch: Option<&mut Watch<'_>>);
+}
+
+/// The vectors of so many tokens.
+pub(crate) fn each<T>(all: &[T], tokens: NonZeroUsize) -> impl Iterator<Item = &[T]> {
+    all.chunks_exact((all.len() / tokens).max(1))
+}
+
+/// [`each`], to be written.
+pub(crate) fn each_mut<T>(all: &mut [T], tokens: NonZeroUsize) -> impl Iterator<Item = &mut [T]> {
+    all.chunks_exact_mut((all.len() / tokens).max(1))
 }
 
 /// The shape of one layer's attention.

@@ -13,6 +13,13 @@ pub(super) const MAX_ROWS: usize = largest(&[MAX_FF, 3 * MAX_MODEL, MAX_WINDOW, 
 /// No kernels compute more lanes at a time. The limits that are not padded here are multiples of it.
 const LANES_MAX: usize = 16;
 
+/// Tokens that a step takes through the layers together, at most; only hosts have kernels that do.
+pub(super) const TOKENS: usize = if cfg!(target_pointer_width = "64") {
+    8
+} else {
+    0
+};
+
 /// Bytes of the ring of keys, and of values. Kernels of vectors pad heads and places to multiples of four, and only hosts have
 /// such kernels; those of the Cortex-M7 fill windows up to a multiple of four and keep values as int16, those of the
 /// Cortex-M55 fill the windows of values up to a multiple of eight.
@@ -78,6 +85,17 @@ pub(super) struct Scratch {
     pub(super) hidden: [Aligned<[i8; MAX_HIDDEN]>; 2],
     /// `[actions]`
     pub(super) words: Aligned<[i16; padded(MAX_ACTIONS)]>,
+    /// Several tokens at once.
+    pub(super) tokens: Tokens,
+}
+
+/// The buffers of tokens that go through the layers together: of each as in [`Scratch`], one behind the other.
+pub(super) struct Tokens {
+    pub(super) residual: Aligned<[i16; TOKENS * MAX_MODEL]>,
+    pub(super) narrow: Aligned<[i8; TOKENS * MAX_MODEL]>,
+    pub(super) qkv: Aligned<[i8; TOKENS * 3 * MAX_MODEL]>,
+    pub(super) means: Aligned<[i8; TOKENS * MAX_MODEL]>,
+    pub(super) wide: Aligned<[i8; TOKENS * MAX_FF]>,
 }
 
 impl Memory {
@@ -146,6 +164,13 @@ impl Scratch {
         preactivation: Aligned([0; MAX_HIDDEN]),
         hidden: [const { Aligned([0; MAX_HIDDEN]) }; 2],
         words: Aligned([0; padded(MAX_ACTIONS)]),
+        tokens: Tokens {
+            residual: Aligned([0; TOKENS * MAX_MODEL]),
+            narrow: Aligned([0; TOKENS * MAX_MODEL]),
+            qkv: Aligned([0; TOKENS * 3 * MAX_MODEL]),
+            means: Aligned([0; TOKENS * MAX_MODEL]),
+            wide: Aligned([0; TOKENS * MAX_FF]),
+        },
     };
 }
 

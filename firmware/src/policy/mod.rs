@@ -19,6 +19,7 @@ mod observer;
 mod packed;
 mod path;
 mod token;
+mod tokens;
 
 pub use engram_kernels::HeadView;
 pub use golden::{GoldenDifference, GoldenReplay, replay_golden};
@@ -253,6 +254,9 @@ fn slot<'n, K: Kernels>(
         }
     }
     let newest = place.filled.wrapping_sub(1);
+    if K::TOKENS > 1 {
+        return tokens::slots(kernels, network, memory, (oldest, newest), observer);
+    }
     let mut index = oldest;
     let positions = image.weights.positions.chunks_exact(model.max(1));
     for (slot, position) in (0..window).zip(positions) {

@@ -124,7 +124,7 @@ fn layers<'n, K: Kernels>(
 }
 
 /// Tells the observer the weights by age, and the values.
-fn report(
+pub(super) fn report(
     observer: &mut dyn Observer,
     layer: usize,
     head: usize,

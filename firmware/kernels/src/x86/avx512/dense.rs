@@ -1,100 +1,139 @@
-//! Linear maps: products of whole groups of blocks, requantized in registers.
+//! The linear maps of a step: what becomes of the results of a product.
 
 use core::arch::x86_64::*;
 
 use super::bytes::Bytes;
-use super::map::{Map, PAIR, Packed, QUAD, ROWS, WideMap};
+use super::map::{Map, ROWS, WideMap};
+use super::narrow::Narrow;
 use super::numbers::{
-    Factors, HIGH_SHIFT, Prescale, Single, add_i16, add_i32, load, load_bytes, load_i16,
-    store_bytes, store_i16, store_i32, to_i16, to_input,
+    add_i32, load, load_i16, load_i32, load_words, store_bytes, store_half, store_i16, store_i32,
+    store_words, to_i16, words,
 };
+use super::product::product;
 use super::tanh::tanh;
 use crate::{Line, Requant};
+
+/// Rows of two blocks.
+const TWO: usize = 2 * ROWS;
 
 /// [`crate::Kernels::narrow`].
 #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
 pub(super) fn narrow(residual: &[i16], factor: Requant, out: &mut [i8]) {
     let next = Narrow::new(factor);
-    let (residual, _) = residual.as_chunks::<ROWS>();
-    let (out, _) = out.as_chunks_mut::<ROWS>();
+    let (residual, residual_rest) = residual.as_chunks::<TWO>();
+    let (out, out_rest) = out.as_chunks_mut::<TWO>();
     for (out, residual) in out.iter_mut().zip(residual) {
-        next.store(load_i16(residual), out);
+        store_half(out, next.apply(load_words(residual)));
+    }
+    if let (Some(residual), Some(out)) = (residual_rest.first_chunk(), out_rest.first_chunk_mut()) {
+        let bytes = next.apply(_mm512_castsi256_si512(load_i16(residual)));
+        store_bytes(out, _mm256_castsi256_si128(bytes));
     }
 }
 
-/// From the residual to the input of a map.
-#[derive(Clone, Copy)]
-struct Narrow(Single);
-
-impl Narrow {
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-    fn new(factor: Requant) -> Self {
-        Self(Single::new(factor, 1 << 15))
-    }
-
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-    fn store(self, residual: __m256i, out: &mut [i8; ROWS]) {
-        let x = self.0.apply(_mm512_cvtepi16_epi32(residual));
-        store_bytes(out, to_input(x, -127));
-    }
-}
-
-/// [`crate::Kernels::project`].
+/// [`crate::Kernels::project`] of every token.
 #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-pub(super) fn project(map: Map<'_>, input: &[i8], out: &mut [i8]) {
-    let mut out = Bytes {
+pub(super) fn project<const T: usize>(map: Map<'_>, inputs: [&[i8]; T], outs: [&mut [i8]; T]) {
+    let mut outs = outs.map(|out| Bytes {
         out,
-        low: -127,
-        flip: 0,
-    };
-    groups::<QUAD>(map, quads(input), |x| out.store(x));
-}
-
-/// [`crate::Kernels::rectify`].
-#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-pub(super) fn rectify(map: Map<'_>, input: &[i8], out: &mut [i8]) {
-    let mut out = Bytes {
-        out,
-        low: 0,
+        least: 1,
         flip: -128,
-    };
-    groups::<QUAD>(map, quads(input), |x| out.store(x));
-}
-
-/// [`crate::Kernels::add`].
-#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-pub(super) fn add(
-    map: Map<'_>,
-    input: &[i8],
-    residual: &mut [i16],
-    next: Requant,
-    narrow: &mut [i8],
-) {
-    let next = Narrow::new(next);
-    let (residual, _) = residual.as_chunks_mut::<ROWS>();
-    let (narrow, _) = narrow.as_chunks_mut::<ROWS>();
-    let mut places = residual.iter_mut().zip(narrow);
-    product(map, input, |x| {
-        if let Some((residual, narrow)) = places.next() {
-            let sum = add_i16(load_i16(residual), to_i16(x));
-            store_i16(residual, sum);
-            next.store(sum, narrow);
+    });
+    product::<_, T, true>(map, inputs.map(quads), |token, x| {
+        if let Some(out) = outs.get_mut(token) {
+            out.store(x);
         }
     });
+}
+
+/// [`crate::Kernels::rectify`] of every token.
+#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
+pub(super) fn rectify<const T: usize>(map: Map<'_>, inputs: [&[i8]; T], outs: [&mut [i8]; T]) {
+    let mut outs = outs.map(|out| Bytes {
+        out,
+        least: 128,
+        flip: 0,
+    });
+    product::<_, T, true>(map, inputs.map(quads), |token, x| {
+        if let Some(out) = outs.get_mut(token) {
+            out.store(x);
+        }
+    });
+}
+
+/// Takes the first `N` entries off a slice.
+#[inline]
+fn take<'a, T, const N: usize>(slice: &mut &'a mut [T]) -> Option<&'a mut [T; N]> {
+    let (taken, rest) = core::mem::take(slice).split_first_chunk_mut()?;
+    *slice = rest;
+    Some(taken)
+}
+
+/// [`crate::Kernels::add`] of every token.
+#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
+pub(super) fn add<const T: usize>(
+    map: Map<'_>,
+    inputs: [&[i8]; T],
+    mut residuals: [&mut [i16]; T],
+    next: Requant,
+    mut narrows: [&mut [i8]; T],
+) {
+    let next = Narrow::new(next);
+    product::<_, T, false>(map, inputs.map(quads), |token, x| {
+        let (Some(residual), Some(narrow)) = (residuals.get_mut(token), narrows.get_mut(token))
+        else {
+            return;
+        };
+        let (pairs, last) = x.as_chunks::<2>();
+        for &[a, b] in pairs {
+            let (Some(residual), Some(narrow)) = (take(residual), take(narrow)) else {
+                return;
+            };
+            let sum = _mm512_adds_epi16(load_words(residual), words(a, b));
+            let sum = _mm512_max_epi16(sum, _mm512_set1_epi16(-32_767));
+            store_words(residual, sum);
+            store_half(narrow, next.apply(sum));
+        }
+        for &a in last {
+            let (Some(residual), Some(narrow)) = (take(residual), take(narrow)) else {
+                return;
+            };
+            let sum = _mm256_adds_epi16(load_i16(residual), to_i16(a));
+            let sum = _mm256_max_epi16(sum, _mm256_set1_epi16(-32_767));
+            store_i16(residual, sum);
+            let bytes = next.apply(_mm512_castsi256_si512(sum));
+            store_bytes(narrow, _mm256_castsi256_si128(bytes));
+        }
+    });
+}
+
+/// The results of a group as i16.
+#[inline]
+#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
+fn store_group(out: &mut &mut [i16], x: &[__m512i]) {
+    let (pairs, last) = x.as_chunks::<2>();
+    for &[a, b] in pairs {
+        if let Some(out) = take(out) {
+            store_words(out, words(a, b));
+        }
+    }
+    for &a in last {
+        if let Some(out) = take(out) {
+            store_i16(out, to_i16(a));
+        }
+    }
 }
 
 /// [`crate::Kernels::embed`].
 #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-pub(super) fn embed(map: WideMap<'_>, input: &[i16], out: &mut [i16]) {
-    let (out, _) = out.as_chunks_mut::<ROWS>();
-    let mut out = out.iter_mut();
-    wide_product(map, input, |x| {
-        if let Some(out) = out.next() {
-            store_i16(out, to_i16(x));
-        }
-    });
+pub(super) fn embed(map: WideMap<'_>, input: &[i16], mut out: &mut [i16]) {
+    product::<_, 1, false>(map, [pairs(input)], |_, x| store_group(&mut out, x));
+}
+
+/// [`crate::Kernels::words`].
+#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
+pub(super) fn command_words(map: Map<'_>, input: &[i8], mut out: &mut [i16]) {
+    product::<_, 1, false>(map, [quads(input)], |_, x| store_group(&mut out, x));
 }
 
 /// Most rows of a hidden layer of the head whose preactivations are kept on the stack.
@@ -106,51 +145,54 @@ pub(super) fn hidden(
     map: Map<'_>,
     input: &[i8],
     raw: Option<(WideMap<'_>, &[i16])>,
-    out: &mut [i8],
+    mut out: &mut [i8],
 ) {
-    let (out, _) = out.as_chunks_mut::<ROWS>();
     let Some((raw, raw_input)) = raw else {
-        let mut out = out.iter_mut();
-        product(map, input, |x| {
-            if let Some(out) = out.next() {
-                store_bytes(out, to_input(tanh(x), -127));
-            }
-        });
+        product::<_, 1, false>(map, [quads(input)], |_, x| store_tanh(&mut out, x));
         return;
     };
     let mut sums = [[0; ROWS]; HIDDEN / ROWS];
     let mut places = sums.iter_mut();
-    wide_product(raw, raw_input, |x| {
-        if let Some(place) = places.next() {
+    product::<_, 1, false>(raw, [pairs(raw_input)], |_, x| {
+        for (&x, place) in x.iter().zip(&mut places) {
             store_i32(place, x);
         }
     });
-    let mut places = out.iter_mut().zip(&sums);
-    product(map, input, |x| {
-        if let Some((out, raw)) = places.next() {
-            let x = add_i32(x, super::numbers::load_i32(raw));
-            store_bytes(out, to_input(tanh(x), -127));
+    let mut raw = sums.iter();
+    product::<_, 1, false>(map, [quads(input)], |_, x| {
+        let (pairs, last) = x.as_chunks::<2>();
+        let mut next = |x| {
+            let raw = raw
+                .next()
+                .map_or(_mm512_setzero_si512(), |raw| load_i32(raw));
+            add_i32(x, raw)
+        };
+        for &[a, b] in pairs {
+            store_tanh(&mut out, &[next(a), next(b)]);
+        }
+        for &a in last {
+            store_tanh(&mut out, &[next(a)]);
         }
     });
 }
 
-/// [`crate::Kernels::words`].
-#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-pub(super) fn words(map: Map<'_>, input: &[i8], out: &mut [i16]) {
-    let (out, _) = out.as_chunks_mut::<ROWS>();
-    let mut out = out.iter_mut();
-    product(map, input, |x| {
-        if let Some(out) = out.next() {
-            store_i16(out, to_i16(x));
-        }
-    });
-}
-
-/// Gives every block's sums, with bias and factor applied, to `each`.
+/// The tangents of a group as the input of a map.
 #[inline]
 #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-fn product(map: Map<'_>, input: &[i8], mut each: impl FnMut(__m512i)) {
-    groups::<QUAD>(map, quads(input), |x| x.iter().for_each(|&x| each(x)));
+fn store_tanh(out: &mut &mut [i8], x: &[__m512i]) {
+    let (pairs, last) = x.as_chunks::<2>();
+    for &[a, b] in pairs {
+        if let Some(out) = take(out) {
+            let bytes = _mm512_cvtepi16_epi8(_mm512_packs_epi32(tanh(a), tanh(b)));
+            store_half(out, _mm256_xor_si256(bytes, _mm256_set1_epi8(-128)));
+        }
+    }
+    for &a in last {
+        if let Some(out) = take(out) {
+            let bytes = _mm512_cvtepi32_epi8(tanh(a));
+            store_bytes(out, _mm_xor_si128(bytes, _mm_set1_epi8(-128)));
+        }
+    }
 }
 
 /// Four columns at a time.
@@ -159,108 +201,10 @@ fn quads(input: &[i8]) -> &[[u8; 4]] {
     bytemuck::must_cast_slice(input.as_chunks::<4>().0)
 }
 
-/// [`product`] for an int16 input.
+/// Two columns at a time.
 #[inline]
-#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-fn wide_product(map: WideMap<'_>, input: &[i16], mut each: impl FnMut(__m512i)) {
-    let input = bytemuck::must_cast_slice(input.as_chunks::<2>().0);
-    groups::<PAIR>(map, input, |x| x.iter().for_each(|&x| each(x)));
-}
-
-#[inline]
-#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-fn groups<const C: usize>(map: Packed<'_, C>, input: &[[u8; 4]], mut each: impl FnMut(&[__m512i])) {
-    let Some(input) = input.get(..map.depth) else {
-        return;
-    };
-    let (mut lines, mut shifts) = (map.groups, map.shifts.iter());
-    let mut left = map.blocks;
-    while left >= 4 {
-        lines = group::<C, 4, 2>(lines, &mut shifts, input, map.prescale, &mut each);
-        left -= 4;
-    }
-    if left >= 2 {
-        lines = group::<C, 2, 4>(lines, &mut shifts, input, map.prescale, &mut each);
-        left -= 2;
-    }
-    if left == 1 {
-        group::<C, 1, 4>(lines, &mut shifts, input, map.prescale, &mut each);
-    }
-}
-
-/// One group of `G` blocks, each summed in `A` registers; returns the lines behind it.
-#[inline]
-#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-fn group<'a, const C: usize, const G: usize, const A: usize>(
-    lines: &'a [Line],
-    shifts: &mut core::slice::Iter<'_, [u8; ROWS]>,
-    input: &[[u8; 4]],
-    prescale: Option<Prescale>,
-    each: &mut impl FnMut(&[__m512i]),
-) -> &'a [Line] {
-    let (rows, _) = lines.as_chunks::<G>();
-    let Some(([biases, multipliers], weights)) = rows.split_first_chunk::<2>() else {
-        return &[];
-    };
-    let mut sums = [[_mm512_setzero_si512(); G]; A];
-    for (sum, bias) in sums[0].iter_mut().zip(biases) {
-        *sum = load(bias);
-    }
-    let (many, rest) = input.as_chunks::<A>();
-    let (weights_many, weights_rest) = weights.as_chunks::<A>();
-    for (input, weights) in many.iter().zip(weights_many) {
-        for ((sums, input), weights) in sums.iter_mut().zip(input).zip(weights) {
-            accumulate::<C, G>(sums, input, weights);
-        }
-    }
-    let weights_rest = weights.get(many.len() * A..).unwrap_or(weights_rest);
-    for ((sums, input), weights) in sums.iter_mut().zip(rest).zip(weights_rest) {
-        accumulate::<C, G>(sums, input, weights);
-    }
-    let mut results = [_mm512_setzero_si512(); G];
-    for (block, (result, multiplier)) in results.iter_mut().zip(multipliers).enumerate() {
-        let sum = total(&sums, block);
-        let shift = shifts.next().unwrap_or(&[HIGH_SHIFT; ROWS]);
-        let factors = Factors {
-            multiplier: load(multiplier),
-            shift: _mm512_cvtepu8_epi32(load_bytes(shift)),
-        };
-        *result = match prescale {
-            Some(prescale) => factors.apply::<true>(prescale.apply(sum)),
-            None => factors.apply::<false>(sum),
-        };
-    }
-    each(&results);
-    lines.get((input.len() + 2) * G..).unwrap_or_default()
-}
-
-/// The sum of a block's registers.
-#[inline]
-#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-fn total<const G: usize, const A: usize>(sums: &[[__m512i; G]; A], block: usize) -> __m512i {
-    if A == 4 {
-        let low = _mm512_add_epi32(sums[0][block], sums[1][block]);
-        return _mm512_add_epi32(low, _mm512_add_epi32(sums[2][block], sums[3][block]));
-    }
-    _mm512_add_epi32(sums[0][block], sums[1][block])
-}
-
-/// Adds the products of `G` blocks with four (two wide) columns of the input.
-#[inline]
-#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-fn accumulate<const C: usize, const G: usize>(
-    sums: &mut [__m512i; G],
-    input: &[u8; 4],
-    weights: &[Line; G],
-) {
-    let input = _mm512_set1_epi32(i32::from_le_bytes(*input));
-    for (sum, weights) in sums.iter_mut().zip(weights) {
-        *sum = if C == QUAD {
-            _mm512_dpbusd_epi32(*sum, input, load(weights))
-        } else {
-            _mm512_dpwssd_epi32(*sum, input, load(weights))
-        };
-    }
+fn pairs(input: &[i16]) -> &[[u8; 4]] {
+    bytemuck::must_cast_slice(input.as_chunks::<2>().0)
 }
 
 /// [`crate::Packing::read`].

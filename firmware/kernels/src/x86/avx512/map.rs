@@ -1,9 +1,12 @@
-//! How the rows of a map are packed: blocks of sixteen rows, in groups of four blocks (at the end two
-//! and one), so that a product reads one line after the other.
+//! How the rows of a map are packed: blocks of sixteen rows, in groups of blocks whose lines alternate, so
+//! that a product reads one line after the other.
 //!
-//! A map starts with a line that says how far its accumulators are scaled up, and the shifts of all rows, one byte each, padded to whole lines. Every group of `G`
-//! blocks follows: `G` lines of biases, `G` lines of multipliers, then for every four columns (two of
-//! an int16 input) `G` lines of sixteen rows each.
+//! A map starts with a line that says how far its accumulators are scaled up. Every group of `G` blocks
+//! follows: `G` lines of biases, `G` lines of multipliers, the shifts of its rows, one byte each, then for
+//! every four columns (two of an int16 input) `G` lines of sixteen rows each.
+//!
+//! Two blocks share 32 rows, four by turns: so the instruction that packs two registers of i32 into one of
+//! i16 puts them in order. A last block that is alone has its rows in a row.
 
 use core::marker::PhantomData;
 
@@ -26,8 +29,6 @@ pub(super) type WideMap<'a> = Packed<'a, PAIR>;
 /// A packed map with `COLUMNS` columns in one i32.
 #[derive(Clone, Copy, Debug)]
 pub struct Packed<'a, const COLUMNS: usize> {
-    /// Shifts of the rows, `blocks` times sixteen of them count.
-    pub(super) shifts: &'a [[u8; ROWS]],
     /// The groups.
     pub(super) groups: &'a [Line],
     /// Blocks of sixteen rows.
@@ -41,13 +42,34 @@ pub struct Packed<'a, const COLUMNS: usize> {
 
 /// Lines of a map with `per_lane` columns in one i32.
 pub(super) fn lines(rows: usize, columns: usize, per_lane: usize) -> usize {
-    let (blocks, depth) = (rows.div_ceil(ROWS), columns.div_ceil(per_lane));
-    let groups = blocks.saturating_mul(depth.saturating_add(2));
-    groups.saturating_add(shift_lines(blocks)).saturating_add(1)
+    let (mut left, depth) = (rows.div_ceil(ROWS), columns.div_ceil(per_lane));
+    let mut lines: usize = 1;
+    while left > 0 {
+        let size = group_size(left);
+        lines = lines.saturating_add(group_lines(size, depth));
+        left = left.saturating_sub(size);
+    }
+    lines
 }
 
-fn shift_lines(blocks: usize) -> usize {
-    blocks.saturating_mul(ROWS).div_ceil(64)
+/// Blocks of the next group, of so many that are left.
+pub(super) const fn group_size(left: usize) -> usize {
+    match left {
+        4.. => 4,
+        2.. => 2,
+        _ => left,
+    }
+}
+
+/// Lines of the shifts of a group.
+pub(super) const fn shift_lines(size: usize) -> usize {
+    size.saturating_mul(ROWS).div_ceil(64)
+}
+
+/// Lines of a group.
+const fn group_lines(size: usize, depth: usize) -> usize {
+    size.saturating_mul(depth.saturating_add(2))
+        .saturating_add(shift_lines(size))
 }
 
 impl Packed<'_, QUAD> {
@@ -74,12 +96,8 @@ impl<'a, const COLUMNS: usize> Packed<'a, COLUMNS> {
             return None;
         }
         let (blocks, depth) = (rows.div_ceil(ROWS), columns.div_ceil(COLUMNS));
-        let (first, lines) = lines.split_first()?;
-        let (shifts, groups) = lines.split_at_checked(shift_lines(blocks))?;
+        let (first, groups) = lines.split_first()?;
         Some(Self {
-            shifts: bytemuck::cast_slice::<Line, u8>(shifts)
-                .as_chunks::<ROWS>()
-                .0,
             groups,
             blocks,
             depth,
@@ -106,34 +124,45 @@ impl<'a, const COLUMNS: usize> Packed<'a, COLUMNS> {
         }
         let (blocks, depth) = (map.rows.div_ceil(ROWS), columns.div_ceil(COLUMNS));
         lines.fill(Line::ZERO);
-        let (first, lines) = lines.split_first_mut()?;
-        let (shifts, groups) = lines.split_at_mut_checked(shift_lines(blocks))?;
-        let shifts = bytemuck::cast_slice_mut::<Line, u8>(shifts);
+        let (first, groups) = lines.split_first_mut()?;
         let mut least = HIGH_SHIFT;
         let mut magnitude = 0;
-        for (row, (place, (&shift, &multiplier))) in shifts
-            .iter_mut()
-            .zip(map.shift.iter().zip(map.multiplier))
-            .enumerate()
-        {
-            let multiplier = i32::from_le_bytes(multiplier);
-            // A row of zeros gives 0 whatever it is shifted by.
-            *place = if multiplier == 0 { HIGH_SHIFT } else { shift };
-            least = least.min(*place);
-            let weight = map.weight.chunks_exact(columns).nth(row)?;
+        for (row, weight) in map.weight.chunks_exact(columns).enumerate() {
+            let (_, shift) = factor(&map, row)?;
+            least = least.min(shift);
             let bias = map.bias.get(row).copied().map_or(0, i32::from_le_bytes);
             magnitude = magnitude.max(largest::<COLUMNS>(weight, bias));
-            let bias = bias.wrapping_add(correct(weight));
-            pack_row::<COLUMNS>(groups, (blocks, depth), row, (bias, multiplier), weight)?;
         }
         let prescale = Prescale::of(least, magnitude);
-        let up = prescale.map_or(0, |prescale| prescale.0);
         first.0[0] = prescale.map_or(0, |prescale| prescale.0.saturating_add(1));
-        for shift in shifts.iter_mut() {
-            *shift = shift.saturating_add(up);
+        for (row, weight) in map.weight.chunks_exact(columns).enumerate() {
+            let (multiplier, shift) = factor(&map, row)?;
+            let shift = prescale.map_or(shift, |prescale| {
+                shift.saturating_add(prescale.0).saturating_sub(HIGH_SHIFT)
+            });
+            let bias = map.bias.get(row).copied().map_or(0, i32::from_le_bytes);
+            let row = Row {
+                bias: bias.wrapping_add(correct(weight)),
+                multiplier,
+                shift,
+                weight,
+                place: Place::of(row, blocks),
+            };
+            row.pack::<COLUMNS>(groups, (blocks, depth))?;
         }
         Some(())
     }
+}
+
+/// Multiplier and shift of a row. A row of zeros gives 0 whatever it is shifted by.
+fn factor(map: &Rows<'_>, row: usize) -> Option<(i32, u8)> {
+    let multiplier = i32::from_le_bytes(*map.multiplier.get(row)?);
+    let shift = if multiplier == 0 {
+        HIGH_SHIFT
+    } else {
+        *map.shift.get(row)?
+    };
+    Some((multiplier, shift))
 }
 
 /// Largest magnitude of a row's sum.
@@ -148,50 +177,79 @@ fn largest<const COLUMNS: usize>(weight: &[i8], bias: i32) -> u64 {
         .wrapping_add(u64::from(bias.unsigned_abs()))
 }
 
-/// Puts one row at its places.
-fn pack_row<const COLUMNS: usize>(
-    groups: &mut [Line],
-    (blocks, depth): (usize, usize),
-    row: usize,
-    (bias, multiplier): (i32, i32),
-    weight: &[i8],
-) -> Option<()> {
-    let (block, lane) = (row / ROWS, row % ROWS);
-    let (first, size) = group_of(block, blocks);
-    let lines = groups.get_mut(first.checked_mul(depth + 2)?..)?;
-    let mut lines = lines.chunks_exact_mut(size);
-    let mut put = |value: i32| -> Option<()> {
-        lines
-            .next()?
-            .get_mut(block - first)?
-            .put_i32(lane, core::iter::once(value));
-        Some(())
-    };
-    put(bias)?;
-    put(multiplier)?;
-    for columns in weight.chunks(COLUMNS) {
-        let mut bytes = [0; 4];
-        for (place, &weight) in bytes.chunks_exact_mut(4 / COLUMNS).zip(columns) {
-            let wide = i16::from(weight).to_le_bytes();
-            for (byte, value) in place.iter_mut().zip(wide) {
-                *byte = value;
-            }
-        }
-        put(i32::from_le_bytes(bytes))?;
-    }
-    Some(())
+/// Where a row lies.
+struct Place {
+    block: usize,
+    lane: usize,
 }
 
-/// The first block and the size of the group that `block` is in.
-fn group_of(block: usize, blocks: usize) -> (usize, usize) {
-    let first = block / 4 * 4;
-    if first + 4 <= blocks {
-        return (first, 4);
+impl Place {
+    fn of(row: usize, blocks: usize) -> Self {
+        let (pair, row) = (row / (2 * ROWS) * 2, row % (2 * ROWS));
+        if pair + 1 < blocks {
+            Self {
+                block: pair + row % 8 / 4,
+                lane: row / 8 * 4 + row % 4,
+            }
+        } else {
+            Self {
+                block: pair,
+                lane: row % ROWS,
+            }
+        }
     }
-    let pair = block / 2 * 2;
-    if pair + 2 <= blocks {
-        (pair, 2)
-    } else {
-        (block, 1)
+}
+
+/// What is packed of a row.
+struct Row<'a> {
+    bias: i32,
+    multiplier: i32,
+    shift: u8,
+    weight: &'a [i8],
+    place: Place,
+}
+
+impl Row<'_> {
+    /// Puts it at its places.
+    fn pack<const COLUMNS: usize>(
+        &self,
+        mut lines: &mut [Line],
+        (blocks, depth): (usize, usize),
+    ) -> Option<()> {
+        let mut first = 0;
+        let size = loop {
+            let size = group_size(blocks.checked_sub(first)?);
+            if size == 0 || self.place.block < first + size {
+                break size;
+            }
+            lines = lines.get_mut(group_lines(size, depth)..)?;
+            first += size;
+        };
+        let (block, lane) = (self.place.block - first, self.place.lane);
+        let (factors, lines) = lines.split_at_mut_checked(2 * size)?;
+        let (shifts, lines) = lines.split_at_mut_checked(shift_lines(size))?;
+        let put = |lines: &mut [Line], value: i32| -> Option<()> {
+            lines.get_mut(block)?.put_i32(lane, core::iter::once(value));
+            Some(())
+        };
+        put(&mut *factors, self.bias)?;
+        put(factors.get_mut(size..)?, self.multiplier)?;
+        let shifts = bytemuck::cast_slice_mut::<Line, u8>(shifts);
+        *shifts.get_mut(block * ROWS + lane)? = self.shift;
+        for (columns, lines) in self
+            .weight
+            .chunks(COLUMNS)
+            .zip(lines.chunks_exact_mut(size))
+        {
+            let mut bytes = [0; 4];
+            for (place, &weight) in bytes.chunks_exact_mut(4 / COLUMNS).zip(columns) {
+                let wide = i16::from(weight).to_le_bytes();
+                for (byte, value) in place.iter_mut().zip(wide) {
+                    *byte = value;
+                }
+            }
+            put(lines, i32::from_le_bytes(bytes))?;
+        }
+        Some(())
     }
 }

@@ -99,3 +99,19 @@ pub(super) fn store(line: &mut Line, x: __m512i) {
     // SAFETY: a line is 64 writable bytes at a multiple of 64.
     unsafe { _mm512_store_si512(line.0.as_mut_ptr().cast(), x) }
 }
+
+/// 32 i16 at any address.
+#[inline]
+#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
+pub(super) fn load_words(values: &[i16; 32]) -> __m512i {
+    // SAFETY: the array is 64 readable bytes; the load needs no alignment.
+    unsafe { _mm512_loadu_si512(values.as_ptr().cast()) }
+}
+
+/// Stores 32 i16.
+#[inline]
+#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
+pub(super) fn store_words(out: &mut [i16; 32], x: __m512i) {
+    // SAFETY: the array is 64 writable bytes; the store needs no alignment.
+    unsafe { _mm512_storeu_si512(out.as_mut_ptr().cast(), x) }
+}

@@ -9,7 +9,9 @@ mod bytes;
 mod dense;
 mod map;
 mod memory;
+mod narrow;
 mod numbers;
+mod product;
 mod softmax;
 mod tanh;
 #[cfg(test)]
@@ -17,7 +19,11 @@ mod tests;
 
 use attention::Biases;
 use map::{Map, WideMap};
+use product::TOKENS;
 
+use core::num::NonZeroUsize;
+
+use crate::kernels::{each, each_mut};
 use crate::portable::Rows;
 use crate::{Attention, Kernels, Line, Packing, Requant, Shape, Watch};
 
@@ -40,8 +46,21 @@ fn run<R>(f: impl FnOnce() -> R) -> R {
     f()
 }
 
+/// How many tokens products take: [`TOKENS`] each as long as there are so many, then one each.
+fn counts(tokens: NonZeroUsize) -> impl Iterator<Item = usize> {
+    let (many, rest) = (tokens.get() / TOKENS, tokens.get() % TOKENS);
+    let many = core::iter::repeat_n(TOKENS, many);
+    many.chain(core::iter::repeat_n(1, rest))
+}
+
+/// The next `T` of them; empty ones where there are no more.
+fn of<S: Default, const T: usize>(all: &mut impl Iterator<Item = S>) -> [S; T] {
+    core::array::from_fn(|_| all.next().unwrap_or_default())
+}
+
 impl Kernels for Avx512Vnni {
     const LANES: usize = 16;
+    const TOKENS: usize = TOKENS;
 
     type Map<'a> = Map<'a>;
     type WideMap<'a> = WideMap<'a>;
@@ -72,13 +91,13 @@ impl Kernels for Avx512Vnni {
     #[inline(always)]
     fn project(self, map: Map<'_>, input: &[i8], _: &mut [i32], out: &mut [i8]) {
         // SAFETY: the token proves that the instructions may be used.
-        unsafe { dense::project(map, input, out) }
+        unsafe { dense::project(map, [input], [out]) }
     }
 
     #[inline(always)]
     fn rectify(self, map: Map<'_>, input: &[i8], _: &mut [i32], out: &mut [i8]) {
         // SAFETY: the token proves that the instructions may be used.
-        unsafe { dense::rectify(map, input, out) }
+        unsafe { dense::rectify(map, [input], [out]) }
     }
 
     #[inline(always)]
@@ -91,7 +110,76 @@ impl Kernels for Avx512Vnni {
         (next, narrow): (Requant, &mut [i8]),
     ) {
         // SAFETY: the token proves that the instructions may be used.
-        unsafe { dense::add(map, input, residual, next, narrow) }
+        unsafe { dense::add(map, [input], [residual], next, [narrow]) }
+    }
+
+    fn project_all(
+        self,
+        map: Map<'_>,
+        tokens: NonZeroUsize,
+        input: &[i8],
+        _: &mut [i32],
+        out: &mut [i8],
+    ) {
+        let (mut inputs, mut outs) = (each(input, tokens), each_mut(out, tokens));
+        for count in counts(tokens) {
+            // SAFETY: the token proves that the instructions may be used.
+            unsafe {
+                if count == TOKENS {
+                    let (inputs, outs) = (of::<_, TOKENS>(&mut inputs), of(&mut outs));
+                    dense::project(map, inputs, outs);
+                } else {
+                    dense::project(map, of::<_, 1>(&mut inputs), of(&mut outs));
+                }
+            }
+        }
+    }
+
+    fn rectify_all(
+        self,
+        map: Map<'_>,
+        tokens: NonZeroUsize,
+        input: &[i8],
+        _: &mut [i32],
+        out: &mut [i8],
+    ) {
+        let (mut inputs, mut outs) = (each(input, tokens), each_mut(out, tokens));
+        for count in counts(tokens) {
+            // SAFETY: the token proves that the instructions may be used.
+            unsafe {
+                if count == TOKENS {
+                    let (inputs, outs) = (of::<_, TOKENS>(&mut inputs), of(&mut outs));
+                    dense::rectify(map, inputs, outs);
+                } else {
+                    dense::rectify(map, of::<_, 1>(&mut inputs), of(&mut outs));
+                }
+            }
+        }
+    }
+
+    fn add_all(
+        self,
+        map: Map<'_>,
+        tokens: NonZeroUsize,
+        input: &[i8],
+        _: &mut [i32],
+        residual: &mut [i16],
+        (next, narrow): (Requant, &mut [i8]),
+    ) {
+        let mut inputs = each(input, tokens);
+        let (mut residuals, mut narrows) = (each_mut(residual, tokens), each_mut(narrow, tokens));
+        for count in counts(tokens) {
+            // SAFETY: the token proves that the instructions may be used.
+            unsafe {
+                if count == TOKENS {
+                    let (inputs, residuals) = (of::<_, TOKENS>(&mut inputs), of(&mut residuals));
+                    dense::add(map, inputs, residuals, next, of(&mut narrows));
+                } else {
+                    let (inputs, residuals) = (of::<_, 1>(&mut inputs), of(&mut residuals));
+                    dense::add(map, inputs, residuals, next, of(&mut narrows));
+                }
+            }
+        }
     }
 
     #[inline(always)]
@@ -116,7 +204,7 @@ impl Kernels for Avx512Vnni {
     #[inline(always)]
     fn words(self, map: Map<'_>, input: &[i8], _: &mut [i32], out: &mut [i16]) {
         // SAFETY: the token proves that the instructions may be used.
-        unsafe { dense::words(map, input, out) }
+        unsafe { dense::command_words(map, input, out) }
     }
 
     #[inline(always)]

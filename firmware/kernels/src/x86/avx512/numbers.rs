@@ -3,8 +3,8 @@
 use core::arch::x86_64::*;
 
 pub(super) use super::memory::{
-    load, load_bytes, load_half, load_i16, load_i32, load_whole, store, store_bytes, store_half,
-    store_i16, store_i32, store_whole,
+    load, load_bytes, load_half, load_i16, load_i32, load_whole, load_words, store, store_bytes,
+    store_half, store_i16, store_i32, store_whole, store_words,
 };
 use crate::Requant;
 
@@ -69,12 +69,66 @@ variable_shift!(
     "Sixteen i32 to the right; the sign from 32 on."
 );
 
-/// Multipliers and shifts of sixteen rows.
+/// Odd numbers at the places of even ones: a move takes more ports than a shift, which the intrinsics become.
+#[inline]
+#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
+pub(super) fn odd(x: __m512i) -> __m512i {
+    let odd;
+    // SAFETY: AVX-512 F on registers alone.
+    unsafe {
+        core::arch::asm!(
+            "vmovshdup {odd}, {x}",
+            odd = out(zmm_reg) odd,
+            x = in(zmm_reg) x,
+            options(pure, nomem, nostack, preserves_flags),
+        );
+    }
+    odd
+}
+
+/// Multipliers and shifts of sixteen rows, as i32.
 #[derive(Clone, Copy)]
 pub(super) struct Factors {
     pub(super) multiplier: __m512i,
-    /// As i32.
     pub(super) shift: __m512i,
+}
+
+/// Multipliers and shifts of sixteen rows, where the upper half of a product is enough.
+#[derive(Clone, Copy)]
+pub(super) struct HighFactors {
+    pub(super) multiplier: __m512i,
+    /// Less [`HIGH_SHIFT`].
+    pub(super) shift: __m512i,
+}
+
+impl HighFactors {
+    /// The same factor sixteen times; its shift is at least [`HIGH_SHIFT`].
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
+    pub(super) fn splat(factor: Requant) -> Self {
+        Self {
+            multiplier: _mm512_set1_epi32(factor.multiplier),
+            shift: _mm512_set1_epi32(i32::from(factor.shift.wrapping_sub(HIGH_SHIFT))),
+        }
+    }
+
+    /// Twice [`Requant::to_i32`] of sixteen accumulators, rounded down: less than `2^30` in magnitude. The result is half
+    /// of it, halves up ([`halved`]).
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
+    pub(super) fn double(self, x: __m512i) -> __m512i {
+        let even = _mm512_mul_epi32(x, self.multiplier);
+        let odd = _mm512_mul_epi32(odd(x), odd(self.multiplier));
+        // 2^(shift-1) is a multiple of 2^32: the lower half of the product decides nothing.
+        shift_signed(upper_halves(even, odd), self.shift)
+    }
+}
+
+/// Half of sixteen i32, halves up.
+#[inline]
+#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
+pub(super) fn halved(double: __m512i) -> __m512i {
+    _mm512_srai_epi32::<1>(_mm512_add_epi32(double, _mm512_set1_epi32(1)))
 }
 
 /// By how much accumulators are scaled up, so that the upper half of a product is enough: `x * 2^k`
@@ -104,7 +158,7 @@ impl Prescale {
 /// One factor for sixteen accumulators, by the upper half of the product.
 #[derive(Clone, Copy)]
 pub(super) struct High {
-    factors: Factors,
+    factors: HighFactors,
     prescale: Prescale,
 }
 
@@ -115,7 +169,7 @@ impl High {
     pub(super) fn new(factor: Requant, magnitude: u64) -> Option<Self> {
         let prescale = Prescale::of(factor.shift, magnitude)?;
         let shift = factor.shift.wrapping_add(prescale.0);
-        let factors = Factors::splat(Requant { shift, ..factor });
+        let factors = HighFactors::splat(Requant { shift, ..factor });
         Some(Self { factors, prescale })
     }
 
@@ -123,7 +177,7 @@ impl High {
     #[inline]
     #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
     pub(super) fn apply(self, x: __m512i) -> __m512i {
-        self.factors.apply::<true>(self.prescale.apply(x))
+        halved(self.factors.double(self.prescale.apply(x)))
     }
 }
 
@@ -150,12 +204,21 @@ impl Single {
     pub(super) fn apply(self, x: __m512i) -> __m512i {
         match self {
             Self::High(high) => high.apply(x),
-            Self::Any(factors) => factors.apply::<false>(x),
+            Self::Any(factors) => factors.apply(x),
         }
     }
 }
 
 impl Factors {
+    /// Of a map whose shifts are kept less [`HIGH_SHIFT`].
+    #[inline]
+    pub(super) const fn high(self) -> HighFactors {
+        HighFactors {
+            multiplier: self.multiplier,
+            shift: self.shift,
+        }
+    }
+
     /// The same factor sixteen times.
     #[inline]
     #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
@@ -166,22 +229,15 @@ impl Factors {
         }
     }
 
-    /// [`Requant::to_i32`] of sixteen accumulators. `HIGH`: all shifts are at least 33.
+    /// [`Requant::to_i32`] of sixteen accumulators.
     #[inline]
     #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-    pub(super) fn apply<const HIGH: bool>(self, x: __m512i) -> __m512i {
+    pub(super) fn apply(self, x: __m512i) -> __m512i {
         let even = _mm512_mul_epi32(x, self.multiplier);
         let odd = _mm512_mul_epi32(
             _mm512_srli_epi64::<32>(x),
             _mm512_srli_epi64::<32>(self.multiplier),
         );
-        if HIGH {
-            // 2^(shift-1) is a multiple of 2^32: the lower half of the product decides nothing.
-            let high = upper_halves(even, odd);
-            let shift = _mm512_sub_epi32(self.shift, _mm512_set1_epi32(33));
-            let double = shift_signed(high, shift);
-            return _mm512_srai_epi32::<1>(_mm512_add_epi32(double, _mm512_set1_epi32(1)));
-        }
         let low = _mm512_and_si512(self.shift, _mm512_set1_epi64(0xffff_ffff));
         let even = rounded(even, low);
         let odd = rounded(odd, _mm512_srli_epi64::<32>(self.shift));
@@ -200,32 +256,26 @@ fn rounded(product: __m512i, shift: __m512i) -> __m512i {
     _mm512_min_epi64(shifted, _mm512_set1_epi64(i64::from(i32::MAX)))
 }
 
-/// Limits sixteen i32 to `low..=127` and gives them as the input of a map, `x + 128`.
+/// Limits sixteen i32 to `-127..=127` and gives them as the input of a map, `x + 128`.
 #[inline]
 #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-pub(super) fn to_input(x: __m512i, low: i32) -> __m128i {
-    _mm_xor_si128(to_i8(x, low), _mm_set1_epi8(-128))
-}
-
-/// Limits sixteen i32 to `low..=127`.
-#[inline]
-#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-pub(super) fn to_i8(x: __m512i, low: i32) -> __m128i {
-    _mm512_cvtsepi32_epi8(_mm512_max_epi32(x, _mm512_set1_epi32(low)))
+pub(super) fn to_input(x: __m512i) -> __m128i {
+    let bytes = _mm512_cvtsepi32_epi8(_mm512_max_epi32(x, _mm512_set1_epi32(-127)));
+    _mm_xor_si128(bytes, _mm_set1_epi8(-128))
 }
 
 /// Limits sixteen i32 to `-32767..=32767`.
 #[inline]
 #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
 pub(super) fn to_i16(x: __m512i) -> __m256i {
-    _mm512_cvtsepi32_epi16(_mm512_max_epi32(x, _mm512_set1_epi32(-32_767)))
+    _mm256_max_epi16(_mm512_cvtsepi32_epi16(x), _mm256_set1_epi16(-32_767))
 }
 
-/// [`crate::add_saturating`] of sixteen i16.
+/// [`to_i16`] of two blocks that share 32 rows, in order.
 #[inline]
 #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-pub(super) fn add_i16(a: __m256i, b: __m256i) -> __m256i {
-    _mm256_max_epi16(_mm256_adds_epi16(a, b), _mm256_set1_epi16(-32_767))
+pub(super) fn words(a: __m512i, b: __m512i) -> __m512i {
+    _mm512_max_epi16(_mm512_packs_epi32(a, b), _mm512_set1_epi16(-32_767))
 }
 
 /// The saturating sum of sixteen i32.

@@ -6,7 +6,7 @@ use std::vec::Vec;
 use proptest::prelude::*;
 
 use super::attention::Reciprocals;
-use super::numbers::{Factors, add_i32, load_i32, store_i32};
+use super::numbers::{Factors, HighFactors, add_i32, halved, load_i32, store_i32};
 use super::softmax::Exponential;
 use super::tanh::tanh;
 use super::{Avx512Vnni, run};
@@ -97,11 +97,34 @@ proptest! {
         let expected = x.map(|x| factor.to_i32(x));
         on_avx512(|| {
             // SAFETY: inside the instructions.
-            assert_eq!(unsafe { through(&x, |x| Factors::splat(factor).apply::<false>(x)) }, expected);
+            assert_eq!(unsafe { through(&x, |x| Factors::splat(factor).apply(x)) }, expected);
             if shift >= 33 {
                 // SAFETY: inside the instructions.
-                assert_eq!(unsafe { through(&x, |x| Factors::splat(factor).apply::<true>(x)) }, expected);
+                assert_eq!(unsafe { through(&x, |x| halved(HighFactors::splat(factor).double(x))) }, expected);
             }
+        });
+    }
+
+    #[test]
+    fn narrow_is_that_of_the_reference(
+        x in proptest::array::uniform32(prop_oneof![any::<i16>(), -300_i16..300, Just(i16::MIN), Just(i16::MAX)]),
+        multiplier in prop_oneof![
+            (1_i32 << 30)..=i32::MAX,
+            Just(0),
+            Just(1 << 30),
+            Just((1 << 30) | 0x7fff),
+            Just((1 << 30) | 0x8000),
+            (i32::MAX - 0x9000)..=i32::MAX,
+        ],
+        shift in 1_u8..=62,
+    ) {
+        let factor = Requant { multiplier, shift };
+        let expected = x.map(|x| factor.to_i8(i32::from(x)) ^ -128);
+        on_avx512(|| {
+            let mut got = [0; 32];
+            // SAFETY: inside the instructions.
+            unsafe { super::dense::narrow(&x, factor, &mut got) };
+            assert_eq!(got, expected);
         });
     }
 

@@ -118,10 +118,7 @@ impl Output {
                 let width = 4 * sums.len();
                 for (quad, &sums) in sums.iter().enumerate() {
                     let mut heads = [0; 16];
-                    store_bytes(
-                        &mut heads,
-                        super::super::numbers::to_input(result(sums), -127),
-                    );
+                    store_bytes(&mut heads, super::super::numbers::to_input(result(sums)));
                     for (head, mean) in heads.as_chunks::<4>().0.iter().enumerate() {
                         let first = head * width + 4 * quad;
                         copy(means.get_mut(first..).unwrap_or_default(), mean);

@@ -1,0 +1,223 @@
+//! Products of whole groups of blocks, requantized in registers: of one token, or of five that share every line
+//! of weights.
+
+use core::arch::x86_64::*;
+
+use super::map::{Packed, QUAD, ROWS, group_size, shift_lines};
+use super::numbers::{Factors, halved, load, load_bytes};
+use crate::Line;
+
+/// Tokens that a product takes together: with four blocks of rows their sums fill twenty registers.
+pub(super) const TOKENS: usize = 5;
+
+/// Gives every group's results of every token to `each`, bias and factor applied: two blocks or four, whose
+/// rows are dealt out as [`super::map`] says, or one.
+///
+/// With `DOUBLE`, twice the results, rounded down and as far as an i8 can tell them apart: to be halved,
+/// halves up. There are one or [`TOKENS`] tokens.
+#[inline]
+#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
+pub(super) fn product<const C: usize, const T: usize, const DOUBLE: bool>(
+    map: Packed<'_, C>,
+    inputs: [&[[u8; 4]]; T],
+    mut each: impl FnMut(usize, &[__m512i]),
+) {
+    let mut cut: [&[[u8; 4]]; T] = [&[]; T];
+    for (cut, input) in cut.iter_mut().zip(inputs) {
+        let Some(input) = input.get(..map.depth) else {
+            return;
+        };
+        *cut = input;
+    }
+    let (mut lines, mut left) = (map.groups, map.blocks);
+    while let Some((group, rest)) = Group::<4>::split(lines, map.depth)
+        && left >= 4
+    {
+        group.results::<C, 2, T, DOUBLE>(map, cut, &mut each);
+        (lines, left) = (rest, left - group_size(4));
+    }
+    if let Some((group, rest)) = Group::<2>::split(lines, map.depth)
+        && left >= 2
+    {
+        group.results::<C, 4, T, DOUBLE>(map, cut, &mut each);
+        (lines, left) = (rest, left - group_size(2));
+    }
+    if let Some((group, _)) = Group::<1>::split(lines, map.depth)
+        && left == 1
+    {
+        group.results::<C, 4, T, DOUBLE>(map, cut, &mut each);
+    }
+}
+
+/// The lines of a group.
+struct Group<'a, const G: usize> {
+    biases: &'a [Line; G],
+    multipliers: &'a [Line; G],
+    shifts: &'a [[u8; ROWS]],
+    weights: &'a [[Line; G]],
+}
+
+impl<'a, const G: usize> Group<'a, G> {
+    /// The first group of so many columns, and the lines behind it.
+    #[inline]
+    fn split(lines: &'a [Line], depth: usize) -> Option<(Self, &'a [Line])> {
+        let (biases, lines) = lines.split_first_chunk::<G>()?;
+        let (multipliers, lines) = lines.split_first_chunk::<G>()?;
+        let (shifts, lines) = lines.split_at_checked(shift_lines(G))?;
+        let (weights, lines) = lines.split_at_checked(depth.checked_mul(G)?)?;
+        let shifts: &[u8] = bytemuck::must_cast_slice(shifts);
+        let group = Self {
+            biases,
+            multipliers,
+            shifts: shifts.as_chunks().0,
+            weights: weights.as_chunks().0,
+        };
+        Some((group, lines))
+    }
+
+    /// Gives the results of every token to `each`. One token's are summed in `A` registers each.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
+    fn results<const C: usize, const A: usize, const T: usize, const DOUBLE: bool>(
+        &self,
+        map: Packed<'_, C>,
+        inputs: [&[[u8; 4]]; T],
+        each: &mut impl FnMut(usize, &[__m512i]),
+    ) {
+        match *inputs.as_slice() {
+            [a, b, c, d, e] => {
+                let factors = self.factors();
+                let sums = self.sums_of_five::<C>([a, b, c, d, e]);
+                for (token, sums) in sums.into_iter().enumerate() {
+                    each(token, &scaled::<C, G, DOUBLE>(map, sums, &factors));
+                }
+            }
+            [input] => {
+                let sums = self.sums::<C, A>(input);
+                each(0, &scaled::<C, G, DOUBLE>(map, sums, &self.factors()));
+            }
+            _ => {}
+        }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
+    fn factors(&self) -> [Factors; G] {
+        let zero = _mm512_setzero_si512();
+        let mut factors = [Factors {
+            multiplier: zero,
+            shift: zero,
+        }; G];
+        let lines = self.multipliers.iter().zip(self.shifts);
+        for (factors, (multiplier, shift)) in factors.iter_mut().zip(lines) {
+            factors.multiplier = load(multiplier);
+            factors.shift = _mm512_cvtepu8_epi32(load_bytes(shift));
+        }
+        factors
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
+    fn biases(&self) -> [__m512i; G] {
+        core::array::from_fn(|block| load(&self.biases[block]))
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
+    fn sums<const C: usize, const A: usize>(&self, input: &[[u8; 4]]) -> [__m512i; G] {
+        let mut sums = [[_mm512_setzero_si512(); G]; A];
+        sums[0] = self.biases();
+        let (inputs, inputs_rest) = input.as_chunks::<A>();
+        let (many, rest) = self.weights.as_chunks::<A>();
+        for (input, weights) in inputs.iter().zip(many) {
+            for ((sums, input), weights) in sums.iter_mut().zip(input).zip(weights) {
+                accumulate::<C, G>(sums, input, weights);
+            }
+        }
+        for ((sums, input), weights) in sums.iter_mut().zip(inputs_rest).zip(rest) {
+            accumulate::<C, G>(sums, input, weights);
+        }
+        core::array::from_fn(|block| total(&sums, block))
+    }
+
+    /// Five variables, not an array: the compiler would keep that in memory.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
+    fn sums_of_five<const C: usize>(&self, inputs: [&[[u8; 4]]; 5]) -> [[__m512i; G]; 5] {
+        let [mut a, mut b, mut c, mut d, mut e] = [self.biases(); 5];
+        let [i, j, k, l, m] = inputs;
+        let inputs = i.iter().zip(j).zip(k).zip(l).zip(m);
+        for (((((i, j), k), l), m), weights) in inputs.zip(self.weights) {
+            accumulate::<C, G>(&mut a, i, weights);
+            accumulate::<C, G>(&mut b, j, weights);
+            accumulate::<C, G>(&mut c, k, weights);
+            accumulate::<C, G>(&mut d, l, weights);
+            accumulate::<C, G>(&mut e, m, weights);
+        }
+        [a, b, c, d, e]
+    }
+}
+
+/// The results of a token.
+#[inline]
+#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
+fn scaled<const C: usize, const G: usize, const DOUBLE: bool>(
+    map: Packed<'_, C>,
+    mut sums: [__m512i; G],
+    factors: &[Factors; G],
+) -> [__m512i; G] {
+    for (sum, &factors) in sums.iter_mut().zip(factors) {
+        *sum = match map.prescale {
+            Some(prescale) => {
+                let double = factors.high().double(prescale.apply(*sum));
+                if DOUBLE { double } else { halved(double) }
+            }
+            None => any::<DOUBLE>(*sum, factors),
+        };
+    }
+    sums
+}
+
+/// Results of a block whose upper halves of products are not enough.
+#[cold]
+#[inline(never)]
+#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
+fn any<const DOUBLE: bool>(sum: __m512i, factors: Factors) -> __m512i {
+    let result = factors.apply(sum);
+    if !DOUBLE {
+        return result;
+    }
+    let limit = _mm512_set1_epi32(1 << 29);
+    let least = _mm512_sub_epi32(_mm512_setzero_si512(), limit);
+    let result = _mm512_max_epi32(_mm512_min_epi32(result, limit), least);
+    _mm512_add_epi32(result, result)
+}
+
+/// The sum of a block's registers.
+#[inline]
+#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
+fn total<const G: usize, const A: usize>(sums: &[[__m512i; G]; A], block: usize) -> __m512i {
+    if A == 4 {
+        let low = _mm512_add_epi32(sums[0][block], sums[1][block]);
+        return _mm512_add_epi32(low, _mm512_add_epi32(sums[2][block], sums[3][block]));
+    }
+    _mm512_add_epi32(sums[0][block], sums[1][block])
+}
+
+/// Adds the products of `G` blocks with four (two wide) columns of the input.
+#[inline]
+#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
+fn accumulate<const C: usize, const G: usize>(
+    sums: &mut [__m512i; G],
+    input: &[u8; 4],
+    weights: &[Line; G],
+) {
+    let input = _mm512_set1_epi32(i32::from_le_bytes(*input));
+    for (sum, weights) in sums.iter_mut().zip(weights) {
+        *sum = if C == QUAD {
+            _mm512_dpbusd_epi32(*sum, input, load(weights))
+        } else {
+            _mm512_dpwssd_epi32(*sum, input, load(weights))
+        };
+    }
+}
