@@ -10,7 +10,7 @@
 
 use core::num::NonZeroUsize;
 
-use crate::Requant;
+use crate::{Requant, fraction_from_word, quantize};
 
 /// The arithmetic of one policy step on one instruction set.
 ///
@@ -47,6 +47,15 @@ pub trait Kernels: Copy {
 
     /// Bytes of the values of one layer.
     fn value_bytes(self, shape: Shape) -> usize;
+
+    /// The entries of a working memory, [`crate::quantize`]d with a mean and an inverse each; zeros behind them.
+    fn quantize(self, entries: Entries<'_>, scales: (&[f32], &[f32]), out: &mut [i16]) {
+        let scales = scales.0.iter().zip(scales.1);
+        out.fill(0);
+        for ((out, entry), (&mean, &inverse)) in out.iter_mut().zip(entries.iter()).zip(scales) {
+            *out = quantize(entry, mean, inverse);
+        }
+    }
 
     /// The residual stream as the int8 input of a map: `out[i] = factor.to_i8(residual[i])`.
     fn narrow(self, residual: &[i16], factor: Requant, out: &mut [i8]);
@@ -145,6 +154,27 @@ pub(crate) fn each<T>(all: &[T], tokens: NonZeroUsize) -> impl Iterator<Item = &
 /// [`each`], to be written.
 pub(crate) fn each_mut<T>(all: &mut [T], tokens: NonZeroUsize) -> impl Iterator<Item = &mut [T]> {
     all.chunks_exact_mut((all.len() / tokens).max(1))
+}
+
+/// A working memory as a step finds it.
+#[derive(Clone, Copy, Debug)]
+pub struct Entries<'a> {
+    /// In channel units.
+    pub observation: &'a [f32],
+    /// Words of the command issued before.
+    pub issued: &'a [i16],
+    /// Reward and done.
+    pub last: [f32; 2],
+}
+
+impl<'a> Entries<'a> {
+    /// One after the other.
+    #[inline]
+    pub fn iter(self) -> impl Iterator<Item = f32> + use<'a> {
+        let observation = self.observation.iter().copied();
+        let issued = self.issued.iter().map(|&word| fraction_from_word(word));
+        observation.chain(issued).chain(self.last)
+    }
 }
 
 /// The shape of one layer's attention.

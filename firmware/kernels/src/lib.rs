@@ -48,7 +48,7 @@ mod x86;
 
 pub use float::{add_scaled, dot, matvec};
 pub use floor::line_reader;
-pub use kernels::{Attention, HeadView, Kernels, Place, Shape, ValueOrder, Watch};
+pub use kernels::{Attention, Entries, HeadView, Kernels, Place, Shape, ValueOrder, Watch};
 pub use line::Line;
 pub use matrix::{matvec_i8, matvec_i16};
 pub use packing::Packing;

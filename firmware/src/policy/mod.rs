@@ -31,7 +31,7 @@ pub use path::{LINES, Packed, Path, Policy};
 use core::fmt;
 
 use engram_image::{Image, Packing, Positions};
-use engram_kernels::{Kernels, Place, add_saturating, fraction_from_word, quantize};
+use engram_kernels::{Entries, Kernels, Place, add_saturating};
 
 use memory::Scratch;
 use network::Network;
@@ -195,11 +195,11 @@ fn embed<'n, K: Kernels>(
     scratch: &mut Scratch,
 ) {
     let image = network.image();
-    let observation = input.observation.iter().copied();
-    let issued = input.issued.iter().map(|&word| fraction_from_word(word));
-    let done = if input.done { 1.0 } else { 0.0 };
-    let entries = observation.chain(issued).chain([input.reward, done]);
-    let scales = image.input.mean.iter().zip(&image.input.inverse);
+    let entries = Entries {
+        observation: input.observation,
+        issued: input.issued,
+        last: [input.reward, if input.done { 1.0 } else { 0.0 }],
+    };
     let (Some(quantized), Some(embedded)) = (
         scratch
             .quantized
@@ -209,10 +209,8 @@ fn embed<'n, K: Kernels>(
     ) else {
         return;
     };
-    quantized.fill(0);
-    for ((quantized, entry), (&mean, &inverse)) in quantized.iter_mut().zip(entries).zip(scales) {
-        *quantized = quantize(entry, mean, inverse);
-    }
+    let scales = (image.input.mean.as_slice(), image.input.inverse.as_slice());
+    kernels.quantize(entries, scales, quantized);
     kernels.run(
         #[inline(always)]
         || kernels.embed(network.embed(), quantized, &mut scratch.sums.0, embedded),

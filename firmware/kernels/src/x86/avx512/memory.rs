@@ -115,3 +115,20 @@ pub(super) fn store_words(out: &mut [i16; 32], x: __m512i) {
     // SAFETY: the array is 64 writable bytes; the store needs no alignment.
     unsafe { _mm512_storeu_si512(out.as_mut_ptr().cast(), x) }
 }
+
+/// Sixteen f32 at any address.
+#[inline]
+#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
+pub(super) fn load_f32(values: &[f32; 16]) -> __m512 {
+    // SAFETY: the array is 64 readable bytes; the load needs no alignment.
+    unsafe { _mm512_loadu_ps(values.as_ptr()) }
+}
+
+/// Up to sixteen f32 at any address; zeros behind them.
+#[inline]
+#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
+pub(super) fn load_some(values: &[f32]) -> __m512 {
+    let mask = (1_u32 << values.len().min(16)).wrapping_sub(1) as __mmask16;
+    // SAFETY: only lanes of the mask are read, as many as there are values; the load needs no alignment.
+    unsafe { _mm512_maskz_loadu_ps(mask, values.as_ptr()) }
+}

@@ -7,6 +7,7 @@
 mod attention;
 mod bytes;
 mod dense;
+mod entries;
 mod map;
 mod memory;
 mod narrow;
@@ -25,7 +26,7 @@ use core::num::NonZeroUsize;
 
 use crate::kernels::{each, each_mut};
 use crate::portable::Rows;
-use crate::{Attention, Kernels, Line, Packing, Requant, Shape, Watch};
+use crate::{Attention, Entries, Kernels, Line, Packing, Portable, Requant, Shape, Watch};
 
 /// Proof that AVX-512 F, CD, DQ, BW, VL and VNNI may be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +81,14 @@ impl Kernels for Avx512Vnni {
     #[inline]
     fn value_bytes(self, shape: Shape) -> usize {
         attention::ring_bytes(shape)
+    }
+
+    #[inline(always)]
+    fn quantize(self, entries: Entries<'_>, scales: (&[f32], &[f32]), out: &mut [i16]) {
+        // SAFETY: the token proves that the instructions may be used.
+        if !unsafe { entries::quantize(entries, scales, out) } {
+            Portable.quantize(entries, scales, out);
+        }
     }
 
     #[inline(always)]

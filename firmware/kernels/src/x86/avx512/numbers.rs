@@ -3,8 +3,8 @@
 use core::arch::x86_64::*;
 
 pub(super) use super::memory::{
-    load, load_bytes, load_half, load_i16, load_i32, load_whole, load_words, store, store_bytes,
-    store_half, store_i16, store_i32, store_whole, store_words,
+    load, load_bytes, load_f32, load_half, load_i16, load_i32, load_some, load_whole, load_words,
+    store, store_bytes, store_half, store_i16, store_i32, store_whole, store_words,
 };
 use crate::Requant;
 
@@ -103,6 +103,7 @@ pub(super) struct HighFactors {
 
 impl HighFactors {
     /// The same factor sixteen times; its shift is at least [`HIGH_SHIFT`].
+    #[cfg(test)]
     #[inline]
     #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
     pub(super) fn splat(factor: Requant) -> Self {
@@ -158,7 +159,10 @@ impl Prescale {
 /// One factor for sixteen accumulators, by the upper half of the product.
 #[derive(Clone, Copy)]
 pub(super) struct High {
-    factors: HighFactors,
+    multiplier: __m512i,
+    /// Half of what is shifted out of the upper half.
+    half: __m512i,
+    shift: __m512i,
     prescale: Prescale,
 }
 
@@ -168,16 +172,30 @@ impl High {
     #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
     pub(super) fn new(factor: Requant, magnitude: u64) -> Option<Self> {
         let prescale = Prescale::of(factor.shift, magnitude)?;
-        let shift = factor.shift.wrapping_add(prescale.0);
-        let factors = HighFactors::splat(Requant { shift, ..factor });
-        Some(Self { factors, prescale })
+        let shift = factor
+            .shift
+            .wrapping_add(prescale.0)
+            .wrapping_sub(HIGH_SHIFT);
+        Some(Self {
+            multiplier: _mm512_set1_epi32(factor.multiplier),
+            half: _mm512_set1_epi32(1_i32.wrapping_shl(u32::from(shift))),
+            shift: _mm512_set1_epi32(i32::from(shift.wrapping_add(1))),
+            prescale,
+        })
     }
 
     /// [`Requant::to_i32`].
     #[inline]
     #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
     pub(super) fn apply(self, x: __m512i) -> __m512i {
-        halved(self.factors.double(self.prescale.apply(x)))
+        let x = self.prescale.apply(x);
+        let even = _mm512_mul_epi32(x, self.multiplier);
+        // All multipliers are the same: those of odd numbers need not be moved.
+        let odd = _mm512_mul_epi32(odd(x), self.multiplier);
+        // 2^(shift-1) is a multiple of 2^32: the lower half of the product decides nothing. The upper one is
+        // at most 2^30 in magnitude, and so is the half.
+        let high = _mm512_add_epi32(upper_halves(even, odd), self.half);
+        shift_signed(high, self.shift)
     }
 }
 

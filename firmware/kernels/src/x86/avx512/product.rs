@@ -30,22 +30,22 @@ pub(super) fn product<const C: usize, const T: usize, const DOUBLE: bool>(
         *cut = input;
     }
     let (mut lines, mut left) = (map.groups, map.blocks);
-    while let Some((group, rest)) = Group::<4>::split(lines, map.depth)
-        && left >= 4
+    while left >= 4
+        && let Some((group, rest)) = Group::<4>::split(lines, map.depth)
     {
-        group.results::<C, 2, T, DOUBLE>(map, cut, &mut each);
+        group.results::<C, 2, T, DOUBLE, _>(map, cut, &mut each);
         (lines, left) = (rest, left - group_size(4));
     }
-    if let Some((group, rest)) = Group::<2>::split(lines, map.depth)
-        && left >= 2
+    if left >= 2
+        && let Some((group, rest)) = Group::<2>::split(lines, map.depth)
     {
-        group.results::<C, 4, T, DOUBLE>(map, cut, &mut each);
+        group.results::<C, 4, T, DOUBLE, _>(map, cut, &mut each);
         (lines, left) = (rest, left - group_size(2));
     }
-    if let Some((group, _)) = Group::<1>::split(lines, map.depth)
-        && left == 1
+    if left == 1
+        && let Some((group, _)) = Group::<1>::split(lines, map.depth)
     {
-        group.results::<C, 4, T, DOUBLE>(map, cut, &mut each);
+        group.results::<C, 4, T, DOUBLE, _>(map, cut, &mut each);
     }
 }
 
@@ -76,25 +76,29 @@ impl<'a, const G: usize> Group<'a, G> {
     }
 
     /// Gives the results of every token to `each`. One token's are summed in `A` registers each.
+    ///
+    /// The functions below know the type of `each` for its own sake: so each has a single caller and is inlined.
     #[inline]
     #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-    fn results<const C: usize, const A: usize, const T: usize, const DOUBLE: bool>(
+    fn results<const C: usize, const A: usize, const T: usize, const DOUBLE: bool, F>(
         &self,
         map: Packed<'_, C>,
         inputs: [&[[u8; 4]]; T],
-        each: &mut impl FnMut(usize, &[__m512i]),
-    ) {
+        each: &mut F,
+    ) where
+        F: FnMut(usize, &[__m512i]),
+    {
         match *inputs.as_slice() {
             [a, b, c, d, e] => {
                 let factors = self.factors();
-                let sums = self.sums_of_five::<C>([a, b, c, d, e]);
+                let sums = self.sums_of_five::<C, F>([a, b, c, d, e]);
                 for (token, sums) in sums.into_iter().enumerate() {
-                    each(token, &scaled::<C, G, DOUBLE>(map, sums, &factors));
+                    each(token, &scaled::<C, G, DOUBLE, F>(map, sums, &factors));
                 }
             }
             [input] => {
-                let sums = self.sums::<C, A>(input);
-                each(0, &scaled::<C, G, DOUBLE>(map, sums, &self.factors()));
+                let sums = self.sums::<C, A, F>(input);
+                each(0, &scaled::<C, G, DOUBLE, F>(map, sums, &self.factors()));
             }
             _ => {}
         }
@@ -124,7 +128,7 @@ impl<'a, const G: usize> Group<'a, G> {
 
     #[inline]
     #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-    fn sums<const C: usize, const A: usize>(&self, input: &[[u8; 4]]) -> [__m512i; G] {
+    fn sums<const C: usize, const A: usize, F>(&self, input: &[[u8; 4]]) -> [__m512i; G] {
         let mut sums = [[_mm512_setzero_si512(); G]; A];
         sums[0] = self.biases();
         let (inputs, inputs_rest) = input.as_chunks::<A>();
@@ -143,7 +147,7 @@ impl<'a, const G: usize> Group<'a, G> {
     /// Five variables, not an array: the compiler would keep that in memory.
     #[inline]
     #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-    fn sums_of_five<const C: usize>(&self, inputs: [&[[u8; 4]]; 5]) -> [[__m512i; G]; 5] {
+    fn sums_of_five<const C: usize, F>(&self, inputs: [&[[u8; 4]]; 5]) -> [[__m512i; G]; 5] {
         let [mut a, mut b, mut c, mut d, mut e] = [self.biases(); 5];
         let [i, j, k, l, m] = inputs;
         let inputs = i.iter().zip(j).zip(k).zip(l).zip(m);
@@ -161,7 +165,7 @@ impl<'a, const G: usize> Group<'a, G> {
 /// The results of a token.
 #[inline]
 #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-fn scaled<const C: usize, const G: usize, const DOUBLE: bool>(
+fn scaled<const C: usize, const G: usize, const DOUBLE: bool, F>(
     map: Packed<'_, C>,
     mut sums: [__m512i; G],
     factors: &[Factors; G],

@@ -6,11 +6,11 @@ use std::vec::Vec;
 use proptest::prelude::*;
 
 use super::attention::Reciprocals;
-use super::numbers::{Factors, HighFactors, add_i32, halved, load_i32, store_i32};
+use super::numbers::{Factors, High, HighFactors, add_i32, halved, load_i32, store_i32};
 use super::softmax::Exponential;
 use super::tanh::tanh;
 use super::{Avx512Vnni, run};
-use crate::{Reciprocal, Requant, exp2_neg_q10, tanh_q12};
+use crate::{Entries, Kernels, Portable, Reciprocal, Requant, exp2_neg_q10, tanh_q12};
 
 /// Runs `f` where the machine can.
 fn on_avx512(f: impl FnOnce()) {
@@ -98,6 +98,13 @@ proptest! {
         on_avx512(|| {
             // SAFETY: inside the instructions.
             assert_eq!(unsafe { through(&x, |x| Factors::splat(factor).apply(x)) }, expected);
+            // SAFETY: as above.
+            if let Some(high) = unsafe { High::new(factor, 1 << 20) } {
+                let x = x.map(|x| x >> 11);
+                let expected = x.map(|x| factor.to_i32(x));
+                // SAFETY: inside the instructions.
+                assert_eq!(unsafe { through(&x, |x| high.apply(x)) }, expected);
+            }
             if shift >= 33 {
                 // SAFETY: inside the instructions.
                 assert_eq!(unsafe { through(&x, |x| halved(HighFactors::splat(factor).double(x))) }, expected);
@@ -126,6 +133,34 @@ proptest! {
             unsafe { super::dense::narrow(&x, factor, &mut got) };
             assert_eq!(got, expected);
         });
+    }
+
+    #[test]
+    fn entries_are_those_of_the_reference(
+        observation in proptest::collection::vec(
+            prop_oneof![
+                8 => -5.0_f32..5.0,
+                1 => any::<f32>(),
+                1 => Just(f32::NAN),
+                1 => Just(f32::INFINITY),
+                1 => Just(f32::NEG_INFINITY),
+            ],
+            1..33,
+        ),
+        issued in proptest::collection::vec(any::<i16>(), 1..9),
+        last in [any::<f32>(), any::<f32>()],
+        scales in proptest::collection::vec((-3.0_f32..3.0, 1.0_f32..40_000.0), 42),
+    ) {
+        let entries = Entries { observation: &observation, issued: &issued, last };
+        let count = observation.len() + issued.len() + 2;
+        let (mean, inverse): (Vec<f32>, Vec<f32>) = scales.into_iter().take(count).unzip();
+        let places = count.next_multiple_of(16);
+        let (mut expected, mut got) = (std::vec![1; places], std::vec![2; places]);
+        Portable.quantize(entries, (&mean, &inverse), &mut expected);
+        if let Some(kernels) = Avx512Vnni::detect() {
+            kernels.quantize(entries, (&mean, &inverse), &mut got);
+            assert_eq!(got, expected);
+        }
     }
 
     #[test]
