@@ -1,0 +1,163 @@
+//! What a control step costs against the window and against the width of the model: one line of comma-separated
+//! values per shape. `scripts/step-cost` runs it, fits the model that explains it, and draws both.
+//!
+//! `cargo run --release -p engram-firmware --example step-cost -- [ROUNDS]`
+//! `cargo run --release -p engram-firmware --example step-cost -- images DIR`
+//!
+//! Rounds time some steps of every shape, one shape after the other. The first steps of a turn are not timed:
+//! they bring the weights back into the caches. With `images`, the shapes that a board holds are written instead.
+
+#[allow(dead_code)]
+#[path = "../../src/policy/tests/random_image.rs"]
+mod random_image;
+
+mod chain;
+mod shapes;
+
+/// What the random images import.
+mod policy {
+    pub(crate) use engram_firmware::policy::{Memory, WorkingMemory, step};
+}
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use engram_firmware::policy::{Memory, Path, Policy};
+use engram_image::write::{ImageSpec, write};
+use engram_image::{Image, ModelConfig};
+use engram_kernels::Line;
+
+use shapes::{Shape, shapes};
+
+/// Steps of one turn that are timed.
+const STEPS: usize = 32;
+/// Steps before them.
+const WARM_STEPS: usize = 8;
+
+/// A shape, ready to step, and its times.
+struct Subject {
+    shape: Shape,
+    path: String,
+    /// So many steps.
+    run: Box<dyn FnMut(usize)>,
+    times_us: Vec<f64>,
+}
+
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let first = arguments.next();
+    if first.as_deref() == Some("images") {
+        let folder = arguments.next().expect("a folder for the images");
+        write_images(std::path::Path::new(&folder));
+        return;
+    }
+    let rounds = first.and_then(|text| text.parse().ok()).unwrap_or(1_000);
+    let mut subjects: Vec<Subject> = shapes().into_iter().filter_map(subject).collect();
+    for subject in &mut subjects {
+        (subject.run)(2 * subject.shape.config.window);
+    }
+    for _ in 0..rounds {
+        for subject in &mut subjects {
+            (subject.run)(WARM_STEPS);
+            let start = Instant::now();
+            (subject.run)(STEPS);
+            let elapsed = start.elapsed().as_secs_f64();
+            subject.times_us.push(elapsed * 1e6 / STEPS as f64);
+        }
+    }
+    println!("series,path,layers,heads,model,ff,window,macs,median_us,min_us");
+    for subject in subjects {
+        subject.print();
+    }
+}
+
+impl Subject {
+    fn print(mut self) {
+        self.times_us.sort_by(f64::total_cmp);
+        let Shape { series, config, .. } = self.shape;
+        let ModelConfig {
+            layers,
+            heads,
+            model,
+            ff,
+            window,
+            ..
+        } = config;
+        println!(
+            "{series},{},{layers},{heads},{model},{ff},{window},{},{:.4},{:.4}",
+            self.path,
+            config.macs_per_step(),
+            self.times_us[self.times_us.len() / 2],
+            self.times_us[0],
+        );
+    }
+}
+
+/// A shape as a policy; one that is too wide for an image as a chain of kernels, where the machine has fast ones.
+fn subject(shape: Shape) -> Option<Subject> {
+    let (path, run): (_, Box<dyn FnMut(usize)>) = if shape.is_chain {
+        ("kernels".to_owned(), chain::run(&shape.config)?)
+    } else {
+        policy_run(&shape.config)
+    };
+    Some(Subject {
+        shape,
+        path,
+        run,
+        times_us: Vec::new(),
+    })
+}
+
+/// A random image. Its logits are half as large as those of the tests, whose factor of 1/4 and more sends
+/// heads of eight channels to the plain logits of the Cortex-M55.
+fn specification(config: ModelConfig) -> ImageSpec<'static> {
+    let mut specification = random_image::specification(config, 1);
+    for layer in &mut specification.weights.layers {
+        layer.logit.shift += 1;
+    }
+    specification
+}
+
+fn policy_run(config: &ModelConfig) -> (String, Box<dyn FnMut(usize)>) {
+    // The program ends with them.
+    let bytes = write(&specification(*config)).expect("a valid image");
+    let image = Box::leak(Box::new(
+        Image::read(Box::leak(bytes.into_boxed_slice())).expect("a valid image"),
+    ));
+    let lines = vec![Line::ZERO; Path::best().lines(image)];
+    let policy = Policy::new(Path::best(), image, Box::leak(lines.into_boxed_slice()));
+    let moments = random_image::moments(config, 1, STEPS);
+    let mut memory = Box::new(Memory::new());
+    let mut words = vec![0; config.actions];
+    let path = policy.path().name().to_owned();
+    let run = move |steps: usize| {
+        for moment in moments.iter().cycle().take(steps) {
+            policy
+                .step(&mut memory, &moment.view(), &mut words, &mut ())
+                .expect("the right lengths");
+            black_box(&words);
+        }
+    };
+    (path, Box::new(run))
+}
+
+/// Writes the shapes that fit a board's memory for images.
+fn write_images(folder: &std::path::Path) {
+    for shape in shapes().into_iter().filter(|shape| !shape.is_chain) {
+        let bytes = write(&specification(shape.config)).expect("a valid image");
+        let ModelConfig {
+            layers,
+            heads,
+            model,
+            ff,
+            window,
+            ..
+        } = shape.config;
+        let name = format!(
+            "{}_{layers}_{heads}_{model}_{ff}_{window}_{}.engram",
+            shape.series,
+            shape.config.macs_per_step()
+        );
+        std::fs::write(folder.join(name), bytes).expect("a folder that can be written");
+    }
+}

@@ -1,0 +1,78 @@
+//! The shapes: windows from 8 to 512 and widths from 32 to 256.
+
+use engram_image::{HeadInput, ModelConfig, Positions};
+
+/// One point of a curve.
+#[derive(Clone, Copy)]
+pub(crate) struct Shape {
+    /// Which curve.
+    pub(crate) series: &'static str,
+    pub(crate) config: ModelConfig,
+    /// Wider than an image may be: only the kernels compute it.
+    pub(crate) is_chain: bool,
+}
+
+const SMALL: ModelConfig = ModelConfig {
+    observations: 17,
+    actions: 6,
+    layers: 4,
+    heads: 4,
+    model: 32,
+    ff: 128,
+    window: 25,
+    hidden: [64, 64],
+    positions: Positions::Age,
+    head_input: HeadInput::Encoder,
+};
+
+/// All points, curve by curve. An image's rings hold `layers * window * model` up to 65,536: the window of a
+/// wide model reaches 512 with one layer, that of a narrow one with four.
+pub(crate) fn shapes() -> Vec<Shape> {
+    let wide = ModelConfig {
+        layers: 1,
+        heads: 8,
+        model: 128,
+        ff: 512,
+        ..SMALL
+    };
+    let mut shapes = Vec::new();
+    for (series, config) in [("window-d32", SMALL), ("window-d128", wide)] {
+        for window in [8, 16, 32, 64, 128, 256, 512] {
+            let config = ModelConfig { window, ..config };
+            shapes.push(Shape {
+                series,
+                config,
+                is_chain: false,
+            });
+        }
+    }
+    // Heads of eight channels at every width, so that one routine computes all.
+    for model in [32, 64, 96, 128, 160, 192, 224, 256] {
+        let config = ModelConfig {
+            heads: model / 8,
+            model,
+            ff: 4 * model,
+            window: 32,
+            ..SMALL
+        };
+        shapes.push(Shape {
+            series: "width",
+            config,
+            is_chain: config.validate().is_err(),
+        });
+    }
+    // The widest image once more by kernels alone: what they leave out shows.
+    let config = ModelConfig {
+        heads: 16,
+        model: 128,
+        ff: 512,
+        window: 32,
+        ..SMALL
+    };
+    shapes.push(Shape {
+        series: "width",
+        config,
+        is_chain: true,
+    });
+    shapes
+}
