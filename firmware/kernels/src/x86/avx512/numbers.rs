@@ -7,9 +7,7 @@ pub(super) use super::memory::{
     store, store_bytes, store_half, store_i16, store_i32, store_whole, store_words,
 };
 use crate::Requant;
-
-/// From this shift on, the upper half of a product is enough.
-pub(super) const HIGH_SHIFT: u8 = 33;
+pub(super) use crate::x86::prescale::{HIGH_SHIFT, Prescale};
 
 /// The upper halves of sixteen products, of which `even` holds those of even numbers.
 #[inline]
@@ -132,22 +130,7 @@ pub(super) fn halved(double: __m512i) -> __m512i {
     _mm512_srai_epi32::<1>(_mm512_add_epi32(double, _mm512_set1_epi32(1)))
 }
 
-/// By how much accumulators are scaled up, so that the upper half of a product is enough: `x * 2^k`
-/// times `m / 2^(s+k)` is `x` times `m / 2^s`, rounding included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Prescale(pub(super) u8);
-
 impl Prescale {
-    /// For accumulators of at most this magnitude and shifts from `least` on; `None`: they would overflow.
-    pub(super) const fn of(least: u8, magnitude: u64) -> Option<Self> {
-        let k = HIGH_SHIFT.saturating_sub(least);
-        if magnitude < 1 << 31 >> k {
-            Some(Self(k))
-        } else {
-            None
-        }
-    }
-
     /// Scales up.
     #[inline]
     #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
