@@ -9,13 +9,13 @@ mod tests;
 
 use crate::actuators::Actuators;
 use crate::fallback::Fallback;
-use crate::policy::{self, Memory, WorkingMemory};
+use crate::policy::{Memory, Policy, WorkingMemory};
 use crate::safety::{
     ArmRefused, DeadlineMonitor, Envelope, Ladder, LinkWatch, SampleMonitor, Settings,
 };
 use crate::sensors::{Sample, SensorError, Sensors};
 use engram_image::limits::MAX_ACTIONS;
-use engram_image::{Contract, Image, Reward};
+use engram_image::{Contract, Reward};
 use engram_link::{CommandSource, Fault, Faults, State};
 use heapless::Vec;
 
@@ -198,13 +198,13 @@ impl<'c, S: Sensors, A: Actuators, F: Fallback> ControlLoop<'c, S, A, F> {
 
     /// Makes one control step at `now_us`.
     ///
-    /// `heard` says whether the host was heard from since the step before. `policy` is the active image
-    /// with the policy's memory; without it an armed loop faults with [`Fault::PolicyOutput`].
+    /// `heard` says whether the host was heard from since the step before. `policy` is that of the active image
+    /// with its memory; without it an armed loop faults with [`Fault::PolicyOutput`].
     pub fn step(
         &mut self,
         now_us: u64,
         heard: bool,
-        policy: Option<(&Image<'_>, &mut Memory)>,
+        policy: Option<(&Policy<'_>, &mut Memory)>,
     ) -> StepReport {
         self.counters.steps = self.counters.steps.wrapping_add(1);
         let mut faults = self.watch(now_us, heard);
@@ -282,10 +282,10 @@ impl<'c, S: Sensors, A: Actuators, F: Fallback> ControlLoop<'c, S, A, F> {
     /// Working memory -> policy; the words go into `report`.
     fn run_policy(
         &mut self,
-        policy: Option<(&Image<'_>, &mut Memory)>,
+        policy: Option<(&Policy<'_>, &mut Memory)>,
         report: &mut StepReport,
     ) -> Result<(), Fault> {
-        let (image, memory) = policy.ok_or(Fault::PolicyOutput)?;
+        let (policy, memory) = policy.ok_or(Fault::PolicyOutput)?;
         let reward = self.reward();
         if !reward.is_finite() {
             return Err(Fault::NonFinite);
@@ -300,7 +300,8 @@ impl<'c, S: Sensors, A: Actuators, F: Fallback> ControlLoop<'c, S, A, F> {
             reward,
             done: self.sample.done && !self.first_of_trial,
         };
-        policy::step(image, memory, &input, &mut words, &mut ())
+        policy
+            .step(memory, &input, &mut words, &mut ())
             .map_err(|_| Fault::PolicyOutput)?;
         self.first_of_trial = false;
         self.counters.policy_steps = self.counters.policy_steps.wrapping_add(1);

@@ -2,13 +2,14 @@
 //!
 //! One slot holds the active image, the other receives. An image becomes active only when its bytes
 //! have the announced hash, the reader accepts them, its contract is the board's own and its golden
-//! trace replays word for word on this board; until then, and if any of it fails, the active image
+//! trace replays word for word on this board, packed for it where the store has lines for that; until then, and if any of it fails, the active image
 //! stays as it is. The caller asks for that only while disarmed.
 
-use crate::policy::{self, Memory};
+use crate::policy::{self, Memory, Packed, Path, Policy};
 use crate::store::{ImageStore, Slot};
 use core::fmt::{self, Write};
 use engram_image::{Contract, Image, Layout, Packing};
+use engram_kernels::Line;
 use engram_link::limits::REASON_BYTES;
 use engram_link::{ImageStage, Reason};
 use heapless::String;
@@ -31,6 +32,15 @@ pub struct Upload {
 struct Active {
     slot: Slot,
     layout: Layout,
+    lines: Lines,
+}
+
+/// What the lines of a slot hold.
+#[derive(Debug, Clone, Copy)]
+struct Lines {
+    packed: Packed,
+    count: usize,
+    sha256: [u8; 32],
 }
 
 /// Two slots in a store.
@@ -69,8 +79,17 @@ impl<I: ImageStore> Slots<I> {
         active.layout.view(self.store.bytes(active.slot), contract)
     }
 
+    /// The policy of the active image, as [`Slots::view`] gives it; cheap.
+    pub fn policy<'a>(&'a self, image: &'a Image<'a>) -> Policy<'a> {
+        match &self.active {
+            Some(Active { slot, lines, .. }) => lines.packed.policy(image, self.store.lines(*slot)),
+            None => Policy::from(image),
+        }
+    }
+
     /// Reads the active image anew from the bytes in use and returns the hash of its weights; `None` if
-    /// there is none, or if it is no longer what was activated: then there is none from now on.
+    /// there is none, or if it is no longer what was activated, packed weights included: then there is none
+    /// from now on.
     /// Takes as long as verifying an image.
     // Its own frame: kept out of the caller's, the stack holds it only while it runs.
     #[inline(never)]
@@ -81,7 +100,11 @@ impl<I: ImageStore> Slots<I> {
         // The reader hashes the body itself: the same hash is the same body.
         let intact = Image::read(bytes)
             .ok()
-            .filter(|image| image.sha256 == active.layout.sha256());
+            .filter(|image| image.sha256 == active.layout.sha256())
+            .filter(|_| {
+                let lines = self.store.lines(active.slot);
+                digest(lines, active.lines.count) == active.lines.sha256
+            });
         match intact.map(|image| image.weights_sha256) {
             Some(hash) => Some(hash),
             None => {
@@ -181,15 +204,18 @@ impl<I: ImageStore> Slots<I> {
         }
         let slot = self.receiving();
         self.upload = None;
+        let (bytes, lines) = self.store.parts(slot);
         let bytes = usize::try_from(upload.length)
             .ok()
-            .and_then(|length| self.store.bytes(slot).get(..length))
+            .and_then(|length| bytes.get(..length))
             .ok_or(Reason::Store)?;
-        let verified = verify(bytes, &upload.sha256, contract, memory);
+        let verified = verify(bytes, &upload.sha256, contract, lines, memory);
         memory.clear();
+        let (layout, lines) = verified?;
         self.active = Some(Active {
             slot,
-            layout: verified?,
+            layout,
+            lines,
         });
         Ok(())
     }
@@ -243,8 +269,9 @@ fn verify(
     bytes: &[u8],
     sha256: &[u8; 32],
     contract: &Contract<'_>,
+    lines: &mut [Line],
     memory: &mut Memory,
-) -> Result<Layout, Reason> {
+) -> Result<(Layout, Lines), Reason> {
     let got: [u8; 32] = Sha256::digest(bytes).into();
     if got != *sha256 {
         return Err(refused(
@@ -259,9 +286,33 @@ fn verify(
     if let Some(difference) = image.contract.difference(contract) {
         return Err(refused(ImageStage::Contract, &difference));
     }
-    policy::replay_golden(&image, memory)
+    let path = if lines.is_empty() {
+        Path::Portable
+    } else {
+        Path::best()
+    };
+    let packed = path.pack(&image, lines);
+    let policy = packed.policy(&image, lines);
+    policy
+        .replay_golden(memory)
         .map_err(|difference| refused(ImageStage::Golden, &difference))?;
-    Layout::of(&image, bytes).ok_or(Reason::Store)
+    let count = policy.path().lines(&image);
+    let lines = Lines {
+        packed,
+        count,
+        sha256: digest(lines, count),
+    };
+    let layout = Layout::of(&image, bytes).ok_or(Reason::Store)?;
+    Ok((layout, lines))
+}
+
+/// SHA-256 of the first `count` lines.
+fn digest(lines: &[Line], count: usize) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for line in lines.iter().take(count) {
+        hash.update(line.0);
+    }
+    hash.finalize().into()
 }
 
 /// An image that is packed for kernels that this firmware does not have.
@@ -269,7 +320,13 @@ struct NotForThisBoard(Packing);
 
 impl fmt::Display for NotForThisBoard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "packed for {}; this board cannot run that", self.0)
+        let Self(packing) = self;
+        match packing {
+            // Rows run everywhere: never refused.
+            Packing::Rows => write!(f, "packed for {packing}")?,
+            Packing::CortexM => write!(f, "packed for {packing} (export --for qemu-m7)")?,
+        }
+        f.write_str("; this board runs what is exported without --for")
     }
 }
 
@@ -300,7 +357,7 @@ mod tests {
     extern crate std;
     use super::*;
     use crate::policy::WorkingMemory;
-    use crate::store::RamStore;
+    use crate::store::{PackedStore, RamStore};
     use crate::tests_support::{CONTRACT, image};
     use std::boxed::Box;
     use std::vec;
@@ -377,10 +434,37 @@ mod tests {
     }
 
     #[test]
+    fn packed_weights_fly_and_are_rechecked() {
+        let lines = || vec![Line::ZERO; policy::LINES];
+        let store = RamStore::new(vec![0; 20_000], vec![0; 20_000]);
+        let mut slots = Slots::new(PackedStore::new(store, lines(), lines()));
+        let mut memory = Box::new(Memory::new());
+        for seed in [1, 2] {
+            slots
+                .install(&image(seed), &CONTRACT, &mut memory)
+                .expect("a good image");
+        }
+        let view = slots.view(&CONTRACT).expect("an active image");
+        let policy = slots.policy(&view);
+        assert_eq!(policy.path(), Path::best());
+        assert_eq!(policy.replay_golden(&mut memory), Ok(()));
+        let hash = Some(view.weights_sha256);
+        assert_eq!(slots.recheck(), hash);
+        if Path::best() == Path::Portable {
+            return;
+        }
+        slots.store.parts(Slot::B).1[3].0[5] ^= 1;
+        assert_eq!(slots.recheck(), None);
+    }
+
+    #[test]
     fn a_long_reason_is_cut() {
         match refused(ImageStage::Read, &NotForThisBoard(Packing::CortexM)) {
             Reason::Image { text, .. } => {
-                assert_eq!(text, "packed for cortex-m; this board cannot run that");
+                assert_eq!(
+                    text,
+                    "packed for cortex-m (export --for qemu-m7); this board runs what is exported without --for"
+                );
             }
             other => panic!("{other}"),
         }

@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use engram_kernels::Line;
+
 /// One of the two places for an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -66,6 +68,18 @@ pub trait ImageStore {
     /// # Errors
     /// [`StoreError`] if they do not fit or the device fails.
     fn write(&mut self, slot: Slot, offset: usize, data: &[u8]) -> Result<(), StoreError>;
+
+    /// All bytes of a slot, and the lines that belong to it: for weights packed for this machine
+    /// ([`crate::policy::Path::pack`]). A store without lines has images run as they lie.
+    fn parts(&mut self, slot: Slot) -> (&[u8], &mut [Line]) {
+        (self.bytes(slot), &mut [])
+    }
+
+    /// The lines of [`ImageStore::parts`].
+    fn lines(&self, slot: Slot) -> &[Line] {
+        let _ = slot;
+        &[]
+    }
 }
 
 /// Slots in RAM. `B` is `&'static mut [u8]` on a board and may be `Vec<u8>` on a host.
@@ -112,5 +126,58 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> ImageStore for RamStore<B> {
             .ok_or(StoreError::Bounds)?
             .copy_from_slice(data);
         Ok(())
+    }
+}
+
+/// Slots in RAM with lines for packed weights ([`crate::policy::LINES`] of each slot are enough). `L` is
+/// `Vec<Line>` on a host or in a process.
+#[derive(Debug)]
+pub struct PackedStore<B, L> {
+    store: RamStore<B>,
+    a: L,
+    b: L,
+}
+
+impl<B, L> PackedStore<B, L> {
+    /// A store over two buffers, each with its lines.
+    pub const fn new(store: RamStore<B>, a: L, b: L) -> Self {
+        Self { store, a, b }
+    }
+}
+
+impl<B, L> ImageStore for PackedStore<B, L>
+where
+    B: AsRef<[u8]> + AsMut<[u8]>,
+    L: AsRef<[Line]> + AsMut<[Line]>,
+{
+    fn capacity(&self) -> usize {
+        self.store.capacity()
+    }
+
+    fn bytes(&self, slot: Slot) -> &[u8] {
+        self.store.bytes(slot)
+    }
+
+    fn begin(&mut self, slot: Slot, length: usize) -> Result<(), StoreError> {
+        self.store.begin(slot, length)
+    }
+
+    fn write(&mut self, slot: Slot, offset: usize, data: &[u8]) -> Result<(), StoreError> {
+        self.store.write(slot, offset, data)
+    }
+
+    fn parts(&mut self, slot: Slot) -> (&[u8], &mut [Line]) {
+        let lines = match slot {
+            Slot::A => self.a.as_mut(),
+            Slot::B => self.b.as_mut(),
+        };
+        (self.store.bytes(slot), lines)
+    }
+
+    fn lines(&self, slot: Slot) -> &[Line] {
+        match slot {
+            Slot::A => self.a.as_ref(),
+            Slot::B => self.b.as_ref(),
+        }
     }
 }

@@ -1,11 +1,12 @@
 //! The integer policy beside the f32 policy on the same working memories, open loop.
 
-use engram_firmware::policy::{self, Memory, Observer, WorkingMemory};
+use engram_firmware::policy::{Memory, Observer, WorkingMemory};
 use engram_image::{Image, ModelConfig};
 use engram_kernels::{WORD_MAX, word_from_command};
 
 use crate::calibrate::Trial;
 use crate::float::{FloatObserver, FloatPolicy, Site};
+use crate::packed::PackedWeights;
 use crate::quantize::{IntegerPolicy, decibel};
 
 /// How far the integers are from the f32 policy.
@@ -41,6 +42,8 @@ pub fn compare(
     trials: &[Trial],
 ) -> Errors {
     let config = policy.config();
+    let weights = PackedWeights::new(image);
+    let on_board = weights.policy(image);
     let mut state = policy.new_state();
     let mut memory = Box::new(Memory::new());
     let mut mean = vec![0.0_f32; config.actions];
@@ -71,7 +74,7 @@ pub fn compare(
                 reward: rest[0],
                 done: rest[1] != 0.0,
             };
-            let done = policy::step(image, &mut memory, &moment, &mut words, &mut integer);
+            let done = on_board.step(&mut memory, &moment, &mut words, &mut integer);
             assert!(done.is_ok(), "{done:?}");
             for (mean, word) in mean.iter().zip(&words) {
                 let expected = f64::from(mean.clamp(-1.0, 1.0));

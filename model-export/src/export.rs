@@ -3,7 +3,7 @@
 //! The last steps are the point: the bytes are read back by the reader that boards use, the golden
 //! trace is replayed by the policy that boards run, and nothing that fails either is returned.
 
-use engram_firmware::policy::{GoldenDifference, Memory, replay_golden};
+use engram_firmware::policy::{GoldenDifference, Memory, Path};
 use engram_image::write::{
     GoldenSpec, HeadSpec, ImageSpec, LayerSpec, MatrixSpec, WeightsSpec, WriteError, write,
 };
@@ -14,6 +14,7 @@ use crate::calibrate::{Calibration, CalibrationError, Trial};
 use crate::checkpoint::Checkpoint;
 use crate::compare::{Errors, compare};
 use crate::golden::{GoldenError, GoldenSource, golden_steps, record};
+use crate::packed::PackedWeights;
 use crate::quantize::{
     IntegerLayer, IntegerMatrix, IntegerPolicy, Options, QuantizeError, quantize,
 };
@@ -182,13 +183,20 @@ fn split(trials: &[Trial]) -> (Vec<Trial>, Vec<Trial>) {
     (pick(used), pick(check))
 }
 
-/// Reads an image as a board would, and replays its golden trace.
+/// Reads an image as a board would, and replays its golden trace on every path of this machine.
 ///
 /// # Errors
 /// [`ExportError::Read`] or [`ExportError::Difference`].
 pub fn verify(bytes: &[u8]) -> Result<(), ExportError> {
     let image = Image::read(bytes).map_err(ExportError::Read)?;
-    replay_golden(&image, &mut Memory::new()).map_err(ExportError::Difference)
+    let mut memory = Box::new(Memory::new());
+    for path in Path::ALL.into_iter().filter(|path| path.is_available()) {
+        PackedWeights::on(path, &image)
+            .policy(&image)
+            .replay_golden(&mut memory)
+            .map_err(ExportError::Difference)?;
+    }
+    Ok(())
 }
 
 /// The image's specification without a golden trace.

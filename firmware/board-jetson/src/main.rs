@@ -20,11 +20,11 @@ use engram_firmware::fallback::NoFallback;
 use engram_firmware::injected::{InjectedSensors, ReportedActuators};
 use engram_firmware::node::{Node, Parts};
 use engram_firmware::platform::Clock as _;
-use engram_firmware::policy::Memory;
+use engram_firmware::policy::{LINES, Line as PackedLine, Memory};
 use engram_firmware::robots;
 use engram_firmware::safety::Settings;
 use engram_firmware::schedule::Schedule;
-use engram_firmware::store::RamStore;
+use engram_firmware::store::{PackedStore, RamStore};
 use engram_image::limits::IMAGE_BYTES;
 use engram_link::{Pace, Reason};
 
@@ -121,7 +121,11 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         sensors: InjectedSensors::new(),
         actuators: ReportedActuators,
         fallback: NoFallback,
-        store: RamStore::new(vec![0; IMAGE_BYTES], vec![0; IMAGE_BYTES]),
+        store: PackedStore::new(
+            RamStore::new(vec![0; IMAGE_BYTES], vec![0; IMAGE_BYTES]),
+            vec![PackedLine::ZERO; LINES],
+            vec![PackedLine::ZERO; LINES],
+        ),
         memory: Box::new(Memory::new()),
         platform: Process::start(&arguments.name),
     });

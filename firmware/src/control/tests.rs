@@ -6,6 +6,7 @@ use super::*;
 use crate::actuators::ActuatorError;
 use crate::fallback::NoFallback;
 use crate::tests_support::{CONTRACT, image, image_for, sample};
+use engram_image::Image;
 use std::boxed::Box;
 use std::vec::Vec as StdVec;
 
@@ -95,8 +96,11 @@ impl<F: Fallback> Rig<F> {
         self.now_us += us;
         *self.control.sensors() = ScriptedSensors(reading(self.now_us));
         let image = Image::read(&self.image).expect("valid");
-        self.control
-            .step(self.now_us, self.heard, Some((&image, &mut self.memory)))
+        self.control.step(
+            self.now_us,
+            self.heard,
+            Some((&Policy::from(&image), &mut self.memory)),
+        )
     }
 
     fn good(&mut self) -> StepReport {

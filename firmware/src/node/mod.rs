@@ -229,7 +229,8 @@ where
             _ => None,
         };
         let memory = self.memory.borrow_mut();
-        let policy = image.as_ref().map(|image| (image, memory));
+        let policy = image.as_ref().map(|image| self.slots.policy(image));
+        let policy = policy.as_ref().map(|policy| (policy, memory));
         let report = self.control.step(now_us, heard, policy);
         let duration_us = self.platform.now_us().saturating_sub(started);
         let duration = u32::try_from(duration_us).unwrap_or(u32::MAX);

@@ -21,7 +21,7 @@ mod path;
 mod token;
 mod tokens;
 
-pub use engram_kernels::HeadView;
+pub use engram_kernels::{HeadView, Line};
 pub use golden::{GoldenDifference, GoldenReplay, replay_golden};
 pub use in_place::runs;
 pub use memory::Memory;

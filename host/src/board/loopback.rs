@@ -13,10 +13,10 @@ use engram_firmware::fallback::NoFallback;
 use engram_firmware::injected::{InjectedSensors, ReportedActuators};
 use engram_firmware::node::{Node, Parts};
 use engram_firmware::platform::{Clock, Identity, Platform};
-use engram_firmware::policy::Memory;
+use engram_firmware::policy::{LINES, Line, Memory};
 use engram_firmware::robots;
 use engram_firmware::safety::Settings;
-use engram_firmware::store::RamStore;
+use engram_firmware::store::{PackedStore, RamStore};
 use engram_image::limits::IMAGE_BYTES;
 use engram_image::{ActionChannel, Channel, Contract, List};
 use engram_link::Pace;
@@ -28,7 +28,7 @@ type LoopbackNode = Node<
     InjectedSensors,
     ReportedActuators,
     NoFallback,
-    RamStore<Vec<u8>>,
+    PackedStore<Vec<u8>, Vec<Line>>,
     Box<Memory>,
     Process,
 >;
@@ -148,7 +148,11 @@ impl Loopback {
                 sensors: InjectedSensors::new(),
                 actuators: ReportedActuators,
                 fallback: NoFallback,
-                store: RamStore::new(vec![0; IMAGE_BYTES], vec![0; IMAGE_BYTES]),
+                store: PackedStore::new(
+                    RamStore::new(vec![0; IMAGE_BYTES], vec![0; IMAGE_BYTES]),
+                    vec![Line::ZERO; LINES],
+                    vec![Line::ZERO; LINES],
+                ),
                 memory: Box::new(Memory::new()),
                 platform: Process { start },
             }),

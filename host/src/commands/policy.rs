@@ -4,11 +4,9 @@ use std::io::{BufRead, Write};
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};
-use engram_export::verify;
-use engram_firmware::policy::{Path, Policy};
+use engram_export::{PackedWeights, verify};
 use engram_image::Image;
 use engram_image::write::in_rows;
-use engram_kernels::Line;
 use serde_json::json;
 
 use super::inspect::contract_json;
@@ -64,10 +62,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         println!("{described}");
         return Ok(());
     }
-    let path = Path::best();
-    let mut lines = vec![Line::ZERO; path.lines(&image)];
-    let policy = Policy::new(path, &image, &mut lines);
-    let batch = Batch::new(policy, args.batch as usize);
+    let weights = PackedWeights::new(&image);
+    let batch = Batch::new(weights.policy(&image), args.batch as usize);
     let refused = serve(batch, std::io::stdin().lock(), std::io::stdout().lock())?;
     if refused > 0 {
         bail!("lines refused: {refused}; each was answered by its error");

@@ -1,6 +1,7 @@
 //! The integer policy of an image, as a board computes it.
 
-use engram_firmware::policy::{self, Memory, Observer};
+use engram_export::PackedWeights;
+use engram_firmware::policy::{Memory, Observer};
 use engram_image::Image;
 
 use super::{Controller, Moment};
@@ -9,6 +10,7 @@ use crate::report::Attention;
 /// The policy of an image with its memory.
 pub struct Integer<'a> {
     image: &'a Image<'a>,
+    weights: PackedWeights,
     memory: Box<Memory>,
     wiped: bool,
     attention: Option<Attention>,
@@ -20,6 +22,7 @@ impl<'a> Integer<'a> {
     pub fn new(image: &'a Image<'a>, wiped: bool) -> Self {
         Self {
             image,
+            weights: PackedWeights::new(image),
             memory: Box::new(Memory::new()),
             wiped,
             attention: None,
@@ -59,8 +62,9 @@ impl Controller for Integer<'_> {
         if self.wiped {
             self.memory.clear();
         }
+        let policy = self.weights.policy(self.image);
         let done = match &mut self.attention {
-            None => policy::step(self.image, &mut self.memory, moment, words, &mut ()),
+            None => policy.step(&mut self.memory, moment, words, &mut ()),
             Some(attention) => {
                 let row = attention.layers * attention.window;
                 let start = attention.weight.len();
@@ -70,7 +74,7 @@ impl Controller for Integer<'_> {
                     share: 1.0 / self.image.config.heads as f32,
                     weight: attention.weight.get_mut(start..).unwrap_or_default(),
                 };
-                policy::step(self.image, &mut self.memory, moment, words, &mut watcher)
+                policy.step(&mut self.memory, moment, words, &mut watcher)
             }
         };
         // Only wrong lengths are an error, and a subject is checked against its plant before it flies.

@@ -3,7 +3,8 @@
 //! It runs beside every flight and in every replay, and computes the words that the board must
 //! have computed. It decides nothing: whether the policy ran in a step is the board's word.
 
-use engram_firmware::policy::{self, Memory, Observer, PolicyError, WorkingMemory};
+use engram_export::PackedWeights;
+use engram_firmware::policy::{Memory, Observer, PolicyError, WorkingMemory};
 use engram_image::{Image, ReadError};
 
 /// The most attention shares that one step records: beyond this only the words are compared.
@@ -12,6 +13,7 @@ const MOST_SHARES: usize = 4_096;
 /// The image's policy on the host.
 pub struct Mirror<'a> {
     image: Image<'a>,
+    weights: PackedWeights,
     memory: Box<Memory>,
     words: Vec<i16>,
     looked: Looked,
@@ -37,6 +39,7 @@ impl<'a> Mirror<'a> {
             shares: vec![0.0; if shares <= MOST_SHARES { shares } else { 0 }],
         };
         Ok(Self {
+            weights: PackedWeights::new(&image),
             image,
             memory: Box::new(Memory::new()),
             words: vec![0; config.actions],
@@ -61,8 +64,7 @@ impl<'a> Mirror<'a> {
     /// [`PolicyError`] when a length does not fit the image.
     pub fn step(&mut self, input: &WorkingMemory<'_>) -> Result<&[i16], PolicyError> {
         self.looked.shares.fill(0.0);
-        policy::step(
-            &self.image,
+        self.weights.policy(&self.image).step(
             &mut self.memory,
             input,
             &mut self.words,

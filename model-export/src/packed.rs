@@ -1,0 +1,32 @@
+//! An image's weights packed for this machine, in memory of its own.
+
+use engram_firmware::policy::{Line, Packed, Path, Policy};
+use engram_image::Image;
+
+/// Lines that hold the weights of one image for the fastest path of this machine.
+pub struct PackedWeights {
+    lines: Vec<Line>,
+    packed: Packed,
+}
+
+impl PackedWeights {
+    /// Packs `image` for the fastest path of this machine.
+    #[must_use]
+    pub fn new(image: &Image<'_>) -> Self {
+        Self::on(Path::best(), image)
+    }
+
+    /// Packs `image` for `path`; [`Path::pack`] says when it stays as it is.
+    #[must_use]
+    pub fn on(path: Path, image: &Image<'_>) -> Self {
+        let mut lines = vec![Line::ZERO; path.lines(image)];
+        let packed = path.pack(image, &mut lines);
+        Self { lines, packed }
+    }
+
+    /// The policy of `image`, which must be the one that was packed. Cheap enough for every step.
+    #[must_use]
+    pub fn policy<'a>(&'a self, image: &'a Image<'a>) -> Policy<'a> {
+        self.packed.policy(image, &self.lines)
+    }
+}
