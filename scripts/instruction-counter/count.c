@@ -1,10 +1,10 @@
 /* A QEMU plugin that counts executed instructions, exactly.
  *
- *   -plugin count.so,out=FILE,begin=ADDRESS,end=ADDRESS[,entry=ADDRESS][,range=LOW-HIGH]...
+ *   -plugin count.so,out=FILE,begin=ADDRESS,end=ADDRESS[,code=ADDRESS][,range=LOW-HIGH]...
  *
  * A region lasts from the execution of the instruction at `begin` to that of the one at `end`. For each region, one
  * line in FILE: all instructions of the region, then those in each range. Addresses are those of the ELF file, in
- * hexadecimal; `entry`, the ELF's entry point, serves programs that are loaded elsewhere (qemu-aarch64).
+ * hexadecimal; `code`, where the ELF's executable segment lies, serves programs that are loaded elsewhere (qemu-aarch64).
  * One virtual CPU. What QEMU counts is what the processor would execute, an IT instruction and the
  * instructions that it skips included; these are not cycles.
  *
@@ -35,7 +35,7 @@ void qemu_plugin_register_atexit_cb(qemu_plugin_id_t, ended, void *data);
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *);
 struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *, size_t);
 uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *);
-uint64_t qemu_plugin_entry_code(void);
+uint64_t qemu_plugin_start_code(void);
 
 EXPORT int qemu_plugin_version = 1;
 
@@ -47,8 +47,8 @@ static struct range ranges[RANGES];
 static size_t range_count;
 /* [0]: every instruction; [1 + k]: those in range k. */
 static uint64_t counts[1 + RANGES], at_begin[1 + RANGES];
-static uint64_t begin_address, end_address, entry_address;
-static bool has_entry;
+static uint64_t begin_address, end_address, code_address;
+static bool has_code;
 static FILE *out;
 
 /* Where the program really lies, minus where the ELF file says. */
@@ -56,8 +56,8 @@ static uint64_t displacement(void)
 {
     static uint64_t known;
     static bool asked;
-    if (has_entry && !asked) {
-        known = qemu_plugin_entry_code() - entry_address;
+    if (has_code && !asked) {
+        known = qemu_plugin_start_code() - code_address;
         asked = true;
     }
     return known;
@@ -112,9 +112,9 @@ EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const void *info, int argc, 
             begin_address = strtoull(value, NULL, 16);
         } else if (name == 3 && !strncmp(argv[i], "end", name)) {
             end_address = strtoull(value, NULL, 16);
-        } else if (name == 5 && !strncmp(argv[i], "entry", name)) {
-            entry_address = strtoull(value, NULL, 16);
-            has_entry = true;
+        } else if (name == 4 && !strncmp(argv[i], "code", name)) {
+            code_address = strtoull(value, NULL, 16);
+            has_code = true;
         } else if (name == 5 && !strncmp(argv[i], "range", name) && range_count < RANGES) {
             char *rest = NULL;
             ranges[range_count].low = strtoull(value, &rest, 16);

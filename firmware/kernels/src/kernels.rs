@@ -263,6 +263,14 @@ pub enum ValueOrder {
         /// Places, a multiple of 2.
         places: usize,
     },
+    /// `[place / 4][channel / 4]` tiles, so many to four places, of 16 bytes: `[4 channels][4 places]`, or the
+    /// halves of that one after the other, `[2][4 channels][2 places]`.
+    Tiles {
+        /// Quads of channels.
+        quads: NonZeroUsize,
+        /// Whether tiles lie in halves.
+        halves: bool,
+    },
 }
 
 impl HeadView<'_> {
@@ -287,6 +295,18 @@ impl HeadView<'_> {
                 .wrapping_mul(64)
                 .wrapping_add(channel % 4 * 4)
                 .wrapping_add(place % 4),
+            ValueOrder::Tiles { quads, halves } => {
+                let tile = (place / 4)
+                    .wrapping_mul(quads.get())
+                    .wrapping_add(channel / 4);
+                let (row, column) = (channel % 4, place % 4);
+                let byte = if halves {
+                    column / 2 * 8 + row * 2 + column % 2
+                } else {
+                    row * 4 + column
+                };
+                tile.wrapping_mul(16).wrapping_add(byte)
+            }
             // The low byte is the value.
             ValueOrder::WideBlocks { channels, places } => (channel / channels)
                 .wrapping_mul(places / 2)

@@ -25,6 +25,9 @@
 #[cfg(test)]
 extern crate std;
 
+#[cfg(target_arch = "aarch64")]
+#[allow(unsafe_code)]
+mod aarch64;
 #[cfg(all(
     target_arch = "arm",
     any(feature = "cortex-m7", feature = "cortex-m55")
@@ -46,6 +49,8 @@ mod word;
 #[allow(unsafe_code)]
 mod x86;
 
+#[cfg(target_arch = "aarch64")]
+pub use aarch64::{Neon, Sdot};
 pub use float::{add_scaled, dot, matvec};
 pub use floor::line_reader;
 pub use kernels::{Attention, Entries, HeadView, Kernels, Place, Shape, ValueOrder, Watch};

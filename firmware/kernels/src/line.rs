@@ -15,7 +15,7 @@ impl Line {
     pub const ZERO: Self = Self([0; 64]);
 
     /// Puts `values` where the line has its i32 number `first`; what does not fit is dropped.
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
     #[inline]
     pub(crate) fn put_i32(&mut self, first: usize, values: impl Iterator<Item = i32>) {
         let (places, _) = self.0.as_chunks_mut::<4>();

@@ -15,7 +15,7 @@ mod in_place;
 mod memory;
 mod network;
 mod observer;
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
 mod packed;
 mod path;
 mod token;

@@ -176,6 +176,10 @@ packed_paths! {
     Avx512Vnni("x86_64", engram_kernels::Avx512Vnni) = "avx512-vnni";
     /// x86-64 with AVX2 and FMA.
     Avx2("x86_64", engram_kernels::Avx2) = "avx2";
+    /// 64-bit ARM with SDOT.
+    Sdot("aarch64", engram_kernels::Sdot) = "sdot";
+    /// Every other 64-bit ARM.
+    Neon("aarch64", engram_kernels::Neon) = "neon";
 }
 
 impl Path {

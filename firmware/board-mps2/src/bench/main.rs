@@ -22,7 +22,7 @@ mod steps;
 use core::hint::black_box;
 
 use cortex_m_rt::entry;
-use engram_firmware::policy::Memory;
+use engram_firmware::policy::{Memory, step};
 use engram_image::Image;
 
 use crate::console::{exit, say};
@@ -40,7 +40,9 @@ fn main() -> ! {
                 image.bounds.state_bytes
             ));
             say(format_args!("fact image_bytes {}", image.total_length));
-            steps::count(&image, MEMORY);
+            steps::count(&image, MEMORY, |memory, input, words| {
+                step(black_box(&image), memory, input, words, &mut ()).is_ok()
+            });
         }
         Err(error) => say(format_args!("error {error}")),
     }

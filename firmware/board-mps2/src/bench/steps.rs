@@ -1,8 +1,10 @@
 //! Control steps of the image's policy: into an empty, a filling and a full window, and after a reset.
+//!
+//! What counts instructions on Linux has this module, too (board-jetson).
 
 use core::hint::black_box;
 
-use engram_firmware::policy::{Memory, WorkingMemory, step};
+use engram_firmware::policy::{Memory, WorkingMemory};
 use engram_image::Image;
 use engram_image::limits::{MAX_ACTIONS, MAX_OBSERVATIONS};
 
@@ -10,12 +12,19 @@ use crate::console::say;
 use crate::region;
 
 /// Names the words' hash, so that two builds can be seen to compute the same.
-pub(crate) fn count(image: &Image<'_>, memory: &mut Memory) {
+///
+/// `step` takes a working memory and writes the command words, or refuses to.
+pub(crate) fn count(
+    image: &Image<'_>,
+    memory: &mut Memory,
+    step: impl Fn(&mut Memory, &WorkingMemory<'_>, &mut [i16]) -> bool,
+) {
     let config = &image.config;
     let macs = image.bounds.macs_per_step as usize;
     let mut policy = Policy {
         image,
         memory,
+        step,
         words: [0; MAX_ACTIONS],
         seed: 1,
         hash: 0xcbf2_9ce4_8422_2325,
@@ -35,15 +44,16 @@ pub(crate) fn count(image: &Image<'_>, memory: &mut Memory) {
     say(format_args!("fact words_hash {}", policy.hash));
 }
 
-struct Policy<'a> {
+struct Policy<'a, S> {
     image: &'a Image<'a>,
     memory: &'a mut Memory,
+    step: S,
     words: [i16; MAX_ACTIONS],
     seed: u32,
     hash: u64,
 }
 
-impl Policy<'_> {
+impl<S: Fn(&mut Memory, &WorkingMemory<'_>, &mut [i16]) -> bool> Policy<'_, S> {
     /// One step on random observations in `[-1, 1)`.
     #[inline(never)]
     fn step(&mut self) {
@@ -64,15 +74,7 @@ impl Policy<'_> {
             done: false,
         };
         let words = &mut self.words[..config.actions];
-        if step(
-            black_box(self.image),
-            self.memory,
-            black_box(&input),
-            words,
-            &mut (),
-        )
-        .is_err()
-        {
+        if !(self.step)(self.memory, black_box(&input), words) {
             say(format_args!("error the step was refused"));
         }
         for &word in &*words {

@@ -1,0 +1,90 @@
+//! Counts what a control step costs on this processor: run by `scripts/count-instructions` in qemu-aarch64.
+//!
+//! `engram-bench-jetson IMAGE [PATH]`, on the fastest path where none is named, does one thing after another between two marks, which a QEMU plugin recognises
+//! by their addresses, and names each of these regions on the standard output. Every run executes the same
+//! instructions between marks.
+#![forbid(unsafe_code)]
+
+#[path = "../../../board-mps2/src/bench/steps.rs"]
+mod steps;
+
+use std::hint::black_box;
+use std::process::ExitCode;
+
+use engram_firmware::policy::{Memory, Path};
+use engram_image::Image;
+
+/// What the steps print with.
+mod console {
+    use std::fmt::Arguments;
+
+    pub(crate) fn say(line: Arguments<'_>) {
+        println!("{line}");
+    }
+}
+
+use console::say;
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let (file, name) = (arguments.next(), arguments.next());
+    let path = match &name {
+        Some(name) => Path::ALL.into_iter().find(|path| path.name() == name),
+        None => Some(Path::best()),
+    };
+    let (Some(file), Some(path)) = (file, path) else {
+        eprintln!("engram-bench-jetson IMAGE [PATH]");
+        return ExitCode::FAILURE;
+    };
+    region("nothing", 0, || {});
+    match std::fs::read(&file) {
+        Ok(bytes) => match Image::read(&bytes) {
+            Ok(image) => count(&image, path),
+            Err(error) => say(format_args!("error {error}")),
+        },
+        Err(error) => say(format_args!("error {file}: {error}")),
+    }
+    ExitCode::SUCCESS
+}
+
+/// Counts steps on `path`.
+fn count(image: &Image<'_>, path: Path) {
+    let mut lines = vec![engram_kernels::Line::ZERO; path.lines(image)];
+    let packed = path.pack(image, &mut lines);
+    let policy = packed.policy(image, &lines);
+    let mut memory = Box::new(Memory::new());
+    say(format_args!("path {}", policy.path()));
+    say(format_args!("fact macs {}", image.bounds.macs_per_step));
+    say(format_args!(
+        "fact state_bytes {}",
+        image.bounds.state_bytes
+    ));
+    say(format_args!("fact image_bytes {}", image.total_length));
+    say(format_args!("fact packed_bytes {}", size_of_val(&*lines)));
+    say(format_args!("fact memory_bytes {}", size_of::<Memory>()));
+    steps::count(image, &mut memory, |memory, input, words| {
+        black_box(&policy)
+            .step(memory, input, words, &mut ())
+            .is_ok()
+    });
+}
+
+/// Runs `work` between the marks. `macs`: its multiply-accumulates; 0 for what has none.
+fn region(name: &str, macs: usize, work: impl FnOnce()) {
+    bench_begin();
+    work();
+    bench_end();
+    say(format_args!("region {name} {macs}"));
+}
+
+/// The plugin's first mark.
+#[inline(never)]
+fn bench_begin() {
+    black_box(1);
+}
+
+/// The plugin's second mark.
+#[inline(never)]
+fn bench_end() {
+    black_box(2);
+}

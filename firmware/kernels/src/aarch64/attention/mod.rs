@@ -1,0 +1,253 @@
+//! Attention of one token over the window, one head after the other.
+//!
+//! Keys of a head lie as `[place / 4][channel / 4]` tiles of four places by four channels, values as as many
+//! tiles of four channels by four places. Places are computed in pairs of four; those behind the window are
+//! masked like those that are empty.
+//!
+//! Heads of other widths than 4, 8, 16 and 32, and factors and biases that this does not fit, are left to
+//! [`crate::Portable`].
+
+mod logits;
+mod means;
+mod places;
+mod rings;
+mod sdot;
+mod values;
+mod watch;
+
+use core::arch::aarch64::*;
+
+use super::dot::{Dot, SIDE, Tile};
+use super::numbers::{Factors, HIGH_SHIFT, Single};
+use crate::{Attention, Kernels, Line, MASKED_LOGIT, Portable, Reciprocal, Requant, Shape, Watch};
+#[cfg(test)]
+pub(super) use means::Reciprocals;
+use places::Limits;
+
+/// Places that are computed together.
+const PAIR: usize = 2 * SIDE;
+/// Places of the longest window.
+const WINDOW: usize = 512;
+/// Largest magnitude of a bias. Products of at most 2^19 give logits of at most 2^18: with a bias, none has to be
+/// limited.
+const BIAS_MAX: u32 = 1 << 29;
+
+/// What attention of one layer needs besides the rings.
+#[derive(Clone, Copy, Debug)]
+pub struct Biases<'a> {
+    /// Age biases as in the image.
+    image: &'a [[u8; 4]],
+    /// `[head][row]` i32: biases by falling age, twice in a row, so that the ages of all places of a ring lie
+    /// in a row wherever it stands. `None`: left to [`Portable`].
+    falling: Option<&'a [i32]>,
+}
+
+/// Lines of the biases of one head.
+const fn bias_lines(window: usize) -> usize {
+    window.saturating_mul(2).saturating_add(PAIR).div_ceil(16)
+}
+
+const fn fits(shape: Shape) -> bool {
+    matches!(shape.width, 4 | 8 | 16 | 32) && shape.window <= WINDOW && shape.window > 0
+}
+
+/// Tiles of the keys of one head, and of the values.
+const fn ring_tiles(shape: Shape) -> usize {
+    let fours = shape.window.div_ceil(PAIR).saturating_mul(2);
+    fours.saturating_mul(shape.width / SIDE)
+}
+
+/// [`Kernels::key_bytes`] and [`Kernels::value_bytes`].
+pub(super) fn ring_bytes(shape: Shape) -> usize {
+    if !fits(shape) {
+        return Portable.key_bytes(shape);
+    }
+    let bytes = ring_tiles(shape).saturating_mul(size_of::<Tile>());
+    bytes.saturating_mul(shape.heads)
+}
+
+impl<'a> Biases<'a> {
+    /// Lines of the biases of one layer. The first says whether the others are in use.
+    pub(super) fn lines(shape: Shape) -> usize {
+        bias_lines(shape.window)
+            .saturating_mul(shape.heads)
+            .saturating_add(1)
+    }
+
+    /// [`crate::Packing::pack_biases`].
+    pub(super) fn pack(
+        shape: Shape,
+        logit: Requant,
+        image: &[[u8; 4]],
+        lines: &mut [Line],
+    ) -> Option<()> {
+        let entries = shape.heads.checked_mul(shape.window)?;
+        if lines.len() != Self::lines(shape) || !image.is_empty() && image.len() != entries {
+            return None;
+        }
+        let small = |bias: &[u8; 4]| i32::from_le_bytes(*bias).unsigned_abs() <= BIAS_MAX;
+        lines.fill(Line::ZERO);
+        let (first, lines) = lines.split_first_mut()?;
+        if !takes(shape, logit) || !image.iter().all(small) {
+            return Some(());
+        }
+        first.0[0] = IN_USE;
+        let heads = lines.chunks_exact_mut(bias_lines(shape.window));
+        for (row, biases) in heads.zip(image.chunks_exact(shape.window)) {
+            let row = bytemuck::cast_slice_mut::<Line, i32>(row);
+            let biases = biases.iter().rev().cycle().take(2 * shape.window);
+            for (place, &bias) in row.iter_mut().zip(biases) {
+                *place = i32::from_le_bytes(bias);
+            }
+        }
+        Some(())
+    }
+
+    /// [`crate::Packing::view_biases`].
+    pub(super) fn view(
+        shape: Shape,
+        logit: Requant,
+        image: &'a [[u8; 4]],
+        lines: &'a [Line],
+    ) -> Option<Self> {
+        if lines.len() != Self::lines(shape) {
+            return None;
+        }
+        let (first, lines) = lines.split_first()?;
+        let in_use = first.0[0] == IN_USE && takes(shape, logit);
+        let falling = in_use.then(|| bytemuck::cast_slice(lines));
+        Some(Self { image, falling })
+    }
+}
+
+/// Marks the lines of biases that are in use.
+const IN_USE: u8 = 1;
+
+/// Whether these kernels compute such attention, given small biases.
+const fn takes(shape: Shape, logit: Requant) -> bool {
+    fits(shape) && logit.shift >= HIGH_SHIFT
+}
+
+/// [`Kernels::attend`].
+#[target_feature(enable = "neon")]
+pub(super) fn run<D: Dot>(
+    token: D,
+    attention: Attention<'_, Biases<'_>>,
+    watch: Option<&mut Watch<'_>>,
+) {
+    let Some(falling) = attention.biases.falling else {
+        return portable(attention, watch);
+    };
+    let Shape { width, window, .. } = attention.shape;
+    // Up to 64 places have a smaller frame on the stack.
+    match (width, window <= 8 * PAIR) {
+        (4, true) => heads::<D, 1, 8>(token, attention, falling, watch),
+        (8, true) => heads::<D, 2, 8>(token, attention, falling, watch),
+        (16, true) => heads::<D, 4, 8>(token, attention, falling, watch),
+        (32, true) => heads::<D, 8, 8>(token, attention, falling, watch),
+        (4, false) => heads::<D, 1, { WINDOW / PAIR }>(token, attention, falling, watch),
+        (8, false) => heads::<D, 2, { WINDOW / PAIR }>(token, attention, falling, watch),
+        (16, false) => heads::<D, 4, { WINDOW / PAIR }>(token, attention, falling, watch),
+        (32, false) => heads::<D, 8, { WINDOW / PAIR }>(token, attention, falling, watch),
+        _ => {}
+    }
+}
+
+/// Attention as the reference does it.
+fn portable(attention: Attention<'_, Biases<'_>>, watch: Option<&mut Watch<'_>>) {
+    let Attention { shape, .. } = attention;
+    let model = shape.heads.saturating_mul(shape.width);
+    let plain = Attention {
+        shape,
+        place: attention.place,
+        logit: attention.logit,
+        output: attention.output,
+        biases: attention.biases.image,
+        qkv: attention.qkv,
+        keys: attention.keys,
+        values: attention.values,
+        sums: attention.sums,
+        weights: attention.weights,
+        means: attention.means.get_mut(..model).unwrap_or_default(),
+    };
+    Portable.attend(plain, watch);
+}
+
+/// Four channels of every head with `Q` of them.
+#[inline]
+fn quads<const Q: usize>(numbers: &[i8]) -> &[[[i8; SIDE]; Q]] {
+    numbers.as_chunks::<SIDE>().0.as_chunks::<Q>().0
+}
+
+/// The same tiles, if `Q` is `N`.
+#[inline(always)]
+fn quads_if<const Q: usize, const N: usize>(places: &[[Tile; Q]]) -> Option<&[[Tile; N]]> {
+    (Q == N).then_some(places.as_flattened().as_chunks::<N>().0)
+}
+
+/// All heads of a layer, each with `Q` quads of channels and at most `P` pairs of four places.
+#[target_feature(enable = "neon")]
+fn heads<D: Dot, const Q: usize, const P: usize>(
+    token: D,
+    attention: Attention<'_, Biases<'_>>,
+    falling: &[i32],
+    mut watch: Option<&mut Watch<'_>>,
+) {
+    let Attention { shape, place, .. } = attention;
+    let pairs = shape.window.div_ceil(PAIR).min(P);
+    let limits = Limits::<P>::new(place, shape.window, pairs);
+    let logit = Factors::splat(attention.logit);
+    let output = Single::new(attention.output);
+    let mut logits = [[vdupq_n_s32(MASKED_LOGIT); 2]; P];
+    let mut weights = [vdupq_n_s8(0); P];
+    let (Some(logits), Some(weights), Some(limits)) = (
+        logits.get_mut(..pairs),
+        weights.get_mut(..pairs),
+        limits.0.get(..pairs),
+    ) else {
+        return;
+    };
+    let model = shape.heads.saturating_mul(Q * SIDE);
+    let Some((query, rest)) = attention.qkv.split_at_checked(model) else {
+        return;
+    };
+    let Some((key, value)) = rest.split_at_checked(model) else {
+        return;
+    };
+    let (tiles, _) = attention.keys.as_chunks_mut::<16>();
+    let mut keys = tiles.as_chunks_mut::<Q>().0;
+    let (tiles, _) = attention.values.as_chunks_mut::<16>();
+    let mut values = tiles.as_chunks_mut::<Q>().0;
+    let row = bias_lines(shape.window) * 16;
+    let newest = shape.window.wrapping_sub(place.index.wrapping_add(1));
+    let mut biases = falling.get(newest..).unwrap_or_default();
+    let (means, _) = attention.means.as_chunks_mut::<SIDE>();
+    let (means, _) = means.as_chunks_mut::<Q>();
+    let token_of_heads = quads(query).iter().zip(quads(key)).zip(quads(value));
+    for (head, (means, ((query, key), value))) in means.iter_mut().zip(token_of_heads).enumerate() {
+        let (Some(keys), Some(values)) = (take(&mut keys, 2 * pairs), take(&mut values, 2 * pairs))
+        else {
+            return;
+        };
+        rings::insert_key::<D, Q>(keys, place.index, key);
+        rings::insert_value::<D, Q>(values, place.index, value);
+        let max = logits::of_places(token, logits, keys, query, (logit, biases, limits));
+        biases = biases.get(row..).unwrap_or_default();
+        let (sums, total) = values::sums(token, logits, max, weights, values);
+        let reciprocals = means::Reciprocals::new(Reciprocal::new(total));
+        means::store(sums, reciprocals, output, means);
+        if let Some(watch) = &mut watch {
+            values::weigh(logits, max, weights);
+            let tiles = values.as_flattened();
+            watch::head::<D>(*watch, (head, shape), weights, total, tiles);
+        }
+    }
+}
+
+/// Takes the first `count` entries off a slice.
+#[inline]
+fn take<'a, T>(slice: &mut &'a mut [T], count: usize) -> Option<&'a mut [T]> {
+    let (taken, rest) = core::mem::take(slice).split_at_mut_checked(count)?;
+    *slice = rest;
+    Some(taken)
+}

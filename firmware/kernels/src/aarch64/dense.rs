@@ -1,0 +1,343 @@
+//! Linear maps: products of whole groups of blocks, requantized in registers.
+
+use core::arch::aarch64::*;
+
+use super::Sdot;
+use super::dot::{Dot, Tile};
+use super::map::{COLUMNS, HEADER, Packed, ROWS, WIDE_COLUMNS, block_lines};
+use super::memory::{load_four, load_i16, load_i32, store, store_i16, store_i32};
+use super::numbers::{Factors, Single, Sixteen, add_i16, numbers, to_i8, to_i16};
+use super::rows::{add_of_groups, bytes_of_groups, one_block, two_blocks};
+use super::tanh::tanh;
+use crate::{Line, Requant};
+
+/// [`crate::Kernels::narrow`].
+#[target_feature(enable = "neon")]
+pub(super) fn narrow(residual: &[i16], factor: Requant, out: &mut [i8]) {
+    let factor = Single::new(factor);
+    let (residual, _) = residual.as_chunks::<8>();
+    let (residual, _) = residual.as_chunks::<2>();
+    let (out, _) = out.as_chunks_mut::<ROWS>();
+    for (out, [a, b]) in out.iter_mut().zip(residual) {
+        store(out, to_input(factor, [load_i16(a), load_i16(b)]));
+    }
+}
+
+/// Sixteen entries of the residual as the input of a map.
+#[inline]
+#[target_feature(enable = "neon")]
+fn to_input(factor: Single, [a, b]: [int16x8_t; 2]) -> int8x16_t {
+    let wide = [
+        vmovl_s16(vget_low_s16(a)),
+        vmovl_high_s16(a),
+        vmovl_s16(vget_low_s16(b)),
+        vmovl_high_s16(b),
+    ];
+    to_i8(factor.apply(wide), -127)
+}
+
+/// [`crate::Kernels::project`] with a `least` of -127, [`crate::Kernels::rectify`] with one of 0.
+#[inline]
+#[target_feature(enable = "neon")]
+pub(super) fn bytes<D: Dot>(
+    token: D,
+    map: Packed<'_, D, false>,
+    input: &[i8],
+    least: i8,
+    out: &mut [i8],
+) {
+    let (mut map, mut out) = (map, out.as_chunks_mut::<ROWS>().0);
+    if let Some((sdot, input, size)) = whole_groups(token, map, input) {
+        let (groups, _) = out.as_chunks_mut::<2>();
+        let count = groups.len().min(map.blocks() / 2);
+        let groups = groups.get_mut(..count).unwrap_or_default();
+        if bytes_of_groups(sdot, map.lines, input, vdupq_n_s8(least), groups) {
+            map.lines = map.lines.get(count * size..).unwrap_or_default();
+            out = out.get_mut(2 * count..).unwrap_or_default();
+        }
+    }
+    let mut out = out.iter_mut();
+    product(token, map, input, |x| {
+        if let Some(out) = out.next() {
+            store(out, to_i8(x, least));
+        }
+    });
+}
+
+/// What all whole groups of a map are multiplied with at once, and the lines of a group: by SDOT, where shifts allow it.
+/// What remains is at most a block.
+#[inline]
+fn whole_groups<'a, D: Dot>(
+    token: D,
+    map: Packed<'_, D, false>,
+    input: &'a [i8],
+) -> Option<(Sdot, &'a [Tile], usize)> {
+    let input = input.as_chunks::<COLUMNS>().0.get(..map.depth)?;
+    let sdot = token.sdot().filter(|_| map.high)?;
+    Some((sdot, input, 2 * block_lines::<false>(map.depth).get()))
+}
+
+/// [`crate::Kernels::add`].
+#[target_feature(enable = "neon")]
+pub(super) fn add<D: Dot>(
+    token: D,
+    map: Packed<'_, D, false>,
+    input: &[i8],
+    residual: &mut [i16],
+    next: Requant,
+    narrow: &mut [i8],
+) {
+    let next = Single::new(next);
+    let (mut map, mut residual) = (map, residual.as_chunks_mut::<ROWS>().0);
+    let mut narrow = narrow.as_chunks_mut::<ROWS>().0;
+    if let (true, Some((sdot, input, size))) = (next.high, whole_groups(token, map, input)) {
+        let (groups, _) = narrow.as_chunks_mut::<2>();
+        let count = groups.len().min(map.blocks() / 2);
+        let groups = groups.get_mut(..count).unwrap_or_default();
+        let both = residual.as_flattened_mut().as_chunks_mut::<32>().0;
+        let limits = [vreinterpretq_s8_s16(vdupq_n_s16(-32_767)), vdupq_n_s8(-127)];
+        let factors = (next.factors, limits);
+        if add_of_groups(sdot, map.lines, input, both, factors, groups) {
+            map.lines = map.lines.get(count * size..).unwrap_or_default();
+            residual = residual.get_mut(2 * count..).unwrap_or_default();
+            narrow = narrow.get_mut(2 * count..).unwrap_or_default();
+        }
+    }
+    let mut places = residual.iter_mut().zip(narrow);
+    product(token, map, input, |[a, b, c, d]| {
+        if let Some((residual, narrow)) = places.next() {
+            let [low, high]: &mut [[i16; 8]; 2] = bytemuck::must_cast_mut(residual);
+            let sums = [
+                add_i16(load_i16(low), to_i16(a, b)),
+                add_i16(load_i16(high), to_i16(c, d)),
+            ];
+            store_i16(low, sums[0]);
+            store_i16(high, sums[1]);
+            store(narrow, to_input(next, sums));
+        }
+    });
+}
+
+/// [`crate::Kernels::embed`].
+#[target_feature(enable = "neon")]
+pub(super) fn embed<D: Dot>(map: Packed<'_, D, true>, input: &[i16], out: &mut [i16]) {
+    let mut out = out.as_chunks_mut::<ROWS>().0.iter_mut();
+    wide_product(map, input, |x| {
+        if let Some(out) = out.next() {
+            words_of(x, out);
+        }
+    });
+}
+
+/// Stores sixteen numbers as int16.
+#[inline]
+#[target_feature(enable = "neon")]
+fn words_of([a, b, c, d]: Sixteen, out: &mut [i16; ROWS]) {
+    let [low, high]: &mut [[i16; 8]; 2] = bytemuck::must_cast_mut(out);
+    store_i16(low, to_i16(a, b));
+    store_i16(high, to_i16(c, d));
+}
+
+/// [`crate::Kernels::hidden`].
+#[target_feature(enable = "neon")]
+pub(super) fn hidden<D: Dot>(
+    token: D,
+    map: Packed<'_, D, false>,
+    input: &[i8],
+    raw: Option<(Packed<'_, D, true>, &[i16])>,
+    sums: &mut [i32],
+    out: &mut [i8],
+) {
+    let mut out = out.as_chunks_mut::<ROWS>().0.iter_mut();
+    let Some((raw, raw_input)) = raw else {
+        return product(token, map, input, |x| {
+            if let Some(out) = out.next() {
+                store(out, to_i8(x.map(|x| tanh(x)), -127));
+            }
+        });
+    };
+    let (sums, _) = sums.as_chunks_mut::<4>();
+    let (sums, _) = sums.as_chunks_mut::<4>();
+    let mut places = sums.iter_mut();
+    wide_product(raw, raw_input, |x| {
+        if let Some(place) = places.next() {
+            for (place, x) in place.iter_mut().zip(x) {
+                store_i32(place, x);
+            }
+        }
+    });
+    let mut places = out.zip(&*sums);
+    product(token, map, input, |x| {
+        if let Some((out, raw)) = places.next() {
+            let mut x = x;
+            for (x, raw) in x.iter_mut().zip(raw) {
+                *x = tanh(vqaddq_s32(*x, load_i32(raw)));
+            }
+            store(out, to_i8(x, -127));
+        }
+    });
+}
+
+/// [`crate::Kernels::words`].
+#[target_feature(enable = "neon")]
+pub(super) fn words<D: Dot>(token: D, map: Packed<'_, D, false>, input: &[i8], out: &mut [i16]) {
+    let mut out = out.as_chunks_mut::<ROWS>().0.iter_mut();
+    product(token, map, input, |x| {
+        if let Some(out) = out.next() {
+            words_of(x, out);
+        }
+    });
+}
+
+/// Gives every block's sums, with bias and factor applied, to `each`.
+#[inline]
+#[target_feature(enable = "neon")]
+fn product<D: Dot>(
+    token: D,
+    map: Packed<'_, D, false>,
+    input: &[i8],
+    mut each: impl FnMut(Sixteen),
+) {
+    let Some(input) = input.as_chunks::<COLUMNS>().0.get(..map.depth) else {
+        return;
+    };
+    let two = 2 * block_lines::<false>(map.depth).get();
+    let mut lines = map.lines;
+    while let Some((group, rest)) = lines.split_at_checked(two) {
+        lines = rest;
+        let sums = if map.high {
+            two_blocks::<D, true>(token, group, input)
+        } else {
+            two_blocks::<D, false>(token, group, input).map(|sums| scaled(sums, group))
+        };
+        let Some([first, second]) = sums else { return };
+        each(first);
+        each(second);
+    }
+    if lines.is_empty() {
+        return;
+    }
+    let sums = if map.high {
+        one_block::<D, true>(token, lines, input)
+    } else {
+        one_block::<D, false>(token, lines, input).map(|sums| scaled(sums, lines))
+    };
+    if let Some([sums]) = sums {
+        each(sums);
+    }
+}
+
+/// [`Requant::to_i32`] of the sums of a group, with any shifts.
+#[inline]
+#[target_feature(enable = "neon")]
+fn scaled<const G: usize>(sums: [Sixteen; G], group: &[Line]) -> [Sixteen; G] {
+    let mut sums = sums;
+    if let Some([_, multipliers, counts]) = group.as_chunks::<G>().0.first_chunk::<HEADER>() {
+        for (sums, lines) in sums.iter_mut().zip(multipliers.iter().zip(counts)) {
+            *sums = apply::<false>(*sums, lines);
+        }
+    }
+    sums
+}
+
+/// Sixteen sums times their factors.
+#[inline]
+#[target_feature(enable = "neon")]
+fn apply<const HIGH: bool>(mut sums: Sixteen, (multipliers, counts): (&Line, &Line)) -> Sixteen {
+    let factors = Factors::load(multipliers, counts);
+    for (sum, factors) in sums.iter_mut().zip(factors) {
+        *sum = factors.apply::<HIGH>(*sum);
+    }
+    sums
+}
+
+/// Pairs of columns in a register of an int16 input.
+const PAIRS: usize = WIDE_COLUMNS / 2;
+
+/// [`product`] for an int16 input.
+#[inline]
+#[target_feature(enable = "neon")]
+fn wide_product<D: Dot>(map: Packed<'_, D, true>, input: &[i16], mut each: impl FnMut(Sixteen)) {
+    let (input, _) = input.as_chunks::<WIDE_COLUMNS>();
+    if input.len() * PAIRS < map.depth {
+        return;
+    }
+    let mut lines = map.lines;
+    while let Some((block, rest)) = lines.split_at_checked(block_lines::<true>(map.depth).get()) {
+        lines = rest;
+        let Some(([biases, multipliers, counts], weights)) = block.split_first_chunk::<HEADER>()
+        else {
+            return;
+        };
+        let mut sums = numbers(biases);
+        let (fours, rest) = weights.as_chunks::<PAIRS>();
+        let mut input = input.iter();
+        for ([a, b, c, d], input) in fours.iter().zip(&mut input) {
+            let input = load_i16(input);
+            wide_pair::<0, 1>(&mut sums, a, input);
+            wide_pair::<2, 3>(&mut sums, b, input);
+            wide_pair::<4, 5>(&mut sums, c, input);
+            wide_pair::<6, 7>(&mut sums, d, input);
+        }
+        // At most three pairs are left.
+        if let (Some((a, rest)), Some(input)) = (rest.split_first(), input.next()) {
+            let input = load_i16(input);
+            wide_pair::<0, 1>(&mut sums, a, input);
+            let mut rest = rest.iter();
+            if let Some(b) = rest.next() {
+                wide_pair::<2, 3>(&mut sums, b, input);
+            }
+            if let Some(c) = rest.next() {
+                wide_pair::<4, 5>(&mut sums, c, input);
+            }
+        }
+        let factors = (multipliers, counts);
+        each(if map.high {
+            apply::<true>(sums, factors)
+        } else {
+            apply::<false>(sums, factors)
+        });
+    }
+}
+
+/// Adds the products of a block with two columns of an int16 input.
+#[inline]
+#[target_feature(enable = "neon")]
+fn wide_pair<const FIRST: i32, const SECOND: i32>(
+    sums: &mut Sixteen,
+    line: &Line,
+    input: int16x8_t,
+) {
+    let [a, b, c, d] = load_four(bytemuck::must_cast_ref(line)).map(|x| vreinterpretq_s16_s8(x));
+    wide_column::<FIRST>(sums, [a, b], input);
+    wide_column::<SECOND>(sums, [c, d], input);
+}
+
+/// Adds the products of a block with one column of an int16 input.
+#[inline]
+#[target_feature(enable = "neon")]
+fn wide_column<const COLUMN: i32>(
+    sums: &mut Sixteen,
+    [low, high]: [int16x8_t; 2],
+    input: int16x8_t,
+) {
+    sums[0] = vmlal_laneq_s16::<COLUMN>(sums[0], vget_low_s16(low), input);
+    sums[1] = vmlal_high_laneq_s16::<COLUMN>(sums[1], low, input);
+    sums[2] = vmlal_laneq_s16::<COLUMN>(sums[2], vget_low_s16(high), input);
+    sums[3] = vmlal_high_laneq_s16::<COLUMN>(sums[3], high, input);
+}
+
+/// [`crate::Packing::read`].
+#[target_feature(enable = "neon")]
+pub(super) fn read(lines: &[Line]) -> u64 {
+    let mut bits = [vdupq_n_s8(0); 4];
+    for line in lines {
+        let tiles = load_four(bytemuck::must_cast_ref(line));
+        for (bits, tile) in bits.iter_mut().zip(tiles) {
+            *bits = vorrq_s8(*bits, tile);
+        }
+    }
+    let [a, b, c, d] = bits;
+    let all = vreinterpretq_u64_s8(vorrq_s8(vorrq_s8(a, b), vorrq_s8(c, d)));
+    vgetq_lane_u64::<0>(all) | vgetq_lane_u64::<1>(all)
+}

@@ -1,0 +1,194 @@
+//! 64-bit ARM: sixteen rows at a time, four columns per instruction with SDOT, three instructions for as
+//! many without it.
+//!
+//! SDOT multiplies signed by signed bytes, so that activations, keys and values lie as they are. Sums wrap
+//! at 32 bits, as everywhere.
+
+mod attention;
+mod dense;
+mod detect;
+mod dot;
+mod map;
+mod memory;
+mod numbers;
+mod rows;
+mod softmax;
+mod tanh;
+#[cfg(test)]
+mod tests;
+
+use attention::Biases;
+use dot::Dot;
+use map::Packed;
+
+use crate::portable::Rows;
+use crate::{Attention, Kernels, Line, Packing, Requant, Shape, Watch};
+
+/// Proof that NEON and SDOT may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sdot(());
+
+impl Sdot {
+    /// The kernels, if this processor allows them.
+    #[must_use]
+    pub fn detect() -> Option<Self> {
+        detect::dotprod().then_some(Self(()))
+    }
+}
+
+/// NEON, which every 64-bit ARM processor has that this crate is compiled for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Neon(());
+
+impl Neon {
+    /// The kernels; never `None`.
+    #[must_use]
+    pub fn detect() -> Option<Self> {
+        Some(Self(()))
+    }
+}
+
+impl<D: Dot> Kernels for D {
+    const LANES: usize = 16;
+
+    type Map<'a> = Packed<'a, D, false>;
+    type WideMap<'a> = Packed<'a, D, true>;
+    type Biases<'a> = Biases<'a>;
+
+    #[inline(always)]
+    fn run<R>(self, f: impl FnOnce() -> R) -> R {
+        f()
+    }
+
+    #[inline]
+    fn key_bytes(self, shape: Shape) -> usize {
+        attention::ring_bytes(shape)
+    }
+
+    #[inline]
+    fn value_bytes(self, shape: Shape) -> usize {
+        attention::ring_bytes(shape)
+    }
+
+    #[inline]
+    fn narrow(self, residual: &[i16], factor: Requant, out: &mut [i8]) {
+        // SAFETY: NEON is there; the token proves the rest.
+        unsafe { dense::narrow(residual, factor, out) }
+    }
+
+    #[inline]
+    fn project(self, map: Self::Map<'_>, input: &[i8], _: &mut [i32], out: &mut [i8]) {
+        // SAFETY: NEON is there; the token proves the rest.
+        unsafe { dense::bytes(self, map, input, -127, out) }
+    }
+
+    #[inline]
+    fn rectify(self, map: Self::Map<'_>, input: &[i8], _: &mut [i32], out: &mut [i8]) {
+        // SAFETY: NEON is there; the token proves the rest.
+        unsafe { dense::bytes(self, map, input, 0, out) }
+    }
+
+    #[inline]
+    fn add(
+        self,
+        map: Self::Map<'_>,
+        input: &[i8],
+        _: &mut [i32],
+        residual: &mut [i16],
+        (next, narrow): (Requant, &mut [i8]),
+    ) {
+        // SAFETY: NEON is there; the token proves the rest.
+        unsafe { dense::add(self, map, input, residual, next, narrow) }
+    }
+
+    #[inline]
+    fn embed(self, map: Self::WideMap<'_>, input: &[i16], _: &mut [i32], out: &mut [i16]) {
+        // SAFETY: NEON is there; the token proves the rest.
+        unsafe { dense::embed(map, input, out) }
+    }
+
+    #[inline]
+    fn hidden(
+        self,
+        map: Self::Map<'_>,
+        input: &[i8],
+        raw: Option<(Self::WideMap<'_>, &[i16])>,
+        (sums, _): (&mut [i32], &mut [i32]),
+        out: &mut [i8],
+    ) {
+        // SAFETY: NEON is there; the token proves the rest.
+        unsafe { dense::hidden(self, map, input, raw, sums, out) }
+    }
+
+    #[inline]
+    fn words(self, map: Self::Map<'_>, input: &[i8], _: &mut [i32], out: &mut [i16]) {
+        // SAFETY: NEON is there; the token proves the rest.
+        unsafe { dense::words(self, map, input, out) }
+    }
+
+    #[inline]
+    fn attend(self, attention: Attention<'_, Biases<'_>>, watch: Option<&mut Watch<'_>>) {
+        // SAFETY: NEON is there; the token proves the rest.
+        unsafe { attention::run(self, attention, watch) }
+    }
+}
+
+impl<D: Dot> Packing for D {
+    fn lines(rows: usize, columns: usize) -> usize {
+        map::lines::<false>(rows, columns)
+    }
+
+    fn pack(self, map: Rows<'_>, columns: usize, lines: &mut [Line]) -> Option<()> {
+        Self::Map::pack(map, columns, lines)
+    }
+
+    fn view<'a>(self, map: Rows<'a>, columns: usize, lines: &'a [Line]) -> Option<Self::Map<'a>> {
+        Packed::view(map.rows, columns, lines)
+    }
+
+    fn wide_lines(rows: usize, columns: usize) -> usize {
+        map::lines::<true>(rows, columns)
+    }
+
+    fn pack_wide(self, map: Rows<'_>, columns: usize, lines: &mut [Line]) -> Option<()> {
+        Self::WideMap::pack(map, columns, lines)
+    }
+
+    fn view_wide<'a>(
+        self,
+        map: Rows<'a>,
+        columns: usize,
+        lines: &'a [Line],
+    ) -> Option<Self::WideMap<'a>> {
+        Packed::view(map.rows, columns, lines)
+    }
+
+    fn bias_lines(shape: Shape) -> usize {
+        Biases::lines(shape)
+    }
+
+    fn pack_biases(
+        self,
+        shape: Shape,
+        logit: Requant,
+        biases: &[[u8; 4]],
+        lines: &mut [Line],
+    ) -> Option<()> {
+        Biases::pack(shape, logit, biases, lines)
+    }
+
+    fn view_biases<'a>(
+        self,
+        shape: Shape,
+        logit: Requant,
+        biases: &'a [[u8; 4]],
+        lines: &'a [Line],
+    ) -> Option<Biases<'a>> {
+        Biases::view(shape, logit, biases, lines)
+    }
+
+    fn read(self, lines: &[Line]) -> u64 {
+        // SAFETY: NEON is there; the token proves the rest.
+        unsafe { dense::read(lines) }
+    }
+}
