@@ -4,15 +4,17 @@
 //! `cargo run --release -p engram-firmware --example step-time [ROUNDS] [SHAPE] [PATH]`
 //!
 //! Every round times some steps of each path and some reads of the floor, one after the other, so that
-//! whatever else the machine does meets all of them alike. Printed are the median, the 99th percentile and
+//! whatever else the machine does meets all of them alike; and a loop that only counts, about as long as the steps
+//! of the first path: what makes its rounds uneven is the machine. Printed are the median, the 99th percentile and
 //! the minimum over the rounds of the mean time of a step within a round.
 
 use std::hint::black_box;
 use std::time::Instant;
 
 use engram_firmware::policy::{Memory, Path, Policy};
+use engram_image::shapes::REFERENCE;
 use engram_image::write::write;
-use engram_image::{HeadInput, Image, ModelConfig, Positions};
+use engram_image::{Image, ModelConfig};
 use engram_kernels::{Line, line_reader};
 
 #[allow(dead_code)]
@@ -27,38 +29,11 @@ mod policy {
 /// Steps of one round.
 const STEPS: usize = 32;
 
-const SMALL: ModelConfig = ModelConfig {
-    observations: 17,
-    actions: 6,
-    layers: 4,
-    heads: 4,
-    model: 32,
-    ff: 128,
-    window: 25,
-    hidden: [64, 64],
-    positions: Positions::Age,
-    head_input: HeadInput::Encoder,
-};
-const MEDIUM: ModelConfig = ModelConfig {
-    heads: 8,
-    model: 128,
-    ff: 512,
-    window: 50,
-    ..SMALL
-};
-const PAPER: ModelConfig = ModelConfig {
-    observations: 20,
-    heads: 16,
-    window: 5,
-    positions: Positions::Slot,
-    ..MEDIUM
-};
-
 fn main() {
     let mut arguments = std::env::args().skip(1);
     let rounds = arguments.next().and_then(|text| text.parse().ok());
     let only = arguments.next();
-    for (name, config) in [("S", SMALL), ("M", MEDIUM), ("P", PAPER)] {
+    for (name, config) in REFERENCE {
         if only.as_deref().is_none_or(|only| only == name) {
             measure(name, config, rounds.unwrap_or(2_000));
         }
@@ -94,6 +69,7 @@ fn measure(name: &str, config: ModelConfig, rounds: usize) {
         .collect();
     let floor_lines = vec![Line([1; 64]); weight_bytes.div_ceil(64)];
     let read = line_reader();
+    let (mut counts, mut spins) = (1_000, Vec::new());
     let mut floor = Vec::new();
     let mut words = vec![0; config.actions];
     for _ in 0..rounds {
@@ -107,6 +83,16 @@ fn measure(name: &str, config: ModelConfig, rounds: usize) {
             }
             times.push(start.elapsed().as_secs_f64() * 1e6 / STEPS as f64);
         }
+        let spun = spin(counts);
+        if let Some(&steps) = policies.first().and_then(|(_, _, times)| times.last()) {
+            spins.push(spun / STEPS as f64);
+            // Slowly, so that a disturbed round makes no difference.
+            counts = if spun < steps * STEPS as f64 {
+                counts + counts / 64
+            } else {
+                counts - counts / 64
+            };
+        }
         let start = Instant::now();
         for _ in 0..STEPS {
             black_box(read(black_box(&floor_lines)));
@@ -117,15 +103,33 @@ fn measure(name: &str, config: ModelConfig, rounds: usize) {
     println!("{name}: {macs} multiply-accumulates, {weight_bytes} bytes of weights");
     let floor = Times::of(floor);
     println!("  {:<12} {floor}", "floor");
+    let settled = spins.len() / 2;
+    let spin = Times::of(spins.split_off(settled));
+    println!(
+        "  {:<12} {spin}   p99 {:.3} x median",
+        "spin",
+        spin.p99 / spin.median
+    );
     for (policy, _, times) in policies {
         let times = Times::of(times);
         println!(
-            "  {:<12} {times}   {:.2} x floor (of minima {:.2})",
+            "  {:<12} {times}   p99 {:.3} x median ({:.2} of spin's), {:.2} x floor (of minima {:.2})",
             policy.path().name(),
+            times.p99 / times.median,
+            times.p99 / times.median / (spin.p99 / spin.median),
             times.median / floor.median,
             times.min / floor.min
         );
     }
+}
+
+/// Counts, each number waiting for the one before; microseconds.
+fn spin(counts: u32) -> f64 {
+    let start = Instant::now();
+    for count in 0..counts {
+        black_box(count);
+    }
+    start.elapsed().as_secs_f64() * 1e6
 }
 
 /// Microseconds.

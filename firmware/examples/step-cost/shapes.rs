@@ -1,6 +1,7 @@
 //! The shapes: windows from 8 to 512 and widths from 32 to 256.
 
-use engram_image::{HeadInput, ModelConfig, Positions};
+use engram_image::ModelConfig;
+use engram_image::shapes::SMALL;
 
 /// One point of a curve.
 #[derive(Clone, Copy)]
@@ -11,19 +12,6 @@ pub(crate) struct Shape {
     /// Wider than an image may be: only the kernels compute it.
     pub(crate) is_chain: bool,
 }
-
-const SMALL: ModelConfig = ModelConfig {
-    observations: 17,
-    actions: 6,
-    layers: 4,
-    heads: 4,
-    model: 32,
-    ff: 128,
-    window: 25,
-    hidden: [64, 64],
-    positions: Positions::Age,
-    head_input: HeadInput::Encoder,
-};
 
 /// All points, curve by curve. An image's rings hold `layers * window * model` up to 65,536: the window of a
 /// wide model reaches 512 with one layer, that of a narrow one with four.

@@ -32,6 +32,7 @@ mod list;
 mod number;
 mod packing;
 mod read;
+pub mod shapes;
 mod weights;
 #[cfg(feature = "write")]
 pub mod write;

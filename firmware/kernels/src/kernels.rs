@@ -49,6 +49,7 @@ pub trait Kernels: Copy {
     fn value_bytes(self, shape: Shape) -> usize;
 
     /// The entries of a working memory, [`crate::quantize`]d with a mean and an inverse each; zeros behind them.
+    #[inline]
     fn quantize(self, entries: Entries<'_>, scales: (&[f32], &[f32]), out: &mut [i16]) {
         let scales = scales.0.iter().zip(scales.1);
         out.fill(0);

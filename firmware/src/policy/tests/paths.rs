@@ -4,6 +4,7 @@ use std::boxed::Box;
 use std::vec;
 use std::vec::Vec;
 
+use engram_image::shapes::REFERENCE;
 use engram_image::write::{write, write_packed};
 use engram_image::{HeadInput, Image, ModelConfig, Packing, Positions};
 use engram_kernels::Line;
@@ -53,34 +54,8 @@ fn available() -> impl Iterator<Item = Path> {
 
 #[test]
 fn the_reference_shapes_give_the_same_words() {
-    let small = ModelConfig {
-        observations: 17,
-        actions: 6,
-        layers: 4,
-        heads: 4,
-        model: 32,
-        ff: 128,
-        window: 25,
-        hidden: [64, 64],
-        positions: Positions::Age,
-        head_input: HeadInput::Encoder,
-    };
-    let medium = ModelConfig {
-        heads: 8,
-        model: 128,
-        ff: 512,
-        window: 50,
-        ..small
-    };
-    let paper = ModelConfig {
-        observations: 20,
-        heads: 16,
-        window: 5,
-        positions: Positions::Slot,
-        ..medium
-    };
     for path in available() {
-        for config in [small, medium, paper] {
+        for (_, config) in REFERENCE {
             compare(path, config, 1);
         }
     }

@@ -10,9 +10,9 @@
 
 use core::marker::PhantomData;
 
-use super::numbers::{HIGH_SHIFT, Prescale};
 use crate::Line;
 use crate::portable::Rows;
+use crate::x86::prescale::{HIGH_SHIFT, Prescale};
 
 /// Rows of a block.
 pub(super) const ROWS: usize = 16;

@@ -2,8 +2,9 @@
 
 use core::arch::x86_64::*;
 
-use super::numbers::{HIGH_SHIFT, Single, shift_signed};
+use super::numbers::{Single, shift_signed};
 use crate::Requant;
+use crate::x86::prescale::HIGH_SHIFT;
 
 /// One factor for 32 numbers of 16 bits.
 ///

@@ -7,7 +7,7 @@ pub(super) use super::memory::{
     store, store_bytes, store_half, store_i16, store_i32, store_whole, store_words,
 };
 use crate::Requant;
-pub(super) use crate::x86::prescale::{HIGH_SHIFT, Prescale};
+use crate::x86::prescale::{HIGH_SHIFT, Prescale};
 
 /// The upper halves of sixteen products, of which `even` holds those of even numbers.
 #[inline]
@@ -130,13 +130,11 @@ pub(super) fn halved(double: __m512i) -> __m512i {
     _mm512_srai_epi32::<1>(_mm512_add_epi32(double, _mm512_set1_epi32(1)))
 }
 
-impl Prescale {
-    /// Scales up.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-    pub(super) fn apply(self, x: __m512i) -> __m512i {
-        _mm512_sll_epi32(x, _mm_cvtsi32_si128(i32::from(self.0)))
-    }
+/// Scales accumulators up.
+#[inline]
+#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
+pub(super) fn scale_up(prescale: Prescale, x: __m512i) -> __m512i {
+    _mm512_sll_epi32(x, _mm_cvtsi32_si128(i32::from(prescale.0)))
 }
 
 /// One factor for sixteen accumulators, by the upper half of the product.
@@ -171,7 +169,7 @@ impl High {
     #[inline]
     #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
     pub(super) fn apply(self, x: __m512i) -> __m512i {
-        let x = self.prescale.apply(x);
+        let x = scale_up(self.prescale, x);
         let even = _mm512_mul_epi32(x, self.multiplier);
         // All multipliers are the same: those of odd numbers need not be moved.
         let odd = _mm512_mul_epi32(odd(x), self.multiplier);

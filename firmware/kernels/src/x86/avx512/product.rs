@@ -4,7 +4,7 @@
 use core::arch::x86_64::*;
 
 use super::map::{Packed, QUAD, ROWS, group_size, shift_lines};
-use super::numbers::{Factors, halved, load, load_bytes};
+use super::numbers::{Factors, halved, load, load_bytes, scale_up};
 use crate::Line;
 
 /// Tokens that a product takes together: with four blocks of rows their sums fill twenty registers.
@@ -173,7 +173,7 @@ fn scaled<const C: usize, const G: usize, const DOUBLE: bool, F>(
     for (sum, &factors) in sums.iter_mut().zip(factors) {
         *sum = match map.prescale {
             Some(prescale) => {
-                let double = factors.high().double(prescale.apply(*sum));
+                let double = factors.high().double(scale_up(prescale, *sum));
                 if DOUBLE { double } else { halved(double) }
             }
             None => any::<DOUBLE>(*sum, factors),

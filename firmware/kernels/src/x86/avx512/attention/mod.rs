@@ -13,8 +13,9 @@ mod places;
 mod rings;
 mod watch;
 
-use super::numbers::{High, Prescale};
+use super::numbers::High;
 use super::softmax::Exponential;
+use crate::x86::prescale::Prescale;
 use crate::{Attention, Kernels, Line, Portable, Requant, Shape, Watch};
 use group::{Common, Group};
 use means::Output;
