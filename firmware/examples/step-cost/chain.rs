@@ -16,24 +16,32 @@ const RING: usize = 1 << 19;
 /// Steps of `config` on the fastest kernels that pack; none on a machine that has none.
 pub(crate) fn run(config: &ModelConfig) -> Option<Box<dyn FnMut(usize)>> {
     #[cfg(target_arch = "x86_64")]
+    return on(engram_kernels::Avx512Vnni::detect()?, config);
+    #[cfg(target_arch = "aarch64")]
+    return on(engram_kernels::Sdot::detect()?, config);
+    #[allow(unreachable_code)]
     {
-        let kernels = engram_kernels::Avx512Vnni::detect()?;
-        let spec = crate::specification(*config).weights;
-        let spec: &'static WeightsSpec = Box::leak(Box::new(spec));
-        let chain = Chain::new(kernels, *config, spec)?;
-        let mut chain = Box::new(chain);
-        Some(Box::new(move |steps| {
-            for _ in 0..steps {
-                chain.step();
-                black_box(&chain.room.words);
-            }
-        }))
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    {
-        let _ = (config, Chain::<engram_kernels::Portable>::step);
+        let _ = config;
         None
     }
+}
+
+/// Steps of `config` on some kernels.
+#[cfg_attr(
+    not(any(target_arch = "x86_64", target_arch = "aarch64")),
+    allow(dead_code)
+)]
+fn on<K: Packing + 'static>(kernels: K, config: &ModelConfig) -> Option<Box<dyn FnMut(usize)>> {
+    let spec = crate::specification(*config).weights;
+    let spec: &'static WeightsSpec = Box::leak(Box::new(spec));
+    let chain = Chain::new(kernels, *config, spec)?;
+    let mut chain = Box::new(chain);
+    Some(Box::new(move |steps| {
+        for _ in 0..steps {
+            chain.step();
+            black_box(&chain.room.words);
+        }
+    }))
 }
 
 #[repr(C, align(64))]

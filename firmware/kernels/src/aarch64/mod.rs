@@ -50,6 +50,8 @@ impl Neon {
 
 impl<D: Dot> Kernels for D {
     const LANES: usize = 16;
+    // A map that one token has read is near when the next one comes.
+    const TOKENS: usize = 5;
 
     type Map<'a> = Packed<'a, D, false>;
     type WideMap<'a> = Packed<'a, D, true>;
