@@ -1,17 +1,21 @@
 //! The floor of a product: reading as many lines as its weights have.
 
-use crate::Line;
 #[cfg(target_arch = "x86_64")]
-use crate::{Avx512Vnni, Packing};
+use crate::Avx512Vnni as Widest;
+use crate::Line;
+#[cfg(target_arch = "aarch64")]
+use crate::Neon as Widest;
+#[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
+use crate::Packing;
 
 /// What reads lines once each, with the widest loads of this machine; what it gives depends on all bits.
 ///
 /// Which loads there are is asked here, once: on a virtual machine the answer takes microseconds.
 pub fn line_reader() -> impl Fn(&[Line]) -> u64 + Copy {
-    #[cfg(target_arch = "x86_64")]
-    let kernels = Avx512Vnni::detect();
+    #[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
+    let kernels = Widest::detect();
     move |lines| {
-        #[cfg(target_arch = "x86_64")]
+        #[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
         if let Some(kernels) = kernels {
             return kernels.read(lines);
         }

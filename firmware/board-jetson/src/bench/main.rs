@@ -11,7 +11,7 @@ mod steps;
 use std::hint::black_box;
 use std::process::ExitCode;
 
-use engram_firmware::policy::{Memory, Path};
+use engram_firmware::policy::{Line, Memory, Path};
 use engram_image::Image;
 
 /// What the steps print with.
@@ -49,7 +49,7 @@ fn main() -> ExitCode {
 
 /// Counts steps on `path`.
 fn count(image: &Image<'_>, path: Path) {
-    let mut lines = vec![engram_kernels::Line::ZERO; path.lines(image)];
+    let mut lines = vec![Line::ZERO; path.lines(image)];
     let packed = path.pack(image, &mut lines);
     let policy = packed.policy(image, &lines);
     let mut memory = Box::new(Memory::new());
