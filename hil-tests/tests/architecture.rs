@@ -26,7 +26,7 @@ fn sources() -> Vec<PathBuf> {
         }
     }
     let mut found = Vec::new();
-    for folder in ["firmware", "host", "model-export", "hil-tests"] {
+    for folder in ["firmware", "host", "model-export", "hil-tests", "benches"] {
         walk(&root().join(folder), &mut found);
     }
     assert!(found.len() > 50, "only {} source files found", found.len());
@@ -57,6 +57,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "hil-tests",
         &["host", "export", "firmware", "kernels", "image", "link"],
     ),
+    ("benches/peers", &["export", "firmware", "kernels", "image"]),
 ];
 
 #[test]
