@@ -69,7 +69,7 @@ fn measure(name: &str, config: ModelConfig, rounds: usize) {
         .collect();
     let floor_lines = vec![Line([1; 64]); weight_bytes.div_ceil(64)];
     let read = line_reader();
-    let (mut counts, mut spins) = (1_000, Vec::new());
+    let (mut counts, mut count_us, mut spins) = (1_000, f64::INFINITY, Vec::new());
     let mut floor = Vec::new();
     let mut words = vec![0; config.actions];
     for _ in 0..rounds {
@@ -84,14 +84,14 @@ fn measure(name: &str, config: ModelConfig, rounds: usize) {
             times.push(start.elapsed().as_secs_f64() * 1e6 / STEPS as f64);
         }
         let spun = spin(counts);
-        if let Some(&steps) = policies.first().and_then(|(_, _, times)| times.last()) {
-            spins.push(spun / STEPS as f64);
-            // Slowly, so that a disturbed round makes no difference.
-            counts = if spun < steps * STEPS as f64 {
-                counts + counts / 64
-            } else {
-                counts - counts / 64
-            };
+        spins.push(spun / STEPS as f64);
+        // The first half of the rounds finds out how long a count takes.
+        if spins.len() < rounds / 2
+            && let Some((_, _, times)) = policies.first()
+        {
+            count_us = count_us.min(spun / f64::from(counts));
+            let step_us = times.iter().copied().fold(f64::INFINITY, f64::min);
+            counts = (step_us * STEPS as f64 / count_us) as u32 + 1;
         }
         let start = Instant::now();
         for _ in 0..STEPS {
