@@ -165,8 +165,16 @@ impl<'a> Flyer<'a> {
     ///
     /// # Errors
     /// What the board refuses.
-    pub fn arm(mut client: Client, image: &'a [u8]) -> Result<Self> {
-        Rig::install(&mut client, image)?;
+    pub fn arm(client: Client, image: &'a [u8]) -> Result<Self> {
+        Self::arm_with(client, image, image)
+    }
+
+    /// Brings `file` onto the board, which is `image` in another order of the weights, and arms it.
+    ///
+    /// # Errors
+    /// What the board refuses.
+    pub fn arm_with(mut client: Client, image: &'a [u8], file: &[u8]) -> Result<Self> {
+        Rig::install(&mut client, file)?;
         let mirror = Mirror::new(image).map_err(|error| anyhow::anyhow!("{error}"))?;
         let mut flyer = Self {
             client,

@@ -1,8 +1,9 @@
 //! Bringing images onto a board: resumed, refused, and never in the way of the one that flies.
 
 use anyhow::{Result, bail, ensure};
-use engram::board::{Client, FaultPlan, FaultyTransport};
-use engram_image::{ActionChannel, Image, List};
+use engram::board::{BoardName, Client, FaultPlan, FaultyTransport};
+use engram_image::write::{ImageSpec, write_packed};
+use engram_image::{ActionChannel, Image, List, Packing};
 use engram_link::{ImageStage, Reason, State, ToBoard, UploadChunk};
 
 use super::{Case, case};
@@ -25,6 +26,7 @@ pub(super) const CASES: &[Case] = &[
     ),
     case("an_image_that_cannot_fit_is_refused_at_once", too_long),
     case("an_upload_in_flight_waits_for_disarm", in_flight),
+    case("a_packed_image_flies_where_its_kernels_are", packed),
     case("arming_needs_an_image", no_image),
 ];
 
@@ -135,6 +137,27 @@ fn refused(rig: &Rig, bad: &[u8], stage: ImageStage, word: &str) -> Result<()> {
     );
     flyer.rearm()?;
     flyer.cruise(40)?;
+    Ok(())
+}
+
+/// Both kinds of positions in the Cortex-M7's order: the same words there, a reason that says what it needs elsewhere.
+fn packed(rig: &Rig) -> Result<()> {
+    for config in [AGE, SLOT] {
+        let rows = sample_image(8, &config)?;
+        let image = Image::read(&rows).map_err(|error| anyhow::anyhow!("{error}"))?;
+        let file = write_packed(&ImageSpec::from(&image), Packing::CortexM)?;
+        ensure!(file != rows, "nothing was packed");
+        let (client, hello) = rig.client()?;
+        let own = hello.board.parse::<BoardName>().map(BoardName::packing);
+        if own != Ok(Packing::CortexM) {
+            drop(client);
+            refused(rig, &file, ImageStage::Read, "export --for qemu-m7")?;
+            continue;
+        }
+        let mut flyer = Flyer::arm_with(client, &rows, &file)?;
+        flyer.cruise(3 * config.window as u32)?;
+        ensure!(flyer.client.telemetry()?.weights_sha256 == Some(image.weights_sha256));
+    }
     Ok(())
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use engram_firmware::robots;
+use engram_image::Packing;
 
 /// A board by the name that commands, docs and tests share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -62,6 +63,15 @@ impl BoardName {
             Self::QemuM55 => "Cortex-M55 firmware in QEMU (mps3-an547)",
             Self::QemuJetson => "the Linux board for aarch64, under qemu-aarch64",
             Self::Jetson => "the Linux board as a process of this machine",
+        }
+    }
+
+    /// In which order its kernels want the weights to lie in an image. Boards of Linux pack them for themselves.
+    #[must_use]
+    pub const fn packing(self) -> Packing {
+        match self {
+            Self::QemuM7 => Packing::CortexM,
+            Self::Loopback | Self::QemuM55 | Self::QemuJetson | Self::Jetson => Packing::Rows,
         }
     }
 

@@ -39,8 +39,8 @@ pub struct Args {
     /// Image to write.
     #[arg(short, long, value_name = "FILE.engram")]
     output: PathBuf,
-    /// Board whose kernels the weights are packed for: `qemu-m7`. Only such a board runs the image; without this,
-    /// every board and this machine do.
+    /// Board whose kernels the weights are packed for. Only such a board runs an image for `qemu-m7`; the others read
+    /// the image that is exported without this, which runs everywhere.
     #[arg(long = "for", value_name = "BOARD")]
     board: Option<String>,
     /// Plant; by default the one that the policy was trained on. For a robot's file that was moved.
@@ -168,11 +168,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 fn packing_for(board: Option<&str>) -> anyhow::Result<Packing> {
     match board {
         None => Ok(Packing::Rows),
-        Some("qemu-m7") => Ok(Packing::CortexM),
-        Some(other) => match other.parse::<BoardName>() {
-            Ok(_) => bail!("{other} reads images as they are; export without --for"),
-            Err(error) => Err(error.into()),
-        },
+        Some(name) => Ok(name.parse::<BoardName>()?.packing()),
     }
 }
 

@@ -4,14 +4,15 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, bail};
-use engram_image::{Image, Packing};
+use engram_image::write::in_rows;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::board::{
     self, BoardName, DEFAULT_BAUD, FaultPlan, FaultyTransport, Patience, Transport,
 };
 use crate::fly::{
-    self, BoardPilot, ClassicalPilot, FlightPlan, Outcome, PilotCard, Show, Summary, Watcher,
+    self, BoardPilot, ClassicalPilot, FlightError, FlightPlan, Outcome, PilotCard, Show, Summary,
+    Watcher,
 };
 use crate::plant;
 
@@ -175,13 +176,9 @@ fn fly_policy(
     plan: &FlightPlan,
     watcher: &mut dyn Watcher,
 ) -> anyhow::Result<Outcome> {
-    let image = read_image(args.image.as_deref(), &args.plant)?;
-    if Image::read(&image).is_ok_and(|image| image.packing != Packing::Rows) {
-        bail!(
-            "a packed image cannot fly: the host's own policy reads rows; fly the image exported without --for, and \
-             check the packed one with `engram flash`"
-        );
-    }
+    // The host's own policy reads rows, and so does every board; one with a packing gets it packed again.
+    let image =
+        in_rows(read_image(args.image.as_deref(), &args.plant)?).map_err(FlightError::Image)?;
     let fault: Option<FaultPlan> = args.fault.as_deref().map(str::parse).transpose()?;
     let contract = plant::by_name(&args.plant)?.contract();
     let (name, mut transport) = match &args.port {

@@ -12,7 +12,7 @@ use super::pilot::{Decision, Pilot};
 use super::plan::FlightError;
 use super::record::{Order, SampleRecord};
 use super::recorder::Ending;
-use crate::board::{Client, Patience, Transport};
+use crate::board::{Client, Patience, Transport, packed_for};
 use crate::hexadecimal::hexadecimal;
 
 /// Steps that a disarmed board gets to bring its command to the safe one. The slowest slew limit
@@ -42,8 +42,8 @@ pub struct BoardPilot<'a> {
 }
 
 impl<'a> BoardPilot<'a> {
-    /// Says hello, checks contracts, brings the image onto the board unless it is there already,
-    /// and lets the disarmed board settle on its safe command.
+    /// Says hello, checks contracts, brings the image (in rows) onto the board unless it is there already,
+    /// packed for its kernels, and lets the disarmed board settle on its safe command.
     ///
     /// # Errors
     /// [`FlightError`]: unreadable or refused image, other contract, silent or dead board.
@@ -73,7 +73,7 @@ impl<'a> BoardPilot<'a> {
         }
         let uploaded = hello.weights_sha256 != Some(mirror.image().weights_sha256);
         if uploaded {
-            upload(&mut client, image, on_upload)?;
+            upload(&mut client, &packed_for(&hello.board, image), on_upload)?;
         }
         let before = client.telemetry()?;
         let mut pilot = Self {
