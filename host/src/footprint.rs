@@ -77,6 +77,42 @@ impl Footprint {
     }
 }
 
+/// The value of the first function in an ELF file of 32 bits whose name contains `name`; `None` if there is none.
+pub(crate) fn symbol(bytes: &[u8], name: &str) -> Option<u64> {
+    /// A section of symbols.
+    const SYMBOLS: u64 = 2;
+    /// A function, in the lower half of a symbol's information.
+    const FUNCTION: u64 = 2;
+    if bytes.get(..6)? != b"\x7fELF\x01\x01" {
+        return None;
+    }
+    let at = |value: u64| usize::try_from(value).ok();
+    let start = at(number(bytes, 0x20, 4)?)?;
+    let (entry_size, entries) = (number(bytes, 0x2E, 2)?, number(bytes, 0x30, 2)?);
+    let section = |index: u64| {
+        let offset = start.checked_add(at(index.checked_mul(entry_size)?)?)?;
+        bytes.get(offset..)
+    };
+    let content = |section: &[u8]| {
+        let (offset, size) = (
+            at(number(section, 0x10, 4)?)?,
+            at(number(section, 0x14, 4)?)?,
+        );
+        bytes.get(offset..offset.checked_add(size)?)
+    };
+    let table = (0..entries)
+        .filter_map(section)
+        .find(|section| number(section, 4, 4) == Some(SYMBOLS))?;
+    let names = content(section(number(table, 0x18, 4)?)?)?;
+    content(table)?.chunks_exact(16).find_map(|symbol| {
+        let text = names.get(at(number(symbol, 0, 4)?)?..)?;
+        let text = text.split(|&byte| byte == 0).next()?;
+        let is_function = number(symbol, 12, 1)? % 16 == FUNCTION;
+        let found = text.windows(name.len()).any(|part| part == name.as_bytes());
+        (is_function && found).then(|| number(symbol, 4, 4))?
+    })
+}
+
 /// A little-endian number of `length` bytes at `offset`.
 fn number(bytes: &[u8], offset: usize, length: usize) -> Option<u64> {
     let field = bytes.get(offset..offset.checked_add(length)?)?;
@@ -125,6 +161,31 @@ mod tests {
                 length > 52 + 80 + 0x17,
                 "{length}"
             );
+        }
+    }
+
+    #[test]
+    fn a_function_is_found_by_a_part_of_its_name() {
+        // Sections: nothing, symbols, their names. Two symbols: a variable and a function.
+        let mut bytes = vec![0; 52];
+        bytes[..6].copy_from_slice(b"\x7fELF\x01\x01");
+        (bytes[0x20], bytes[0x2E], bytes[0x30]) = (52, 40, 3);
+        let (table, names) = (52 + 3 * 40, 52 + 3 * 40 + 32);
+        for (kind, offset, size, link) in [(0, 0, 0, 0), (2, table, 32, 2), (3, names, 16, 0_u8)] {
+            let mut section = [0; 40];
+            (section[4], section[0x10], section[0x14], section[0x18]) = (kind, offset, size, link);
+            bytes.extend(section);
+        }
+        for (name, value, kind) in [(1, 7, 1), (1, 9, 2)] {
+            let mut symbol = [0; 16];
+            (symbol[0], symbol[4], symbol[12]) = (name, value, kind);
+            bytes.extend(symbol);
+        }
+        bytes.extend(b"\0_ZN9the_mark3\0\0");
+        assert_eq!(symbol(&bytes, "the_mark"), Some(9));
+        assert_eq!(symbol(&bytes, "another"), None);
+        for length in 0..bytes.len() {
+            let _ = symbol(&bytes[..length], "the_mark");
         }
     }
 

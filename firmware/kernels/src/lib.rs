@@ -42,6 +42,7 @@ mod matrix;
 mod packing;
 pub mod portable;
 mod requant;
+mod rings;
 mod softmax;
 mod tanh;
 mod word;
@@ -59,6 +60,7 @@ pub use matrix::{matvec_i8, matvec_i16};
 pub use packing::Packing;
 pub use portable::Portable;
 pub use requant::{Requant, RequantError};
+pub use rings::Rings;
 pub use softmax::{MASKED_LOGIT, Reciprocal, attention_weights, biased_logit, exp2_neg_q10};
 pub use tanh::tanh_q12;
 pub use word::{

@@ -36,7 +36,8 @@ pub(super) const RING_BYTES: [usize; 2] = if cfg!(target_pointer_width = "64") {
 
 /// The episodic memory of one policy: keys and values of every layer, and where the window stands.
 ///
-/// About 150 KiB (with the kernels of the Cortex-M7 about 225, on hosts 540), sized by the limits of engram-image: a board keeps it in a static, a host in a box.
+/// Sized by the limits of engram-image: about 150 KiB, with the kernels of the Cortex-M7 about 225, on hosts about 540. A board
+/// keeps it in a static, a host in a box.
 /// It also holds the buffers of a step, so that the stack stays small.
 ///
 /// Within a layer, keys and values lie as the kernels want them. With `age`, places are a ring over the steps;
@@ -123,6 +124,20 @@ impl Memory {
     #[must_use]
     pub const fn filled(&self) -> usize {
         self.filled
+    }
+
+    /// Bytes of keys, of values and of embedded working memories up to the last that is not zero: what the policy that
+    /// ran on a new memory has written.
+    #[must_use]
+    pub fn written_bytes(&self) -> [usize; 3] {
+        let end = |last: Option<usize>| last.map_or(0, |index| index.wrapping_add(1));
+        let bytes = |ring: &[i8]| end(ring.iter().rposition(|&byte| byte != 0));
+        let slots = end(self.slots.iter().rposition(|&entry| entry != 0));
+        [
+            bytes(&self.keys.0),
+            bytes(&self.values.0),
+            slots.wrapping_mul(size_of::<i16>()),
+        ]
     }
 
     /// Takes the next place of a ring of `window`; returns it, and the place of the oldest memory.

@@ -30,8 +30,8 @@ pub use path::{LINES, Packed, Path, Policy};
 
 use core::fmt;
 
-use engram_image::{Image, Packing, Positions};
-use engram_kernels::{Entries, Kernels, Place, add_saturating};
+use engram_image::{Image, ModelConfig, Packing, Positions};
+use engram_kernels::{Entries, Kernels, Place, Rings, add_saturating};
 
 use memory::Scratch;
 use network::Network;
@@ -135,6 +135,44 @@ pub fn step(
         return Err(PolicyError::Packing(image.packing));
     }
     step_on(OF_ROWS, image, memory, input, words, observer)
+}
+
+/// Bytes that persist from step to step: keys and values as [`step`] of this program lays them out for `image`, or the
+/// ring of embedded working memories of a `slot` policy, whose keys and values are computed anew in every step.
+#[must_use]
+pub fn state_bytes(image: &Image<'_>) -> usize {
+    #[cfg(all(target_arch = "arm", feature = "cortex-m7"))]
+    if image.packing == Packing::CortexM {
+        return state_bytes_on(CORTEX_M7, image);
+    }
+    state_bytes_on(OF_ROWS, image)
+}
+
+/// [`state_bytes`] with the rings of the kernels of any board.
+#[must_use]
+pub fn state_bytes_with(rings: Rings, config: &ModelConfig) -> usize {
+    match config.positions {
+        Positions::Slot => config.state_bytes(),
+        Positions::Age => {
+            let [keys, values] = rings.bytes(token::shape(config));
+            keys.saturating_add(values).saturating_mul(config.layers)
+        }
+    }
+}
+
+/// [`state_bytes`] on these kernels.
+fn state_bytes_on<K: Kernels>(kernels: K, image: &Image<'_>) -> usize {
+    let config = &image.config;
+    match config.positions {
+        Positions::Slot => config.state_bytes(),
+        Positions::Age => {
+            let shape = token::shape(config);
+            let layer = kernels
+                .key_bytes(shape)
+                .saturating_add(kernels.value_bytes(shape));
+            layer.saturating_mul(config.layers)
+        }
+    }
 }
 
 /// [`step`] on the kernels that the network is packed for.

@@ -6,6 +6,7 @@ use core::borrow::Borrow;
 
 use engram_image::limits::MAX_LAYERS;
 use engram_image::{Image, Layer, Matrix};
+use engram_kernels::portable::Rows;
 use engram_kernels::{Line, Packing, Shape};
 
 use super::memory::RING_BYTES;
@@ -97,6 +98,38 @@ impl<'a, K: Packing> PackedImage<'a, K> {
             head,
         })
     }
+}
+
+/// Rows and columns of the map of [`products`]: 16 KB of weights.
+const PRODUCT: [usize; 2] = [64, 256];
+
+/// Packs a map that stays in the first-level cache into `lines` and multiplies it `rounds` times, as a step does it;
+/// returns the multiply-accumulates of that. `None`: the lines are too few.
+pub(super) fn products<K: Packing>(kernels: K, rounds: u32, lines: &mut [Line]) -> Option<u64> {
+    let [rows, columns] = PRODUCT;
+    let map = Rows {
+        rows,
+        weight: &[1; PRODUCT[0] * PRODUCT[1]],
+        bias: &[],
+        multiplier: &[[0, 0, 0, 0x40]; PRODUCT[0]],
+        shift: &[40; PRODUCT[0]],
+    };
+    let lines = lines.get_mut(..K::lines(rows, columns))?;
+    kernels.pack(map, columns, lines)?;
+    let map = kernels.view(map, columns, lines)?;
+    let mut input = [3; PRODUCT[1]];
+    let (mut sums, mut out) = ([0; PRODUCT[0]], [0; PRODUCT[0]]);
+    for _ in 0..rounds {
+        kernels.run(
+            #[inline(always)]
+            || kernels.project(map, &input, &mut sums, &mut out),
+        );
+        // The next product waits for this one, as in a step.
+        input[0] = out[0];
+    }
+    core::hint::black_box(out);
+    let macs = rows.checked_mul(columns)?;
+    u64::try_from(macs).ok()?.checked_mul(u64::from(rounds))
 }
 
 /// Fills the lines, one map after the other, in the order in which a step reads them.

@@ -91,6 +91,23 @@ macro_rules! packed_paths {
                 };
                 Packed(packed.unwrap_or(Token::Portable))
             }
+
+            /// Multiplies a map whose weights stay in the first-level cache `rounds` times, for whoever takes the time;
+            /// returns the multiply-accumulates of that. 0: [`Path::Portable`], a path that this machine does not
+            /// have, or fewer lines than the map needs (512 do).
+            #[must_use]
+            pub fn products(self, rounds: u32, lines: &mut [Line]) -> u64 {
+                let made = match self {
+                    $(#[cfg(target_arch = $arch)]
+                    Self::$path => <$kernels>::detect()
+                        .and_then(|kernels| super::packed::products(kernels, rounds, lines)),)+
+                    _ => {
+                        let _ = (rounds, lines);
+                        None
+                    }
+                };
+                made.unwrap_or(0)
+            }
         }
 
         impl Packed {
@@ -148,6 +165,18 @@ macro_rules! packed_paths {
                     $(#[cfg(target_arch = $arch)]
                     Kind::$path(packed) => {
                         super::step_on(packed.kernels, packed, memory, input, words, observer)
+                    })+
+                }
+            }
+
+            /// [`super::state_bytes`] on this path.
+            #[must_use]
+            pub fn state_bytes(&self) -> usize {
+                match &self.0 {
+                    Kind::Portable(image) => super::state_bytes(image),
+                    $(#[cfg(target_arch = $arch)]
+                    Kind::$path(packed) => {
+                        super::state_bytes_on(packed.kernels, super::network::Network::image(packed))
                     })+
                 }
             }

@@ -19,7 +19,7 @@ mod upload;
 pub use client::{Client, ClientError, Patience};
 pub use fault::{FaultPlan, FaultPlanError, FaultyTransport};
 pub use loopback::Loopback;
-pub use names::{BoardName, Missing, UnknownBoard};
+pub use names::{Bench, BoardName, Missing, UnknownBoard};
 pub use open::{DEFAULT_BAUD, OpenError, open, open_port};
 pub use packed::packed_for;
 pub use transport::{Transport, TransportError};

@@ -130,6 +130,17 @@ impl FromStr for BoardName {
     }
 }
 
+/// What counts the instructions of a board.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bench {
+    /// The program that QEMU boots.
+    pub program: PathBuf,
+    /// QEMU's plugin that counts.
+    pub plugin: PathBuf,
+    /// QEMU's machine.
+    pub machine: &'static str,
+}
+
 /// What a board needs and this machine lacks.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Missing {
@@ -184,15 +195,19 @@ impl BoardName {
     /// # Errors
     /// [`Missing::Firmware`] says where it looked and what builds it.
     pub fn find_firmware(self, robot: &str) -> Result<Option<PathBuf>, Missing> {
-        let Some((file, command)) = self.firmware(robot) else {
-            return Ok(None);
-        };
+        match self.firmware(robot) {
+            None => Ok(None),
+            Some((file, command)) => self.find_file(file, command).map(Some),
+        }
+    }
+
+    /// Finds a file that `command` builds for this board.
+    fn find_file(self, file: String, command: String) -> Result<PathBuf, Missing> {
         let folders = firmware_folders();
         folders
             .iter()
             .map(|folder| folder.join(&file))
             .find(|path| path.is_file())
-            .map(Some)
             .ok_or_else(|| Missing::Firmware {
                 board: self,
                 file,
@@ -203,6 +218,24 @@ impl BoardName {
                     .collect::<Vec<_>>()
                     .join(", "),
             })
+    }
+
+    /// Finds what counts this board's instructions; `None` where nothing does.
+    ///
+    /// # Errors
+    /// [`Missing::Firmware`] says where it looked and what builds it.
+    pub fn find_bench(self) -> Result<Option<Bench>, Missing> {
+        let (program, machine, command) = match self {
+            Self::QemuM7 => ("engram-bench-qemu-m7.elf", "mps2-an500", "bench-mps2"),
+            Self::QemuM55 => ("engram-bench-qemu-m55.elf", "mps3-an547", "bench-mps3"),
+            Self::Loopback | Self::QemuJetson | Self::Jetson => return Ok(None),
+        };
+        let command = format!("scripts/build-boards {command}");
+        Ok(Some(Bench {
+            program: self.find_file(program.to_owned(), command.clone())?,
+            plugin: self.find_file("engram-instruction-counter.so".to_owned(), command)?,
+            machine,
+        }))
     }
 
     /// Whether the board can be used here, as the robot that boards are unless told otherwise.

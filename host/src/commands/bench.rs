@@ -1,26 +1,38 @@
-//! `engram bench`: what a control step and a simulated step cost on this machine.
+//! `engram bench`: what a control step and a simulated step cost, on this machine and on microcontrollers.
 
+mod row;
+
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};
-use engram_firmware::policy::{Memory, Path, Policy};
+use engram_export::PackedWeights;
+use engram_firmware::policy::Path;
 use engram_image::Image;
-use engram_kernels::Line;
+use engram_image::write::in_rows;
 
-use crate::measure::{Latency, PlantSpeed, latency, plant_speed, random_image, shapes};
+use crate::board::BoardName;
+use crate::measure::{PlantSpeed, instructions, latency, plant_speed, random_image, shapes};
 use crate::plant;
+use row::{Row, print_board, print_here};
 
 /// Measure the integer policy's control step, and the speed of plants.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Examples:
-  engram bench                       reference shapes with random weights, on this machine
+  engram bench                           reference shapes with random weights, on this machine
   engram bench --image policy.engram
+  engram bench --board qemu-m7 --shapes S,M
   engram bench --plant pendulum --json
 
 Shapes: pendulum (the preset), S, M and P (the paper's, slot positions). Times are of single steps on one thread with warm
-caches. Not measured here, and null in the JSON: allocations (the firmware crates have no allocator to call), the
-machine's floor, instructions per step, and a board's stack (`engram inspect --board`).")]
+caches. The floor is measured in the same run: reading as many bytes as the weights have, or as many
+multiply-accumulates on weights in the first-level cache, whichever takes longer. 'spin loop' is p99 over
+median of a loop that does nothing, run between the steps: what the machine does to any program.
+
+With --board, instructions that a Cortex-M7 (qemu-m7) or M55 (qemu-m55) executes are counted in QEMU, exactly: per
+step, per multiply-accumulate and per kernel, with RAM and stack as the board measures them. They are not cycles. It needs
+`scripts/build-boards bench-mps2 bench-mps3`. null in the JSON: not measured on that target.")]
 pub struct Args {
     /// Shapes to measure; all of them by default.
     #[arg(long, value_delimiter = ',', value_name = "NAMES")]
@@ -28,6 +40,9 @@ pub struct Args {
     /// Measure this image instead of the reference shapes.
     #[arg(long, conflicts_with = "shapes")]
     image: Option<PathBuf>,
+    /// Count instructions on this board instead of taking times here: qemu-m7 or qemu-m55.
+    #[arg(long, conflicts_with_all = ["plant", "steps"])]
+    board: Option<BoardName>,
     /// Measure a plant's simulated steps per second on one core instead.
     #[arg(long, conflicts_with_all = ["shapes", "image"])]
     plant: Option<String>,
@@ -39,42 +54,25 @@ pub struct Args {
     json: bool,
 }
 
-/// One line of the result.
-#[derive(serde::Serialize)]
-struct Row {
-    name: String,
-    target: &'static str,
-    path: &'static str,
-    macs: u64,
-    #[serde(flatten)]
-    latency: Latency,
-    allocations: Option<u64>,
-    instructions_per_step: Option<u64>,
-    /// Bytes that persist from step to step.
-    ram_bytes: u32,
-    stack_bytes: Option<u32>,
-    /// Bytes of the runtime's static memory, which is sized for the largest policy.
-    memory_bytes: usize,
-    /// Bytes of the image file.
-    image_bytes: u32,
-}
-
-#[derive(serde::Serialize)]
+#[derive(Default, serde::Serialize)]
 struct Report {
     shapes: Vec<Row>,
+    /// With a board: instructions of its kernels on inputs of a fixed size.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    kernels: BTreeMap<String, u64>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     plants: Vec<PlantSpeed>,
 }
 
+/// Steps that are timed unless told otherwise.
+const STEPS: usize = 20_000;
+
 /// Measures and prints.
 ///
 /// # Errors
-/// Names the shape, image or plant that does not exist or cannot be read.
+/// Names the shape, image, board or plant that does not exist or cannot be used.
 pub fn run(args: Args) -> anyhow::Result<()> {
-    let mut report = Report {
-        shapes: Vec::new(),
-        plants: Vec::new(),
-    };
+    let mut report = Report::default();
     let steps = args.steps.map(|steps| steps as usize);
     if let Some(name) = &args.plant {
         report.plants.push(plant_speed(
@@ -86,96 +84,71 @@ pub fn run(args: Args) -> anyhow::Result<()> {
                 50_000
             }),
         ));
-    } else if let Some(path) = &args.image {
-        let bytes =
-            std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-        report.shapes.extend(rows(
-            &path.display().to_string(),
-            &bytes,
-            steps.unwrap_or(20_000),
-        )?);
-    } else {
-        let all = shapes();
-        for name in &args.shapes {
-            if !all.iter().any(|shape| shape.name == name) {
-                let known: Vec<_> = all.iter().map(|shape| shape.name).collect();
-                bail!("there is no shape '{name}'; there is: {}", known.join(", "));
+    }
+    for (name, bytes) in images(&args)? {
+        let image = Image::read(&bytes).with_context(|| format!("{name} is not a valid image"))?;
+        match args.board {
+            Some(board) => {
+                let cost = instructions(board, &image)?;
+                report.shapes.push(Row::on(&name, &image, board, &cost));
+                report.kernels = cost.kernels;
             }
-        }
-        for shape in all
-            .iter()
-            .filter(|shape| args.shapes.is_empty() || args.shapes.iter().any(|n| n == shape.name))
-        {
-            let bytes = random_image(&shape.config, 0)?;
-            report
-                .shapes
-                .extend(rows(shape.name, &bytes, steps.unwrap_or(20_000))?);
+            None => rows(&name, &image, steps.unwrap_or(STEPS), &mut report.shapes)?,
         }
     }
     if args.json {
         println!("{}", serde_json::to_string(&report)?);
     } else {
-        print(&report);
+        print(&report, args.board.is_some());
     }
     Ok(())
 }
 
-/// One row for every path of this machine, the fastest first.
-fn rows(name: &str, bytes: &[u8], steps: usize) -> anyhow::Result<Vec<Row>> {
-    let image = Image::read(bytes).with_context(|| format!("{name} is not a valid image"))?;
-    Path::ALL
-        .into_iter()
-        .filter(|path| path.is_available())
-        .map(|path| row(name, &image, path, steps))
+/// What is to be measured, by name, in rows.
+fn images(args: &Args) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
+    if args.plant.is_some() {
+        return Ok(Vec::new());
+    }
+    if let Some(path) = &args.image {
+        let name = path.display().to_string();
+        let bytes = std::fs::read(path).with_context(|| format!("cannot read {name}"))?;
+        let bytes = in_rows(bytes).with_context(|| format!("{name} is not a valid image"))?;
+        return Ok(vec![(name, bytes)]);
+    }
+    let all = shapes();
+    for name in &args.shapes {
+        if !all.iter().any(|shape| shape.name == name) {
+            let known: Vec<_> = all.iter().map(|shape| shape.name).collect();
+            bail!("there is no shape '{name}'; there is: {}", known.join(", "));
+        }
+    }
+    let wanted = |name: &str| args.shapes.is_empty() || args.shapes.iter().any(|n| n == name);
+    all.iter()
+        .filter(|shape| wanted(shape.name))
+        .map(|shape| Ok((shape.name.to_owned(), random_image(&shape.config, 0)?)))
         .collect()
 }
 
-fn row(name: &str, image: &Image<'_>, path: Path, steps: usize) -> anyhow::Result<Row> {
-    let mut lines = vec![Line::ZERO; path.lines(image)];
-    let policy = Policy::new(path, image, &mut lines);
-    Ok(Row {
-        name: name.to_owned(),
-        target: std::env::consts::ARCH,
-        path: policy.path().name(),
-        macs: image.bounds.macs_per_step,
-        latency: latency(&policy, steps)?,
-        allocations: None,
-        instructions_per_step: None,
-        ram_bytes: image.bounds.state_bytes,
-        stack_bytes: None,
-        memory_bytes: size_of::<Memory>(),
-        image_bytes: image.total_length,
-    })
+/// One row for every path of this machine, the fastest first.
+fn rows(name: &str, image: &Image<'_>, steps: usize, rows: &mut Vec<Row>) -> anyhow::Result<()> {
+    for path in Path::ALL.into_iter().filter(|path| path.is_available()) {
+        let weights = PackedWeights::on(path, image);
+        let policy = weights.policy(image);
+        // A shape that the path does not take runs portably, and has that row already.
+        if policy.path() == path {
+            let latency = latency(&policy, steps)?;
+            let state_bytes = policy.state_bytes();
+            rows.push(Row::here(name, image, path, state_bytes, &latency));
+        }
+    }
+    Ok(())
 }
 
-fn print(report: &Report) {
-    if !report.shapes.is_empty() {
-        println!(
-            "{:<12} {:<12} {:>10} {:>11} {:>9} {:>9} {:>9} {:>11} {:>12}",
-            "shape",
-            "path",
-            "MACs",
-            "median us",
-            "p99 us",
-            "max us",
-            "floor us",
-            "state bytes",
-            "image bytes"
-        );
-    }
-    for row in &report.shapes {
-        println!(
-            "{:<12} {:<12} {:>10} {:>11.2} {:>9.2} {:>9.2} {:>9.2} {:>11} {:>12}",
-            row.name,
-            row.path,
-            row.macs,
-            row.latency.median_us,
-            row.latency.p99_us,
-            row.latency.max_us,
-            row.latency.floor_us,
-            row.ram_bytes,
-            row.image_bytes
-        );
+fn print(report: &Report, is_board: bool) {
+    if is_board {
+        print_board(&report.shapes, &report.kernels);
+    } else if !report.shapes.is_empty() {
+        print_here(&report.shapes);
     }
     for plant in &report.plants {
         println!(

@@ -56,9 +56,10 @@ fn count(image: &Image<'_>, path: Path) {
     say(format_args!("path {}", policy.path()));
     say(format_args!("fact macs {}", image.bounds.macs_per_step));
     say(format_args!(
-        "fact state_bytes {}",
+        "fact logical_state_bytes {}",
         image.bounds.state_bytes
     ));
+    say(format_args!("fact state_bytes {}", policy.state_bytes()));
     say(format_args!("fact image_bytes {}", image.total_length));
     say(format_args!("fact packed_bytes {}", size_of_val(&*lines)));
     say(format_args!("fact memory_bytes {}", size_of::<Memory>()));

@@ -22,7 +22,7 @@ mod steps;
 use core::hint::black_box;
 
 use cortex_m_rt::entry;
-use engram_firmware::policy::{Memory, step};
+use engram_firmware::policy::{Memory, state_bytes, step};
 use engram_image::Image;
 
 use crate::console::{exit, say};
@@ -36,9 +36,10 @@ fn main() -> ! {
         Ok(image) => {
             say(format_args!("fact macs {}", image.bounds.macs_per_step));
             say(format_args!(
-                "fact state_bytes {}",
+                "fact logical_state_bytes {}",
                 image.bounds.state_bytes
             ));
+            say(format_args!("fact state_bytes {}", state_bytes(&image)));
             say(format_args!("fact image_bytes {}", image.total_length));
             steps::count(&image, MEMORY, |memory, input, words| {
                 step(black_box(&image), memory, input, words, &mut ()).is_ok()

@@ -5,8 +5,8 @@
 use core::hint::black_box;
 
 use engram_firmware::policy::{Memory, WorkingMemory};
-use engram_image::Image;
 use engram_image::limits::{MAX_ACTIONS, MAX_OBSERVATIONS};
+use engram_image::{Image, Positions};
 
 use crate::console::say;
 use crate::region;
@@ -39,6 +39,13 @@ pub(crate) fn count(
         policy.step();
     }
     region("step_full", macs, || policy.step());
+    let written = policy.memory.written_bytes();
+    // The rings of a `slot` policy last for a step only.
+    let written = match config.positions {
+        Positions::Age => written[0] + written[1],
+        Positions::Slot => written[2],
+    };
+    say(format_args!("fact written_bytes {written}"));
     policy.memory.clear();
     region("step_after_reset", macs, || policy.step());
     say(format_args!("fact words_hash {}", policy.hash));

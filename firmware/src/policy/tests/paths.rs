@@ -153,6 +153,16 @@ fn the_largest_images_have_enough_lines() {
 }
 
 #[test]
+fn products_are_counted() {
+    for path in Path::ALL {
+        let macs = path.products(3, &mut vec![Line::ZERO; 512]);
+        let counts = path.is_available() && path != Path::Portable;
+        assert_eq!(macs, if counts { 3 * 64 * 256 } else { 0 }, "{path}");
+        assert_eq!(path.products(3, &mut []), 0);
+    }
+}
+
+#[test]
 fn lines_of_another_image_give_no_panic() {
     for path in available() {
         let [one, other] = [(AGE, 6), (ModelConfig { window: 7, ..AGE }, 7)]
@@ -175,5 +185,39 @@ fn lines_of_another_image_give_no_panic() {
         // Too few lines: the portable path.
         memory.clear();
         assert_eq!(run(&one, &[], &mut memory), expected);
+    }
+}
+
+#[test]
+fn a_policy_writes_the_state_that_it_reports() {
+    for path in available() {
+        for window in [25, 64] {
+            let config = ModelConfig {
+                heads: 8,
+                model: 64,
+                window,
+                ..AGE
+            };
+            let bytes = write(&specification(config, 9)).unwrap();
+            let image = Image::read(&bytes).unwrap();
+            let mut lines = vec![Line::ZERO; path.lines(&image)];
+            let policy = Policy::new(path, &image, &mut lines);
+            let mut memory = Box::new(Memory::new());
+            words_on(
+                &policy,
+                &mut memory,
+                config.actions,
+                &moments(&config, 9, 2 * window),
+            );
+            let [keys, values, slots] = memory.written_bytes();
+            let (written, state) = (keys + values, policy.state_bytes());
+            assert_eq!(slots, 0);
+            // What fills up the last block of places may stay zero.
+            assert!(
+                written <= state && state < written + 512,
+                "{path}: {written} of {state}"
+            );
+            assert!(state >= config.state_bytes());
+        }
     }
 }

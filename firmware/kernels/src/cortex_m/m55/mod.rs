@@ -23,7 +23,7 @@ use matrix::{product, product_wide};
 
 use crate::kernels::{ValueOrder, Watch};
 use crate::portable::Rows;
-use crate::{Attention, Kernels, Requant, Shape, portable};
+use crate::{Attention, Kernels, Requant, Rings, Shape, portable};
 
 /// The first line of every naked function: these are assembled on their own, and know the target's
 /// instructions only if told.
@@ -59,7 +59,7 @@ impl CortexM55 {
 
     /// Whether the kernels of attention compute heads of this shape; otherwise [`portable`] does.
     const fn attends(shape: Shape) -> bool {
-        shape.width.is_multiple_of(LANES) && shape.width > 0 && shape.window > 0
+        Rings::attends(shape)
     }
 
     /// Places of the ring of values of one head.
@@ -99,17 +99,14 @@ impl Kernels for CortexM55 {
 
     #[inline]
     fn key_bytes(self, shape: Shape) -> usize {
-        portable::Portable.key_bytes(shape)
+        let [keys, _] = Rings::CortexM55.bytes(shape);
+        keys
     }
 
     #[inline]
     fn value_bytes(self, shape: Shape) -> usize {
-        if Self::attends(shape) {
-            let places = shape.heads.saturating_mul(Self::places(shape));
-            places.saturating_mul(shape.width)
-        } else {
-            portable::Portable.value_bytes(shape)
-        }
+        let [_, values] = Rings::CortexM55.bytes(shape);
+        values
     }
 
     #[inline]

@@ -26,7 +26,7 @@ use core::marker::PhantomData;
 use matrix::{Prepared, Room, product_wide};
 
 use crate::kernels::Watch;
-use crate::{Attention, Kernels, Requant, Shape, portable, tanh_q12};
+use crate::{Attention, Kernels, Requant, Rings, Shape, portable, tanh_q12};
 
 /// Rows of a block, and columns of a group.
 const GROUP: usize = 4;
@@ -63,7 +63,7 @@ impl CortexM7 {
 
     /// Whether the kernels of attention compute heads of this shape; otherwise [`portable`] does.
     const fn attends(shape: Shape) -> bool {
-        shape.width.is_multiple_of(COLUMNS) && shape.width > 0 && shape.window > 0
+        Rings::attends(shape)
     }
 
     /// Places of the rings of one head.
@@ -116,21 +116,14 @@ impl Kernels for CortexM7 {
 
     #[inline]
     fn key_bytes(self, shape: Shape) -> usize {
-        if Self::attends(shape) {
-            let places = shape.heads.saturating_mul(Self::places(shape));
-            places.saturating_mul(shape.width)
-        } else {
-            portable::Portable.key_bytes(shape)
-        }
+        let [keys, _] = Rings::CortexM7.bytes(shape);
+        keys
     }
 
     #[inline]
     fn value_bytes(self, shape: Shape) -> usize {
-        if Self::attends(shape) {
-            self.key_bytes(shape).saturating_mul(size_of::<i16>())
-        } else {
-            portable::Portable.value_bytes(shape)
-        }
+        let [_, values] = Rings::CortexM7.bytes(shape);
+        values
     }
 
     #[inline]
