@@ -9,6 +9,8 @@ pub struct Footprint {
     pub flash_bytes: u64,
     /// Variables, image slots and the policy's memory included; without the stack.
     pub ram_bytes: u64,
+    /// What the linker keeps for the stack; none where the system gives it.
+    pub stack_bytes: Option<u64>,
 }
 
 /// Why a file has no footprint.
@@ -55,6 +57,9 @@ impl Footprint {
         let mut footprint = Self {
             flash_bytes: 0,
             ram_bytes: 0,
+            stack_bytes: symbol(bytes, "_stack_start")
+                .zip(symbol(bytes, "_stack_end"))
+                .and_then(|(start, end)| start.checked_sub(end)),
         };
         for index in 0..usize::try_from(number(bytes, entries, 2)?).ok()? {
             let entry = bytes.get(start.checked_add(index.checked_mul(entry_size)?)?..)?;
@@ -77,7 +82,8 @@ impl Footprint {
     }
 }
 
-/// The value of the first function in an ELF file of 32 bits whose name contains `name`; `None` if there is none.
+/// The value of the symbol `name` in an ELF file of 32 bits, or of the first function whose name contains it; `None` if there is
+/// none.
 pub(crate) fn symbol(bytes: &[u8], name: &str) -> Option<u64> {
     /// A section of symbols.
     const SYMBOLS: u64 = 2;
@@ -109,7 +115,7 @@ pub(crate) fn symbol(bytes: &[u8], name: &str) -> Option<u64> {
         let text = text.split(|&byte| byte == 0).next()?;
         let is_function = number(symbol, 12, 1)? % 16 == FUNCTION;
         let found = text.windows(name.len()).any(|part| part == name.as_bytes());
-        (is_function && found).then(|| number(symbol, 4, 4))?
+        (text == name.as_bytes() || is_function && found).then(|| number(symbol, 4, 4))?
     })
 }
 
@@ -148,6 +154,7 @@ mod tests {
         let expected = Footprint {
             flash_bytes: 100,
             ram_bytes: 200,
+            stack_bytes: None,
         };
         assert_eq!(Footprint::of(&elf()), Some(expected));
     }

@@ -2,13 +2,14 @@
 
 use anyhow::{Result, bail, ensure};
 use engram::board::{BoardName, Client, FaultPlan, FaultyTransport};
+use engram::footprint::Footprint;
 use engram_image::write::{ImageSpec, write_packed};
 use engram_image::{ActionChannel, Image, List, Packing};
 use engram_link::{ImageStage, Reason, State, ToBoard, UploadChunk};
 
 use super::{Case, case};
 use crate::sample_image::{AGE, SLOT, sample_image, sample_image_for, with_wrong_golden};
-use crate::{Flyer, Rig, pendulum, refusal};
+use crate::{Flyer, Rig, Target, pendulum, refusal};
 
 pub(super) const CASES: &[Case] = &[
     case("an_upload_goes_on_where_it_was_cut", resume),
@@ -28,6 +29,7 @@ pub(super) const CASES: &[Case] = &[
     case("an_upload_in_flight_waits_for_disarm", in_flight),
     case("a_packed_image_flies_where_its_kernels_are", packed),
     case("arming_needs_an_image", no_image),
+    case("the_bounds_report_is_what_the_board_measures", bounds),
 ];
 
 fn weights_of(image: &[u8]) -> Result<[u8; 32]> {
@@ -137,6 +139,35 @@ fn refused(rig: &Rig, bad: &[u8], stage: ImageStage, word: &str) -> Result<()> {
     );
     flyer.rearm()?;
     flyer.cruise(40)?;
+    Ok(())
+}
+
+/// Static RAM and stack of the report are what the board itself measures, after a flight.
+fn bounds(rig: &Rig) -> Result<()> {
+    let image = sample_image(9, &AGE)?;
+    let mut flyer = rig.armed(&image)?;
+    flyer.cruise(3 * AGE.window as u32)?;
+    let measured = flyer.client.telemetry()?;
+    let Target::Board(board) = rig.target() else {
+        bail!("only a board whose firmware lies here has a report");
+    };
+    let report = match board.find_firmware("pendulum")? {
+        Some(firmware) => Footprint::read(&firmware)?,
+        None => return Ok(()),
+    };
+    let Some(stack_bytes) = report.stack_bytes else {
+        ensure!(measured.ram_bytes == 0 && measured.stack_bytes == 0);
+        return Ok(());
+    };
+    ensure!(
+        u64::from(measured.ram_bytes) == report.ram_bytes
+            && u64::from(measured.stack_bytes) == stack_bytes,
+        "report {report:?}, board {measured:?}"
+    );
+    ensure!(
+        (1..=measured.stack_bytes).contains(&measured.worst_stack_bytes),
+        "{measured:?}"
+    );
     Ok(())
 }
 

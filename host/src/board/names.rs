@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use engram_firmware::robots;
 use engram_image::Packing;
+use engram_kernels::Rings;
 
 /// A board by the name that commands, docs and tests share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -72,6 +73,17 @@ impl BoardName {
         match self {
             Self::QemuM7 => Packing::CortexM,
             Self::Loopback | Self::QemuM55 | Self::QemuJetson | Self::Jetson => Packing::Rows,
+        }
+    }
+
+    /// How its kernels lay out keys and values, of an image in the packing that is its own; `None`: as the processor's best path
+    /// does ([`engram_firmware::policy::Policy::state_bytes`]).
+    #[must_use]
+    pub const fn rings(self) -> Option<Rings> {
+        match self {
+            Self::QemuM7 => Some(Rings::CortexM7),
+            Self::QemuM55 => Some(Rings::CortexM55),
+            Self::Loopback | Self::QemuJetson | Self::Jetson => None,
         }
     }
 

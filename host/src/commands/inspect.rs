@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};
-use engram_export::verify;
-use engram_firmware::policy::Memory;
+use engram_export::{PackedWeights, verify};
+use engram_firmware::policy::{Memory, state_bytes_with};
 use engram_image::write::in_rows;
 use engram_image::{Contract, Image, Reward};
 use serde_json::{Value, json};
@@ -21,8 +21,9 @@ Example:
   engram inspect pendulum.engram --json | jq .macs_per_step
 
 The file is read and its golden trace replayed as a board does it; an image that a board would refuse is an error.
-With --board, ram_bytes is the static RAM of that board's firmware, image slots included; without, it is the policy's
-memory alone. stack_bytes is null: the stack is measured in flight (`engram fly`).")]
+With --board, ram_bytes is the static RAM of that board's firmware, image slots included, stack_bytes what it keeps for
+the stack (null where the system gives it), and board_state_bytes what the policy keeps from step to step as that board's
+kernels lay it out; without, ram_bytes is the policy's memory alone. `engram fly` measures how deep the stack gets.")]
 pub struct Args {
     /// The image.
     file: PathBuf,
@@ -110,6 +111,17 @@ pub(super) fn contract_json(contract: &Contract<'_>) -> Value {
     })
 }
 
+/// Bytes that persist from step to step on a board; `None` without one, and where only that board's processor knows.
+fn state_bytes(board: Option<BoardName>, image: &Image<'_>) -> Option<usize> {
+    match board? {
+        BoardName::QemuJetson => None,
+        board => Some(match board.rings() {
+            Some(rings) => state_bytes_with(rings, &image.config),
+            None => PackedWeights::new(image).policy(image).state_bytes(),
+        }),
+    }
+}
+
 fn record(args: &Args, image: &Image<'_>, footprint: Option<Footprint>) -> Value {
     let config = &image.config;
     let provenance = &image.provenance;
@@ -139,7 +151,8 @@ fn record(args: &Args, image: &Image<'_>, footprint: Option<Footprint>) -> Value
         "flash_bytes": image.total_length,
         "ram_bytes": footprint.map_or(size_of::<Memory>() as u64, |footprint| footprint.ram_bytes),
         "state_bytes": image.bounds.state_bytes,
-        "stack_bytes": Value::Null,
+        "board_state_bytes": state_bytes(args.board, image),
+        "stack_bytes": footprint.and_then(|footprint| footprint.stack_bytes),
         "board": args.board.map(BoardName::name),
         "firmware_flash_bytes": footprint.map(|footprint| footprint.flash_bytes),
         "accumulator_bounds": accumulators,
@@ -218,9 +231,17 @@ fn print(args: &Args, image: &Image<'_>, footprint: Option<Footprint>) {
     );
     if let (Some(board), Some(footprint)) = (args.board, footprint) {
         println!(
-            "  on {board}: firmware {} bytes of flash, {} bytes of static RAM with both image slots; stack: see `engram fly`",
+            "  on {board}: firmware {} bytes of flash, {} bytes of static RAM with both image slots",
             footprint.flash_bytes, footprint.ram_bytes
         );
+        if let Some(stack_bytes) = footprint.stack_bytes {
+            println!(
+                "  on {board}: {stack_bytes} bytes of stack; `engram fly` measures how deep it gets"
+            );
+        }
+        if let Some(state_bytes) = state_bytes(args.board, image) {
+            println!("  on {board}: {state_bytes} bytes of window as its kernels lay it out");
+        }
     }
     println!("\nprovenance");
     println!(
