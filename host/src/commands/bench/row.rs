@@ -181,7 +181,7 @@ pub(super) fn print_board(rows: &[Row], kernels: &BTreeMap<String, u64>) {
             row.image_bytes,
         );
         for (step, count) in row.instructions.iter().flatten() {
-            println!("    into a window that is {step}: {count}");
+            println!("    step, {:<12} {count:>9}", step.replace('_', " "));
         }
     }
     println!("kernels, instructions");
