@@ -216,7 +216,7 @@ fn print(args: &Args, image: &Image<'_>, footprint: Option<Footprint>) {
     println!("\nneeds");
     println!("  flash   {} bytes", image.total_length);
     println!(
-        "  memory  {} bytes of window, within the {} bytes that every firmware reserves",
+        "  memory  {} bytes of window, within the {} bytes that this program reserves for any (--board: what a board does)",
         image.bounds.state_bytes,
         size_of::<Memory>()
     );
