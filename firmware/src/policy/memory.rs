@@ -14,11 +14,8 @@ pub(super) const MAX_ROWS: usize = largest(&[MAX_FF, 3 * MAX_MODEL, MAX_WINDOW, 
 const LANES_MAX: usize = 16;
 
 /// Tokens that a step takes through the layers together, at most; only hosts have kernels that do.
-pub(super) const TOKENS: usize = if cfg!(target_pointer_width = "64") {
-    8
-} else {
-    0
-};
+#[cfg(target_pointer_width = "64")]
+pub(super) const TOKENS: usize = 8;
 
 /// Bytes of the ring of keys, and of values. Kernels of vectors pad heads and places to multiples of four, and only hosts have
 /// such kernels; those of the Cortex-M7 fill windows up to a multiple of four and keep values as int16, those of the
@@ -87,10 +84,12 @@ pub(super) struct Scratch {
     /// `[actions]`
     pub(super) words: Aligned<[i16; padded(MAX_ACTIONS)]>,
     /// Several tokens at once.
+    #[cfg(target_pointer_width = "64")]
     pub(super) tokens: Tokens,
 }
 
 /// The buffers of tokens that go through the layers together: of each as in [`Scratch`], one behind the other.
+#[cfg(target_pointer_width = "64")]
 pub(super) struct Tokens {
     pub(super) residual: Aligned<[i16; TOKENS * MAX_MODEL]>,
     pub(super) narrow: Aligned<[i8; TOKENS * MAX_MODEL]>,
@@ -179,6 +178,7 @@ impl Scratch {
         preactivation: Aligned([0; MAX_HIDDEN]),
         hidden: [const { Aligned([0; MAX_HIDDEN]) }; 2],
         words: Aligned([0; padded(MAX_ACTIONS)]),
+        #[cfg(target_pointer_width = "64")]
         tokens: Tokens {
             residual: Aligned([0; TOKENS * MAX_MODEL]),
             narrow: Aligned([0; TOKENS * MAX_MODEL]),

@@ -19,6 +19,7 @@ mod observer;
 mod packed;
 mod path;
 mod token;
+#[cfg(target_pointer_width = "64")]
 mod tokens;
 
 pub use engram_kernels::{HeadView, Line};
@@ -290,6 +291,7 @@ fn slot<'n, K: Kernels>(
         }
     }
     let newest = place.filled.wrapping_sub(1);
+    #[cfg(target_pointer_width = "64")]
     if K::TOKENS > 1 {
         return tokens::slots(kernels, network, memory, (oldest, newest), observer);
     }
