@@ -22,7 +22,7 @@ pub mod tensors;
 pub use calibrate::{Calibration, CalibrationError, Trial};
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use export::{ExportError, Exported, Report, export, verify};
-pub use float::{FloatObserver, FloatPolicy, FloatState, Site};
+pub use float::{FloatBatch, FloatObserver, FloatPolicy, FloatState, Site};
 pub use golden::{GoldenInput, GoldenSource, golden_steps};
 pub use normalizer::Normalizer;
 pub use packed::PackedWeights;

@@ -183,3 +183,47 @@ fn streaming_equals_the_full_recomputation() {
         }
     }
 }
+
+#[test]
+fn trials_that_step_together_have_the_bits_of_each_alone() {
+    const TRIALS: usize = 7;
+    let mut numbers = Numbers::new(8);
+    for positions in [Positions::Age, Positions::Slot] {
+        let config = ModelConfig {
+            observations: 3,
+            actions: 2,
+            layers: 2,
+            heads: 3,
+            model: 24,
+            ff: 150,
+            window: 5,
+            hidden: [20, 17],
+            positions,
+            head_input: HeadInput::Mixed,
+        };
+        let tensors = random_tensors(&config, &mut numbers);
+        let policy = FloatPolicy::from_tensors(config, 5.0, &tensors).expect("a policy");
+        let mut states = vec![policy.new_state(); TRIALS];
+        let mut batch = policy.new_batch(TRIALS);
+        let mut together = vec![0.0; TRIALS * config.actions];
+        for step in 0..30 {
+            // Trials forget at different times, so their windows hold different numbers of memories.
+            let forgets = step % (TRIALS + 4);
+            if let Some(state) = states.get_mut(forgets) {
+                policy.clear(state);
+            }
+            batch.clear(forgets);
+            let inputs: Vec<f32> = (0..TRIALS * config.inputs())
+                .map(|_| numbers.normal())
+                .collect();
+            policy.step_batch(&mut batch, &inputs, &mut together);
+            let rows = inputs.chunks_exact(config.inputs());
+            let means = together.chunks_exact(config.actions);
+            for ((state, input), mean) in states.iter_mut().zip(rows).zip(means) {
+                let mut alone = [0.0; 2];
+                policy.step(state, input, &mut alone);
+                assert_eq!(mean, alone, "{positions:?} step {step}");
+            }
+        }
+    }
+}

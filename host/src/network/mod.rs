@@ -8,7 +8,7 @@ mod saved;
 
 use engram_export::parameters::ParametersError;
 use engram_export::tensors::Tensors;
-use engram_export::{FloatPolicy, FloatState, Normalizer, Parameters};
+use engram_export::{FloatBatch, FloatPolicy, FloatState, Normalizer, Parameters};
 use engram_image::{ConfigError, ModelConfig};
 
 pub use gru::{GruConfig, GruPolicy, GruState};
@@ -94,6 +94,15 @@ pub enum NetworkState {
     Transformer(Box<FloatState>),
     /// The recurrent network's.
     Gru(Box<GruState>),
+}
+
+/// What a policy remembers of several trials that step together.
+#[derive(Clone, Debug)]
+pub enum NetworkBatch {
+    /// The transformer's.
+    Transformer(Box<FloatBatch>),
+    /// The recurrent network's.
+    Gru(Vec<GruState>),
 }
 
 impl Network {
@@ -184,6 +193,56 @@ impl Network {
             (_, state) => {
                 *state = self.new_state();
                 self.step(state, input, mean);
+            }
+        }
+    }
+
+    /// Empty memories of so many trials; all that a step needs is allocated here.
+    #[must_use]
+    pub fn new_batch(&self, trials: usize) -> NetworkBatch {
+        match self {
+            Self::Transformer(policy) => {
+                NetworkBatch::Transformer(Box::new(policy.new_batch(trials)))
+            }
+            Self::Gru(policy) => NetworkBatch::Gru(vec![policy.new_state(); trials]),
+        }
+    }
+
+    /// [`Network::step`] of every trial of a batch of this policy: `inputs` are `[trials][inputs]`, `means`
+    /// `[trials][actions]`. The same bits as each trial alone.
+    ///
+    /// # Panics
+    /// When a slice has another length, or the batch belongs to another kind of policy.
+    pub fn step_batch(&self, batch: &mut NetworkBatch, inputs: &[f32], means: &mut [f32]) {
+        match (self, batch) {
+            (Self::Transformer(policy), NetworkBatch::Transformer(batch)) => {
+                policy.step_batch(batch, inputs, means);
+            }
+            (Self::Gru(policy), NetworkBatch::Gru(states)) => {
+                let config = policy.config();
+                let (width, actions) = (config.inputs(), config.actions);
+                let rows = inputs
+                    .chunks_exact(width)
+                    .zip(means.chunks_exact_mut(actions));
+                assert_eq!(rows.len(), states.len(), "trials of the batch");
+                for (state, (input, mean)) in states.iter_mut().zip(rows) {
+                    policy.step(state, input, mean);
+                }
+            }
+            _ => panic!("the batch belongs to another kind of policy"),
+        }
+    }
+}
+
+impl NetworkBatch {
+    /// Empties the memory of one trial.
+    pub fn clear(&mut self, trial: usize) {
+        match self {
+            Self::Transformer(batch) => batch.clear(trial),
+            Self::Gru(states) => {
+                if let Some(state) = states.get_mut(trial) {
+                    state.clear();
+                }
             }
         }
     }

@@ -57,79 +57,60 @@ pub struct Rollout<'a> {
     pub seed: u64,
 }
 
+/// Most trials that step together on one thread: enough to share the weights, few enough that their memories stay in
+/// the cache.
+const TOGETHER: usize = 8;
+
 impl Rollout<'_> {
     /// Collects the trials of an iteration.
     ///
     /// # Errors
     /// When there is no such plant, or it does not know one of the settings' changes.
     pub fn collect(&self, iteration: u64) -> Result<Vec<Trajectory>, RolloutError> {
-        let trials = self.settings.trials as u64;
-        (0..trials)
+        let trials = self.settings.trials;
+        let threads = rayon::current_num_threads().max(1);
+        let together = trials.div_ceil(threads).clamp(1, TOGETHER);
+        let groups: Vec<Vec<Trajectory>> = (0..trials.div_ceil(together))
             .into_par_iter()
-            .map(|trial| {
-                let driven = Driven::new(for_agent(self.plant, self.agent)?);
-                self.trial(
-                    driven,
-                    random_stream(self.seed, Stream::Training, iteration * trials + trial),
-                )
+            .map(|group| {
+                let first = group * together;
+                let group = first..trials.min(first + together);
+                self.group(group.map(|trial| iteration * trials as u64 + trial as u64))
             })
-            .collect()
+            .collect::<Result<_, RolloutError>>()?;
+        Ok(groups.into_iter().flatten().collect())
     }
 
-    fn trial(&self, mut driven: Driven, mut random: Random) -> Result<Trajectory, RolloutError> {
-        let TrialSettings { steps, .. } = *self.settings;
-        let config = self.policy.config();
-        let mut state = self.policy.new_state();
-        let mut mean = vec![0.0; config.actions()];
-        let mut action = vec![0.0; config.actions()];
-        let mut memory = vec![0.0; config.inputs()];
-        let mut result = Trajectory {
-            memories: Vec::with_capacity((steps + 1) * config.inputs()),
-            actions: Vec::with_capacity(steps * config.actions()),
-            log_probabilities: Vec::with_capacity(steps),
-            rewards: Vec::with_capacity(steps),
-            ended: Vec::with_capacity(steps),
-            cleared: Vec::with_capacity(steps + 1),
-            privileged: Vec::new(),
+    /// Trials that step together: the policy reads a weight once for several of them.
+    fn group(&self, streams: impl Iterator<Item = u64>) -> Result<Vec<Trajectory>, RolloutError> {
+        let begin = |stream| {
+            let driven = Driven::new(for_agent(self.plant, self.agent)?);
+            let random = random_stream(self.seed, Stream::Training, stream);
+            Ok::<_, RolloutError>(Running::new(self, driven, random))
         };
-        let task = driven.plant().sample_task(TaskSet::Training, &mut random);
-        driven.begin_at(&task, random.random(), self.start(&mut random));
-        let mut episode_steps = 0;
-        for step in 0..steps {
-            if step > 0 {
-                self.disturb(&mut driven, &mut random)?;
+        let mut trials = streams.map(begin).collect::<Result<Vec<_>, _>>()?;
+        let config = self.policy.config();
+        let (width, actions) = (config.inputs(), config.actions());
+        let mut batch = self.policy.new_batch(trials.len());
+        let mut memories = vec![0.0; trials.len() * width];
+        let mut means = vec![0.0; trials.len() * actions];
+        for step in 0..self.settings.steps {
+            let rows = memories.chunks_exact_mut(width);
+            for (number, (trial, memory)) in trials.iter_mut().zip(rows).enumerate() {
+                if trial.look(self, step, memory)? {
+                    batch.clear(number);
+                }
             }
-            let cleared = self.remember(&driven, &mut memory);
-            if cleared {
-                self.policy.clear(&mut state);
-            }
-            result.memories.extend(&memory);
-            result.cleared.push(cleared || step == 0);
-            driven.plant().privileged(&mut result.privileged);
-            self.policy.step(&mut state, &memory, &mut mean);
-            let mut log_probability = 0.0;
-            for ((action, mean), log_std) in action.iter_mut().zip(&mean).zip(self.policy.log_std())
-            {
-                let noise = normal(&mut random);
-                *action = mean + log_std.exp() * noise;
-                log_probability += log_density(noise, *log_std);
-            }
-            driven.act(&action);
-            result.actions.extend(&action);
-            result.log_probabilities.push(log_probability);
-            result.rewards.push(driven.reward());
-            let ended = driven.plant().ended();
-            result.ended.push(ended);
-            episode_steps += 1;
-            if ended || episode_steps == self.settings.episode_steps {
-                episode_steps = 0;
-                driven.restart(self.start(&mut random));
+            self.policy.step_batch(&mut batch, &memories, &mut means);
+            for (trial, mean) in trials.iter_mut().zip(means.chunks_exact(actions)) {
+                trial.act(self, mean);
             }
         }
-        result.cleared.push(self.remember(&driven, &mut memory));
-        result.memories.extend(&memory);
-        driven.plant().privileged(&mut result.privileged);
-        Ok(result)
+        let rows = memories.chunks_exact_mut(width);
+        let finished = trials.into_iter().zip(rows);
+        Ok(finished
+            .map(|(trial, memory)| trial.finish(self, memory))
+            .collect())
     }
 
     /// This step's working memory; whether it is the first that the policy shall remember.
@@ -168,6 +149,89 @@ impl Rollout<'_> {
         } else {
             Start::Usual
         }
+    }
+}
+
+/// A trial in progress.
+struct Running {
+    driven: Driven,
+    random: Random,
+    action: Vec<f32>,
+    episode_steps: usize,
+    result: Trajectory,
+}
+
+impl Running {
+    /// Draws the task and sets the plant up.
+    fn new(rollout: &Rollout<'_>, mut driven: Driven, mut random: Random) -> Self {
+        let steps = rollout.settings.steps;
+        let config = rollout.policy.config();
+        let task = driven.plant().sample_task(TaskSet::Training, &mut random);
+        driven.begin_at(&task, random.random(), rollout.start(&mut random));
+        Self {
+            driven,
+            random,
+            action: vec![0.0; config.actions()],
+            episode_steps: 0,
+            result: Trajectory {
+                memories: Vec::with_capacity((steps + 1) * config.inputs()),
+                actions: Vec::with_capacity(steps * config.actions()),
+                log_probabilities: Vec::with_capacity(steps),
+                rewards: Vec::with_capacity(steps),
+                ended: Vec::with_capacity(steps),
+                cleared: Vec::with_capacity(steps + 1),
+                privileged: Vec::new(),
+            },
+        }
+    }
+
+    /// Writes the working memory of a step; whether the policy shall forget what was before.
+    fn look(
+        &mut self,
+        rollout: &Rollout<'_>,
+        step: usize,
+        memory: &mut [f32],
+    ) -> Result<bool, UnknownChange> {
+        if step > 0 {
+            rollout.disturb(&mut self.driven, &mut self.random)?;
+        }
+        let cleared = rollout.remember(&self.driven, memory);
+        self.result.memories.extend(&*memory);
+        self.result.cleared.push(cleared || step == 0);
+        self.driven.plant().privileged(&mut self.result.privileged);
+        Ok(cleared)
+    }
+
+    /// Acts around `mean`, and begins the next episode where this one is over.
+    fn act(&mut self, rollout: &Rollout<'_>, mean: &[f32]) {
+        let mut log_probability = 0.0;
+        let deviations = mean.iter().zip(rollout.policy.log_std());
+        for (action, (mean, log_std)) in self.action.iter_mut().zip(deviations) {
+            let noise = normal(&mut self.random);
+            *action = mean + log_std.exp() * noise;
+            log_probability += log_density(noise, *log_std);
+        }
+        self.driven.act(&self.action);
+        self.result.actions.extend(&self.action);
+        self.result.log_probabilities.push(log_probability);
+        self.result.rewards.push(self.driven.reward());
+        let ended = self.driven.plant().ended();
+        self.result.ended.push(ended);
+        self.episode_steps += 1;
+        if ended || self.episode_steps == rollout.settings.episode_steps {
+            self.episode_steps = 0;
+            let start = rollout.start(&mut self.random);
+            self.driven.restart(start);
+        }
+    }
+
+    /// What follows the last action.
+    fn finish(mut self, rollout: &Rollout<'_>, memory: &mut [f32]) -> Trajectory {
+        let cleared = rollout.remember(&self.driven, memory);
+        self.result.cleared.push(cleared);
+        self.result.memories.extend(&*memory);
+        self.driven.plant().privileged(&mut self.result.privileged);
+        self.result
     }
 }
 

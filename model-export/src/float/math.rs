@@ -41,21 +41,68 @@ impl Packed {
 
     /// `out = weight * input + bias`; `out` has `rows` entries.
     pub fn apply(&self, input: &[f32], out: &mut [f32]) {
-        let packed = self;
-        Arch::new().dispatch(Apply { packed, input, out });
+        self.apply_all(1, input, out);
     }
 
-    /// Blocks from number `first` on, `G` at a time, as long as there are so many; returns the number of the first
-    /// one left over. `V` registers hold a block's rows.
+    /// [`Packed::apply`] of so many inputs, one behind the other, as are the outputs. Every weight is read once for
+    /// several inputs; the order in which an output is summed up does not depend on how many there are.
+    pub fn apply_all(&self, count: usize, inputs: &[f32], out: &mut [f32]) {
+        if count == 0 {
+            return;
+        }
+        let packed = self;
+        let (columns, rows) = (inputs.len() / count, out.len() / count);
+        Arch::new().dispatch(Apply {
+            packed,
+            columns,
+            rows,
+            inputs,
+            out,
+        });
+    }
+
+    /// All rows for the first `T` inputs.
     #[inline(always)]
-    fn blocks<S: Simd, const G: usize, const V: usize>(
+    fn rows<S: Simd, const T: usize>(&self, simd: S, inputs: [&[f32]; T], out: [&mut [f32]; T]) {
+        // As many blocks at once as keep the adders busy and fit into the registers.
+        let mut out = out;
+        let _ = match (S::F32_LANES, T) {
+            (16, 1) => {
+                let rest = self.blocks::<S, T, 8, 1>(simd, 0, inputs, &mut out);
+                self.blocks::<S, T, 1, 1>(simd, rest, inputs, &mut out)
+            }
+            (16, _) => {
+                let rest = self.blocks::<S, T, 4, 1>(simd, 0, inputs, &mut out);
+                self.blocks::<S, T, 1, 1>(simd, rest, inputs, &mut out)
+            }
+            (8, 1) => {
+                let rest = self.blocks::<S, T, 4, 2>(simd, 0, inputs, &mut out);
+                self.blocks::<S, T, 1, 2>(simd, rest, inputs, &mut out)
+            }
+            (8, _) => self.blocks::<S, T, 1, 2>(simd, 0, inputs, &mut out),
+            (4, 1) => {
+                let rest = self.blocks::<S, T, 2, 4>(simd, 0, inputs, &mut out);
+                self.blocks::<S, T, 1, 4>(simd, rest, inputs, &mut out)
+            }
+            (4, _) => self.blocks::<S, T, 1, 4>(simd, 0, inputs, &mut out),
+            _ => self.blocks::<S, T, 1, LANES>(simd, 0, inputs, &mut out),
+        };
+    }
+
+    /// Blocks from number `first` on, `G` at a time, as long as there are so many, for `T` inputs; returns the number
+    /// of the first one left over. `V` registers hold a block's rows.
+    #[inline(always)]
+    fn blocks<S: Simd, const T: usize, const G: usize, const V: usize>(
         &self,
         simd: S,
         first: usize,
-        input: &[f32],
-        out: &mut [f32],
+        inputs: [&[f32]; T],
+        out: &mut [&mut [f32]; T],
     ) -> usize {
-        let count = self.columns.min(input.len());
+        let count = inputs
+            .iter()
+            .fold(self.columns, |count, input| count.min(input.len()));
+        let inputs = inputs.map(|input| &input[..count]);
         let biases = self.bias.as_chunks::<LANES>().0;
         let groups = (biases.len() - first) / G;
         let size = self.columns * LANES;
@@ -67,58 +114,71 @@ impl Packed {
             for (number, columns) in columns.iter_mut().enumerate() {
                 *columns = &weights[number * self.columns..][..count];
             }
-            let mut sums = [[simd.splat_f32s(0.0); V]; G];
-            for (sums, bias) in sums.iter_mut().zip(&biases[block..]) {
-                sums.copy_from_slice(S::as_simd_f32s(bias).0);
+            let mut sums = [[[simd.splat_f32s(0.0); V]; G]; T];
+            for sums in &mut sums {
+                for (sums, bias) in sums.iter_mut().zip(&biases[block..]) {
+                    sums.copy_from_slice(S::as_simd_f32s(bias).0);
+                }
             }
-            for (column, x) in input[..count].iter().enumerate() {
-                let x = simd.splat_f32s(*x);
-                for (sums, columns) in sums.iter_mut().zip(&columns) {
-                    let weights = &S::as_simd_f32s(&columns[column]).0[..V];
-                    for (sum, weight) in sums.iter_mut().zip(weights) {
-                        *sum = simd.add_f32s(*sum, simd.mul_f32s(*weight, x));
+            for column in 0..count {
+                for (sums, input) in sums.iter_mut().zip(&inputs) {
+                    let x = simd.splat_f32s(input[column]);
+                    for (sums, columns) in sums.iter_mut().zip(&columns) {
+                        let weights = &S::as_simd_f32s(&columns[column]).0[..V];
+                        for (sum, weight) in sums.iter_mut().zip(weights) {
+                            *sum = simd.add_f32s(*sum, simd.mul_f32s(*weight, x));
+                        }
                     }
                 }
             }
-            for (out, sums) in out.chunks_mut(LANES).skip(block).zip(&sums) {
-                let mut values = [0.0; LANES];
-                S::as_mut_simd_f32s(&mut values).0.copy_from_slice(sums);
-                out.copy_from_slice(&values[..out.len()]);
+            for (out, sums) in out.iter_mut().zip(&sums) {
+                for (out, sums) in out.chunks_mut(LANES).skip(block).zip(sums) {
+                    let mut values = [0.0; LANES];
+                    S::as_mut_simd_f32s(&mut values).0.copy_from_slice(sums);
+                    out.copy_from_slice(&values[..out.len()]);
+                }
             }
         }
         first + groups * G
     }
 }
 
-/// [`Packed::apply`] with whatever vector registers the processor has.
+/// [`Packed::apply_all`] with whatever vector registers the processor has.
 struct Apply<'a> {
     packed: &'a Packed,
-    input: &'a [f32],
+    /// Entries of an input.
+    columns: usize,
+    /// Entries of an output.
+    rows: usize,
+    inputs: &'a [f32],
     out: &'a mut [f32],
 }
+
+/// Inputs that share a reading of the weights.
+const TOGETHER: usize = 4;
 
 impl WithSimd for Apply<'_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { packed, input, out } = self;
-        // As many blocks at once as keep the adders busy and fit into the registers.
-        let _ = match S::F32_LANES {
-            16 => {
-                let rest = packed.blocks::<S, 8, 1>(simd, 0, input, out);
-                packed.blocks::<S, 1, 1>(simd, rest, input, out)
-            }
-            8 => {
-                let rest = packed.blocks::<S, 4, 2>(simd, 0, input, out);
-                packed.blocks::<S, 1, 2>(simd, rest, input, out)
-            }
-            4 => {
-                let rest = packed.blocks::<S, 2, 4>(simd, 0, input, out);
-                packed.blocks::<S, 1, 4>(simd, rest, input, out)
-            }
-            _ => packed.blocks::<S, 1, LANES>(simd, 0, input, out),
-        };
+        let Self {
+            packed,
+            columns,
+            rows,
+            inputs,
+            out,
+        } = self;
+        let mut inputs = inputs.chunks_exact(columns.max(1));
+        let mut out = out.chunks_exact_mut(rows.max(1));
+        while inputs.len() >= TOGETHER && out.len() >= TOGETHER {
+            let four = core::array::from_fn(|_| inputs.next().unwrap_or_default());
+            let results = core::array::from_fn(|_| out.next().unwrap_or_default());
+            packed.rows::<S, TOGETHER>(simd, four, results);
+        }
+        for (input, out) in inputs.zip(out) {
+            packed.rows::<S, 1>(simd, [input], [out]);
+        }
     }
 }
 
@@ -216,6 +276,29 @@ mod tests {
                 let plain: f32 = (0..columns).map(|c| weight[row * columns + c] * x[c]).sum();
                 assert_eq!(*out, plain + bias[row]);
                 assert_eq!(dot(&weight[row * columns..(row + 1) * columns], &x), plain);
+            }
+        }
+    }
+
+    #[test]
+    fn many_inputs_give_the_bits_of_each_alone() {
+        let number = |i: usize| ((i * 7919 + 13) % 1009) as f32 / 331.0 - 1.5;
+        for (rows, columns) in [(1, 1), (3, 7), (48, 33), (150, 9), (130, 64)] {
+            let weight: Vec<f32> = (0..rows * columns).map(number).collect();
+            let bias: Vec<f32> = (0..rows).map(number).collect();
+            let packed = Packed::new(rows, columns, &weight, &bias);
+            for count in 0..11 {
+                let inputs: Vec<f32> = (0..count * columns).map(|i| number(i + 77)).collect();
+                let mut alone = vec![0.0; count * rows];
+                let pairs = inputs
+                    .chunks_exact(columns)
+                    .zip(alone.chunks_exact_mut(rows));
+                for (input, out) in pairs {
+                    packed.apply(input, out);
+                }
+                let mut together = vec![0.0; count * rows];
+                packed.apply_all(count, &inputs, &mut together);
+                assert_eq!(together, alone, "{rows} x {columns}, {count} inputs");
             }
         }
     }

@@ -1,20 +1,22 @@
-//! The policy in f32, one control step at a time.
+//! The policy in f32, one control step at a time, of one trial or of several together.
 //!
 //! This is the trainer's rollout path: a step allocates nothing and reads its weights in the order
 //! of their storage. Gradients do not live here; the learner computes whole trials in one pass and
 //! must agree with this file.
 
 mod math;
+mod scratch;
 mod state;
+mod step;
 
-use engram_image::{HeadInput, ModelConfig, Positions};
+use engram_image::{ModelConfig, Positions};
 
 use crate::normalizer::Normalizer;
 use crate::parameters::{Parameters, ParametersError, slot_positions};
 use crate::tensors::Tensors;
 pub use math::Packed;
-use math::{add_scaled, dot, exponentials, tanh};
-pub use state::FloatState;
+use state::Memory;
+pub use state::{FloatBatch, FloatState};
 
 /// A place in the network whose values an observer sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -172,9 +174,15 @@ impl FloatPolicy {
         FloatState::new(self.config())
     }
 
+    /// Empty memories of so many trials that step together; all that a step needs is allocated here.
+    #[must_use]
+    pub fn new_batch(&self, trials: usize) -> FloatBatch {
+        FloatBatch::new(self.config(), trials)
+    }
+
     /// Empties the memory, as at the start of a trial.
     pub fn clear(&self, state: &mut FloatState) {
-        state.clear();
+        state.memory.clear();
     }
 
     /// One control step: takes in the raw working memory `input` (`[observation, action, reward, done]`,
@@ -199,126 +207,39 @@ impl FloatPolicy {
         mean: &mut [f32],
         observer: &mut impl FloatObserver,
     ) {
+        let memories = core::slice::from_mut(&mut state.memory);
+        self.check(memories, input, mean);
+        self.step_trials(memories, &mut state.scratch, input, mean, observer);
+    }
+
+    /// [`Self::step`] of every trial of a batch: `inputs` are `[trials][inputs]`, `means` `[trials][actions]`. The same
+    /// bits as each trial alone.
+    ///
+    /// # Panics
+    /// When a slice has another length, or the batch belongs to a policy of other dimensions.
+    pub fn step_batch(&self, batch: &mut FloatBatch, inputs: &[f32], means: &mut [f32]) {
+        self.check(&batch.memories, inputs, means);
+        let (memories, scratch) = (&mut batch.memories, &mut batch.scratch);
+        self.step_trials(memories, scratch, inputs, means, &mut ());
+    }
+
+    /// Panics as the steps say.
+    fn check(&self, memories: &[Memory], inputs: &[f32], means: &[f32]) {
         let config = self.config();
+        let trials = memories.len();
         assert_eq!(
-            input.len(),
-            config.inputs(),
+            inputs.len(),
+            trials * config.inputs(),
             "entries of the working memory"
         );
-        assert_eq!(mean.len(), config.actions, "entries of the action mean");
+        assert_eq!(
+            means.len(),
+            trials * config.actions,
+            "entries of the action mean"
+        );
         assert!(
-            state.fits(config),
+            memories.iter().all(|memory| memory.dimensions == *config),
             "the state belongs to a policy of other dimensions"
         );
-        self.parameters.normalizer.apply(input, &mut state.input);
-        observer.values(Site::Input, &state.input);
-        self.embed.apply(&state.input, &mut state.embedded);
-        observer.values(Site::Embedded, &state.embedded);
-        match config.positions {
-            Positions::Age => {
-                let place = state.next;
-                state.residual.copy_from_slice(&state.embedded);
-                state.next = if place + 1 == config.window {
-                    0
-                } else {
-                    place + 1
-                };
-                state.filled = (state.filled + 1).min(config.window);
-                self.token(state, place, state.filled, observer);
-            }
-            Positions::Slot => self.recompute_slots(state, observer),
-        }
-        observer.values(Site::Encoder, &state.residual);
-        let (encoder, raw) = state.head_input.split_at_mut(config.model);
-        encoder.copy_from_slice(&state.residual);
-        if config.head_input == HeadInput::Mixed {
-            raw.copy_from_slice(&state.embedded);
-        }
-        let [first, second, third] = &self.head;
-        first.apply(&state.head_input, &mut state.hidden[0]);
-        observer.values(Site::HeadPreactivation(0), &state.hidden[0]);
-        tanh(&mut state.hidden[0]);
-        observer.values(Site::HeadHidden(0), &state.hidden[0]);
-        let [h0, h1] = &mut state.hidden;
-        second.apply(h0, h1);
-        observer.values(Site::HeadPreactivation(1), h1);
-        tanh(h1);
-        observer.values(Site::HeadHidden(1), h1);
-        third.apply(h1, mean);
-        observer.values(Site::Mean, mean);
-    }
-
-    /// `slot`: pushes the newest embedding and recomputes every filled slot, oldest first. The last one
-    /// computed is the newest, and its output stays in `state.residual`.
-    fn recompute_slots(&self, state: &mut FloatState, observer: &mut impl FloatObserver) {
-        let config = self.config();
-        let (d, window) = (config.model, config.window);
-        let newest = state.next;
-        state.memories[newest * d..][..d].copy_from_slice(&state.embedded);
-        state.next = if newest + 1 == window { 0 } else { newest + 1 };
-        state.filled = (state.filled + 1).min(window);
-        let oldest = (newest + window + 1 - state.filled) % window;
-        for slot in 0..state.filled {
-            let memory = &state.memories[((oldest + slot) % window) * d..][..d];
-            let position = &self.positions[slot * d..][..d];
-            for ((x, memory), position) in state.residual.iter_mut().zip(memory).zip(position) {
-                *x = memory + position;
-            }
-            self.token(state, slot, slot + 1, observer);
-        }
-    }
-
-    /// One token through the encoder: reads and leaves the residual stream in `state.residual`, stores its
-    /// keys and values at `place`, and attends to places `0..filled`.
-    fn token(
-        &self,
-        state: &mut FloatState,
-        place: usize,
-        filled: usize,
-        observer: &mut impl FloatObserver,
-    ) {
-        let config = self.config();
-        let (d, window, width) = (config.model, config.window, config.head_dim());
-        let scale = 1.0 / (width as f32).sqrt();
-        for (l, layer) in self.layers.iter().enumerate() {
-            observer.values(Site::LayerInput(l), &state.residual);
-            layer.in_proj.apply(&state.residual, &mut state.qkv);
-            observer.values(Site::Qkv(l), &state.qkv);
-            let keys = &mut state.keys[l * d * window..][..d * window];
-            let values = &mut state.values[l * d * window..][..d * window];
-            let (query, new) = state.qkv.split_at_mut(d);
-            // Dimension-major rings: all inner loops below run along the window.
-            for (i, (key, value)) in new[..d].iter().zip(&new[d..]).enumerate() {
-                keys[i * window + place] = *key;
-                values[i * window + place] = *value;
-            }
-            let logits = &mut state.logits[..filled];
-            for head in 0..config.heads {
-                let bias = &layer.bias[head * 2 * window + window - place..];
-                logits.copy_from_slice(&bias[..filled]);
-                for i in head * width..(head + 1) * width {
-                    add_scaled(logits, query[i] * scale, &keys[i * window..][..filled]);
-                }
-                let total = exponentials(logits);
-                observer.attention(l, head, logits, place, total);
-                let inverse = 1.0 / total;
-                for i in head * width..(head + 1) * width {
-                    state.mixed[i] = dot(logits, &values[i * window..][..filled]) * inverse;
-                }
-            }
-            observer.values(Site::AttentionOutput(l), &state.mixed);
-            layer.out_proj.apply(&state.mixed, &mut state.branch);
-            observer.values(Site::AttentionBranch(l), &state.branch);
-            add_scaled(&mut state.residual, 1.0, &state.branch);
-            observer.values(Site::FeedForwardInput(l), &state.residual);
-            layer.linear1.apply(&state.residual, &mut state.ff);
-            for x in &mut state.ff {
-                *x = if *x > 0.0 { *x } else { 0.0 };
-            }
-            observer.values(Site::Hidden(l), &state.ff);
-            layer.linear2.apply(&state.ff, &mut state.branch);
-            observer.values(Site::FeedForwardBranch(l), &state.branch);
-            add_scaled(&mut state.residual, 1.0, &state.branch);
-        }
     }
 }
