@@ -101,7 +101,7 @@ fn onnxruntime(
                 continue;
             }
             for precision in [Precision::Float, Precision::Dynamic, Precision::Static] {
-                let policy = OnnxRuntime::new(&environment, reference, function, precision, style)?;
+                let policy = OnnxRuntime::new(environment, reference, function, precision, style)?;
                 found.push(Contender {
                     engine: "onnxruntime",
                     function,

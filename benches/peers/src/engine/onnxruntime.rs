@@ -4,6 +4,7 @@
 //! Its allocations happen in C++, where the counting allocator does not see them.
 
 use std::path::Path;
+use std::sync::OnceLock;
 
 use anyhow::Context as _;
 use engram_image::ModelConfig;
@@ -20,8 +21,14 @@ use crate::graph::{
 };
 use crate::reference::{Moment, Reference};
 
-/// Loads the library.
-pub(crate) fn load(library: &Path) -> anyhow::Result<Environment> {
+/// The library, loaded once: it allows one environment in a process, and every shape needs it.
+static ENVIRONMENT: OnceLock<Environment> = OnceLock::new();
+
+/// Loads the library, if it is not loaded.
+pub(crate) fn load(library: &Path) -> anyhow::Result<&'static Environment> {
+    if let Some(loaded) = ENVIRONMENT.get() {
+        return Ok(loaded);
+    }
     let environment = ort::init_from(library)
         .map_err(|error| anyhow::anyhow!("{error}"))
         .with_context(|| {
@@ -29,8 +36,9 @@ pub(crate) fn load(library: &Path) -> anyhow::Result<Environment> {
                 "{} cannot be loaded: run `scripts/set-up --onnxruntime` first",
                 library.display()
             )
-        })?;
-    Ok(environment.build()?)
+        })?
+        .build()?;
+    Ok(ENVIRONMENT.get_or_init(|| environment))
 }
 
 /// A session with its bound memory.
