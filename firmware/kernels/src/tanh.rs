@@ -69,6 +69,26 @@ pub fn tanh_q12(x: i32) -> i8 {
     }
 }
 
+/// The tangent in f32, for kernels that have no tables: `127 - 254 / (2^u + 1)` with `u = |x| * SCALE`, not exact but near
+/// enough: their tests compare every argument with [`tanh_q12`].
+#[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
+pub(crate) mod approximation {
+    /// `2 log2(e) / 4096`.
+    pub(crate) const SCALE: f32 = (2.0 * core::f64::consts::LOG2_E / 4096.0) as f32;
+    /// From here on the result is 127.
+    pub(crate) const LIMIT: u32 = super::LIMIT - 1;
+    /// Taylor series of `2^f` on `[-1/2, 1/2]`, the highest power first: the next term is below 1e-8.
+    pub(crate) const POWER_OF_TWO: [f32; 7] = [
+        1.540_353e-4,
+        1.333_355_8e-3,
+        9.618_129e-3,
+        5.550_411e-2,
+        0.240_226_5,
+        core::f32::consts::LN_2,
+        1.0,
+    ];
+}
+
 /// Natural logarithm of `x >= 1`, to some 1e-15: powers of two first, then the series of
 /// `ln x = 2 atanh((x-1)/(x+1))`.
 const fn natural_logarithm(x: f64) -> f64 {

@@ -152,27 +152,21 @@ pub fn state_bytes(image: &Image<'_>) -> usize {
 /// [`state_bytes`] with the rings of the kernels of any board.
 #[must_use]
 pub fn state_bytes_with(rings: Rings, config: &ModelConfig) -> usize {
-    match config.positions {
-        Positions::Slot => config.state_bytes(),
-        Positions::Age => {
-            let [keys, values] = rings.bytes(token::shape(config));
-            keys.saturating_add(values).saturating_mul(config.layers)
-        }
-    }
+    state_bytes_of(config, rings.bytes(token::shape(config)))
 }
 
 /// [`state_bytes`] on these kernels.
 fn state_bytes_on<K: Kernels>(kernels: K, image: &Image<'_>) -> usize {
-    let config = &image.config;
+    let shape = token::shape(&image.config);
+    let rings = [kernels.key_bytes(shape), kernels.value_bytes(shape)];
+    state_bytes_of(&image.config, rings)
+}
+
+/// [`state_bytes`] where the keys and the values of one layer take so many bytes.
+fn state_bytes_of(config: &ModelConfig, [keys, values]: [usize; 2]) -> usize {
     match config.positions {
         Positions::Slot => config.state_bytes(),
-        Positions::Age => {
-            let shape = token::shape(config);
-            let layer = kernels
-                .key_bytes(shape)
-                .saturating_add(kernels.value_bytes(shape));
-            layer.saturating_mul(config.layers)
-        }
+        Positions::Age => keys.saturating_add(values).saturating_mul(config.layers),
     }
 }
 

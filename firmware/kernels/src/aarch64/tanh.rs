@@ -5,10 +5,7 @@
 
 use core::arch::aarch64::*;
 
-/// `2 log2(e) / 4096`.
-const SCALE: f32 = (2.0 * core::f64::consts::LOG2_E / 4096.0) as f32;
-/// From here on the result is 127.
-const LIMIT: u32 = 12_799;
+use crate::tanh::approximation::{LIMIT, POWER_OF_TWO, SCALE};
 
 /// [`crate::tanh_q12`] of four preactivations, as i32.
 #[inline]
@@ -19,16 +16,9 @@ pub(super) fn tanh(x: int32x4_t) -> int32x4_t {
     let u = vmulq_f32(vcvtq_f32_u32(magnitude), vdupq_n_f32(SCALE));
     let whole = vrndnq_f32(u);
     let f = vsubq_f32(u, whole);
-    // Taylor series of 2^f on [-1/2, 1/2]: the next term is below 1e-8.
-    let mut power = vdupq_n_f32(1.540_353e-4);
-    for c in [
-        1.333_355_8e-3,
-        9.618_129e-3,
-        5.550_411e-2,
-        0.240_226_5,
-        core::f32::consts::LN_2,
-        1.0,
-    ] {
+    let [highest, lower @ ..] = POWER_OF_TWO;
+    let mut power = vdupq_n_f32(highest);
+    for c in lower {
         power = vfmaq_f32(vdupq_n_f32(c), power, f);
     }
     // The exponent is at most 9: no overflow.

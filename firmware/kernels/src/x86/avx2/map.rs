@@ -7,7 +7,7 @@
 
 use core::marker::PhantomData;
 
-use super::super::prescale::{HIGH_SHIFT, Prescale};
+use super::super::prescale::{HIGH_SHIFT, Prescale, factor};
 use super::memory::Half;
 use crate::Line;
 use crate::portable::Rows;
@@ -78,17 +78,16 @@ impl<'a, const COLUMNS: usize> Packed<'a, COLUMNS> {
             return None;
         }
         lines.fill(Line::ZERO);
-        let prescale = prescale::<COLUMNS>(map, columns);
+        let input = if COLUMNS == QUAD { 128 } else { 32_768 };
+        let prescale = Prescale::of_map(&map, columns, input);
         let up = prescale.map_or(0, |prescale| prescale.0);
         let (first, groups) = bytemuck::cast_slice_mut::<Line, Half>(lines).split_first_mut()?;
         first[0] = prescale.map_or(0, |prescale| prescale.0.saturating_add(1));
         let of_map = (map.rows.div_ceil(ROWS), columns.div_ceil(COLUMNS));
-        let factors = map.multiplier.iter().zip(map.shift).enumerate();
-        for (row, (&multiplier, &shift)) in factors {
-            let multiplier = i32::from_le_bytes(multiplier);
-            let shift = shift_of(multiplier, shift).saturating_add(up);
+        for (row, weight) in map.weight.chunks_exact(columns).enumerate() {
+            let (multiplier, shift) = factor(&map, row)?;
+            let shift = shift.saturating_add(up);
             let bias = map.bias.get(row).copied().map_or(0, i32::from_le_bytes);
-            let weight = map.weight.chunks_exact(columns).nth(row)?;
             let numbers = [bias, multiplier, i32::from(shift)];
             pack_row::<COLUMNS>(groups, of_map, row, numbers, weight)?;
         }
@@ -98,33 +97,6 @@ impl<'a, const COLUMNS: usize> Packed<'a, COLUMNS> {
         }
         Some(())
     }
-}
-
-/// A row of zeros gives 0 whatever it is shifted by.
-const fn shift_of(multiplier: i32, shift: u8) -> u8 {
-    if multiplier == 0 { HIGH_SHIFT } else { shift }
-}
-
-/// How far the accumulators of a map can and must be scaled up.
-fn prescale<const COLUMNS: usize>(map: Rows<'_>, columns: usize) -> Option<Prescale> {
-    let least = map
-        .multiplier
-        .iter()
-        .zip(map.shift)
-        .fold(HIGH_SHIFT, |least, (&multiplier, &shift)| {
-            least.min(shift_of(i32::from_le_bytes(multiplier), shift))
-        });
-    let input = if COLUMNS == QUAD { 128 } else { 32_768 };
-    let magnitude = |(row, weight): (usize, &[i8])| {
-        let bias = map.bias.get(row).copied().map_or(0, i32::from_le_bytes);
-        let weights = weight
-            .iter()
-            .map(|&weight| u64::from(weight.unsigned_abs()));
-        let weights = weights.fold(0, u64::wrapping_add);
-        u64::from(bias.unsigned_abs()).wrapping_add(weights.wrapping_mul(input))
-    };
-    let rows = map.weight.chunks_exact(columns).enumerate();
-    Prescale::of(least, rows.map(magnitude).fold(0, u64::max))
 }
 
 /// Puts one row at its places.

@@ -5,10 +5,8 @@
 
 use core::arch::x86_64::*;
 
-/// `2 log2(e) / 4096`.
-const SCALE: f32 = (2.0 * core::f64::consts::LOG2_E / 4096.0) as f32;
-/// From here on the result is 127.
-const LIMIT: i32 = 12_799;
+use crate::tanh::approximation::{LIMIT, POWER_OF_TWO, SCALE};
+
 /// Digits of an f32 below its exponent.
 const MANTISSA_BITS: i32 = 23;
 
@@ -17,20 +15,13 @@ const MANTISSA_BITS: i32 = 23;
 #[target_feature(enable = "avx2,fma")]
 pub(super) fn tanh(x: __m256i) -> __m256i {
     // As unsigned numbers: the magnitude of i32::MIN is above the limit, too.
-    let magnitude = _mm256_min_epu32(_mm256_abs_epi32(x), _mm256_set1_epi32(LIMIT));
+    let magnitude = _mm256_min_epu32(_mm256_abs_epi32(x), _mm256_set1_epi32(LIMIT.cast_signed()));
     let u = _mm256_mul_ps(_mm256_cvtepi32_ps(magnitude), _mm256_set1_ps(SCALE));
     let whole = _mm256_cvtps_epi32(u);
     let f = _mm256_sub_ps(u, _mm256_cvtepi32_ps(whole));
-    // Taylor series of 2^f on [-1/2, 1/2]: the next term is below 1e-8.
-    let mut power = _mm256_set1_ps(1.540_353e-4);
-    for c in [
-        1.333_355_8e-3,
-        9.618_129e-3,
-        5.550_411e-2,
-        0.240_226_5,
-        core::f32::consts::LN_2,
-        1.0,
-    ] {
+    let [highest, lower @ ..] = POWER_OF_TWO;
+    let mut power = _mm256_set1_ps(highest);
+    for c in lower {
         power = _mm256_fmadd_ps(power, f, _mm256_set1_ps(c));
     }
     // Times 2^whole, at most 2^10: the exponent is added to, without carry into the sign.

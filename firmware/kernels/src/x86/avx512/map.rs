@@ -12,7 +12,7 @@ use core::marker::PhantomData;
 
 use crate::Line;
 use crate::portable::Rows;
-use crate::x86::prescale::{HIGH_SHIFT, Prescale};
+use crate::x86::prescale::{HIGH_SHIFT, Prescale, factor};
 
 /// Rows of a block.
 pub(super) const ROWS: usize = 16;
@@ -125,15 +125,8 @@ impl<'a, const COLUMNS: usize> Packed<'a, COLUMNS> {
         let (blocks, depth) = (map.rows.div_ceil(ROWS), columns.div_ceil(COLUMNS));
         lines.fill(Line::ZERO);
         let (first, groups) = lines.split_first_mut()?;
-        let mut least = HIGH_SHIFT;
-        let mut magnitude = 0;
-        for (row, weight) in map.weight.chunks_exact(columns).enumerate() {
-            let (_, shift) = factor(&map, row)?;
-            least = least.min(shift);
-            let bias = map.bias.get(row).copied().map_or(0, i32::from_le_bytes);
-            magnitude = magnitude.max(largest::<COLUMNS>(weight, bias));
-        }
-        let prescale = Prescale::of(least, magnitude);
+        let input = if COLUMNS == QUAD { 128 } else { 32_768 };
+        let prescale = Prescale::of_map(&map, columns, input);
         first.0[0] = prescale.map_or(0, |prescale| prescale.0.saturating_add(1));
         for (row, weight) in map.weight.chunks_exact(columns).enumerate() {
             let (multiplier, shift) = factor(&map, row)?;
@@ -152,29 +145,6 @@ impl<'a, const COLUMNS: usize> Packed<'a, COLUMNS> {
         }
         Some(())
     }
-}
-
-/// Multiplier and shift of a row. A row of zeros gives 0 whatever it is shifted by.
-fn factor(map: &Rows<'_>, row: usize) -> Option<(i32, u8)> {
-    let multiplier = i32::from_le_bytes(*map.multiplier.get(row)?);
-    let shift = if multiplier == 0 {
-        HIGH_SHIFT
-    } else {
-        *map.shift.get(row)?
-    };
-    Some((multiplier, shift))
-}
-
-/// Largest magnitude of a row's sum.
-fn largest<const COLUMNS: usize>(weight: &[i8], bias: i32) -> u64 {
-    let input = if COLUMNS == QUAD { 128 } else { 32_768 };
-    let weights = weight
-        .iter()
-        .map(|weight| u64::from(weight.unsigned_abs()))
-        .fold(0, u64::wrapping_add);
-    weights
-        .wrapping_mul(input)
-        .wrapping_add(u64::from(bias.unsigned_abs()))
 }
 
 /// Where a row lies.

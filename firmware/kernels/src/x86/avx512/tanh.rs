@@ -5,30 +5,20 @@
 
 use core::arch::x86_64::*;
 
-/// `2 log2(e) / 4096`.
-const SCALE: f32 = (2.0 * core::f64::consts::LOG2_E / 4096.0) as f32;
-/// From here on the result is 127.
-const LIMIT: i32 = 12_799;
+use crate::tanh::approximation::{LIMIT, POWER_OF_TWO, SCALE};
 
 /// [`crate::tanh_q12`] of sixteen preactivations, as i32.
 #[inline]
 #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
 pub(super) fn tanh(x: __m512i) -> __m512i {
     // As unsigned numbers: the magnitude of i32::MIN is above the limit, too.
-    let magnitude = _mm512_min_epu32(_mm512_abs_epi32(x), _mm512_set1_epi32(LIMIT));
+    let magnitude = _mm512_min_epu32(_mm512_abs_epi32(x), _mm512_set1_epi32(LIMIT.cast_signed()));
     let u = _mm512_mul_ps(_mm512_cvtepi32_ps(magnitude), _mm512_set1_ps(SCALE));
     let whole = _mm512_roundscale_ps::<0>(u);
     let f = _mm512_sub_ps(u, whole);
-    // Taylor series of 2^f on [-1/2, 1/2]: the next term is below 1e-8.
-    let mut power = _mm512_set1_ps(1.540_353e-4);
-    for c in [
-        1.333_355_8e-3,
-        9.618_129e-3,
-        5.550_411e-2,
-        0.240_226_5,
-        core::f32::consts::LN_2,
-        1.0,
-    ] {
+    let [highest, lower @ ..] = POWER_OF_TWO;
+    let mut power = _mm512_set1_ps(highest);
+    for c in lower {
         power = _mm512_fmadd_ps(power, f, _mm512_set1_ps(c));
     }
     let exponential = _mm512_scalef_ps(power, whole);
