@@ -1,9 +1,10 @@
-/* A QEMU plugin that counts executed instructions, exactly.
+/* A QEMU plugin that counts executed instructions, exactly, and knows which bytes they touched.
  *
- *   -plugin count.so,out=FILE,begin=ADDRESS,end=ADDRESS[,code=ADDRESS][,range=LOW-HIGH]...
+ *   -plugin count.so,out=FILE,begin=ADDRESS,end=ADDRESS[,code=ADDRESS][,touched=FILE][,range=LOW-HIGH]...
  *
  * A region lasts from the execution of the instruction at `begin` to that of the one at `end`. For each region, one
- * line in FILE: all instructions of the region, then those in each range. Addresses are those of the ELF file, in
+ * line in FILE: all instructions of the region, then those in each range. `touched`: the memory that the regions have read
+ * or written, one line for each stretch without a gap, its first byte and the one behind its last. Addresses are those of the ELF file, in
  * hexadecimal; `code`, where the ELF's executable segment lies, serves programs that are loaded elsewhere (qemu-aarch64).
  * One virtual CPU. What QEMU counts is what the processor would execute, an IT instruction and the
  * instructions that it skips included; these are not cycles.
@@ -25,12 +26,16 @@ struct qemu_plugin_tb;
 struct qemu_plugin_insn;
 enum { QEMU_PLUGIN_CB_NO_REGS = 0 };
 enum { QEMU_PLUGIN_INLINE_ADD_U64 = 0 };
+enum { QEMU_PLUGIN_MEM_RW = 3 };
 typedef void (*translated)(qemu_plugin_id_t, struct qemu_plugin_tb *);
 typedef void (*executed)(unsigned int cpu, void *data);
+typedef void (*accessed)(unsigned int cpu, uint32_t access, uint64_t address, void *data);
 typedef void (*ended)(qemu_plugin_id_t, void *data);
 void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t, translated);
 void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *, executed, int flags, void *data);
 void qemu_plugin_register_vcpu_insn_exec_inline(struct qemu_plugin_insn *, int operation, void *to, uint64_t value);
+void qemu_plugin_register_vcpu_mem_cb(struct qemu_plugin_insn *, accessed, int flags, int accesses, void *data);
+unsigned int qemu_plugin_mem_size_shift(uint32_t access);
 void qemu_plugin_register_atexit_cb(qemu_plugin_id_t, ended, void *data);
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *);
 struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *, size_t);
@@ -49,7 +54,77 @@ static size_t range_count;
 static uint64_t counts[1 + RANGES], at_begin[1 + RANGES];
 static uint64_t begin_address, end_address, code_address;
 static bool has_code;
-static FILE *out;
+static FILE *out, *touched;
+
+/* What the regions have touched, a bit per byte, in pages found by hashing. */
+enum { PAGE = 4096, PAGES = 1 << 16 };
+struct page {
+    uint64_t number;
+    unsigned char bits[PAGE / 8];
+};
+static struct page *pages[PAGES];
+static bool inside;
+
+static struct page *page_of(uint64_t address)
+{
+    static struct page *last;
+    uint64_t number = address / PAGE;
+    if (last && last->number == number)
+        return last;
+    for (size_t i = number, tries = 0; tries < PAGES; i++, tries++) {
+        struct page **place = &pages[i % PAGES];
+        if (!*place) {
+            *place = calloc(1, sizeof **place);
+            if (!*place)
+                abort();
+            (*place)->number = number;
+        }
+        if ((*place)->number == number)
+            return last = *place;
+    }
+    fprintf(stderr, "count: more pages are touched than there is room for\n");
+    abort();
+}
+
+static void access_memory(unsigned int cpu, uint32_t access, uint64_t address, void *data)
+{
+    (void)cpu, (void)data;
+    uint64_t end = address + (UINT64_C(1) << qemu_plugin_mem_size_shift(access));
+    for (; inside && address < end; address++)
+        page_of(address)->bits[address % PAGE / 8] |= 1 << address % 8;
+}
+
+static int by_number(const void *a, const void *b)
+{
+    const struct page *first = *(struct page *const *)a, *second = *(struct page *const *)b;
+    return (first->number > second->number) - (first->number < second->number);
+}
+
+static void write_touched(void)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < PAGES; i++)
+        if (pages[i])
+            pages[count++] = pages[i];
+    qsort(pages, count, sizeof *pages, by_number);
+    uint64_t low = 0, high = 0;
+    for (size_t i = 0; i < count; i++) {
+        for (uint64_t k = 0; k < PAGE; k++) {
+            uint64_t address = pages[i]->number * PAGE + k;
+            if (!(pages[i]->bits[k / 8] >> k % 8 & 1))
+                continue;
+            if (address != high) {
+                if (low != high)
+                    fprintf(touched, "%" PRIx64 " %" PRIx64 "\n", low, high);
+                low = address;
+            }
+            high = address + 1;
+        }
+    }
+    if (low != high)
+        fprintf(touched, "%" PRIx64 " %" PRIx64 "\n", low, high);
+    fclose(touched);
+}
 
 /* Where the program really lies, minus where the ELF file says. */
 static uint64_t displacement(void)
@@ -67,11 +142,13 @@ static void begin(unsigned int cpu, void *data)
 {
     (void)cpu, (void)data;
     memcpy(at_begin, counts, sizeof counts);
+    inside = true;
 }
 
 static void end(unsigned int cpu, void *data)
 {
     (void)cpu, (void)data;
+    inside = false;
     for (size_t i = 0; i <= range_count; i++)
         fprintf(out, "%s%" PRIu64, i ? " " : "", counts[i] - at_begin[i]);
     fputc('\n', out);
@@ -88,6 +165,8 @@ static void on_translation(qemu_plugin_id_t id, struct qemu_plugin_tb *block)
         if (address == end_address)
             qemu_plugin_register_vcpu_insn_exec_cb(instruction, end, QEMU_PLUGIN_CB_NO_REGS, NULL);
         qemu_plugin_register_vcpu_insn_exec_inline(instruction, QEMU_PLUGIN_INLINE_ADD_U64, &counts[0], 1);
+        if (touched)
+            qemu_plugin_register_vcpu_mem_cb(instruction, access_memory, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_RW, NULL);
         for (size_t k = 0; k < range_count; k++)
             if (ranges[k].low <= address && address < ranges[k].high)
                 qemu_plugin_register_vcpu_insn_exec_inline(instruction, QEMU_PLUGIN_INLINE_ADD_U64, &counts[1 + k], 1);
@@ -98,6 +177,8 @@ static void on_exit_of_qemu(qemu_plugin_id_t id, void *data)
 {
     (void)id, (void)data;
     fclose(out);
+    if (touched)
+        write_touched();
 }
 
 EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const void *info, int argc, char **argv)
@@ -108,6 +189,10 @@ EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const void *info, int argc, 
         size_t name = value ? (size_t)(value++ - argv[i]) : 0;
         if (name == 3 && !strncmp(argv[i], "out", name)) {
             out = fopen(value, "w");
+        } else if (name == 7 && !strncmp(argv[i], "touched", name)) {
+            touched = fopen(value, "w");
+            if (!touched)
+                return -1;
         } else if (name == 5 && !strncmp(argv[i], "begin", name)) {
             begin_address = strtoull(value, NULL, 16);
         } else if (name == 3 && !strncmp(argv[i], "end", name)) {

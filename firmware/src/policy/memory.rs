@@ -1,5 +1,7 @@
 //! What the policy remembers, and the buffers it computes in.
 
+use core::ops::Range;
+
 use engram_image::limits::{
     KV_BYTES, MAX_ACTIONS, MAX_FF, MAX_HIDDEN, MAX_INPUTS, MAX_LAYERS, MAX_MODEL, MAX_WINDOW,
     SLOT_ENTRIES,
@@ -127,8 +129,8 @@ impl Memory {
 
     /// Bytes of keys, of values and of embedded working memories up to the last that is not zero: what the policy that
     /// ran on a new memory has written.
-    #[must_use]
-    pub fn written_bytes(&self) -> [usize; 3] {
+    #[cfg(test)]
+    pub(super) fn written_bytes(&self) -> [usize; 3] {
         let end = |last: Option<usize>| last.map_or(0, |index| index.wrapping_add(1));
         let bytes = |ring: &[i8]| end(ring.iter().rposition(|&byte| byte != 0));
         let slots = end(self.slots.iter().rposition(|&entry| entry != 0));
@@ -136,6 +138,18 @@ impl Memory {
             bytes(&self.keys.0),
             bytes(&self.values.0),
             slots.wrapping_mul(size_of::<i16>()),
+        ]
+    }
+
+    /// Addresses of keys, of values and of embedded working memories, all that an image may use of them, for whoever sees which
+    /// bytes a step touches.
+    #[must_use]
+    pub fn addresses(&self) -> [Range<usize>; 3] {
+        let range = |start: usize, bytes: usize| start..start.wrapping_add(bytes);
+        [
+            range(self.keys.0.as_ptr().addr(), size_of_val(&self.keys.0)),
+            range(self.values.0.as_ptr().addr(), size_of_val(&self.values.0)),
+            range(self.slots.as_ptr().addr(), size_of_val(&self.slots)),
         ]
     }
 

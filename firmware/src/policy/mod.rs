@@ -9,6 +9,8 @@
 //! in engram-kernels. What may not happen here: allocation, a reachable panic, floating point
 //! after the inputs are quantized, and a weight that changes.
 
+#[cfg(any(test, feature = "count-macs"))]
+mod counting;
 mod golden;
 mod head;
 mod in_place;
@@ -22,6 +24,8 @@ mod token;
 #[cfg(target_pointer_width = "64")]
 mod tokens;
 
+#[cfg(any(test, feature = "count-macs"))]
+pub use counting::counted_macs;
 pub use engram_kernels::{HeadView, Line};
 pub use golden::{GoldenDifference, GoldenReplay, replay_golden};
 pub use in_place::runs;

@@ -1,6 +1,7 @@
 //! What must be true of every board.
 
 mod conversation;
+mod cost;
 mod endings;
 mod flight;
 #[cfg(feature = "mujoco")]
@@ -50,7 +51,6 @@ const fn loopback_case(name: &'static str, run: fn(&Rig) -> Result<()>) -> Case 
     }
 }
 
-#[cfg(feature = "mujoco")]
 const fn started_case(name: &'static str, run: fn(&Rig) -> Result<()>) -> Case {
     Case {
         name,
@@ -68,6 +68,7 @@ pub fn all() -> Vec<Case> {
         upload::CASES,
         safety::CASES,
         endings::CASES,
+        cost::CASES,
         #[cfg(feature = "mujoco")]
         locomotion::CASES,
     ]

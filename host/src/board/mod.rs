@@ -20,6 +20,7 @@ pub use client::{Client, ClientError, Patience};
 pub use fault::{FaultPlan, FaultPlanError, FaultyTransport};
 pub use loopback::Loopback;
 pub use names::{Bench, BoardName, Missing, UnknownBoard};
+pub(crate) use open::AARCH64_LIBRARIES;
 pub use open::{DEFAULT_BAUD, OpenError, open, open_port};
 pub use packed::packed_for;
 pub use transport::{Transport, TransportError};

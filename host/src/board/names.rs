@@ -145,12 +145,12 @@ impl FromStr for BoardName {
 /// What counts the instructions of a board.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bench {
-    /// The program that QEMU boots.
+    /// The program that QEMU runs.
     pub program: PathBuf,
     /// QEMU's plugin that counts.
     pub plugin: PathBuf,
-    /// QEMU's machine.
-    pub machine: &'static str,
+    /// QEMU's machine, and where the program expects the image; none for a Linux program, which reads the image's file.
+    pub machine: Option<(&'static str, u32)>,
 }
 
 /// What a board needs and this machine lacks.
@@ -238,9 +238,16 @@ impl BoardName {
     /// [`Missing::Firmware`] says where it looked and what builds it.
     pub fn find_bench(self) -> Result<Option<Bench>, Missing> {
         let (program, machine, command) = match self {
-            Self::QemuM7 => ("engram-bench-qemu-m7.elf", "mps2-an500", "bench-mps2"),
-            Self::QemuM55 => ("engram-bench-qemu-m55.elf", "mps3-an547", "bench-mps3"),
-            Self::Loopback | Self::QemuJetson | Self::Jetson => return Ok(None),
+            Self::QemuM7 => {
+                let machine = Some(("mps2-an500", 0x0010_0000));
+                ("engram-bench-qemu-m7.elf", machine, "bench-mps2")
+            }
+            Self::QemuM55 => {
+                let machine = Some(("mps3-an547", 0x0100_0000));
+                ("engram-bench-qemu-m55.elf", machine, "bench-mps3")
+            }
+            Self::QemuJetson => ("engram-bench-jetson-aarch64", None, "bench-jetson"),
+            Self::Loopback | Self::Jetson => return Ok(None),
         };
         let command = format!("scripts/build-boards {command}");
         Ok(Some(Bench {

@@ -21,7 +21,7 @@ pub const DEFAULT_BAUD: u32 = 921_600;
 /// How long a board's program may take to open its end of the link.
 const START_PATIENCE: Duration = Duration::from_secs(10);
 /// Where Debian puts the C library of aarch64.
-const AARCH64_LIBRARIES: &str = "/usr/aarch64-linux-gnu";
+pub(crate) const AARCH64_LIBRARIES: &str = "/usr/aarch64-linux-gnu";
 
 /// Why a board could not be started or reached.
 #[derive(Debug, thiserror::Error)]

@@ -12,7 +12,9 @@ use engram_image::Image;
 use engram_image::write::in_rows;
 
 use crate::board::BoardName;
-use crate::measure::{PlantSpeed, instructions, latency, plant_speed, random_image, shapes};
+use crate::measure::{
+    KernelCost, PlantSpeed, instructions, latency, plant_speed, random_image, shapes,
+};
 use crate::plant;
 use row::{Row, print_board, print_here};
 
@@ -23,6 +25,7 @@ Examples:
   engram bench                           reference shapes with random weights, on this machine
   engram bench --image policy.engram
   engram bench --board qemu-m7 --shapes S,M
+  engram bench --board qemu-jetson --shapes M --functions
   engram bench --plant pendulum --json
 
 Shapes: pendulum (the preset), S, M and P (the paper's, slot positions). Times are of single steps on one thread with warm
@@ -30,9 +33,10 @@ caches. The floor is measured in the same run: reading as many bytes as the weig
 multiply-accumulates on weights in the first-level cache, whichever takes longer. 'spin loop' is p99 over
 median of a loop that does nothing, run between the steps: what the machine does to any program.
 
-With --board, instructions that a Cortex-M7 (qemu-m7) or M55 (qemu-m55) executes are counted in QEMU, exactly: per
-step, per multiply-accumulate and per kernel, with RAM and stack as the board measures them. They are not cycles. It needs
-`scripts/build-boards bench-mps2 bench-mps3`. null in the JSON: not measured on that target.")]
+With --board, instructions that a Cortex-M7 (qemu-m7), a Cortex-M55 (qemu-m55) or 64-bit ARM (qemu-jetson) executes are
+counted in QEMU, exactly: per step, per multiply-accumulate and per kernel, with RAM and stack as the board measures them, on
+every path of the board. They are not cycles. It needs `scripts/build-boards bench-mps2 bench-mps3 bench-jetson`. null in the
+JSON: not measured on that target, such as the stack of a Linux program, which the system gives.")]
 pub struct Args {
     /// Shapes to measure; all of them by default.
     #[arg(long, value_delimiter = ',', value_name = "NAMES")]
@@ -40,9 +44,12 @@ pub struct Args {
     /// Measure this image instead of the reference shapes.
     #[arg(long, conflicts_with = "shapes")]
     image: Option<PathBuf>,
-    /// Count instructions on this board instead of taking times here: qemu-m7 or qemu-m55.
+    /// Count instructions on this board instead of taking times here: qemu-m7, qemu-m55 or qemu-jetson.
     #[arg(long, conflicts_with_all = ["plant", "steps"])]
     board: Option<BoardName>,
+    /// Also name the functions in which a full step spends its instructions.
+    #[arg(long, requires = "board")]
+    functions: bool,
     /// Measure a plant's simulated steps per second on one core instead.
     #[arg(long, conflicts_with_all = ["shapes", "image"])]
     plant: Option<String>,
@@ -59,7 +66,7 @@ struct Report {
     shapes: Vec<Row>,
     /// With a board: instructions of its kernels on inputs of a fixed size.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    kernels: BTreeMap<String, u64>,
+    kernels: BTreeMap<String, KernelCost>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     plants: Vec<PlantSpeed>,
 }
@@ -89,9 +96,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         let image = Image::read(&bytes).with_context(|| format!("{name} is not a valid image"))?;
         match args.board {
             Some(board) => {
-                let cost = instructions(board, &image)?;
-                report.shapes.push(Row::on(&name, &image, board, &cost));
-                report.kernels = cost.kernels;
+                for cost in instructions(board, &image, args.functions)? {
+                    report.shapes.push(Row::on(&name, &image, board, &cost));
+                    report.kernels = cost.kernels;
+                }
             }
             None => rows(&name, &image, steps.unwrap_or(STEPS), &mut report.shapes)?,
         }

@@ -9,7 +9,7 @@ mod plants;
 mod shapes;
 
 pub use image::random_image;
-pub use instructions::{BoardCost, CountError, instructions};
+pub use instructions::{BoardCost, CountError, KernelCost, instructions};
 pub use latency::{Latency, latency};
 pub use plants::{PlantSpeed, plant_speed};
 pub use shapes::{Shape, shapes};

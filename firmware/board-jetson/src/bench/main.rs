@@ -1,4 +1,4 @@
-//! Counts what a control step costs on this processor: run by `scripts/count-instructions` in qemu-aarch64.
+//! Counts what a control step costs on this processor: run by `engram bench --board` in qemu-aarch64.
 //!
 //! `engram-bench-jetson IMAGE [PATH]`, on the fastest path where none is named, does one thing after another between two marks, which a QEMU plugin recognises
 //! by their addresses, and names each of these regions on the standard output. Every run executes the same
@@ -68,6 +68,7 @@ fn count(image: &Image<'_>, path: Path) {
             .step(memory, input, words, &mut ())
             .is_ok()
     });
+    say(format_args!("end"));
 }
 
 /// Runs `work` between the marks. `macs`: its multiply-accumulates; 0 for what has none.

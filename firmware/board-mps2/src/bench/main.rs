@@ -1,4 +1,4 @@
-//! Counts what a control step and each kernel cost: run by `scripts/count-instructions` in QEMU.
+//! Counts what a control step and each kernel cost: run by `engram bench --board` in QEMU.
 //!
 //! An image lies at a fixed address, where QEMU loads it. The program does one thing after another
 //! between two marks, which a QEMU plugin recognises by their addresses, and names each of these
@@ -59,6 +59,7 @@ fn main() -> ! {
     say(format_args!("fact memory_bytes {}", size_of::<Memory>()));
     kernels::count();
     check::all();
+    say(format_args!("end"));
     exit()
 }
 

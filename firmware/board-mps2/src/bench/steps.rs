@@ -2,11 +2,12 @@
 //!
 //! What counts instructions on Linux has this module, too (board-jetson).
 
+use core::cell::Cell;
 use core::hint::black_box;
 
-use engram_firmware::policy::{Memory, WorkingMemory};
+use engram_firmware::policy::{Memory, WorkingMemory, counted_macs};
 use engram_image::limits::{MAX_ACTIONS, MAX_OBSERVATIONS};
-use engram_image::{Image, Positions};
+use engram_image::{Image, Packing, Positions};
 
 use crate::console::say;
 use crate::region;
@@ -39,16 +40,40 @@ pub(crate) fn count(
         policy.step();
     }
     region("step_full", macs, || policy.step());
-    let written = policy.memory.written_bytes();
-    // The rings of a `slot` policy last for a step only.
-    let written = match config.positions {
-        Positions::Age => written[0] + written[1],
-        Positions::Slot => written[2],
+    let [keys, values, slots] = policy.memory.addresses();
+    // The keys and values of a `slot` policy last for a step only.
+    let rings = match config.positions {
+        Positions::Age => &[keys, values][..],
+        Positions::Slot => &[slots],
     };
-    say(format_args!("fact written_bytes {written}"));
+    for ring in rings {
+        say(format_args!("ring {:x} {:x}", ring.start, ring.end));
+    }
     policy.memory.clear();
     region("step_after_reset", macs, || policy.step());
     say(format_args!("fact words_hash {}", policy.hash));
+    if image.packing == Packing::Rows {
+        count_macs(image, policy.memory);
+    }
+}
+
+/// Names the multiply-accumulates that a step really makes in plain Rust.
+fn count_macs(image: &Image<'_>, memory: &mut Memory) {
+    let macs = Cell::new(0);
+    memory.clear();
+    let mut policy = Policy {
+        image,
+        memory,
+        step: |memory: &mut Memory, input: &WorkingMemory<'_>, words: &mut [i16]| {
+            let counted = counted_macs(image, memory, input, words);
+            counted.map(|count| macs.set(count)).is_ok()
+        },
+        words: [0; MAX_ACTIONS],
+        seed: 1,
+        hash: 0,
+    };
+    policy.step();
+    say(format_args!("fact counted_macs {}", macs.get()));
 }
 
 struct Policy<'a, S> {

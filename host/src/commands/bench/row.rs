@@ -7,7 +7,7 @@ use engram_image::Image;
 use engram_kernels::Line;
 
 use crate::board::BoardName;
-use crate::measure::{BoardCost, Latency};
+use crate::measure::{BoardCost, KernelCost, Latency};
 
 /// One shape on one path of this machine, or on one board. Every key is always there; null: not measured here.
 #[derive(serde::Serialize)]
@@ -29,12 +29,24 @@ pub(super) struct Row {
     instructions_per_step: Option<u64>,
     instructions_per_mac: Option<f64>,
     instructions: Option<BTreeMap<String, u64>>,
-    /// Static memory: the runtime's for the largest policy, and here what the weights are packed into.
+    /// Where a step into a full window spends them.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    functions: BTreeMap<String, u64>,
+    /// Multiply-accumulates of a step, counted on the board in plain Rust.
+    counted_macs: Option<u64>,
+    /// Cases on which a board's kernels were bit for bit what plain Rust gives.
+    cases_checked: Option<u64>,
+    /// Of all command words, in hexadecimal: rows with the same computed the same.
+    words_hash: Option<String>,
+    /// Static memory: the runtime's for the largest policy, and here and on Linux boards what the weights are packed into.
     ram_bytes: u64,
     stack_bytes: Option<u64>,
     /// Bytes that persist from step to step.
     state_bytes: u64,
+    /// Of these, what steps on a board have read or written.
+    touched_bytes: Option<u64>,
     memory_bytes: u64,
+    packed_bytes: Option<u64>,
     weights_bytes: u64,
     image_bytes: u64,
 }
@@ -74,10 +86,16 @@ impl Row {
             instructions_per_step: None,
             instructions_per_mac: None,
             instructions: None,
+            functions: BTreeMap::new(),
+            counted_macs: None,
+            cases_checked: None,
+            words_hash: None,
             ram_bytes: memory_bytes + packed_bytes,
             stack_bytes: None,
             state_bytes: state_bytes as u64,
+            touched_bytes: None,
             memory_bytes,
+            packed_bytes: Some(packed_bytes),
             weights_bytes: weights_bytes(image),
             image_bytes: u64::from(image.total_length),
         }
@@ -88,7 +106,7 @@ impl Row {
         Self {
             name: name.to_owned(),
             target: board.name().to_owned(),
-            path: cost.packing.clone(),
+            path: cost.path.clone(),
             macs: image.bounds.macs_per_step,
             median_us: None,
             p99_us: None,
@@ -99,15 +117,21 @@ impl Row {
             product_floor_us: None,
             p99_over_median: None,
             spin_p99_over_median: None,
-            // The proof of the boards' build: no allocator is in the program.
-            allocations: Some(0),
+            // The proof of the microcontrollers' build: no allocator is in the program.
+            allocations: cost.stack_bytes.map(|_| 0),
             instructions_per_step: Some(cost.instructions_per_step),
             instructions_per_mac: Some(cost.instructions_per_mac),
             instructions: Some(cost.steps.clone()),
+            functions: cost.functions.clone(),
+            counted_macs: cost.counted_macs,
+            cases_checked: cost.cases_checked,
+            words_hash: Some(format!("{:016x}", cost.words_hash)),
             ram_bytes: cost.ram_bytes,
-            stack_bytes: Some(cost.stack_bytes),
+            stack_bytes: cost.stack_bytes,
             state_bytes: cost.state_bytes,
+            touched_bytes: Some(cost.touched_bytes),
             memory_bytes: cost.memory_bytes,
+            packed_bytes: cost.packed_bytes,
             weights_bytes: weights_bytes(image),
             image_bytes: cost.image_bytes,
         }
@@ -152,12 +176,12 @@ pub(super) fn print_here(rows: &[Row]) {
 }
 
 /// A table of rows of a board, and its kernels.
-pub(super) fn print_board(rows: &[Row], kernels: &BTreeMap<String, u64>) {
+pub(super) fn print_board(rows: &[Row], kernels: &BTreeMap<String, KernelCost>) {
     println!(
-        "{:<12} {:<10} {:<9} {:>8} {:>13} {:>8} {:>9} {:>9} {:>9} {:>9}",
+        "{:<12} {:<11} {:<9} {:>8} {:>13} {:>8} {:>9} {:>9} {:>9} {:>9}",
         "shape",
         "board",
-        "packing",
+        "path",
         "MACs",
         "instructions",
         "per MAC",
@@ -167,8 +191,9 @@ pub(super) fn print_board(rows: &[Row], kernels: &BTreeMap<String, u64>) {
         "image"
     );
     for row in rows {
+        let stack = row.stack_bytes.map(|bytes| bytes.to_string());
         println!(
-            "{:<12} {:<10} {:<9} {:>8} {:>13} {:>8.3} {:>9} {:>9} {:>9} {:>9}",
+            "{:<12} {:<11} {:<9} {:>8} {:>13} {:>8.3} {:>9} {:>9} {:>9} {:>9}",
             row.name,
             row.target,
             row.path,
@@ -176,16 +201,37 @@ pub(super) fn print_board(rows: &[Row], kernels: &BTreeMap<String, u64>) {
             row.instructions_per_step.unwrap_or(0),
             row.instructions_per_mac.unwrap_or(f64::NAN),
             row.ram_bytes,
-            row.stack_bytes.unwrap_or(0),
+            stack.as_deref().unwrap_or("-"),
             row.state_bytes,
             row.image_bytes,
         );
         for (step, count) in row.instructions.iter().flatten() {
             println!("    step, {:<12} {count:>9}", step.replace('_', " "));
         }
+        print_functions(&row.functions);
     }
-    println!("kernels, instructions");
-    for (name, count) in kernels {
-        println!("    {name:<20} {count:>9}");
+    if rows.iter().any(|row| row.stack_bytes.is_none()) {
+        println!(
+            "A Linux program: the system gives it its stack and as much memory as it asks for. No stack is measured; RAM is\n\
+             the policy's memory and what the weights are packed into."
+        );
+    }
+    if !kernels.is_empty() {
+        println!("kernels, instructions");
+    }
+    for (name, kernel) in kernels {
+        let per_mac = kernel.instructions_per_mac;
+        let per_mac = per_mac.map(|count| format!("  {count:.3} per MAC"));
+        let per_mac = per_mac.unwrap_or_default();
+        println!("    {name:<20} {:>9}{per_mac}", kernel.instructions);
+    }
+}
+
+/// Where a full step spends its instructions, the most first.
+fn print_functions(functions: &BTreeMap<String, u64>) {
+    let mut functions: Vec<_> = functions.iter().collect();
+    functions.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+    for (name, count) in functions.into_iter().take(16) {
+        println!("    {count:>9} in {name}");
     }
 }

@@ -1,0 +1,117 @@
+//! The multiply-accumulates that a step really makes, counted: for tests and for the boards' bench programs. No firmware has it.
+
+use core::cell::Cell;
+
+use engram_image::{Image, Packing};
+use engram_kernels::portable::Rows;
+use engram_kernels::{Attention, Kernels, Portable, Requant, Shape, Watch};
+
+use super::network::ReadsRows;
+use super::{Memory, PolicyError, WorkingMemory, step_on};
+
+/// [`super::step`] in plain Rust; returns how many products it has made.
+///
+/// # Errors
+/// As [`super::step`], and for an image that is not in the order of rows.
+pub fn counted_macs(
+    image: &Image<'_>,
+    memory: &mut Memory,
+    input: &WorkingMemory<'_>,
+    words: &mut [i16],
+) -> Result<u64, PolicyError> {
+    if image.packing != Packing::Rows {
+        return Err(PolicyError::Packing(image.packing));
+    }
+    let macs = Cell::new(0);
+    step_on(Counting(&macs), image, memory, input, words, &mut ())?;
+    Ok(macs.get())
+}
+
+/// The portable kernels, counting.
+#[derive(Clone, Copy)]
+struct Counting<'c>(&'c Cell<u64>);
+
+impl Counting<'_> {
+    fn count(self, macs: usize) {
+        self.0.set(self.0.get().saturating_add(macs as u64));
+    }
+}
+
+impl ReadsRows for Counting<'_> {}
+
+impl Kernels for Counting<'_> {
+    const LANES: usize = Portable::LANES;
+
+    type Map<'a> = Rows<'a>;
+    type WideMap<'a> = Rows<'a>;
+    type Biases<'a> = &'a [[u8; 4]];
+
+    fn run<R>(self, f: impl FnOnce() -> R) -> R {
+        f()
+    }
+
+    fn key_bytes(self, shape: Shape) -> usize {
+        Portable.key_bytes(shape)
+    }
+
+    fn value_bytes(self, shape: Shape) -> usize {
+        Portable.value_bytes(shape)
+    }
+
+    fn narrow(self, residual: &[i16], factor: Requant, out: &mut [i8]) {
+        Portable.narrow(residual, factor, out);
+    }
+
+    fn project(self, map: Rows<'_>, input: &[i8], sums: &mut [i32], out: &mut [i8]) {
+        self.count(map.weight.len());
+        Portable.project(map, input, sums, out);
+    }
+
+    fn rectify(self, map: Rows<'_>, input: &[i8], sums: &mut [i32], out: &mut [i8]) {
+        self.count(map.weight.len());
+        Portable.rectify(map, input, sums, out);
+    }
+
+    fn add(
+        self,
+        map: Rows<'_>,
+        input: &[i8],
+        sums: &mut [i32],
+        residual: &mut [i16],
+        next: (Requant, &mut [i8]),
+    ) {
+        self.count(map.weight.len());
+        Portable.add(map, input, sums, residual, next);
+    }
+
+    fn embed(self, map: Rows<'_>, input: &[i16], sums: &mut [i32], out: &mut [i16]) {
+        self.count(map.weight.len());
+        Portable.embed(map, input, sums, out);
+    }
+
+    fn hidden(
+        self,
+        map: Rows<'_>,
+        input: &[i8],
+        raw: Option<(Rows<'_>, &[i16])>,
+        sums: (&mut [i32], &mut [i32]),
+        out: &mut [i8],
+    ) {
+        let raw_macs = raw.map_or(0, |(raw, _)| raw.weight.len());
+        self.count(map.weight.len().saturating_add(raw_macs));
+        Portable.hidden(map, input, raw, sums, out);
+    }
+
+    fn words(self, map: Rows<'_>, input: &[i8], sums: &mut [i32], out: &mut [i16]) {
+        self.count(map.weight.len());
+        Portable.words(map, input, sums, out);
+    }
+
+    fn attend(self, attention: Attention<'_, Self::Biases<'_>>, watch: Option<&mut Watch<'_>>) {
+        let shape = attention.shape;
+        // A product with every key, and one with every value.
+        let channels = shape.heads.saturating_mul(shape.width);
+        self.count(channels.saturating_mul(shape.window).saturating_mul(2));
+        Portable.attend(attention, watch);
+    }
+}

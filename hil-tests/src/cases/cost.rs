@@ -1,0 +1,72 @@
+//! What a step costs on the board, as `engram bench --board` counts it.
+
+use anyhow::{Result, bail, ensure};
+use engram::board::BoardName;
+use engram::measure::{BoardCost, CountError, instructions};
+use engram_firmware::policy::state_bytes_with;
+use engram_image::{Image, Packing};
+
+use super::{Case, started_case};
+use crate::sample_image::{AGE, SLOT, sample_image};
+use crate::{Rig, Target};
+
+pub(super) const CASES: &[Case] = &[started_case("a_step_costs_what_the_reports_say", reports)];
+
+/// Both kinds of positions, on every path of the board: instructions, state and multiply-accumulates.
+fn reports(rig: &Rig) -> Result<()> {
+    let Target::Board(board) = *rig.target() else {
+        bail!("there is a bench program only for a board that is started here");
+    };
+    for config in [AGE, SLOT] {
+        let bytes = sample_image(11, &config)?;
+        let image = Image::read(&bytes).map_err(|error| anyhow::anyhow!("{error}"))?;
+        let costs = match instructions(board, &image, false) {
+            Err(CountError::Board(named)) => {
+                let counted = [BoardName::QemuM7, BoardName::QemuM55, BoardName::QemuJetson];
+                ensure!(named == board && !counted.contains(&board), "{board}");
+                return Ok(());
+            }
+            costs => costs?,
+        };
+        ensure!(!costs.is_empty(), "{board} has no path for {config:?}");
+        for cost in &costs {
+            of_one_path(cost, &image)?;
+            ensure!(cost.words_hash == costs[0].words_hash, "{costs:?}");
+        }
+        if let Some(rings) = board.rings() {
+            let report = state_bytes_with(rings, &config) as u64;
+            ensure!(costs[0].state_bytes == report, "{report} and {costs:?}");
+        }
+        let has_stack = board != BoardName::QemuJetson;
+        ensure!(costs[0].stack_bytes.is_some() == has_stack, "{costs:?}");
+    }
+    Ok(())
+}
+
+fn of_one_path(cost: &BoardCost, image: &Image<'_>) -> Result<()> {
+    ensure!(cost.touched_bytes == cost.state_bytes, "{cost:?}");
+    let macs = image.bounds.macs_per_step;
+    ensure!(
+        cost.counted_macs.is_none_or(|counted| counted == macs),
+        "{macs} and {cost:?}"
+    );
+    let is_packed = cost.path == Packing::CortexM.to_string();
+    ensure!(cost.counted_macs.is_some() != is_packed, "{cost:?}");
+    let steps = ["empty", "filling", "full", "after_reset"];
+    let counts: Option<Vec<u64>> = steps
+        .iter()
+        .map(|step| cost.steps.get(*step).copied())
+        .collect();
+    let Some(counts) = counts else {
+        bail!("a kind of step is missing: {cost:?}");
+    };
+    let (least, most) = (counts.iter().min(), counts.iter().max());
+    ensure!(
+        least > Some(&0)
+            && most
+                .zip(least)
+                .is_some_and(|(most, least)| most - least <= most / 50),
+        "{cost:?}"
+    );
+    Ok(())
+}
