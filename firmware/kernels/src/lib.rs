@@ -44,6 +44,8 @@ pub mod portable;
 mod requant;
 mod rings;
 mod softmax;
+#[cfg(any(test, feature = "suite"))]
+pub mod suite;
 mod tanh;
 mod word;
 #[cfg(target_arch = "x86_64")]

@@ -1,4 +1,4 @@
-//! The vector functions against the scalar ones.
+//! The suite with SDOT and without, the functions of four numbers, and the products of a tile.
 
 use core::arch::aarch64::{int32x4_t, vdupq_n_s32};
 use core::num::NonZeroU32;
@@ -9,71 +9,70 @@ use proptest::prelude::*;
 use super::attention::Reciprocals;
 use super::dot::{Dot, SIDE, byte, dot};
 use super::memory::{load, load_i32, store_i16, store_i32};
-use super::numbers::Factors;
+use super::numbers::{Factors, HIGH_SHIFT};
 use super::softmax::Exponential;
 use super::tanh::tanh;
 use super::{Neon, Sdot};
-use crate::{Reciprocal, Requant, exp2_neg_q10, tanh_q12};
+use crate::suite::vectors::Vectors;
+use crate::{Reciprocal, Requant};
+
+mod sdot {
+    use super::*;
+
+    crate::suite::stamp!(Sdot::detect());
+}
+
+mod neon {
+    use super::*;
+
+    crate::suite::stamp!(Neon::detect());
+}
+
+crate::suite::stamp_vectors!(Four, 4, Neon::detect(); tanh exponential means factors);
+
+struct Four;
 
 /// `f` of four numbers, through vectors.
-fn through(x: &[i32; 4], f: impl Fn(int32x4_t) -> int32x4_t) -> [i32; 4] {
+fn through(x: [i32; 4], f: impl Fn(int32x4_t) -> int32x4_t) -> [i32; 4] {
     let mut out = [0; 4];
     // SAFETY: NEON is there.
-    unsafe { store_i32(&mut out, f(load_i32(x))) };
+    unsafe { store_i32(&mut out, f(load_i32(&x))) };
     out
 }
 
-/// Every number of `numbers`, four at a time.
-fn fours(numbers: impl IntoIterator<Item = i32>) -> Vec<[i32; 4]> {
-    let mut numbers: Vec<i32> = numbers.into_iter().collect();
-    numbers.resize(numbers.len().next_multiple_of(4), 0);
-    numbers.as_chunks::<4>().0.to_vec()
-}
-
-#[test]
-fn tanh_is_that_of_the_reference_everywhere() {
-    let ends = [i32::MIN, i32::MIN + 1, i32::MAX, -1, 65_536, -65_536];
-    for x in fours((-20_000..=20_000).chain(ends)) {
+impl Vectors<4> for Four {
+    fn tanh(x: [i32; 4]) -> [i32; 4] {
         // SAFETY: NEON is there.
-        let got = through(&x, |x| unsafe { tanh(x) });
-        assert_eq!(got, x.map(|x| i32::from(tanh_q12(x))), "{x:?}");
+        through(x, |x| unsafe { tanh(x) })
     }
-}
 
-#[test]
-fn exponential_is_that_of_the_reference_everywhere() {
-    for max in [0_i32, 1 << 30, -(1 << 30), 12_345] {
-        let far = [(1_u32 << 31) - 1, 1 << 30].map(|d| d as i32);
-        for d in fours((0..40 * 1024).chain(far)) {
-            let logits = d.map(|d| max.saturating_sub(d));
-            let expected = logits.map(|logit| exp2_neg_q10(max.abs_diff(logit)));
-            let mut got = [0; 8];
-            // SAFETY: NEON is there.
-            unsafe {
-                let logits = load_i32(&logits);
-                let exponential = Exponential::below(vdupq_n_s32(max));
-                store_i16(&mut got, exponential.weights([logits, logits]));
-            }
-            assert_eq!(got, [expected; 2].as_flattened(), "{max} {d:?}");
+    fn weights(most: i32, logits: [i32; 4]) -> [i32; 4] {
+        let mut weights = [0; 8];
+        // SAFETY: NEON is there.
+        unsafe {
+            let exponential = Exponential::below(vdupq_n_s32(most));
+            let logits = load_i32(&logits);
+            store_i16(&mut weights, exponential.weights([logits, logits]));
         }
+        let [low, high] = [&weights[..4], &weights[4..]];
+        assert_eq!(low, high);
+        core::array::from_fn(|lane| i32::from(low[lane]))
     }
-}
 
-#[test]
-fn means_are_those_of_the_reference() {
-    // The stride is odd, so all low bits occur; the first and the last have the most and the fewest zeros.
-    let totals = (1..512 * 32_767).step_by(251);
-    for total in totals.chain([32_767, 65_535, 65_536, (1 << 24) - 1, 512 * 32_767]) {
-        let reciprocal = Reciprocal::new(NonZeroU32::new(total).unwrap());
-        let most = 127 * total as i32;
-        let part = |i: i32| (i - 8) * (total as i32 / 8) + i / 4;
-        for sums in [[most, -most, part(2), part(3)], [7, 9, 11, 15].map(part)] {
-            // SAFETY: NEON is there.
-            let got = through(&sums, |sums| unsafe {
-                Reciprocals::new(reciprocal).means(sums)
-            });
-            assert_eq!(got, sums.map(|sum| reciprocal.mean_q16(sum)), "{total}");
-        }
+    fn means(total: NonZeroU32, sums: [i32; 4]) -> [i32; 4] {
+        // SAFETY: NEON is there.
+        through(sums, |x| unsafe {
+            Reciprocals::new(Reciprocal::new(total)).means(x)
+        })
+    }
+
+    fn scaled(factor: Requant, x: [i32; 4]) -> Vec<[i32; 4]> {
+        // SAFETY: NEON is there.
+        let any = through(x, |x| unsafe { Factors::splat(factor).apply::<false>(x) });
+        // SAFETY: NEON is there.
+        let high = || through(x, |x| unsafe { Factors::splat(factor).apply::<true>(x) });
+        let high = (factor.shift >= HIGH_SHIFT).then(high);
+        core::iter::once(any).chain(high).collect()
     }
 }
 
@@ -87,7 +86,7 @@ fn check_dot<D: Dot>(token: D, weights: [[i8; SIDE]; SIDE], input: [i8; 16], sta
     }
     for (group, columns) in input.as_chunks::<SIDE>().0.iter().enumerate() {
         // SAFETY: NEON is there.
-        let got = through(&start, |sums| unsafe {
+        let got = through(start, |sums| unsafe {
             let (tile, input) = (load(&tile), load(&input));
             match group {
                 0 => dot::<D, 0>(token, sums, tile, input),
@@ -116,24 +115,6 @@ proptest! {
         check_dot(Neon::detect().unwrap(), weights, input, start);
         if let Some(token) = Sdot::detect() {
             check_dot(token, weights, input, start);
-        }
-    }
-
-    #[test]
-    fn factors_are_those_of_the_reference(
-        x in proptest::array::uniform4(prop_oneof![any::<i32>(), -40_000..40_000, Just(i32::MIN), Just(i32::MAX)]),
-        multiplier in (1_i32 << 30)..=i32::MAX,
-        shift in 1_u8..=62,
-    ) {
-        let factor = Requant { multiplier, shift };
-        let expected = x.map(|x| factor.to_i32(x));
-        // SAFETY: NEON is there.
-        let any = through(&x, |x| unsafe { Factors::splat(factor).apply::<false>(x) });
-        assert_eq!(any, expected);
-        if shift >= 32 {
-            // SAFETY: NEON is there.
-            let high = through(&x, |x| unsafe { Factors::splat(factor).apply::<true>(x) });
-            assert_eq!(high, expected);
         }
     }
 }

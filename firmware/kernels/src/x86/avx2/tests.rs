@@ -1,120 +1,67 @@
-//! The vector functions against the scalar ones.
+//! The suite on AVX2, and its functions of eight numbers.
 
+use core::arch::x86_64::__m256i;
 use core::num::NonZeroU32;
 use std::vec::Vec;
 
-use proptest::prelude::*;
-
 use super::attention::Means;
 use super::memory::{load_i32, store_i32};
-use super::numbers::{Factors, add_i32};
+use super::numbers::{Factors, Single, add_i32};
 use super::softmax::weights;
 use super::tanh::tanh;
 use super::{Avx2, run};
-use crate::{Reciprocal, Requant, exp2_neg_q10, tanh_q12};
+use crate::Requant;
+use crate::suite::vectors::{Sums, Vectors};
+use crate::x86::prescale::HIGH_SHIFT;
 
-/// Runs `f` where the machine can.
-fn on_avx2(f: impl FnOnce()) {
-    if Avx2::detect().is_some() {
-        // SAFETY: detected.
-        unsafe { run(f) }
-    }
-}
+crate::suite::stamp!(Avx2::detect());
+crate::suite::stamp_vectors!(Eight, 8, Avx2::detect(); tanh exponential means factors sums);
+
+struct Eight;
 
 /// `f` of eight numbers, through vectors.
-#[target_feature(enable = "avx2,fma")]
-fn through(
-    x: &[i32; 8],
-    f: impl Fn(core::arch::x86_64::__m256i) -> core::arch::x86_64::__m256i,
-) -> [i32; 8] {
+fn through(x: [i32; 8], f: impl Fn(__m256i) -> __m256i) -> [i32; 8] {
     let mut out = [0; 8];
-    store_i32(&mut out, f(load_i32(x)));
+    // SAFETY: the tests begin with a detection.
+    unsafe { run(|| store_i32(&mut out, f(load_i32(&x)))) };
     out
 }
 
-/// Every number of `numbers`, eight at a time.
-fn eights(numbers: impl IntoIterator<Item = i32>) -> Vec<[i32; 8]> {
-    let mut numbers: Vec<i32> = numbers.into_iter().collect();
-    numbers.resize(numbers.len().next_multiple_of(8), 0);
-    numbers.as_chunks::<8>().0.to_vec()
-}
+impl Vectors<8> for Eight {
+    fn tanh(x: [i32; 8]) -> [i32; 8] {
+        // SAFETY: inside the instructions.
+        through(x, |x| unsafe { tanh(x) })
+    }
 
-#[test]
-fn tanh_is_that_of_the_reference_everywhere() {
-    let ends = [i32::MIN, i32::MIN + 1, i32::MAX, -1, 65_536, -65_536];
-    for x in eights((-20_000..=20_000).chain(ends)) {
-        on_avx2(|| {
-            // SAFETY: inside the instructions.
-            let got = unsafe { through(&x, |x| tanh(x)) };
-            assert_eq!(got, x.map(|x| i32::from(tanh_q12(x))), "{x:?}");
+    fn weights(most: i32, logits: [i32; 8]) -> [i32; 8] {
+        let below = logits.map(|logit| most.wrapping_sub(logit));
+        // SAFETY: inside the instructions.
+        through(below, |x| unsafe { weights(x) })
+    }
+
+    fn means(total: NonZeroU32, sums: [i32; 8]) -> [i32; 8] {
+        // SAFETY: inside the instructions.
+        through(sums, |x| unsafe { Means::new(total).of(x) })
+    }
+
+    fn scaled(factor: Requant, x: [i32; 8]) -> Vec<[i32; 8]> {
+        let magnitude = x.iter().fold(0, |most, x| x.unsigned_abs().max(most));
+        // SAFETY: inside the instructions.
+        let any = through(x, |x| unsafe { Factors::splat(factor).apply::<false>(x) });
+        // SAFETY: inside the instructions.
+        let known = through(x, |x| unsafe {
+            Single::new(factor, magnitude.into()).apply(x)
         });
+        // SAFETY: inside the instructions.
+        let high = || through(x, |x| unsafe { Factors::splat(factor).apply::<true>(x) });
+        let high = (factor.shift >= HIGH_SHIFT).then(high);
+        [any, known].into_iter().chain(high).collect()
     }
 }
 
-#[test]
-fn exponential_is_that_of_the_reference_everywhere() {
-    let ends = [u32::MAX, 1 << 31, (1 << 31) - 1, 3 << 30].map(|d| d as i32);
-    for d in eights((0..40 * 1024).chain(ends)) {
-        on_avx2(|| {
-            // SAFETY: inside the instructions.
-            let got = unsafe { through(&d, |d| weights(d)) };
-            assert_eq!(got, d.map(|d| i32::from(exp2_neg_q10(d as u32))), "{d:?}");
-        });
-    }
-}
-
-#[test]
-fn means_are_those_of_the_reference() {
-    // The stride is odd, so all low bits occur; the first and the last have the most and the fewest zeros.
-    let totals = (1..512 * 32_767).step_by(251);
-    for total in totals.chain([32_767, 65_535, 65_536, 512 * 32_767]) {
-        let total = NonZeroU32::new(total).unwrap();
-        let reciprocal = Reciprocal::new(total);
-        let most = 127 * total.get() as i32;
-        let sums = core::array::from_fn(|i| match i {
-            0 => most,
-            1 => -most,
-            _ => (i as i32 - 4) * (total.get() as i32 / 8) + i as i32 / 4,
-        });
-        on_avx2(|| {
-            // SAFETY: inside the instructions.
-            let got = unsafe { through(&sums, |sums| Means::new(total).of(sums)) };
-            assert_eq!(got, sums.map(|sum| reciprocal.mean_q16(sum)), "{total}");
-        });
-    }
-}
-
-proptest! {
-    #[test]
-    fn factors_are_those_of_the_reference(
-        x in proptest::array::uniform8(prop_oneof![any::<i32>(), -40_000..40_000, Just(i32::MIN), Just(i32::MAX)]),
-        multiplier in (1_i32 << 30)..=i32::MAX,
-        shift in 1_u8..=62,
-    ) {
-        let factor = Requant { multiplier, shift };
-        let expected = x.map(|x| factor.to_i32(x));
-        on_avx2(|| {
-            // SAFETY: inside the instructions.
-            assert_eq!(unsafe { through(&x, |x| Factors::splat(factor).apply::<false>(x)) }, expected);
-            if shift >= 33 {
-                // SAFETY: inside the instructions.
-                assert_eq!(unsafe { through(&x, |x| Factors::splat(factor).apply::<true>(x)) }, expected);
-            }
-        });
-    }
-
-    #[test]
-    fn sums_saturate(
-        a in proptest::array::uniform8(any::<i32>()),
-        b in proptest::array::uniform8(any::<i32>()),
-    ) {
-        let mut expected = a;
-        for (a, b) in expected.iter_mut().zip(b) {
-            *a = a.saturating_add(b);
-        }
-        on_avx2(|| {
-            // SAFETY: inside the instructions.
-            assert_eq!(unsafe { through(&a, |a| add_i32(a, load_i32(&b))) }, expected);
-        });
+impl Sums<8> for Eight {
+    fn sum(a: [i32; 8], b: [i32; 8]) -> [i32; 8] {
+        // SAFETY: inside the instructions.
+        through(a, |a| unsafe { add_i32(a, load_i32(&b)) })
     }
 }

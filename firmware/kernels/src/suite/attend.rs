@@ -1,0 +1,329 @@
+//! `attend`: one layer's attention over some steps, with and without somebody who looks on.
+
+use super::draw::Draw;
+use super::maps::refused;
+use super::mismatch::{Label, Mismatch, Output};
+use super::numbers::{SHIFTS, factor, fill};
+use super::room::Room;
+use super::subject::Subject;
+use crate::{Attention, HeadView, Kernels, Place, Portable, Requant, Shape, Watch};
+
+/// Largest model, most heads, longest window.
+const MODEL: usize = 128;
+const HEADS: usize = 16;
+const WINDOW: usize = 512;
+/// Bytes of a case for every entry of a ring: four rings, of which the kernels' may hold int16.
+const BYTES_PER_ENTRY: usize = 10;
+/// Products of the reference for every byte of room: how long a case takes, unless few steps take longer.
+const PRODUCTS_PER_BYTE: usize = 2;
+const FEW: usize = 3;
+
+/// [`Kernels::attend`].
+pub(crate) fn attend<K: Subject>(kernels: K, seed: u32, room: Room<'_>) -> Result<(), Mismatch> {
+    run(kernels, seed, room, false)
+}
+
+/// [`Kernels::attend`] with a watch.
+pub(crate) fn attend_watched<K: Subject>(
+    kernels: K,
+    seed: u32,
+    room: Room<'_>,
+) -> Result<(), Mismatch> {
+    run(kernels, seed, room, true)
+}
+
+/// What stays the same through the steps.
+struct Layer<'a> {
+    shape: Shape,
+    logit: Requant,
+    output: Requant,
+    biases: &'a [[u8; 4]],
+    label: Label,
+}
+
+impl<'a> Layer<'a> {
+    fn new(draw: &mut Draw, room: &mut Room<'a>) -> Result<Self, Mismatch> {
+        let [window, width] = draw.head([WINDOW, MODEL]);
+        let entries = room.bytes() / BYTES_PER_ENTRY;
+        let window = window.min((entries / width).max(1));
+        // So many heads that the window is filled in time.
+        let trial = 2 * window * width * window;
+        let in_time = PRODUCTS_PER_BYTE * room.bytes() / trial;
+        let most = HEADS.min(MODEL / width).min(entries / (window * width));
+        let most = most.min(in_time);
+        let heads = 1 + draw.below(most.max(1));
+        let shape = Shape {
+            heads,
+            width,
+            window,
+        };
+        // What a product of query and key can be, and what most are.
+        let typical = draw.one_of(&[127 * 127 * width as u32, 3_000 * width as u32]);
+        let shifts = draw.one_of(&SHIFTS);
+        let logit = factor(draw, shifts, 1, (typical, 12));
+        let shifts = draw.one_of(&SHIFTS);
+        let output = factor(draw, shifts, 1, (127 << 16, 7));
+        Ok(Self {
+            shape,
+            logit,
+            output,
+            biases: biases(draw, shape, room)?,
+            label: Label {
+                kernel: "attend",
+                shape: [heads, width, window],
+            },
+        })
+    }
+}
+
+/// Age biases: none, small ones, or such that logits leave their range.
+fn biases<'a>(
+    draw: &mut Draw,
+    shape: Shape,
+    room: &mut Room<'a>,
+) -> Result<&'a [[u8; 4]], Mismatch> {
+    const SMALL: i32 = 1 << 29;
+    const ENDS: [i32; 8] = [
+        i32::MIN,
+        i32::MIN + 1,
+        i32::MAX,
+        SMALL + 1,
+        -SMALL - 1,
+        1 << 30,
+        -(1 << 30),
+        0,
+    ];
+    let kind = draw.below(10);
+    let count = if kind == 0 {
+        0
+    } else {
+        shape.heads * shape.window
+    };
+    let biases: &mut [[u8; 4]] = room.take(count)?;
+    for bias in &mut *biases {
+        *bias = match kind {
+            1 => 0,
+            2 => draw.one_of(&[SMALL, -SMALL]),
+            3 => draw.integer(1 << 29),
+            4 => draw.one_of(&ENDS),
+            // Sums that would wrap, below a maximum that counts.
+            5 if draw.once_in(2) => i32::MIN + draw.integer(255).abs(),
+            6 => draw.integer(1 << 15),
+            _ => draw.integer(1_500),
+        }
+        .to_le_bytes();
+    }
+    Ok(biases)
+}
+
+/// The rings and the work space of one of the two.
+struct Memory<'a> {
+    keys: &'a mut [i8],
+    values: &'a mut [i8],
+    sums: &'a mut [i32],
+    weights: &'a mut [i16],
+}
+
+impl<'a> Memory<'a> {
+    /// Work space with `padded` places.
+    fn new<K: Kernels>(
+        kernels: K,
+        shape: Shape,
+        padded: usize,
+        room: &mut Room<'a>,
+    ) -> Result<Self, Mismatch> {
+        let (keys, values): (&mut [i8], &mut [i8]) = (
+            room.take(kernels.key_bytes(shape))?,
+            room.take(kernels.value_bytes(shape))?,
+        );
+        keys.fill(0);
+        values.fill(0);
+        Ok(Self {
+            keys,
+            values,
+            sums: room.take(padded)?,
+            weights: room.take(padded)?,
+        })
+    }
+
+    /// What attention gets in one step.
+    fn attention<'b, B>(
+        &'b mut self,
+        layer: &Layer<'_>,
+        place: Place,
+        (biases, qkv): (B, &'b [i8]),
+        means: &'b mut [i8],
+    ) -> Attention<'b, B> {
+        Attention {
+            shape: layer.shape,
+            place,
+            logit: layer.logit,
+            output: layer.output,
+            biases,
+            qkv,
+            keys: self.keys,
+            values: self.values,
+            sums: self.sums,
+            weights: self.weights,
+            means,
+        }
+    }
+}
+
+/// What the reference showed of its heads.
+struct Seen<'a> {
+    /// `[heads][window]`
+    weights: &'a mut [i16],
+    totals: &'a mut [u32],
+}
+
+fn run<K: Subject>(
+    kernels: K,
+    seed: u32,
+    mut room: Room<'_>,
+    watched: bool,
+) -> Result<(), Mismatch> {
+    let draw = &mut Draw::new(seed);
+    let bytes = room.bytes();
+    let layer = Layer::new(draw, &mut room)?;
+    let Shape {
+        heads,
+        width,
+        window,
+    } = layer.shape;
+    let model = heads * width;
+    let room = &mut room;
+    let biases = kernels.biases(layer.shape, layer.logit, layer.biases, room)?;
+    let biases = biases.ok_or(refused(layer.label))?;
+    // Kernels fill a window up; a head may be wider than a window is long.
+    let padded = K::padded(window.max(width)).next_multiple_of(16);
+    let mut plain = Memory::new(Portable, layer.shape, padded, room)?;
+    let mut own = Memory::new(kernels, layer.shape, padded, room)?;
+    let qkv: &mut [i8] = room.take(K::padded(3 * model))?;
+    let mut means = Output::<i8>::new(room, model, K::padded(model), 1)?;
+    let mut seen = Seen {
+        weights: room.take(heads * window)?,
+        totals: room.take(heads)?,
+    };
+    let steps = PRODUCTS_PER_BYTE * bytes / (2 * window * model);
+    let steps = steps.clamp(FEW, window + window / 2 + FEW);
+    let mut places = Places::new(draw, window);
+    for step in 0..steps {
+        let place = places.next(draw);
+        for part in qkv.chunks_mut(model) {
+            fill(draw, part);
+        }
+        let attention = plain.attention(&layer, place, (layer.biases, qkv), means.expected);
+        Portable.attend(
+            attention,
+            Some(&mut |head, view: &HeadView<'_>| seen.note(head, view)),
+        );
+        let attention = own.attention(&layer, place, (biases, qkv), means.got());
+        let mut heads_seen = 0;
+        let mut result = Ok(());
+        let mut watch = |head: usize, view: &HeadView<'_>| {
+            heads_seen += 1;
+            let values = &plain.values[head * width * window..];
+            // All values would take longer than attention.
+            let all = step + 1 == steps;
+            let same = seen.check(&layer, head, view, (values, place.index, all));
+            result = result.and(same);
+        };
+        let watch: Option<&mut Watch<'_>> = if watched { Some(&mut watch) } else { None };
+        kernels.run(|| kernels.attend(attention, watch));
+        if watched {
+            layer
+                .label
+                .equal("heads seen", 0, heads as i64, heads_seen)?;
+            result?;
+        }
+        means.check(layer.label, "means", |x| x ^ K::FLIP)?;
+    }
+    Ok(())
+}
+
+impl Seen<'_> {
+    fn note(&mut self, head: usize, view: &HeadView<'_>) {
+        let window = view.weights.len();
+        self.weights[head * window..][..window].copy_from_slice(view.weights);
+        self.totals[head] = view.total;
+    }
+
+    /// Whether other kernels show the same; `values` are the reference's of this head, to be compared at the newest
+    /// place or at all of them.
+    fn check(
+        &self,
+        layer: &Layer<'_>,
+        head: usize,
+        view: &HeadView<'_>,
+        (values, newest, all): (&[i8], usize, bool),
+    ) -> Result<(), Mismatch> {
+        let (label, Shape { width, window, .. }) = (layer.label, layer.shape);
+        label.equal("width seen", head, width as i64, view.width as i64)?;
+        label.equal(
+            "weights seen",
+            head,
+            window as i64,
+            view.weights.len() as i64,
+        )?;
+        let weights = &self.weights[head * window..][..window];
+        label.same(
+            "weights",
+            weights.iter().copied(),
+            view.weights.iter().copied(),
+        )?;
+        label.equal("total", head, self.totals[head].into(), view.total.into())?;
+        let places = if all { 0..window } else { newest..newest + 1 };
+        for place in places {
+            for channel in 0..width {
+                let expected = values[channel * window + place];
+                let got = view.value(channel, place);
+                label.equal("values", place, expected.into(), got.into())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Where the tokens of a trial stand: one after the other from an empty window on, and when it has been full with
+/// fewer memories or anywhere, as after a clear.
+struct Places {
+    window: usize,
+    last: Place,
+    /// Tokens so far, at most the window: places beyond have never been written.
+    written: usize,
+    anywhere: bool,
+}
+
+impl Places {
+    fn new(draw: &mut Draw, window: usize) -> Self {
+        Self {
+            window,
+            last: Place {
+                index: draw.below(window),
+                filled: 0,
+            },
+            written: 0,
+            anywhere: draw.once_in(3),
+        }
+    }
+
+    fn next(&mut self, draw: &mut Draw) -> Place {
+        let full = self.written == self.window;
+        self.last = if full && self.anywhere {
+            Place {
+                index: draw.below(self.window),
+                filled: 1 + draw.below(self.window),
+            }
+        } else {
+            let cleared = draw.once_in(20);
+            let filled = if cleared { 0 } else { self.last.filled };
+            Place {
+                index: (self.last.index + 1) % self.window,
+                filled: (filled + 1).min(self.window),
+            }
+        };
+        self.written = (self.written + 1).min(self.window);
+        self.last
+    }
+}

@@ -1,0 +1,100 @@
+//! What every implementation of [`Kernels`] is tested with: the same numbers on it and on [`Portable`], which must
+//! give the same bits.
+//!
+//! A case is made of a seed alone: shape, numbers and order. Small seeds have small shapes, one after the other
+//! ([`SWEEP`]); all others any shape that a policy can have. The numbers are random ones and those that go wrong:
+//! the ends of their types, alternating ends, biases that wrap a sum, factors at both ends of their range, shifts
+//! on both sides of one half of a product, ties of the softmax, entries that are not numbers.
+//!
+//! Tests stamp the suite for each path ([`stamp`]); boards run [`check_all`] in an emulator. Nothing here
+//! allocates: the caller lends the memory. A case that finds no room for itself fails.
+
+mod attend;
+mod draw;
+mod embed;
+mod hidden;
+mod maps;
+mod mismatch;
+mod narrow;
+mod numbers;
+#[cfg(test)]
+mod packing;
+mod quantize;
+mod residual;
+mod room;
+mod rows;
+#[cfg(test)]
+mod stamp;
+mod subject;
+mod tokens;
+#[cfg(test)]
+pub(crate) mod vectors;
+
+pub use draw::SWEEP;
+pub use mismatch::Mismatch;
+pub use room::Room;
+pub use subject::{Limits, Subject};
+
+#[cfg(test)]
+pub(crate) use packing::{foreign_lines, least_weight, read, refusals};
+#[cfg(test)]
+pub(crate) use stamp::{stamp, stamp_tests, test};
+#[cfg(test)]
+pub(crate) use vectors::stamp_vectors;
+
+pub(crate) use attend::{attend, attend_watched};
+pub(crate) use embed::embed;
+pub(crate) use hidden::{hidden, hidden_raw};
+pub(crate) use narrow::narrow;
+pub(crate) use quantize::quantize;
+pub(crate) use residual::add;
+pub(crate) use rows::{project, rectify, words};
+pub(crate) use tokens::{add_all, project_all, rectify_all};
+
+use crate::Line;
+
+/// One case of one kernel.
+pub(crate) type Case<K> = fn(K, u32, Room<'_>) -> Result<(), Mismatch>;
+
+/// Calls a macro with the names of all cases that every implementation has, behind what is in the brackets.
+macro_rules! every_case {
+    ($then:ident $($argument:tt)*) => {
+        $then! {
+            $($argument)*
+            quantize narrow project rectify words add project_all rectify_all add_all
+            embed hidden hidden_raw attend attend_watched
+        }
+    };
+}
+#[cfg(test)]
+pub(crate) use every_case;
+
+/// Every case with its name, in a list.
+macro_rules! list {
+    ($($case:ident)+) => {
+        /// Names of the cases, and what runs them.
+        const fn cases<K: Subject>() -> [(&'static str, Case<K>); [$(stringify!($case)),+].len()] {
+            [$((stringify!($case), $case::<K>)),+]
+        }
+    };
+}
+every_case!(list);
+
+/// Runs every case of every seed and returns how many there were.
+///
+/// # Errors
+/// The seed and what differs.
+pub fn check_all<K: Subject>(
+    kernels: K,
+    seeds: impl Iterator<Item = u32>,
+    room: &mut [Line],
+) -> Result<u32, (u32, Mismatch)> {
+    let mut count = 0_u32;
+    for seed in seeds {
+        for (_, case) in cases::<K>() {
+            case(kernels, seed, Room::new(room)).map_err(|mismatch| (seed, mismatch))?;
+            count = count.saturating_add(1);
+        }
+    }
+    Ok(count)
+}

@@ -1,0 +1,29 @@
+//! `narrow`: the residual as the input of a map.
+
+use super::draw::Draw;
+use super::mismatch::{Label, Mismatch, Output};
+use super::residual::{next, residuals};
+use super::room::Room;
+use super::subject::Subject;
+use crate::{Kernels, Portable};
+
+/// [`Kernels::narrow`].
+pub(crate) fn narrow<K: Subject>(
+    kernels: K,
+    seed: u32,
+    mut room: Room<'_>,
+) -> Result<(), Mismatch> {
+    let draw = &mut Draw::new(seed);
+    let length = draw.length(512);
+    let label = Label {
+        kernel: "narrow",
+        shape: [length, 1, 1],
+    };
+    let factor = next(draw);
+    let mut residual = residuals(draw, &mut room, length, K::padded(length), 1)?;
+    let mut out = Output::<i8>::new(&mut room, length, K::padded(length), 1)?;
+    Portable.narrow(residual.expected, factor, out.expected);
+    kernels.run(|| kernels.narrow(residual.got(), factor, out.got()));
+    out.check(label, "out", |x| x ^ K::FLIP)?;
+    residual.check(label, "residual", |x| x)
+}
