@@ -10,7 +10,6 @@
 #[cfg(not(target_os = "none"))]
 compile_error!("this is a firmware: scripts/count-instructions builds it");
 
-mod board;
 mod check;
 mod console;
 mod kernels;
@@ -24,12 +23,14 @@ use core::hint::black_box;
 use cortex_m_rt::entry;
 use engram_firmware::policy::{Memory, state_bytes, step};
 use engram_image::Image;
+use engram_kernels::Line;
 
 use crate::console::{exit, say};
 
 #[entry]
 fn main() -> ! {
     static mut MEMORY: Memory = Memory::new();
+    static mut ROOM: [Line; check::ROOM_LINES] = [Line::ZERO; check::ROOM_LINES];
 
     region("nothing", 0, || {});
     match Image::read(console::image()) {
@@ -55,10 +56,12 @@ fn main() -> ! {
         "fact stack_limit_bytes {}",
         memory::stack_bytes()
     ));
-    say(format_args!("fact static_bytes {}", memory::static_bytes()));
+    // Without what only the check below needs.
+    let static_bytes = memory::static_bytes() - size_of_val(ROOM) as u32;
+    say(format_args!("fact static_bytes {static_bytes}"));
     say(format_args!("fact memory_bytes {}", size_of::<Memory>()));
     kernels::count();
-    check::all();
+    check::all(ROOM);
     say(format_args!("end"));
     exit()
 }

@@ -22,7 +22,8 @@ pub(super) fn run(attention: Attention<'_, &[[u8; 4]]>, mut watch: Option<&mut W
         means,
     } = attention;
     let (window, width) = (shape.window.max(1), shape.width.max(1));
-    let model = means.len().max(1);
+    // The means may be filled up: what says how long a vector is, is the shape.
+    let model = shape.heads.saturating_mul(width).max(1);
     let mut parts = qkv.chunks_exact(model);
     let token = [parts.next(), parts.next(), parts.next()].map(Option::unwrap_or_default);
     let mut token = token.map(|part| part.chunks_exact(width));

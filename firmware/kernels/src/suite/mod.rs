@@ -10,9 +10,16 @@
 //! allocates: the caller lends the memory. A case that finds no room for itself fails.
 
 mod attend;
+#[cfg(all(
+    target_arch = "arm",
+    any(feature = "cortex-m7", feature = "cortex-m55")
+))]
+mod boards;
 mod draw;
 mod embed;
 mod hidden;
+#[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
+mod hosts;
 mod maps;
 mod mismatch;
 mod narrow;
