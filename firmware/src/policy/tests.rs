@@ -1,5 +1,6 @@
 //! The integer policy against an independent f64 version, and what must hold for every image.
 
+mod extremes;
 mod macs;
 mod paths;
 mod random_image;

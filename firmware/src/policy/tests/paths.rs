@@ -1,4 +1,4 @@
-//! Every path that this machine has, against the portable one: the same words on random images.
+//! Every path that this machine has, against the portable one: the same words on random images and on extreme ones.
 
 use std::boxed::Box;
 use std::vec;
@@ -10,6 +10,7 @@ use engram_image::{HeadInput, Image, ModelConfig, Packing, Positions};
 use engram_kernels::Line;
 use proptest::prelude::*;
 
+use super::extremes::{contrary_moments, extreme};
 use super::random_image::{AGE, Moment, moments, specification, words};
 use crate::policy::{LINES, Memory, Path, Policy, PolicyError};
 
@@ -30,21 +31,39 @@ fn words_on(
     moments.iter().map(run).collect()
 }
 
-/// Runs a trial, clears the memory and runs another, on `path` and on the portable one.
-fn compare(path: Path, config: ModelConfig, seed: u64) {
+/// Runs a trial on a random image, clears the memory and runs another, on every path and on the portable one.
+fn compare(config: ModelConfig, seed: u64) {
     let bytes = write(&specification(config, seed)).unwrap();
-    let image = Image::read(&bytes).unwrap();
-    let mut lines = vec![Line::ZERO; path.lines(&image)];
-    let policy = Policy::new(path, &image, &mut lines);
-    assert_eq!(policy.path(), path, "{config:?}");
-    let (mut memory, mut reference) = (Box::new(Memory::new()), Box::new(Memory::new()));
-    for trial in 0..2 {
-        let moments = moments(&config, seed + trial, 2 * config.window + 3);
-        let expected = words(&image, &mut reference, &moments);
-        let got = words_on(&policy, &mut memory, config.actions, &moments);
-        assert_eq!(got, expected, "{path} {config:?} {seed}");
+    compare_trials(&bytes, moments, seed);
+}
+
+/// The same on an image of which so many parts in eight are at the ends of what a reader admits.
+fn compare_extreme(config: ModelConfig, seed: u64, parts: u64) {
+    let bytes = write(&extreme(config, seed, parts)).unwrap();
+    compare_trials(&bytes, contrary_moments, seed);
+}
+
+/// Compares two trials on an image, whose working memories `moments` makes.
+fn compare_trials(bytes: &[u8], moments: fn(&ModelConfig, u64, usize) -> Vec<Moment>, seed: u64) {
+    let image = Image::read(bytes).unwrap();
+    let config = image.config;
+    let mut memory = Box::new(Memory::new());
+    let trials = [seed, seed + 1].map(|seed| {
+        let moments = moments(&config, seed, 2 * config.window + 3);
         memory.clear();
-        reference.clear();
+        let expected = words(&image, &mut memory, &moments);
+        (moments, expected)
+    });
+    for path in available().filter(|&path| path != Path::Portable) {
+        let mut lines = vec![Line::ZERO; path.lines(&image)];
+        let policy = Policy::new(path, &image, &mut lines);
+        assert_eq!(policy.path(), path, "{config:?}");
+        let mut memory = Box::new(Memory::new());
+        for (moments, expected) in &trials {
+            memory.clear();
+            let got = words_on(&policy, &mut memory, config.actions, moments);
+            assert_eq!(&got, expected, "{path} {config:?} {seed}");
+        }
     }
 }
 
@@ -54,10 +73,10 @@ fn available() -> impl Iterator<Item = Path> {
 
 #[test]
 fn the_reference_shapes_give_the_same_words() {
-    for path in available() {
-        for (_, config) in REFERENCE {
-            compare(path, config, 1);
-        }
+    for (_, config) in REFERENCE {
+        compare(config, 1);
+        compare_extreme(config, 1, 2);
+        compare_extreme(config, 1, 8);
     }
 }
 
@@ -76,6 +95,7 @@ proptest! {
         slot in any::<bool>(),
         mixed in any::<bool>(),
         seed in any::<u32>(),
+        parts in 1_u64..=8,
     ) {
         let config = ModelConfig {
             observations: io.0,
@@ -90,9 +110,8 @@ proptest! {
             head_input: if mixed { HeadInput::Mixed } else { HeadInput::Encoder },
         };
         prop_assume!(config.validate().is_ok());
-        for path in available() {
-            compare(path, config, u64::from(seed));
-        }
+        compare(config, u64::from(seed));
+        compare_extreme(config, u64::from(seed), parts);
     }
 }
 
@@ -111,10 +130,9 @@ fn an_image_for_a_board_is_not_packed_again() {
 
 #[test]
 fn long_windows_give_the_same_words() {
-    for path in available() {
-        for window in [128, 200, 512] {
-            compare(path, ModelConfig { window, ..AGE }, 3);
-        }
+    for window in [128, 200, 512] {
+        compare(ModelConfig { window, ..AGE }, 3);
+        compare_extreme(ModelConfig { window, ..AGE }, 3, 2);
     }
 }
 

@@ -32,6 +32,11 @@ impl Random {
         z ^ (z >> 31)
     }
 
+    /// Less than `end`.
+    pub(super) fn below(&mut self, end: u64) -> u64 {
+        self.next() % end
+    }
+
     /// In `[-limit, limit]`.
     pub(super) fn integer(&mut self, limit: i64) -> i64 {
         (self.next() % (2 * limit as u64 + 1)) as i64 - limit
