@@ -51,7 +51,12 @@ impl<'a> Layer<'a> {
         let in_time = PRODUCTS_PER_BYTE * room.bytes() / trial;
         let most = HEADS.min(MODEL / width).min(entries / (window * width));
         let most = most.min(in_time);
-        let heads = 1 + draw.below(most.max(1));
+        // Some kernels compute four heads together.
+        let heads = match draw.below(6) {
+            0 | 1 => most.clamp(1, 4),
+            2 => most.max(1),
+            _ => 1 + draw.below(most.clamp(1, 5)),
+        };
         let shape = Shape {
             heads,
             width,

@@ -20,6 +20,7 @@ pub(crate) trait Vectors<const L: usize> {
 }
 
 /// Where there is no instruction for it.
+#[cfg(target_arch = "x86_64")]
 pub(crate) trait Sums<const L: usize> {
     /// [`i32::saturating_add`].
     fn sum(a: [i32; L], b: [i32; L]) -> [i32; L];
@@ -87,6 +88,7 @@ pub(crate) fn factors<V: Vectors<L>, const L: usize>() {
     });
 }
 
+#[cfg(target_arch = "x86_64")]
 pub(crate) fn sums<V: Sums<L>, const L: usize>() {
     let vector = || proptest::collection::vec(any::<i32>(), L);
     proptest!(|(a in vector(), b in vector())| {
