@@ -34,10 +34,12 @@ pub(crate) fn test<K: Copy>(kernels: Option<K>, case: Case<K>) {
     for seed in (0..SWEEP).step_by(STRIDE) {
         run(seed).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
     }
+    let default = ProptestConfig::default();
     let config = ProptestConfig {
-        cases: CASES,
+        // More where PROPTEST_CASES says so.
+        cases: default.cases.max(CASES),
         failure_persistence: None,
-        ..ProptestConfig::default()
+        ..default
     };
     let outcome = TestRunner::new(config).run(&any::<u32>(), run);
     outcome.unwrap_or_else(|error| panic!("{error}"));
