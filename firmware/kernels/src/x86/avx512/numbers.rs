@@ -229,7 +229,10 @@ impl Factors {
     }
 
     /// [`Requant::to_i32`] of sixteen accumulators.
-    #[inline]
+    ///
+    /// Not inlined: what it computes of the factors alone would be computed where it is not called.
+    #[cold]
+    #[inline(never)]
     #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
     pub(super) fn apply(self, x: __m512i) -> __m512i {
         let even = _mm512_mul_epi32(x, self.multiplier);

@@ -6,9 +6,14 @@ use core::arch::x86_64::*;
 use super::map::{Packed, QUAD, ROWS, group_size, shift_lines};
 use super::numbers::{Factors, halved, load, load_bytes, scale_up};
 use crate::Line;
+use crate::x86::prescale::Prescale;
 
 /// Tokens that a product takes together: with four blocks of rows their sums fill twenty registers.
 pub(super) const TOKENS: usize = 5;
+
+/// How many lines ahead of the products weights are asked for: two thousand bytes, which take about as long to
+/// come as a map of a small policy to be computed. Maps follow each other, so this reaches into the next.
+const AHEAD: usize = 32;
 
 /// Gives every group's results of every token to `each`, bias and factor applied: two blocks or four, whose
 /// rows are dealt out as [`super::map`] says, or one.
@@ -135,6 +140,7 @@ impl<'a, const G: usize> Group<'a, G> {
         let (many, rest) = self.weights.as_chunks::<A>();
         for (input, weights) in inputs.iter().zip(many) {
             for ((sums, input), weights) in sums.iter_mut().zip(input).zip(weights) {
+                fetch(weights);
                 accumulate::<C, G>(sums, input, weights);
             }
         }
@@ -152,6 +158,7 @@ impl<'a, const G: usize> Group<'a, G> {
         let [i, j, k, l, m] = inputs;
         let inputs = i.iter().zip(j).zip(k).zip(l).zip(m);
         for (((((i, j), k), l), m), weights) in inputs.zip(self.weights) {
+            fetch(weights);
             accumulate::<C, G>(&mut a, i, weights);
             accumulate::<C, G>(&mut b, j, weights);
             accumulate::<C, G>(&mut c, k, weights);
@@ -170,14 +177,21 @@ fn scaled<const C: usize, const G: usize, const DOUBLE: bool, F>(
     mut sums: [__m512i; G],
     factors: &[Factors; G],
 ) -> [__m512i; G] {
+    let Some(prescale) = map.prescale else {
+        for (sum, &factors) in sums.iter_mut().zip(factors) {
+            *sum = any::<DOUBLE>(*sum, factors);
+        }
+        return sums;
+    };
+    // Seldom: a factor of at least a quarter.
+    if prescale != Prescale(0) {
+        for sum in &mut sums {
+            *sum = scale_up(prescale, *sum);
+        }
+    }
     for (sum, &factors) in sums.iter_mut().zip(factors) {
-        *sum = match map.prescale {
-            Some(prescale) => {
-                let double = factors.high().double(scale_up(prescale, *sum));
-                if DOUBLE { double } else { halved(double) }
-            }
-            None => any::<DOUBLE>(*sum, factors),
-        };
+        let double = factors.high().double(*sum);
+        *sum = if DOUBLE { double } else { halved(double) };
     }
     sums
 }
@@ -206,6 +220,16 @@ fn total<const G: usize, const A: usize>(sums: &[[__m512i; G]; A], block: usize)
         return _mm512_add_epi32(low, _mm512_add_epi32(sums[2][block], sums[3][block]));
     }
     _mm512_add_epi32(sums[0][block], sums[1][block])
+}
+
+/// Asks for the lines [`AHEAD`] of these: no map is read twice in a step, and what the processor fetches by itself ends
+/// with a page.
+#[inline]
+#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
+fn fetch(lines: &[Line]) {
+    for line in lines {
+        _mm_prefetch::<_MM_HINT_T0>(core::ptr::from_ref(line).wrapping_add(AHEAD).cast());
+    }
 }
 
 /// Adds the products of `G` blocks with four (two wide) columns of the input.

@@ -125,12 +125,14 @@ fn logits<const N: usize, const Q: usize, const EXACT: bool>(
     let zero = _mm512_setzero_si512();
     let mut queries = [zero; Q];
     // Keys are stored with 128 added: 128 * sum(query) too much.
-    let mut start = zero;
+    let mut starts = [zero; 2];
     for (quad, place) in queries.iter_mut().enumerate().take(quads) {
         *place = query.spread(quad);
         let negative = _mm512_sub_epi8(zero, *place);
-        start = _mm512_dpbusd_epi32(start, _mm512_set1_epi8(-128), negative);
+        let start = &mut starts[quad % 2];
+        *start = _mm512_dpbusd_epi32(*start, _mm512_set1_epi8(-128), negative);
     }
+    let start = _mm512_add_epi32(starts[0], starts[1]);
     let transposed = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
     let masked = _mm512_set1_epi32(MASKED_LOGIT);
     let mut logits = [masked; N];

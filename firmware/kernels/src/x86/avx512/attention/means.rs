@@ -87,15 +87,10 @@ impl Output {
             [a, b] => {
                 let words = _mm512_packs_epi32(result(a), result(b));
                 let bytes = _mm256_max_epi8(_mm512_cvtsepi16_epi8(words), _mm256_set1_epi8(-127));
-                let mut whole = [0; 32];
-                let out = means.first_chunk_mut();
-                let partial = out.is_none();
-                store_half(
-                    out.unwrap_or(&mut whole),
-                    _mm256_xor_si256(bytes, _mm256_set1_epi8(-128)),
-                );
-                if partial {
-                    copy(means, &whole);
+                let bytes = _mm256_xor_si256(bytes, _mm256_set1_epi8(-128));
+                match means.first_chunk_mut() {
+                    Some(means) => store_half(means, bytes),
+                    None => some(means, _mm512_castsi256_si512(bytes)),
                 }
             }
             [a, b, c, d] => {
@@ -103,15 +98,10 @@ impl Output {
                 let high = _mm512_packs_epi32(result(c), result(d));
                 let bytes = _mm512_packs_epi16(low, high);
                 let bytes = _mm512_max_epi8(bytes, _mm512_set1_epi8(-127));
-                let mut whole = [0; 64];
-                let out = means.first_chunk_mut();
-                let partial = out.is_none();
-                store_whole(
-                    out.unwrap_or(&mut whole),
-                    _mm512_xor_si512(bytes, _mm512_set1_epi8(-128)),
-                );
-                if partial {
-                    copy(means, &whole);
+                let bytes = _mm512_xor_si512(bytes, _mm512_set1_epi8(-128));
+                match means.first_chunk_mut() {
+                    Some(means) => store_whole(means, bytes),
+                    None => some(means, bytes),
                 }
             }
             _ => {
@@ -127,6 +117,16 @@ impl Output {
             }
         }
     }
+}
+
+/// As many bytes as fit: the last group of heads is not full.
+#[cold]
+#[inline(never)]
+#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
+fn some(means: &mut [i8], bytes: __m512i) {
+    let mut whole = [0; 64];
+    store_whole(&mut whole, bytes);
+    copy(means, &whole);
 }
 
 /// As many of `from` as fit.
