@@ -44,6 +44,20 @@ pub(crate) fn around(sorted: &[f32], window: usize, last: usize, out: &mut [f32]
     }
 }
 
+/// Biases `[heads][window]` by age to `[heads][2 * window]`, where entry `k` is that of age `-k mod window`: for a ring
+/// of `window` places, the newest at `next`, the `window` entries from `window - next` on.
+pub(crate) fn doubled(ages: &[f32], window: usize, filled: Filled) -> Vec<f32> {
+    let heads = ages.chunks_exact(window);
+    heads
+        .flat_map(|ages| {
+            (0..2 * window).map(move |k| {
+                let age = (window - k % window) % window;
+                if age < filled.0 { ages[age] } else { MASKED }
+            })
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -59,5 +73,13 @@ mod tests {
         assert_eq!(ring, [2.0, 1.0, MASKED, 3.0, 0.0]);
         around(&sorted, 5, 3, &mut ring);
         assert_eq!(ring, [MASKED, 3.0, 2.0, 1.0, 0.0]);
+    }
+
+    #[test]
+    fn a_ring_of_the_whole_window_reads_one_table() {
+        let table = doubled(&[0.0, 1.0, 2.0], 3, Filled(2));
+        assert_eq!(table, [0.0, MASKED, 1.0, 0.0, MASKED, 1.0]);
+        // The newest at place 1: place 0 is one older, place 2 is still empty.
+        assert_eq!(table[3 - 1..][..3], [1.0, 0.0, MASKED]);
     }
 }

@@ -13,7 +13,7 @@ use crate::reference::Reference;
 
 /// An engine with what it computes, and how.
 pub(crate) struct Contender<'a> {
-    /// `engram`, `onnxruntime`, `tract`, `candle`.
+    /// `engram`, `onnxruntime`, `tract`, `candle`, `burn`.
     pub(crate) engine: &'static str,
     pub(crate) function: Function,
     /// The precision, and what else tells it from others of the engine.
@@ -76,10 +76,16 @@ pub(crate) fn peers<'a>(
     onnxruntime(reference, library, &mut found)?;
     tract(reference, &mut found)?;
     candle(reference, &mut found)?;
+    burn(reference, &mut found);
     Ok(found)
 }
 
-#[cfg(any(feature = "candle", feature = "onnxruntime", feature = "tract"))]
+#[cfg(any(
+    feature = "burn",
+    feature = "candle",
+    feature = "onnxruntime",
+    feature = "tract"
+))]
 fn is_equal(reference: &Reference, function: Function) -> bool {
     reference.config.positions == Positions::Slot || function != Function::Window
 }
@@ -123,18 +129,27 @@ fn onnxruntime(_: &Reference, _: &FilePath, _: &mut Vec<Contender<'_>>) -> anyho
 
 #[cfg(feature = "tract")]
 fn tract(reference: &Reference, found: &mut Vec<Contender<'_>>) -> anyhow::Result<()> {
+    use crate::engine::tract::Tract;
+
     for &function in functions(reference.config.positions) {
         if function == Function::Token(Cache::Ring) {
             continue;
         }
-        found.push(Contender {
-            engine: "tract",
-            function,
-            variant: Precision::Float.name().into(),
-            is_integer: false,
-            is_equal: is_equal(reference, function),
-            policy: Box::new(crate::engine::tract::Tract::new(reference, function)?),
-        });
+        for precision in [
+            Precision::Float,
+            Precision::StandardDynamic,
+            Precision::StandardStatic,
+        ] {
+            let policy = Tract::new(reference, function, precision)?;
+            found.push(Contender {
+                engine: "tract",
+                function,
+                variant: precision.name().into(),
+                is_integer: precision != Precision::Float,
+                is_equal: is_equal(reference, function),
+                policy: Box::new(policy),
+            });
+        }
     }
     Ok(())
 }
@@ -146,18 +161,25 @@ fn tract(_: &Reference, _: &mut Vec<Contender<'_>>) -> anyhow::Result<()> {
 
 #[cfg(feature = "candle")]
 fn candle(reference: &Reference, found: &mut Vec<Contender<'_>>) -> anyhow::Result<()> {
+    use crate::engine::candle::{Candle, Weights};
+
     for &function in functions(reference.config.positions) {
         if function == Function::Token(Cache::Shift) {
             continue;
         }
-        found.push(Contender {
-            engine: "candle",
-            function,
-            variant: Precision::Float.name().into(),
-            is_integer: false,
-            is_equal: is_equal(reference, function),
-            policy: Box::new(crate::engine::candle::Candle::new(reference, function)?),
-        });
+        for (weights, variant) in [
+            (Weights::Float, Precision::Float.name()),
+            (Weights::Blocks, "int8 in blocks of 32"),
+        ] {
+            found.push(Contender {
+                engine: "candle",
+                function,
+                variant: variant.into(),
+                is_integer: weights != Weights::Float,
+                is_equal: is_equal(reference, function),
+                policy: Box::new(Candle::new(reference, function, weights)?),
+            });
+        }
     }
     Ok(())
 }
@@ -166,3 +188,23 @@ fn candle(reference: &Reference, found: &mut Vec<Contender<'_>>) -> anyhow::Resu
 fn candle(_: &Reference, _: &mut Vec<Contender<'_>>) -> anyhow::Result<()> {
     Ok(())
 }
+
+#[cfg(feature = "burn")]
+fn burn(reference: &Reference, found: &mut Vec<Contender<'_>>) {
+    for &function in functions(reference.config.positions) {
+        if function == Function::Token(Cache::Shift) {
+            continue;
+        }
+        found.push(Contender {
+            engine: "burn",
+            function,
+            variant: Precision::Float.name().into(),
+            is_integer: false,
+            is_equal: is_equal(reference, function),
+            policy: Box::new(crate::engine::burn::Burn::new(reference, function)),
+        });
+    }
+}
+
+#[cfg(not(feature = "burn"))]
+fn burn(_: &Reference, _: &mut Vec<Contender<'_>>) {}

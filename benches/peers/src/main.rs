@@ -1,4 +1,4 @@
-//! The policy step on ONNX Runtime, tract and candle, beside Engram's: outputs compared, then timed interleaved
+//! The policy step on ONNX Runtime, tract, candle and burn, beside Engram's: outputs compared, then timed interleaved
 //! in one process on one thread.
 //!
 //! `scripts/peers` builds it with all engines and runs it. `docs/src/peers.md` says what is compared with what.
@@ -10,6 +10,7 @@ mod cache;
 mod compare;
 mod contenders;
 mod engine;
+mod floor;
 mod graph;
 mod reference;
 mod report;
@@ -28,7 +29,7 @@ use engram_kernels::Line;
 use reference::Reference;
 use report::{Row, Table};
 
-/// The policy step on ONNX Runtime, tract and candle, beside Engram's.
+/// The policy step on ONNX Runtime, tract, candle and burn, beside Engram's.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
@@ -60,6 +61,8 @@ fn main() -> anyhow::Result<ExitCode> {
             u8::try_from(status.code().unwrap_or(1)).unwrap_or(1),
         ));
     }
+    #[cfg(feature = "candle")]
+    engine::candle::stay_on_this_thread()?;
     let arguments = Arguments::parse();
     let mut tables = Vec::new();
     for (name, config) in REFERENCE {
@@ -90,7 +93,7 @@ fn measure(
         .iter_mut()
         .map(|contender| compare::compare(&reference, contender))
         .collect::<anyhow::Result<Vec<_>>>()?;
-    let costs = timing::time(&reference, &mut contenders, arguments.rounds)?;
+    let (costs, floor) = timing::time(&reference, &mut contenders, arguments.rounds)?;
     let rows =
         contenders
             .iter()
@@ -106,7 +109,7 @@ fn measure(
             });
     Ok(Table {
         name,
-        macs: config.macs_per_step(),
+        floor,
         rows: rows.collect(),
     })
 }

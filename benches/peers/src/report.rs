@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::compare::Difference;
+use crate::floor::Floor;
 use crate::timing::Cost;
 
 /// One contender at one shape.
@@ -21,7 +22,7 @@ pub(crate) struct Row {
 /// All contenders at one shape; Engram's integers are the first.
 pub(crate) struct Table {
     pub(crate) name: &'static str,
-    pub(crate) macs: u64,
+    pub(crate) floor: Floor,
     pub(crate) rows: Vec<Row>,
 }
 
@@ -55,7 +56,11 @@ struct JsonRow<'a> {
 #[derive(Serialize)]
 struct JsonTable<'a> {
     name: &'a str,
+    /// Those that no engine can leave out.
     macs: u64,
+    clock_ghz: f64,
+    /// The least time of those multiply-accumulates; none without AVX-512 VNNI.
+    floor_us: Option<f64>,
     contenders: Vec<JsonRow<'a>>,
     times_engram_best: Best,
     times_engram_best_min: Best,
@@ -73,6 +78,15 @@ impl Table {
         peers
             .filter(|row| takes_part(row))
             .map(|row| self.times(row, cost))
+            .min_by(f64::total_cmp)
+    }
+
+    /// How many times the floor the fastest ONNX Runtime of the same function takes at least.
+    fn over_floor(&self, floor_us: f64) -> Option<f64> {
+        self.rows
+            .iter()
+            .filter(|row| row.engine == "onnxruntime" && row.is_equal)
+            .map(|row| row.cost.min_us / floor_us)
             .min_by(f64::total_cmp)
     }
 
@@ -99,7 +113,9 @@ pub(crate) fn json(tables: &[Table]) -> impl Serialize {
         .iter()
         .map(|table| JsonTable {
             name: table.name,
-            macs: table.macs,
+            macs: table.floor.macs,
+            clock_ghz: table.floor.clock_ghz,
+            floor_us: table.floor.us(),
             contenders: table
                 .rows
                 .iter()
@@ -127,7 +143,19 @@ pub(crate) fn json(tables: &[Table]) -> impl Serialize {
 
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}: {} multiply-accumulates", self.name, self.macs)?;
+        let Floor { macs, clock_ghz } = self.floor;
+        write!(
+            f,
+            "{}: {macs} multiply-accumulates, {clock_ghz:.2} GHz",
+            self.name
+        )?;
+        if let Some(floor_us) = self.floor.us() {
+            write!(f, "; by vpdpbusd alone {floor_us:.2} us")?;
+            if let Some(times) = self.over_floor(floor_us) {
+                write!(f, ", the best ONNX Runtime takes {times:.1} times as long")?;
+            }
+        }
+        writeln!(f)?;
         writeln!(
             f,
             "| engine | function | variant | differs at most | rms | median us | min us | allocations | times Engram | by minima |"

@@ -4,6 +4,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use crate::contenders::Contender;
+use crate::floor::Floor;
 use crate::reference::{Moment, Random, Reference};
 
 /// Steps of a turn that are not timed: they bring the weights back into the caches.
@@ -24,12 +25,12 @@ pub(crate) struct Cost {
     pub(crate) allocations: f64,
 }
 
-/// Times every contender once per round.
+/// Times every contender once per round, and the floor under them.
 pub(crate) fn time(
     reference: &Reference,
     contenders: &mut [Contender<'_>],
     rounds: usize,
-) -> anyhow::Result<Vec<Cost>> {
+) -> anyhow::Result<(Vec<Cost>, Floor)> {
     let config = &reference.config;
     let moments = Random::new(2).trial(config, config.window.max(WARM_STEPS + STEPS));
     let mut mean = vec![0.0; config.actions];
@@ -39,7 +40,9 @@ pub(crate) fn time(
         steps(contender, &moments, &mut mean)?;
         clocks.push(Clock::new(contender, &moments, &mut mean)?);
     }
+    let mut floor = Floor::new(config);
     for _ in 0..rounds {
+        floor.measure();
         for (contender, clock) in contenders.iter_mut().zip(&mut clocks) {
             steps(contender, &moments[..WARM_STEPS], &mut mean)?;
             for sample in moments[WARM_STEPS..][..STEPS].chunks_exact(clock.steps) {
@@ -56,7 +59,7 @@ pub(crate) fn time(
         result?;
         costs.push(clock.cost(counted.count_total as f64 / STEPS as f64));
     }
-    Ok(costs)
+    Ok((costs, floor))
 }
 
 /// Times of one contender.

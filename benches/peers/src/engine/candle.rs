@@ -1,30 +1,60 @@
-//! candle: the same policy by hand on its tensors, in f32 on the CPU.
+//! candle: the same policy by hand on its tensors, on the CPU; in f32, or with its int8 matrices: blocks of 32 weights
+//! with a scale each (`Q8_0`), inputs rounded the same way at every step.
 //!
 //! The cache of the one-token form is written in place, as candle's own caches are.
 
-use candle_core::{Device, Tensor};
+use candle_core::quantized::{GgmlDType, QMatMul, QTensor};
+use candle_core::{Device, Module, Tensor};
 use candle_nn::ops::softmax_last_dim;
 use engram_export::parameters::Linear;
 use engram_export::{Parameters, slot_positions};
 use engram_image::{ModelConfig, Positions};
 
 use super::{Engine, Function, push};
-use crate::cache::Filled;
-use crate::graph::transposed;
+use crate::cache::{Filled, doubled};
+use crate::graph::{projection, transposed, window_biases};
 use crate::reference::{Moment, Reference};
 
-/// A logit that no softmax sees.
-const MASKED: f32 = -1e9;
+/// Makes this thread the only one of rayon's: candle's softmax would otherwise hand its rows to a thread beside it and
+/// wait, which takes longer than the rows do. Once in a process.
+pub(crate) fn stay_on_this_thread() -> anyhow::Result<()> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1);
+    Ok(pool.use_current_thread().build_global()?)
+}
+
+/// What the matrices are kept in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Weights {
+    Float,
+    /// Wherever the inputs are whole blocks, as they are in all matrices but the embedding.
+    Blocks,
+}
+
+enum Weight {
+    /// `[columns, rows]`.
+    Float(Tensor),
+    Blocks(QMatMul),
+}
 
 struct Map {
-    weight: Tensor,
+    weight: Weight,
     bias: Option<Tensor>,
 }
 
 impl Map {
-    fn new(linear: &Linear) -> candle_core::Result<Self> {
-        let weights = transposed(linear);
-        let weight = Tensor::from_vec(weights, (linear.columns, linear.rows), &Device::Cpu)?;
+    fn new(linear: &Linear, weights: Weights) -> candle_core::Result<Self> {
+        let weight = match weights {
+            Weights::Float => {
+                let shape = (linear.columns, linear.rows);
+                Weight::Float(Tensor::from_vec(transposed(linear), shape, &Device::Cpu)?)
+            }
+            Weights::Blocks => {
+                let shape = (linear.rows, linear.columns);
+                let plain = Tensor::from_slice(&linear.weight, shape, &Device::Cpu)?;
+                let blocks = QTensor::quantize(&plain, GgmlDType::Q8_0)?;
+                Weight::Blocks(QMatMul::from_qtensor(blocks)?)
+            }
+        };
         let bias = match linear.bias.as_slice() {
             [] => None,
             bias => Some(Tensor::new(bias, &Device::Cpu)?),
@@ -33,7 +63,10 @@ impl Map {
     }
 
     fn apply(&self, input: &Tensor) -> candle_core::Result<Tensor> {
-        let product = input.matmul(&self.weight)?;
+        let product = match &self.weight {
+            Weight::Float(weight) => input.matmul(weight)?,
+            Weight::Blocks(weight) => weight.forward(input)?,
+        };
         match &self.bias {
             Some(bias) => product.broadcast_add(bias),
             None => Ok(product),
@@ -42,12 +75,14 @@ impl Map {
 }
 
 struct Layer {
-    in_proj: Map,
+    /// Queries of the newest token alone, in the last layer of a window: nobody reads the others.
+    queries: Option<Map>,
+    /// Keys and values; before them the queries that have no map of their own.
+    projection: Map,
     out_proj: Map,
     linear1: Map,
     linear2: Map,
-    /// A window: `[heads, window, window]`. One token: `[heads, 1, 2 * window]`, entry `k` of a head is the bias
-    /// of age `-k mod window`.
+    /// A window: `[heads, queries, window]`. One token: `[heads, 1, 2 * window]`, as [`doubled`] gives it.
     bias: Tensor,
     /// One token: keys and values, `[heads, window, width]`.
     caches: Option<[Tensor; 2]>,
@@ -67,7 +102,11 @@ pub(crate) struct Candle {
 }
 
 impl Candle {
-    pub(crate) fn new(reference: &Reference, function: Function) -> anyhow::Result<Self> {
+    pub(crate) fn new(
+        reference: &Reference,
+        function: Function,
+        weights: Weights,
+    ) -> anyhow::Result<Self> {
         let config = reference.config;
         let parameters = reference.policy.parameters();
         let is_window = function == Function::Window;
@@ -75,22 +114,23 @@ impl Candle {
         let positions = match config.positions {
             Positions::Age => None,
             Positions::Slot => {
+                let shape = (config.window, config.model);
                 let table = slot_positions(config.window, config.model);
-                Some(Tensor::from_vec(
-                    table,
-                    (config.window, config.model),
-                    &Device::Cpu,
-                )?)
+                Some(Tensor::from_vec(table, shape, &Device::Cpu)?)
             }
         };
         let layers: candle_core::Result<Vec<_>> = (0..config.layers)
-            .map(|index| layer(parameters, index, is_window))
+            .map(|index| layer(parameters, index, is_window, weights))
             .collect();
-        let head: candle_core::Result<Vec<_>> = parameters.head.iter().map(Map::new).collect();
+        let head: candle_core::Result<Vec<_>> = parameters
+            .head
+            .iter()
+            .map(|map| Map::new(map, weights))
+            .collect();
         let ages = parameters.layers.iter().map(|layer| layer.age_bias.clone());
         Ok(Self {
             config,
-            embed: Map::new(&parameters.embed)?,
+            embed: Map::new(&parameters.embed, Weights::Float)?,
             positions,
             layers: layers?,
             head: head?,
@@ -105,20 +145,26 @@ impl Candle {
         })
     }
 
-    /// Queries, keys and values by head: `[heads, tokens, width]`.
-    fn by_head(&self, qkv: &Tensor) -> candle_core::Result<[Tensor; 3]> {
-        let (tokens, d) = (qkv.dim(0)?, self.config.model);
-        let part = |index: usize| {
-            qkv.narrow(1, index * d, d)?
-                .reshape((tokens, self.config.heads, self.config.head_dim()))?
-                .transpose(0, 1)?
-                .contiguous()
-        };
-        Ok([part(0)?, part(1)?, part(2)?])
+    /// Part `index` of `side`, `[tokens, parts * d]`, by head: `[heads, tokens, width]`.
+    fn by_head(&self, side: &Tensor, index: usize) -> candle_core::Result<Tensor> {
+        let d = self.config.model;
+        side.narrow(1, index * d, d)?
+            .reshape((side.dim(0)?, self.config.heads, self.config.head_dim()))?
+            .transpose(0, 1)?
+            .contiguous()
     }
 
-    fn attention(&self, layer: &Layer, residual: &Tensor) -> candle_core::Result<Tensor> {
-        let [q, mut k, mut v] = self.by_head(&layer.in_proj.apply(residual)?)?;
+    /// What attention adds to the tokens, of the last layer of a window to the newest.
+    fn attention(&self, layer: &Layer, tokens: &Tensor) -> candle_core::Result<Tensor> {
+        let all = layer.projection.apply(tokens)?;
+        let part = |index| self.by_head(&all, index);
+        let [q, mut k, mut v] = match &layer.queries {
+            None => [part(0)?, part(1)?, part(2)?],
+            Some(map) => {
+                let queries = map.apply(&newest(tokens)?)?;
+                [self.by_head(&queries, 0)?, part(0)?, part(1)?]
+            }
+        };
         let mut bias = layer.bias.clone();
         if let Some([keys, values]) = &layer.caches {
             keys.slice_set(&k, 1, self.next)?;
@@ -129,28 +175,30 @@ impl Candle {
         }
         let logits = q.matmul(&k.t()?)?.add(&bias)?;
         let mixed = softmax_last_dim(&logits)?.matmul(&v)?;
-        let tokens = residual.dim(0)?;
-        layer.out_proj.apply(
-            &mixed
-                .transpose(0, 1)?
-                .reshape((tokens, self.config.model))?,
-        )
+        let shape = (q.dim(1)?, self.config.model);
+        layer
+            .out_proj
+            .apply(&mixed.transpose(0, 1)?.reshape(shape)?)
     }
 
     fn run(&self) -> candle_core::Result<Tensor> {
         let inputs = self.config.inputs();
         let shape = (self.rows.len() / inputs, inputs);
         let rows = Tensor::from_slice(&self.rows, shape, &Device::Cpu)?;
-        let mut residual = self.embed.apply(&rows)?;
+        let mut tokens = self.embed.apply(&rows)?;
         if let Some(positions) = &self.positions {
-            residual = residual.add(positions)?;
+            tokens = tokens.add(positions)?;
         }
         for layer in &self.layers {
-            residual = residual.add(&self.attention(layer, &residual)?)?;
-            let hidden = layer.linear1.apply(&residual)?.relu()?;
-            residual = residual.add(&layer.linear2.apply(&hidden)?)?;
+            let branch = self.attention(layer, &tokens)?;
+            if layer.queries.is_some() {
+                tokens = newest(&tokens)?;
+            }
+            tokens = tokens.add(&branch)?;
+            let hidden = layer.linear1.apply(&tokens)?.relu()?;
+            tokens = tokens.add(&layer.linear2.apply(&hidden)?)?;
         }
-        let mut value = residual.narrow(0, shape.0 - 1, 1)?;
+        let mut value = tokens;
         for (index, map) in self.head.iter().enumerate() {
             value = map.apply(&value)?;
             if index < 2 {
@@ -164,66 +212,46 @@ impl Candle {
     fn set_biases(&mut self) -> candle_core::Result<()> {
         let (heads, window) = (self.config.heads, self.config.window);
         for (ages, layer) in self.ages.iter().zip(&mut self.layers) {
-            let doubled: Vec<f32> = ages
-                .chunks_exact(window)
-                .flat_map(|ages| {
-                    (0..2 * window).map(|k| {
-                        let age = (window - k % window) % window;
-                        if age < self.filled.0 {
-                            ages[age]
-                        } else {
-                            MASKED
-                        }
-                    })
-                })
-                .collect();
-            layer.bias = Tensor::from_vec(doubled, (heads, 1, 2 * window), &Device::Cpu)?;
+            let table = doubled(ages, window, self.filled);
+            layer.bias = Tensor::from_vec(table, (heads, 1, 2 * window), &Device::Cpu)?;
         }
         Ok(())
     }
 }
 
-fn layer(parameters: &Parameters, index: usize, is_window: bool) -> candle_core::Result<Layer> {
+/// The last of `tokens`.
+fn newest(tokens: &Tensor) -> candle_core::Result<Tensor> {
+    tokens.narrow(0, tokens.dim(0)? - 1, 1)
+}
+
+fn layer(
+    parameters: &Parameters,
+    index: usize,
+    is_window: bool,
+    weights: Weights,
+) -> candle_core::Result<Layer> {
     let config = parameters.config;
-    let (heads, window, width) = (config.heads, config.window, config.head_dim());
+    let (d, heads, window) = (config.model, config.heads, config.window);
     let source = &parameters.layers[index];
-    let mut in_proj = source.in_proj.clone();
-    let scale = 1.0 / (width as f32).sqrt();
-    let queries = config.model * in_proj.columns;
-    in_proj.weight[..queries]
-        .iter_mut()
-        .for_each(|w| *w *= scale);
-    in_proj.bias[..config.model]
-        .iter_mut()
-        .for_each(|b| *b *= scale);
-    let mut biases = Vec::new();
-    for head in 0..heads {
-        for token in 0..window {
-            biases.extend((0..window).map(|other| {
-                match token.checked_sub(other) {
-                    Some(age) => source
-                        .age_bias
-                        .get(head * window + age)
-                        .copied()
-                        .unwrap_or(0.0),
-                    None => MASKED,
-                }
-            }));
-        }
-    }
+    let map = |rows| Map::new(&projection(parameters, index, rows), weights);
+    let is_newest = is_window && index + 1 == config.layers;
+    let (queries, first, count) = if is_newest {
+        (Some(map(0..d)?), d, 1)
+    } else {
+        (None, 0, window)
+    };
+    let biases = window_biases(parameters, index, window - count);
     let zeros = || {
-        Tensor::zeros(
-            (heads, window, width),
-            candle_core::DType::F32,
-            &Device::Cpu,
-        )
+        let shape = (heads, window, config.head_dim());
+        Tensor::zeros(shape, candle_core::DType::F32, &Device::Cpu)
     };
     Ok(Layer {
-        in_proj: Map::new(&in_proj)?,
-        out_proj: Map::new(&source.out_proj)?,
-        linear1: Map::new(&source.linear1)?,
-        linear2: Map::new(&source.linear2)?,
-        bias: Tensor::from_vec(biases, (heads, window, window), &Device::Cpu)?,
+        queries,
+        projection: map(first..3 * d)?,
+        out_proj: Map::new(&source.out_proj, weights)?,
+        linear1: Map::new(&source.linear1, weights)?,
+        linear2: Map::new(&source.linear2, weights)?,
+        bias: Tensor::from_vec(biases, (heads, count, window), &Device::Cpu)?,
         caches: if is_window {
             None
         } else {

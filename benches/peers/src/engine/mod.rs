@@ -1,5 +1,7 @@
 //! Engines that step a policy. All get the same working memories and give the same action mean.
 
+#[cfg(feature = "burn")]
+pub(crate) mod burn;
 #[cfg(feature = "candle")]
 pub(crate) mod candle;
 pub(crate) mod engram;
@@ -40,7 +42,12 @@ pub(crate) trait Engine {
 }
 
 /// The last working memories, the oldest first.
-#[cfg(any(feature = "candle", feature = "onnxruntime", feature = "tract"))]
+#[cfg(any(
+    feature = "burn",
+    feature = "candle",
+    feature = "onnxruntime",
+    feature = "tract"
+))]
 pub(crate) fn push(rows: &mut [f32], input: &[f32]) {
     rows.copy_within(input.len().., 0);
     let start = rows.len() - input.len();

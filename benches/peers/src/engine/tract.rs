@@ -21,10 +21,14 @@ pub(crate) struct Tract {
 }
 
 impl Tract {
-    pub(crate) fn new(reference: &Reference, function: Function) -> anyhow::Result<Self> {
+    pub(crate) fn new(
+        reference: &Reference,
+        function: Function,
+        precision: Precision,
+    ) -> anyhow::Result<Self> {
         let config = reference.config;
         let parameters = reference.policy.parameters();
-        let (precision, style) = (Precision::Float, Style::Plain);
+        let style = Style::Plain;
         let (graph, rows) = match function {
             Function::Window => (
                 window(parameters, &reference.calibration, precision, style),

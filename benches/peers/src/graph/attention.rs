@@ -1,5 +1,7 @@
 //! One encoder layer, whatever its attention attends to.
 
+use std::ops::Range;
+
 use engram_export::parameters::{LayerParameters, Linear};
 use engram_export::{Calibration, Parameters, Site};
 use engram_image::ModelConfig;
@@ -19,6 +21,26 @@ pub(super) struct Source<'a> {
     pub(super) style: Style,
 }
 
+/// `rows` of what makes queries, keys and values; the queries with the scale of the logits.
+pub(crate) fn projection(parameters: &Parameters, layer: usize, rows: Range<usize>) -> Linear {
+    let in_proj = &parameters.layers[layer].in_proj;
+    let (d, columns) = (parameters.config.model, in_proj.columns);
+    let scale = 1.0 / (parameters.config.head_dim() as f32).sqrt();
+    let scaled = |row: usize, value: &f32| if row < d { value * scale } else { *value };
+    Linear {
+        rows: rows.len(),
+        columns,
+        weight: rows
+            .clone()
+            .flat_map(|row| {
+                let weights = &in_proj.weight[row * columns..][..columns];
+                weights.iter().map(move |weight| scaled(row, weight))
+            })
+            .collect(),
+        bias: rows.map(|row| scaled(row, &in_proj.bias[row])).collect(),
+    }
+}
+
 impl Source<'_> {
     pub(super) fn config(&self) -> &ModelConfig {
         &self.parameters.config
@@ -33,31 +55,10 @@ impl Source<'_> {
         range(&self.calibration.activations(site))
     }
 
-    /// Rows `from..to` of what makes queries, keys and values; the queries with the scale of the logits.
-    fn projection(&self, layer: usize, from: usize, to: usize) -> Linear {
-        let in_proj = &self.layer(layer).in_proj;
-        let (d, columns) = (self.config().model, in_proj.columns);
-        let scale = 1.0 / (self.config().head_dim() as f32).sqrt();
-        let scaled = |row: usize, value: &f32| if row < d { value * scale } else { *value };
-        let rows = in_proj.weight.chunks_exact(columns).enumerate();
-        Linear {
-            rows: to - from,
-            columns,
-            weight: rows
-                .skip(from)
-                .take(to - from)
-                .flat_map(|(row, weights)| weights.iter().map(move |w| scaled(row, w)))
-                .collect(),
-            bias: (from..to)
-                .map(|row| scaled(row, &in_proj.bias[row]))
-                .collect(),
-        }
-    }
-
     /// Queries, keys and values of `input`, `[tokens, d]` each.
     pub(super) fn project(&self, builder: &mut Builder, layer: usize, input: &str) -> [Name; 3] {
         let d = self.config().model;
-        let map = self.projection(layer, 0, 3 * d);
+        let map = projection(self.parameters, layer, 0..3 * d);
         let range = self.range(Site::LayerInput(layer));
         let all = linear(builder, self.precision, &map, input, range);
         builder.nodes("", "Split", &[&all], vec![int("axis", 1)])
@@ -73,7 +74,8 @@ impl Source<'_> {
     ) -> [Name; 3] {
         let d = self.config().model;
         let range = self.range(Site::LayerInput(layer));
-        let [queries, others] = [(0, d), (d, 3 * d)].map(|(a, b)| self.projection(layer, a, b));
+        let [queries, others] =
+            [0..d, d..3 * d].map(|rows| projection(self.parameters, layer, rows));
         let queries = linear(builder, self.precision, &queries, newest, range);
         let others = linear(builder, self.precision, &others, input, range);
         let [keys, values] = builder.nodes("", "Split", &[&others], vec![int("axis", 1)]);

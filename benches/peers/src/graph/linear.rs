@@ -4,8 +4,9 @@ use engram_export::calibrate::Activation;
 use engram_export::parameters::Linear;
 
 use super::builder::{Builder, Name, int};
+use super::standard;
 
-/// What the matrices are computed in. Attention, tanh and sums between them are f32 in all three.
+/// What the matrices are computed in. Attention, tanh and sums between them are f32 in all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Precision {
     /// f32.
@@ -14,14 +15,18 @@ pub(crate) enum Precision {
     Dynamic,
     /// int8 weights, one scale per row; the range of the inputs is that of the calibration.
     Static,
+    /// [`Self::Dynamic`] without the operators of ONNX Runtime.
+    StandardDynamic,
+    /// [`Self::Static`] without the operators of ONNX Runtime.
+    StandardStatic,
 }
 
 impl Precision {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Float => "f32",
-            Self::Dynamic => "int8 dynamic",
-            Self::Static => "int8 static",
+            Self::Dynamic | Self::StandardDynamic => "int8 dynamic",
+            Self::Static | Self::StandardStatic => "int8 static",
         }
     }
 }
@@ -33,7 +38,7 @@ pub(super) fn range(activations: &[Activation]) -> f32 {
 }
 
 /// Weights as int8, `[columns][rows]`, and the scale of every row.
-fn quantized(linear: &Linear) -> (Vec<i8>, Vec<f32>) {
+pub(super) fn quantized(linear: &Linear) -> (Vec<i8>, Vec<f32>) {
     let scales: Vec<f32> = linear
         .weight
         .chunks_exact(linear.columns)
@@ -59,7 +64,7 @@ pub(crate) fn transposed(linear: &Linear) -> Vec<f32> {
 }
 
 /// The bias of every row, 0 where there is none.
-fn bias(linear: &Linear) -> Vec<f32> {
+pub(super) fn bias(linear: &Linear) -> Vec<f32> {
     if linear.bias.is_empty() {
         vec![0.0; linear.rows]
     } else {
@@ -67,8 +72,8 @@ fn bias(linear: &Linear) -> Vec<f32> {
     }
 }
 
-/// The steps of a symmetric u8 with its zero at 128.
-fn step(range: f32) -> f32 {
+/// The step of a symmetric i8, or u8 with its zero at 128.
+pub(super) fn step(range: f32) -> f32 {
     range / 127.0
 }
 
@@ -87,6 +92,8 @@ pub(super) fn linear(
             let input = quantize(builder, input, range);
             static_product(builder, linear, &input, (step(range), 128), None)
         }
+        Precision::StandardDynamic => standard::dynamic(builder, linear, input),
+        Precision::StandardStatic => standard::fixed(builder, linear, input, range),
     }
 }
 
@@ -100,7 +107,10 @@ pub(super) fn feed_forward(
 ) -> Name {
     let (first, second) = maps;
     match precision {
-        Precision::Float | Precision::Dynamic => {
+        Precision::Float
+        | Precision::Dynamic
+        | Precision::StandardDynamic
+        | Precision::StandardStatic => {
             let hidden = linear(builder, precision, first, input, ranges.0);
             let hidden = builder.node("Relu", &[&hidden], vec![]);
             linear(builder, precision, second, &hidden, ranges.1)
@@ -116,7 +126,7 @@ pub(super) fn feed_forward(
     }
 }
 
-fn float(builder: &mut Builder, linear: &Linear, input: &str) -> Name {
+pub(super) fn float(builder: &mut Builder, linear: &Linear, input: &str) -> Name {
     let weights = builder.floats(&[linear.columns, linear.rows], &transposed(linear));
     if linear.bias.is_empty() {
         return builder.node("MatMul", &[input, &weights], vec![]);

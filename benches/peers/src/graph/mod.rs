@@ -1,6 +1,6 @@
 //! The policy as ONNX graphs, written from the same parameters that Engram runs.
 //!
-//! Two functions, each in three precisions: [`window`] computes a window of working memories from nothing,
+//! Two functions, each in several precisions: [`window`] computes a window of working memories from nothing,
 //! [`token`] one working memory on the keys and values of earlier ones. Weights are transposed and scaled here,
 //! where it costs nothing later. No file is kept: the bytes go to the engine.
 
@@ -8,14 +8,14 @@ mod attention;
 mod builder;
 mod linear;
 mod protobuf;
+mod standard;
 mod token;
 mod window;
 
-pub(crate) use linear::Precision;
-#[cfg(feature = "candle")]
-pub(crate) use linear::transposed;
+pub(crate) use attention::projection;
+pub(crate) use linear::{Precision, transposed};
 pub(crate) use token::{CACHE_OUT, Cache, bias_name, bias_shape, cache_name, cache_shapes, token};
-pub(crate) use window::window;
+pub(crate) use window::{window, window_biases};
 
 /// How attention is put into operators.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -59,7 +59,7 @@ fn encoder(
         let qkv = source.project(builder, layer, tokens);
         (tokens.to_owned(), qkv, window)
     };
-    let biases = biases(source, layer, window - queries);
+    let biases = window_biases(source.parameters, layer, window - queries);
     let mixed = match source.style {
         Style::Plain => {
             let biases = builder.floats(&[heads, queries, window], &biases);
@@ -77,9 +77,9 @@ fn encoder(
 }
 
 /// `[heads][token][earlier token]` for the tokens from `first` on; the later ones are masked.
-fn biases(source: &Source<'_>, layer: usize, first: usize) -> Vec<f32> {
-    let (window, heads) = (source.config().window, source.config().heads);
-    let ages = &source.layer(layer).age_bias;
+pub(crate) fn window_biases(parameters: &Parameters, layer: usize, first: usize) -> Vec<f32> {
+    let (window, heads) = (parameters.config.window, parameters.config.heads);
+    let ages = &parameters.layers[layer].age_bias;
     let mut biases = Vec::with_capacity(heads * window * window);
     for head in 0..heads {
         for token in first..window {
