@@ -44,7 +44,7 @@ uint64_t qemu_plugin_start_code(void);
 
 EXPORT int qemu_plugin_version = 1;
 
-enum { RANGES = 64 };
+enum { RANGES = 512 };
 struct range {
     uint64_t low, high;
 };

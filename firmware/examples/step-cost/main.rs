@@ -23,7 +23,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use engram_firmware::policy::{Memory, Path, Policy};
-use engram_image::write::{ImageSpec, write};
+use engram_image::write::write;
 use engram_image::{Image, ModelConfig};
 use engram_kernels::Line;
 
@@ -108,19 +108,9 @@ fn subject(shape: Shape) -> Option<Subject> {
     })
 }
 
-/// A random image. Its logits are half as large as those of the tests, whose factor of 1/4 and more sends
-/// heads of eight channels to the plain logits of the Cortex-M55.
-fn specification(config: ModelConfig) -> ImageSpec<'static> {
-    let mut specification = random_image::specification(config, 1);
-    for layer in &mut specification.weights.layers {
-        layer.logit.shift += 1;
-    }
-    specification
-}
-
 fn policy_run(config: &ModelConfig) -> (String, Box<dyn FnMut(usize)>) {
     // The program ends with them.
-    let bytes = write(&specification(*config)).expect("a valid image");
+    let bytes = write(&random_image::specification(*config, 1)).expect("a valid image");
     let image = Box::leak(Box::new(
         Image::read(Box::leak(bytes.into_boxed_slice())).expect("a valid image"),
     ));
@@ -144,7 +134,7 @@ fn policy_run(config: &ModelConfig) -> (String, Box<dyn FnMut(usize)>) {
 /// Writes the shapes that fit a board's memory for images.
 fn write_images(folder: &std::path::Path) {
     for shape in shapes().into_iter().filter(|shape| !shape.is_chain) {
-        let bytes = write(&specification(shape.config)).expect("a valid image");
+        let bytes = write(&random_image::specification(shape.config, 1)).expect("a valid image");
         let ModelConfig {
             layers,
             heads,

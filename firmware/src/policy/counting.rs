@@ -6,7 +6,7 @@ use engram_image::{Image, Packing};
 use engram_kernels::portable::Rows;
 use engram_kernels::{Attention, Kernels, Portable, Requant, Shape, Watch};
 
-use super::network::ReadsRows;
+use super::network::ReadsImages;
 use super::{Memory, PolicyError, WorkingMemory, step_on};
 
 /// [`super::step`] in plain Rust; returns how many products it has made.
@@ -37,7 +37,7 @@ impl Counting<'_> {
     }
 }
 
-impl ReadsRows for Counting<'_> {}
+impl ReadsImages for Counting<'_> {}
 
 impl Kernels for Counting<'_> {
     const LANES: usize = Portable::LANES;

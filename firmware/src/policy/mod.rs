@@ -13,7 +13,6 @@
 mod counting;
 mod golden;
 mod head;
-mod in_place;
 mod memory;
 mod network;
 mod observer;
@@ -28,7 +27,6 @@ mod tokens;
 pub use counting::counted_macs;
 pub use engram_kernels::{HeadView, Line};
 pub use golden::{GoldenDifference, GoldenReplay, replay_golden};
-pub use in_place::runs;
 pub use memory::Memory;
 pub use observer::{Observer, variance};
 pub use path::{LINES, Packed, Path, Policy};
@@ -115,6 +113,17 @@ impl fmt::Display for PolicyError {
 }
 
 impl core::error::Error for PolicyError {}
+
+/// Whether this firmware runs images of a packing.
+///
+/// Every firmware runs the order of rows; a packing needs the kernels that it was made for.
+#[must_use]
+pub const fn runs(packing: Packing) -> bool {
+    match packing {
+        Packing::Rows => true,
+        Packing::CortexM => cfg!(all(target_arch = "arm", feature = "cortex-m7")),
+    }
+}
 
 /// One control step of the policy: takes `input` into `memory` and writes one word per action.
 ///

@@ -62,18 +62,22 @@ pub(super) const fn rows<'a>(matrix: &Matrix<'a>) -> Rows<'a> {
     }
 }
 
-/// Kernels that read the maps of an image as they lie in the order of rows.
-pub(super) trait ReadsRows:
+/// Kernels that read the maps of an image as they lie there. Who calls them has looked at the image's packing: other kernels
+/// would make meaningless numbers of it.
+pub(super) trait ReadsImages:
     for<'a> Kernels<Map<'a> = Rows<'a>, WideMap<'a> = Rows<'a>, Biases<'a> = &'a [[u8; 4]]>
 {
 }
 
-impl ReadsRows for engram_kernels::Portable {}
+impl ReadsImages for engram_kernels::Portable {}
 
 #[cfg(all(target_arch = "arm", feature = "cortex-m55"))]
-impl ReadsRows for engram_kernels::cortex_m::m55::CortexM55 {}
+impl ReadsImages for engram_kernels::cortex_m::m55::CortexM55 {}
 
-impl<'a, K: ReadsRows> Network<'a, K> for Image<'a> {
+#[cfg(all(target_arch = "arm", feature = "cortex-m7"))]
+impl ReadsImages for engram_kernels::cortex_m::m7::CortexM7 {}
+
+impl<'a, K: ReadsImages> Network<'a, K> for Image<'a> {
     #[inline]
     fn image(&self) -> &Image<'_> {
         self

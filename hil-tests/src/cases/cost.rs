@@ -4,13 +4,16 @@ use anyhow::{Result, bail, ensure};
 use engram::board::BoardName;
 use engram::measure::{BoardCost, CountError, instructions};
 use engram_firmware::policy::state_bytes_with;
-use engram_image::{Image, Packing};
+use engram_image::{Image, ModelConfig, Packing};
 
-use super::{Case, started_case};
+use super::{Case, case, started_case};
 use crate::sample_image::{AGE, SLOT, sample_image};
 use crate::{Rig, Target};
 
-pub(super) const CASES: &[Case] = &[started_case("a_step_costs_what_the_reports_say", reports)];
+pub(super) const CASES: &[Case] = &[
+    started_case("a_step_costs_what_the_reports_say", reports),
+    case("every_width_of_a_map_gives_the_same_words", widths),
+];
 
 /// Both kinds of positions, on every path of the board: instructions, state and multiply-accumulates.
 fn reports(rig: &Rig) -> Result<()> {
@@ -39,6 +42,25 @@ fn reports(rig: &Rig) -> Result<()> {
         }
         let has_stack = board != BoardName::QemuJetson;
         ensure!(costs[0].stack_bytes.is_some() == has_stack, "{costs:?}");
+    }
+    Ok(())
+}
+
+/// Numbers of columns that kernels have loops for, and one that none has: the board replays the golden trace of each image,
+/// and then flies it.
+fn widths(rig: &Rig) -> Result<()> {
+    let widths = [(48, 80), (96, 192), (112, 320), (128, 384), (40, 448)];
+    for (model, ff) in widths {
+        let config = ModelConfig {
+            heads: 2,
+            layers: 1,
+            model,
+            ff,
+            ..AGE
+        };
+        let image = sample_image(12, &config)?;
+        let mut flyer = rig.armed(&image)?;
+        flyer.cruise(config.window as u32 + 2)?;
     }
     Ok(())
 }

@@ -22,10 +22,17 @@ use core::hint::black_box;
 
 use cortex_m_rt::entry;
 use engram_firmware::policy::{Memory, state_bytes, step};
-use engram_image::Image;
+use engram_image::{Image, Packing};
 use engram_kernels::Line;
 
 use crate::console::{exit, say};
+
+/// The order of weights that the board's kernels read.
+const OWN: Packing = if cfg!(feature = "m55") {
+    Packing::Rows
+} else {
+    Packing::CortexM
+};
 
 #[entry]
 fn main() -> ! {
@@ -33,8 +40,10 @@ fn main() -> ! {
     static mut ROOM: [Line; check::ROOM_LINES] = [Line::ZERO; check::ROOM_LINES];
 
     region("nothing", 0, || {});
+    let mut is_own = false;
     match Image::read(console::image()) {
         Ok(image) => {
+            is_own = image.packing == OWN;
             say(format_args!("fact macs {}", image.bounds.macs_per_step));
             say(format_args!(
                 "fact logical_state_bytes {}",
@@ -61,7 +70,10 @@ fn main() -> ! {
     say(format_args!("fact static_bytes {static_bytes}"));
     say(format_args!("fact memory_bytes {}", size_of::<Memory>()));
     kernels::count();
-    check::all(ROOM);
+    // Once is enough of what takes seconds: another packing runs in plain Rust.
+    if is_own {
+        check::all(ROOM);
+    }
     say(format_args!("end"));
     exit()
 }

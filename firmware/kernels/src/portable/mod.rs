@@ -61,17 +61,22 @@ impl<'a> Rows<'a> {
 
     /// Every sum with its bias and its factor.
     #[inline]
-    fn scaled(self, sums: &'a [i32]) -> impl Iterator<Item = (Requant, i32)> + use<'a> {
+    pub(crate) fn scaled(self, sums: &'a [i32]) -> impl Iterator<Item = (Requant, i32)> + use<'a> {
         let biases = self.bias.iter().copied().map(i32::from_le_bytes);
         let biases = biases.chain(core::iter::repeat(0));
+        let sums = sums.iter().zip(biases);
+        self.factors()
+            .zip(sums.map(|(&sum, bias)| sum.wrapping_add(bias)))
+    }
+
+    /// Every row's factor.
+    #[inline]
+    pub(crate) fn factors(self) -> impl Iterator<Item = Requant> + use<'a> {
         let factors = self.multiplier.iter().zip(self.shift);
-        sums.iter()
-            .zip(biases)
-            .zip(factors)
-            .map(|((&sum, bias), (&multiplier, &shift))| {
-                let multiplier = i32::from_le_bytes(multiplier);
-                (Requant { multiplier, shift }, sum.wrapping_add(bias))
-            })
+        factors.map(|(&multiplier, &shift)| Requant {
+            multiplier: i32::from_le_bytes(multiplier),
+            shift,
+        })
     }
 }
 

@@ -1,109 +1,129 @@
-//! Attention of one token over the window, one head after the other.
+//! Attention of one token over the window on vectors.
 
+use core::arch::naked_asm;
+use core::num::NonZeroU32;
+
+use super::logits::{self, Logits};
 use super::matrix::product;
-use super::values::{self, WeightedMean, weighted_sums};
-use super::{CortexM55, LANES, VALUE_ORDER, logits};
+use super::{CortexM55, VALUE_ORDER, cpu, values};
 
+use crate::cortex_m::heads::{self, Layout, Token};
 use crate::kernels::Watch;
-use crate::portable::to_logits;
-use crate::{Attention, HeadView, Reciprocal, attention_weights};
+use crate::{Attention, Reciprocal, Requant};
 
 /// [`crate::Kernels::attend`] for heads of a multiple of eight channels.
-pub(super) fn run(attention: Attention<'_, &[[u8; 4]]>, mut watch: Option<&mut Watch<'_>>) {
-    let Attention {
-        shape,
-        place,
-        logit,
-        output,
-        biases,
-        qkv,
-        keys,
-        values,
-        sums,
-        weights,
-        means,
-    } = attention;
-    let (window, width, places) = (
-        shape.window.max(1),
-        shape.width.max(LANES),
-        CortexM55::places(shape),
-    );
-    let model = shape.heads.saturating_mul(width);
-    let (Some((queries, rest)), Some(weights)) =
-        (qkv.split_at_checked(model), weights.get_mut(..places))
-    else {
+pub(super) fn run(attention: Attention<'_, &[[u8; 4]]>, watch: Option<&mut Watch<'_>>) {
+    let (shape, place) = (attention.shape, attention.place);
+    let places = CortexM55::places(shape);
+    let Some(token) = Token::of(&attention) else {
         return;
     };
-    if place.index >= window {
+    let layout = Layout {
+        places,
+        key_bytes: shape.window.saturating_mul(shape.width),
+        value_bytes: places.saturating_mul(shape.width),
+        order: VALUE_ORDER,
+    };
+    values::store(attention.values, token.values, place.index, places);
+    let ring = layout.key_bytes;
+    store_keys(attention.keys, token.keys, shape.width, place.index, ring);
+    let heads = Heads {
+        queries: token.queries,
+        width: shape.width,
+        window: shape.window,
+        logits: Logits::new(shape, attention.logit, place),
+        output: attention.output,
+    };
+    heads::run(heads, layout, attention, watch);
+}
+
+/// The heads of one layer.
+struct Heads<'a> {
+    queries: &'a [i8],
+    width: usize,
+    window: usize,
+    logits: Option<Logits>,
+    output: Requant,
+}
+
+impl heads::Heads for Heads<'_> {
+    #[inline(always)]
+    fn products(&self, head: usize, keys: &[i8], products: &mut [i32]) {
+        let products = products.get_mut(..self.window).unwrap_or_default();
+        let start = head.wrapping_mul(self.width);
+        let query = self.queries.get(start..start.wrapping_add(self.width));
+        product(keys, query.unwrap_or_default(), &[], products);
+    }
+
+    #[inline(always)]
+    fn exact(_: &mut [i32]) {}
+
+    #[inline(always)]
+    fn logits(&mut self, products: &mut [i32], biases: &[[u8; 4]]) -> Option<i32> {
+        self.logits.as_mut()?.scale(products, biases)
+    }
+
+    #[inline(always)]
+    fn weights(logits: &[i32], weights: &mut [i16], max: i32) -> NonZeroU32 {
+        logits::weights(logits, weights, max)
+    }
+
+    #[inline(always)]
+    fn means(
+        &self,
+        total: NonZeroU32,
+        values: &[i8],
+        weights: &[i16],
+        sums: &mut [i32],
+        means: &mut [i8],
+    ) {
+        values::weighted_sums(values, weights, sums);
+        values::means(Reciprocal::new(total), self.output, sums, means);
+    }
+}
+
+/// Puts the keys of all heads at their place.
+#[inline]
+fn store_keys(keys: &mut [i8], token: &[i8], width: usize, place: usize, ring: usize) {
+    let heads = token.len().checked_div(width).unwrap_or(0);
+    let start = place.saturating_mul(width);
+    let inside = start.saturating_add(width) <= ring && ring.saturating_mul(heads) <= keys.len();
+    if heads == 0 || !inside {
         return;
     }
-    let (token_keys, token_values) = rest.split_at_checked(model).unwrap_or_default();
-    let token_values = token_values.get(..model).unwrap_or_default();
-    values::store(values, token_values, place.index, places);
-    // Not zipped: the length of two zipped chunk iterators is a division, checked when not inlined.
-    let mut queries = queries.chunks_exact(width);
-    let mut token_keys = token_keys.chunks_exact(width);
-    let mut keys = keys.chunks_exact_mut(window.saturating_mul(width).max(1));
-    let mut values = values.chunks_exact(places.saturating_mul(width).max(1));
-    let mut biases = biases.chunks_exact(window);
-    for (head, means) in means.chunks_exact_mut(width).enumerate() {
-        let (Some(query), Some(key), Some(keys), Some(values)) = (
-            queries.next(),
-            token_keys.next(),
-            keys.next(),
-            values.next(),
-        ) else {
-            return;
-        };
-        let start = place.index.wrapping_mul(width);
-        if let Some(entry) = keys.get_mut(start..start.wrapping_add(width)) {
-            store_key(entry, key);
-        }
-        let keys: &[i8] = keys;
-        let Some(products) = sums.get_mut(..places) else {
-            return;
-        };
-        key_products(keys, query, products, window);
-        let biases = biases.next().unwrap_or_default();
-        let total = if let Some(max) = logits::scale(products, window, logit, biases, place) {
-            logits::weights(products, weights, max)
-        } else {
-            key_products(keys, query, products, window);
-            let products = products.get_mut(..window).unwrap_or_default();
-            let row = biases.iter().copied().map(i32::from_le_bytes);
-            to_logits(products, logit, row.chain(core::iter::repeat(0)), place);
-            weights.fill(0);
-            attention_weights(products, weights)
-        };
-        // Sums of the values, one per channel; the logits are done with.
-        let sums = sums.get_mut(..width).unwrap_or_default();
-        weighted_sums(values, weights, sums);
-        WeightedMean::new(Reciprocal::new(total), output).take(sums, means);
-        if let Some(watch) = &mut watch {
-            let view = HeadView {
-                weights: weights.get(..window).unwrap_or_default(),
-                values,
-                width,
-                total: total.get(),
-                order: VALUE_ORDER,
-            };
-            watch(head, &view);
-        }
-    }
+    let to = keys.as_mut_ptr().wrapping_add(start);
+    // SAFETY: there are `heads` rings of `ring` bytes, in each `width` bytes from `start`; `token` holds `width` for each.
+    unsafe { copy_rows(to, token.as_ptr(), width, heads, ring) };
 }
 
-/// Eight bytes at a time; heads have a multiple of eight channels.
-#[inline(always)]
-fn store_key(to: &mut [i8], key: &[i8]) {
-    let eights = to.as_chunks_mut::<LANES>().0.iter_mut();
-    for (to, key) in eights.zip(key.as_chunks::<LANES>().0) {
-        *to = *key;
-    }
-}
-
-/// Inner products of the query with the keys of all places of the window.
-#[inline(always)]
-fn key_products(keys: &[i8], query: &[i8], products: &mut [i32], window: usize) {
-    let products = products.get_mut(..window).unwrap_or_default();
-    product(keys, query, &[], products);
+/// `rows` times `width` bytes, in `to` so many bytes apart, in `from` one behind the other.
+///
+/// # Safety
+/// So many bytes may be read and written; both are at least 1.
+#[unsafe(naked)]
+unsafe extern "C" fn copy_rows(
+    to: *mut i8,
+    from: *const i8,
+    width: usize,
+    rows: usize,
+    apart: usize,
+) {
+    naked_asm!(
+        cpu!(),
+        "push {{r4-r6, lr}}",
+        "ldr r6, [sp, #16]",
+        "2:",
+        "mov r4, r0",
+        "mov r5, r1",
+        "dlstp.8 lr, r2",
+        "3:",
+        "vldrb.u8 q0, [r5], #16",
+        "vstrb.8 q0, [r4], #16",
+        "letp lr, 3b",
+        "add r0, r6",
+        "add r1, r2",
+        "subs r3, #1",
+        "bne 2b",
+        "pop {{r4-r6, pc}}",
+    )
 }

@@ -7,10 +7,13 @@ use super::matrix::ZEROS;
 use super::requant::MIN_SHIFT;
 use super::{LANES, cpu};
 use crate::softmax::EXP2_NEG;
-use crate::{MASKED_LOGIT, Place, Requant};
+use crate::{MASKED_LOGIT, Place, Requant, Shape};
 
 /// Largest magnitude of a logit; what lies beyond is limited.
 const LOGIT_MAX: i32 = 1 << 30;
+
+/// Largest magnitude of a product that is shifted to the left. No product of two int8 is larger than `2^14`.
+const LARGEST: usize = 1 << 30;
 
 /// Distance from the largest logit at which a weight is 0 for certain.
 const NOTHING: i32 = 16 << crate::LOGIT_FRACTION_BITS;
@@ -28,49 +31,70 @@ struct Scale {
     /// By age.
     biases: *const i32,
     multiplier: i32,
+    /// Bits by which products are shifted to the left first.
+    prescale: u32,
 }
 
-/// Inner products of a head, by place, to logits; returns the largest.
-///
-/// Behind the window, up to a whole vector, the logits weigh nothing. The work depends on the window alone.
-///
-/// Logits are not limited to `-2^30..=2^30`. That changes no weight as long as the largest lies in this
-/// range and far enough from its lower end: what would be limited there weighs nothing either way. Where
-/// it does not, or the factor is no small one, the result is `None` with the products lost, and the
-/// caller does it over in plain Rust.
-#[inline]
-pub(super) fn scale(
-    products: &mut [i32],
-    window: usize,
-    factor: Requant,
-    biases: &[[u8; 4]],
-    place: Place,
-) -> Option<i32> {
-    let biases = if biases.is_empty() {
-        (window <= ZEROS.len()).then_some(ZEROS.as_ptr())?
-    } else {
-        (window <= biases.len()).then_some(biases.as_ptr().cast())?
-    };
-    let usual = (MIN_SHIFT..=62).contains(&factor.shift) && biases.is_aligned();
-    if !usual || place.index >= window {
-        return None;
+/// From the inner products of a head, by place, to its logits.
+pub(super) struct Logits {
+    scale: Scale,
+}
+
+impl Logits {
+    /// For heads of so many channels. A factor with a shift below [`MIN_SHIFT`] takes products that are shifted to the left,
+    /// as far as they stay in 32 bits; `None`: not far enough, or the place is none of the window.
+    #[inline(always)]
+    pub(super) fn new(shape: Shape, factor: Requant, place: Place) -> Option<Self> {
+        let prescale = u32::from(MIN_SHIFT.saturating_sub(factor.shift));
+        let widest = LARGEST.checked_shr(prescale.wrapping_add(14))?;
+        let usual = (1..=62).contains(&factor.shift) && place.index < shape.window;
+        if !usual || shape.width > widest {
+            return None;
+        }
+        let scale = Scale {
+            shift: 32 - i32::from(factor.shift.max(MIN_SHIFT)),
+            index: place.index,
+            window: shape.window,
+            filled: place.filled,
+            biases: ZEROS.as_ptr(),
+            multiplier: factor.multiplier,
+            prescale,
+        };
+        Some(Self { scale })
     }
-    let (ring, rest) = products.split_at_mut_checked(window)?;
-    rest.fill(MASKED_LOGIT);
-    let scale = Scale {
-        shift: 32 - i32::from(factor.shift),
-        index: place.index,
-        window,
-        filled: place.filled,
-        biases,
-        multiplier: factor.multiplier,
-    };
-    // SAFETY: `ring` holds `window` products, at least one, and `biases` as many, aligned to words; every age
-    // that the kernel makes lies below `window`.
-    let max = unsafe { scale_products(ring.as_mut_ptr(), &scale) };
-    (NOTHING - LOGIT_MAX..=LOGIT_MAX)
-        .contains(&max)
-        .then_some(max)
+
+    /// Products to logits; returns the largest. `biases`: by age, or empty.
+    ///
+    /// Behind the window, up to a whole vector, the logits weigh nothing. The work depends on the window alone.
+    ///
+    /// Logits are not limited to `-2^30..=2^30`. That changes no weight as long as the largest lies in this
+    /// range and far enough from its lower end: what would be limited there weighs nothing either way. Where
+    /// it does not, the result is `None` with the products lost, and the caller does it over in plain Rust.
+    #[inline]
+    pub(super) fn scale(&mut self, products: &mut [i32], biases: &[[u8; 4]]) -> Option<i32> {
+        let window = self.scale.window;
+        self.scale.biases = if biases.is_empty() {
+            (window <= ZEROS.len()).then_some(ZEROS.as_ptr())?
+        } else {
+            (window <= biases.len()).then_some(biases.as_ptr().cast())?
+        };
+        if !self.scale.biases.is_aligned() {
+            return None;
+        }
+        let (ring, rest) = products.split_at_mut_checked(window)?;
+        rest.fill(MASKED_LOGIT);
+        let kernel = if self.scale.prescale > 0 {
+            scale_products::<1>
+        } else {
+            scale_products::<0>
+        };
+        // SAFETY: `ring` holds `window` products, more than the place's index, and `biases` as many, aligned to words;
+        // every age that the kernel makes lies below `window`.
+        let max = unsafe { kernel(ring.as_mut_ptr(), &self.scale) };
+        (NOTHING - LOGIT_MAX..=LOGIT_MAX)
+            .contains(&max)
+            .then_some(max)
+    }
 }
 
 /// Logits to weights; returns their total. `max` is the largest logit.
@@ -93,17 +117,21 @@ pub(super) fn weights(logits: &[i32], weights: &mut [i16], max: i32) -> NonZeroU
     NonZeroU32::new(total).unwrap_or(NonZeroU32::MIN)
 }
 
-/// q0 logits, q1 ages, q2 biases, q3 multiplier; r2 the largest logit, r4 the age that comes next.
+/// q0 logits, q1 ages, q2 biases, q3 multiplier; r2 the largest logit, r4 the age that comes next. With 1, products are
+/// shifted to the left first, with 0 not.
 ///
 /// # Safety
 /// There are `scale.window` products and biases, at least one, the biases aligned to words; `scale.index`
 /// lies below it.
 #[unsafe(naked)]
-unsafe extern "C" fn scale_products(products: *mut i32, scale: *const Scale) -> i32 {
+unsafe extern "C" fn scale_products<const PRESCALES: usize>(
+    products: *mut i32,
+    scale: *const Scale,
+) -> i32 {
     naked_asm!(
         cpu!(),
-        "push {{r4-r8, lr}}",
-        "ldmia.w r1, {{r3-r8}}",
+        "push {{r4-r10, lr}}",
+        "ldmia.w r1, {{r3-r9}}",
         "vdup.32 q3, r8",
         "mov r8, r4",
         "mov.w r12, #0x80000000",
@@ -111,6 +139,9 @@ unsafe extern "C" fn scale_products(products: *mut i32, scale: *const Scale) -> 
         "dlstp.32 lr, r5",
         "2:",
         "vldrw.u32 q0, [r0]",
+        ".rept {prescales}",
+        "vshl.s32 q0, r9",
+        ".endr",
         "vmulh.s32 q0, q0, q3",
         "vrshl.s32 q0, r3",
         "vdwdup.u32 q1, r4, r5, #1",
@@ -122,7 +153,8 @@ unsafe extern "C" fn scale_products(products: *mut i32, scale: *const Scale) -> 
         "vstrw.32 q0, [r0], #16",
         "letp lr, 2b",
         "mov r0, r2",
-        "pop {{r4-r8, pc}}",
+        "pop {{r4-r10, pc}}",
+        prescales = const PRESCALES,
     )
 }
 

@@ -42,9 +42,17 @@ pub(super) fn product(weight: &[i8], input: &[i8], bias: &[[u8; 4]], sums: &mut 
         8 => Some(eight),
         16 => Some(narrow::<16>),
         32 => Some(narrow::<32>),
+        48 => Some(narrow::<48>),
         64 => Some(narrow::<64>),
+        80 => Some(narrow::<80>),
+        96 => Some(narrow::<96>),
+        112 => Some(narrow::<112>),
         128 => Some(narrow::<128>),
+        192 => Some(wide::<192>),
         256 => Some(wide::<256>),
+        320 => Some(wide::<320>),
+        384 => Some(wide::<384>),
+        448 => Some(wide::<448>),
         512 => Some(wide::<512>),
         _ => None,
     };
@@ -158,7 +166,7 @@ unsafe extern "C" fn eight(weight: *const i8, input: *const i8, sums: *mut i32, 
     )
 }
 
-/// Up to 128 columns, 16, 32, 64 or 128 of them: r1 input, r3 weights of the block's fourth row, from which all
+/// Up to 128 columns, a multiple of 16 of them: r1 input, r3 weights of the block's fourth row, from which all
 /// eight are in reach, r5 sums, r7 their end, r9 biases; the sums in r0, r2, r4, r6, r8, r10, r12, lr.
 ///
 /// # Safety
@@ -209,7 +217,7 @@ unsafe extern "C" fn narrow<const COLUMNS: usize>(
     )
 }
 
-/// 256 or 512 columns: as [`narrow`], with a pointer for every two rows, r3, r7, r9, r11.
+/// From 192 to 512 columns, a multiple of 64 of them: as [`narrow`], with a pointer for every two rows, r3, r7, r9, r11.
 ///
 /// # Safety
 /// As [`narrow`].

@@ -154,12 +154,9 @@ impl Kernels for CortexM55 {
         requant::to_i32(map, sums_of(map, input, sums), preactivation);
         if let Some((raw, input)) = raw {
             let sums = wide_sums_of(raw, input, sums);
-            let factors = raw.multiplier.iter().zip(raw.shift);
-            let rows = preactivation.iter_mut().zip(sums).zip(factors);
-            for ((preactivation, sum), (&multiplier, &shift)) in rows {
-                let multiplier = i32::from_le_bytes(multiplier);
-                let sum = Requant { multiplier, shift }.to_i32(*sum);
-                *preactivation = preactivation.saturating_add(sum);
+            let rows = preactivation.iter_mut().zip(sums).zip(raw.factors());
+            for ((preactivation, sum), factor) in rows {
+                *preactivation = preactivation.saturating_add(factor.to_i32(*sum));
             }
         }
         let preactivation = preactivation.get(..map.rows).unwrap_or_default();

@@ -3,6 +3,7 @@
 use core::arch::naked_asm;
 
 use super::{LANES, cpu};
+use crate::cortex_m::heads::{Means, plain_means};
 use crate::{Reciprocal, Requant};
 
 /// Bytes of a block: eight channels of eight places.
@@ -53,53 +54,16 @@ struct Walk {
     weights_end: *const i16,
 }
 
-/// From the weighted sums of one head to its outputs.
-pub(super) struct WeightedMean {
-    reciprocal: Reciprocal,
-    output: Requant,
-}
-
-/// The numbers of [`WeightedMean`] as the kernel wants them.
-#[repr(C)]
-struct Means {
-    /// Takes any sum of the head to 32 bits without loss; the mean's shift is then 39.
-    left: u32,
-    /// 32 minus the output's shift.
-    shift: i32,
-    reciprocal: u32,
-    multiplier: i32,
-}
-
-impl WeightedMean {
-    #[inline]
-    pub(super) const fn new(reciprocal: Reciprocal, output: Requant) -> Self {
-        Self { reciprocal, output }
-    }
-
-    /// `out[i] = output.to_i8(reciprocal.mean_q16(sums[i]))`.
-    #[inline]
-    pub(super) fn take(&self, sums: &[i32], out: &mut [i8]) {
-        let Reciprocal { factor, shift } = self.reciprocal;
-        let whole = sums.len().min(out.len()) / LANES;
-        // The kernel takes a factor with its top bit, which it sees as factor minus 2^32, and adds
-        // the sum for the difference.
-        let usual = shift <= 39 && factor >= 1 << 31 && (33..=62).contains(&self.output.shift);
-        if whole == 0 || !usual {
-            for (out, &sum) in out.iter_mut().zip(sums) {
-                *out = self.output.to_i8(self.reciprocal.mean_q16(sum));
-            }
-            return;
-        }
-        let means = Means {
-            left: 39_u32.wrapping_sub(shift),
-            shift: 32 - i32::from(self.output.shift),
-            reciprocal: factor,
-            multiplier: self.output.multiplier,
-        };
-        // SAFETY: `sums` and `out` hold `whole` times eight entries, at least eight; heads have a multiple of
-        // eight channels, so that none is left over.
-        unsafe { means_of_sums(sums.as_ptr(), out.as_mut_ptr(), whole, &means) };
-    }
+/// `out[i] = output.to_i8(reciprocal.mean_q16(sums[i]))`.
+#[inline]
+pub(super) fn means(reciprocal: Reciprocal, output: Requant, sums: &[i32], out: &mut [i8]) {
+    let eights = sums.len().min(out.len()) / LANES;
+    let Some(means) = Means::new(reciprocal, output).filter(|_| eights > 0) else {
+        return plain_means(reciprocal, output, sums, out);
+    };
+    // SAFETY: `sums` and `out` hold `eights` times eight entries, at least eight; heads have a multiple of
+    // eight channels, so that none is left over.
+    unsafe { means_of_sums(sums.as_ptr(), out.as_mut_ptr(), eights, &means) };
 }
 
 /// q0 values of eight channels, q1 where they go: eight bytes apart.
@@ -212,9 +176,10 @@ unsafe extern "C" fn means_of_sums(
         "vpush {{d8-d11}}",
         "dls lr, r2",
         "ldrd r2, r12, [r3]",
-        "ldrd r3, r4, [r3, #8]",
-        "vdup.32 q3, r3",
+        "vdup.32 q3, r12",
+        "ldrd r4, r12, [r3, #8]",
         "vdup.32 q4, r4",
+        "rsb r12, r12, #0",
         "movw r4, #0xff81",
         "vdup.16 q5, r4",
         "2:",

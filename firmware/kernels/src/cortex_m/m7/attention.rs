@@ -1,101 +1,94 @@
-//! Attention of one token over the window, one head after the other.
+//! Attention of one token over the window on packed keys.
 
-use core::num::NonZeroUsize;
+use core::num::{NonZeroU32, NonZeroUsize};
 
 use super::matrix::{Prepared, Room};
-use super::rings;
-use super::values::{WeightedMean, weighted_sums};
-use super::{CortexM7, logits};
+use super::{CortexM7, logits, rings, values};
 
+use crate::cortex_m::heads::{self, Layout, Token};
 use crate::kernels::Watch;
-use crate::portable::to_logits;
-use crate::{Attention, HeadView, Reciprocal, ValueOrder, attention_weights};
+use crate::{Attention, Place, Reciprocal, Requant, ValueOrder};
 
 /// Channels of a block of values.
 const BLOCK: NonZeroUsize = NonZeroUsize::MIN.saturating_add(3);
 
 /// [`crate::Kernels::attend`] for heads of a multiple of eight channels.
-pub(super) fn run(attention: Attention<'_, &[[u8; 4]]>, mut watch: Option<&mut Watch<'_>>) {
-    let Attention {
-        shape,
-        place,
-        logit,
-        output,
-        biases,
-        qkv,
-        keys,
-        values,
-        sums,
-        weights,
-        means,
-    } = attention;
-    let (window, width, places) = (
-        shape.window.max(1),
-        shape.width.max(1),
-        CortexM7::places(shape),
-    );
-    let model = shape.heads.saturating_mul(width);
-    let (Some((queries, rest)), Some(weights)) =
-        (qkv.split_at_checked(model), weights.get_mut(..places))
-    else {
+pub(super) fn run(attention: Attention<'_, &[[u8; 4]]>, watch: Option<&mut Watch<'_>>) {
+    let (shape, place) = (attention.shape, attention.place);
+    let places = CortexM7::places(shape);
+    let Some(token) = Token::of(&attention) else {
         return;
     };
-    let mut room = Room::uninit();
-    let prepared = Prepared::new(queries, &mut room);
-    if place.index >= window {
-        return;
-    }
-    let (token_keys, token_values) = rest.split_at_checked(model).unwrap_or_default();
+    let key_bytes = places.saturating_mul(shape.width);
+    let layout = Layout {
+        places,
+        key_bytes,
+        value_bytes: key_bytes.saturating_mul(size_of::<i16>()),
+        order: ValueOrder::WideBlocks {
+            channels: BLOCK,
+            places,
+        },
+    };
     let ring = rings::Ring {
         places,
-        width,
+        width: shape.width,
         place: place.index,
     };
-    ring.store_keys(keys, token_keys);
-    ring.store_values(values, token_values.get(..model).unwrap_or_default());
-    // Not zipped: the length of two zipped chunk iterators is a division, checked when not inlined.
-    let ring = places.saturating_mul(width).max(1);
-    let mut keys = keys.chunks_exact_mut(ring);
-    let mut values = values.chunks_exact_mut(ring.saturating_mul(size_of::<i16>()));
-    let mut biases = biases.chunks_exact(window);
-    for (head, means) in means.chunks_exact_mut(width).enumerate() {
-        let (Some(keys), Some(values)) = (keys.next(), values.next()) else {
-            return;
-        };
-        let Some(products) = sums.get_mut(..places) else {
-            return;
-        };
-        let keys: &[i8] = keys;
-        prepared.product(head.wrapping_mul(width), width, keys, products);
-        let biases = biases.next().unwrap_or_default();
-        let total = if let Some(max) = logits::scale(products, window, logit, biases, place) {
-            logits::weights(products, weights, max)
-        } else {
-            prepared.product(head.wrapping_mul(width), width, keys, products);
-            products.iter_mut().for_each(|product| *product >>= 8);
-            let products = products.get_mut(..window).unwrap_or_default();
-            let row = biases.iter().copied().map(i32::from_le_bytes);
-            to_logits(products, logit, row.chain(core::iter::repeat(0)), place);
-            weights.fill(0);
-            attention_weights(products, weights)
-        };
-        let values: &[i8] = values;
-        // Sums of the values, one per channel; the logits are done with.
-        let sums = sums.get_mut(..width).unwrap_or_default();
-        weighted_sums(values, weights, sums);
-        WeightedMean::new(Reciprocal::new(total), output).take(sums, means);
-        if let Some(watch) = &mut watch {
-            let view = HeadView {
-                weights: weights.get(..window).unwrap_or_default(),
-                values,
-                width,
-                total: total.get(),
-                order: ValueOrder::WideBlocks {
-                    channels: BLOCK,
-                    places,
-                },
-            };
-            watch(head, &view);
-        }
+    ring.store_keys(attention.keys, token.keys);
+    ring.store_values(attention.values, token.values);
+    let mut room = Room::uninit();
+    let heads = Heads {
+        queries: Prepared::new(token.queries, &mut room),
+        width: shape.width,
+        window: shape.window,
+        place,
+        logit: attention.logit,
+        output: attention.output,
+    };
+    heads::run(heads, layout, attention, watch);
+}
+
+/// The heads of one layer; their products are 256-fold.
+struct Heads<'a> {
+    queries: Prepared<'a>,
+    width: usize,
+    window: usize,
+    place: Place,
+    logit: Requant,
+    output: Requant,
+}
+
+impl heads::Heads for Heads<'_> {
+    #[inline(always)]
+    fn products(&self, head: usize, keys: &[i8], products: &mut [i32]) {
+        let first = head.wrapping_mul(self.width);
+        self.queries.product(first, self.width, keys, products);
+    }
+
+    fn exact(products: &mut [i32]) {
+        products.iter_mut().for_each(|product| *product >>= 8);
+    }
+
+    #[inline(always)]
+    fn logits(&mut self, products: &mut [i32], biases: &[[u8; 4]]) -> Option<i32> {
+        logits::scale(products, self.window, self.logit, biases, self.place)
+    }
+
+    #[inline(always)]
+    fn weights(logits: &[i32], weights: &mut [i16], max: i32) -> NonZeroU32 {
+        logits::weights(logits, weights, max)
+    }
+
+    #[inline(always)]
+    fn means(
+        &self,
+        total: NonZeroU32,
+        values: &[i8],
+        weights: &[i16],
+        sums: &mut [i32],
+        means: &mut [i8],
+    ) {
+        values::weighted_sums(values, weights, sums);
+        values::means(Reciprocal::new(total), self.output, sums, means);
     }
 }

@@ -113,11 +113,11 @@ fn blocks(bytes: usize, columns: usize) -> usize {
 
 /// How long a kernel runs.
 #[repr(C)]
-struct Size {
-    /// Steps along the columns, at least 1.
-    steps: usize,
+pub(super) struct Size {
+    /// Steps along the columns, or along the places of values, at least 1.
+    pub(super) steps: usize,
     /// Behind the last sum.
-    end: *const i32,
+    pub(super) end: *const i32,
 }
 
 /// Prepares the inputs from `input` to `end`, eight at a time.
@@ -145,29 +145,41 @@ unsafe extern "C" fn prepare(input: *const i8, out: *mut [u32; 2], end: *const i
     )
 }
 
-/// Starts the int8 kernels. [sp]: inputs, 0, 0, 0, 0, entry, sums, end of sums, end of inputs.
-macro_rules! enter_i8 {
-    () => {
-        "push {{r4-r11, lr}}
-         sub sp, #36
-         ldrd r4, r5, [r3]
-         movs r6, #0
-         strd r1, r6, [sp]
-         strd r6, r6, [sp, #8]
-         str r6, [sp, #16]
-         strd r2, r5, [sp, #24]
-         add.w r7, r1, r4, lsl #4
-         str r7, [sp, #32]
-         rsb r6, r4, #0
-         and r6, r6, #15
-         movs r7, #108
-         muls r6, r7, r6
-         adr.w r7, 3f
-         add r6, r7
-         orr r6, r6, #1
-         str r6, [sp, #20]"
+/// Starts a kernel of blocks: r1 the inputs, r2 the sums, r3 [`Size`]. Inputs of a step take 2 to the power `$shift` bytes, its
+/// instructions `$bytes`. Leaves [sp]: inputs, 0, 0, 0, 0, entry, sums, end of sums, end of inputs; starts a block at `2`, whose steps
+/// begin at `3`.
+macro_rules! enter_blocks {
+    ($shift:literal, $bytes:literal) => {
+        concat!(
+            "push {{r4-r11, lr}}
+             sub sp, #36
+             ldrd r4, r5, [r3]
+             movs r6, #0
+             strd r1, r6, [sp]
+             strd r6, r6, [sp, #8]
+             str r6, [sp, #16]
+             strd r2, r5, [sp, #24]
+             add.w r7, r1, r4, lsl #",
+            $shift,
+            "
+             str r7, [sp, #32]
+             rsb r6, r4, #0
+             and r6, r6, #15
+             movs r7, #",
+            $bytes,
+            "
+             muls r6, r7, r6
+             adr.w r7, 3f
+             add r6, r7
+             orr r6, r6, #1
+             str r6, [sp, #20]
+             2:
+             ldmia.w sp, {{r1-r5, pc}}
+             3:"
+        )
     };
 }
+pub(super) use enter_blocks;
 
 /// A block's sums, sixteen steps: each is 27 instructions of 4 bytes.
 macro_rules! sixteen_steps_i8 {
@@ -204,6 +216,16 @@ macro_rules! sixteen_steps_i8 {
     };
 }
 
+/// Goes on with a block's steps at `3` until its inputs end.
+macro_rules! next_steps {
+    () => {
+        "ldr r6, [sp, #32]
+         cmp r1, r6
+         bne.w 3b"
+    };
+}
+pub(super) use next_steps;
+
 /// Stores a block's sums; on to the next block at `2`, or leaves.
 macro_rules! next_block {
     () => {
@@ -216,6 +238,7 @@ macro_rules! next_block {
          pop {{r4-r11, pc}}"
     };
 }
+pub(super) use next_block;
 
 /// The int8 kernel: r2-r5 sums, r6-r9 inputs of two groups, r10-r12 and lr weights of one group.
 ///
@@ -231,14 +254,9 @@ unsafe extern "C" fn product_i8(
     size: *const Size,
 ) {
     naked_asm!(
-        enter_i8!(),
-        "2:",
-        "ldmia.w sp, {{r1-r5, pc}}",
-        "3:",
+        enter_blocks!("4", "108"),
         sixteen_steps_i8!(),
-        "ldr r6, [sp, #32]",
-        "cmp r1, r6",
-        "bne.w 3b",
+        next_steps!(),
         next_block!(),
     )
 }
@@ -255,10 +273,7 @@ unsafe extern "C" fn product_narrow_i8(
     size: *const Size,
 ) {
     naked_asm!(
-        enter_i8!(),
-        "2:",
-        "ldmia.w sp, {{r1-r5, pc}}",
-        "3:",
+        enter_blocks!("4", "108"),
         sixteen_steps_i8!(),
         next_block!(),
     )
@@ -277,27 +292,7 @@ unsafe extern "C" fn product_i16(
 ) {
     // One step is 18 instructions of 4 bytes.
     naked_asm!(
-        "push {{r4-r11, lr}}",
-        "sub sp, #36",
-        "ldrd r4, r5, [r3]",
-        "movs r6, #0",
-        "strd r1, r6, [sp]",
-        "strd r6, r6, [sp, #8]",
-        "str r6, [sp, #16]",
-        "strd r2, r5, [sp, #24]",
-        "add.w r7, r1, r4, lsl #3",
-        "str r7, [sp, #32]",
-        "rsb r6, r4, #0",
-        "and r6, r6, #15",
-        "movs r7, #72",
-        "muls r6, r7, r6",
-        "adr.w r7, 3f",
-        "add r6, r7",
-        "orr r6, r6, #1",
-        "str r6, [sp, #20]",
-        "2:",
-        "ldmia.w sp, {{r1-r5, pc}}",
-        "3:",
+        enter_blocks!("3", "72"),
         ".rept 16",
         "ldmia.w r1!, {{r6-r7}}",
         "ldmia.w r0!, {{r10-r12, lr}}",
@@ -318,15 +313,7 @@ unsafe extern "C" fn product_i16(
         "sxtb16 lr, lr, ror #8",
         "smlad r5, lr, r7, r5",
         ".endr",
-        "ldr r6, [sp, #32]",
-        "cmp r1, r6",
-        "bne.w 3b",
-        "ldrd r6, r7, [sp, #24]",
-        "stmia r6!, {{r2-r5}}",
-        "cmp r6, r7",
-        "str r6, [sp, #24]",
-        "bne.w 2b",
-        "add sp, #36",
-        "pop {{r4-r11, pc}}",
+        next_steps!(),
+        next_block!(),
     )
 }

@@ -26,6 +26,7 @@ use core::marker::PhantomData;
 use matrix::{Prepared, Room, product_wide};
 
 use crate::kernels::Watch;
+use crate::portable::Rows;
 use crate::{Attention, Kernels, Requant, Rings, Shape, portable, tanh_q12};
 
 /// Rows of a block, and columns of a group.
@@ -39,20 +40,9 @@ const MIN_SHIFT: u8 = 25;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CortexM7(PhantomData<()>);
 
-/// A packed linear map: blocks of four rows, groups of four columns, a word for each row of a group.
-#[derive(Clone, Copy, Debug)]
-pub struct Packed<'a> {
-    /// Outputs.
-    pub rows: usize,
-    /// The packed weights, aligned to words.
-    pub weight: &'a [i8],
-    /// `[rows]` i32, little endian; empty: no bias.
-    pub bias: &'a [[u8; 4]],
-    /// `[rows]` i32, little endian: [`Requant::multiplier`] of every row.
-    pub multiplier: &'a [[u8; 4]],
-    /// `[rows]`: [`Requant::shift`] of every row.
-    pub shift: &'a [u8],
-}
+/// A linear map whose weights are packed: blocks of four rows, groups of four columns, a word for each row of a group; aligned
+/// to words.
+pub type Packed<'a> = Rows<'a>;
 
 impl CortexM7 {
     /// The kernels.
@@ -82,7 +72,7 @@ fn product<'a>(map: Packed<'_>, input: &[i8], sums: &'a mut [i32]) -> &'a mut [i
     sums
 }
 
-/// The rows of an int16 map: number, factor and sum.
+/// The rows of an int16 map, which has no bias: factor and sum.
 #[inline]
 fn wide_rows<'a>(
     map: Packed<'a>,
@@ -92,13 +82,7 @@ fn wide_rows<'a>(
     let rows = map.rows.div_ceil(GROUP).saturating_mul(GROUP);
     let sums = sums.get_mut(..rows).unwrap_or_default();
     product_wide(map.weight, input, sums);
-    let factors = map.multiplier.iter().zip(map.shift);
-    sums.iter()
-        .zip(factors)
-        .map(|(&sum, (&multiplier, &shift))| {
-            let multiplier = i32::from_le_bytes(multiplier);
-            (Requant { multiplier, shift }, sum)
-        })
+    map.factors().zip(sums.iter().copied())
 }
 
 impl Kernels for CortexM7 {
@@ -184,12 +168,9 @@ impl Kernels for CortexM7 {
 
     fn words(self, map: Packed<'_>, input: &[i8], sums: &mut [i32], out: &mut [i16]) {
         let sums = product(map, input, sums);
-        let biases = map.bias.iter().copied().map(i32::from_le_bytes);
-        let biases = biases.chain(core::iter::repeat(0));
-        let rows = sums.iter().zip(biases).zip(map.multiplier).zip(map.shift);
-        for (out, (((&sum, bias), &multiplier), &shift)) in out.iter_mut().zip(rows) {
-            let multiplier = i32::from_le_bytes(multiplier);
-            *out = Requant { multiplier, shift }.to_i16((sum >> 8).wrapping_add(bias));
+        sums.iter_mut().for_each(|sum| *sum >>= 8);
+        for (out, (factor, sum)) in out.iter_mut().zip(map.scaled(sums)) {
+            *out = factor.to_i16(sum);
         }
     }
 

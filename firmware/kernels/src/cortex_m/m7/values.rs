@@ -3,6 +3,8 @@
 use core::arch::naked_asm;
 
 use super::GROUP;
+use super::matrix::{Size, enter_blocks, next_block, next_steps};
+use crate::cortex_m::heads::{Means, plain_means};
 use crate::{Reciprocal, Requant};
 
 /// Sums of four channels, weighted: `values` holds int16 in blocks of four channels, within them in
@@ -34,69 +36,18 @@ pub(super) fn weighted_sums(values: &[i8], weights: &[i16], sums: &mut [i32]) {
     }
 }
 
-/// How long the kernel runs.
-#[repr(C)]
-struct Size {
-    /// Four places each, at least 1.
-    steps: usize,
-    /// Behind the last sum.
-    end: *const i32,
-}
-
-/// From the weighted sums of one head to its outputs.
-pub(super) struct WeightedMean {
-    reciprocal: Reciprocal,
-    output: Requant,
-}
-
-/// The numbers of [`WeightedMean`] as the kernel wants them.
-#[repr(C)]
-struct Means {
-    /// Takes any sum of the head to 32 bits without loss; the mean's shift is then 39.
-    left: u32,
-    reciprocal: u32,
-    multiplier: i32,
-    /// The output's shift minus 32.
-    shift: u32,
-}
-
-impl WeightedMean {
-    #[inline]
-    pub(super) const fn new(reciprocal: Reciprocal, output: Requant) -> Self {
-        Self { reciprocal, output }
-    }
-
-    /// `out[i] = output.to_i8(reciprocal.mean_q16(sums[i]))`.
-    #[inline]
-    pub(super) fn take(&self, sums: &[i32], out: &mut [i8]) {
-        let Reciprocal { factor, shift } = self.reciprocal;
-        let whole = sums.len().min(out.len()) / GROUP * GROUP;
-        // The kernel takes a factor with its top bit, which it sees as factor minus 2^32, and adds
-        // the sum for the difference.
-        let usual = shift <= 39 && factor >= 1 << 31 && (33..=62).contains(&self.output.shift);
-        if whole == 0 || !usual || !out.as_ptr().cast::<u32>().is_aligned() {
-            for (out, &sum) in out.iter_mut().zip(sums) {
-                *out = self.output.to_i8(self.reciprocal.mean_q16(sum));
-            }
-            return;
-        }
-        let means = Means {
-            left: 39_u32.wrapping_sub(shift),
-            reciprocal: factor,
-            multiplier: self.output.multiplier,
-            shift: u32::from(self.output.shift).wrapping_sub(32),
-        };
-        // SAFETY: `sums` and `out` hold `whole` entries, at least four, aligned to words; heads have a
-        // multiple of four channels, so that none is left over.
-        unsafe {
-            means_of_sums(
-                sums.as_ptr(),
-                out.as_mut_ptr(),
-                sums.as_ptr().wrapping_add(whole),
-                &means,
-            )
-        };
-    }
+/// `out[i] = output.to_i8(reciprocal.mean_q16(sums[i]))`.
+#[inline]
+pub(super) fn means(reciprocal: Reciprocal, output: Requant, sums: &[i32], out: &mut [i8]) {
+    let whole = sums.len().min(out.len()) / GROUP * GROUP;
+    let aligned = out.as_ptr().cast::<u32>().is_aligned();
+    let Some(means) = Means::new(reciprocal, output).filter(|_| whole > 0 && aligned) else {
+        return plain_means(reciprocal, output, sums, out);
+    };
+    let (start, end) = (sums.as_ptr(), sums.as_ptr().wrapping_add(whole));
+    // SAFETY: `sums` and `out` hold `whole` entries, at least four, aligned to words; heads have a
+    // multiple of four channels, so that none is left over.
+    unsafe { means_of_sums(start, out.as_mut_ptr(), end, &means) };
 }
 
 /// r2-r5 sums, r6-r7 weights of four places, r8-r11 values of two places.
@@ -114,28 +65,7 @@ unsafe extern "C" fn sum_blocks(
 ) {
     // One step is 11 instructions of 4 bytes.
     naked_asm!(
-        "push {{r4-r11, lr}}",
-        "sub sp, #36",
-        "ldrd r4, r5, [r3]",
-        // [sp]: weights, 0, 0, 0, 0, entry, sums, end of sums, end of weights
-        "movs r6, #0",
-        "strd r1, r6, [sp]",
-        "strd r6, r6, [sp, #8]",
-        "str r6, [sp, #16]",
-        "strd r2, r5, [sp, #24]",
-        "add.w r7, r1, r4, lsl #3",
-        "str r7, [sp, #32]",
-        "rsb r6, r4, #0",
-        "and r6, r6, #15",
-        "movs r7, #44",
-        "muls r6, r7, r6",
-        "adr.w r7, 3f",
-        "add r6, r7",
-        "orr r6, r6, #1",
-        "str r6, [sp, #20]",
-        "2:",
-        "ldmia.w sp, {{r1-r5, pc}}",
-        "3:",
+        enter_blocks!("3", "44"),
         ".rept 16",
         "ldmia.w r1!, {{r6-r7}}",
         "ldmia.w r0!, {{r8-r11}}",
@@ -149,16 +79,8 @@ unsafe extern "C" fn sum_blocks(
         "smlad r4, r10, r7, r4",
         "smlad r5, r11, r7, r5",
         ".endr",
-        "ldr r6, [sp, #32]",
-        "cmp r1, r6",
-        "bne.w 3b",
-        "ldrd r6, r7, [sp, #24]",
-        "stmia r6!, {{r2-r5}}",
-        "cmp r6, r7",
-        "str r6, [sp, #24]",
-        "bne.w 2b",
-        "add sp, #36",
-        "pop {{r4-r11, pc}}",
+        next_steps!(),
+        next_block!(),
     )
 }
 

@@ -1,0 +1,182 @@
+//! Attention of one token over the window, one head after the other: what the kernels of all cores have in common.
+
+use core::num::NonZeroU32;
+
+use crate::kernels::Watch;
+use crate::portable::to_logits;
+use crate::{
+    Attention, HeadView, Place, Reciprocal, Requant, Shape, ValueOrder, attention_weights,
+};
+
+/// What a core does for one head.
+pub(super) trait Heads {
+    /// Inner products of the head's query with the keys of all places, in a unit of the core's own.
+    fn products(&self, head: usize, keys: &[i8], products: &mut [i32]);
+    /// From that unit to whole products.
+    fn exact(products: &mut [i32]);
+    /// Products to logits. The largest of them; `None`, with the products lost: plain Rust has to do it.
+    fn logits(&mut self, products: &mut [i32], biases: &[[u8; 4]]) -> Option<i32>;
+    /// Logits to weights, `max` being the largest. Their total.
+    fn weights(logits: &[i32], weights: &mut [i16], max: i32) -> NonZeroU32;
+    /// Values weighted by attention, and their means from the total of the weights.
+    fn means(
+        &self,
+        total: NonZeroU32,
+        values: &[i8],
+        weights: &[i16],
+        sums: &mut [i32],
+        means: &mut [i8],
+    );
+}
+
+/// Queries, keys and values of one token.
+pub(super) struct Token<'a> {
+    pub(super) queries: &'a [i8],
+    pub(super) keys: &'a [i8],
+    pub(super) values: &'a [i8],
+}
+
+impl<'a> Token<'a> {
+    /// `None` where a part is missing, or the place is none of the window.
+    #[inline(always)]
+    pub(super) fn of(attention: &Attention<'a, &[[u8; 4]]>) -> Option<Self> {
+        let Shape {
+            heads,
+            width,
+            window,
+        } = attention.shape;
+        let model = heads.saturating_mul(width);
+        let (queries, rest) = attention.qkv.split_at_checked(model)?;
+        let (keys, rest) = rest.split_at_checked(model)?;
+        let values = rest.get(..model)?;
+        (attention.place.index < window).then_some(Self {
+            queries,
+            keys,
+            values,
+        })
+    }
+}
+
+/// How the rings of one head lie.
+#[derive(Clone, Copy)]
+pub(super) struct Layout {
+    /// Places, those that only fill up blocks included.
+    pub(super) places: usize,
+    pub(super) key_bytes: usize,
+    pub(super) value_bytes: usize,
+    pub(super) order: ValueOrder,
+}
+
+/// [`crate::Kernels::attend`] once the token's keys and values are in the rings.
+#[inline(always)]
+pub(super) fn run<H: Heads>(
+    mut heads: H,
+    layout: Layout,
+    attention: Attention<'_, &[[u8; 4]]>,
+    mut watch: Option<&mut Watch<'_>>,
+) {
+    let Attention {
+        shape,
+        place,
+        logit,
+        biases,
+        keys,
+        values,
+        sums,
+        weights,
+        means,
+        ..
+    } = attention;
+    let (window, width) = (shape.window.max(1), shape.width.max(1));
+    let Some(weights) = weights.get_mut(..layout.places) else {
+        return;
+    };
+    // Not zipped: the length of two zipped chunk iterators is a division, checked when not inlined.
+    let mut keys = keys.chunks_exact(layout.key_bytes.max(1));
+    let mut values = values.chunks_exact(layout.value_bytes.max(1));
+    let mut biases = biases.chunks_exact(window);
+    for (head, means) in means.chunks_exact_mut(width).enumerate() {
+        let (Some(keys), Some(values)) = (keys.next(), values.next()) else {
+            return;
+        };
+        let Some(products) = sums.get_mut(..layout.places) else {
+            return;
+        };
+        let biases = biases.next().unwrap_or_default();
+        heads.products(head, keys, products);
+        let total = match heads.logits(products, biases) {
+            Some(max) => H::weights(products, weights, max),
+            None => {
+                heads.products(head, keys, products);
+                H::exact(products);
+                let products = products.get_mut(..window).unwrap_or_default();
+                plain_weights(products, logit, biases, place, weights)
+            }
+        };
+        // Sums of the values, one per channel; the logits are done with.
+        let sums = sums.get_mut(..width).unwrap_or_default();
+        heads.means(total, values, weights, sums, means);
+        if let Some(watch) = &mut watch {
+            let view = HeadView {
+                weights: weights.get(..window).unwrap_or_default(),
+                values,
+                width,
+                total: total.get(),
+                order: layout.order,
+            };
+            watch(head, &view);
+        }
+    }
+}
+
+/// From the weighted sums of one head to its means, in numbers that a kernel takes.
+#[repr(C)]
+pub(super) struct Means {
+    /// Takes any sum of the head to 32 bits without loss; the mean's shift is then 39.
+    left: u32,
+    /// With its top bit, which a kernel sees as the number minus 2^32, and adds the sum for the difference.
+    reciprocal: u32,
+    multiplier: i32,
+    /// The output's shift minus 32, at least 1.
+    shift: u32,
+}
+
+impl Means {
+    /// `None` for what only a contrived image has: [`plain_means`] does it.
+    #[inline(always)]
+    pub(super) fn new(reciprocal: Reciprocal, output: Requant) -> Option<Self> {
+        let Reciprocal { factor, shift } = reciprocal;
+        let usual = shift <= 39 && factor >= 1 << 31 && (33..=62).contains(&output.shift);
+        usual.then_some(Self {
+            left: 39_u32.wrapping_sub(shift),
+            reciprocal: factor,
+            multiplier: output.multiplier,
+            shift: u32::from(output.shift).wrapping_sub(32),
+        })
+    }
+}
+
+/// The way of [`crate::Portable`], for what only a contrived image has. Never inlined: it would take the registers.
+#[cold]
+#[inline(never)]
+fn plain_weights(
+    products: &mut [i32],
+    logit: Requant,
+    biases: &[[u8; 4]],
+    place: Place,
+    weights: &mut [i16],
+) -> NonZeroU32 {
+    let biases = biases.iter().copied().map(i32::from_le_bytes);
+    to_logits(products, logit, biases.chain(core::iter::repeat(0)), place);
+    weights.fill(0);
+    attention_weights(products, weights)
+}
+
+/// `out[i] = output.to_i8(reciprocal.mean_q16(sums[i]))`, likewise.
+#[cold]
+#[inline(never)]
+pub(super) fn plain_means(reciprocal: Reciprocal, output: Requant, sums: &[i32], out: &mut [i8]) {
+    for (out, &sum) in out.iter_mut().zip(sums) {
+        *out = output.to_i8(reciprocal.mean_q16(sum));
+    }
+}
