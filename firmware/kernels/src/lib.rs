@@ -69,7 +69,7 @@ pub use word::{
     WORD_MAX, add_saturating, command_from_word, fraction_from_word, quantize, word_from_command,
 };
 #[cfg(target_arch = "x86_64")]
-pub use x86::{Avx2, Avx512Vnni};
+pub use x86::{Avx2, Avx512Vnni, AvxVnni};
 
 /// Fraction bits of an attention logit, which is in base 2.
 pub const LOGIT_FRACTION_BITS: u32 = 10;

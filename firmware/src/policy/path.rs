@@ -203,6 +203,8 @@ macro_rules! packed_paths {
 packed_paths! {
     /// x86-64 with AVX-512 F, CD, DQ, BW, VL and VNNI.
     Avx512Vnni("x86_64", engram_kernels::Avx512Vnni) = "avx512-vnni";
+    /// x86-64 with AVX2, FMA and AVX-VNNI.
+    AvxVnni("x86_64", engram_kernels::AvxVnni) = "avx-vnni";
     /// x86-64 with AVX2 and FMA.
     Avx2("x86_64", engram_kernels::Avx2) = "avx2";
     /// 64-bit ARM with SDOT.

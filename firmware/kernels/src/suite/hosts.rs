@@ -84,6 +84,11 @@ macro_rules! packing {
 packing! {
     crate::Avx512Vnni: -128;
     crate::Avx2: 0;
+    crate::AvxVnni: 0;
+}
+#[cfg(all(test, target_arch = "x86_64"))]
+packing! {
+    crate::x86::Avx512Half: 0;
 }
 #[cfg(target_arch = "aarch64")]
 packing! {

@@ -19,6 +19,9 @@ const AVX512: u32 = 1 << 16 | 1 << 17 | 1 << 28 | 1 << 30 | 1 << 31;
 /// AVX-512 VNNI (leaf 7, ecx).
 const VNNI: u32 = 1 << 11;
 
+/// AVX-VNNI (the second leaf 7, eax).
+const AVX_VNNI: u32 = 1 << 4;
+
 /// Whether AVX-512 F, CD, DQ, BW, VL and VNNI may be used.
 pub(super) fn avx512_vnni() -> bool {
     let (ebx, ecx) = leaf_7();
@@ -29,6 +32,14 @@ pub(super) fn avx512_vnni() -> bool {
 pub(super) fn avx2() -> bool {
     let (ebx, _) = leaf_7();
     saved(YMM_STATE) && ebx & AVX2 == AVX2 && __cpuid(1).ecx & FMA == FMA
+}
+
+/// Whether AVX-VNNI may be used where AVX2 may.
+pub(super) fn avx_vnni() -> bool {
+    // The first leaf 7 says how many there are.
+    __cpuid(0).eax >= 7
+        && __cpuid_count(7, 0).eax >= 1
+        && __cpuid_count(7, 1).eax & AVX_VNNI == AVX_VNNI
 }
 
 /// ebx and ecx of leaf 7.

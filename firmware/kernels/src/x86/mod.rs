@@ -5,5 +5,7 @@ mod avx512;
 mod detect;
 mod prescale;
 
-pub use avx2::Avx2;
+#[cfg(test)]
+pub(crate) use avx2::Avx512Half;
+pub use avx2::{Avx2, AvxVnni};
 pub use avx512::Avx512Vnni;

@@ -41,9 +41,9 @@ impl Narrow {
 
 /// Results from `low` to 127: [`crate::Kernels::project`] and [`crate::Kernels::rectify`].
 #[target_feature(enable = "avx2,fma")]
-pub(super) fn bytes(map: Map<'_>, input: &[i8], low: i32, out: &mut [i8]) {
+pub(super) fn bytes<const DOT: u8>(map: Map<'_>, input: &[i8], low: i32, out: &mut [i8]) {
     let mut out = out.as_chunks_mut::<ROWS>().0.iter_mut();
-    product(map, input, |x| {
+    product::<DOT>(map, input, |x| {
         if let Some(out) = out.next() {
             store_i8(out, to_i8(x, low));
         }
@@ -52,7 +52,7 @@ pub(super) fn bytes(map: Map<'_>, input: &[i8], low: i32, out: &mut [i8]) {
 
 /// [`crate::Kernels::add`].
 #[target_feature(enable = "avx2,fma")]
-pub(super) fn add(
+pub(super) fn add<const DOT: u8>(
     map: Map<'_>,
     input: &[i8],
     residual: &mut [i16],
@@ -63,7 +63,7 @@ pub(super) fn add(
     let (residual, _) = residual.as_chunks_mut::<ROWS>();
     let (narrow, _) = narrow.as_chunks_mut::<ROWS>();
     let mut places = residual.iter_mut().zip(narrow);
-    product(map, input, |x| {
+    product::<DOT>(map, input, |x| {
         if let Some((residual, narrow)) = places.next() {
             let sum = add_i16(load_i16(residual), to_i16(x));
             store_i16(residual, sum);
@@ -74,9 +74,9 @@ pub(super) fn add(
 
 /// [`crate::Kernels::embed`].
 #[target_feature(enable = "avx2,fma")]
-pub(super) fn embed(map: WideMap<'_>, input: &[i16], out: &mut [i16]) {
+pub(super) fn embed<const DOT: u8>(map: WideMap<'_>, input: &[i16], out: &mut [i16]) {
     let mut out = out.as_chunks_mut::<ROWS>().0.iter_mut();
-    wide_product(map, input, |x| {
+    wide_product::<DOT>(map, input, |x| {
         if let Some(out) = out.next() {
             store_i16(out, to_i16(x));
         }
@@ -85,9 +85,9 @@ pub(super) fn embed(map: WideMap<'_>, input: &[i16], out: &mut [i16]) {
 
 /// [`crate::Kernels::words`].
 #[target_feature(enable = "avx2,fma")]
-pub(super) fn words(map: Map<'_>, input: &[i8], out: &mut [i16]) {
+pub(super) fn words<const DOT: u8>(map: Map<'_>, input: &[i8], out: &mut [i16]) {
     let mut out = out.as_chunks_mut::<ROWS>().0.iter_mut();
-    product(map, input, |x| {
+    product::<DOT>(map, input, |x| {
         if let Some(out) = out.next() {
             store_i16(out, to_i16(x));
         }
@@ -96,7 +96,7 @@ pub(super) fn words(map: Map<'_>, input: &[i8], out: &mut [i16]) {
 
 /// [`crate::Kernels::hidden`].
 #[target_feature(enable = "avx2,fma")]
-pub(super) fn hidden(
+pub(super) fn hidden<const DOT: u8>(
     map: Map<'_>,
     input: &[i8],
     raw: Option<(WideMap<'_>, &[i16])>,
@@ -108,7 +108,7 @@ pub(super) fn hidden(
     match raw {
         Some((raw, input)) => {
             let mut sums = sums.iter_mut();
-            wide_product(raw, input, |x| {
+            wide_product::<DOT>(raw, input, |x| {
                 if let Some(sum) = sums.next() {
                     store_i32(sum, x);
                 }
@@ -117,7 +117,7 @@ pub(super) fn hidden(
         None => sums.fill([0; ROWS]),
     }
     let mut places = out.iter_mut().zip(&*sums);
-    product(map, input, |x| {
+    product::<DOT>(map, input, |x| {
         if let Some((out, sum)) = places.next() {
             store_i8(out, to_i8(tanh(add_i32(x, load_i32(sum))), -127));
         }

@@ -1,4 +1,4 @@
-//! AVX2: eight rows at a time, four columns per register.
+//! AVX2, and AVX-VNNI: eight rows at a time, four columns per register.
 //!
 //! What multiplies bytes multiplies unsigned by signed ones. The magnitude of the input is the unsigned
 //! side, and its sign is given to the weights, which is exact for weights in `[-127, 127]`. Sums wrap at
@@ -6,6 +6,7 @@
 
 mod attention;
 mod dense;
+mod dot;
 mod map;
 mod memory;
 mod numbers;
@@ -21,15 +22,42 @@ use map::{Map, WideMap};
 use crate::portable::Rows;
 use crate::{Attention, Kernels, Line, Packing, Requant, Shape, Watch};
 
-/// Proof that AVX2 and FMA may be used.
+/// Proof that AVX2 and FMA may be used, and the instructions that [`dot`] calls `DOT`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Avx2(());
+pub struct Avx2With<const DOT: u8>(());
+
+/// The kernels on AVX2 and FMA.
+pub type Avx2 = Avx2With<{ dot::MADDUBS }>;
+
+/// The kernels on AVX2, FMA and AVX-VNNI.
+pub type AvxVnni = Avx2With<{ dot::VEX }>;
+
+/// What [`AvxVnni`] is, on processors with AVX-512 VNNI.
+#[cfg(test)]
+pub(crate) type Avx512Half = Avx2With<{ dot::EVEX }>;
 
 impl Avx2 {
     /// The kernels, if this processor and its operating system allow them.
     #[must_use]
     pub fn detect() -> Option<Self> {
         super::detect::avx2().then_some(Self(()))
+    }
+}
+
+impl AvxVnni {
+    /// The kernels, if this processor and its operating system allow them.
+    #[must_use]
+    pub fn detect() -> Option<Self> {
+        let detected = super::detect::avx2() && super::detect::avx_vnni();
+        detected.then_some(Self(()))
+    }
+}
+
+#[cfg(test)]
+impl Avx512Half {
+    /// The kernels, if this processor and its operating system allow them.
+    fn detect() -> Option<Self> {
+        super::detect::avx512_vnni().then_some(Self(()))
     }
 }
 
@@ -40,7 +68,7 @@ fn run<R>(f: impl FnOnce() -> R) -> R {
     f()
 }
 
-impl Kernels for Avx2 {
+impl<const DOT: u8> Kernels for Avx2With<DOT> {
     const LANES: usize = 8;
 
     type Map<'a> = Map<'a>;
@@ -72,13 +100,13 @@ impl Kernels for Avx2 {
     #[inline(always)]
     fn project(self, map: Map<'_>, input: &[i8], _: &mut [i32], out: &mut [i8]) {
         // SAFETY: the token proves that the instructions may be used.
-        unsafe { dense::bytes(map, input, -127, out) }
+        unsafe { dense::bytes::<DOT>(map, input, -127, out) }
     }
 
     #[inline(always)]
     fn rectify(self, map: Map<'_>, input: &[i8], _: &mut [i32], out: &mut [i8]) {
         // SAFETY: the token proves that the instructions may be used.
-        unsafe { dense::bytes(map, input, 0, out) }
+        unsafe { dense::bytes::<DOT>(map, input, 0, out) }
     }
 
     #[inline(always)]
@@ -91,13 +119,13 @@ impl Kernels for Avx2 {
         (next, narrow): (Requant, &mut [i8]),
     ) {
         // SAFETY: the token proves that the instructions may be used.
-        unsafe { dense::add(map, input, residual, next, narrow) }
+        unsafe { dense::add::<DOT>(map, input, residual, next, narrow) }
     }
 
     #[inline(always)]
     fn embed(self, map: WideMap<'_>, input: &[i16], _: &mut [i32], out: &mut [i16]) {
         // SAFETY: the token proves that the instructions may be used.
-        unsafe { dense::embed(map, input, out) }
+        unsafe { dense::embed::<DOT>(map, input, out) }
     }
 
     #[inline(always)]
@@ -110,23 +138,23 @@ impl Kernels for Avx2 {
         out: &mut [i8],
     ) {
         // SAFETY: the token proves that the instructions may be used.
-        unsafe { dense::hidden(map, input, raw, sums, out) }
+        unsafe { dense::hidden::<DOT>(map, input, raw, sums, out) }
     }
 
     #[inline(always)]
     fn words(self, map: Map<'_>, input: &[i8], _: &mut [i32], out: &mut [i16]) {
         // SAFETY: the token proves that the instructions may be used.
-        unsafe { dense::words(map, input, out) }
+        unsafe { dense::words::<DOT>(map, input, out) }
     }
 
     #[inline(always)]
     fn attend(self, attention: Attention<'_, Biases<'_>>, watch: Option<&mut Watch<'_>>) {
         // SAFETY: the token proves that the instructions may be used.
-        unsafe { attention::run(attention, watch) }
+        unsafe { attention::run::<DOT>(attention, watch) }
     }
 }
 
-impl Packing for Avx2 {
+impl<const DOT: u8> Packing for Avx2With<DOT> {
     fn lines(rows: usize, columns: usize) -> usize {
         map::lines(rows, columns, map::QUAD)
     }

@@ -3,6 +3,7 @@
 use core::arch::x86_64::*;
 
 use super::super::prescale::Prescale;
+use super::dot;
 use super::map::{Map, PAIR, Packed, QUAD, WideMap};
 use super::memory::{Half, load};
 use super::numbers::{Factors, scale_up};
@@ -10,16 +11,20 @@ use super::numbers::{Factors, scale_up};
 /// Gives every block's sums, with bias and factor applied, to `each`.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-pub(super) fn product(map: Map<'_>, input: &[i8], each: impl FnMut(__m256i)) {
-    groups::<QUAD>(map, quads(input), each);
+pub(super) fn product<const DOT: u8>(map: Map<'_>, input: &[i8], each: impl FnMut(__m256i)) {
+    groups::<DOT, QUAD>(map, quads(input), each);
 }
 
 /// [`product`] for an int16 input.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-pub(super) fn wide_product(map: WideMap<'_>, input: &[i16], each: impl FnMut(__m256i)) {
+pub(super) fn wide_product<const DOT: u8>(
+    map: WideMap<'_>,
+    input: &[i16],
+    each: impl FnMut(__m256i),
+) {
     let input = bytemuck::must_cast_slice(input.as_chunks::<2>().0);
-    groups::<PAIR>(map, input, each);
+    groups::<DOT, PAIR>(map, input, each);
 }
 
 /// Four columns at a time.
@@ -30,19 +35,23 @@ pub(super) fn quads(input: &[i8]) -> &[[u8; 4]] {
 
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-fn groups<const C: usize>(map: Packed<'_, C>, input: &[[u8; 4]], mut each: impl FnMut(__m256i)) {
+fn groups<const DOT: u8, const C: usize>(
+    map: Packed<'_, C>,
+    input: &[[u8; 4]],
+    mut each: impl FnMut(__m256i),
+) {
     let Some(input) = input.get(..map.depth) else {
         return;
     };
     let (mut halves, mut left) = (map.groups, map.blocks);
     while left >= 4 {
-        halves = group::<C, 4>(halves, input, map.prescale, &mut each);
+        halves = group::<DOT, C, 4>(halves, input, map.prescale, &mut each);
         left -= 4;
     }
     match left {
-        3 => group::<C, 3>(halves, input, map.prescale, &mut each),
-        2 => group::<C, 2>(halves, input, map.prescale, &mut each),
-        1 => group::<C, 1>(halves, input, map.prescale, &mut each),
+        3 => group::<DOT, C, 3>(halves, input, map.prescale, &mut each),
+        2 => group::<DOT, C, 2>(halves, input, map.prescale, &mut each),
+        1 => group::<DOT, C, 1>(halves, input, map.prescale, &mut each),
         _ => halves,
     };
 }
@@ -50,7 +59,7 @@ fn groups<const C: usize>(map: Packed<'_, C>, input: &[[u8; 4]], mut each: impl 
 /// One group; returns what lies behind it.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-fn group<'a, const C: usize, const G: usize>(
+fn group<'a, const DOT: u8, const C: usize, const G: usize>(
     halves: &'a [Half],
     input: &[[u8; 4]],
     prescale: Option<Prescale>,
@@ -71,11 +80,11 @@ fn group<'a, const C: usize, const G: usize>(
         .unwrap_or_default();
     for (pair, weights) in pairs.iter().zip(weight_pairs.as_chunks::<2>().0) {
         for ((sums, input), weights) in sums.iter_mut().zip(pair).zip(weights) {
-            accumulate::<C, G>(sums, input, weights);
+            accumulate::<DOT, C, G>(sums, input, weights);
         }
     }
     for (input, weights) in last.iter().zip(weight_last) {
-        accumulate::<C, G>(&mut sums[1], input, weights);
+        accumulate::<DOT, C, G>(&mut sums[1], input, weights);
     }
     for block in 0..G {
         let sum = _mm256_add_epi32(sums[0][block], sums[1][block]);
@@ -94,7 +103,7 @@ fn group<'a, const C: usize, const G: usize>(
 /// Adds the products of `G` blocks with four (two wide) columns of the input.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-pub(super) fn accumulate<const C: usize, const G: usize>(
+pub(super) fn accumulate<const DOT: u8, const C: usize, const G: usize>(
     sums: &mut [__m256i; G],
     input: &[u8; 4],
     weights: &[Half; G],
@@ -102,7 +111,7 @@ pub(super) fn accumulate<const C: usize, const G: usize>(
     let input = _mm256_set1_epi32(i32::from_le_bytes(*input));
     if C == PAIR {
         for (sum, weights) in sums.iter_mut().zip(weights) {
-            *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(input, load(weights)));
+            *sum = dot::words::<DOT>(*sum, input, load(weights));
         }
         return;
     }
@@ -110,16 +119,6 @@ pub(super) fn accumulate<const C: usize, const G: usize>(
     let magnitude = _mm256_abs_epi8(input);
     for (sum, weights) in sums.iter_mut().zip(weights) {
         let signed = _mm256_sign_epi8(load(weights), input);
-        *sum = dot(*sum, magnitude, signed);
+        *sum = dot::bytes::<DOT>(*sum, magnitude, signed);
     }
-}
-
-/// `sum` and the products of four unsigned with four signed bytes per lane.
-///
-/// Magnitudes of at most 128 and weights in `[-127, 127]`: a pair of products is at most 32,512 and fits an i16.
-#[inline]
-#[target_feature(enable = "avx2,fma")]
-fn dot(sum: __m256i, unsigned: __m256i, signed: __m256i) -> __m256i {
-    let pairs = _mm256_maddubs_epi16(unsigned, signed);
-    _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))
 }

@@ -15,6 +15,20 @@ use crate::suite::vectors::{Sums, Vectors};
 use crate::x86::prescale::HIGH_SHIFT;
 
 crate::suite::stamp!(Avx2::detect());
+
+mod vnni {
+    use super::super::AvxVnni;
+
+    crate::suite::stamp!(AvxVnni::detect());
+}
+
+/// The code of [`super::AvxVnni`] where a processor has its instructions in AVX-512 only.
+mod vnni_of_avx512 {
+    use super::super::Avx512Half;
+
+    crate::suite::stamp!(Avx512Half::detect());
+}
+
 crate::suite::stamp_vectors!(Eight, 8, Avx2::detect(); tanh exponential means factors sums);
 
 struct Eight;

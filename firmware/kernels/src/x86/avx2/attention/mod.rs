@@ -32,7 +32,10 @@ const BLOCK: NonZeroUsize = NonZeroUsize::MIN.saturating_add(ROWS - 1);
 
 /// [`crate::Kernels::attend`].
 #[target_feature(enable = "avx2,fma")]
-pub(super) fn run(attention: Attention<'_, Biases<'_>>, mut watch: Option<&mut Watch<'_>>) {
+pub(super) fn run<const DOT: u8>(
+    attention: Attention<'_, Biases<'_>>,
+    mut watch: Option<&mut Watch<'_>>,
+) {
     let Attention {
         shape,
         place,
@@ -74,9 +77,9 @@ pub(super) fn run(attention: Attention<'_, Biases<'_>>, mut watch: Option<&mut W
         };
         store_key(keys, ring.quads, place.index, key);
         store_value(values, ring.places, place.index, value);
-        let most = scores.logits(keys, query, biases, sums);
+        let most = scores.logits::<DOT>(keys, query, biases, sums);
         let total = scores.weights(sums, most, weights);
-        average(values, weights, (Means::new(total), output), means);
+        average::<DOT>(values, weights, (Means::new(total), output), means);
         if let Some(watch) = &mut watch {
             let view = HeadView {
                 weights: weights.get(..window).unwrap_or_default(),
@@ -110,7 +113,13 @@ impl Scores {
     /// The logits of all places, and the largest of eight lanes.
     #[inline]
     #[target_feature(enable = "avx2,fma")]
-    fn logits(self, keys: &[Half], query: &[i8], biases: &[i32], logits: &mut [i32]) -> __m256i {
+    fn logits<const DOT: u8>(
+        self,
+        keys: &[Half],
+        query: &[i8],
+        biases: &[i32],
+        logits: &mut [i32],
+    ) -> __m256i {
         let mut quads = [[0; QUAD]; WIDTH_MAX / QUAD];
         for (quad, channels) in quads.iter_mut().zip(query.chunks(QUAD)) {
             for (byte, &channel) in quad.iter_mut().zip(channels) {
@@ -130,7 +139,7 @@ impl Scores {
         for (block, (logits, (keys, biases))) in logits.iter_mut().zip(blocks).enumerate() {
             let mut product = [_mm256_setzero_si256()];
             for (quad, key) in quads.iter().zip(keys.as_chunks::<1>().0) {
-                accumulate::<QUAD, 1>(&mut product, quad, key);
+                accumulate::<DOT, QUAD, 1>(&mut product, quad, key);
             }
             let logit = add_i32(self.factor.apply(product[0]), load_i32(biases));
             let logit = _mm256_min_epi32(logit, _mm256_set1_epi32(LOGIT_MAX));
@@ -198,7 +207,7 @@ fn all_lanes(x: __m256i, join: impl Fn(__m256i, __m256i) -> __m256i) -> __m256i 
 /// The requantized weighted means of one head.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-fn average(
+fn average<const DOT: u8>(
     values: &[Half],
     weights: &[i16],
     (reciprocal, output): (Means, Output),
@@ -216,7 +225,7 @@ fn average(
             .zip(column.as_chunks::<2>().0);
         for (weights, values) in twos {
             for ((sums, weights), values) in sums.iter_mut().zip(weights).zip(values) {
-                accumulate::<PAIR, 1>(sums, weights, core::array::from_ref(values));
+                accumulate::<DOT, PAIR, 1>(sums, weights, core::array::from_ref(values));
             }
         }
         let sum = _mm256_add_epi32(sums[0][0], sums[1][0]);
