@@ -18,6 +18,9 @@ pub fn matvec_i16(weight: &[i8], input: &[i16], sums: &mut [i32]) {
 /// Rows of one pass: each input is loaded once for so many products.
 const ROWS: usize = 4;
 
+/// Whether no rows share a pass: of four that do, the compiler turns but one into the vectors of x86.
+const ROW_BY_ROW: bool = cfg!(target_arch = "x86_64");
+
 #[inline]
 fn matvec<T: Copy + Into<i32>>(weight: &[i8], input: &[T], sums: &mut [i32]) {
     let columns = input.len();
@@ -27,14 +30,18 @@ fn matvec<T: Copy + Into<i32>>(weight: &[i8], input: &[T], sums: &mut [i32]) {
     }
     let weight_blocks = weight.chunks_exact(columns.saturating_mul(ROWS));
     let (blocks, _) = sums.as_chunks_mut::<ROWS>();
-    let whole = weight_blocks.len().min(blocks.len());
-    for (block, rows) in blocks.iter_mut().zip(weight_blocks) {
+    let whole = if ROW_BY_ROW {
+        0
+    } else {
+        weight_blocks.len().min(blocks.len())
+    };
+    for (block, rows) in blocks.iter_mut().zip(weight_blocks).take(whole) {
         *block = four_rows(rows, columns, input);
     }
     let rest = weight.chunks_exact(columns).skip(whole * ROWS);
     let rest = rest.map(Some).chain(core::iter::repeat(None));
     for (sum, row) in sums.iter_mut().skip(whole * ROWS).zip(rest) {
-        *sum = row.map_or(0, |row| one_row(row, input));
+        *sum = row.map_or(0, |row| long_row(row, input));
     }
 }
 
@@ -67,6 +74,18 @@ fn pass<'a, const COLUMNS: usize, T: Copy + Into<i32>>(
         }
     }
     ([a_rest, b_rest, c_rest, d_rest], input_rest)
+}
+
+/// [`one_row`] of any length, eight columns at a time: a fixed number, as in [`pass`].
+#[inline]
+fn long_row<T: Copy + Into<i32>>(row: &[i8], input: &[T]) -> i32 {
+    let (row, row_rest) = row.as_chunks::<8>();
+    let (input, input_rest) = input.as_chunks::<8>();
+    row.iter()
+        .zip(input)
+        .fold(one_row(row_rest, input_rest), |sum, (row, input)| {
+            sum.wrapping_add(one_row(row, input))
+        })
 }
 
 #[inline]
