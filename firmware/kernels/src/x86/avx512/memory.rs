@@ -124,11 +124,28 @@ pub(super) fn load_f32(values: &[f32; 16]) -> __m512 {
     unsafe { _mm512_loadu_ps(values.as_ptr()) }
 }
 
-/// Up to sixteen f32 at any address; zeros behind them.
+/// Lanes that hold numbers of a row of `length`, the first of which belongs at `start`: lane 0 is place `first`.
+#[inline]
+fn lanes(length: usize, start: usize, first: usize) -> __mmask16 {
+    let below = |end: usize| (1_u32 << end.saturating_sub(first).min(16)).wrapping_sub(1);
+    (below(start.saturating_add(length)) & !below(start)) as __mmask16
+}
+
+/// Sixteen places from `first` on of a row in which `values` start at `start`; zeros where there are none.
 #[inline]
 #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-pub(super) fn load_some(values: &[f32]) -> __m512 {
-    let mask = (1_u32 << values.len().min(16)).wrapping_sub(1) as __mmask16;
-    // SAFETY: only lanes of the mask are read, as many as there are values; the load needs no alignment.
-    unsafe { _mm512_maskz_loadu_ps(mask, values.as_ptr()) }
+pub(super) fn load_some(values: &[f32], start: usize, first: usize) -> __m512 {
+    let from = values.as_ptr().wrapping_add(first).wrapping_sub(start);
+    // SAFETY: only lanes of the mask are read, which are those of values; the load needs no alignment.
+    unsafe { _mm512_maskz_loadu_ps(lanes(values.len(), start, first), from) }
+}
+
+/// [`load_some`] of i16, widened.
+#[inline]
+#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
+pub(super) fn load_some_words(values: &[i16], start: usize, first: usize) -> __m512i {
+    let from = values.as_ptr().wrapping_add(first).wrapping_sub(start);
+    // SAFETY: only lanes of the mask are read, which are those of values; the load needs no alignment.
+    let words = unsafe { _mm256_maskz_loadu_epi16(lanes(values.len(), start, first), from) };
+    _mm512_cvtepi16_epi32(words)
 }

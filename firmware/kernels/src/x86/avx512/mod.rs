@@ -26,7 +26,7 @@ use core::num::NonZeroUsize;
 
 use crate::kernels::{each, each_mut};
 use crate::portable::Rows;
-use crate::{Attention, Entries, Kernels, Line, Packing, Portable, Requant, Shape, Watch};
+use crate::{Attention, Entries, Kernels, Line, Packing, Requant, Shape, Watch};
 
 /// Proof that AVX-512 F, CD, DQ, BW, VL and VNNI may be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,9 +86,7 @@ impl Kernels for Avx512Vnni {
     #[inline(always)]
     fn quantize(self, entries: Entries<'_>, scales: (&[f32], &[f32]), out: &mut [i16]) {
         // SAFETY: the token proves that the instructions may be used.
-        if !unsafe { entries::quantize(entries, scales, out) } {
-            Portable.quantize(entries, scales, out);
-        }
+        unsafe { entries::quantize(entries, scales, out) }
     }
 
     #[inline(always)]

@@ -3,8 +3,9 @@
 use core::arch::x86_64::*;
 
 pub(super) use super::memory::{
-    load, load_bytes, load_f32, load_half, load_i16, load_i32, load_some, load_whole, load_words,
-    store, store_bytes, store_half, store_i16, store_i32, store_whole, store_words,
+    load, load_bytes, load_f32, load_half, load_i16, load_i32, load_some, load_some_words,
+    load_whole, load_words, store, store_bytes, store_half, store_i16, store_i32, store_whole,
+    store_words,
 };
 use crate::Requant;
 use crate::x86::prescale::{HIGH_SHIFT, Prescale};

@@ -11,9 +11,9 @@ use crate::x86::prescale::Prescale;
 /// Tokens that a product takes together: with four blocks of rows their sums fill twenty registers.
 pub(super) const TOKENS: usize = 5;
 
-/// How many lines ahead of the products weights are asked for: two thousand bytes, which take about as long to
+/// How many lines ahead of the products weights are asked for: 1536 bytes, which take about as long to
 /// come as a map of a small policy to be computed. Maps follow each other, so this reaches into the next.
-const AHEAD: usize = 32;
+const AHEAD: usize = 24;
 
 /// Gives every group's results of every token to `each`, bias and factor applied: two blocks or four, whose
 /// rows are dealt out as [`super::map`] says, or one.

@@ -90,9 +90,13 @@ pub(super) fn attend<const N: usize, const Q: usize, const EXACT: bool>(
 }
 
 /// Lines that are fetched while a group is computed: attention leaves the second-level cache idle. A
-/// small group is over before they are here.
+/// small group is over before they are here, a large one needs the first-level cache for itself.
 pub(super) const fn ahead<const N: usize, const Q: usize>() -> usize {
-    if N * Q < 32 || N > 16 { 0 } else { 128 }
+    match N * Q {
+        14..32 => 80,
+        32.. if N <= 16 => 128,
+        _ => 0,
+    }
 }
 
 /// Asks for lines that will be read.
