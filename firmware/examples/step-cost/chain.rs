@@ -5,7 +5,9 @@ use std::hint::black_box;
 use engram_image::ModelConfig;
 use engram_image::write::{MatrixSpec, WeightsSpec};
 use engram_kernels::portable::Rows;
-use engram_kernels::{Attention, Kernels, Line, Packing, Place, Requant, Shape};
+use engram_kernels::{
+    Attention, Kernels, Line, PackedBiases, PackedMap, Packing, Place, Requant, Shape,
+};
 
 /// The widest model, its widest block, and the longest window.
 const MODEL: usize = 256;
@@ -124,10 +126,10 @@ fn lines(count: usize) -> &'static mut [Line] {
     vec![Line::ZERO; count].leak()
 }
 
-fn map<K: Packing>(kernels: K, spec: &'static MatrixSpec) -> Option<K::Map<'static>> {
-    let lines = lines(K::lines(spec.rows, spec.columns));
-    kernels.pack(rows(spec), spec.columns, lines)?;
-    kernels.view(rows(spec), spec.columns, lines)
+fn map<M: PackedMap<'static>>(spec: &'static MatrixSpec) -> Option<M> {
+    let lines = lines(M::lines(spec.rows, spec.columns));
+    M::pack(rows(spec), spec.columns, lines)?;
+    M::view(rows(spec), spec.columns, lines)
 }
 
 impl<K: Packing + 'static> Chain<K> {
@@ -141,24 +143,21 @@ impl<K: Packing + 'static> Chain<K> {
             let logit = factor(layer.logit);
             let biases: Vec<_> = layer.age_bias.iter().map(|b| b.to_le_bytes()).collect();
             let biases: &'static [_] = biases.leak();
-            let lines = lines(K::bias_lines(shape));
-            kernels.pack_biases(shape, logit, biases, lines)?;
+            let lines = lines(K::Biases::lines(shape));
+            K::Biases::pack(shape, logit, biases, lines)?;
             Some(Layer {
                 attention_input: factor(layer.attention_input),
-                qkv: map(kernels, &layer.qkv)?,
+                qkv: map(&layer.qkv)?,
                 logit,
-                biases: kernels.view_biases(shape, logit, biases, lines)?,
+                biases: K::Biases::view(shape, logit, biases, lines)?,
                 attention_output: factor(layer.attention_output),
-                out: map(kernels, &layer.out)?,
+                out: map(&layer.out)?,
                 ff_input: factor(layer.ff_input),
-                ff1: map(kernels, &layer.ff1)?,
-                ff2: map(kernels, &layer.ff2)?,
+                ff1: map(&layer.ff1)?,
+                ff2: map(&layer.ff2)?,
             })
         });
         let layers = layers.collect::<Option<Vec<_>>>()?;
-        let embed = &spec.embed;
-        let wide = lines(K::wide_lines(embed.rows, embed.columns));
-        kernels.pack_wide(rows(embed), embed.columns, wide)?;
         let head = &spec.head;
         Some(Self {
             kernels,
@@ -166,13 +165,9 @@ impl<K: Packing + 'static> Chain<K> {
             model: K::padded(config.model),
             ff: K::padded(config.ff),
             hidden: config.hidden.map(K::padded),
-            embed: kernels.view_wide(rows(embed), embed.columns, wide)?,
+            embed: map(&spec.embed)?,
             layers,
-            head: [
-                map(kernels, &head.first)?,
-                map(kernels, &head.second)?,
-                map(kernels, &head.third)?,
-            ],
+            head: [map(&head.first)?, map(&head.second)?, map(&head.third)?],
             head_input: factor(head.input),
             place: Place {
                 index: 0,

@@ -59,7 +59,7 @@ pub use floor::line_reader;
 pub use kernels::{Attention, Entries, HeadView, Kernels, Place, Shape, ValueOrder, Watch};
 pub use line::Line;
 pub use matrix::{matvec_i8, matvec_i16};
-pub use packing::Packing;
+pub use packing::{PackedBiases, PackedMap, Packing};
 pub use portable::Portable;
 pub use requant::{Requant, RequantError};
 pub use rings::Rings;

@@ -7,7 +7,7 @@ use core::borrow::Borrow;
 use engram_image::limits::MAX_LAYERS;
 use engram_image::{Image, Layer, Matrix};
 use engram_kernels::portable::Rows;
-use engram_kernels::{Line, Packing, Shape};
+use engram_kernels::{Line, PackedBiases, PackedMap, Packing, Shape};
 
 use super::memory::RING_BYTES;
 use super::network::{HeadMaps, LayerMaps, Network, factor, rows};
@@ -26,13 +26,13 @@ impl<'a, K: Packing> PackedImage<'a, K> {
     /// Lines that [`PackedImage::pack`] needs.
     pub(super) fn lines(image: &Image<'_>) -> usize {
         let shape = token::shape(&image.config);
-        let of = |matrix: &Matrix<'_>| K::lines(matrix.rows, matrix.columns);
-        let wide = |matrix: &Matrix<'_>| K::wide_lines(matrix.rows, matrix.columns);
+        let of = |matrix: &Matrix<'_>| K::Map::lines(matrix.rows, matrix.columns);
+        let wide = |matrix: &Matrix<'_>| K::WideMap::lines(matrix.rows, matrix.columns);
         let layers = image.weights.layers().iter().map(|layer| {
             [&layer.qkv, &layer.out, &layer.ff1, &layer.ff2]
                 .map(of)
                 .into_iter()
-                .fold(K::bias_lines(shape), usize::saturating_add)
+                .fold(K::Biases::lines(shape), usize::saturating_add)
         });
         let head = &image.weights.head;
         [&head.first, &head.second, &head.third]
@@ -54,29 +54,29 @@ impl<'a, K: Packing> PackedImage<'a, K> {
         if largest.checked_mul(image.config.layers)? > RING_BYTES[0].min(RING_BYTES[1]) {
             return None;
         }
-        let mut packer = Packer { kernels, lines };
+        let mut packer = Packer { lines };
         let weights = &image.weights;
-        packer.wide(&weights.embed)?;
+        packer.map::<K::WideMap<'_>>(&weights.embed)?;
         for layer in weights.layers() {
-            packer.map(&layer.qkv)?;
-            packer.biases(shape, layer)?;
+            packer.map::<K::Map<'_>>(&layer.qkv)?;
+            packer.biases::<K::Biases<'_>>(shape, layer)?;
             for matrix in [&layer.out, &layer.ff1, &layer.ff2] {
-                packer.map(matrix)?;
+                packer.map::<K::Map<'_>>(matrix)?;
             }
         }
-        packer.map(&weights.head.first)?;
+        packer.map::<K::Map<'_>>(&weights.head.first)?;
         if let Some(raw) = &weights.head.raw {
-            packer.wide(raw)?;
+            packer.map::<K::WideMap<'_>>(raw)?;
         }
-        packer.map(&weights.head.second)?;
-        packer.map(&weights.head.third)
+        packer.map::<K::Map<'_>>(&weights.head.second)?;
+        packer.map::<K::Map<'_>>(&weights.head.third)
     }
 
     /// `image` in the lines that [`PackedImage::pack`] packed it into. `None`: they cannot be those.
     pub(super) fn view(kernels: K, image: &'a Image<'a>, lines: &'a [Line]) -> Option<Self> {
-        let mut viewer = Viewer { kernels, lines };
+        let mut viewer = Viewer { lines };
         let weights = &image.weights;
-        let embed = viewer.wide(&weights.embed)?;
+        let embed = viewer.map(&weights.embed)?;
         let mut layers = [const { None }; MAX_LAYERS];
         for (place, layer) in layers.iter_mut().zip(weights.layers()) {
             *place = Some(viewer.layer(image, layer)?);
@@ -84,7 +84,7 @@ impl<'a, K: Packing> PackedImage<'a, K> {
         let head = HeadMaps {
             first: viewer.map(&weights.head.first)?,
             raw: match &weights.head.raw {
-                Some(raw) => Some(viewer.wide(raw)?),
+                Some(raw) => Some(viewer.map(raw)?),
                 None => None,
             },
             second: viewer.map(&weights.head.second)?,
@@ -114,9 +114,9 @@ pub(super) fn products<K: Packing>(kernels: K, rounds: u32, lines: &mut [Line]) 
         multiplier: &[[0, 0, 0, 0x40]; PRODUCT[0]],
         shift: &[40; PRODUCT[0]],
     };
-    let lines = lines.get_mut(..K::lines(rows, columns))?;
-    kernels.pack(map, columns, lines)?;
-    let map = kernels.view(map, columns, lines)?;
+    let lines = lines.get_mut(..K::Map::lines(rows, columns))?;
+    K::Map::pack(map, columns, lines)?;
+    let map = K::Map::view(map, columns, lines)?;
     let mut input = [3; PRODUCT[1]];
     let (mut sums, mut out) = ([0; PRODUCT[0]], [0; PRODUCT[0]]);
     for _ in 0..rounds {
@@ -133,71 +133,61 @@ pub(super) fn products<K: Packing>(kernels: K, rounds: u32, lines: &mut [Line]) 
 }
 
 /// Fills the lines, one map after the other, in the order in which a step reads them.
-struct Packer<'a, K> {
-    kernels: K,
+struct Packer<'a> {
     lines: &'a mut [Line],
 }
 
-impl<'a, K: Packing> Packer<'a, K> {
+impl<'a> Packer<'a> {
     fn take(&mut self, count: usize) -> Option<&'a mut [Line]> {
         let (taken, rest) = core::mem::take(&mut self.lines).split_at_mut_checked(count)?;
         self.lines = rest;
         Some(taken)
     }
 
-    fn map(&mut self, matrix: &Matrix<'_>) -> Option<()> {
-        let lines = self.take(K::lines(matrix.rows, matrix.columns))?;
-        self.kernels.pack(rows(matrix), matrix.columns, lines)
+    fn map<'m, M: PackedMap<'m>>(&mut self, matrix: &Matrix<'_>) -> Option<()> {
+        let lines = self.take(M::lines(matrix.rows, matrix.columns))?;
+        M::pack(rows(matrix), matrix.columns, lines)
     }
 
-    fn wide(&mut self, matrix: &Matrix<'_>) -> Option<()> {
-        let lines = self.take(K::wide_lines(matrix.rows, matrix.columns))?;
-        self.kernels.pack_wide(rows(matrix), matrix.columns, lines)
-    }
-
-    fn biases(&mut self, shape: Shape, layer: &Layer<'_>) -> Option<()> {
-        let lines = self.take(K::bias_lines(shape))?;
-        let logit = factor(layer.logit);
-        self.kernels
-            .pack_biases(shape, logit, layer.age_bias, lines)
+    fn biases<'m, B: PackedBiases<'m>>(&mut self, shape: Shape, layer: &Layer<'_>) -> Option<()> {
+        let lines = self.take(B::lines(shape))?;
+        B::pack(shape, factor(layer.logit), layer.age_bias, lines)
     }
 }
 
 /// Finds the maps in the lines, in the order of [`Packer`].
-struct Viewer<'a, K> {
-    kernels: K,
+struct Viewer<'a> {
     lines: &'a [Line],
 }
 
-impl<'a, K: Packing> Viewer<'a, K> {
+impl<'a> Viewer<'a> {
     fn take(&mut self, count: usize) -> Option<&'a [Line]> {
         let (taken, rest) = self.lines.split_at_checked(count)?;
         self.lines = rest;
         Some(taken)
     }
 
-    fn map(&mut self, matrix: &Matrix<'a>) -> Option<K::Map<'a>> {
-        let lines = self.take(K::lines(matrix.rows, matrix.columns))?;
-        self.kernels.view(rows(matrix), matrix.columns, lines)
+    fn map<M: PackedMap<'a>>(&mut self, matrix: &Matrix<'a>) -> Option<M> {
+        let lines = self.take(M::lines(matrix.rows, matrix.columns))?;
+        M::view(rows(matrix), matrix.columns, lines)
     }
 
-    fn wide(&mut self, matrix: &Matrix<'a>) -> Option<K::WideMap<'a>> {
-        let lines = self.take(K::wide_lines(matrix.rows, matrix.columns))?;
-        self.kernels.view_wide(rows(matrix), matrix.columns, lines)
+    fn biases<B: PackedBiases<'a>>(&mut self, shape: Shape, layer: &Layer<'a>) -> Option<B> {
+        let lines = self.take(B::lines(shape))?;
+        B::view(shape, factor(layer.logit), layer.age_bias, lines)
     }
 
-    fn layer(&mut self, image: &Image<'_>, layer: &Layer<'a>) -> Option<LayerMaps<'a, K>> {
-        let shape = token::shape(&image.config);
-        let logit = factor(layer.logit);
+    fn layer<K: Packing>(
+        &mut self,
+        image: &Image<'_>,
+        layer: &Layer<'a>,
+    ) -> Option<LayerMaps<'a, K>> {
         let qkv = self.map(&layer.qkv)?;
-        let lines = self.take(K::bias_lines(shape))?;
-        let biases = self
-            .kernels
-            .view_biases(shape, logit, layer.age_bias, lines)?;
+        let biases = self.biases(token::shape(&image.config), layer)?;
         Some(LayerMaps {
             attention_input: factor(layer.attention_input),
             qkv,
-            logit,
+            logit: factor(layer.logit),
             biases,
             attention_output: factor(layer.attention_output),
             out: self.map(&layer.out)?,

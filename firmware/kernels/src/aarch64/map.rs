@@ -10,8 +10,8 @@ use core::num::NonZeroUsize;
 
 use super::dot::{Dot, SIDE, byte};
 use super::numbers::HIGH_SHIFT;
-use crate::Line;
 use crate::portable::Rows;
+use crate::{Line, PackedMap};
 
 /// Rows of a block.
 pub(super) const ROWS: usize = 16;
@@ -47,13 +47,6 @@ pub(super) const fn block_lines<const WIDE: bool>(depth: usize) -> NonZeroUsize 
     NonZeroUsize::MIN.saturating_add(weights.saturating_add(HEADER - 1))
 }
 
-/// Lines of a map.
-pub(super) fn lines<const WIDE: bool>(rows: usize, columns: usize) -> usize {
-    let blocks = rows.div_ceil(ROWS);
-    let groups = blocks.saturating_mul(block_lines::<WIDE>(depth::<WIDE>(columns)).get());
-    groups.saturating_add(1)
-}
-
 /// Blocks of the group that `block` is in, and its first block. An int16 input has groups of one.
 const fn group_of<const WIDE: bool>(block: usize, blocks: usize) -> (usize, usize) {
     let first = block / 2 * 2;
@@ -64,16 +57,23 @@ const fn group_of<const WIDE: bool>(block: usize, blocks: usize) -> (usize, usiz
     }
 }
 
-impl<'a, D: Dot, const WIDE: bool> Packed<'a, D, WIDE> {
+impl<D: Dot, const WIDE: bool> Packed<'_, D, WIDE> {
     /// Blocks of sixteen rows.
     #[inline]
     pub(super) fn blocks(&self) -> usize {
         self.lines.len() / block_lines::<WIDE>(self.depth)
     }
+}
 
-    /// The map that was packed into these lines.
-    pub(super) fn view(rows: usize, columns: usize, lines: &'a [Line]) -> Option<Self> {
-        if columns == 0 || lines.len() != self::lines::<WIDE>(rows, columns) {
+impl<'a, D: Dot, const WIDE: bool> PackedMap<'a> for Packed<'a, D, WIDE> {
+    fn lines(rows: usize, columns: usize) -> usize {
+        let blocks = rows.div_ceil(ROWS);
+        let groups = blocks.saturating_mul(block_lines::<WIDE>(depth::<WIDE>(columns)).get());
+        groups.saturating_add(1)
+    }
+
+    fn view(map: Rows<'a>, columns: usize, lines: &'a [Line]) -> Option<Self> {
+        if columns == 0 || lines.len() != Self::lines(map.rows, columns) {
             return None;
         }
         let (first, lines) = lines.split_first()?;
@@ -85,14 +85,13 @@ impl<'a, D: Dot, const WIDE: bool> Packed<'a, D, WIDE> {
         })
     }
 
-    /// Packs a map.
-    pub(super) fn pack(map: Rows<'_>, columns: usize, lines: &mut [Line]) -> Option<()> {
+    fn pack(map: Rows<'_>, columns: usize, lines: &mut [Line]) -> Option<()> {
         let fits = columns > 0
             && map.weight.len() == map.rows.checked_mul(columns)?
             && (map.bias.is_empty() || map.bias.len() == map.rows)
             && map.multiplier.len() == map.rows
             && map.shift.len() == map.rows
-            && lines.len() == self::lines::<WIDE>(map.rows, columns);
+            && lines.len() == Self::lines(map.rows, columns);
         if !fits {
             return None;
         }

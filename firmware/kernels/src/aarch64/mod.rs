@@ -21,7 +21,6 @@ use attention::Biases;
 use dot::Dot;
 use map::Packed;
 
-use crate::portable::Rows;
 use crate::{Attention, Kernels, Line, Packing, Requant, Shape, Watch};
 
 /// Proof that NEON and SDOT may be used.
@@ -136,59 +135,6 @@ impl<D: Dot> Kernels for D {
 }
 
 impl<D: Dot> Packing for D {
-    fn lines(rows: usize, columns: usize) -> usize {
-        map::lines::<false>(rows, columns)
-    }
-
-    fn pack(self, map: Rows<'_>, columns: usize, lines: &mut [Line]) -> Option<()> {
-        Self::Map::pack(map, columns, lines)
-    }
-
-    fn view<'a>(self, map: Rows<'a>, columns: usize, lines: &'a [Line]) -> Option<Self::Map<'a>> {
-        Packed::view(map.rows, columns, lines)
-    }
-
-    fn wide_lines(rows: usize, columns: usize) -> usize {
-        map::lines::<true>(rows, columns)
-    }
-
-    fn pack_wide(self, map: Rows<'_>, columns: usize, lines: &mut [Line]) -> Option<()> {
-        Self::WideMap::pack(map, columns, lines)
-    }
-
-    fn view_wide<'a>(
-        self,
-        map: Rows<'a>,
-        columns: usize,
-        lines: &'a [Line],
-    ) -> Option<Self::WideMap<'a>> {
-        Packed::view(map.rows, columns, lines)
-    }
-
-    fn bias_lines(shape: Shape) -> usize {
-        Biases::lines(shape)
-    }
-
-    fn pack_biases(
-        self,
-        shape: Shape,
-        logit: Requant,
-        biases: &[[u8; 4]],
-        lines: &mut [Line],
-    ) -> Option<()> {
-        Biases::pack(shape, logit, biases, lines)
-    }
-
-    fn view_biases<'a>(
-        self,
-        shape: Shape,
-        logit: Requant,
-        biases: &'a [[u8; 4]],
-        lines: &'a [Line],
-    ) -> Option<Biases<'a>> {
-        Biases::view(shape, logit, biases, lines)
-    }
-
     fn read(self, lines: &[Line]) -> u64 {
         // SAFETY: NEON is there; the token proves the rest.
         unsafe { dense::read(lines) }

@@ -4,43 +4,29 @@ use super::mismatch::Mismatch;
 use super::room::Room;
 use super::subject::Subject;
 use crate::portable::Rows;
-use crate::{Packing, Requant, Shape};
+use crate::{PackedBiases, PackedMap, Requant, Shape};
 
-/// [`Subject::map`] of kernels that pack at run time.
-fn pack<'a, K: Packing>(
-    kernels: K,
+/// [`Subject::map`] and [`Subject::wide_map`].
+fn pack<'a, M: PackedMap<'a>>(
     plain: Rows<'a>,
     columns: usize,
     room: &mut Room<'a>,
-) -> Result<Option<K::Map<'a>>, Mismatch> {
-    let lines = room.lines(K::lines(plain.rows, columns))?;
-    let packed = kernels.pack(plain, columns, lines);
-    Ok(packed.and_then(|()| kernels.view(plain, columns, lines)))
+) -> Result<Option<M>, Mismatch> {
+    let lines = room.lines(M::lines(plain.rows, columns))?;
+    let packed = M::pack(plain, columns, lines);
+    Ok(packed.and_then(|()| M::view(plain, columns, lines)))
 }
 
-/// [`Subject::wide_map`] of kernels that pack at run time.
-fn pack_wide<'a, K: Packing>(
-    kernels: K,
-    plain: Rows<'a>,
-    columns: usize,
-    room: &mut Room<'a>,
-) -> Result<Option<K::WideMap<'a>>, Mismatch> {
-    let lines = room.lines(K::wide_lines(plain.rows, columns))?;
-    let packed = kernels.pack_wide(plain, columns, lines);
-    Ok(packed.and_then(|()| kernels.view_wide(plain, columns, lines)))
-}
-
-/// [`Subject::biases`] of kernels that pack at run time.
-fn pack_biases<'a, K: Packing>(
-    kernels: K,
+/// [`Subject::biases`].
+fn pack_biases<'a, B: PackedBiases<'a>>(
     shape: Shape,
     logit: Requant,
     plain: &'a [[u8; 4]],
     room: &mut Room<'a>,
-) -> Result<Option<K::Biases<'a>>, Mismatch> {
-    let lines = room.lines(K::bias_lines(shape))?;
-    let packed = kernels.pack_biases(shape, logit, plain, lines);
-    Ok(packed.and_then(|()| kernels.view_biases(shape, logit, plain, lines)))
+) -> Result<Option<B>, Mismatch> {
+    let lines = room.lines(B::lines(shape))?;
+    let packed = B::pack(shape, logit, plain, lines);
+    Ok(packed.and_then(|()| B::view(shape, logit, plain, lines)))
 }
 
 /// Kernels that pack at run time, and how an int8 input of theirs differs from its number.
@@ -55,7 +41,7 @@ macro_rules! packing {
                 columns: usize,
                 room: &mut Room<'a>,
             ) -> Result<Option<Self::Map<'a>>, Mismatch> {
-                pack(self, plain, columns, room)
+                pack(plain, columns, room)
             }
 
             fn wide_map<'a>(
@@ -64,7 +50,7 @@ macro_rules! packing {
                 columns: usize,
                 room: &mut Room<'a>,
             ) -> Result<Option<Self::WideMap<'a>>, Mismatch> {
-                pack_wide(self, plain, columns, room)
+                pack(plain, columns, room)
             }
 
             fn biases<'a>(
@@ -74,7 +60,7 @@ macro_rules! packing {
                 plain: &'a [[u8; 4]],
                 room: &mut Room<'a>,
             ) -> Result<Option<Self::Biases<'a>>, Mismatch> {
-                pack_biases(self, shape, logit, plain, room)
+                pack_biases(shape, logit, plain, room)
             }
         }
     )+};

@@ -6,14 +6,14 @@ use super::mismatch::{Label, Mismatch, Output};
 use super::room::Room;
 use super::subject::{Limits, Subject};
 use crate::portable::Rows;
-use crate::{Kernels, Line, Packing, Portable};
+use crate::{Kernels, Line, PackedMap, Packing, Portable};
 
 /// Rows and columns, some groups and a remainder.
 const MOST: [usize; 2] = [96, 160];
 
 /// Maps that contradict themselves, and lines of another number, are refused.
 pub(crate) fn refusals<K: Subject + Packing>(
-    kernels: K,
+    _: K,
     seed: u32,
     mut room: Room<'_>,
 ) -> Result<(), Mismatch> {
@@ -66,8 +66,8 @@ pub(crate) fn refusals<K: Subject + Packing>(
             usize::from(rows == 1),
         ),
     ];
-    let packed = room.lines(K::lines(rows, columns) + 1)?;
-    let wide = room.lines(K::wide_lines(rows, columns) + 1)?;
+    let packed = room.lines(K::Map::lines(rows, columns) + 1)?;
+    let wide = room.lines(K::WideMap::lines(rows, columns) + 1)?;
     let label = Label {
         kernel: "pack",
         shape: [rows, columns, 1],
@@ -75,9 +75,9 @@ pub(crate) fn refusals<K: Subject + Packing>(
     for (case, (map, columns, more)) in contrary.into_iter().enumerate() {
         let packed = &mut packed[1 - more..];
         let wide = &mut wide[1 - more..];
-        let taken = kernels.pack(map, columns, packed);
+        let taken = K::Map::pack(map, columns, packed);
         label.equal("refused", case, 1, taken.is_none().into())?;
-        let taken = kernels.pack_wide(map, columns, wide);
+        let taken = K::WideMap::pack(map, columns, wide);
         label.equal("refused of int16", case, 1, taken.is_none().into())?;
     }
     Ok(())
@@ -123,7 +123,7 @@ pub(crate) fn foreign_lines<K: Subject + Packing>(
     let shape = draw.shape(MOST, weights_of(&room));
     let [rows, columns] = shape;
     let (map, input) = plain::<i8>(draw, Limits::NONE, 7, shape, &mut room)?;
-    let lines = room.lines(K::lines(rows, columns).max(K::wide_lines(rows, columns)))?;
+    let lines = room.lines(K::Map::lines(rows, columns).max(K::WideMap::lines(rows, columns)))?;
     for line in &mut *lines {
         line.0.fill_with(|| draw.next() as u8);
     }
@@ -138,11 +138,11 @@ pub(crate) fn foreign_lines<K: Subject + Packing>(
         kernel: "a map of foreign lines",
         shape: [rows, columns, 1],
     };
-    if let Some(map) = kernels.view(map, columns, &lines[..K::lines(rows, columns)]) {
+    if let Some(map) = K::Map::view(map, columns, &lines[..K::Map::lines(rows, columns)]) {
         kernels.run(|| kernels.project(map, filled, sums, out.got()));
         out.check(label, "out", |x| x)?;
     }
-    if let Some(map) = kernels.view_wide(map, columns, &lines[..K::wide_lines(rows, columns)]) {
+    if let Some(map) = K::WideMap::view(map, columns, &lines[..K::WideMap::lines(rows, columns)]) {
         kernels.run(|| kernels.embed(map, wide, sums, wide_out.got()));
         wide_out.check(label, "embedded", |x| x)?;
     }

@@ -19,7 +19,10 @@ use core::arch::aarch64::*;
 
 use super::dot::{Dot, SIDE, Tile};
 use super::numbers::{Factors, HIGH_SHIFT, Single};
-use crate::{Attention, Kernels, Line, MASKED_LOGIT, Portable, Reciprocal, Requant, Shape, Watch};
+use crate::{
+    Attention, Kernels, Line, MASKED_LOGIT, PackedBiases, Portable, Reciprocal, Requant, Shape,
+    Watch,
+};
 #[cfg(test)]
 pub(super) use means::Reciprocals;
 use places::Limits;
@@ -66,21 +69,15 @@ pub(super) fn ring_bytes(shape: Shape) -> usize {
     bytes.saturating_mul(shape.heads)
 }
 
-impl<'a> Biases<'a> {
-    /// Lines of the biases of one layer. The first says whether the others are in use.
-    pub(super) fn lines(shape: Shape) -> usize {
+impl<'a> PackedBiases<'a> for Biases<'a> {
+    /// The first says whether the others are in use.
+    fn lines(shape: Shape) -> usize {
         bias_lines(shape.window)
             .saturating_mul(shape.heads)
             .saturating_add(1)
     }
 
-    /// [`crate::Packing::pack_biases`].
-    pub(super) fn pack(
-        shape: Shape,
-        logit: Requant,
-        image: &[[u8; 4]],
-        lines: &mut [Line],
-    ) -> Option<()> {
+    fn pack(shape: Shape, logit: Requant, image: &[[u8; 4]], lines: &mut [Line]) -> Option<()> {
         let entries = shape.heads.checked_mul(shape.window)?;
         if lines.len() != Self::lines(shape) || !image.is_empty() && image.len() != entries {
             return None;
@@ -103,13 +100,7 @@ impl<'a> Biases<'a> {
         Some(())
     }
 
-    /// [`crate::Packing::view_biases`].
-    pub(super) fn view(
-        shape: Shape,
-        logit: Requant,
-        image: &'a [[u8; 4]],
-        lines: &'a [Line],
-    ) -> Option<Self> {
+    fn view(shape: Shape, logit: Requant, image: &'a [[u8; 4]], lines: &'a [Line]) -> Option<Self> {
         if lines.len() != Self::lines(shape) {
             return None;
         }

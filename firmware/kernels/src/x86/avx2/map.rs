@@ -9,8 +9,8 @@ use core::marker::PhantomData;
 
 use super::super::prescale::{HIGH_SHIFT, Prescale, factor};
 use super::memory::Half;
-use crate::Line;
 use crate::portable::Rows;
+use crate::{Line, PackedMap};
 
 /// Rows of a block.
 pub(super) const ROWS: usize = 8;
@@ -42,17 +42,16 @@ pub struct Packed<'a, const COLUMNS: usize> {
     columns: PhantomData<[(); COLUMNS]>,
 }
 
-/// Lines of a map with `per_lane` columns in one i32.
-pub(super) fn lines(rows: usize, columns: usize, per_lane: usize) -> usize {
-    let (blocks, depth) = (rows.div_ceil(ROWS), columns.div_ceil(per_lane));
-    let groups = blocks.saturating_mul(depth.saturating_add(FACTORS));
-    groups.saturating_add(1).div_ceil(2)
-}
+impl<'a, const COLUMNS: usize> PackedMap<'a> for Packed<'a, COLUMNS> {
+    fn lines(rows: usize, columns: usize) -> usize {
+        let (blocks, depth) = (rows.div_ceil(ROWS), columns.div_ceil(COLUMNS));
+        let groups = blocks.saturating_mul(depth.saturating_add(FACTORS));
+        groups.saturating_add(1).div_ceil(2)
+    }
 
-impl<'a, const COLUMNS: usize> Packed<'a, COLUMNS> {
-    /// The map that was packed into these lines.
-    pub(super) fn view(rows: usize, columns: usize, lines: &'a [Line]) -> Option<Self> {
-        if columns == 0 || lines.len() != self::lines(rows, columns, COLUMNS) {
+    fn view(map: Rows<'a>, columns: usize, lines: &'a [Line]) -> Option<Self> {
+        let rows = map.rows;
+        if columns == 0 || lines.len() != Self::lines(rows, columns) {
             return None;
         }
         let (first, groups) = bytemuck::cast_slice::<Line, Half>(lines).split_first()?;
@@ -65,14 +64,14 @@ impl<'a, const COLUMNS: usize> Packed<'a, COLUMNS> {
         })
     }
 
-    /// Packs a map. `None` also for a weight of -128, whose sign these kernels cannot change.
-    pub(super) fn pack(map: Rows<'_>, columns: usize, lines: &mut [Line]) -> Option<()> {
+    /// `None` also for a weight of -128, whose sign these kernels cannot change.
+    fn pack(map: Rows<'_>, columns: usize, lines: &mut [Line]) -> Option<()> {
         let fits = columns > 0
             && map.weight.len() == map.rows.checked_mul(columns)?
             && (map.bias.is_empty() || map.bias.len() == map.rows)
             && map.multiplier.len() == map.rows
             && map.shift.len() == map.rows
-            && lines.len() == self::lines(map.rows, columns, COLUMNS)
+            && lines.len() == Self::lines(map.rows, columns)
             && !map.weight.contains(&i8::MIN);
         if !fits {
             return None;

@@ -19,7 +19,6 @@ mod tests;
 use attention::Biases;
 use map::{Map, WideMap};
 
-use crate::portable::Rows;
 use crate::{Attention, Kernels, Line, Packing, Requant, Shape, Watch};
 
 /// Proof that AVX2 and FMA may be used, and the instructions that [`dot`] calls `DOT`.
@@ -155,59 +154,6 @@ impl<const DOT: u8> Kernels for Avx2With<DOT> {
 }
 
 impl<const DOT: u8> Packing for Avx2With<DOT> {
-    fn lines(rows: usize, columns: usize) -> usize {
-        map::lines(rows, columns, map::QUAD)
-    }
-
-    fn pack(self, map: Rows<'_>, columns: usize, lines: &mut [Line]) -> Option<()> {
-        Map::pack(map, columns, lines)
-    }
-
-    fn view<'a>(self, map: Rows<'a>, columns: usize, lines: &'a [Line]) -> Option<Map<'a>> {
-        Map::view(map.rows, columns, lines)
-    }
-
-    fn wide_lines(rows: usize, columns: usize) -> usize {
-        map::lines(rows, columns, map::PAIR)
-    }
-
-    fn pack_wide(self, map: Rows<'_>, columns: usize, lines: &mut [Line]) -> Option<()> {
-        WideMap::pack(map, columns, lines)
-    }
-
-    fn view_wide<'a>(
-        self,
-        map: Rows<'a>,
-        columns: usize,
-        lines: &'a [Line],
-    ) -> Option<WideMap<'a>> {
-        WideMap::view(map.rows, columns, lines)
-    }
-
-    fn bias_lines(shape: Shape) -> usize {
-        Biases::lines(shape)
-    }
-
-    fn pack_biases(
-        self,
-        shape: Shape,
-        _: Requant,
-        biases: &[[u8; 4]],
-        lines: &mut [Line],
-    ) -> Option<()> {
-        Biases::pack(shape, biases, lines)
-    }
-
-    fn view_biases<'a>(
-        self,
-        shape: Shape,
-        _: Requant,
-        _: &'a [[u8; 4]],
-        lines: &'a [Line],
-    ) -> Option<Biases<'a>> {
-        Biases::view(shape, lines)
-    }
-
     fn read(self, lines: &[Line]) -> u64 {
         // SAFETY: the token proves that the instructions may be used.
         unsafe { dense::read(lines) }

@@ -10,9 +10,9 @@
 
 use core::marker::PhantomData;
 
-use crate::Line;
 use crate::portable::Rows;
 use crate::x86::prescale::{HIGH_SHIFT, Prescale, factor};
+use crate::{Line, PackedMap};
 
 /// Rows of a block.
 pub(super) const ROWS: usize = 16;
@@ -40,18 +40,6 @@ pub struct Packed<'a, const COLUMNS: usize> {
     columns: PhantomData<[(); COLUMNS]>,
 }
 
-/// Lines of a map with `per_lane` columns in one i32.
-pub(super) fn lines(rows: usize, columns: usize, per_lane: usize) -> usize {
-    let (mut left, depth) = (rows.div_ceil(ROWS), columns.div_ceil(per_lane));
-    let mut lines: usize = 1;
-    while left > 0 {
-        let size = group_size(left);
-        lines = lines.saturating_add(group_lines(size, depth));
-        left = left.saturating_sub(size);
-    }
-    lines
-}
-
 /// Blocks of the next group, of so many that are left.
 pub(super) const fn group_size(left: usize) -> usize {
     match left {
@@ -72,27 +60,21 @@ const fn group_lines(size: usize, depth: usize) -> usize {
         .saturating_add(shift_lines(size))
 }
 
-impl Packed<'_, QUAD> {
-    /// Packs a map whose inputs come as `x + 128`.
-    pub(super) fn pack(map: Rows<'_>, columns: usize, lines: &mut [Line]) -> Option<()> {
-        Self::pack_with(map, columns, lines, |row| {
-            let sum = row.iter().fold(0, |sum, &weight| sum + i32::from(weight));
-            sum.wrapping_mul(-128)
-        })
+impl<'a, const COLUMNS: usize> PackedMap<'a> for Packed<'a, COLUMNS> {
+    fn lines(rows: usize, columns: usize) -> usize {
+        let (mut left, depth) = (rows.div_ceil(ROWS), columns.div_ceil(COLUMNS));
+        let mut lines: usize = 1;
+        while left > 0 {
+            let size = group_size(left);
+            lines = lines.saturating_add(group_lines(size, depth));
+            left = left.saturating_sub(size);
+        }
+        lines
     }
-}
 
-impl Packed<'_, PAIR> {
-    /// Packs a map of an int16 input.
-    pub(super) fn pack(map: Rows<'_>, columns: usize, lines: &mut [Line]) -> Option<()> {
-        Self::pack_with(map, columns, lines, |_| 0)
-    }
-}
-
-impl<'a, const COLUMNS: usize> Packed<'a, COLUMNS> {
-    /// The map that was packed into these lines.
-    pub(super) fn view(rows: usize, columns: usize, lines: &'a [Line]) -> Option<Self> {
-        if columns == 0 || lines.len() != self::lines(rows, columns, COLUMNS) {
+    fn view(map: Rows<'a>, columns: usize, lines: &'a [Line]) -> Option<Self> {
+        let rows = map.rows;
+        if columns == 0 || lines.len() != Self::lines(rows, columns) {
             return None;
         }
         let (blocks, depth) = (rows.div_ceil(ROWS), columns.div_ceil(COLUMNS));
@@ -106,19 +88,13 @@ impl<'a, const COLUMNS: usize> Packed<'a, COLUMNS> {
         })
     }
 
-    /// `correct` is what the bias of a row takes up besides its own.
-    fn pack_with(
-        map: Rows<'_>,
-        columns: usize,
-        lines: &mut [Line],
-        correct: impl Fn(&[i8]) -> i32,
-    ) -> Option<()> {
+    fn pack(map: Rows<'_>, columns: usize, lines: &mut [Line]) -> Option<()> {
         let fits = columns > 0
             && map.weight.len() == map.rows.checked_mul(columns)?
             && (map.bias.is_empty() || map.bias.len() == map.rows)
             && map.multiplier.len() == map.rows
             && map.shift.len() == map.rows
-            && lines.len() == self::lines(map.rows, columns, COLUMNS);
+            && lines.len() == Self::lines(map.rows, columns);
         if !fits {
             return None;
         }
@@ -135,7 +111,7 @@ impl<'a, const COLUMNS: usize> Packed<'a, COLUMNS> {
             });
             let bias = map.bias.get(row).copied().map_or(0, i32::from_le_bytes);
             let row = Row {
-                bias: bias.wrapping_add(correct(weight)),
+                bias: bias.wrapping_add(offset::<COLUMNS>(weight)),
                 multiplier,
                 shift,
                 weight,
@@ -145,6 +121,17 @@ impl<'a, const COLUMNS: usize> Packed<'a, COLUMNS> {
         }
         Some(())
     }
+}
+
+/// What the bias of a row takes up besides its own: int8 inputs come as `x + 128`.
+fn offset<const COLUMNS: usize>(weight: &[i8]) -> i32 {
+    if COLUMNS != QUAD {
+        return 0;
+    }
+    let sum = weight
+        .iter()
+        .fold(0, |sum, &weight| sum + i32::from(weight));
+    sum.wrapping_mul(-128)
 }
 
 /// Where a row lies.

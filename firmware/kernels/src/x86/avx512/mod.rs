@@ -25,7 +25,6 @@ use product::TOKENS;
 use core::num::NonZeroUsize;
 
 use crate::kernels::{each, each_mut};
-use crate::portable::Rows;
 use crate::{Attention, Entries, Kernels, Line, Packing, Requant, Shape, Watch};
 
 /// Proof that AVX-512 F, CD, DQ, BW, VL and VNNI may be used.
@@ -222,59 +221,6 @@ impl Kernels for Avx512Vnni {
 }
 
 impl Packing for Avx512Vnni {
-    fn lines(rows: usize, columns: usize) -> usize {
-        map::lines(rows, columns, map::QUAD)
-    }
-
-    fn pack(self, map: Rows<'_>, columns: usize, lines: &mut [Line]) -> Option<()> {
-        Map::pack(map, columns, lines)
-    }
-
-    fn view<'a>(self, map: Rows<'a>, columns: usize, lines: &'a [Line]) -> Option<Map<'a>> {
-        Map::view(map.rows, columns, lines)
-    }
-
-    fn wide_lines(rows: usize, columns: usize) -> usize {
-        map::lines(rows, columns, map::PAIR)
-    }
-
-    fn pack_wide(self, map: Rows<'_>, columns: usize, lines: &mut [Line]) -> Option<()> {
-        WideMap::pack(map, columns, lines)
-    }
-
-    fn view_wide<'a>(
-        self,
-        map: Rows<'a>,
-        columns: usize,
-        lines: &'a [Line],
-    ) -> Option<WideMap<'a>> {
-        WideMap::view(map.rows, columns, lines)
-    }
-
-    fn bias_lines(shape: Shape) -> usize {
-        Biases::lines(shape)
-    }
-
-    fn pack_biases(
-        self,
-        shape: Shape,
-        logit: Requant,
-        biases: &[[u8; 4]],
-        lines: &mut [Line],
-    ) -> Option<()> {
-        Biases::pack(shape, logit, biases, lines)
-    }
-
-    fn view_biases<'a>(
-        self,
-        shape: Shape,
-        logit: Requant,
-        biases: &'a [[u8; 4]],
-        lines: &'a [Line],
-    ) -> Option<Biases<'a>> {
-        Biases::view(shape, logit, biases, lines)
-    }
-
     fn read(self, lines: &[Line]) -> u64 {
         // SAFETY: the token proves that the instructions may be used.
         unsafe { dense::read(lines) }

@@ -4,7 +4,7 @@
 //! `window - index + p`, wherever the ring begins.
 
 use super::super::map::ROWS;
-use crate::{Line, Shape};
+use crate::{Line, PackedBiases, Requant, Shape};
 
 /// The age biases of one layer.
 #[derive(Clone, Copy, Debug)]
@@ -18,20 +18,14 @@ pub(super) const fn stride(window: usize) -> usize {
     window.saturating_add(window.next_multiple_of(ROWS))
 }
 
-impl<'a> Biases<'a> {
-    /// Lines of the biases of one layer.
-    pub(in super::super) fn lines(shape: Shape) -> usize {
+impl<'a> PackedBiases<'a> for Biases<'a> {
+    fn lines(shape: Shape) -> usize {
         stride(shape.window)
             .saturating_mul(shape.heads)
             .div_ceil(16)
     }
 
-    /// [`crate::Packing::pack_biases`].
-    pub(in super::super) fn pack(
-        shape: Shape,
-        biases: &[[u8; 4]],
-        lines: &mut [Line],
-    ) -> Option<()> {
+    fn pack(shape: Shape, _: Requant, biases: &[[u8; 4]], lines: &mut [Line]) -> Option<()> {
         let entries = shape.heads.checked_mul(shape.window)?;
         if lines.len() != Self::lines(shape) || !biases.is_empty() && biases.len() != entries {
             return None;
@@ -51,8 +45,7 @@ impl<'a> Biases<'a> {
         Some(())
     }
 
-    /// [`crate::Packing::view_biases`].
-    pub(in super::super) fn view(shape: Shape, lines: &'a [Line]) -> Option<Self> {
+    fn view(shape: Shape, _: Requant, _: &'a [[u8; 4]], lines: &'a [Line]) -> Option<Self> {
         let falling = bytemuck::cast_slice::<Line, i32>(lines);
         (lines.len() == Self::lines(shape)).then_some(Self { falling })
     }

@@ -16,7 +16,7 @@ mod watch;
 use super::numbers::High;
 use super::softmax::Exponential;
 use crate::x86::prescale::Prescale;
-use crate::{Attention, Kernels, Line, Portable, Requant, Shape, Watch};
+use crate::{Attention, Kernels, Line, PackedBiases, Portable, Requant, Shape, Watch};
 use group::{Common, Group};
 use means::Output;
 pub(super) use means::Reciprocals;
@@ -83,22 +83,16 @@ pub(super) fn ring_bytes(shape: Shape) -> usize {
         .saturating_mul(64)
 }
 
-impl<'a> Biases<'a> {
-    /// Lines of the biases of one layer. The first says whether the others are in use.
-    pub(super) fn lines(shape: Shape) -> usize {
+impl<'a> PackedBiases<'a> for Biases<'a> {
+    /// The first says whether the others are in use.
+    fn lines(shape: Shape) -> usize {
         let groups = shape.heads.div_ceil(HEADS);
         bias_lines(shape.window)
             .saturating_mul(groups)
             .saturating_add(1)
     }
 
-    /// [`crate::Packing::pack_biases`].
-    pub(super) fn pack(
-        shape: Shape,
-        logit: Requant,
-        image: &[[u8; 4]],
-        lines: &mut [Line],
-    ) -> Option<()> {
+    fn pack(shape: Shape, logit: Requant, image: &[[u8; 4]], lines: &mut [Line]) -> Option<()> {
         let entries = shape.heads.checked_mul(shape.window)?;
         if lines.len() != Self::lines(shape) || !image.is_empty() && image.len() != entries {
             return None;
@@ -122,13 +116,7 @@ impl<'a> Biases<'a> {
         Some(())
     }
 
-    /// [`crate::Packing::view_biases`].
-    pub(super) fn view(
-        shape: Shape,
-        logit: Requant,
-        image: &'a [[u8; 4]],
-        lines: &'a [Line],
-    ) -> Option<Self> {
+    fn view(shape: Shape, logit: Requant, image: &'a [[u8; 4]], lines: &'a [Line]) -> Option<Self> {
         if lines.len() != Self::lines(shape) {
             return None;
         }
