@@ -46,11 +46,18 @@ fn run<R>(f: impl FnOnce() -> R) -> R {
     f()
 }
 
-/// How many tokens products take: [`TOKENS`] each as long as there are so many, then one each.
-fn counts(tokens: NonZeroUsize) -> impl Iterator<Item = usize> {
-    let (many, rest) = (tokens.get() / TOKENS, tokens.get() % TOKENS);
-    let many = core::iter::repeat_n(TOKENS, many);
-    many.chain(core::iter::repeat_n(1, rest))
+/// Does the same for all tokens, the constant `$count` of them at a time: [`TOKENS`] as long as there are so many, then one.
+macro_rules! groups {
+    ($tokens:expr, $count:ident => $run:block) => {{
+        for _ in 0..$tokens.get() / TOKENS {
+            const $count: usize = TOKENS;
+            $run
+        }
+        for _ in 0..$tokens.get() % TOKENS {
+            const $count: usize = 1;
+            $run
+        }
+    }};
 }
 
 /// The next `T` of them; empty ones where there are no more.
@@ -128,17 +135,10 @@ impl Kernels for Avx512Vnni {
         out: &mut [i8],
     ) {
         let (mut inputs, mut outs) = (each(input, tokens), each_mut(out, tokens));
-        for count in counts(tokens) {
+        groups!(tokens, T => {
             // SAFETY: the token proves that the instructions may be used.
-            unsafe {
-                if count == TOKENS {
-                    let (inputs, outs) = (of::<_, TOKENS>(&mut inputs), of(&mut outs));
-                    dense::project(map, inputs, outs);
-                } else {
-                    dense::project(map, of::<_, 1>(&mut inputs), of(&mut outs));
-                }
-            }
-        }
+            unsafe { dense::project(map, of::<_, T>(&mut inputs), of(&mut outs)) }
+        });
     }
 
     fn rectify_all(
@@ -150,17 +150,10 @@ impl Kernels for Avx512Vnni {
         out: &mut [i8],
     ) {
         let (mut inputs, mut outs) = (each(input, tokens), each_mut(out, tokens));
-        for count in counts(tokens) {
+        groups!(tokens, T => {
             // SAFETY: the token proves that the instructions may be used.
-            unsafe {
-                if count == TOKENS {
-                    let (inputs, outs) = (of::<_, TOKENS>(&mut inputs), of(&mut outs));
-                    dense::rectify(map, inputs, outs);
-                } else {
-                    dense::rectify(map, of::<_, 1>(&mut inputs), of(&mut outs));
-                }
-            }
-        }
+            unsafe { dense::rectify(map, of::<_, T>(&mut inputs), of(&mut outs)) }
+        });
     }
 
     fn add_all(
@@ -174,18 +167,11 @@ impl Kernels for Avx512Vnni {
     ) {
         let mut inputs = each(input, tokens);
         let (mut residuals, mut narrows) = (each_mut(residual, tokens), each_mut(narrow, tokens));
-        for count in counts(tokens) {
+        groups!(tokens, T => {
+            let (inputs, residuals) = (of::<_, T>(&mut inputs), of(&mut residuals));
             // SAFETY: the token proves that the instructions may be used.
-            unsafe {
-                if count == TOKENS {
-                    let (inputs, residuals) = (of::<_, TOKENS>(&mut inputs), of(&mut residuals));
-                    dense::add(map, inputs, residuals, next, of(&mut narrows));
-                } else {
-                    let (inputs, residuals) = (of::<_, 1>(&mut inputs), of(&mut residuals));
-                    dense::add(map, inputs, residuals, next, of(&mut narrows));
-                }
-            }
-        }
+            unsafe { dense::add(map, inputs, residuals, next, of(&mut narrows)) }
+        });
     }
 
     #[inline(always)]
