@@ -224,6 +224,26 @@ pub struct Attention<'a, B> {
     pub means: &'a mut [i8],
 }
 
+#[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
+impl<B> Attention<'_, B> {
+    /// The same with other biases: for kernels that leave some attention to others.
+    pub(crate) fn with_biases<C>(&mut self, biases: C) -> Attention<'_, C> {
+        Attention {
+            shape: self.shape,
+            place: self.place,
+            logit: self.logit,
+            output: self.output,
+            biases,
+            qkv: self.qkv,
+            keys: self.keys,
+            values: self.values,
+            sums: self.sums,
+            weights: self.weights,
+            means: self.means,
+        }
+    }
+}
+
 /// Called with the number of a head and what it attends to.
 pub type Watch<'a> = dyn FnMut(usize, &HeadView<'_>) + 'a;
 

@@ -22,7 +22,7 @@ pub(super) fn run(attention: Attention<'_, &[[u8; 4]]>, mut watch: Option<&mut W
         means,
     } = attention;
     let (window, width) = (shape.window.max(1), shape.width.max(1));
-    // The means may be filled up: what says how long a vector is, is the shape.
+    // Rings and means may be filled up: what says how many heads there are, is the shape.
     let model = shape.heads.saturating_mul(width).max(1);
     let mut parts = qkv.chunks_exact(model);
     let token = [parts.next(), parts.next(), parts.next()].map(Option::unwrap_or_default);
@@ -32,7 +32,8 @@ pub(super) fn run(attention: Attention<'_, &[[u8; 4]]>, mut watch: Option<&mut W
     let mut keys = keys.chunks_exact_mut(ring);
     let mut values = values.chunks_exact_mut(ring);
     let mut biases = biases.chunks_exact(window);
-    for (head, means) in means.chunks_exact_mut(width).enumerate() {
+    let heads = means.chunks_exact_mut(width).take(shape.heads);
+    for (head, means) in heads.enumerate() {
         let [query, key, value] = token.each_mut().map(|part| part.next().unwrap_or_default());
         let (Some(keys), Some(values)) = (keys.next(), values.next()) else {
             return;

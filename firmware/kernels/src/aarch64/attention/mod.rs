@@ -123,11 +123,12 @@ const fn takes(shape: Shape, logit: Requant) -> bool {
 #[target_feature(enable = "neon")]
 pub(super) fn run<D: Dot>(
     token: D,
-    attention: Attention<'_, Biases<'_>>,
+    mut attention: Attention<'_, Biases<'_>>,
     watch: Option<&mut Watch<'_>>,
 ) {
-    let Some(falling) = attention.biases.falling else {
-        return portable(attention, watch);
+    let Biases { image, falling } = attention.biases;
+    let Some(falling) = falling else {
+        return Portable.attend(attention.with_biases(image), watch);
     };
     let Shape { width, window, .. } = attention.shape;
     // Up to 64 places have a smaller frame on the stack.
@@ -142,26 +143,6 @@ pub(super) fn run<D: Dot>(
         (32, false) => heads::<D, 8, { WINDOW / PAIR }>(token, attention, falling, watch),
         _ => {}
     }
-}
-
-/// Attention as the reference does it.
-fn portable(attention: Attention<'_, Biases<'_>>, watch: Option<&mut Watch<'_>>) {
-    let Attention { shape, .. } = attention;
-    let model = shape.heads.saturating_mul(shape.width);
-    let plain = Attention {
-        shape,
-        place: attention.place,
-        logit: attention.logit,
-        output: attention.output,
-        biases: attention.biases.image,
-        qkv: attention.qkv,
-        keys: attention.keys,
-        values: attention.values,
-        sums: attention.sums,
-        weights: attention.weights,
-        means: attention.means.get_mut(..model).unwrap_or_default(),
-    };
-    Portable.attend(plain, watch);
 }
 
 /// Four channels of every head with `Q` of them.

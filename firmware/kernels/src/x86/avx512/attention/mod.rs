@@ -166,25 +166,11 @@ pub(super) fn run(attention: Attention<'_, Biases<'_>>, watch: Option<&mut Watch
 }
 
 /// Attention as the reference does it; its result as the input of a map.
-fn portable(attention: Attention<'_, Biases<'_>>, watch: Option<&mut Watch<'_>>) {
-    let Attention { shape, .. } = attention;
+fn portable(mut attention: Attention<'_, Biases<'_>>, watch: Option<&mut Watch<'_>>) {
+    let Attention { shape, biases, .. } = attention;
+    Portable.attend(attention.with_biases(biases.image), watch);
     let model = shape.heads.saturating_mul(shape.width);
-    let means = attention.means.get_mut(..model).unwrap_or_default();
-    let plain = Attention {
-        shape,
-        place: attention.place,
-        logit: attention.logit,
-        output: attention.output,
-        biases: attention.biases.image,
-        qkv: attention.qkv,
-        keys: attention.keys,
-        values: attention.values,
-        sums: attention.sums,
-        weights: attention.weights,
-        means: &mut *means,
-    };
-    Portable.attend(plain, watch);
-    for mean in means {
+    for mean in attention.means.iter_mut().take(model) {
         *mean ^= -128;
     }
 }
