@@ -13,7 +13,7 @@ use crate::Line;
 const ROOM_BYTES: usize = 1 << 21;
 
 /// Of the small shapes one in so many, and as many random seeds; an emulator takes its time.
-const STRIDE: usize = if cfg!(target_arch = "aarch64") { 7 } else { 1 };
+const STRIDE: usize = if cfg!(target_arch = "aarch64") { 3 } else { 1 };
 const CASES: u32 = if cfg!(target_arch = "aarch64") {
     64
 } else {

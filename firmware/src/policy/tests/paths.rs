@@ -82,7 +82,7 @@ fn the_reference_shapes_give_the_same_words() {
 
 proptest! {
     // Other machines than that of the developer run this in an emulator.
-    #![proptest_config(ProptestConfig::with_cases(if cfg!(target_arch = "aarch64") { 10 } else { 48 }))]
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(target_arch = "aarch64") { 16 } else { 48 }))]
     #[test]
     fn every_shape_gives_the_same_words(
         layers in 1_usize..4,
