@@ -129,6 +129,16 @@ pub(super) fn run<H: Heads>(
     }
 }
 
+/// Whether logits that nobody limited to `-2^30..=2^30` make the weights of those that are, `max` being the largest: it lies in
+/// this range and so far from its lower end that what would be limited there weighs nothing either way.
+#[inline(always)]
+pub(super) fn is_usual(max: i32) -> bool {
+    const LOGIT_MAX: i32 = 1 << 30;
+    /// Distance from the largest logit at which a weight is 0 for certain.
+    const NOTHING: i32 = 16 << crate::LOGIT_FRACTION_BITS;
+    (NOTHING - LOGIT_MAX..=LOGIT_MAX).contains(&max)
+}
+
 /// From the weighted sums of one head to its means, in numbers that a kernel takes.
 #[repr(C)]
 pub(super) struct Means {

@@ -6,17 +6,12 @@ use core::num::NonZeroU32;
 use super::matrix::ZEROS;
 use super::requant::MIN_SHIFT;
 use super::{LANES, cpu};
+use crate::cortex_m::heads::is_usual;
 use crate::softmax::EXP2_NEG;
 use crate::{MASKED_LOGIT, Place, Requant, Shape};
 
-/// Largest magnitude of a logit; what lies beyond is limited.
-const LOGIT_MAX: i32 = 1 << 30;
-
 /// Largest magnitude of a product that is shifted to the left. No product of two int8 is larger than `2^14`.
 const LARGEST: usize = 1 << 30;
-
-/// Distance from the largest logit at which a weight is 0 for certain.
-const NOTHING: i32 = 16 << crate::LOGIT_FRACTION_BITS;
 
 /// What the kernel of logits reads.
 #[repr(C)]
@@ -67,9 +62,8 @@ impl Logits {
     ///
     /// Behind the window, up to a whole vector, the logits weigh nothing. The work depends on the window alone.
     ///
-    /// Logits are not limited to `-2^30..=2^30`. That changes no weight as long as the largest lies in this
-    /// range and far enough from its lower end: what would be limited there weighs nothing either way. Where
-    /// it does not, the result is `None` with the products lost, and the caller does it over in plain Rust.
+    /// Logits are not limited. Where that could change a weight ([`is_usual`]), the result is `None` with the products lost, and
+    /// the caller does it over in plain Rust.
     #[inline]
     pub(super) fn scale(&mut self, products: &mut [i32], biases: &[[u8; 4]]) -> Option<i32> {
         let window = self.scale.window;
@@ -91,9 +85,7 @@ impl Logits {
         // SAFETY: `ring` holds `window` products, more than the place's index, and `biases` as many, aligned to words;
         // every age that the kernel makes lies below `window`.
         let max = unsafe { kernel(ring.as_mut_ptr(), &self.scale) };
-        (NOTHING - LOGIT_MAX..=LOGIT_MAX)
-            .contains(&max)
-            .then_some(max)
+        is_usual(max).then_some(max)
     }
 }
 

@@ -5,6 +5,7 @@ use core::num::NonZeroU32;
 
 use super::matrix::MAX_COLUMNS;
 use super::{GROUP, MIN_SHIFT};
+use crate::cortex_m::heads::is_usual;
 use crate::softmax::EXP2_NEG;
 use crate::{MASKED_LOGIT, Place, Requant};
 
@@ -39,21 +40,13 @@ struct Scale {
     first: *const i32,
 }
 
-/// Largest magnitude of a logit; what lies beyond is limited.
-const LOGIT_MAX: i32 = 1 << 30;
-
-/// Distance from the largest logit at which a weight is 0 for certain.
-const NOTHING: i32 = 16 << crate::LOGIT_FRACTION_BITS;
-
 /// 256-fold inner products of a head, by place, to logits; returns the largest.
 ///
 /// Places from `window` on, and those of an age of `place.filled` or more, get logits that weigh nothing.
 /// The work does not depend on how many these are, but for a call more.
 ///
-/// Logits are not limited to `-2^30..=2^30`. That changes no weight as long as the largest lies in this
-/// range and far enough from its lower end: what would be limited there weighs nothing either way. Where
-/// it does not, or the factor is no small one, the result is `None` with the products lost, and the
-/// caller does it over in plain Rust.
+/// Logits are not limited. Where that could change a weight ([`is_usual`]), or the factor is no small one, the result is `None`
+/// with the products lost, and the caller does it over in plain Rust.
 pub(super) fn scale(
     products: &mut [i32],
     window: usize,
@@ -86,9 +79,7 @@ pub(super) fn scale(
     let filled_older = place.filled.saturating_sub(newer.len());
     segment(newer, of_newer, place.filled, &mut scale);
     segment(older, of_older, filled_older, &mut scale);
-    (NOTHING - LOGIT_MAX..=LOGIT_MAX)
-        .contains(&scale.max)
-        .then_some(scale.max)
+    is_usual(scale.max).then_some(scale.max)
 }
 
 /// One stretch of the ring, the youngest memory last: `filled` of them are there.
