@@ -123,12 +123,11 @@ const fn takes(shape: Shape, logit: Requant) -> bool {
 #[target_feature(enable = "neon")]
 pub(super) fn run<D: Dot>(
     token: D,
-    mut attention: Attention<'_, Biases<'_>>,
+    attention: Attention<'_, Biases<'_>>,
     watch: Option<&mut Watch<'_>>,
 ) {
-    let Biases { image, falling } = attention.biases;
-    let Some(falling) = falling else {
-        return Portable.attend(attention.with_biases(image), watch);
+    let Some(falling) = attention.biases.falling else {
+        return portable(attention, watch);
     };
     let Shape { width, window, .. } = attention.shape;
     // Up to 64 places have a smaller frame on the stack.
@@ -143,6 +142,14 @@ pub(super) fn run<D: Dot>(
         (32, false) => heads::<D, 8, { WINDOW / PAIR }>(token, attention, falling, watch),
         _ => {}
     }
+}
+
+/// Attention as the reference does it. Never inlined: it would take the registers.
+#[cold]
+#[inline(never)]
+fn portable(mut attention: Attention<'_, Biases<'_>>, watch: Option<&mut Watch<'_>>) {
+    let image = attention.biases.image;
+    Portable.attend(attention.with_biases(image), watch);
 }
 
 /// Four channels of every head with `Q` of them.
