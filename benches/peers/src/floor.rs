@@ -6,7 +6,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use engram_firmware::policy::Path;
-use engram_image::{ModelConfig, Positions};
+use engram_image::ModelConfig;
 
 /// What `vpdpbusd` on 512 bits does. Zen 4 starts one a cycle; a processor that starts two has half the floor.
 const MACS_PER_CYCLE: f64 = 64.0;
@@ -27,7 +27,7 @@ pub(crate) struct Floor {
 impl Floor {
     pub(crate) fn new(config: &ModelConfig) -> Self {
         Self {
-            macs: least_macs(config),
+            macs: config.least_macs_per_step(),
             clock_ghz: 0.0,
         }
     }
@@ -45,18 +45,6 @@ impl Floor {
     }
 }
 
-/// Multiply-accumulates of a step without what nobody reads: of the last layer, whatever is not the newest token's
-/// and neither key nor value.
-fn least_macs(config: &ModelConfig) -> u64 {
-    let (d, window) = (config.model as u64, config.window as u64);
-    let unread = match config.positions {
-        Positions::Age => 0,
-        // Queries, mixing of heads, feed-forward block, logits, weighted sum.
-        Positions::Slot => (window - 1) * d * (2 * d + 2 * config.ff as u64 + 2 * window),
-    };
-    config.macs_per_step() - unread
-}
-
 /// Microseconds of a chain in which every instruction waits for the one before.
 fn chain_us() -> f64 {
     let mut state = black_box(0x9E37_79B9_7F4A_7C15_u64);
@@ -68,28 +56,4 @@ fn chain_us() -> f64 {
     }
     black_box(state);
     start.elapsed().as_secs_f64() * 1e6
-}
-
-#[cfg(test)]
-mod tests {
-    use engram_image::shapes::REFERENCE;
-
-    use super::*;
-
-    #[test]
-    fn the_paper_s_shape_leaves_the_older_tokens_of_its_last_layer_out() {
-        let least: Vec<u64> = REFERENCE
-            .iter()
-            .map(|(_, config)| least_macs(config))
-            .collect();
-        let [d, ff, window, layers] = [128, 512, 5, 4];
-        let token = 4 * d * d + 2 * d * ff + 2 * window * d;
-        let last = window * 2 * d * d + 2 * d * d + 2 * d * ff + 2 * window * d;
-        let (_, paper) = REFERENCE[2];
-        let ends = d * paper.inputs() as u64 + 64 * d + 64 * 64 + 64 * paper.actions as u64;
-        assert_eq!(
-            least,
-            [62_880, 853_504, (layers - 1) * window * token + last + ends]
-        );
-    }
 }

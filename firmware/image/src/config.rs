@@ -226,6 +226,23 @@ impl ModelConfig {
         .fold(0, u64::saturating_add)
     }
 
+    /// [`ModelConfig::macs_per_step`] without those whose results nobody reads: behind the keys and values of the last
+    /// layer, all tokens but the newest. No step can do with fewer.
+    #[must_use]
+    pub fn least_macs_per_step(&self) -> u64 {
+        let [model, ff, window] = [self.model, self.ff, self.window].map(wide);
+        let older = match self.positions {
+            Positions::Slot => window.saturating_sub(1),
+            Positions::Age => 0,
+        };
+        // Queries and the mixing of heads, the feed-forward block, logits and the weighted sum.
+        let per_channel = product(&[2, model])
+            .saturating_add(product(&[2, ff]))
+            .saturating_add(product(&[2, window]));
+        self.macs_per_step()
+            .saturating_sub(product(&[older, model, per_channel]))
+    }
+
     /// Bytes that persist from step to step: with `age` the int8 key and value rings of all layers,
     /// with `slot` the int16 ring of embedded working memories.
     #[must_use]

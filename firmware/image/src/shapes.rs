@@ -51,4 +51,17 @@ mod tests {
         // Five tokens a step.
         assert!(macs[2] > 5 * 4 * 128 * (4 * 128 + 2 * 512));
     }
+
+    #[test]
+    fn the_paper_s_shape_leaves_the_older_tokens_of_its_last_layer_out() {
+        let least = REFERENCE.map(|(_, config)| config.least_macs_per_step());
+        let [d, ff, window, layers] = [128, 512, 5, 4];
+        let token = 4 * d * d + 2 * d * ff + 2 * window * d;
+        let last = window * 2 * d * d + 2 * d * d + 2 * d * ff + 2 * window * d;
+        let ends = d * PAPER.inputs() as u64 + 64 * d + 64 * 64 + 64 * PAPER.actions as u64;
+        assert_eq!(
+            least,
+            [62_880, 853_504, (layers - 1) * window * token + last + ends]
+        );
+    }
 }

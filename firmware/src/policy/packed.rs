@@ -3,13 +3,14 @@
 //! Packing moves weights, it changes none: the image stays what it is, and so do its hashes.
 
 use core::borrow::Borrow;
+use core::num::NonZeroUsize;
 
 use engram_image::limits::MAX_LAYERS;
 use engram_image::{Image, Layer, Matrix};
 use engram_kernels::portable::Rows;
 use engram_kernels::{Line, PackedBiases, PackedMap, Packing, Shape};
 
-use super::memory::RING_BYTES;
+use super::memory::{RING_BYTES, TOKENS};
 use super::network::{HeadMaps, LayerMaps, Network, factor, rows};
 use super::token;
 
@@ -103,8 +104,9 @@ impl<'a, K: Packing> PackedImage<'a, K> {
 /// Rows and columns of the map of [`products`]: 16 KB of weights.
 const PRODUCT: [usize; 2] = [64, 256];
 
-/// Packs a map that stays in the first-level cache into `lines` and multiplies it `rounds` times, as a step does it;
-/// returns the multiply-accumulates of that. `None`: the lines are too few.
+/// Packs a map that stays in the first-level cache into `lines` and multiplies it `rounds` times, with as many tokens as
+/// the kernels take together: so they come nearest to what the processor can multiply. Returns the
+/// multiply-accumulates of that. `None`: the lines are too few.
 pub(super) fn products<K: Packing>(kernels: K, rounds: u32, lines: &mut [Line]) -> Option<u64> {
     let [rows, columns] = PRODUCT;
     let map = Rows {
@@ -117,18 +119,21 @@ pub(super) fn products<K: Packing>(kernels: K, rounds: u32, lines: &mut [Line]) 
     let lines = lines.get_mut(..K::Map::lines(rows, columns))?;
     K::Map::pack(map, columns, lines)?;
     let map = K::Map::view(map, columns, lines)?;
-    let mut input = [3; PRODUCT[1]];
-    let (mut sums, mut out) = ([0; PRODUCT[0]], [0; PRODUCT[0]]);
+    let tokens = NonZeroUsize::new(K::TOKENS.min(TOKENS)).unwrap_or(NonZeroUsize::MIN);
+    let mut input = [3; TOKENS * PRODUCT[1]];
+    let (mut sums, mut out) = ([0; PRODUCT[0]], [0; TOKENS * PRODUCT[0]]);
+    let input = input.get_mut(..tokens.get().checked_mul(columns)?)?;
+    let out = out.get_mut(..tokens.get().checked_mul(rows)?)?;
     for _ in 0..rounds {
         kernels.run(
             #[inline(always)]
-            || kernels.project(map, &input, &mut sums, &mut out),
+            || kernels.project_all(map, tokens, input, &mut sums, out),
         );
         // The next product waits for this one, as in a step.
-        input[0] = out[0];
+        *input.first_mut()? = *out.first()?;
     }
     core::hint::black_box(out);
-    let macs = rows.checked_mul(columns)?;
+    let macs = rows.checked_mul(columns)?.checked_mul(tokens.get())?;
     u64::try_from(macs).ok()?.checked_mul(u64::from(rounds))
 }
 

@@ -92,8 +92,8 @@ macro_rules! packed_paths {
                 Packed(packed.unwrap_or(Token::Portable))
             }
 
-            /// Multiplies a map whose weights stay in the first-level cache `rounds` times, for whoever takes the time;
-            /// returns the multiply-accumulates of that. 0: [`Path::Portable`], a path that this machine does not
+            /// Multiplies a map whose weights stay in the first-level cache `rounds` times, with as many tokens as the
+            /// path takes together, for whoever takes the time; returns the multiply-accumulates of that. 0: [`Path::Portable`], a path that this machine does not
             /// have, or fewer lines than the map needs (512 do).
             #[must_use]
             pub fn products(self, rounds: u32, lines: &mut [Line]) -> u64 {
