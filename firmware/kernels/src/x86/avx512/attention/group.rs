@@ -4,14 +4,14 @@ use core::arch::x86_64::*;
 
 use super::super::numbers::{High, load, load_i32};
 use super::super::softmax::Exponential;
-use super::places::Present;
+use super::places::Places;
 use super::rings::{Quads, insert_keys, insert_values};
 use crate::{Line, MASKED_LOGIT, Place};
 
 /// What is the same for all heads of a layer.
-pub(super) struct Common {
+pub(super) struct Common<P> {
     pub(super) place: Place,
-    pub(super) present: Present,
+    pub(super) present: P,
     pub(super) logit: High,
     pub(super) exponential: Exponential,
     /// Quads of places.
@@ -60,8 +60,8 @@ impl<const N: usize, const Q: usize> Attended<N, Q> {
 /// if `EXACT`.
 #[inline]
 #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-pub(super) fn attend<const N: usize, const Q: usize, const EXACT: bool>(
-    common: &Common,
+pub(super) fn attend<const N: usize, const Q: usize, const EXACT: bool, P: Places>(
+    common: &Common<P>,
     group: Group<'_, Q, EXACT>,
 ) -> Attended<N, Q> {
     let (places, quads) = if EXACT {
@@ -79,13 +79,13 @@ pub(super) fn attend<const N: usize, const Q: usize, const EXACT: bool>(
     ) else {
         return Attended::nothing();
     };
-    let logits = logits::<N, Q, EXACT>(common, keys, quads, query, biases);
+    let logits = logits::<N, Q, EXACT, P>(common, keys, quads, query, biases);
     fetch::<N, Q>(group.behind);
-    let (weights, totals) = softmax::<N, Q>(common, logits, places);
+    let (weights, totals) = softmax::<N, Q, P>(common, logits, places);
     Attended {
         weights,
         totals: across(totals, |a, b| _mm512_add_epi32(a, b)),
-        sums: sums::<N, Q>(&weights, values, quads),
+        sums: sums::<N, Q, P>(&weights, values, quads),
     }
 }
 
@@ -119,8 +119,8 @@ fn across(x: __m512i, f: impl Fn(__m512i, __m512i) -> __m512i) -> __m512i {
 /// Logits of all places; [`MASKED_LOGIT`] where there is no memory.
 #[inline]
 #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-fn logits<const N: usize, const Q: usize, const EXACT: bool>(
-    common: &Common,
+fn logits<const N: usize, const Q: usize, const EXACT: bool, P: Places>(
+    common: &Common<P>,
     keys: &[Line],
     quads: usize,
     query: Quads<'_, Q, EXACT>,
@@ -159,8 +159,8 @@ fn logits<const N: usize, const Q: usize, const EXACT: bool>(
 /// `Q` makes it have a single caller: only then is it inlined, and nothing goes through memory.
 #[inline]
 #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-fn softmax<const N: usize, const Q: usize>(
-    common: &Common,
+fn softmax<const N: usize, const Q: usize, P>(
+    common: &Common<P>,
     logits: [__m512i; N],
     places: usize,
 ) -> ([__m512i; N], __m512i) {
@@ -181,9 +181,10 @@ fn softmax<const N: usize, const Q: usize>(
 }
 
 /// Weighted sums of the values: a weight of 15 bits is two unsigned bytes.
+#[allow(clippy::extra_unused_type_parameters)]
 #[inline]
 #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-fn sums<const N: usize, const Q: usize>(
+fn sums<const N: usize, const Q: usize, P>(
     weights: &[__m512i; N],
     values: &[Line],
     quads: usize,

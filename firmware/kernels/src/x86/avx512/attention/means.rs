@@ -74,9 +74,10 @@ impl Output {
     /// belongs to heads that do not exist.
     ///
     /// The numbers make it have a single caller: only then is it inlined.
+    #[allow(clippy::extra_unused_type_parameters)]
     #[inline]
     #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-    pub(super) fn store<const N: usize, const Q: usize>(
+    pub(super) fn store<const N: usize, const Q: usize, P>(
         self,
         sums: &[__m512i],
         reciprocals: Reciprocals,

@@ -20,7 +20,7 @@ use crate::{Attention, Kernels, Line, PackedBiases, Portable, Requant, Shape, Wa
 use group::{Common, Group};
 use means::Output;
 pub(super) use means::Reciprocals;
-use places::Present;
+use places::{Full, Places, Present};
 use rings::Quads;
 use watch::Watcher;
 
@@ -143,26 +143,37 @@ pub(super) fn run(attention: Attention<'_, Biases<'_>>, watch: Option<&mut Watch
     };
     let shape = attention.shape;
     let Some(watch) = watch else {
+        let place = attention.place;
+        let present = || Present::new(place, shape.window);
         // Common shapes have loops of fixed lengths.
+        macro_rules! exact {
+            ($n:literal, $q:literal) => {
+                match Full::<$n>::new(place, shape.window) {
+                    Some(full) => heads::<$n, $q, true, _, _>(attention, falling, full, ()),
+                    None => heads::<$n, $q, true, _, _>(attention, falling, present(), ()),
+                }
+            };
+        }
         return match (
             shape.window.div_ceil(PLACES),
             shape.width / 4,
             shape.heads % HEADS,
         ) {
-            (2, 2, 0) => heads::<2, 2, true, _>(attention, falling, ()),
-            (7, 2, 0) => heads::<7, 2, true, _>(attention, falling, ()),
-            (8, 2, 0) => heads::<8, 2, true, _>(attention, falling, ()),
-            (13, 2, 0) => heads::<13, 2, true, _>(attention, falling, ()),
-            (16, 2, 0) => heads::<16, 2, true, _>(attention, falling, ()),
-            (7, 4, 0) => heads::<7, 4, true, _>(attention, falling, ()),
-            (8, 4, 0) => heads::<8, 4, true, _>(attention, falling, ()),
-            (13, 4, 0) => heads::<13, 4, true, _>(attention, falling, ()),
-            (16, 4, 0) => heads::<16, 4, true, _>(attention, falling, ()),
-            (..=16, ..) => heads::<16, 32, false, _>(attention, falling, ()),
-            _ => heads::<128, 32, false, _>(attention, falling, ()),
+            (2, 2, 0) => exact!(2, 2),
+            (7, 2, 0) => exact!(7, 2),
+            (8, 2, 0) => exact!(8, 2),
+            (13, 2, 0) => exact!(13, 2),
+            (16, 2, 0) => exact!(16, 2),
+            (7, 4, 0) => exact!(7, 4),
+            (8, 4, 0) => exact!(8, 4),
+            (13, 4, 0) => exact!(13, 4),
+            (16, 4, 0) => exact!(16, 4),
+            (..=16, ..) => heads::<16, 32, false, _, _>(attention, falling, present(), ()),
+            _ => heads::<128, 32, false, _, _>(attention, falling, present(), ()),
         };
     };
-    heads::<128, 32, false, _>(attention, falling, watch);
+    let present = Present::new(attention.place, shape.window);
+    heads::<128, 32, false, _, _>(attention, falling, present, watch);
 }
 
 /// Attention as the reference does it; its result as the input of a map.
@@ -185,9 +196,10 @@ fn take<'a, T>(slice: &mut &'a mut [T], count: usize) -> Option<&'a mut [T]> {
 
 /// All heads of a layer. See [`group::attend`] for the numbers.
 #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-fn heads<const N: usize, const Q: usize, const EXACT: bool, W: Watcher>(
+fn heads<const N: usize, const Q: usize, const EXACT: bool, P: Places, W: Watcher>(
     attention: Attention<'_, Biases<'_>>,
     falling: &[i32],
+    present: P,
     mut watch: W,
 ) {
     let Attention { shape, place, .. } = attention;
@@ -197,13 +209,19 @@ fn heads<const N: usize, const Q: usize, const EXACT: bool, W: Watcher>(
     ) else {
         return;
     };
-    let quads = if EXACT { Q } else { shape.width / 4 };
+    // Numbers that the compiler knows, where it can.
+    let (quads, places) = if EXACT {
+        (Q, N)
+    } else {
+        (shape.width / 4, shape.window.div_ceil(PLACES))
+    };
+    let (ring, width) = (places * quads, 4 * quads);
     let common = Common {
         place,
-        present: Present::new(place, shape.window, N * PLACES),
+        present,
         logit,
         exponential: Exponential::new(),
-        places: shape.window.div_ceil(PLACES),
+        places,
         quads,
     };
     let output = Output::new(attention.output);
@@ -215,16 +233,16 @@ fn heads<const N: usize, const Q: usize, const EXACT: bool, W: Watcher>(
     };
     // Where a step reads one linear stream, the next map lies behind the biases.
     let behind = falling.as_ptr_range().end.cast::<Line>();
-    let model = shape.heads.saturating_mul(shape.width);
+    let model = shape.heads.saturating_mul(width);
     for group in 0..shape.heads.div_ceil(HEADS) {
-        let first = group * HEADS * 4 * quads;
+        let first = group * HEADS * width;
         let part = |number: usize| {
             let part = attention.qkv.get(number * model + first..);
             Quads::<Q, EXACT>::new(part.unwrap_or_default(), quads)
         };
         let (Some(keys), Some(values), Some(biases), Some(means)) = (
-            take(&mut keys, ring_lines(shape)),
-            take(&mut values, ring_lines(shape)),
+            take(&mut keys, ring),
+            take(&mut values, ring),
             falling.get(group * bias_lines(shape.window) * 16 + start * HEADS..),
             attention.means.get_mut(first..),
         ) else {
@@ -237,9 +255,9 @@ fn heads<const N: usize, const Q: usize, const EXACT: bool, W: Watcher>(
             values: &mut *values,
             behind: behind.wrapping_add(group * group::ahead::<N, Q>()),
         };
-        let attended = group::attend::<N, Q, EXACT>(&common, four);
+        let attended = group::attend::<N, Q, EXACT, P>(&common, four);
         let sums = attended.sums.get(..quads).unwrap_or_default();
-        output.store::<N, Q>(sums, Reciprocals::new(attended.totals), means);
+        output.store::<N, Q, P>(sums, Reciprocals::new(attended.totals), means);
         if W::WATCHES {
             watch::group(&mut watch, shape, group, &attended, values);
         }

@@ -20,34 +20,59 @@ const fn below(end: usize, index: usize) -> u32 {
     }
 }
 
+/// Which lanes of four places from `4 quad` on hold a memory: the same four for every head.
+pub(super) trait Places: Copy {
+    fn lanes(self, quad: usize) -> __mmask16;
+}
+
+/// A full window of `N` quads of places, of which only the last can lack some: what a policy sees most of the time.
+#[derive(Clone, Copy)]
+pub(super) struct Full<const N: usize> {
+    last: __mmask16,
+}
+
+impl<const N: usize> Full<N> {
+    /// `None`: the window is not full, or has not so many quads.
+    #[inline]
+    pub(super) fn new(place: Place, window: usize) -> Option<Self> {
+        let full = place.filled >= window && window.div_ceil(PLACES) == N;
+        let missing = N.wrapping_mul(PLACES).wrapping_sub(window);
+        full.then_some(Self {
+            last: (0xf_u32.wrapping_shr(missing as u32) * 0x1111) as __mmask16,
+        })
+    }
+}
+
+impl<const N: usize> Places for Full<N> {
+    #[inline(always)]
+    fn lanes(self, quad: usize) -> __mmask16 {
+        if quad + 1 == N { self.last } else { 0xffff }
+    }
+}
+
 /// One bit for every place.
 #[derive(Clone, Copy)]
 pub(super) struct Present([u32; WORDS]);
 
 impl Present {
-    /// Of a window of at most `places`: memories of an age below `place.filled`: those up to the newest place, and from the end on.
+    /// Memories of an age below `place.filled`: those up to the newest place, and from the end of the window on.
     #[inline]
-    pub(super) fn new(place: Place, window: usize, places: usize) -> Self {
+    pub(super) fn new(place: Place, window: usize) -> Self {
         let mut words = [0; WORDS];
-        if place.filled >= window {
-            for (index, word) in words.iter_mut().enumerate().take(places.div_ceil(WORD)) {
-                *word = below(window, index);
-            }
-            return Self(words);
-        }
         let newest = place.index.wrapping_add(1);
         let first = newest.saturating_sub(place.filled);
         let wrapped = window.saturating_sub(place.filled.saturating_sub(newest));
-        for (index, word) in words.iter_mut().enumerate().take(places.div_ceil(WORD)) {
+        for (index, word) in words.iter_mut().enumerate().take(window.div_ceil(WORD)) {
             let below = |end| below(end, index);
             *word = below(newest) & !below(first) | below(window) & !below(wrapped);
         }
         Self(words)
     }
+}
 
-    /// Lanes of the four places from `4 quad` on: the same four for every head.
-    #[inline]
-    pub(super) fn lanes(&self, quad: usize) -> __mmask16 {
+impl Places for Present {
+    #[inline(always)]
+    fn lanes(self, quad: usize) -> __mmask16 {
         const QUADS: usize = WORD / PLACES;
         let word = self.0.get(quad / QUADS).copied().unwrap_or(0);
         let four = word >> (quad % QUADS * PLACES) & 0xf;
