@@ -181,6 +181,7 @@ fn softmax<const N: usize, const Q: usize, P>(
 }
 
 /// Weighted sums of the values: a weight of 15 bits is two unsigned bytes.
+// `P`: a function of its own for every caller, or it is not inlined.
 #[allow(clippy::extra_unused_type_parameters)]
 #[inline]
 #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]

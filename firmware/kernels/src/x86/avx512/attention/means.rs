@@ -74,6 +74,7 @@ impl Output {
     /// belongs to heads that do not exist.
     ///
     /// The numbers make it have a single caller: only then is it inlined.
+    // `P`: a function of its own for every caller, or it is not inlined.
     #[allow(clippy::extra_unused_type_parameters)]
     #[inline]
     #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
