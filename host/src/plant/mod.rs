@@ -188,6 +188,16 @@ pub trait Plant: Send {
     fn ended(&self) -> bool {
         false
     }
+    /// The simulation of the last step left the numbers that it can compute with and was set back: nothing that the
+    /// plant says of this step is physics. Implies [`ended`](Self::ended) and, where rewards are external, a reward of 0.
+    fn diverged(&self) -> bool {
+        false
+    }
+    /// Whether there is a goal to hold. Without one [`judge`](Self::judge) knows falls alone, and no share of steps in
+    /// which the goal was held means anything.
+    fn has_goal(&self) -> bool {
+        true
+    }
     /// The quantity by which the last step is judged in tables, in the unit that
     /// [`metric_name`](Self::metric_name) ends with.
     fn metric(&self) -> Option<f32> {

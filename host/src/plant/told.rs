@@ -142,6 +142,14 @@ impl Plant for Told {
         self.plant.ended()
     }
 
+    fn diverged(&self) -> bool {
+        self.plant.diverged()
+    }
+
+    fn has_goal(&self) -> bool {
+        self.plant.has_goal()
+    }
+
     fn metric(&self) -> Option<f32> {
         self.plant.metric()
     }

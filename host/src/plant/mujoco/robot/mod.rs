@@ -38,6 +38,7 @@ pub struct UserRobot {
     before: Vec<f32>,
     reward: f64,
     ended: bool,
+    diverged: bool,
     steps: u64,
     random: Random,
 }
@@ -73,6 +74,7 @@ impl UserRobot {
             before: vec![0.0; actions],
             reward: 0.0,
             ended: false,
+            diverged: false,
             steps: 0,
             random: random_stream(0, Stream::HeldOut, 0),
         };
@@ -209,6 +211,7 @@ impl Plant for UserRobot {
         self.simulation.normalize();
         self.simulation.settle();
         self.ended = false;
+        self.diverged = false;
         self.measure();
     }
 
@@ -245,8 +248,9 @@ impl Plant for UserRobot {
         self.simulation.advance(&self.controls);
         self.simulation.settle();
         let holds = |test: &reading::Test| test.holds(&self.simulation, &self.task);
-        self.ended = self.simulation.diverged() || self.body.ended.iter().any(holds);
-        self.reward = self.worth();
+        self.diverged = self.simulation.diverged();
+        self.ended = self.diverged || self.body.ended.iter().any(holds);
+        self.reward = if self.diverged { 0.0 } else { self.worth() };
         self.steps += 1;
         self.measure();
     }
@@ -257,6 +261,14 @@ impl Plant for UserRobot {
 
     fn ended(&self) -> bool {
         self.ended
+    }
+
+    fn diverged(&self) -> bool {
+        self.diverged
+    }
+
+    fn has_goal(&self) -> bool {
+        !self.body.goal.is_empty()
     }
 
     fn metric(&self) -> Option<f32> {
