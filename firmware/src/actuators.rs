@@ -59,6 +59,9 @@ impl From<embedded_io::ErrorKind> for ActuatorError {
 
 /// A robot's actuators.
 pub trait Actuators {
+    /// Commands are only reported over the link and move nothing. Only then may a host pace the board in lock-step.
+    const REPORTED: bool = false;
+
     /// Hands one command to the actuators; called once in every control step, armed or not.
     ///
     /// `command` has one number per action channel of the contract, in its order and units, already

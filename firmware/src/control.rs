@@ -131,12 +131,17 @@ impl<'c, S: Sensors, A: Actuators, F: Fallback> ControlLoop<'c, S, A, F> {
         &self.issued
     }
 
+    /// Whether the last issued command is the safe one.
+    pub fn is_settled(&self) -> bool {
+        self.envelope.is_safe(&self.issued)
+    }
+
     /// Counters since the start.
     pub fn counters(&self) -> ControlCounters {
         self.counters
     }
 
-    /// Control steps in flight that began late or took too long, since the start; wraps.
+    /// Control steps in flight that began early or late or took too long, since the start; wraps.
     pub fn deadline_misses(&self) -> u32 {
         self.deadline.misses()
     }
@@ -207,6 +212,12 @@ impl<'c, S: Sensors, A: Actuators, F: Fallback> ControlLoop<'c, S, A, F> {
         policy: Option<(&Policy<'_>, &mut Memory)>,
     ) -> StepReport {
         self.counters.steps = self.counters.steps.wrapping_add(1);
+        // The first step after a restart of the clock has nothing before it: it is worth a period.
+        let elapsed_us = match self.last_us {
+            Some(last) => now_us.saturating_sub(last),
+            None => u64::from(self.contract.period_us),
+        };
+        self.envelope.elapse(elapsed_us);
         let mut faults = self.watch(now_us, heard);
         let reading = self.read(now_us);
         if let Reading::Faulty(found) = reading {

@@ -24,6 +24,8 @@ impl InjectedSensors {
 }
 
 impl Sensors for InjectedSensors {
+    const INJECTED: bool = true;
+
     fn read(&mut self, sample: &mut Sample) -> Result<(), SensorError> {
         if !core::mem::take(&mut self.fresh) {
             return Err(SensorError::NotReady);
@@ -47,6 +49,8 @@ impl Sensors for InjectedSensors {
 pub struct ReportedActuators;
 
 impl Actuators for ReportedActuators {
+    const REPORTED: bool = true;
+
     fn write(&mut self, _: &[f32]) -> Result<(), ActuatorError> {
         Ok(())
     }

@@ -5,7 +5,7 @@
 //!   them over the link, for hardware in the loop. [`robots`]: contracts of the built-in plants.
 //! - [`safety`]: checks, envelope and state machine. [`control`]: the control step that calls them.
 //! - [`store`], [`slots`]: two image slots, upload, verification, activation.
-//! - [`node`]: all of it behind a serial link; [`platform`]: what it must know of the board; [`schedule`]:
+//! - [`node`]: all of it behind a serial link; [`transmit`]: what waits for the line; [`platform`]: what it must know of the board; [`schedule`]:
 //!   when a board that keeps its own time makes a step.
 //!
 //! What may not happen here: allocation, a panic, `unsafe`, waiting, and anything that depends on a
@@ -29,6 +29,7 @@ pub mod schedule;
 pub mod sensors;
 pub mod slots;
 pub mod store;
+pub mod transmit;
 
 #[cfg(test)]
 mod tests_support;

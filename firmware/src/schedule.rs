@@ -1,6 +1,7 @@
 //! When the next control step is due, for boards that keep their own time.
 
-/// Fixed rate without drift; after a long delay it starts anew instead of catching up in a burst.
+/// Fixed rate without drift. Two steps are at least half a period apart, and after a long delay it starts anew: nothing
+/// is caught up in a burst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Schedule {
@@ -23,10 +24,15 @@ impl Schedule {
         if now_us < self.due_us {
             return false;
         }
-        self.due_us = self.due_us.saturating_add(self.period_us);
-        if self.due_us <= now_us {
-            self.due_us = now_us.saturating_add(self.period_us);
-        }
+        let on_time_us = self.due_us.saturating_add(self.period_us);
+        let soonest_us = now_us.saturating_add(self.period_us.div_ceil(2));
+        self.due_us = if on_time_us <= now_us {
+            now_us.saturating_add(self.period_us)
+        } else if on_time_us < soonest_us {
+            soonest_us
+        } else {
+            on_time_us
+        };
         true
     }
 
@@ -50,6 +56,12 @@ mod tests {
         assert!(schedule.take(1_130));
         assert_eq!(schedule.remaining_us(1_130), 70);
         assert!(schedule.take(1_200));
+        // Late by more than half a period: the one after keeps its distance, and the rate goes on from there.
+        assert!(schedule.take(1_371));
+        assert_eq!(schedule.remaining_us(1_371), 50);
+        assert!(schedule.take(1_421));
+        assert_eq!(schedule.remaining_us(1_421), 100);
+        assert!(schedule.take(1_521));
         // More than a period late: no burst.
         assert!(schedule.take(1_950));
         assert!(!schedule.take(2_049));

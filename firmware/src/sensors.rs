@@ -89,6 +89,9 @@ pub struct NotInjectable;
 
 /// A robot's sensors.
 pub trait Sensors {
+    /// Samples come over the link alone ([`Sensors::inject`]). Only then may a host pace the board in lock-step.
+    const INJECTED: bool = false;
+
     /// Reads the newest sample into `sample`; called once at the beginning of each control step.
     ///
     /// Must return in bounded time, well within the control period. `sample` holds what an earlier

@@ -120,7 +120,7 @@ impl<M> Decoder<M> {
     }
 
     /// The newest running number of the other side; `None` before its first frame.
-    pub const fn newest_sequence(&self) -> Option<u16> {
+    pub const fn newest_sequence(&self) -> Option<u32> {
         self.sequence.newest()
     }
 
@@ -211,7 +211,7 @@ impl<M: Message> Decoder<M> {
                 match self.arrival {
                     Arrival::Next => {}
                     Arrival::AfterGap(missing) => {
-                        self.counters.lost = self.counters.lost.wrapping_add(u32::from(missing));
+                        self.counters.lost = self.counters.lost.wrapping_add(missing);
                     }
                     Arrival::Repeated => {
                         self.counters.repeated = self.counters.repeated.wrapping_add(1);

@@ -45,7 +45,7 @@ impl core::error::Error for EncodeError {}
 /// # Errors
 /// [`EncodeError::Output`] if `out` is too short; [`MAX_FRAME_BYTES`] always suffice.
 pub fn encode<M: Serialize>(
-    sequence: u16,
+    sequence: u32,
     message: &M,
     out: &mut [u8],
 ) -> Result<usize, EncodeError> {
@@ -71,7 +71,7 @@ pub fn encode<M: Serialize>(
 /// One sender: counts its frames and holds the buffer of the one being sent.
 #[derive(Debug, Clone)]
 pub struct Encoder {
-    next: u16,
+    next: u32,
     buffer: [u8; MAX_FRAME_BYTES],
 }
 
@@ -85,7 +85,7 @@ impl Encoder {
     }
 
     /// The number that the next frame will carry.
-    pub const fn next_sequence(&self) -> u16 {
+    pub const fn next_sequence(&self) -> u32 {
         self.next
     }
 
@@ -103,5 +103,27 @@ impl Encoder {
 impl Default for Encoder {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ToBoard, ToBoardDecoder};
+
+    #[test]
+    fn an_encoder_counts_its_frames_and_wraps() {
+        let mut encoder = Encoder::new();
+        assert_eq!(encoder.next_sequence(), 0);
+        encoder.next = u32::MAX - 1;
+        let mut decoder = ToBoardDecoder::new();
+        for sequence in [u32::MAX - 1, u32::MAX, 0, 1] {
+            assert_eq!(encoder.next_sequence(), sequence);
+            let bytes = encoder.frame(&ToBoard::Arm).expect("fits");
+            let got = bytes.iter().find_map(|byte| decoder.push(*byte));
+            assert_eq!(got.and_then(Result::ok).map(|f| f.sequence), Some(sequence));
+        }
+        let counters = decoder.counters();
+        assert_eq!((counters.frames, counters.lost, counters.late), (4, 0, 0));
     }
 }

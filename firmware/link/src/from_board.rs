@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct HelloReply {
     /// Sequence number of the hello that this answers.
-    pub request: u16,
+    pub request: u32,
     /// [`crate::PROTOCOL_VERSION`] of the board.
     pub protocol: u16,
     /// Name and version of the firmware.
@@ -34,6 +34,8 @@ pub struct HelloReply {
     pub image_bytes: u32,
     /// Upload bytes that the board takes per control period while not disarmed.
     pub upload_bytes_per_period: u32,
+    /// Whether the board can be paced in lock-step: its sensors are injected and its actuators only report.
+    pub lock_step: bool,
 }
 
 /// What one control step did.
@@ -41,8 +43,8 @@ pub struct HelloReply {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Action {
     /// Lock-step: sequence number of the `Sensors` or `Tick` that made the step; real time: of the
-    /// newest `Sensors` that the step used.
-    pub request: u16,
+    /// newest `Sensors` that came before it, 0 where none did.
+    pub request: u32,
     /// Time of the step, microseconds.
     pub now_us: u64,
     /// Control steps since the board started, this one included.
@@ -66,7 +68,7 @@ pub struct Action {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct UploadProgress {
     /// Sequence number of the message that this answers.
-    pub request: u16,
+    pub request: u32,
     /// Where the next chunk must begin, bytes.
     pub offset: u32,
     /// Announced length, bytes.
@@ -80,7 +82,7 @@ pub struct UploadProgress {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Telemetry {
     /// Sequence number of the message that this answers.
-    pub request: u16,
+    pub request: u32,
     /// Where the board stands.
     pub state: State,
     /// Latched faults.
@@ -93,14 +95,18 @@ pub struct Telemetry {
     pub missing_samples: u32,
     /// Commands that the envelope changed.
     pub limited_commands: u32,
-    /// Control steps that began late or ended after their deadline.
+    /// Control steps in flight that began early or late, or ended after their deadline.
     pub deadline_misses: u32,
     /// Longest control step by the board's own clock, microseconds; 0 where it has none.
     pub worst_step_us: u32,
     /// Frames received, and what was wrong with the rest.
     pub link: Counters,
-    /// Answers that could not be sent.
+    /// Answers that found no room while the line took nothing; the host asks again.
     pub transmit_errors: u32,
+    /// Actions and log lines that found no room while the line took nothing.
+    pub telemetry_dropped: u32,
+    /// Errors of the line itself: overrun, framing, a device that is gone.
+    pub line_errors: u32,
     /// Stack that the board has, bytes; 0 where it cannot say.
     pub stack_bytes: u32,
     /// Deepest stack seen, bytes; 0 where it cannot say.
@@ -166,14 +172,14 @@ pub enum FromBoard {
     /// A command was carried out.
     Done {
         /// Sequence number of the message that this answers.
-        request: u16,
+        request: u32,
         /// Its kind.
         command: Command,
     },
     /// A message was refused; nothing changed.
     Refused {
         /// Sequence number of the message that this answers.
-        request: u16,
+        request: u32,
         /// Its kind.
         command: Command,
         /// Why.
@@ -189,7 +195,7 @@ pub enum FromBoard {
 
 impl FromBoard {
     /// Sequence number of the message that this answers; `None` for what comes unasked.
-    pub const fn request(&self) -> Option<u16> {
+    pub const fn request(&self) -> Option<u32> {
         match self {
             FromBoard::Hello(reply) => Some(reply.request),
             FromBoard::Action(action) => Some(action.request),

@@ -26,24 +26,25 @@ pub use fault::{Fault, Faults};
 pub use from_board::{Action, FromBoard, HelloReply, Level, Log, Telemetry, UploadProgress};
 pub use refusal::{ImageStage, Reason};
 pub use sequence::{Arrival, SequenceMonitor};
-pub use state::{Command, CommandSource, Pace, State};
+pub use state::{Command, CommandSource, Pace, RequestedPace, State};
 pub use to_board::{Sensors, ToBoard, UploadChunk};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 /// Version of everything this crate puts on the wire. Host and board must have the same.
-pub const PROTOCOL_VERSION: u16 = 1;
+pub const PROTOCOL_VERSION: u16 = 2;
 
 /// One message with the sender's running number.
 ///
-/// Each direction counts for itself, by one per frame, wrapping at 65 536; a frame that is sent
-/// again on purpose (a retry) keeps its number.
+/// Each direction counts for itself, by one per frame, wrapping at 2^32; a frame that is sent again on
+/// purpose (a retry) keeps its number. A host begins at a random number, so that two hosts on one
+/// line do not take each other's answers for their own.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Frame<M> {
     /// The sender's running number.
-    pub sequence: u16,
+    pub sequence: u32,
     /// [`ToBoard`] or [`FromBoard`].
     pub message: M,
 }

@@ -44,10 +44,10 @@ pub enum Reason {
     },
     /// No hello with the right protocol version came before.
     NoHello,
-    /// The frame's number is older than the newest one's: reordered on its way, not carried out.
+    /// The frame's number is older than the newest one's, or of another conversation: not carried out.
     LateFrame {
         /// Number of the newest frame.
-        newest: u16,
+        newest: u32,
     },
     /// The pace can only be changed while disarmed or in safe stop.
     PaceFixed(State),
@@ -107,6 +107,10 @@ pub enum Reason {
         /// What it found.
         text: String<REASON_BYTES>,
     },
+    /// Sensors or actuators are real: in lock-step nobody would make control steps.
+    NoLockStep,
+    /// The issued command has not reached the safe one yet; ask again after some periods.
+    NotSettled,
 }
 
 impl fmt::Display for Reason {
@@ -119,7 +123,7 @@ impl fmt::Display for Reason {
             Reason::NoHello => f.write_str("say hello first"),
             Reason::LateFrame { newest } => write!(
                 f,
-                "the frame came after a newer one, number {newest}, and was not carried out"
+                "the frame is older than the newest one, number {newest}, or another host's, and was not carried out"
             ),
             Reason::PaceFixed(state) => write!(
                 f,
@@ -169,6 +173,12 @@ impl fmt::Display for Reason {
             Reason::Image { stage, text } => {
                 write!(f, "the image was refused at {stage}: {text}")
             }
+            Reason::NoLockStep => f.write_str(
+                "its sensors or actuators are real, and in lock-step nobody would make control steps: ask for real time",
+            ),
+            Reason::NotSettled => f.write_str(
+                "the command has not reached the safe one yet: ask again after some periods",
+            ),
         }
     }
 }

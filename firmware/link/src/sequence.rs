@@ -1,5 +1,8 @@
 //! What a receiver learns from the running numbers: loss, duplicates, reordering.
 
+/// The furthest that a number may be ahead of the newest and count as newer.
+const AHEAD: u32 = 32_767;
+
 /// How a frame arrived, relative to the newest one before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -7,18 +10,18 @@ pub enum Arrival {
     /// The first frame, or the next number.
     Next,
     /// This many frames are missing before it.
-    AfterGap(u16),
+    AfterGap(u32),
     /// The same number as the newest frame: a duplicate or a retry.
     Repeated,
-    /// An older number: reordered, or a late duplicate.
+    /// Any other number: an older one (reordered, or a late duplicate), or one of another conversation.
     Late,
 }
 
-/// Follows one direction's running numbers (wrapping, 16 bits).
+/// Follows one direction's running numbers (wrapping, 32 bits).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct SequenceMonitor {
-    newest: Option<u16>,
+    newest: Option<u32>,
 }
 
 impl SequenceMonitor {
@@ -29,8 +32,9 @@ impl SequenceMonitor {
 
     /// Takes the number of a frame that arrived intact.
     ///
-    /// Numbers up to 32 767 ahead of the newest count as newer, all others as older.
-    pub fn observe(&mut self, sequence: u16) -> Arrival {
+    /// Numbers up to 32 767 ahead of the newest count as newer, all others as late: a stray frame of another
+    /// host, which counts from a random number of its own, is then taken for late and not for the next.
+    pub fn observe(&mut self, sequence: u32) -> Arrival {
         let Some(newest) = self.newest else {
             self.newest = Some(sequence);
             return Arrival::Next;
@@ -38,7 +42,7 @@ impl SequenceMonitor {
         let ahead = sequence.wrapping_sub(newest);
         match ahead {
             0 => Arrival::Repeated,
-            1..=0x7fff => {
+            1..=AHEAD => {
                 self.newest = Some(sequence);
                 match ahead - 1 {
                     0 => Arrival::Next,
@@ -50,7 +54,7 @@ impl SequenceMonitor {
     }
 
     /// The newest number; `None` before the first.
-    pub const fn newest(&self) -> Option<u16> {
+    pub const fn newest(&self) -> Option<u32> {
         self.newest
     }
 
@@ -67,13 +71,15 @@ mod tests {
     #[test]
     fn loss_repetition_and_lateness_are_told_apart() {
         let mut monitor = SequenceMonitor::new();
-        assert_eq!(monitor.observe(65_534), Arrival::Next);
-        assert_eq!(monitor.observe(65_535), Arrival::Next);
+        assert_eq!(monitor.observe(u32::MAX - 1), Arrival::Next);
+        assert_eq!(monitor.observe(u32::MAX), Arrival::Next);
         assert_eq!(monitor.observe(0), Arrival::Next);
         assert_eq!(monitor.observe(0), Arrival::Repeated);
         assert_eq!(monitor.observe(4), Arrival::AfterGap(3));
         assert_eq!(monitor.observe(2), Arrival::Late);
-        assert_eq!(monitor.observe(65_535), Arrival::Late);
+        assert_eq!(monitor.observe(u32::MAX), Arrival::Late);
+        assert_eq!(monitor.observe(4 + AHEAD + 1), Arrival::Late);
+        assert_eq!(monitor.observe(1 << 31), Arrival::Late);
         assert_eq!(monitor.observe(5), Arrival::Next);
         monitor.restart();
         assert_eq!(monitor.observe(40_000), Arrival::Next);

@@ -67,10 +67,32 @@ impl fmt::Display for CommandSource {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Pace {
-    /// Virtual time: each `Sensors` or `Tick` message makes exactly one control step, at its `now_us`.
+    /// Virtual time: each `Sensors` or `Tick` message makes exactly one control step, at its `now_us`. Only
+    /// where sensors are injected and actuators merely report: nobody else makes steps meanwhile.
     LockStep,
     /// The board's own timer makes the steps; `Sensors` messages only bring the latest sample.
     RealTime,
+}
+
+/// What a hello asks of the pace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum RequestedPace {
+    /// [`Pace::LockStep`]; refused where sensors or actuators are real, or the command is not the safe one.
+    LockStep,
+    /// [`Pace::RealTime`].
+    RealTime,
+    /// As it is.
+    Unchanged,
+}
+
+impl From<Pace> for RequestedPace {
+    fn from(pace: Pace) -> Self {
+        match pace {
+            Pace::LockStep => Self::LockStep,
+            Pace::RealTime => Self::RealTime,
+        }
+    }
 }
 
 impl fmt::Display for Pace {

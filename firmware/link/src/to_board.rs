@@ -1,7 +1,7 @@
 //! Messages from the host to the board.
 
 use crate::limits::{CHUNK_BYTES, MAX_OBSERVATIONS};
-use crate::{Command, Pace};
+use crate::{Command, RequestedPace};
 use heapless::Vec;
 use serde::{Deserialize, Serialize};
 
@@ -35,7 +35,7 @@ pub struct UploadChunk {
 /// sequence number as `request` (in real time, `Sensors` is the exception).
 ///
 /// A frame with the sequence number of the one before is a retry: it gets the same answer again and
-/// is not carried out twice.
+/// is not carried out twice. [`ToBoard::Disarm`] knows no numbers: it is carried out whenever it comes.
 #[allow(clippy::large_enum_variant)] // no heap to box into, and one lives at a time
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -45,7 +45,7 @@ pub enum ToBoard {
         /// [`crate::PROTOCOL_VERSION`] of the host.
         protocol: u16,
         /// Who makes control steps from now on.
-        pace: Pace,
+        pace: RequestedPace,
     },
     /// A sample. Answer in lock-step: `Action`. In real time the next step's `Action` names the newest
     /// `Sensors` in its `request`; earlier ones of the same period get no answer.
@@ -57,7 +57,7 @@ pub enum ToBoard {
     },
     /// Let the policy fly, with empty memory. Answer: `Done` or `Refused`.
     Arm,
-    /// Stop the policy; always possible. Answer: `Done`.
+    /// Stop the policy. Always taken: before any hello, late, again and again, from any host. Answer: `Done`.
     Disarm,
     /// Forget the latched faults; leaves safe stop for disarmed. Answer: `Done` or `Refused`.
     ResetFaults,

@@ -11,7 +11,7 @@ use support::{decode, frame, from_board, to_board};
 
 const FILE: &str = "tests/golden_frames.txt";
 
-fn line<M: Message>(text: &mut String, direction: &str, name: &str, sequence: u16, message: &M) {
+fn line<M: Message>(text: &mut String, direction: &str, name: &str, sequence: u32, message: &M) {
     write!(text, "{direction} {name} {sequence} ").expect("a string");
     for byte in frame(sequence, message) {
         write!(text, "{byte:02x}").expect("a string");
@@ -59,7 +59,7 @@ fn golden_frames_decode() {
         let bytes: Vec<u8> = (0..words[3].len() / 2)
             .map(|i| u8::from_str_radix(&words[3][2 * i..2 * i + 2], 16).expect("hexadecimal"))
             .collect();
-        let sequence: u16 = words[2].parse().expect("a number");
+        let sequence: u32 = words[2].parse().expect("a number");
         let got = match words[0] {
             "to-board" => decode(&bytes)
                 .0

@@ -11,7 +11,11 @@ use std::boxed::Box;
 use std::vec::Vec as StdVec;
 
 const PERIOD_US: u64 = 20_000;
-const SETTINGS: Settings = Settings::for_period(20_000);
+/// A hold that is long enough to be watched.
+const SETTINGS: Settings = Settings {
+    hold_us: 100_000,
+    ..Settings::for_period(20_000)
+};
 
 /// Gives the sample that the test put there.
 struct ScriptedSensors(Result<Sample, SensorError>);

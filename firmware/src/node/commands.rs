@@ -9,10 +9,11 @@ use crate::safety::State;
 use crate::sensors::Sensors;
 use crate::slots::Upload;
 use crate::store::ImageStore;
+use crate::transmit::Kind;
 use core::borrow::BorrowMut;
-use embedded_io::Write;
 use engram_link::{
-    Arrival, Frame, FromBoard, PROTOCOL_VERSION, Pace, Reason, ToBoard, UploadChunk, UploadProgress,
+    Arrival, Command, Frame, FromBoard, PROTOCOL_VERSION, Pace, Reason, RequestedPace, ToBoard,
+    UploadChunk, UploadProgress,
 };
 
 impl<S, A, F, I, M, P> Node<'_, S, A, F, I, M, P>
@@ -27,50 +28,80 @@ where
     /// Carries out one message and answers it, unless it is late or a retry.
     // Its own frame, see `Node::step`.
     #[inline(never)]
-    pub(super) fn handle(&mut self, frame: Frame<ToBoard>, out: &mut impl Write) {
+    pub(super) fn handle(&mut self, frame: Frame<ToBoard>) {
         let request = frame.sequence;
         let command = frame.message.command();
+        if command == Command::Disarm {
+            // ENG-SAFE-16: stopping knows no order, no conversation and no repetition. Its answer goes past `answer`:
+            // the newest frame's may still be asked for again.
+            self.disarm();
+            return self.send(Kind::Answer, &FromBoard::Done { request, command });
+        }
         match self.decoder.arrival() {
             Arrival::Next | Arrival::AfterGap(_) => {}
-            Arrival::Repeated => return self.answer_again(request, out),
+            Arrival::Repeated => return self.answer_again(request),
             Arrival::Late => {
                 let newest = self.decoder.newest_sequence().unwrap_or(request);
-                // Sent past `answer`: the newest frame's answer may still be asked for again.
+                // Sent past `answer`, as above.
                 let reason = Reason::LateFrame { newest };
                 return self.send(
+                    Kind::Answer,
                     &FromBoard::Refused {
                         request,
                         command,
                         reason,
                     },
-                    out,
                 );
             }
         }
-        match self.carry_out(frame) {
-            Ok(None) => self.answer = None,
-            Ok(Some(answer)) => self.answer(answer, out),
-            Err(reason) => {
-                let refused = FromBoard::Refused {
-                    request,
-                    command,
-                    reason,
-                };
-                self.answer(refused, out);
-            }
+        let result = self.carry_out(frame);
+        self.conclude(request, command, result);
+    }
+
+    /// Answers what was carried out or refused; `Ok(None)` has no answer now.
+    fn conclude(
+        &mut self,
+        request: u32,
+        command: Command,
+        result: Result<Option<FromBoard>, Reason>,
+    ) {
+        self.answer = result.unwrap_or_else(|reason| {
+            Some(FromBoard::Refused {
+                request,
+                command,
+                reason,
+            })
+        });
+        if let Some(answer) = self.answer.take() {
+            self.send(Kind::Answer, &answer);
+            self.answer = Some(answer);
         }
     }
 
-    fn answer(&mut self, answer: FromBoard, out: &mut impl Write) {
-        self.send(&answer, out);
-        self.answer = Some(answer);
+    /// An `UploadCommit` that waited for the safe command is carried out where there is one.
+    pub(super) fn take_up_commit(&mut self) {
+        if self.may_pause()
+            && let Some(request) = self.waiting_commit.take()
+        {
+            let command = Command::UploadCommit;
+            let result = self
+                .commit()
+                .map(|()| Some(FromBoard::Done { request, command }));
+            self.conclude(request, command, result);
+        }
+    }
+
+    fn commit(&mut self) -> Result<(), Reason> {
+        self.require_disarmed()?;
+        self.slots
+            .commit(self.control.contract(), self.memory.borrow_mut())
     }
 
     /// The frame came twice: by a retry of the host, or by the wire. It was carried out once.
-    fn answer_again(&mut self, request: u16, out: &mut impl Write) {
+    fn answer_again(&mut self, request: u32) {
         if let Some(answer) = self.answer.take() {
             if answer.request() == Some(request) {
-                self.send(&answer, out);
+                self.send(Kind::Answer, &answer);
             }
             self.answer = Some(answer);
         }
@@ -93,7 +124,8 @@ where
                 return self.lock_step(request, now_us).map(Some);
             }
             ToBoard::Arm => self.arm()?,
-            ToBoard::Disarm => self.disarm(),
+            // Taken before anything else is looked at, see `handle`.
+            ToBoard::Disarm => {}
             ToBoard::ResetFaults => self.control.reset_faults().map_err(Reason::NotStopped)?,
             ToBoard::ClearMemory => self.memory.borrow_mut().clear(),
             ToBoard::UploadBegin { length, sha256 } => {
@@ -106,34 +138,64 @@ where
             }
             ToBoard::UploadCommit => {
                 self.require_disarmed()?;
-                self.slots
-                    .commit(self.control.contract(), self.memory.borrow_mut())?;
+                if !self.may_pause() {
+                    self.waiting_commit = Some(request);
+                    return Ok(None);
+                }
+                self.commit()?;
             }
             ToBoard::Telemetry => return Ok(Some(self.telemetry(request))),
         }
         Ok(Some(FromBoard::Done { request, command }))
     }
 
-    fn hello(&mut self, request: u16, protocol: u16, pace: Pace) -> Result<FromBoard, Reason> {
+    fn hello(
+        &mut self,
+        request: u32,
+        protocol: u16,
+        pace: RequestedPace,
+    ) -> Result<FromBoard, Reason> {
         if protocol != PROTOCOL_VERSION {
             return Err(Reason::Protocol {
                 board: PROTOCOL_VERSION,
                 host: protocol,
             });
         }
-        let state = self.control.state();
-        if pace != self.pace && !matches!(state, State::Disarmed | State::SafeStop) {
-            return Err(Reason::PaceFixed(state));
+        let pace = match pace {
+            RequestedPace::LockStep => Pace::LockStep,
+            RequestedPace::RealTime => Pace::RealTime,
+            RequestedPace::Unchanged => self.pace,
+        };
+        if pace != self.pace {
+            self.may_change_to(pace)?;
+        }
+        // Virtual time may start anew; the board's own never does.
+        if pace == Pace::LockStep || pace != self.pace {
+            self.control.restart_clock();
+            self.waiting_commit = None;
         }
         self.pace = pace;
         self.greeted = true;
-        self.control.restart_clock();
         Ok(self.hello_reply(request))
+    }
+
+    /// ENG-SAFE-15: nobody else makes control steps in lock-step, so nothing may be on its way then.
+    fn may_change_to(&self, pace: Pace) -> Result<(), Reason> {
+        if pace == Pace::LockStep && !Self::LOCK_STEP {
+            return Err(Reason::NoLockStep);
+        }
+        match self.control.state() {
+            State::Disarmed | State::SafeStop if pace == Pace::LockStep && !self.is_settled() => {
+                Err(Reason::NotSettled)
+            }
+            State::Disarmed | State::SafeStop => Ok(()),
+            state => Err(Reason::PaceFixed(state)),
+        }
     }
 
     fn sensors(
         &mut self,
-        request: u16,
+        request: u32,
         sensors: &engram_link::Sensors,
     ) -> Result<Option<FromBoard>, Reason> {
         if self.pace == Pace::LockStep {
@@ -153,7 +215,7 @@ where
     }
 
     /// One control step in virtual time.
-    fn lock_step(&mut self, request: u16, now_us: u64) -> Result<FromBoard, Reason> {
+    fn lock_step(&mut self, request: u32, now_us: u64) -> Result<FromBoard, Reason> {
         self.check_order(now_us)?;
         self.newest_request = request;
         let (report, _) = self.step(now_us);
@@ -171,7 +233,7 @@ where
         }
     }
 
-    fn chunk(&mut self, request: u16, chunk: &UploadChunk) -> Result<FromBoard, Reason> {
+    fn chunk(&mut self, request: u32, chunk: &UploadChunk) -> Result<FromBoard, Reason> {
         if self.control.state() != State::Disarmed {
             let length = u32::try_from(chunk.data.len()).unwrap_or(u32::MAX);
             self.upload_share =
@@ -186,7 +248,7 @@ where
     }
 }
 
-fn progress(request: u16, upload: &Upload) -> FromBoard {
+fn progress(request: u32, upload: &Upload) -> FromBoard {
     FromBoard::UploadProgress(UploadProgress {
         request,
         offset: upload.offset,

@@ -1,9 +1,9 @@
 //! The node: control loop, image slots and link in one piece; what a board's `main` drives.
 //!
-//! A board feeds it the bytes it receives ([`Node::receive`]) and, in real time, its timer
+//! A board lets it serve the line ([`Node::serve`]) and, in real time, gives it its timer
 //! ([`Node::tick`]). In lock-step each `Sensors` or `Tick` message makes one control step and one
 //! answer. The host's messages can arm, disarm and upload; they can never reach around the
-//! safety ladder or the envelope.
+//! safety ladder or the envelope, and a line that takes nothing, or brings rubbish, delays no step.
 
 mod commands;
 mod reports;
@@ -20,8 +20,9 @@ use crate::safety::{Faults, Settings, State};
 use crate::sensors::Sensors;
 use crate::slots::Slots;
 use crate::store::ImageStore;
+use crate::transmit::{Kind, TransmitQueue};
 use core::borrow::BorrowMut;
-use embedded_io::Write;
+use embedded_io::{Read, ReadReady, Write, WriteReady};
 use engram_image::Contract;
 use engram_link::limits::LOG_BYTES;
 use engram_link::{Action, Encoder, FromBoard, Level, Pace, Reason, ToBoardDecoder};
@@ -33,6 +34,9 @@ const _: () = {
     assert!(engram_link::limits::MAX_ACTIONS == engram_image::limits::MAX_ACTIONS);
 };
 
+/// Bytes taken from the line between two looks at the clock.
+const RECEIVE_BYTES: usize = 64;
+
 /// Everything a node is made of.
 #[derive(Debug)]
 pub struct Parts<'c, S, A, F, I, M, P> {
@@ -40,7 +44,7 @@ pub struct Parts<'c, S, A, F, I, M, P> {
     pub contract: &'c Contract<'c>,
     /// Bounds of the safety ladder, e.g. [`Settings::for_period`].
     pub settings: Settings,
-    /// Who makes control steps until a host says otherwise.
+    /// Who makes control steps until a host says otherwise; real time where sensors or actuators are real.
     pub pace: Pace,
     /// Drivers, or [`crate::injected::InjectedSensors`].
     pub sensors: S,
@@ -66,19 +70,22 @@ pub struct Node<'c, S, A, F, I, M, P> {
     pace: Pace,
     decoder: ToBoardDecoder,
     encoder: Encoder,
+    transmit: TransmitQueue,
     /// A hello with the right protocol version came.
     greeted: bool,
     /// An intact frame came since the last control step.
     heard: bool,
-    /// Sequence number of the newest `Sensors` or `Tick` that was taken.
-    newest_request: u16,
+    /// Sequence number of the newest `Sensors` or `Tick` that was taken; 0 before the first.
+    newest_request: u32,
     /// The last answer, for retries.
     answer: Option<FromBoard>,
+    /// Number of an `UploadCommit` that waits until the command is the safe one.
+    waiting_commit: Option<u32>,
     upload_bytes_per_period: u32,
     /// Upload bytes that may still be taken before the next step, while not disarmed.
     upload_share: u32,
     worst_step_us: u32,
-    transmit_errors: u32,
+    line_errors: u32,
 }
 
 impl<'c, S, A, F, I, M, P> Node<'c, S, A, F, I, M, P>
@@ -90,6 +97,9 @@ where
     M: BorrowMut<Memory>,
     P: Platform,
 {
+    /// Whether a host may pace this board: nothing moves and nothing is measured while it does not.
+    const LOCK_STEP: bool = S::INJECTED && A::REPORTED;
+
     /// A disarmed node without an image.
     pub fn new(parts: Parts<'c, S, A, F, I, M, P>) -> Self {
         Self {
@@ -103,35 +113,84 @@ where
             slots: Slots::new(parts.store),
             memory: parts.memory,
             platform: parts.platform,
-            pace: parts.pace,
+            pace: if Self::LOCK_STEP {
+                parts.pace
+            } else {
+                Pace::RealTime
+            },
             decoder: ToBoardDecoder::new(),
             encoder: Encoder::new(),
+            transmit: TransmitQueue::new(),
             greeted: false,
             heard: false,
             newest_request: 0,
             answer: None,
+            waiting_commit: None,
             upload_bytes_per_period: parts.settings.upload_bytes_per_period,
             upload_share: parts.settings.upload_bytes_per_period,
             worst_step_us: 0,
-            transmit_errors: 0,
+            line_errors: 0,
         }
     }
 
-    /// Takes bytes from the link, in pieces of any size, and writes the answers to `out`.
+    /// Takes what the line has received and gives it what waits, without waiting for either; returns whether
+    /// anything came. Call it as often as there is time between two steps.
     ///
-    /// Answers that `out` refuses are lost and counted; they never stop the loop.
-    pub fn receive(&mut self, bytes: &[u8], out: &mut impl Write) {
+    /// Errors of the line (overrun, framing, a device that is gone) are counted. If they last, they are a
+    /// silent link: ENG-SAFE-10 stops the policy, and the loop goes on.
+    pub fn serve<L: Read + ReadReady + Write + WriteReady>(&mut self, line: &mut L) -> bool {
+        let mut received = [0; RECEIVE_BYTES];
+        let count = match line.read_ready() {
+            // A line that is ready and reads nothing has ended.
+            Ok(true) => line.read(&mut received).ok().filter(|count| *count > 0),
+            Ok(false) => Some(0),
+            Err(_) => None,
+        };
+        let count = count.unwrap_or_else(|| {
+            self.line_errors = self.line_errors.wrapping_add(1);
+            0
+        });
+        self.receive(received.get(..count).unwrap_or_default());
+        // Each turn takes a byte at least, and nothing is added meanwhile.
+        while !self.transmit.front().is_empty() {
+            match line.write_ready() {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(_) => {
+                    self.line_errors = self.line_errors.wrapping_add(1);
+                    break;
+                }
+            }
+            match line.write(self.transmit.front()) {
+                Ok(0) => break,
+                Ok(count) => self.transmit.taken(count),
+                Err(_) => {
+                    self.line_errors = self.line_errors.wrapping_add(1);
+                    break;
+                }
+            }
+        }
+        count > 0
+    }
+
+    /// Takes bytes from the link, in pieces of any size. What is to be sent waits in [`Node::outgoing`].
+    pub fn receive(&mut self, bytes: &[u8]) {
         for byte in bytes {
             if let Some(Ok(frame)) = self.decoder.push(*byte) {
                 self.heard = true;
-                self.handle(frame, out);
+                self.handle(frame);
             }
         }
     }
 
-    /// Real time: makes the control step of this period at `now_us` and reports it to `out` once a host
+    /// What waits for the line.
+    pub fn outgoing(&mut self) -> &mut TransmitQueue {
+        &mut self.transmit
+    }
+
+    /// Real time: makes the control step of this period at `now_us` and reports it once a host
     /// said hello. Call it once per period from the board's timer. Does nothing in lock-step.
-    pub fn tick(&mut self, now_us: u64, out: &mut impl Write) {
+    pub fn tick(&mut self, now_us: u64) {
         if self.pace != Pace::RealTime {
             return;
         }
@@ -139,8 +198,9 @@ where
         self.control.finished(now_us, duration_us);
         if self.greeted {
             let action = self.action(now_us, report);
-            self.send(&FromBoard::Action(action), out);
+            self.send(Kind::Telemetry, &FromBoard::Action(action));
         }
+        self.take_up_commit();
     }
 
     /// Activates an image that the board has at hand, with all checks of an upload.
@@ -174,7 +234,15 @@ where
     /// Disarms: the safe command is approached within the slew limit.
     pub fn disarm(&mut self) {
         self.control.disarm();
-        self.control.restart_clock();
+        // Virtual time may start anew; the board's own never does.
+        if self.pace == Pace::LockStep {
+            self.control.restart_clock();
+        }
+    }
+
+    /// Whether nothing moves: disarmed or in safe stop, and the issued command is the safe one.
+    pub fn is_settled(&self) -> bool {
+        matches!(self.state(), State::Disarmed | State::SafeStop) && self.control.is_settled()
     }
 
     /// Where the node stands on the safety ladder.
@@ -203,17 +271,23 @@ where
     }
 
     /// Sends a line of log; what does not fit into a frame is cut off.
-    pub fn log(&mut self, level: Level, text: &str, out: &mut impl Write) {
+    pub fn log(&mut self, level: Level, text: &str) {
         let message = FromBoard::Log(engram_link::Log::Text {
             level,
             text: reports::cut(text),
         });
-        self.send(&message, out);
+        self.send(Kind::Telemetry, &message);
     }
 
-    /// Sends bytes of the board's defmt stream, in their order.
-    pub fn log_defmt(&mut self, bytes: Vec<u8, LOG_BYTES>, out: &mut impl Write) {
-        self.send(&FromBoard::Log(engram_link::Log::Defmt(bytes)), out);
+    /// Sends bytes of the board's defmt stream, in their order, as long as `take` gives any and they find room.
+    pub fn log_defmt(&mut self, mut take: impl FnMut() -> Option<Vec<u8, LOG_BYTES>>) {
+        while self.transmit.has_room(Kind::Telemetry) {
+            let Some(bytes) = take() else { return };
+            self.send(
+                Kind::Telemetry,
+                &FromBoard::Log(engram_link::Log::Defmt(bytes)),
+            );
+        }
     }
 
     /// One control step; returns its report and how long it took by the board's clock, microseconds.
@@ -259,13 +333,16 @@ where
         }
     }
 
-    fn send(&mut self, message: &FromBoard, out: &mut impl Write) {
-        let sent = self
-            .encoder
-            .frame(message)
-            .is_ok_and(|frame| out.write_all(frame).is_ok());
-        if !sent {
-            self.transmit_errors = self.transmit_errors.wrapping_add(1);
+    /// Whether control steps may pause for the time of a verification: virtual time does not run meanwhile, and in real
+    /// time the actuators stand still at the safe command.
+    fn may_pause(&self) -> bool {
+        self.pace == Pace::LockStep || self.is_settled()
+    }
+
+    fn send(&mut self, kind: Kind, message: &FromBoard) {
+        // No message of the link is too long for a frame; a test of it says so.
+        if let Ok(frame) = self.encoder.frame(message) {
+            self.transmit.push(kind, frame);
         }
     }
 }

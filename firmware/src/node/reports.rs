@@ -8,6 +8,7 @@ use crate::policy::Memory;
 use crate::safety::{Fault, State};
 use crate::sensors::Sensors;
 use crate::store::ImageStore;
+use crate::transmit::Kind;
 use core::borrow::BorrowMut;
 use engram_link::{FromBoard, HelloReply, PROTOCOL_VERSION, Telemetry};
 use heapless::String;
@@ -21,7 +22,7 @@ where
     M: BorrowMut<Memory>,
     P: Platform,
 {
-    pub(super) fn hello_reply(&mut self, request: u16) -> FromBoard {
+    pub(super) fn hello_reply(&mut self, request: u32) -> FromBoard {
         let identity = self.platform.identity();
         let contract = self.control.contract();
         FromBoard::Hello(HelloReply {
@@ -37,14 +38,16 @@ where
             pace: self.pace,
             image_bytes: self.slots.capacity(),
             upload_bytes_per_period: self.upload_bytes_per_period,
+            lock_step: Self::LOCK_STEP,
         })
     }
 
-    /// While disarmed the hash of the weights is computed anew, from the bytes in use; an image that
+    /// While disarmed and settled the hash of the weights is computed anew, from the bytes in use; an image that
     /// changed under the runtime is dropped and latches [`Fault::ImageCorrupt`].
-    pub(super) fn telemetry(&mut self, request: u16) -> FromBoard {
+    pub(super) fn telemetry(&mut self, request: u32) -> FromBoard {
         let had_image = self.slots.weights_sha256().is_some();
-        let check = had_image && self.control.state() == State::Disarmed;
+        let disarmed = self.control.state() == State::Disarmed;
+        let check = had_image && disarmed && self.may_pause();
         let checked = if check { self.slots.recheck() } else { None };
         if check && checked.is_none() {
             self.control.latch(Fault::ImageCorrupt);
@@ -62,7 +65,9 @@ where
             deadline_misses: self.control.deadline_misses(),
             worst_step_us: self.worst_step_us,
             link: self.decoder.counters(),
-            transmit_errors: self.transmit_errors,
+            transmit_errors: self.transmit.dropped(Kind::Answer),
+            telemetry_dropped: self.transmit.dropped(Kind::Telemetry),
+            line_errors: self.line_errors,
             stack_bytes: identity.stack_bytes,
             worst_stack_bytes: self.platform.worst_stack_bytes(),
             ram_bytes: identity.ram_bytes,

@@ -2,7 +2,7 @@
 
 use super::Settings;
 
-/// Counts control steps that began late or took too long.
+/// Counts control steps that began early or late, or took too long.
 ///
 /// A single miss is survivable and is only counted. The fault comes when misses outrun forgiveness:
 /// each miss adds `forgiving_steps`, each step on time takes one away, and the level may not exceed
@@ -45,11 +45,11 @@ impl DeadlineMonitor {
 
     /// A step begins at `now_us`; returns whether the budget is used up.
     pub fn begin(&mut self, now_us: u64) -> bool {
-        let late = self.last_start_us.is_some_and(|last| {
-            now_us.saturating_sub(last) > self.period_us.saturating_add(self.jitter_us)
+        let missed = self.last_start_us.is_some_and(|last| {
+            now_us.saturating_sub(last).abs_diff(self.period_us) > self.jitter_us
         });
         self.last_start_us = Some(now_us);
-        if late {
+        if missed {
             self.miss();
         } else {
             self.level = self.level.saturating_sub(1);
@@ -99,6 +99,15 @@ mod tests {
     }
 
     #[test]
+    fn eng_safe_11_steps_that_come_too_early_use_the_budget_up() {
+        let mut monitor = DeadlineMonitor::new(20_000, &SETTINGS);
+        monitor.begin(0);
+        for miss in 1..=4_u64 {
+            assert_eq!(monitor.begin(miss * 9_000), miss == 4, "miss {miss}");
+        }
+    }
+
+    #[test]
     fn eng_safe_11_forgives_with_time() {
         let mut monitor = DeadlineMonitor::new(20_000, &SETTINGS);
         let mut now = 0;
@@ -118,13 +127,16 @@ mod tests {
         let mut monitor = DeadlineMonitor::new(20_000, &SETTINGS);
         monitor.begin(0);
         monitor.begin(30_000);
+        monitor.begin(40_000);
         assert!(!monitor.end(15_000));
         assert_eq!(monitor.misses(), 0);
-        monitor.begin(60_001);
+        monitor.begin(70_001);
         monitor.end(15_001);
         assert_eq!(monitor.misses(), 2);
+        monitor.begin(80_000);
+        assert_eq!(monitor.misses(), 3, "early by more than half a period");
         monitor.restart();
         assert!(!monitor.begin(u64::MAX));
-        assert_eq!(monitor.misses(), 2);
+        assert_eq!(monitor.misses(), 3);
     }
 }

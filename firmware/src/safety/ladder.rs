@@ -158,7 +158,10 @@ impl Ladder {
 mod tests {
     use super::*;
 
-    const SETTINGS: Settings = Settings::for_period(20_000);
+    const SETTINGS: Settings = Settings {
+        hold_us: 100_000,
+        ..Settings::for_period(20_000)
+    };
 
     fn armed(fallback: bool) -> Ladder {
         let mut ladder = Ladder::new(&SETTINGS, fallback);

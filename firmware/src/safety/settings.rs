@@ -10,7 +10,7 @@ pub struct Settings {
     pub sample_age_us: u32,
     /// ENG-SAFE-10: longest silence of the link, microseconds; `None` for a robot that flies without host.
     pub link_silence_us: Option<u32>,
-    /// ENG-SAFE-11: how much later than one period after its predecessor a step may begin, microseconds.
+    /// ENG-SAFE-11: how much sooner or later than one period after its predecessor a step may begin, microseconds.
     pub start_jitter_us: u32,
     /// ENG-SAFE-11: how long a step may take in real time, microseconds.
     pub step_duration_us: u32,
@@ -18,7 +18,8 @@ pub struct Settings {
     pub deadline_misses: u32,
     /// ENG-SAFE-11: steps on time that forgive one miss.
     pub forgiving_steps: u32,
-    /// How long the last issued command is held after a fault, microseconds.
+    /// ENG-SAFE-14: how long the last issued command is held after a fault, microseconds. It ends at the first step
+    /// after that.
     pub hold_us: u32,
     /// How long the fallback controller may fly after hold, microseconds.
     pub fallback_us: u32,
@@ -28,8 +29,8 @@ pub struct Settings {
 
 impl Settings {
     /// The defaults for a control period: samples may be 2.5 periods old, the link silent for 10, steps
-    /// late by half a period and last 3/4 of one, 3 misses are tolerated (one forgiven per 100 steps), hold
-    /// lasts 5 periods and a fallback 2 s.
+    /// early or late by half a period and last 3/4 of one, 3 misses are tolerated (one forgiven per 100 steps), hold
+    /// lasts one step (it is over after half a period) and a fallback 2 s.
     pub const fn for_period(period_us: u32) -> Self {
         Self {
             range_margin: 0.1,
@@ -39,7 +40,7 @@ impl Settings {
             step_duration_us: period_us / 4 * 3,
             deadline_misses: 3,
             forgiving_steps: 100,
-            hold_us: period_us.saturating_mul(5),
+            hold_us: period_us / 2,
             fallback_us: 2_000_000,
             upload_bytes_per_period: 2 * engram_link::limits::CHUNK_BYTES as u32,
         }

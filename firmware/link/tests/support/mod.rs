@@ -32,7 +32,7 @@ pub(crate) fn to_board() -> std::vec::Vec<(&'static str, ToBoard)> {
             "hello",
             ToBoard::Hello {
                 protocol: PROTOCOL_VERSION,
-                pace: Pace::LockStep,
+                pace: RequestedPace::LockStep,
             },
         ),
         ("sensors", ToBoard::Sensors(sensors)),
@@ -89,6 +89,7 @@ pub(crate) fn from_board() -> std::vec::Vec<(&'static str, FromBoard)> {
         pace: Pace::LockStep,
         image_bytes: 1 << 20,
         upload_bytes_per_period: 2048,
+        lock_step: true,
     };
     let action = Action {
         request: 2,
@@ -129,7 +130,9 @@ pub(crate) fn from_board() -> std::vec::Vec<(&'static str, FromBoard)> {
             repeated: 6,
             late: 7,
         },
-        transmit_errors: 0,
+        transmit_errors: 8,
+        telemetry_dropped: 9,
+        line_errors: 10,
         stack_bytes: 65_536,
         worst_stack_bytes: 9_000,
         ram_bytes: 300_000,
@@ -227,6 +230,8 @@ pub(crate) fn from_board() -> std::vec::Vec<(&'static str, FromBoard)> {
                 sha256: [0xa5; 32],
             }),
         ),
+        ("refused-no-lock-step", refused(Reason::NoLockStep)),
+        ("refused-not-settled", refused(Reason::NotSettled)),
         ("telemetry-reply", FromBoard::Telemetry(telemetry)),
         (
             "log-text",
@@ -273,7 +278,7 @@ pub(crate) fn any_to_board() -> impl Strategy<Value = ToBoard> {
 /// Any action, or one of the other messages from the board.
 pub(crate) fn any_from_board() -> impl Strategy<Value = FromBoard> {
     let action = (
-        any::<u16>(),
+        any::<u32>(),
         any::<u64>(),
         any::<u32>(),
         vec(any::<i16>(), 0..=MAX_ACTIONS),
@@ -298,7 +303,7 @@ pub(crate) fn any_from_board() -> impl Strategy<Value = FromBoard> {
 }
 
 /// The bytes of one frame.
-pub(crate) fn frame<M: Message>(sequence: u16, message: &M) -> std::vec::Vec<u8> {
+pub(crate) fn frame<M: Message>(sequence: u32, message: &M) -> std::vec::Vec<u8> {
     let mut out = [0; MAX_FRAME_BYTES];
     let length = encode(sequence, message, &mut out).expect("every message fits");
     out[..length].to_vec()

@@ -49,7 +49,7 @@ fn messages() -> impl Strategy<Value = ToBoard> {
         1 => Just(ToBoard::UploadCommit),
         1 => Just(ToBoard::UploadStatus),
         1 => Just(ToBoard::Telemetry),
-        1 => any::<u16>().prop_map(|v| ToBoard::Hello { protocol: v & 3, pace: Pace::LockStep }),
+        1 => any::<u16>().prop_map(|v| ToBoard::Hello { protocol: v & 3, pace: RequestedPace::LockStep }),
     ]
 }
 

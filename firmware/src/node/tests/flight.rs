@@ -69,10 +69,14 @@ fn a_retry_is_answered_again_and_makes_no_step() {
 fn a_late_frame_is_not_carried_out() {
     let mut rig = Rig::flying();
     rig.now_us += PERIOD_US;
-    let arm = rig.to_board.frame(&ToBoard::Disarm).expect("fits").to_vec();
+    let clear = rig
+        .to_board
+        .frame(&ToBoard::ClearMemory)
+        .expect("fits")
+        .to_vec();
     rig.good_step();
     let newest = rig.to_board.next_sequence() - 1;
-    match rig.raw(&arm).as_slice() {
+    match rig.raw(&clear).as_slice() {
         [FromBoard::Refused { reason, .. }] => {
             assert_eq!(*reason, Reason::LateFrame { newest });
         }

@@ -3,7 +3,8 @@
 use super::*;
 use engram_link::{CommandSource, Fault};
 
-fn rig() -> Rig {
+/// Armed, in real time.
+pub(super) fn rig() -> Rig {
     let mut rig = Rig::silent(Pace::RealTime);
     rig.hello(Pace::RealTime);
     rig.node.install(&image(1)).expect("a good image");
@@ -12,7 +13,7 @@ fn rig() -> Rig {
 }
 
 /// A sample that gets no answer of its own, and its number.
-fn sensors(rig: &mut Rig, sample_us: u64) -> u16 {
+pub(super) fn sensors(rig: &mut Rig, sample_us: u64) -> u32 {
     let sequence = rig.to_board.next_sequence();
     let message = ToBoard::Sensors(engram_link::Sensors {
         now_us: 0,
@@ -24,11 +25,11 @@ fn sensors(rig: &mut Rig, sample_us: u64) -> u16 {
     sequence
 }
 
-fn tick(rig: &mut Rig) -> Action {
+/// The next period's step.
+pub(super) fn tick(rig: &mut Rig) -> Action {
     rig.now_us += PERIOD_US;
-    let mut wire = Wire(Vec::new());
-    rig.node.tick(rig.now_us, &mut wire);
-    match rig.parse(&wire.0).as_slice() {
+    rig.node.tick(rig.now_us);
+    match rig.sent().as_slice() {
         [FromBoard::Action(action)] => action.clone(),
         other => panic!("{other:?}"),
     }
@@ -60,23 +61,9 @@ fn lock_step_messages_are_refused() {
 #[test]
 fn the_timer_makes_no_steps_in_lock_step() {
     let mut rig = Rig::flying();
-    let mut wire = Wire(Vec::new());
-    rig.node.tick(1_000_000, &mut wire);
-    assert!(wire.0.is_empty());
+    rig.node.tick(1_000_000);
+    assert!(rig.sent().is_empty());
     assert_eq!(rig.telemetry().steps, 3);
-}
-
-#[test]
-fn the_pace_is_fixed_in_flight() {
-    let mut rig = rig();
-    let lock_step = ToBoard::Hello {
-        protocol: PROTOCOL_VERSION,
-        pace: Pace::LockStep,
-    };
-    assert_eq!(rig.refused(&lock_step), Reason::PaceFixed(State::Armed));
-    assert_eq!(rig.hello(Pace::RealTime).state, State::Armed);
-    rig.done(&ToBoard::Disarm);
-    assert_eq!(rig.hello(Pace::LockStep).pace, Pace::LockStep);
 }
 
 #[test]
@@ -112,8 +99,7 @@ fn without_a_host_the_board_flies_and_says_nothing() {
     let mut rig = Rig::silent(Pace::RealTime);
     rig.node.install(&image(1)).expect("a good image");
     assert_eq!(rig.node.arm(), Ok(()));
-    let mut wire = Wire(Vec::new());
-    rig.node.tick(PERIOD_US, &mut wire);
-    assert!(wire.0.is_empty());
+    rig.node.tick(PERIOD_US);
+    assert!(rig.sent().is_empty());
     assert_eq!(rig.node.control().counters().steps, 1);
 }

@@ -1,0 +1,169 @@
+//! ENG-SAFE-15 and 18: who makes control steps, and how far one may move.
+
+use super::real_time::{rig, sensors, tick};
+use super::*;
+use crate::actuators::ActuatorError;
+use engram_link::CommandSource;
+
+#[test]
+fn eng_safe_15_the_pace_is_fixed_in_flight_and_until_the_command_is_safe() {
+    let mut rig = rig();
+    let now_us = rig.now_us;
+    sensors(&mut rig, now_us + 1_000);
+    let flying = tick(&mut rig);
+    assert_ne!(flying.issued[0], 0);
+    let lock_step = hello(RequestedPace::LockStep);
+    assert_eq!(rig.refused(&lock_step), Reason::PaceFixed(State::Armed));
+    assert_eq!(rig.hello(Pace::RealTime).state, State::Armed);
+    rig.done(&ToBoard::Disarm);
+    assert_eq!(rig.refused(&lock_step), Reason::NotSettled);
+    // Steps go on whatever was asked for, and lead to the safe command.
+    for _ in 0..10 {
+        assert_eq!(tick(&mut rig).source, CommandSource::Safe);
+    }
+    assert_eq!(rig.hello(Pace::LockStep).pace, Pace::LockStep);
+}
+
+#[test]
+fn eng_safe_15_a_hello_may_leave_the_pace_as_it_is() {
+    for pace in [Pace::LockStep, Pace::RealTime] {
+        let mut rig = Rig::silent(pace);
+        let FromBoard::Hello(reply) = rig.ask(&hello(RequestedPace::Unchanged)) else {
+            panic!("no hello")
+        };
+        assert_eq!((reply.pace, reply.lock_step), (pace, true));
+    }
+}
+
+/// Actuators that move something.
+#[derive(Default)]
+struct Motor(Vec<f32>);
+
+impl Actuators for Motor {
+    fn write(&mut self, command: &[f32]) -> Result<(), ActuatorError> {
+        self.0.push(command[0]);
+        Ok(())
+    }
+}
+
+#[test]
+fn eng_safe_15_a_board_that_moves_something_has_no_lock_step() {
+    let mut node = Node::new(Parts {
+        contract: &CONTRACT,
+        settings: Settings::for_period(20_000),
+        // Not to be had: a mistake in a board's `main` must not cost the control loop.
+        pace: Pace::LockStep,
+        sensors: InjectedSensors::new(),
+        actuators: Motor::default(),
+        fallback: NoFallback,
+        store: RamStore::new(std::vec![0; 20_000], std::vec![0; 20_000]),
+        memory: Box::new(Memory::new()),
+        platform: TestBoard::default(),
+    });
+    assert_eq!(node.pace(), Pace::RealTime);
+    let mut host = Encoder::new();
+    let mut decoder = FromBoardDecoder::new();
+    let mut answers = Vec::new();
+    for (step, pace) in [RequestedPace::LockStep, RequestedPace::Unchanged]
+        .into_iter()
+        .enumerate()
+    {
+        node.receive(host.frame(&hello(pace)).expect("fits"));
+        node.tick((step as u64 + 1) * PERIOD_US);
+        while !node.outgoing().front().is_empty() {
+            let front = node.outgoing().front().to_vec();
+            node.outgoing().taken(front.len());
+            answers.extend(front.iter().filter_map(|byte| decoder.push(*byte)));
+        }
+    }
+    assert_eq!(
+        node.control().actuators().0.len(),
+        2,
+        "a write in every step"
+    );
+    let answers: Vec<_> = answers
+        .into_iter()
+        .map(|frame| frame.expect("intact").message)
+        .collect();
+    let [
+        FromBoard::Refused { reason, .. },
+        FromBoard::Hello(reply),
+        FromBoard::Action(_),
+    ] = answers.as_slice()
+    else {
+        panic!("{answers:?}")
+    };
+    assert_eq!(*reason, Reason::NoLockStep);
+    assert_eq!((reply.pace, reply.lock_step), (Pace::RealTime, false));
+}
+
+#[test]
+fn eng_safe_15_an_image_is_verified_only_where_the_command_is_safe() {
+    let mut rig = rig();
+    let now_us = rig.now_us;
+    sensors(&mut rig, now_us + 1_000);
+    assert_ne!(tick(&mut rig).issued[0], 0);
+    let image = image(2);
+    rig.done(&ToBoard::Disarm);
+    rig.progress(&begin(&image));
+    for offset in (0..image.len()).step_by(512) {
+        rig.progress(&chunk(&image, offset));
+    }
+    assert!(!rig.telemetry().weights_checked, "no time for that now");
+    let request = rig.to_board.next_sequence();
+    let commit = rig
+        .to_board
+        .frame(&ToBoard::UploadCommit)
+        .expect("fits")
+        .to_vec();
+    assert!(rig.raw(&commit).is_empty());
+    assert!(
+        rig.raw(&commit).is_empty(),
+        "nor does a retry bring an answer"
+    );
+    let mut steps = 0;
+    let answers = loop {
+        rig.now_us += PERIOD_US;
+        rig.node.tick(rig.now_us);
+        steps += 1;
+        let settled = rig.node.control().issued()[0] == 0;
+        let answers = rig.sent();
+        assert_eq!(answers.len(), 1 + usize::from(settled), "{answers:?}");
+        if settled {
+            break answers;
+        }
+    };
+    assert!(steps < 10);
+    // Answers overtake telemetry.
+    let command = Command::UploadCommit;
+    assert_eq!(answers[0], FromBoard::Done { request, command });
+    assert!(rig.telemetry().weights_checked);
+}
+
+#[test]
+fn eng_safe_18_early_steps_are_counted_bounded_and_move_less() {
+    let mut rig = Rig::loaded();
+    rig.done(&ToBoard::Arm);
+    let mut last: Option<Action> = None;
+    let mut misses = 0;
+    for step in 0..30_u64 {
+        // 9 ms apart instead of 20.
+        rig.now_us += 9_000;
+        let now_us = rig.now_us;
+        let action = rig.action(&good(now_us));
+        if let Some(last) = last {
+            let moved = i32::from(action.issued[0]) - i32::from(last.issued[0]);
+            // 13 106 words per period, and one for the phase.
+            assert!(
+                moved.abs() <= 13_106 * 9 / 20 + 1,
+                "step {step}: {moved} words"
+            );
+            misses += u32::from(action.state == State::Armed);
+        }
+        last = Some(action);
+    }
+    assert_eq!(misses, 3, "the fourth early step ends the flight");
+    assert_eq!(rig.node.faults(), engram_link::Fault::DeadlineMisses.into());
+    assert_eq!(rig.node.state(), State::SafeStop);
+    assert!(rig.telemetry().deadline_misses >= 4);
+}
