@@ -1,20 +1,25 @@
 //! The serial line of the process: a device such as `/dev/ttyTHS1`, or a pseudo-terminal.
 //!
 //! It waits for bytes with a timeout, so that the process sleeps when nothing comes; the node then
-//! finds them through the same embedded-io traits as on a microcontroller.
+//! finds them through the same embedded-io traits as on a microcontroller. Writing never waits, and a device
+//! that is gone (an unplugged adapter) is one error and then silence, until it can be opened again.
 
-use std::io::{Read as _, Write as _};
-use std::time::Duration;
+use std::io::{ErrorKind::*, Read as _, Write as _};
+use std::os::fd::AsRawFd as _;
+use std::time::{Duration, Instant};
 
-use embedded_io::{ErrorType, Read, ReadReady, Write};
+use embedded_io::{ErrorKind, ErrorType, Read, ReadReady, Write, WriteReady};
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use serialport::{SerialPort, TTYPort};
+
+use crate::say;
 
 /// Bytes taken from the operating system at once.
 const BUFFER_BYTES: usize = 4_096;
-/// How long the host may leave a full line unread.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often a device that is gone is looked for.
+const REOPEN: Duration = Duration::from_secs(1);
 
-/// Why the line cannot be opened or went away.
+/// Why the line cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LineError {
     /// The device does not exist, is in use, or is not a serial line.
@@ -30,20 +35,39 @@ pub(crate) enum LineError {
     /// No pseudo-terminal is to be had.
     #[error("cannot make a pseudo-terminal: {0}")]
     Pseudo(serialport::Error),
-    /// The other end is gone or the device was unplugged.
-    #[error("the serial line was closed: {0}")]
-    Closed(#[from] std::io::Error),
 }
 
-impl embedded_io::Error for LineError {
-    fn kind(&self) -> embedded_io::ErrorKind {
-        embedded_io::ErrorKind::BrokenPipe
+/// A device by its path and speed.
+struct Device {
+    path: String,
+    baud: u32,
+}
+
+impl Device {
+    fn open(&self) -> Result<TTYPort, serialport::Error> {
+        let port = serialport::new(self.path.as_str(), self.baud).open_native()?;
+        never_wait(&port)?;
+        Ok(port)
     }
 }
 
-/// An open serial line.
+/// Writing to `port` takes what fits from now on.
+fn never_wait(port: &TTYPort) -> Result<(), serialport::Error> {
+    fcntl(port.as_raw_fd(), FcntlArg::F_SETFL(OFlag::O_NONBLOCK))
+        .map(drop)
+        .map_err(|error| std::io::Error::from(error).into())
+}
+
+/// A serial line.
 pub(crate) struct Line {
-    port: TTYPort,
+    /// `None` while the device is gone.
+    port: Option<TTYPort>,
+    /// What to open again; `None` for a pseudo-terminal.
+    device: Option<Device>,
+    /// When to open it again.
+    reopen: Instant,
+    /// The device went away, and the node has not heard of it.
+    lost: bool,
     /// Keeps our pseudo-terminal alive while no host has it open.
     _far_end: Option<TTYPort>,
     buffer: [u8; BUFFER_BYTES],
@@ -54,24 +78,31 @@ pub(crate) struct Line {
 impl Line {
     /// Opens a serial device.
     pub(crate) fn open(path: &str, baud: u32) -> Result<Self, LineError> {
-        let port = serialport::new(path, baud).open_native();
-        let port = port.map_err(|source| LineError::Open {
+        let device = Device {
+            path: path.into(),
+            baud,
+        };
+        let port = device.open().map_err(|source| LineError::Open {
             path: path.into(),
             source,
         })?;
-        Ok(Self::new(port, None))
+        Ok(Self::new(port, Some(device), None))
     }
 
     /// Makes a pseudo-terminal; the host opens the path that is returned beside it.
     pub(crate) fn pseudo_terminal() -> Result<(Self, String), LineError> {
         let (port, far_end) = TTYPort::pair().map_err(LineError::Pseudo)?;
+        never_wait(&port).map_err(LineError::Pseudo)?;
         let path = far_end.name().unwrap_or_default();
-        Ok((Self::new(port, Some(far_end)), path))
+        Ok((Self::new(port, None, Some(far_end)), path))
     }
 
-    fn new(port: TTYPort, far_end: Option<TTYPort>) -> Self {
+    fn new(port: TTYPort, device: Option<Device>, far_end: Option<TTYPort>) -> Self {
         Self {
-            port,
+            port: Some(port),
+            device,
+            reopen: Instant::now(),
+            lost: false,
             _far_end: far_end,
             buffer: [0; BUFFER_BYTES],
             start: 0,
@@ -79,41 +110,68 @@ impl Line {
         }
     }
 
-    /// Waits until a byte is there or the time is over; returns whether one is there.
-    ///
-    /// # Errors
-    /// [`LineError::Closed`].
-    pub(crate) fn wait(&mut self, timeout: Duration) -> Result<bool, LineError> {
-        use std::io::ErrorKind::{Interrupted, TimedOut};
+    /// Waits until a byte is there or the time is over. While the device is gone it is looked for now and then.
+    pub(crate) fn wait(&mut self, timeout: Duration) {
         if self.start < self.end {
-            return Ok(true);
+            return;
         }
-        let _ = self.port.set_timeout(timeout); // cannot fail for a TTY
-        match self.port.read(&mut self.buffer) {
-            Ok(0) => Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof).into()),
-            Ok(count) => {
-                (self.start, self.end) = (0, count);
-                Ok(true)
-            }
-            Err(error) if matches!(error.kind(), TimedOut | Interrupted) => Ok(false),
-            Err(error) => Err(error.into()),
+        let Some(port) = &mut self.port else {
+            std::thread::sleep(timeout);
+            return self.look_for_device();
+        };
+        let _ = port.set_timeout(timeout); // cannot fail for a TTY
+        match port.read(&mut self.buffer) {
+            Ok(0) => self.lose(&UnexpectedEof.into()),
+            Ok(count) => (self.start, self.end) = (0, count),
+            Err(error) if matches!(error.kind(), TimedOut | Interrupted | WouldBlock) => {}
+            Err(error) => self.lose(&error),
+        }
+    }
+
+    fn lose(&mut self, error: &std::io::Error) {
+        self.port = None;
+        self.lost = true;
+        self.reopen = Instant::now() + REOPEN;
+        let path = self
+            .device
+            .as_ref()
+            .map_or("the pseudo-terminal", |device| &device.path);
+        say(format_args!(
+            "{path} is gone ({error}); the control loop goes on, and the device is looked for every {REOPEN:?}"
+        ));
+    }
+
+    fn look_for_device(&mut self) {
+        let Some(device) = &self.device else { return };
+        if Instant::now() < self.reopen {
+            return;
+        }
+        self.reopen = Instant::now() + REOPEN;
+        if let Ok(port) = device.open() {
+            say(format_args!("{} is back", device.path));
+            self.port = Some(port);
         }
     }
 }
 
 impl ErrorType for Line {
-    type Error = LineError;
+    type Error = ErrorKind;
 }
 
 impl ReadReady for Line {
-    fn read_ready(&mut self) -> Result<bool, LineError> {
-        self.wait(Duration::ZERO)
+    /// # Errors
+    /// Once for each time that the device went away.
+    fn read_ready(&mut self) -> Result<bool, ErrorKind> {
+        if std::mem::take(&mut self.lost) {
+            return Err(ErrorKind::NotConnected);
+        }
+        Ok(self.start < self.end)
     }
 }
 
 impl Read for Line {
-    fn read(&mut self, out: &mut [u8]) -> Result<usize, LineError> {
-        while !self.wait(Duration::from_secs(1))? {}
+    /// Takes what [`Line::wait`] found.
+    fn read(&mut self, out: &mut [u8]) -> Result<usize, ErrorKind> {
         let waiting = &self.buffer[self.start..self.end];
         let count = waiting.len().min(out.len());
         out[..count].copy_from_slice(&waiting[..count]);
@@ -122,19 +180,72 @@ impl Read for Line {
     }
 }
 
+impl WriteReady for Line {
+    /// Whether there is a device; it may still take nothing.
+    fn write_ready(&mut self) -> Result<bool, ErrorKind> {
+        Ok(self.port.is_some())
+    }
+}
+
 impl Write for Line {
-    fn write(&mut self, bytes: &[u8]) -> Result<usize, LineError> {
-        let _ = self.port.set_timeout(WRITE_TIMEOUT); // cannot fail for a TTY
-        loop {
-            match self.port.write(bytes) {
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                result => return Ok(result?),
+    /// Takes as many bytes as there is room for; none, where the other end reads nothing.
+    fn write(&mut self, bytes: &[u8]) -> Result<usize, ErrorKind> {
+        let Some(port) = &mut self.port else {
+            return Ok(0);
+        };
+        let _ = port.set_timeout(Duration::ZERO); // cannot fail for a TTY
+        match port.write(bytes) {
+            Ok(count) => Ok(count),
+            Err(error) if matches!(error.kind(), TimedOut | Interrupted | WouldBlock) => Ok(0),
+            Err(error) => {
+                self.lose(&error);
+                Ok(0)
             }
         }
     }
 
     /// Every `write` has handed its bytes to the operating system already.
-    fn flush(&mut self) -> Result<(), LineError> {
+    fn flush(&mut self) -> Result<(), ErrorKind> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_that_does_not_read_delays_no_write() {
+        let (mut line, _path) = Line::pseudo_terminal().expect("a pseudo-terminal");
+        let began = Instant::now();
+        let mut taken = 0;
+        for _ in 0..1_000 {
+            taken += line.write(&[0x55; 600]).expect("no error");
+        }
+        assert!(
+            began.elapsed() < Duration::from_secs(1),
+            "{:?}",
+            began.elapsed()
+        );
+        assert!((1..600_000).contains(&taken), "{taken} bytes were taken");
+    }
+
+    #[test]
+    fn a_device_that_goes_away_is_one_error_and_then_silence() {
+        let (host, board) = TTYPort::pair().expect("a pseudo-terminal");
+        let path = board.name().expect("a path");
+        drop(board);
+        let mut line = Line::open(&path, 115_200).expect("it opens");
+        line.wait(Duration::ZERO);
+        assert_eq!(line.read_ready(), Ok(false));
+        drop(host);
+        line.wait(Duration::from_millis(100));
+        assert_eq!(line.read_ready(), Err(ErrorKind::NotConnected));
+        assert_eq!(
+            (line.read_ready(), line.write_ready()),
+            (Ok(false), Ok(false))
+        );
+        assert_eq!(line.write(&[1, 2, 3]), Ok(0));
+        line.wait(Duration::from_millis(1));
     }
 }

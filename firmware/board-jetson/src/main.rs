@@ -9,13 +9,14 @@
 mod line;
 mod platform;
 
+use std::fmt::Arguments as Text;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Parser;
-use embedded_io::Read as _;
 use engram_firmware::fallback::NoFallback;
 use engram_firmware::injected::{InjectedSensors, ReportedActuators};
 use engram_firmware::node::{Node, Parts};
@@ -33,6 +34,10 @@ use crate::platform::Process;
 
 /// How long a lock-step board sleeps at most before it looks whether it was told to end.
 const PATIENCE: Duration = Duration::from_millis(200);
+/// The same while frames wait for a line that took nothing.
+const FULL_LINE: Duration = Duration::from_millis(1);
+/// How long a board that was told to end may take to reach its safe command.
+const SETTLING: Duration = Duration::from_secs(10);
 
 /// Set by SIGTERM, SIGINT and SIGHUP.
 static END: AtomicBool = AtomicBool::new(false);
@@ -80,6 +85,10 @@ const EXAMPLES: &str = "Examples:
 enum Failure {
     #[error(transparent)]
     Line(#[from] LineError),
+    #[error("cannot print the path of the pseudo-terminal: {0}")]
+    Path(std::io::Error),
+    #[error("told to end; disarmed, but not at the safe command after {SETTLING:?}")]
+    NotSettled,
     #[error("cannot catch signals: {0}")]
     Signals(#[from] ctrlc::Error),
     #[error("cannot read the image {}: {source}", path.display())]
@@ -93,20 +102,25 @@ enum Failure {
     Robot { name: String },
 }
 
+/// A line on standard error. That it cannot be shown changes nothing.
+pub(crate) fn say(text: Text<'_>) {
+    let _ = writeln!(std::io::stderr(), "engram-board-jetson: {text}");
+}
+
 fn main() -> ExitCode {
     match run(Arguments::parse()) {
         Ok(()) => {
-            eprintln!("engram-board-jetson: told to end; the policy is disarmed");
+            say(format_args!("told to end; disarmed, at the safe command"));
             ExitCode::SUCCESS
         }
         Err(failure) => {
-            eprintln!("engram-board-jetson: {failure}");
+            say(format_args!("{failure}"));
             ExitCode::FAILURE
         }
     }
 }
 
-/// Runs until it is told to end or the line goes away.
+/// Runs until it is told to end. A line that goes away is a lost link and does not end it.
 fn run(arguments: Arguments) -> Result<(), Failure> {
     ctrlc::set_handler(|| END.store(true, Ordering::Relaxed))?;
     let contract = robots::named(&arguments.robot)
@@ -137,28 +151,38 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         Some(path) => Line::open(path, arguments.baud)?,
         None => {
             let (line, path) = Line::pseudo_terminal()?;
-            println!("{path}");
+            writeln!(std::io::stdout(), "{path}").map_err(Failure::Path)?;
             line
         }
     };
     let mut schedule = Schedule::new(contract.period_us);
-    let mut received = [0; 4_096];
-    while !END.load(Ordering::Relaxed) {
+    // Told to end, it goes on until nothing moves any more.
+    let mut ends: Option<Instant> = None;
+    loop {
         let now_us = node.platform().now_us();
-        let patience = match node.pace() {
+        let mut patience = match node.pace() {
             Pace::LockStep => PATIENCE,
             Pace::RealTime => Duration::from_micros(schedule.remaining_us(now_us)),
         };
-        if line.wait(patience)? {
-            let count = line.read(&mut received)?;
-            node.receive(&received[..count], &mut line);
+        if !node.outgoing().front().is_empty() {
+            patience = patience.min(FULL_LINE);
         }
+        line.wait(patience);
+        while node.serve(&mut line) {}
         let now_us = node.platform().now_us();
         if schedule.take(now_us) {
             // In lock-step this does nothing: the host's messages make the steps.
-            node.tick(now_us, &mut line);
+            node.tick(now_us);
+        }
+        if END.load(Ordering::Relaxed) {
+            node.disarm();
+            // In lock-step nobody makes steps any more, and nothing moves.
+            if node.pace() == Pace::LockStep || node.is_settled() {
+                return Ok(());
+            }
+            if ends.get_or_insert_with(Instant::now).elapsed() > SETTLING {
+                return Err(Failure::NotSettled);
+            }
         }
     }
-    node.disarm();
-    Ok(())
 }

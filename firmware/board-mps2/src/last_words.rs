@@ -69,9 +69,10 @@ pub(crate) fn stop(what: &str, subject: &str, preposition: &str, number: u32, ba
     if let Ok(length) = engram_link::encode(0, &message, &mut frame) {
         // SAFETY: interrupts are off and this never returns, so nobody else uses the UART.
         let mut uart = unsafe { Uart::steal() };
-        // The zero ends whatever frame was being sent.
-        let Ok(_) = uart.write(&[0]);
-        let Ok(_) = uart.write(frame.get(..length).unwrap_or_default());
+        // The zero ends whatever frame was being sent. Here the board may wait for the line: it has nothing else to do.
+        for byte in [0].iter().chain(frame.get(..length).unwrap_or_default()) {
+            while !matches!(uart.write(core::slice::from_ref(byte)), Ok(1)) {}
+        }
     }
     loop {
         cortex_m::asm::wfi();

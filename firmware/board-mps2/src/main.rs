@@ -21,7 +21,6 @@ mod platform;
 mod uart;
 
 use cortex_m_rt::entry;
-use embedded_io::{Read, ReadReady};
 use engram_firmware::fallback::NoFallback;
 use engram_firmware::injected::{InjectedSensors, ReportedActuators};
 use engram_firmware::node::{Node, Parts};
@@ -48,9 +47,6 @@ const ROBOT: Robot = match option_env!("ENGRAM_ROBOT") {
     },
 };
 static CONTRACT: Contract<'static> = ROBOT.contract;
-
-/// Bytes taken from the UART between two looks at the clock.
-const RECEIVE_BYTES: usize = 64;
 
 /// One image slot; weights are read in place, so it has their alignment.
 #[repr(align(16))]
@@ -79,28 +75,22 @@ fn main() -> ! {
     });
     let mut journal = Journal::start(&node.platform().identity());
     let mut schedule = Schedule::new(ROBOT.contract.period_us);
-    let mut received = [0; RECEIVE_BYTES];
     loop {
-        let Ok(ready) = uart.read_ready();
-        if ready {
-            let Ok(count) = uart.read(&mut received);
-            node.receive(received.get(..count).unwrap_or_default(), &mut uart);
+        if node.serve(&mut uart) {
             journal.note(node.state(), node.faults());
             // Only now: a host listens.
-            while let Some(bytes) = logger::take() {
-                node.log_defmt(bytes, &mut uart);
-            }
+            node.log_defmt(logger::take);
         } else {
             uart.sleep();
         }
         let now_us = node.platform().now_us();
         if schedule.take(now_us) {
             // In lock-step this does nothing: the host's messages make the steps.
-            node.tick(now_us, &mut uart);
+            node.tick(now_us);
         }
         #[cfg(feature = "inject-panic")]
-        {
-            received[0] = received.iter().copied().find(|byte| *byte == 1).unwrap();
+        if u32::try_from(now_us).unwrap() == 1 {
+            uart.sleep();
         }
     }
 }

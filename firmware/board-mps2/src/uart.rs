@@ -1,18 +1,17 @@
 //! UART0 of the MPS2 and MPS3 boards (CMSDK APB UART).
 //!
-//! Nothing but this module may touch the UART's registers. Reading without an interrupt handler
-//! loses no byte here: QEMU holds a byte back until the one-byte receive buffer is free. The receive
-//! interrupt only ends the core's sleep.
+//! Nothing but this module may touch the UART's registers, and nothing here waits for the other end. Reading
+//! without an interrupt handler loses no byte here: QEMU holds a byte back until the one-byte receive buffer is
+//! free. The receive interrupt only ends the core's sleep.
 
 #![expect(unsafe_code, reason = "register access")]
 
-use core::convert::Infallible;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use cortex_m::interrupt::InterruptNumber;
 use cortex_m::peripheral::NVIC;
-use embedded_io::{ErrorType, Read, ReadReady, Write};
+use embedded_io::{ErrorKind, ErrorType, Read, ReadReady, Write, WriteReady};
 
 /// Address of UART0.
 const UART0: usize = if cfg!(feature = "m55") {
@@ -24,6 +23,7 @@ const UART0: usize = if cfg!(feature = "m55") {
 const CLOCKS_PER_BIT: u32 = 25_000_000 / 1_000_000;
 const TX_FULL: u32 = 1 << 0;
 const RX_FULL: u32 = 1 << 1;
+const RX_OVERRUN: u32 = 1 << 3;
 const TX_RX_AND_RX_INTERRUPT: u32 = 0b1011;
 const RX_INTERRUPT: u32 = 1 << 1;
 
@@ -79,7 +79,8 @@ impl Uart {
         Self { registers }
     }
 
-    /// Sleeps until a byte is there or any interrupt comes (the clock's, at the latest).
+    /// Sleeps until a byte is there or any interrupt comes: the clock's, within a millisecond. Bytes that found no room
+    /// on the line are offered again then.
     pub(crate) fn sleep(&mut self) {
         cortex_m::interrupt::free(|_| {
             // A pending interrupt ends the sleep although interrupts are off, and none is lost
@@ -103,25 +104,30 @@ impl Uart {
 }
 
 impl ErrorType for Uart {
-    type Error = Infallible;
+    type Error = ErrorKind;
 }
 
 impl ReadReady for Uart {
-    fn read_ready(&mut self) -> Result<bool, Infallible> {
-        Ok(self.state() & RX_FULL != 0)
+    /// # Errors
+    /// Once for each overrun: a byte came before the last one was read.
+    fn read_ready(&mut self) -> Result<bool, ErrorKind> {
+        let state = self.state();
+        if state & RX_OVERRUN != 0 {
+            // SAFETY: as in `steal`; writing a one clears that flag and nothing else.
+            unsafe { (&raw mut (*self.registers.as_ptr()).state).write_volatile(RX_OVERRUN) };
+            return Err(ErrorKind::Other);
+        }
+        Ok(state & RX_FULL != 0)
     }
 }
 
 impl Read for Uart {
-    /// Waits for the first byte, then takes what is there without waiting.
-    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Infallible> {
+    /// Takes what is there without waiting; nothing, where [`ReadReady`] would have said so.
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ErrorKind> {
         let mut count = 0;
         for place in buffer {
-            while self.state() & RX_FULL == 0 {
-                if count > 0 {
-                    return Ok(count);
-                }
-                self.sleep();
+            if self.state() & RX_FULL == 0 {
+                break;
             }
             // SAFETY: as in `steal`; `&mut self` makes this the only reader.
             *place = unsafe { (&raw const (*self.registers.as_ptr()).data).read_volatile() } as u8;
@@ -131,19 +137,29 @@ impl Read for Uart {
     }
 }
 
+impl WriteReady for Uart {
+    fn write_ready(&mut self) -> Result<bool, ErrorKind> {
+        Ok(self.state() & TX_FULL == 0)
+    }
+}
+
 impl Write for Uart {
-    /// Waits until every byte has been handed over.
-    fn write(&mut self, buffer: &[u8]) -> Result<usize, Infallible> {
+    /// Takes as many bytes as there is room for without waiting: none, where [`WriteReady`] would have said so.
+    fn write(&mut self, buffer: &[u8]) -> Result<usize, ErrorKind> {
+        let mut count = 0;
         for &byte in buffer {
-            while self.state() & TX_FULL != 0 {}
+            if self.state() & TX_FULL != 0 {
+                break;
+            }
             // SAFETY: as in `steal`; `&mut self` makes this the only writer.
             unsafe { (&raw mut (*self.registers.as_ptr()).data).write_volatile(byte.into()) };
+            count += 1;
         }
-        Ok(buffer.len())
+        Ok(count)
     }
 
-    fn flush(&mut self) -> Result<(), Infallible> {
-        while self.state() & TX_FULL != 0 {}
+    /// Nothing is kept back here.
+    fn flush(&mut self) -> Result<(), ErrorKind> {
         Ok(())
     }
 }

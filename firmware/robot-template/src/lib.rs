@@ -3,7 +3,7 @@
 //! Here: a pendulum with an AS5600 encoder, an MPU-6050 gyro and one DC motor. Yours replaces
 //! - [`contract`]: channels, units, ranges, period and reward that policy and robot agree on,
 //! - [`sensors`] and [`actuators`]: drivers over `embedded-hal`,
-//! - [`fly`]: which peripherals there are.
+//! - [`Robot`]: which peripherals there are. `main` calls [`Flight::start`] once and [`Flight::turn`] for ever.
 //!
 //! What it does not contain is what every robot shares: policy, safety ladder, image slots and link
 //! come from `engram-firmware`. No `unsafe`, no heap, and no panic: use `get`, not `[]`.
@@ -22,7 +22,7 @@ pub use contract::CONTRACT;
 use embedded_hal::digital::OutputPin;
 use embedded_hal::i2c::I2c;
 use embedded_hal::pwm::SetDutyCycle;
-use embedded_io::{Read, ReadReady, Write};
+use embedded_io::{Read, ReadReady, Write, WriteReady};
 use engram_firmware::fallback::NoFallback;
 use engram_firmware::node::{Node, Parts};
 use engram_firmware::platform::{Clock, Platform};
@@ -58,51 +58,69 @@ pub struct Robot<E, G, C, W, D, U, P> {
     pub memory: &'static mut Memory,
 }
 
-/// Flies the robot: returns only if the sensors do not answer at the start or the serial line fails.
-///
-/// Nothing moves until a host has sent an image and armed it.
-///
-/// # Errors
-/// [`SensorError::I2c`] or [`SensorError::Io`].
-pub fn fly<E: I2c, G: I2c, C: Clock, W: SetDutyCycle, D: OutputPin, U, P: Platform>(
-    robot: Robot<E, G, C, W, D, U, P>,
-) -> Result<(), SensorError>
+/// The control loop of this robot.
+pub struct Flight<E, G, C, W, D, U, P> {
+    node: RobotNode<E, G, C, W, D, P>,
+    schedule: Schedule,
+    uart: U,
+}
+
+type RobotNode<E, G, C, W, D, P> = Node<
+    'static,
+    PendulumSensors<E, G, C>,
+    Motor<W, D>,
+    NoFallback,
+    RamStore<&'static mut [u8]>,
+    &'static mut Memory,
+    P,
+>;
+
+impl<E: I2c, G: I2c, C: Clock, W: SetDutyCycle, D: OutputPin, U, P: Platform>
+    Flight<E, G, C, W, D, U, P>
 where
-    U: Read + ReadReady + Write,
+    U: Read + ReadReady + Write + WriteReady,
 {
-    let [slot_a, slot_b] = robot.slots;
-    let mut uart = robot.uart;
-    let mut node = Node::new(Parts {
-        contract: &CONTRACT,
-        settings: Settings::for_period(CONTRACT.period_us),
-        pace: Pace::RealTime,
-        sensors: PendulumSensors::new(robot.encoder, robot.gyro, robot.clock, UPRIGHT_RADIANS)?,
-        actuators: Motor::new(robot.pwm, robot.direction),
-        fallback: NoFallback,
-        store: RamStore::new(slot_a, slot_b),
-        memory: robot.memory,
-        platform: robot.platform,
-    });
-    let mut schedule = Schedule::new(CONTRACT.period_us);
-    let mut received = [0; 64];
-    loop {
-        if uart.read_ready().map_err(|error| io(&error))? {
-            let count = uart.read(&mut received).map_err(|error| io(&error))?;
-            node.receive(received.get(..count).unwrap_or_default(), &mut uart);
-        }
-        let now_us = node.platform().now_us();
-        if schedule.take(now_us) {
-            node.tick(now_us, &mut uart);
+    /// Wakes the sensors. Nothing moves until a host has sent an image and armed it.
+    ///
+    /// # Errors
+    /// [`SensorError::I2c`] where a sensor does not answer.
+    pub fn start(robot: Robot<E, G, C, W, D, U, P>) -> Result<Self, SensorError> {
+        let [slot_a, slot_b] = robot.slots;
+        Ok(Self {
+            node: Node::new(Parts {
+                contract: &CONTRACT,
+                settings: Settings::for_period(CONTRACT.period_us),
+                pace: Pace::RealTime,
+                sensors: PendulumSensors::new(
+                    robot.encoder,
+                    robot.gyro,
+                    robot.clock,
+                    UPRIGHT_RADIANS,
+                )?,
+                actuators: Motor::new(robot.pwm, robot.direction),
+                fallback: NoFallback,
+                store: RamStore::new(slot_a, slot_b),
+                memory: robot.memory,
+                platform: robot.platform,
+            }),
+            schedule: Schedule::new(CONTRACT.period_us),
+            uart: robot.uart,
+        })
+    }
+
+    /// One turn of the loop: what the line brings, and the control step if it is due. Call it for ever: whatever
+    /// happens to the line, the actuators are written in every period.
+    pub fn turn(&mut self) {
+        self.node.serve(&mut self.uart);
+        let now_us = self.node.platform().now_us();
+        if self.schedule.take(now_us) {
+            self.node.tick(now_us);
         }
     }
 }
 
 /// What the encoder reads when the pendulum stands upright.
 const UPRIGHT_RADIANS: f32 = 0.0;
-
-fn io(error: &impl embedded_io::Error) -> SensorError {
-    SensorError::Io(error.kind())
-}
 
 #[cfg(test)]
 mod tests;

@@ -2,6 +2,7 @@
 
 use std::boxed::Box;
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::vec;
 use std::vec::Vec;
@@ -11,11 +12,13 @@ use embedded_hal_mock::eh1::i2c::{Mock as I2cMock, Transaction};
 use embedded_hal_mock::eh1::pwm::{Mock as Pwm, Transaction as Duty};
 use embedded_io::{ErrorKind, ErrorType};
 use engram_firmware::platform::Identity;
-use engram_link::{Encoder, FromBoard, FromBoardDecoder, PROTOCOL_VERSION, ToBoard};
+use engram_link::{
+    Encoder, FromBoard, FromBoardDecoder, PROTOCOL_VERSION, Reason, RequestedPace, ToBoard,
+};
 
 use super::*;
 
-/// Gives the bytes of `host`, and then fails, which ends the flight.
+/// Gives the bytes of `host`, and then fails, as an unplugged adapter does.
 struct Serial {
     host: VecDeque<u8>,
     sent: Arc<Mutex<Vec<u8>>>,
@@ -45,6 +48,12 @@ impl Read for Serial {
     }
 }
 
+impl WriteReady for Serial {
+    fn write_ready(&mut self) -> Result<bool, ErrorKind> {
+        Ok(true)
+    }
+}
+
 impl Write for Serial {
     fn write(&mut self, bytes: &[u8]) -> Result<usize, ErrorKind> {
         self.sent
@@ -59,11 +68,13 @@ impl Write for Serial {
     }
 }
 
-struct Board;
+/// A clock that the test moves.
+#[derive(Clone, Default)]
+struct Board(Arc<AtomicU64>);
 
 impl Clock for Board {
     fn now_us(&mut self) -> u64 {
-        1_000
+        self.0.load(Ordering::Relaxed)
     }
 }
 
@@ -84,60 +95,82 @@ fn the_contract_is_valid() {
 }
 
 #[test]
-fn answers_the_host_reads_the_sensors_and_keeps_still_while_disarmed() {
-    let mut encoder = I2cMock::new(&[Transaction::write_read(0x36, vec![0x0C], vec![0x04, 0x00])]);
-    let mut gyro = I2cMock::new(&[
+fn eng_safe_15_makes_a_step_in_every_period_whatever_the_host_asks_for_and_the_line_does() {
+    const STEPS: usize = 5;
+    let encoder_reading = || Transaction::write_read(0x36, vec![0x0C], vec![0x04, 0x00]);
+    let gyro_reading = || Transaction::write_read(0x68, vec![0x47], vec![0x00, 0x10]);
+    let mut encoder = I2cMock::new(&vec![encoder_reading(); STEPS]);
+    let mut gyro_transactions = vec![
         Transaction::write(0x68, vec![0x6B, 0x00]),
         Transaction::write(0x68, vec![0x1B, 0x18]),
-        Transaction::write_read(0x68, vec![0x47], vec![0x00, 0x10]),
-    ]);
-    let mut pwm = Pwm::new(&[Duty::max_duty_cycle(1_000), Duty::set_duty_cycle(0)]);
-    let mut direction = Pin::new(&[Set::set(State::High)]);
-    let hello = ToBoard::Hello {
-        protocol: PROTOCOL_VERSION,
-        pace: Pace::RealTime,
-    };
+    ];
+    gyro_transactions.extend(vec![gyro_reading(); STEPS]);
+    let mut gyro = I2cMock::new(&gyro_transactions);
+    let duties = (0..STEPS).flat_map(|_| [Duty::max_duty_cycle(1_000), Duty::set_duty_cycle(0)]);
+    let mut pwm = Pwm::new(&duties.collect::<Vec<_>>());
+    let mut direction = Pin::new(&vec![Set::set(State::High); STEPS]);
     let sent = Arc::new(Mutex::new(Vec::new()));
-    let robot = Robot {
+    let board = Board::default();
+    let mut host = Encoder::new();
+    let mut from_host = VecDeque::new();
+    for pace in [RequestedPace::LockStep, RequestedPace::Unchanged] {
+        let hello = ToBoard::Hello {
+            protocol: PROTOCOL_VERSION,
+            pace,
+        };
+        from_host.extend(host.frame(&hello).expect("fits"));
+    }
+    let mut flight = Flight::start(Robot {
         encoder: encoder.clone(),
         gyro: gyro.clone(),
-        clock: Board,
+        clock: board.clone(),
         pwm: pwm.clone(),
         direction: direction.clone(),
         uart: Serial {
-            host: Encoder::new()
-                .frame(&hello)
-                .expect("fits")
-                .iter()
-                .copied()
-                .collect(),
+            host: from_host,
             sent: Arc::clone(&sent),
         },
-        platform: Board,
+        platform: board.clone(),
         slots: [vec![0; 1_024].leak(), vec![0; 1_024].leak()],
         memory: Box::leak(Box::new(Memory::new())),
-    };
-    assert_eq!(fly(robot), Err(SensorError::Io(ErrorKind::BrokenPipe)));
+    })
+    .expect("the sensors answer");
+    for step in 0..STEPS as u64 {
+        board.0.store(
+            1_000 + step * u64::from(CONTRACT.period_us),
+            Ordering::Relaxed,
+        );
+        for _ in 0..10 {
+            flight.turn();
+        }
+    }
 
     let mut decoder = FromBoardDecoder::new();
-    let answers: Vec<_> = sent
-        .lock()
-        .expect("one thread")
-        .iter()
-        .filter_map(|byte| decoder.push(*byte))
+    let sent = sent.lock().expect("one thread");
+    let answers = sent.iter().filter_map(|byte| decoder.push(*byte));
+    let answers: Vec<_> = answers
+        .map(|frame| frame.expect("intact").message)
         .collect();
-    let [Ok(hello), Ok(action)] = answers.as_slice() else {
+    let [
+        FromBoard::Refused { reason, .. },
+        FromBoard::Hello(hello),
+        actions @ ..,
+    ] = answers.as_slice()
+    else {
         panic!("{answers:?}")
     };
-    let FromBoard::Hello(hello) = &hello.message else {
-        panic!("{hello:?}")
-    };
+    assert_eq!(*reason, Reason::NoLockStep);
     assert_eq!(hello.contract_sha256, CONTRACT.digest());
-    let FromBoard::Action(action) = &action.message else {
-        panic!("{action:?}")
-    };
-    assert_eq!((action.step, action.issued.as_slice()), (1, [0].as_slice()));
-    assert!(action.faults.is_empty());
+    assert_eq!((hello.pace, hello.lock_step), (Pace::RealTime, false));
+    assert_eq!(actions.len(), STEPS);
+    for (number, action) in (1..).zip(actions) {
+        let FromBoard::Action(action) = action else {
+            panic!("{action:?}")
+        };
+        assert_eq!((action.step, action.request), (number, 0));
+        assert_eq!(action.issued.as_slice(), [0]);
+        assert!(action.faults.is_empty());
+    }
     encoder.done();
     gyro.done();
     pwm.done();
