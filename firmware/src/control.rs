@@ -172,6 +172,7 @@ impl<'c, S: Sensors, A: Actuators, F: Fallback> ControlLoop<'c, S, A, F> {
         self.samples.restart();
         self.deadline.restart();
         self.link.restart();
+        self.envelope.restart();
         Ok(())
     }
 

@@ -14,6 +14,7 @@ pub mod evaluate;
 pub mod fly;
 pub mod footprint;
 mod hexadecimal;
+pub mod image_file;
 pub mod measure;
 pub mod network;
 pub mod plant;

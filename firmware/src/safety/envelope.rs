@@ -102,6 +102,12 @@ impl Envelope {
         self.time.end_us = begin_us.saturating_add(elapsed_us.min(period_us));
     }
 
+    /// A trial begins: what is left of a period is forgotten, so that the same times give the same words on a replay.
+    pub fn restart(&mut self) {
+        self.time.begin_us = 0;
+        self.time.end_us = 0;
+    }
+
     /// Number of action channels.
     pub fn actions(&self) -> usize {
         self.channels.len()

@@ -3,8 +3,8 @@
 use anyhow::{Context, Result, bail, ensure};
 use engram::board::{FaultPlan, FaultyTransport};
 use engram_link::{
-    FromBoard, FromBoardDecoder, PROTOCOL_VERSION, Pace, Reason, State, ToBoard, encode,
-    limits::MAX_FRAME_BYTES,
+    FromBoard, FromBoardDecoder, PROTOCOL_VERSION, Pace, Reason, RequestedPace, State, ToBoard,
+    encode, limits::MAX_FRAME_BYTES,
 };
 use std::time::{Duration, Instant};
 
@@ -45,7 +45,7 @@ fn hello(rig: &Rig) -> Result<()> {
 }
 
 /// Sends one message with a number of its own and waits for its answer, without a client.
-fn ask_raw(rig: &Rig, sequence: u16, message: &ToBoard) -> Result<FromBoard> {
+fn ask_raw(rig: &Rig, sequence: u32, message: &ToBoard) -> Result<FromBoard> {
     let mut transport = rig.transport()?;
     let mut frame = [0; MAX_FRAME_BYTES];
     let length = encode(sequence, message, &mut frame).map_err(|e| anyhow::anyhow!("{e}"))?;
@@ -72,7 +72,7 @@ fn ask_raw(rig: &Rig, sequence: u16, message: &ToBoard) -> Result<FromBoard> {
 fn other_protocol(rig: &Rig) -> Result<()> {
     let message = ToBoard::Hello {
         protocol: PROTOCOL_VERSION + 1,
-        pace: Pace::LockStep,
+        pace: RequestedPace::LockStep,
     };
     match ask_raw(rig, 40, &message)? {
         FromBoard::Refused {

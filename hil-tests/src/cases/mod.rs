@@ -1,5 +1,6 @@
 //! What must be true of every board.
 
+mod control_loop;
 mod conversation;
 mod cost;
 mod endings;
@@ -67,6 +68,7 @@ pub fn all() -> Vec<Case> {
         flight::CASES,
         upload::CASES,
         safety::CASES,
+        control_loop::CASES,
         endings::CASES,
         cost::CASES,
         #[cfg(feature = "mujoco")]

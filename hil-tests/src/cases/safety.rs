@@ -285,7 +285,7 @@ fn hold_then_stop(rig: &Rig) -> Result<()> {
         ensure!(hold_steps <= 6, "hold does not end");
         action = flyer.good_step()?;
     }
-    ensure!(hold_steps == 5, "held for {hold_steps} steps, not 5");
+    ensure!(hold_steps == 1, "held for {hold_steps} steps, not 1");
     ensure!(
         action.state == State::SafeStop,
         "hold ends in {}",

@@ -1,21 +1,26 @@
 //! The host's end of a conversation with a board: one question, one answer.
 //!
-//! Every message to the board carries a number, and its answer names that number. A question that
+//! Every message to the board carries a number, and its answer names that number. The numbers begin anywhere in 32
+//! bits, so that another host's answers are not taken for this one's. A question that
 //! stays unanswered is sent again *with the same number*; the board answers a number that it has
 //! just seen from memory, without acting twice. So a lost, doubled or damaged frame costs time and
-//! nothing else. What comes unasked (log lines; in real time, actions) is kept until it is drained.
+//! nothing else. What comes unasked (log lines; in real time, actions) is kept until it is drained, the newest
+//! of it; whatever else arrives meanwhile is left out.
 //!
 //! Nothing here knows plants, images or policies.
 
 use std::collections::VecDeque;
+use std::hash::{BuildHasher as _, RandomState};
 use std::time::{Duration, Instant};
 
 use engram_link::{
     Action, Command, Counters, EncodeError, FromBoard, FromBoardDecoder, HelloReply, Level, Log,
-    PROTOCOL_VERSION, Pace, Reason, Sensors, Telemetry, ToBoard, encode, limits::MAX_FRAME_BYTES,
+    PROTOCOL_VERSION, Pace, Reason, RequestedPace, Sensors, Telemetry, ToBoard, encode,
+    limits::MAX_FRAME_BYTES,
 };
 
 use super::defmt_log::DefmtLog;
+use super::heard::{Heard, printable};
 use super::transport::{Transport, TransportError};
 
 /// How long a board may take to answer.
@@ -113,12 +118,14 @@ impl ClientError {
 pub struct Client {
     transport: Box<dyn Transport>,
     patience: Patience,
-    next: u16,
+    next: u32,
     decoder: FromBoardDecoder,
     /// Bytes that arrived behind the newest frame.
     pending: VecDeque<u8>,
     logs: VecDeque<Log>,
     actions: VecDeque<Action>,
+    /// What the other end said first, in case it is no board.
+    heard: Heard,
     last_error: Option<String>,
     /// The decoder of the board's defmt stream, once it is needed; `None` inside where there is none.
     defmt: Option<Option<DefmtLog>>,
@@ -127,57 +134,81 @@ pub struct Client {
 }
 
 impl Client {
-    /// Says hello and waits until the board answers.
+    /// Says hello and waits until the board answers. `pace` is a [`Pace`], or a [`RequestedPace`] that leaves it as it is.
     ///
     /// # Errors
     /// [`ClientError::Protocol`] where the versions differ, [`ClientError::Silent`] where nobody
     /// answers, [`ClientError::Transport`] where the board is gone.
     pub fn connect(
         transport: Box<dyn Transport>,
-        pace: Pace,
+        pace: impl Into<RequestedPace>,
         patience: Patience,
     ) -> Result<(Self, HelloReply), ClientError> {
         let mut client = Self {
             transport,
             patience,
-            next: 0,
+            next: random_number(),
             decoder: FromBoardDecoder::new(),
             pending: VecDeque::new(),
             logs: VecDeque::new(),
             actions: VecDeque::new(),
+            heard: Heard::default(),
             last_error: None,
             defmt: None,
             retransmissions: 0,
-            pace,
+            pace: Pace::RealTime,
         };
         // Ends whatever half frame an earlier conversation may have left in the board's receiver.
         client.transport.write(&[0])?;
-        // The first hello finds out where that conversation's numbers stopped; its answer may even
-        // be an old one, repeated. The second is the one that counts.
-        if let Err(error) = client.hello(pace) {
-            match error.refusal() {
-                Some(Reason::LateFrame { newest }) => client.next = newest.wrapping_add(1),
-                _ => return Err(error),
+        let pace = pace.into();
+        let hello = match client.hello(pace) {
+            // Protocol 1 knew numbers of 16 bits and two paces: a board that speaks it says so when it can read the question.
+            Err(silent @ ClientError::Silent { .. }) => {
+                client.next &= 0xffff;
+                match client.hello_once(RequestedPace::LockStep, 1) {
+                    Err(error @ ClientError::Protocol { .. }) => return Err(error),
+                    _ => return Err(silent),
+                }
             }
-        }
-        let hello = client.hello(pace)?;
+            other => other?,
+        };
         client.retransmissions = 0;
         Ok((client, hello))
     }
 
-    /// Says hello (again), choosing the pace.
+    /// Says hello (again), choosing the pace. A board whose command is still on its way to the safe one is asked again.
     ///
     /// # Errors
     /// As [`Client::connect`].
-    pub fn hello(&mut self, pace: Pace) -> Result<HelloReply, ClientError> {
+    pub fn hello(&mut self, pace: impl Into<RequestedPace>) -> Result<HelloReply, ClientError> {
+        let pace = pace.into();
+        let attempts = attempts_within(self.patience.boot, self.patience.answer);
+        let deadline = Instant::now() + self.patience.boot;
+        loop {
+            match self.hello_once(pace, attempts) {
+                Err(error)
+                    if matches!(error.refusal(), Some(Reason::NotSettled))
+                        && Instant::now() < deadline =>
+                {
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+                result => return result,
+            }
+        }
+    }
+
+    fn hello_once(
+        &mut self,
+        pace: RequestedPace,
+        attempts: u32,
+    ) -> Result<HelloReply, ClientError> {
         let message = ToBoard::Hello {
             protocol: PROTOCOL_VERSION,
             pace,
         };
-        let attempts = attempts_within(self.patience.boot, self.patience.answer);
         match self.ask_patiently(&message, self.patience.answer, attempts) {
             Ok(FromBoard::Hello(reply)) if reply.protocol == PROTOCOL_VERSION => {
-                self.pace = pace;
+                self.pace = reply.pace;
                 Ok(reply)
             }
             Ok(FromBoard::Hello(reply)) => Err(ClientError::Protocol {
@@ -230,7 +261,7 @@ impl Client {
             self.transport.write(frame)?;
             let deadline = Instant::now() + answer;
             while let Some(got) = self.receive(deadline)? {
-                if got.request() != Some(sequence) {
+                if got.request() != Some(sequence) || comes_unasked(&got, command) {
                     self.keep(got);
                     continue;
                 }
@@ -257,13 +288,14 @@ impl Client {
             return format!("; the last error it logged: {words}");
         }
         if self.decoder.counters().frames == 0 {
-            return "; it never spoke: is the firmware running, and the port the right one?".into();
+            return self.heard.to_string();
         }
         String::new()
     }
 
-    /// Waits until `deadline` for the next intact frame; `None` when none came.
+    /// Waits until `deadline` for the next intact frame; `None` when none came, however much else did.
     fn receive(&mut self, deadline: Instant) -> Result<Option<FromBoard>, ClientError> {
+        let mut over = false;
         loop {
             let wait = deadline.saturating_duration_since(Instant::now());
             // One byte at a time would cost a system call each; what follows a frame in the same
@@ -273,16 +305,27 @@ impl Client {
                     return Ok(Some(frame.message));
                 }
             }
-            let mut raw = [0; 1024];
-            let count = self.transport.read(&mut raw, wait)?;
-            if count == 0 {
+            if over {
                 return Ok(None);
             }
-            self.pending.extend(raw.get(..count).unwrap_or_default());
+            let mut raw = [0; 1024];
+            let count = self.transport.read(&mut raw, wait)?;
+            // What arrived by the deadline still counts.
+            over = count == 0 || wait.is_zero();
+            let raw = raw.get(..count).unwrap_or_default();
+            self.heard.bytes(raw);
+            self.pending.extend(raw);
         }
     }
 
     fn keep(&mut self, message: FromBoard) {
+        // A board that talks without end must not take all memory.
+        while self.actions.len() >= KEPT {
+            self.actions.pop_front();
+        }
+        while self.logs.len() >= KEPT {
+            self.logs.pop_front();
+        }
         match message {
             FromBoard::Log(Log::Defmt(bytes)) => self.keep_defmt(&bytes),
             FromBoard::Log(log) => self.keep_log(log),
@@ -313,12 +356,13 @@ impl Client {
 
     fn keep_log(&mut self, log: Log) {
         if let Log::Text { level, text } = &log {
+            let text = printable(text);
             match level {
                 Level::Debug | Level::Info => tracing::debug!("board: {text}"),
                 Level::Warn => tracing::warn!("board: {text}"),
                 Level::Error => {
                     tracing::error!("board: {text}");
-                    self.last_error = Some(text.as_str().to_owned());
+                    self.last_error = Some(text);
                 }
             }
         }
@@ -407,7 +451,7 @@ impl Client {
     ///
     /// # Errors
     /// [`ClientError::Transport`] when the board is gone.
-    pub fn send(&mut self, message: &ToBoard) -> Result<u16, ClientError> {
+    pub fn send(&mut self, message: &ToBoard) -> Result<u32, ClientError> {
         let sequence = self.next;
         self.next = self.next.wrapping_add(1);
         let mut buffer = [0; MAX_FRAME_BYTES];
@@ -433,6 +477,12 @@ impl Client {
                 None => return Ok(None),
             }
         }
+    }
+
+    /// Who makes control steps, by the newest hello.
+    #[must_use]
+    pub fn pace(&self) -> Pace {
+        self.pace
     }
 
     /// Real time: forgets the actions that came so far.
@@ -474,6 +524,21 @@ impl Client {
     pub fn into_transport(self) -> Box<dyn Transport> {
         self.transport
     }
+}
+
+/// Most log lines, and most actions, that are kept until they are drained.
+const KEPT: usize = 4_096;
+
+/// A number that two hosts do not begin at by accident.
+fn random_number() -> u32 {
+    // The keys of a `RandomState` are the operating system's random numbers.
+    RandomState::new().hash_one(()) as u32
+}
+
+/// Whether `got` is no answer to `command`, whatever number it carries: in real time an action names the newest sample.
+fn comes_unasked(got: &FromBoard, command: Command) -> bool {
+    let asks_for_a_step = matches!(command, Command::Sensors | Command::Tick);
+    matches!(got, FromBoard::Action(_)) && !asks_for_a_step
 }
 
 fn attempts_within(total: Duration, each: Duration) -> u32 {

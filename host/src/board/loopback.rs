@@ -1,14 +1,13 @@
 //! The loopback board: the portable controller in this process, reached through real encoded frames.
 //!
 //! It is the same `Node` that every other board runs, with injected sensors and an image store in
-//! RAM. In lock-step it has no clock at all; in real time it makes its steps while it is read.
+//! RAM. In lock-step it has no clock at all. In real time it makes the steps that have become due whenever its line is
+//! looked at, each at its own time, as if it had run all along; what the host did not read waits in the node's
+//! bounded queue, as behind a real wire without any buffer.
 
-use std::collections::VecDeque;
-use std::convert::Infallible;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use embedded_io::{ErrorType, Write};
 use engram_firmware::fallback::NoFallback;
 use engram_firmware::injected::{InjectedSensors, ReportedActuators};
 use engram_firmware::node::{Node, Parts};
@@ -53,24 +52,6 @@ impl Platform for Process {
             stack_bytes: 0,
             ram_bytes: 0,
         }
-    }
-}
-
-/// Takes what the node sends.
-struct Outbox<'a>(&'a mut VecDeque<u8>);
-
-impl ErrorType for Outbox<'_> {
-    type Error = Infallible;
-}
-
-impl Write for Outbox<'_> {
-    fn write(&mut self, bytes: &[u8]) -> Result<usize, Infallible> {
-        self.0.extend(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> Result<(), Infallible> {
-        Ok(())
     }
 }
 
@@ -120,7 +101,6 @@ fn kept(contract: &Contract<'_>) -> &'static Contract<'static> {
 /// A board in this process.
 pub struct Loopback {
     node: LoopbackNode,
-    outbox: VecDeque<u8>,
     period: Duration,
     start: Instant,
     next_tick: Instant,
@@ -156,7 +136,6 @@ impl Loopback {
                 memory: Box::new(Memory::new()),
                 platform: Process { start },
             }),
-            outbox: VecDeque::new(),
             period,
             start,
             next_tick: start,
@@ -174,20 +153,25 @@ impl Loopback {
         Ok(())
     }
 
-    /// Real time: makes the steps that are due, waiting for the next one up to `deadline`.
+    /// Real time: makes the steps that have become due by `now`.
+    fn catch_up(&mut self, now: Instant) {
+        while self.node.pace() == Pace::RealTime && self.next_tick <= now {
+            let at_us = (self.next_tick - self.start).as_micros();
+            self.node.tick(u64::try_from(at_us).unwrap_or(u64::MAX));
+            self.next_tick += self.period;
+        }
+    }
+
+    /// Real time: waits for the next step up to `deadline` where the node has nothing to say.
     fn run_until(&mut self, deadline: Instant) {
-        while self.outbox.is_empty() && self.node.pace() == Pace::RealTime {
+        loop {
             let now = Instant::now();
-            if now >= self.next_tick {
-                let now_us = u64::try_from((now - self.start).as_micros()).unwrap_or(u64::MAX);
-                self.node.tick(now_us, &mut Outbox(&mut self.outbox));
-                // A host that was away for long must not be answered with a burst of late steps.
-                self.next_tick = (self.next_tick + self.period).max(now);
-            } else if now >= deadline {
-                break;
-            } else {
-                std::thread::sleep((self.next_tick.min(deadline)) - now);
+            self.catch_up(now);
+            let silent = self.node.outgoing().front().is_empty();
+            if !silent || self.node.pace() != Pace::RealTime || now >= deadline {
+                return;
             }
+            std::thread::sleep(self.next_tick.min(deadline) - now);
         }
     }
 }
@@ -202,16 +186,29 @@ impl Transport for Loopback {
     fn read(&mut self, buffer: &mut [u8], timeout: Duration) -> Result<usize, TransportError> {
         self.check()?;
         self.run_until(Instant::now() + timeout);
-        let count = self.outbox.len().min(buffer.len());
-        for (place, byte) in buffer.iter_mut().zip(self.outbox.drain(..count)) {
-            *place = byte;
+        let mut count = 0;
+        while let Some(room) = buffer.get_mut(count..).filter(|room| !room.is_empty()) {
+            let front = self.node.outgoing().front();
+            let length = front.len().min(room.len());
+            if length == 0 {
+                break;
+            }
+            room[..length].copy_from_slice(&front[..length]);
+            self.node.outgoing().taken(length);
+            count += length;
         }
         Ok(count)
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), TransportError> {
         self.check()?;
-        self.node.receive(bytes, &mut Outbox(&mut self.outbox));
+        let was = self.node.pace();
+        self.catch_up(Instant::now());
+        self.node.receive(bytes);
+        if self.node.pace() != was {
+            // The board's own time begins to count.
+            self.next_tick = Instant::now();
+        }
         Ok(())
     }
 

@@ -8,6 +8,7 @@
 mod client;
 mod defmt_log;
 mod fault;
+mod heard;
 mod loopback;
 mod names;
 mod open;
@@ -18,6 +19,7 @@ mod upload;
 
 pub use client::{Client, ClientError, Patience};
 pub use fault::{FaultPlan, FaultPlanError, FaultyTransport};
+pub(crate) use heard::printable;
 pub use loopback::Loopback;
 pub use names::{Bench, BoardName, Missing, UnknownBoard};
 pub(crate) use open::AARCH64_LIBRARIES;

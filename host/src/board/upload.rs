@@ -20,8 +20,18 @@ pub enum UploadError {
         length: usize,
     },
     /// The board asks for chunks but does not get on.
-    #[error("the upload does not get on: the board still expects byte {offset} of {length}")]
+    #[error("the upload does not get on: of {length} bytes the board never had more than {offset}")]
     Stuck {
+        /// The furthest that it came, bytes.
+        offset: u32,
+        /// Length of the image file, bytes.
+        length: u32,
+    },
+    /// The board asks for bytes that the image does not have.
+    #[error(
+        "the board asks for byte {offset} of an image of {length} bytes: it takes something else for this upload"
+    )]
+    Beyond {
         /// Where the next chunk must begin, bytes.
         offset: u32,
         /// Length of the image file, bytes.
@@ -29,7 +39,7 @@ pub enum UploadError {
     },
 }
 
-/// How often the same offset may be asked for before the upload counts as stuck.
+/// How many chunks may bring the upload no further than it was before it counts as stuck.
 const PATIENCE: u32 = 64;
 
 impl Client {
@@ -56,8 +66,11 @@ impl Client {
             .ask_progress(&ToBoard::UploadBegin { length, sha256 })?
             .offset;
         progress(offset);
-        let mut stuck = 0;
-        while offset < length {
+        let (mut furthest, mut stuck) = (offset, 0);
+        while offset != length {
+            if offset > length {
+                return Err(UploadError::Beyond { offset, length });
+            }
             let chunk = chunk_at(image, offset);
             let next = match self.ask_progress(&ToBoard::UploadChunk(chunk)) {
                 Ok(arrived) => arrived.offset,
@@ -70,9 +83,14 @@ impl Client {
                     _ => return Err(error.into()),
                 },
             };
-            stuck = if next == offset { stuck + 1 } else { 0 };
+            // An offset that goes to and fro gets on as little as one that stays.
+            stuck = if next > furthest { 0 } else { stuck + 1 };
+            furthest = furthest.max(next);
             if stuck > PATIENCE {
-                return Err(UploadError::Stuck { offset, length });
+                return Err(UploadError::Stuck {
+                    offset: furthest,
+                    length,
+                });
             }
             offset = next;
             progress(offset);

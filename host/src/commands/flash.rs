@@ -2,19 +2,20 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use engram_image::Image;
-use engram_link::{Pace, State};
+use engram_link::{RequestedPace, State};
 use serde_json::json;
 
 use super::fly::upload_bar;
 use crate::board::{self, BoardName, Client, DEFAULT_BAUD, Patience};
 use crate::hexadecimal::hexadecimal;
+use crate::image_file;
 
 /// Push a policy image to a board over the link: verified, replayed and activated there.
 ///
-/// An interrupted upload goes on where it stopped. The board must be disarmed for the activation;
-/// a refused image leaves the running one untouched. Boards in QEMU forget the image when this
+/// An interrupted upload goes on where it stopped. The board must be disarmed for the activation, and keeps its pace:
+/// one that makes its own control steps goes on making them. A refused image leaves the running one untouched. Boards in QEMU forget the image when this
 /// command ends: for them it is a check.
 ///
 /// Examples: engram flash qemu-m7 policy.engram; engram flash --port /dev/ttyACM0 policy.engram
@@ -43,8 +44,7 @@ pub struct Args {
 /// When the file is no image, the board cannot be reached or flies, or refuses the image.
 pub fn run(args: Args) -> anyhow::Result<()> {
     let file = args.file.display();
-    let bytes =
-        std::fs::read(&args.file).with_context(|| format!("the image {file} cannot be read"))?;
+    let bytes = image_file::read(&args.file)?;
     if bytes.starts_with(b"\x7fELF") {
         bail!(
             "{file} is firmware: QEMU and Linux boards load theirs at the start (scripts/build-boards builds it), and this version programs no others"
@@ -57,7 +57,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         (None, Some(board)) => (board.to_string(), board::open(board, &image.contract)?),
         (None, None) => bail!("name a board or a --port"),
     };
-    let (mut client, hello) = Client::connect(transport, Pace::LockStep, Patience::default())?;
+    let (mut client, hello) =
+        Client::connect(transport, RequestedPace::Unchanged, Patience::default())?;
     if hello.state != State::Disarmed {
         bail!(
             "{name} is {}: an image is activated only while disarmed",

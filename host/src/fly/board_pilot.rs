@@ -1,9 +1,11 @@
 //! The policy on a board as a pilot, with the host's own policy beside it.
 
+use std::time::{Duration, Instant};
+
 use engram_firmware::policy::WorkingMemory;
 use engram_image::Contract;
 use engram_kernels::command_from_word;
-use engram_link::{Action, HelloReply, Log, Pace, Sensors, State, Telemetry};
+use engram_link::{Action, HelloReply, Log, Pace, RequestedPace, Sensors, State, Telemetry};
 use sha2::{Digest, Sha256};
 
 use super::flight::PilotCard;
@@ -12,12 +14,15 @@ use super::pilot::{Decision, Pilot};
 use super::plan::FlightError;
 use super::record::{Order, SampleRecord};
 use super::recorder::Ending;
-use crate::board::{Client, Patience, Transport, packed_for};
+use crate::board::{Client, Patience, Transport, packed_for, printable};
 use crate::hexadecimal::hexadecimal;
 
 /// Steps that a disarmed board gets to bring its command to the safe one. The slowest slew limit
 /// there is (one word per step) needs more; nobody flies such a contract.
 const SETTLING_STEPS: u32 = 2_000;
+
+/// How long a board that makes its own steps may take for one.
+const REAL_STEP: Duration = Duration::from_secs(1);
 
 /// Hears how an upload gets on: bytes that have arrived, and bytes in all.
 pub type UploadListener<'l> = &'l mut dyn FnMut(u32, u32);
@@ -63,14 +68,21 @@ impl<'a> BoardPilot<'a> {
                 difference,
             });
         }
-        let (mut client, hello) = Client::connect(transport, Pace::LockStep, patience)?;
+        let (mut client, hello) = Client::connect(transport, RequestedPace::Unchanged, patience)?;
         check_contract(&hello, &mirror.image().contract)?;
+        if !hello.lock_step {
+            return Err(FlightError::OwnSensors {
+                board: printable(&hello.board),
+            });
+        }
         if hello.state != State::Disarmed {
             client.disarm()?;
         }
         if !hello.faults.is_empty() {
             client.reset_faults()?;
         }
+        // A board that was on its way to the safe command is there now.
+        client.hello(Pace::LockStep)?;
         let uploaded = hello.weights_sha256 != Some(mirror.image().weights_sha256);
         if uploaded {
             upload(&mut client, &packed_for(&hello.board, image), on_upload)?;
@@ -100,7 +112,7 @@ impl<'a> BoardPilot<'a> {
     pub fn card(&self, board: &str, image: &[u8]) -> PilotCard {
         PilotCard {
             board: board.to_owned(),
-            firmware: format!("{} ({})", self.hello.firmware, self.hello.board),
+            firmware: printable(&format!("{} ({})", self.hello.firmware, self.hello.board)),
             controller: "policy".to_owned(),
             image_sha256: hexadecimal(&Sha256::digest(image)),
             weights_sha256: hexadecimal(&self.mirror.image().weights_sha256),
@@ -122,11 +134,6 @@ impl<'a> BoardPilot<'a> {
     /// The conversation, for tests that disturb it.
     pub fn client(&mut self) -> &mut Client {
         &mut self.client
-    }
-
-    /// What the board told before the flight.
-    pub(super) fn before(&self) -> &Telemetry {
-        &self.before
     }
 
     /// Real time: the board was armed from outside; the next step begins a trial.
@@ -156,19 +163,27 @@ impl<'a> BoardPilot<'a> {
             .collect()
     }
 
-    /// Makes disarmed steps until the issued command stays where it is.
+    /// Makes disarmed steps until the issued command stays where it is; in real time the board makes them.
     fn settle(&mut self) -> Result<(), FlightError> {
         for _ in 0..SETTLING_STEPS {
-            self.board_us += self.period_us;
-            let action = self.client.tick(self.board_us)?;
-            let issued = action.issued.to_vec();
-            let still = issued == self.issued;
-            self.issued = issued;
-            if still {
+            let Some(action) = self.disarmed_step()? else {
+                break;
+            };
+            let still = action.issued.as_slice() == self.issued;
+            self.note_issued(&action);
+            if still && action.state == State::Disarmed {
                 break;
             }
         }
         Ok(())
+    }
+
+    fn disarmed_step(&mut self) -> Result<Option<Action>, FlightError> {
+        if self.client.pace() == Pace::RealTime {
+            return Ok(self.client.next_action(Instant::now() + REAL_STEP)?);
+        }
+        self.board_us += self.period_us;
+        Ok(Some(self.client.tick(self.board_us)?))
     }
 
     /// Arms before the first step; empties the memory before the others if asked to.
@@ -297,7 +312,7 @@ impl Pilot for BoardPilot<'_> {
 }
 
 /// The hash of the weights in use, hexadecimal; empty without an image.
-pub(super) fn weights(telemetry: &Telemetry) -> String {
+fn weights(telemetry: &Telemetry) -> String {
     telemetry
         .weights_sha256
         .map(|sha256| hexadecimal(&sha256))

@@ -70,6 +70,14 @@ pub enum FlightError {
         /// The image's contract.
         image: String,
     },
+    /// The board flies on its own sensors.
+    #[error(
+        "{board} has sensors or actuators of its own and cannot be flown against a simulation: bring the image onto it with `engram flash` and let it fly on its own"
+    )]
+    OwnSensors {
+        /// The board, by the name that it gives itself.
+        board: String,
+    },
     /// The log could not be written.
     #[error(transparent)]
     Log(#[from] LogError),

@@ -10,9 +10,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use engram_image::Contract;
-use engram_link::{Action, Pace, Sensors, ToBoard};
+use engram_link::{Action, Pace, Sensors, State, ToBoard};
 
-use super::board_pilot::{BoardPilot, weights};
+use super::board_pilot::BoardPilot;
 use super::flight::{
     Episode, Outcome, PilotCard, apply_change, begin_episode, header, make_record, open_log,
     plant_for,
@@ -58,6 +58,8 @@ pub fn fly_real_time(
         last_request: None,
         episode: Episode::default(),
         armed: false,
+        before: None,
+        flying: false,
     };
     let result = flight.run(&mut *plant, stop);
     let ending = flight.end();
@@ -75,11 +77,15 @@ struct RealTime<'p, 'a, 'r> {
     pilot: BoardPilot<'a>,
     recorder: Recorder<'r>,
     /// Samples sent, by the number of their frame.
-    samples: VecDeque<(u16, SampleRecord)>,
+    samples: VecDeque<(u32, SampleRecord)>,
     /// The sample that the newest step had taken.
-    last_request: Option<u16>,
+    last_request: Option<u32>,
     episode: Episode,
     armed: bool,
+    /// The newest step before the first armed one. It goes into the log, too: how far the first command may move follows
+    /// from the time between the two.
+    before: Option<Action>,
+    flying: bool,
 }
 
 impl RealTime<'_, '_, '_> {
@@ -109,9 +115,6 @@ impl RealTime<'_, '_, '_> {
             self.send_sample(&clock, plant, done)?;
             if !self.armed {
                 self.client().arm()?;
-                // What was made before the answer was made disarmed.
-                self.client().discard_actions();
-                self.pilot.begin_trial();
                 self.armed = true;
             }
             due += period;
@@ -119,7 +122,7 @@ impl RealTime<'_, '_, '_> {
             while let Some(action) = self.client().next_action(due)? {
                 heard = Instant::now();
                 clock.hear(&action, heard);
-                command = Some(self.record(&action, plant)?);
+                command = self.take(action, plant)?.or(command);
             }
             for line in self.client().drain_logs().collect::<Vec<_>>() {
                 self.recorder.board_log(&line)?;
@@ -170,8 +173,32 @@ impl RealTime<'_, '_, '_> {
         Ok(())
     }
 
+    /// Takes a step of the board; `None` where it was made before the flight. Answers overtake actions, so that those may
+    /// come after the answer to `Arm`.
+    fn take(&mut self, action: Action, plant: &dyn Plant) -> Result<Option<Vec<f32>>, FlightError> {
+        if !self.flying {
+            if action.state == State::Disarmed {
+                self.before = Some(action);
+                return Ok(None);
+            }
+            self.flying = true;
+            if let Some(before) = self.before.take() {
+                self.last_request = Some(before.request);
+                self.record(&before, Vec::new(), plant)?;
+            }
+            self.pilot.begin_trial();
+        }
+        let orders = self.pilot.take_first_order().into_iter().collect();
+        self.record(&action, orders, plant).map(Some)
+    }
+
     /// Records a step of the board; returns its command in the contract's units.
-    fn record(&mut self, action: &Action, plant: &dyn Plant) -> Result<Vec<f32>, FlightError> {
+    fn record(
+        &mut self,
+        action: &Action,
+        orders: Vec<Order>,
+        plant: &dyn Plant,
+    ) -> Result<Vec<f32>, FlightError> {
         // A step takes the newest sample once: a new number means that it took one.
         let fresh = self.last_request != Some(action.request);
         self.last_request = Some(action.request);
@@ -180,11 +207,6 @@ impl RealTime<'_, '_, '_> {
             .iter()
             .find(|(number, _)| *number == action.request);
         let sample = known.filter(|_| fresh).map(|(_, sample)| sample.clone());
-        let orders = self
-            .pilot
-            .take_first_order()
-            .into_iter()
-            .collect::<Vec<Order>>();
         let (expected, attention) = match &sample {
             Some(sample) => self.pilot.mirror_step(sample, action)?,
             None => (Vec::new(), Vec::new()),
@@ -215,13 +237,8 @@ impl RealTime<'_, '_, '_> {
     }
 
     fn end(&mut self) -> Ending {
-        // Back to lock-step, in which the pilot ends as after any other flight.
-        if self.client().disarm().is_err() || self.client().hello(Pace::LockStep).is_err() {
-            return Ending {
-                weights_sha256_before: weights(self.pilot.before()),
-                ..Ending::default()
-            };
-        }
+        // What was made in flight and not yet read does not tell where the board stands.
+        self.client().discard_actions();
         super::pilot::Pilot::end(&mut self.pilot)
     }
 }
@@ -281,7 +298,7 @@ impl BoardClock {
 
 #[cfg(test)]
 mod tests {
-    use engram_link::{CommandSource, Faults, State};
+    use engram_link::{CommandSource, Faults};
 
     use super::*;
 
