@@ -51,10 +51,19 @@ fn requirements_of_the_loop_are_documented_and_run_on_every_board() {
     let cases = engram_hil_tests::cases::all();
     for number in 14..=18 {
         let line = format!("| ENG-SAFE-{number} |");
-        assert!(safety.contains(&line), "docs/src/safety.md has no line {line}");
+        assert!(
+            safety.contains(&line),
+            "docs/src/safety.md has no line {line}"
+        );
         let name = format!("eng_safe_{number}_");
-        let mut own = cases.iter().filter(|case| case.name.starts_with(&name)).peekable();
+        let mut own = cases
+            .iter()
+            .filter(|case| case.name.starts_with(&name))
+            .peekable();
         assert!(own.peek().is_some(), "no case is called {name}...");
-        assert!(own.all(|case| case.boards == engram_hil_tests::Boards::All), "{name}");
+        assert!(
+            own.all(|case| case.boards == engram_hil_tests::Boards::All),
+            "{name}"
+        );
     }
 }

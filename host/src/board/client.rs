@@ -68,7 +68,7 @@ pub enum ClientError {
         last_words: String,
     },
     /// The board refused, with its reason; nothing changed there.
-    #[error("the board refused {command}: {reason}")]
+    #[error("the board refused {command}: {}", printable(&reason.to_string()))]
     Refused {
         /// The question's kind.
         command: Command,
@@ -259,6 +259,7 @@ impl Client {
                 self.retransmissions += 1;
             }
             self.transport.write(frame)?;
+            self.heard.sent(frame);
             let deadline = Instant::now() + answer;
             while let Some(got) = self.receive(deadline)? {
                 if got.request() != Some(sequence) || comes_unasked(&got, command) {

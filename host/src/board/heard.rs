@@ -10,22 +10,33 @@ const KEPT: usize = 48;
 pub(super) struct Heard {
     first: Vec<u8>,
     count: u64,
+    /// The first bytes that were sent.
+    sent: Vec<u8>,
 }
 
 impl Heard {
-    /// Takes what was received. Zeros are silence on this link.
+    /// Takes what was received.
     pub(super) fn bytes(&mut self, bytes: &[u8]) {
         self.count += bytes.len() as u64;
-        let room = KEPT - self.first.len();
-        let said = bytes.iter().filter(|byte| **byte != 0);
-        self.first.extend(said.take(room));
+        keep_first(&mut self.first, bytes);
     }
+
+    /// Takes what was sent.
+    pub(super) fn sent(&mut self, bytes: &[u8]) {
+        keep_first(&mut self.sent, bytes);
+    }
+}
+
+/// Zeros are silence on this link.
+fn keep_first(kept: &mut Vec<u8>, bytes: &[u8]) {
+    let room = KEPT - kept.len();
+    kept.extend(bytes.iter().filter(|byte| **byte != 0).take(room));
 }
 
 impl fmt::Display for Heard {
     /// How a sentence about a silent board goes on.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { first, count } = self;
+        let Self { first, count, sent } = self;
         if *count == 0 {
             return f.write_str(
                 "; it never spoke: is the firmware running, and the port the right one?",
@@ -37,11 +48,16 @@ impl fmt::Display for Heard {
                 "; {count} zeros came and nothing else: a line held low (break), or unpowered?"
             );
         }
+        if sent.starts_with(first) {
+            return f.write_str(
+                "; it only sends back what it is sent: a loopback plug, or a terminal that echoes?",
+            );
+        }
         let readable = first
             .iter()
             .filter(|byte| matches!(byte, b' '..=b'~' | b'\r' | b'\n' | b'\t'));
         let what = if readable.count() * 10 >= first.len() * 9 {
-            "something else than an Engram board talks there"
+            "something else than an Engram board talks there."
         } else {
             "is its speed another one (--baud), or is it no Engram board?"
         };
@@ -90,6 +106,15 @@ mod tests {
             text.contains("--baud") && text.contains("\\xf8\\x80"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn an_echo_is_told_from_a_board() {
+        let mut heard = Heard::default();
+        heard.sent(&[3, 1, 2, 0]);
+        heard.sent(&[3, 1, 2, 0]);
+        heard.bytes(&[0, 3, 1, 2, 0]);
+        assert!(heard.to_string().contains("loopback plug"), "{heard}");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Starting boards and opening serial lines.
 
 use std::io;
+use std::os::unix::fs::FileTypeExt as _;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -66,12 +67,12 @@ pub enum OpenError {
         cause: io::Error,
     },
     /// The serial device cannot be opened.
-    #[error("serial port {port} cannot be opened: {cause} (`engram boards` lists the ports)")]
+    #[error("serial port {port:?} cannot be opened: {cause} (`engram boards` lists the ports)")]
     Port {
         /// The device.
         port: String,
-        /// The operating system's words.
-        cause: serialport::Error,
+        /// What is wrong with it.
+        cause: String,
     },
 }
 
@@ -99,7 +100,7 @@ pub fn open_port(port: &str, baud: u32) -> Result<Box<dyn Transport>, OpenError>
     let terminal = TTYPort::open(&serialport::new(port, baud).timeout(Duration::from_millis(100)))
         .map_err(|cause| OpenError::Port {
             port: port.to_owned(),
-            cause,
+            cause: why_not(Path::new(port), &cause),
         })?;
     // What lies in the buffers belongs to an earlier conversation.
     let _ = terminal.clear(serialport::ClearBuffer::All);
@@ -109,6 +110,24 @@ pub fn open_port(port: &str, baud: u32) -> Result<Box<dyn Transport>, OpenError>
         None,
         None,
     )))
+}
+
+/// Why a serial device could not be opened, in words that say what to do.
+fn why_not(path: &Path, cause: &serialport::Error) -> String {
+    match std::fs::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            "there is no such device".to_owned()
+        }
+        Ok(there) if !there.file_type().is_char_device() => "it is no device".to_owned(),
+        _ => match cause.kind() {
+            serialport::ErrorKind::Io(io::ErrorKind::PermissionDenied) => {
+                format!("{cause}: add this user to the group that owns it (often dialout)")
+            }
+            serialport::ErrorKind::NoDevice => format!("{cause}: is another program using it?"),
+            // What a device says that knows no speed.
+            _ => format!("{cause}: is it a serial line, and does it know this speed?"),
+        },
+    }
 }
 
 fn spawn(
@@ -213,8 +232,11 @@ fn open_process(board: BoardName, robot: &str) -> Result<Stream, OpenError> {
             }
         }
     };
-    let port = TTYPort::open(&serialport::new(&path, DEFAULT_BAUD))
-        .map_err(|cause| OpenError::Port { port: path, cause })?;
+    let port =
+        TTYPort::open(&serialport::new(&path, DEFAULT_BAUD)).map_err(|cause| OpenError::Port {
+            cause: why_not(Path::new(&path), &cause),
+            port: path,
+        })?;
     Ok(Stream::new(
         board.name(),
         Wire::Terminal(port),

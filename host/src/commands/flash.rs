@@ -31,7 +31,7 @@ pub struct Args {
     #[arg(long, conflicts_with = "board", value_name = "DEVICE")]
     port: Option<String>,
     /// Bits per second of the serial line.
-    #[arg(long, default_value_t = DEFAULT_BAUD, requires = "port")]
+    #[arg(long, default_value_t = DEFAULT_BAUD, requires = "port", value_parser = clap::value_parser!(u32).range(1..))]
     baud: u32,
     /// Print one JSON object.
     #[arg(long)]
