@@ -191,7 +191,7 @@ fn banded_attention_is_what_its_definition_says() {
         let attend = || banded_attention(&qkv, &bias, band);
         let expected = attention_by_definition(&qkv, &bias, band);
         assert_close(&flat(&attend().unwrap()), &expected, 1e-5, "attention");
-        differ(&[qkv.clone(), bias.clone()], &attend);
+        differ(&[qkv.clone(), bias.clone()], attend);
     }
 }
 
