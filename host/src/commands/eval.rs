@@ -11,6 +11,7 @@ use crate::evaluate::{
     Classic, Controller, Plan, Prepared, Random, Record, Results, Subject, Summary, Zero, evaluate,
     paired_cost,
 };
+use crate::output::say;
 use crate::plant::robot::{self, RobotError};
 use crate::plant::{self, Plant, TaskSet};
 
@@ -69,12 +70,12 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         let subject = Subject::load(path)?;
         let record = one(&subject, &args)?;
         if args.json {
-            println!("{}", serde_json::to_string(&record)?);
+            say!("{}", serde_json::to_string(&record)?)?;
         }
         records.push(record);
     }
     if !args.json {
-        print!("{}", table::of(&records));
+        say!("{}", table::of(&records).trim_end())?;
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::curve::Point;
 use super::timing::{Lap, rates};
+use crate::output::tell;
 
 /// Time between two lines where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(10);
@@ -56,7 +57,7 @@ impl Progress {
             && last.elapsed() >= LINE_EVERY
         {
             *last = Instant::now();
-            eprintln!(
+            tell!(
                 "{} {}/{} steps  {message}",
                 self.bar.prefix(),
                 point.steps,
