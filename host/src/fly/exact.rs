@@ -30,9 +30,7 @@ impl<'de> Deserialize<'de> for Exact {
         let value = serde_json::Value::deserialize(from)?;
         let read = match &value {
             serde_json::Value::Number(number) => match number.as_f64() {
-                Some(beyond) if beyond > f64::from(f32::MAX) => {
-                    Some(f32::from_bits((beyond / BEYOND) as u32))
-                }
+                Some(beyond) if beyond >= BEYOND => Some(f32::from_bits((beyond / BEYOND) as u32)),
                 _ => number.to_string().parse().ok(),
             },
             // Logs of format 1 hold the bits in hexadecimal.
