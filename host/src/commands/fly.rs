@@ -407,3 +407,22 @@ fn verdict(outcome: Outcome) -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::percent;
+
+    #[test]
+    fn only_all_is_100_percent_and_only_nothing_is_0() {
+        for (share, shown) in [
+            (1.0, "100"),
+            (0.9999, "99.9"),
+            (0.9725, "97.3"),
+            (0.5, "50"),
+            (0.0001, "0.1"),
+            (0.0, "0"),
+        ] {
+            assert_eq!(percent(share), shown);
+        }
+    }
+}

@@ -16,6 +16,8 @@ mod exact;
 mod flight;
 mod log;
 mod mirror;
+#[cfg(all(test, feature = "mujoco"))]
+mod mujoco_tests;
 mod pilot;
 mod plan;
 mod real_time;

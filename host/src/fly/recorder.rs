@@ -363,8 +363,89 @@ fn shown(word: Option<&i16>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::flight::{PilotCard, header, plant_for};
+    use super::super::plan::FlightPlan;
     use super::super::record::example_step;
     use super::*;
+
+    /// Judged steps of a pendulum: episode, holds, fallen, ended, diverged.
+    type Judged = (u32, bool, bool, bool, bool);
+
+    fn summary(has_goal: bool, steps: &[Judged]) -> Summary {
+        let plan = FlightPlan {
+            plant: "pendulum".to_owned(),
+            task_seed: 1,
+            steps: 0,
+            episode_steps: None,
+            change: None,
+            wipe_memory: false,
+            real_time: false,
+            fault: String::new(),
+        };
+        let plant = plant_for(&plan).expect("a pendulum");
+        let header = Header {
+            has_goal,
+            ..header(&plan, &*plant, &PilotCard::default())
+        };
+        let mut nobody = ();
+        let mut recorder = Recorder::new(header, &plant.contract(), None, &mut nobody);
+        for (episode, holds, fallen, ended, diverged) in steps.iter().copied() {
+            let step = Step {
+                episode,
+                holds,
+                fallen,
+                ended,
+                diverged,
+                ..example_step(0)
+            };
+            recorder.step(step, Vec::new()).expect("no log");
+        }
+        let (summary, error) = recorder.finish(Ending::default(), None);
+        assert!(error.is_none());
+        summary
+    }
+
+    const HOLDS: Judged = (0, true, false, false, false);
+    const MOVES: Judged = (0, false, false, false, false);
+    const HANGS: Judged = (0, false, true, false, false);
+    const FELL: Judged = (0, false, true, true, false);
+    const DIVERGED: Judged = (0, false, true, true, true);
+
+    #[test]
+    fn a_fall_is_an_end_by_itself_or_a_goal_lost_after_it_was_held() {
+        let falls = |steps: &[Judged]| summary(true, steps).falls;
+        // Swinging up from below is no fall, whatever was above in between.
+        assert_eq!(falls(&[HANGS, MOVES, HANGS, MOVES, HOLDS]), 0);
+        assert_eq!(
+            falls(&[HANGS, HOLDS, HOLDS, MOVES, HANGS, HANGS, MOVES, HANGS]),
+            1
+        );
+        assert_eq!(falls(&[HOLDS, HANGS, HOLDS, HANGS]), 2);
+        assert_eq!(falls(&[HOLDS, FELL, HOLDS, MOVES, FELL]), 2);
+        // The next episode of a pendulum begins below.
+        assert_eq!(falls(&[HOLDS, (1, false, true, false, false)]), 0);
+        let summary = summary(true, &[MOVES, DIVERGED, DIVERGED, FELL]);
+        assert_eq!((summary.falls, summary.diverged_steps), (1, 2));
+    }
+
+    #[test]
+    fn only_a_plant_with_a_goal_holds_it() {
+        let mut steps = [HOLDS; 100];
+        let held = summary(true, &steps);
+        assert_eq!(
+            (held.held_share, held.holds_at_end),
+            (Some(1.0), Some(true))
+        );
+        let none = summary(false, &steps);
+        assert_eq!((none.held_share, none.holds_at_end), (None, None));
+        steps[99] = FELL;
+        let fell = summary(true, &steps);
+        assert_eq!(
+            (fell.held_share, fell.holds_at_end),
+            (Some(0.99), Some(false))
+        );
+        assert_eq!(summary(true, &[]).held_share, None);
+    }
 
     #[test]
     fn the_first_differing_word_is_named() {

@@ -18,6 +18,8 @@ mod schema;
 mod writer;
 
 #[cfg(test)]
+mod altered_tests;
+#[cfg(test)]
 mod tests;
 
 pub use error::LogError;
