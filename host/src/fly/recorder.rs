@@ -236,7 +236,7 @@ impl<'a> Recorder<'a> {
             return self.judge_end(step.diverged);
         }
         if step.fallen && std::mem::take(&mut self.held_since_fall) {
-            self.fell("lost the goal that it had held")?;
+            self.fell("the goal that was held is lost")?;
         }
         self.held_since_fall |= step.holds;
         Ok(())
@@ -246,7 +246,7 @@ impl<'a> Recorder<'a> {
     fn judge_end(&mut self, diverged: bool) -> Result<(), LogError> {
         self.held_since_fall = false;
         if !diverged {
-            return self.fell("its episode ended by itself");
+            return self.fell("the episode is over");
         }
         self.diverged_steps += 1;
         self.event(

@@ -240,7 +240,7 @@ impl<'a> Gathering<'a> {
         let end: Option<End> = self.described(name::END);
         match &end {
             None if !self.has_flaw(FILE) && !self.has_flaw(name::END) => {
-                let text = "it does not say what it holds: the program that wrote it was ended, or its end was taken away";
+                let text = "it does not say what it holds: the program that wrote it was ended or had no space left, or its end was taken away";
                 self.flaws.push(Flaw::of(FlawKind::CutShort, FILE, text));
             }
             Some(end) if end.sha256 != end.digest() => {

@@ -179,7 +179,7 @@ impl<'a> Scan<'a> {
         };
         if !compression.is_empty() {
             let text = format!(
-                "the chunk at byte {at} is compressed ({compression}), and flight logs are not"
+                "the chunk at byte {at} is compressed ({compression}), which this program does not read"
             );
             return self.damaged(FILE, text);
         }

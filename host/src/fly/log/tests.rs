@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use engram_link::{Level, Log};
+use serde_json::Value;
 
 use super::super::record::{
     Attention, Event, EventKind, Header, LOG_FORMAT, Step, Summary, example_step,
@@ -292,4 +293,74 @@ fn messages_carry_the_wall_clock_and_advance_with_the_flight() {
             );
         }
     }
+}
+
+/// What in a value is not as its schema says: types, and fields that it does not name.
+fn breaches(schema: &Value, value: &Value, place: &str) -> Vec<String> {
+    let kind = match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(number) if number.is_f64() => "number",
+        Value::Number(_) => "integer",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    };
+    let wanted = schema["type"].as_str().unwrap_or("a type");
+    if kind != wanted && (kind, wanted) != ("integer", "number") {
+        return vec![format!("{place}: {kind}, not {wanted}")];
+    }
+    match value {
+        Value::Array(items) => items
+            .iter()
+            .flat_map(|item| breaches(&schema["items"], item, place))
+            .collect(),
+        Value::Object(fields) => fields
+            .iter()
+            .flat_map(|(name, field)| {
+                breaches(
+                    &schema["properties"][name],
+                    field,
+                    &format!("{place}.{name}"),
+                )
+            })
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+#[test]
+fn every_message_is_what_its_schema_says() {
+    let folder = Folder::new();
+    let path = folder.path("odd.mcap");
+    let mut log = write(&path, 3);
+    // A period without a sample, and numbers that JSON does not know.
+    let mut odd = Step {
+        sample: None,
+        ..example_step(3)
+    };
+    log.step(&odd, 0.06).expect("written");
+    odd = example_step(4);
+    (odd.reward, odd.command[0], odd.plant[0]) = (f32::NAN, f32::INFINITY, f32::NAN);
+    if let Some(sample) = &mut odd.sample {
+        sample.reward = Some(f32::NEG_INFINITY);
+        sample.observation[1] = f32::NAN;
+    }
+    log.step(&odd, 0.08).expect("written");
+    log.finish(&summary(5)).expect("finished");
+    let bytes = std::fs::read(&path).expect("bytes");
+    let mut topics = std::collections::BTreeSet::new();
+    for message in mcap::MessageStream::new(&bytes).expect("an MCAP file") {
+        let message = message.expect("sound");
+        let schema = message.channel.schema.as_ref().expect("a schema");
+        let schema: Value = serde_json::from_slice(&schema.data).expect("JSON");
+        let value: Value = serde_json::from_slice(&message.data).expect("JSON");
+        let topic = &message.channel.topic;
+        assert_eq!(breaches(&schema, &value, topic), [""; 0]);
+        topics.insert(topic.clone());
+    }
+    assert_eq!(topics.len(), 5, "{topics:?}");
+    let read = Flight::read(&path).expect("it reads").steps;
+    let bits = |step: &Step| (step.reward.to_bits(), step.plant[0].to_bits());
+    assert_eq!(bits(&read[4]), bits(&odd));
 }

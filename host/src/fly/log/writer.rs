@@ -24,8 +24,8 @@ use super::schema::{Channels, add_channels, state_fields};
 use super::{name, topic};
 use crate::hexadecimal::hexadecimal;
 
-/// Steps between two commits: what a killed program can cost.
-const STEPS_PER_COMMIT: u32 = 50;
+/// Time between two commits: what a killed program can cost.
+const COMMIT_US: u32 = 1_000_000;
 /// Bytes of a chunk after which the next one begins.
 const CHUNK_BYTES: u64 = 256 * 1024;
 
@@ -39,6 +39,7 @@ pub struct LogWriter {
     state_fields: Vec<String>,
     parts: Parts,
     steps: u32,
+    steps_per_commit: u32,
     /// The wall clock when the flight began, since 1970.
     began: Duration,
     /// Seconds of flight of the newest record.
@@ -84,6 +85,7 @@ impl LogWriter {
             state_fields,
             parts: Parts::default(),
             steps: 0,
+            steps_per_commit: (COMMIT_US / header.period_us.max(1)).max(1),
             began: SystemTime::now()
                 .duration_since(SystemTime::UNIX_EPOCH)
                 .unwrap_or_default(),
@@ -130,7 +132,7 @@ impl LogWriter {
         }
         self.put(topic::PLANT, self.channels.plant, &plant)?;
         self.steps += 1;
-        if self.steps.is_multiple_of(STEPS_PER_COMMIT) {
+        if self.steps.is_multiple_of(self.steps_per_commit) {
             self.commit()?;
         }
         Ok(())
