@@ -8,11 +8,11 @@ use std::io::{ErrorKind, IsTerminal, Write, stderr, stdout};
 
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Prints a line of the result on standard output; a `Result`, see [`result`](crate::output::result).
+/// Prints a line of the result on standard output; a `Result`, see [`result`].
 macro_rules! say {
     ($($text:tt)*) => { $crate::output::result(format_args!($($text)*)) };
 }
-/// Prints a line about the work on standard error, see [`remark`](crate::output::remark).
+/// Prints a line about the work on standard error, see [`remark`].
 macro_rules! tell {
     ($($text:tt)*) => { $crate::output::remark(format_args!($($text)*)) };
 }

@@ -333,7 +333,7 @@ fn finite(
         return Ok(number);
     }
     match scalar.parse::<f64>() {
-        Ok(_) if scalar.contains(|c| matches!(c, 'n' | 'N' | 'f' | 'F')) => {
+        Ok(_) if scalar.contains(['n', 'N', 'f', 'F']) => {
             found.push_str(", which no JSON has");
         }
         Ok(number) if number.abs() > f64::from(f32::MAX) => {
