@@ -70,9 +70,10 @@ pub struct Args {
     /// Disturb the link, e.g. drop=0.01,duplicate=0.01,reorder=0.01,corrupt=0.01,delay=0.01,seed=7.
     #[arg(long, value_name = "PLAN")]
     fault: Option<String>,
-    /// The flight log (MCAP; opens in Foxglove, and `engram replay` does it again).
-    #[arg(long, default_value = "runs/flight.mcap", value_name = "FILE")]
-    log: PathBuf,
+    /// The flight log (MCAP; opens in Foxglove, and `engram replay` does it again); without it a new file,
+    /// runs/flight.mcap or, where that is taken, runs/flight-2.mcap and so on.
+    #[arg(long, value_name = "FILE")]
+    log: Option<PathBuf>,
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
@@ -90,7 +91,10 @@ enum Controller {
     Classical,
 }
 
-/// Set by Ctrl-C: the flight ends in good order at the next step.
+/// Where a flight is logged that is told no other place.
+const DEFAULT_LOG: &str = "runs/flight.mcap";
+
+/// Set by Ctrl-C, a request to end and a terminal that hangs up: the flight ends in good order at the next step.
 static STOP: AtomicBool = AtomicBool::new(false);
 
 /// Runs the subcommand.
@@ -116,8 +120,16 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     } else {
         say!("{}", words(&outcome.summary).trim_end())
     };
-    verdict(outcome, &args.log)?;
+    verdict(outcome)?;
     Ok(printed?)
+}
+
+/// The file to log into: the one that was named, or a new one.
+fn log_path(args: &Args) -> Result<PathBuf, FlightError> {
+    match &args.log {
+        Some(path) => Ok(path.clone()),
+        None => Ok(fly::unused_log(Path::new(DEFAULT_LOG))?),
+    }
 }
 
 fn plan(args: &Args) -> anyhow::Result<FlightPlan> {
@@ -208,7 +220,8 @@ fn fly_policy(
     let pilot = pilot?;
     announce(&name, &pilot, image.len(), began.elapsed().as_secs_f64());
     let card = pilot.card(&name, &image);
-    let log = Some(args.log.as_path());
+    let log = log_path(args)?;
+    let log = Some(log.as_path());
     Ok(if plan.real_time {
         fly::fly_real_time(plan, pilot, &card, &image, log, watcher, &STOP)?
     } else {
@@ -246,12 +259,13 @@ fn fly_classical(
     let contract = plant::by_name(&args.plant)?.contract();
     let mut pilot = ClassicalPilot::new(&args.plant, &contract)?;
     let card: PilotCard = ClassicalPilot::card();
+    let log = log_path(args)?;
     Ok(fly::fly(
         plan,
         &mut pilot,
         &card,
         None,
-        Some(args.log.as_path()),
+        Some(log.as_path()),
         watcher,
         &STOP,
     )?)
@@ -273,15 +287,18 @@ fn words(summary: &Summary) -> String {
         }
         _ => {}
     }
-    text.push_str(&format!(
-        "  goal       held in {:.0} % of the steps{}\n",
-        100.0 * summary.held_share,
-        if summary.holds_at_end {
-            ", and through the last second"
-        } else {
-            ", not to the end"
-        }
-    ));
+    text.push_str(&format!("  goal       {}\n", goal(summary)));
+    let falls = match summary.falls {
+        0 => "none".to_owned(),
+        falls => falls.to_string(),
+    };
+    text.push_str(&format!("  falls      {falls}\n"));
+    if summary.diverged_steps > 0 {
+        text.push_str(&format!(
+            "  simulation DIVERGED in {} of {} steps, which are no physics\n",
+            summary.diverged_steps, summary.steps
+        ));
+    }
     if let Some(recovery_s) = summary.recovery_s {
         text.push_str(&format!(
             "  recovery   {recovery_s:.2} s after the change, for good\n"
@@ -318,11 +335,40 @@ fn words(summary: &Summary) -> String {
         ));
     }
     if let Some(log) = &summary.log {
-        text.push_str(&format!(
-            "  log        {log} (`engram replay {log}` does it again)\n"
-        ));
+        let what = if summary.log_complete {
+            format!("`engram replay {log}` does it again")
+        } else {
+            "NOT whole: it holds the flight's beginning".to_owned()
+        };
+        text.push_str(&format!("  log        {log} ({what})\n"));
     }
     text
+}
+
+/// How the goal was held.
+fn goal(summary: &Summary) -> String {
+    let Some(holds_at_end) = summary.holds_at_end else {
+        return "this plant has none".to_owned();
+    };
+    let Some(share) = summary.held_share else {
+        return "there was no step to hold it in".to_owned();
+    };
+    let end = if holds_at_end {
+        ", and through the last second"
+    } else {
+        ", not to the end"
+    };
+    format!("held in {} % of the steps{end}", percent(share))
+}
+
+/// A share in percent, rounded to tenths; only all is 100, and only nothing is 0.
+fn percent(share: f64) -> String {
+    let tenths = (1000.0 * share).round();
+    let tenths = match share {
+        0.0 | 1.0 => tenths,
+        _ => tenths.clamp(1.0, 999.0),
+    };
+    format!("{}", tenths / 10.0)
 }
 
 fn short(sha256: &str) -> &str {
@@ -332,14 +378,17 @@ fn short(sha256: &str) -> &str {
     }
 }
 
-fn verdict(outcome: Outcome, log: &Path) -> anyhow::Result<()> {
+fn verdict(outcome: Outcome) -> anyhow::Result<()> {
     let Outcome { summary, error } = outcome;
     if let Some(error) = error {
-        return Err(anyhow::Error::new(error).context(format!(
-            "the flight ended at step {}; its log is saved in {}",
-            summary.steps,
-            log.display()
-        )));
+        let log = summary.log.as_deref().unwrap_or("nowhere");
+        let log = if summary.log_complete {
+            format!("its log is saved in {log}")
+        } else {
+            format!("the part of its log that could be written is in {log}")
+        };
+        let what = format!("the flight ended at step {}; {log}", summary.steps);
+        return Err(anyhow::Error::new(error).context(what));
     }
     if let Some(difference) = &summary.first_difference {
         bail!("board and host disagree: {difference}");
@@ -357,4 +406,23 @@ fn verdict(outcome: Outcome, log: &Path) -> anyhow::Result<()> {
         );
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::percent;
+
+    #[test]
+    fn only_all_is_100_percent_and_only_nothing_is_0() {
+        for (share, shown) in [
+            (1.0, "100"),
+            (0.9999, "99.9"),
+            (0.9725, "97.3"),
+            (0.5, "50"),
+            (0.0001, "0.1"),
+            (0.0, "0"),
+        ] {
+            assert_eq!(percent(share), shown);
+        }
+    }
 }

@@ -120,6 +120,9 @@ fn logged(paths: &[PathBuf]) -> anyhow::Result<Vec<FlightTrace>> {
         .map(|path| {
             let flight =
                 Flight::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+            if let Some(flaws) = flight.not_whole() {
+                bail!("{} is not whole: {flaws}", path.display());
+            }
             let memoryless = flight
                 .image
                 .as_deref()

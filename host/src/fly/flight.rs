@@ -7,12 +7,13 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use engram_image::Contract;
+use engram_link::Log;
 
-use super::log_writer::LogWriter;
+use super::log::LogWriter;
 use super::pilot::{Decision, Pilot};
 use super::plan::{FlightError, FlightPlan};
 use super::record::{ChannelRecord, EventKind, Header, LOG_FORMAT, SampleRecord, Step, Summary};
-use super::recorder::{Recorder, Watcher};
+use super::recorder::{Ending, Recorder, Watcher};
 use crate::hexadecimal::hexadecimal;
 use crate::plant::{self, Plant, Start, Stream, TaskSet, random_stream};
 
@@ -105,6 +106,7 @@ pub fn header(plan: &FlightPlan, plant: &dyn Plant, card: &PilotCard) -> Header 
             .iter()
             .map(|name| (*name).to_owned())
             .collect(),
+        has_goal: plant.has_goal(),
         contract_sha256: hexadecimal(&contract.digest()),
         image_sha256: card.image_sha256.clone(),
         weights_sha256: card.weights_sha256.clone(),
@@ -153,25 +155,33 @@ pub fn fly(
     let contract = plant.contract();
     let mut recorder = Recorder::new(header, &contract, log, watcher);
     let result = run(plan, &mut *plant, &contract, pilot, &mut recorder, stop);
-    close(recorder, pilot, result)
+    Ok(close(recorder, pilot, result))
 }
 
-/// Ends the flight on the board and in the log.
+/// Ends the flight on the board and in the log. Whatever cannot be done of it, the rest is.
 fn close(
-    mut recorder: Recorder<'_>,
+    recorder: Recorder<'_>,
     pilot: &mut dyn Pilot,
     result: Result<(), FlightError>,
-) -> Result<Outcome, FlightError> {
+) -> Outcome {
     let ending = pilot.end();
-    for line in pilot.drain_logs() {
-        recorder.board_log(&line)?;
-    }
-    let early = result.as_ref().err().map(ToString::to_string);
-    let summary = recorder.finish(ending, early)?;
-    Ok(Outcome {
+    finish(recorder, ending, &pilot.drain_logs(), result)
+}
+
+/// Completes the log of a flight that has ended on the board.
+pub(super) fn finish(
+    mut recorder: Recorder<'_>,
+    ending: Ending,
+    lines: &[Log],
+    result: Result<(), FlightError>,
+) -> Outcome {
+    let logged = lines.iter().try_for_each(|line| recorder.board_log(line));
+    let error = result.and(logged.map_err(FlightError::from)).err();
+    let (summary, log_error) = recorder.finish(ending, error.as_ref().map(ToString::to_string));
+    Outcome {
         summary,
-        error: result.err(),
-    })
+        error: error.or(log_error.map(FlightError::from)),
+    }
 }
 
 fn run(
@@ -215,6 +225,7 @@ fn run(
         let command = step.command.clone();
         recorder.step(step, attention)?;
         plant.step(&command);
+        recorder.moved(plant)?;
     }
     Ok(())
 }
@@ -312,6 +323,9 @@ pub(super) fn make_record(
         plant: plant.state().to_vec(),
         holds: judgement.holds,
         fallen: judgement.fallen,
+        // Known once the plant has moved.
+        ended: false,
+        diverged: false,
     };
     (step, decision.attention)
 }

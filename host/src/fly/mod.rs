@@ -12,10 +12,12 @@
 mod board_pilot;
 mod classical_pilot;
 mod envelope_check;
+mod exact;
 mod flight;
-mod log_reader;
-mod log_writer;
+mod log;
 mod mirror;
+#[cfg(all(test, feature = "mujoco"))]
+mod mujoco_tests;
 mod pilot;
 mod plan;
 mod real_time;
@@ -30,8 +32,7 @@ pub use board_pilot::{BoardPilot, UploadListener};
 pub use classical_pilot::ClassicalPilot;
 pub use envelope_check::EnvelopeCheck;
 pub use flight::{Outcome, PilotCard, fly, header, plant_for};
-pub use log_reader::Flight;
-pub use log_writer::{LogError, LogWriter};
+pub use log::{Flaw, FlawKind, Flight, LogError, LogWriter, unused_log};
 pub use mirror::Mirror;
 pub use pilot::{Decision, Pilot};
 pub use plan::{FlightError, FlightPlan};

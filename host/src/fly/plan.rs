@@ -3,7 +3,7 @@
 use engram_firmware::policy::PolicyError;
 use engram_image::{ContractDifference, ReadError};
 
-use super::log_writer::LogError;
+use super::log::LogError;
 use crate::board::{ClientError, OpenError, UploadError};
 use crate::plant::{UnknownChange, UnknownPlant};
 

@@ -14,8 +14,8 @@ use engram_link::{Action, Pace, Sensors, State, ToBoard};
 
 use super::board_pilot::BoardPilot;
 use super::flight::{
-    Episode, Outcome, PilotCard, apply_change, begin_episode, header, make_record, open_log,
-    plant_for,
+    Episode, Outcome, PilotCard, apply_change, begin_episode, finish, header, make_record,
+    open_log, plant_for,
 };
 use super::pilot::Decision;
 use super::plan::{FlightError, FlightPlan};
@@ -63,12 +63,8 @@ pub fn fly_real_time(
     };
     let result = flight.run(&mut *plant, stop);
     let ending = flight.end();
-    let early = result.as_ref().err().map(ToString::to_string);
-    let summary = flight.recorder.finish(ending, early)?;
-    Ok(Outcome {
-        summary,
-        error: result.err(),
-    })
+    let lines: Vec<_> = flight.client().drain_logs().collect();
+    Ok(finish(flight.recorder, ending, &lines, result))
 }
 
 struct RealTime<'p, 'a, 'r> {
@@ -133,6 +129,7 @@ impl RealTime<'_, '_, '_> {
                 });
             }
             plant.step(&command.unwrap_or_else(|| self.pilot.command(self.contract)));
+            self.recorder.moved(plant)?;
             index += 1;
         }
         Ok(())

@@ -1,14 +1,18 @@
 //! What a flight log holds: the flight's description, one record per control step, and events.
 //!
-//! Everything that an action depends on is here bit for bit (JSON prints the shortest digits that
-//! read back as the same f32; what is not finite is written as its bits), so that a replay needs
-//! nothing else. Times are virtual in lock-step: two equal flights give equal records.
+//! Everything that an action depends on is here bit for bit, so that a replay needs nothing else.
+//! Times are virtual in lock-step: two equal flights give equal records.
 
 use engram_link::{CommandSource, State};
 use serde::{Deserialize, Serialize};
 
+use super::exact;
+
 /// Version of the log's records. A reader refuses newer ones.
-pub const LOG_FORMAT: u32 = 1;
+///
+/// 1: the first. 2: the log says at its end what it holds (records of each part and their digests); messages carry the
+/// wall clock; falls and diverged steps are told.
+pub const LOG_FORMAT: u32 = 2;
 
 /// What was flown, where, and how.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -43,6 +47,9 @@ pub struct Header {
     pub observations: Vec<ChannelRecord>,
     /// Name, unit, smallest and largest value of each action channel.
     pub actions: Vec<ChannelRecord>,
+    /// Whether the plant has a goal to hold.
+    #[serde(default = "yes")]
+    pub has_goal: bool,
     /// Names with units of the true state's entries.
     pub state_names: Vec<String>,
     /// SHA-256 of the contract, hexadecimal.
@@ -51,6 +58,11 @@ pub struct Header {
     pub image_sha256: String,
     /// SHA-256 of the logical weights in the image, hexadecimal; empty without an image.
     pub weights_sha256: String,
+}
+
+/// Logs of format 1 do not tell.
+fn yes() -> bool {
+    true
 }
 
 /// One channel of the contract.
@@ -72,11 +84,11 @@ pub struct SampleRecord {
     /// When it was taken, microseconds.
     pub sample_us: u64,
     /// The observation, in the contract's order and units.
-    #[serde(with = "exact")]
+    #[serde(with = "exact::many")]
     pub observation: Vec<f32>,
     /// The external reward, where one was sent.
     #[serde(
-        with = "exact_option",
+        with = "exact::option",
         default,
         skip_serializing_if = "Option::is_none"
     )]
@@ -112,6 +124,7 @@ pub struct Step {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub orders: Vec<Order>,
     /// The sample; `None` for a period without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sample: Option<SampleRecord>,
     /// The controller's command words; empty where it did not run.
     pub words: Vec<i16>,
@@ -122,21 +135,28 @@ pub struct Step {
     /// Who computed the issued command.
     pub source: CommandSource,
     /// The reward that entered the working memory.
-    #[serde(with = "exact_one")]
+    #[serde(with = "exact::one")]
     pub reward: f32,
     /// Where the board stood after the step.
     pub state: State,
     /// Latched faults after the step, one bit each.
     pub faults: u32,
     /// The issued command in the contract's units.
+    #[serde(with = "exact::many")]
     pub command: Vec<f32>,
     /// The plant's true state at the step.
-    #[serde(with = "exact")]
+    #[serde(with = "exact::many")]
     pub plant: Vec<f32>,
-    /// Whether the plant's goal is held.
+    /// Whether the plant's goal is held; never in a step in which the episode ended by itself.
     pub holds: bool,
     /// Whether the plant's goal is lost altogether.
     pub fallen: bool,
+    /// Whether the episode ended by itself in this step: the robot fell, or the simulation diverged.
+    #[serde(default)]
+    pub ended: bool,
+    /// Whether the simulation diverged in this step and was set back.
+    #[serde(default)]
+    pub diverged: bool,
 }
 
 /// What an event is about.
@@ -147,6 +167,10 @@ pub enum EventKind {
     Change,
     /// An episode began.
     Episode,
+    /// The robot fell.
+    Fall,
+    /// The simulation diverged.
+    Diverged,
     /// The board's state or its faults changed.
     State,
     /// The board's words differ from the host's.
@@ -177,6 +201,7 @@ pub struct Attention {
     pub step: u32,
     /// For each layer, the share of attention on each age (0 is the newest memory), averaged over
     /// the heads.
+    #[serde(with = "exact::rows")]
     pub layers: Vec<Vec<f32>>,
 }
 
@@ -217,12 +242,18 @@ pub struct Summary {
     pub weights_sha256_before: String,
     /// The same after the flight, computed anew by the board.
     pub weights_sha256_after: String,
-    /// Whether the plant's goal was held through the last second.
-    pub holds_at_end: bool,
-    /// Share of the steps in which it was held.
-    pub held_share: f64,
-    /// Seconds from the change until the goal was held for good; `None` if never, or without a change.
+    /// Whether the plant's goal was held through the last second; `None` for a plant without a goal.
+    pub holds_at_end: Option<bool>,
+    /// Share of the steps in which it was held; `None` for a plant without a goal, and without steps.
+    pub held_share: Option<f64>,
+    /// Seconds from the change until the goal was held for good; `None` if never, without a change, or without a goal.
     pub recovery_s: Option<f64>,
+    /// How often the robot fell: its episode ended by itself, or it lost altogether a goal that it had held.
+    #[serde(default)]
+    pub falls: u32,
+    /// Steps in which the simulation diverged and was set back; they are no falls.
+    #[serde(default)]
+    pub diverged_steps: u32,
     /// Deepest stack on the board, bytes; 0 where it cannot say.
     pub worst_stack_bytes: u32,
     /// Longest control step by the board's own clock, microseconds; 0 where it has none.
@@ -231,6 +262,9 @@ pub struct Summary {
     pub ended_early: Option<String>,
     /// The flight log; `None` where none was written.
     pub log: Option<String>,
+    /// Whether the log holds the whole flight; not so where the disk was full, say.
+    #[serde(default)]
+    pub log_complete: bool,
 }
 
 /// The first place where two computations of the same flight differ.
@@ -253,77 +287,6 @@ impl std::fmt::Display for Difference {
             "step {}, {}: expected {}, got {}",
             self.step, self.field, self.expected, self.got
         )
-    }
-}
-
-/// One f32 that reads back bit for bit: a number, or a text with its bits where it is not finite.
-struct Exact(f32);
-
-impl Serialize for Exact {
-    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        if self.0.is_finite() {
-            to.serialize_f32(self.0)
-        } else {
-            to.serialize_str(&format!("0x{:08x}", self.0.to_bits()))
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Exact {
-    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        use serde::de::Error;
-        // Through a value: an untagged enum cannot take numbers when another crate of the program
-        // switches serde_json to arbitrary precision.
-        let value = serde_json::Value::deserialize(from)?;
-        let read = match &value {
-            serde_json::Value::Number(number) => number.to_string().parse().ok(),
-            serde_json::Value::String(text) => text
-                .strip_prefix("0x")
-                .and_then(|digits| u32::from_str_radix(digits, 16).ok())
-                .map(f32::from_bits),
-            _ => None,
-        };
-        read.map(Self)
-            .ok_or_else(|| D::Error::custom(format_args!("{value} is no f32")))
-    }
-}
-
-mod exact {
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(values: &[f32], to: S) -> Result<S::Ok, S::Error> {
-        to.collect_seq(values.iter().map(|value| super::Exact(*value)))
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<f32>, D::Error> {
-        Ok(Vec::<super::Exact>::deserialize(from)?
-            .into_iter()
-            .map(|exact| exact.0)
-            .collect())
-    }
-}
-
-mod exact_one {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(value: &f32, to: S) -> Result<S::Ok, S::Error> {
-        super::Exact(*value).serialize(to)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<f32, D::Error> {
-        Ok(super::Exact::deserialize(from)?.0)
-    }
-}
-
-mod exact_option {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(value: &Option<f32>, to: S) -> Result<S::Ok, S::Error> {
-        value.map(super::Exact).serialize(to)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<f32>, D::Error> {
-        Ok(Option::<super::Exact>::deserialize(from)?.map(|exact| exact.0))
     }
 }
 
@@ -355,45 +318,7 @@ pub(super) fn example_step(step: u32) -> Step {
         plant: vec![3.1, 0.0],
         holds: false,
         fallen: true,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_f32_reads_back_bit_for_bit() {
-        let mut bits = 1_u32;
-        let mut step = example_step(3);
-        for _ in 0..20_000 {
-            bits = bits.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            let value = f32::from_bits(bits);
-            step.reward = value;
-            if let Some(sample) = &mut step.sample {
-                sample.observation = vec![value, f32::NAN, f32::NEG_INFINITY, -0.0];
-                sample.reward = Some(value);
-            }
-            let text = serde_json::to_string(&step).expect("it serialises");
-            let back: Step = serde_json::from_str(&text).expect("it parses");
-            assert_eq!(back.reward.to_bits(), bits, "{text}");
-            let (was, is) = (step.sample.as_ref(), back.sample.as_ref());
-            let bits_of = |sample: Option<&SampleRecord>| -> Vec<u32> {
-                sample
-                    .iter()
-                    .flat_map(|sample| sample.observation.iter().chain(&sample.reward))
-                    .map(|value| value.to_bits())
-                    .collect()
-            };
-            assert_eq!(bits_of(was), bits_of(is), "{text}");
-        }
-    }
-
-    #[test]
-    fn texts_that_are_no_number_are_refused() {
-        let text = serde_json::to_string(&example_step(0)).expect("it serialises");
-        let bad = text.replace("\"reward\":0.25", "\"reward\":\"zero\"");
-        assert_ne!(text, bad);
-        assert!(serde_json::from_str::<Step>(&bad).is_err());
+        ended: false,
+        diverged: false,
     }
 }

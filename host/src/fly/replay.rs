@@ -9,7 +9,7 @@ use engram_link::{Pace, Sensors};
 use serde::Serialize;
 
 use super::board_pilot::{check_contract, upload};
-use super::log_reader::Flight;
+use super::log::{Flaw, FlawKind, Flight};
 use super::plan::FlightError;
 use super::record::{Difference, Order, Step};
 use crate::board::{Client, ClientError, Loopback, Patience};
@@ -24,14 +24,16 @@ pub struct Replay {
     pub plant: String,
     /// Steps in the log.
     pub steps: u32,
-    /// Steps that were done again, the differing one included.
+    /// Steps that were done again, the differing one included: those from the first on that are as they were written.
     pub replayed: u32,
-    /// Whether every step came out bit for bit.
+    /// Whether the flight came out bit for bit: there are steps, all came out, and the log lacks nothing.
     pub equal: bool,
-    /// The first step and field that did not.
+    /// The first step and field that came out differently.
     pub first_difference: Option<Difference>,
-    /// Whether the log was closed in good order.
+    /// Whether the log proves that it holds the whole flight.
     pub log_complete: bool,
+    /// What keeps it from that.
+    pub flaws: Vec<Flaw>,
 }
 
 /// Why a log cannot be replayed.
@@ -42,6 +44,12 @@ pub enum ReplayError {
     NoImage {
         /// The controller.
         controller: String,
+    },
+    /// The image is missing or damaged.
+    #[error("the log cannot be replayed: {flaws}")]
+    Damaged {
+        /// What is wrong with it, in words.
+        flaws: String,
     },
     /// The replaying board failed.
     #[error(transparent)]
@@ -62,8 +70,11 @@ pub fn replay(flight: &Flight) -> Result<Replay, ReplayError> {
     let bytes = flight
         .image
         .as_deref()
-        .ok_or_else(|| ReplayError::NoImage {
-            controller: flight.header.controller.clone(),
+        .ok_or_else(|| match flight.not_whole() {
+            Some(flaws) => ReplayError::Damaged { flaws },
+            None => ReplayError::NoImage {
+                controller: flight.header.controller.clone(),
+            },
         })?;
     let image = Image::read(bytes).map_err(FlightError::Image)?;
     let (mut client, hello) = Client::connect(
@@ -85,11 +96,17 @@ pub fn replay(flight: &Flight) -> Result<Replay, ReplayError> {
         plant: flight.header.plant.clone(),
         steps: u32::try_from(flight.steps.len()).unwrap_or(u32::MAX),
         replayed: 0,
-        equal: true,
+        // A log that proves nothing of its end may come out all the same.
+        equal: !flight.steps.is_empty()
+            && flight
+                .flaws
+                .iter()
+                .all(|flaw| flaw.kind == FlawKind::NoProof),
         first_difference: None,
         log_complete: flight.complete,
+        flaws: flight.flaws.clone(),
     };
-    for step in &flight.steps {
+    for step in flight.sound_steps() {
         result.replayed += 1;
         if let Some(difference) = replay_step(&mut client, step)? {
             result.equal = false;

@@ -1,13 +1,13 @@
 //! The live view: one line of plain words, rewritten in place on a terminal.
 //!
-//! Where standard error is no terminal (a file, CI) a line is printed twice a second of flight.
+//! Where standard error is no terminal (a file, CI) a line is printed twice a second of flight. Where it cannot be
+//! written (a pipe that nobody reads, a terminal that is gone, a full disk) nothing more is shown, and the flight goes on.
 
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use super::record::{Event, EventKind, Header, Step};
 use super::recorder::Watcher;
-use crate::output::{LogLines, tell};
 
 /// Columns of a bar.
 const BAR: usize = 25;
@@ -21,6 +21,8 @@ pub struct Show {
     next_line_s: f64,
     change_s: Option<f64>,
     line_open: bool,
+    /// Nobody can see it any more.
+    blind: bool,
 }
 
 impl Show {
@@ -33,12 +35,21 @@ impl Show {
             next_line_s: 0.0,
             change_s: None,
             line_open: false,
+            blind: false,
+        }
+    }
+
+    fn print(&mut self, text: &str) {
+        if !self.blind {
+            let mut to = std::io::stderr();
+            let shown = to.write_all(text.as_bytes()).and_then(|()| to.flush());
+            self.blind = shown.is_err();
         }
     }
 
     fn end_line(&mut self) {
         if std::mem::take(&mut self.line_open) {
-            tell!("");
+            self.print("\n");
         }
     }
 }
@@ -51,6 +62,9 @@ impl Default for Show {
 
 impl Watcher for Show {
     fn step(&mut self, header: &Header, step: &Step, time_s: f64) {
+        if self.blind {
+            return;
+        }
         if self.terminal {
             let began = *self.began.get_or_insert_with(Instant::now);
             let due = began + Duration::from_secs_f64(time_s);
@@ -58,35 +72,30 @@ impl Watcher for Show {
         }
         let line = line(header, step, time_s, self.change_s);
         if self.terminal {
-            let _ = LogLines.write_all(format!("\r\x1b[2K{line}").as_bytes());
+            self.print(&format!("\r\x1b[2K{line}"));
             self.line_open = true;
         } else if time_s >= self.next_line_s {
-            tell!("{line}");
+            self.print(&format!("{line}\n"));
             self.next_line_s = time_s + 1.0 / LINES_PER_S;
         }
     }
 
     fn event(&mut self, event: &Event) {
         self.end_line();
-        match event.kind {
+        let what = match event.kind {
             EventKind::Change => {
                 self.change_s = Some(event.time_s);
-                tell!(
-                    ">> {:.2} s: the dynamics change: {}",
-                    event.time_s,
-                    event.text
-                );
+                "the dynamics change: "
             }
-            EventKind::State => {
-                tell!(">> {:.2} s: the controller is {}", event.time_s, event.text);
-            }
-            EventKind::Difference => {
-                tell!(">> {:.2} s: DIFFERENCE at {}", event.time_s, event.text);
-            }
-            EventKind::Episode | EventKind::Link | EventKind::End => {
-                tell!(">> {:.2} s: {}", event.time_s, event.text);
-            }
-        }
+            EventKind::State => "the controller is ",
+            EventKind::Difference => "DIFFERENCE at ",
+            EventKind::Fall
+            | EventKind::Diverged
+            | EventKind::Episode
+            | EventKind::Link
+            | EventKind::End => "",
+        };
+        self.print(&format!(">> {:.2} s: {what}{}\n", event.time_s, event.text));
     }
 }
 
@@ -114,10 +123,11 @@ fn line(header: &Header, step: &Step, time_s: f64, change_s: Option<f64>) -> Str
             channel.unit
         ));
     }
-    text.push_str(match (step.holds, step.fallen) {
-        (true, _) => "  holds ",
-        (false, true) => "  hangs ",
-        (false, false) => "  moving",
+    text.push_str(match (header.has_goal, step.holds, step.fallen) {
+        (_, _, _) if step.ended => "  ended ",
+        (true, true, _) => "  holds ",
+        (true, false, true) => "  hangs ",
+        _ => "  moving",
     });
     if step.state != engram_link::State::Armed {
         text.push_str(&format!("  [{}]", step.state));

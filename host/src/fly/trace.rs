@@ -1,6 +1,6 @@
 //! From a flight log to what a report draws.
 
-use super::log_reader::Flight;
+use super::log::Flight;
 use super::record::EventKind;
 use crate::report::{Attention, FlightTrace};
 

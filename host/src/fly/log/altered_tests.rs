@@ -1,0 +1,245 @@
+//! Logs that somebody or something has been at: flipped bits, and parts missing, doubled or out of order.
+
+use mcap::records::{MessageHeader, Record};
+
+use super::super::record::{Header, example_step};
+use super::tests::{Folder, IMAGE, header, summary};
+use super::*;
+
+#[test]
+fn one_flipped_bit_anywhere_is_damage() {
+    let folder = Folder::new();
+    let bytes = folder.whole(60);
+    // All bits of the ending, and of the rest one in some hundred.
+    let end = bytes.len() - 60;
+    let sampled = (0..8 * end).step_by(331).chain(8 * end..8 * bytes.len());
+    let mut flips = 0;
+    for bit in sampled {
+        let mut altered = bytes.clone();
+        altered[bit / 8] ^= 1 << (bit % 8);
+        let (flaws, read) = match folder.read(&altered) {
+            Ok(flight) => (flight.flaws, Some(flight.complete)),
+            Err(LogError::Damaged { flaws, .. }) => (flaws, None),
+            Err(error) => panic!("bit {bit}: {error}"),
+        };
+        let damaged = flaws.iter().any(|flaw| flaw.kind == FlawKind::Damaged);
+        assert!(damaged && read != Some(true), "bit {bit}: {flaws:?}");
+        flips += 1;
+    }
+    assert!(flips > 1_000, "{flips} bits flipped");
+}
+
+/// A message as another program reads and writes it.
+#[derive(Clone, PartialEq)]
+struct Copied {
+    topic: String,
+    log_time: u64,
+    data: Vec<u8>,
+}
+
+/// What another program makes of a log whose messages it reads, edits and writes again, with sound checksums.
+fn rewritten(
+    bytes: &[u8],
+    edit: impl FnOnce(&mut Vec<Copied>),
+    keep: impl Fn(&str) -> bool,
+) -> Vec<u8> {
+    let mut messages: Vec<Copied> = mcap::MessageStream::new(bytes)
+        .expect("an MCAP file")
+        .map(|message| message.expect("sound"))
+        .map(|message| Copied {
+            topic: message.channel.topic.clone(),
+            log_time: message.log_time,
+            data: message.data.to_vec(),
+        })
+        .collect();
+    edit(&mut messages);
+    let mut out = mcap::WriteOptions::new()
+        .compression(None)
+        .create(std::io::Cursor::new(Vec::new()))
+        .expect("a writer");
+    for message in messages {
+        let channel = out
+            .add_channel(0, &message.topic, "json", &Default::default())
+            .expect("a channel");
+        let header = MessageHeader {
+            channel_id: channel,
+            sequence: 0,
+            log_time: message.log_time,
+            publish_time: message.log_time,
+        };
+        out.write_to_known_channel(&header, &message.data)
+            .expect("written");
+    }
+    for record in mcap::read::LinearReader::new(bytes).expect("records") {
+        match record.expect("sound") {
+            Record::Metadata(metadata) if keep(&metadata.name) => {
+                out.write_metadata(&metadata).expect("written");
+            }
+            Record::Attachment { header, data, .. } if keep(&header.name) => {
+                let attachment = mcap::Attachment {
+                    log_time: header.log_time,
+                    create_time: header.create_time,
+                    name: header.name,
+                    media_type: header.media_type,
+                    data,
+                };
+                out.attach(&attachment).expect("attached");
+            }
+            _ => {}
+        }
+    }
+    out.finish().expect("finished");
+    out.into_inner().into_inner()
+}
+
+fn of_topic(messages: &[Copied], topic: &str) -> Vec<usize> {
+    let found = messages.iter().enumerate();
+    found
+        .filter(|(_, message)| message.topic == topic)
+        .map(|(index, _)| index)
+        .collect()
+}
+
+#[test]
+fn a_faithful_copy_is_whole() {
+    let folder = Folder::new();
+    let copy = rewritten(&folder.whole(60), |_| {}, |_| true);
+    let flight = folder.read(&copy).expect("it reads");
+    assert!(flight.complete, "{:?}", flight.flaws);
+}
+
+#[test]
+fn what_is_missing_doubled_or_reordered_is_named() {
+    type Edit = fn(&mut Vec<Copied>);
+    let folder = Folder::new();
+    let bytes = folder.whole(60);
+    let edits: [(&str, FlawKind, Edit); 10] = [
+        ("step 37 is missing", FlawKind::Missing, |messages| {
+            messages.remove(of_topic(messages, topic::STEP)[37]);
+        }),
+        (
+            "steps 50 to 59 are missing",
+            FlawKind::Missing,
+            |messages| {
+                let first = of_topic(messages, topic::STEP)[50];
+                messages.truncate(first);
+            },
+        ),
+        ("steps 0 to 4 are missing", FlawKind::Missing, |messages| {
+            let first = of_topic(messages, topic::STEP)[5];
+            messages.drain(..first);
+        }),
+        (
+            "step 12 is there more than once",
+            FlawKind::Doubled,
+            |messages| {
+                let at = of_topic(messages, topic::STEP)[12];
+                messages.insert(at, messages[at].clone());
+            },
+        ),
+        ("step 3 is out of order", FlawKind::Reordered, |messages| {
+            let steps = of_topic(messages, topic::STEP);
+            messages.swap(steps[3], steps[4]);
+        }),
+        ("/plant: step 8 is missing", FlawKind::Missing, |messages| {
+            messages.remove(of_topic(messages, topic::PLANT)[8]);
+        }),
+        (
+            "/event: 1 of 3 records missing",
+            FlawKind::Missing,
+            |messages| {
+                messages.remove(of_topic(messages, topic::EVENT)[1]);
+            },
+        ),
+        (
+            "/log: 4 records instead of 3",
+            FlawKind::Doubled,
+            |messages| {
+                let at = of_topic(messages, topic::LOG)[0];
+                messages.insert(at, messages[at].clone());
+            },
+        ),
+        (
+            "/attention is not what was written",
+            FlawKind::Damaged,
+            |messages| {
+                let shares = of_topic(messages, topic::ATTENTION);
+                messages.swap(shares[20], shares[40]);
+            },
+        ),
+        (
+            "/step is not what was written",
+            FlawKind::Damaged,
+            |messages| {
+                let at = of_topic(messages, topic::STEP)[30];
+                let text = String::from_utf8(messages[at].data.clone()).expect("JSON");
+                messages[at].data = text.replace("\"episode\":0", "\"episode\":1").into_bytes();
+            },
+        ),
+    ];
+    for (words, kind, edit) in edits {
+        let altered = rewritten(&bytes, edit, |_| true);
+        let flight = folder.read(&altered).expect("it reads");
+        let named = flight
+            .flaws
+            .iter()
+            .find(|flaw| flaw.text.starts_with(words));
+        assert_eq!(
+            named.map(|flaw| flaw.kind),
+            Some(kind),
+            "{words}: {:?}",
+            flight.flaws
+        );
+        assert!(!flight.complete && flight.not_whole().is_some(), "{words}");
+        // Where a flaw has a number, nothing from there on passes as sound.
+        let sound = flight.sound_steps().iter().zip(0..);
+        let as_written = sound
+            .into_iter()
+            .all(|(step, index)| *step == example_step(index));
+        assert!(as_written || kind == FlawKind::Damaged, "{words}");
+    }
+}
+
+#[test]
+fn a_log_without_one_of_its_parts_is_not_whole() {
+    let folder = Folder::new();
+    let bytes = folder.whole(20);
+    for (part, kind) in [
+        (name::IMAGE, FlawKind::Missing),
+        (name::SUMMARY, FlawKind::Missing),
+        (name::END, FlawKind::CutShort),
+    ] {
+        let altered = rewritten(&bytes, |_| {}, |name| name != part);
+        let flight = folder.read(&altered).expect("it reads");
+        let kinds: Vec<_> = flight.flaws.iter().map(|flaw| flaw.kind).collect();
+        assert_eq!(kinds, [kind], "{part}: {:?}", flight.flaws);
+    }
+    let altered = rewritten(&bytes, |_| {}, |name| name != name::FLIGHT);
+    let error = folder.read(&altered).expect_err("no description");
+    assert!(matches!(error, LogError::NoFlight { .. }), "{error}");
+}
+
+#[test]
+fn an_old_log_proves_nothing() {
+    let folder = Folder::new();
+    let path = folder.path("old.mcap");
+    let old = Header {
+        format: 1,
+        ..header()
+    };
+    let mut log = LogWriter::create(&path, &old, Some(IMAGE)).expect("a log");
+    for step in 0..3 {
+        log.step(&example_step(step), 0.0).expect("written");
+    }
+    log.finish(&summary(3)).expect("finished");
+    let bytes = std::fs::read(&path).expect("bytes");
+    let old = rewritten(&bytes, |_| {}, |name| name != name::END);
+    let flight = folder.read(&old).expect("it reads");
+    let kinds: Vec<_> = flight.flaws.iter().map(|flaw| flaw.kind).collect();
+    assert_eq!(kinds, [FlawKind::NoProof]);
+    assert!(!flight.complete && flight.not_whole().is_none());
+    // What its summary tells is checked all the same.
+    let shorter = rewritten(&old, |messages| messages.truncate(4), |_| true);
+    let flight = folder.read(&shorter).expect("it reads");
+    assert_eq!(flight.not_whole().as_deref(), Some("step 2 is missing"));
+}

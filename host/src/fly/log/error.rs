@@ -1,0 +1,94 @@
+//! Why a flight log cannot be written or read at all.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::flaw::{self, Flaw};
+
+/// Why a log could not be written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The disk is full.
+    #[error("flight log {}: there is no space left for it: {cause}", path.display())]
+    Full {
+        /// The file.
+        path: PathBuf,
+        /// The operating system's words.
+        cause: io::Error,
+    },
+    /// The file cannot be made, written or read.
+    #[error("flight log {}: {cause}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The operating system's words.
+        cause: io::Error,
+    },
+    /// Another flight is being written into it.
+    #[error("flight log {}: another flight is being written into it; give this one its own file (--log)", path.display())]
+    InUse {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A record cannot be put into the container.
+    #[error("flight log {}: {cause}", path.display())]
+    Container {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        cause: mcap::McapError,
+    },
+    /// A record cannot be put into words.
+    #[error("flight log {}: {what} cannot be written: {cause}", path.display())]
+    Record {
+        /// The file.
+        path: PathBuf,
+        /// Which record.
+        what: String,
+        /// What is wrong with it.
+        cause: serde_json::Error,
+    },
+    /// No MCAP file.
+    #[error("{} is no flight log: it does not begin as an MCAP file does", path.display())]
+    NoLog {
+        /// The file.
+        path: PathBuf,
+    },
+    /// No flight in it.
+    #[error("{} is an MCAP file, but holds no Engram flight ({what} is missing)", path.display())]
+    NoFlight {
+        /// The file.
+        path: PathBuf,
+        /// What is missing.
+        what: &'static str,
+    },
+    /// So damaged that it does not say which flight it is of.
+    #[error("flight log {} is damaged: {}", path.display(), flaw::list(flaws))]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        flaws: Vec<Flaw>,
+    },
+    /// Written by a newer program.
+    #[error("flight log {} has format {got}, this program reads up to {most}: update it", path.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// The file's format.
+        got: u64,
+        /// The newest format that this program reads.
+        most: u32,
+    },
+}
+
+impl LogError {
+    /// The error of a file that cannot be made, written or read.
+    pub(super) fn file(path: &Path, cause: io::Error) -> Self {
+        let path = path.to_owned();
+        match cause.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full { path, cause },
+            _ => Self::File { path, cause },
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! The file of a flight log: held by one flight alone, and an MCAP file at every moment.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use super::error::LogError;
+
+/// The shortest ending of an MCAP file: data end and footer without checksums and index, and the magic bytes.
+const ENDING: [u8; 50] = {
+    let mut ending = [0; 50];
+    ending[0] = mcap::records::op::DATA_END;
+    ending[1] = 4;
+    ending[13] = mcap::records::op::FOOTER;
+    ending[14] = 20;
+    let mut place = 0;
+    while place < mcap::MAGIC.len() {
+        ending[42 + place] = mcap::MAGIC[place];
+        place += 1;
+    }
+    ending
+};
+
+/// Names tried for a new log.
+const NAMES: u32 = 100_000;
+
+/// Makes the empty file of a log that nothing else uses: `path` itself, or else `NAME-2`, `NAME-3` and so on beside it.
+///
+/// # Errors
+/// [`LogError`] when no file can be made there.
+pub fn unused_log(path: &Path) -> Result<PathBuf, LogError> {
+    make_folder(path)?;
+    let (stem, extension) = (path.file_stem(), path.extension());
+    for number in 1..=NAMES {
+        let mut name = stem.unwrap_or_default().to_owned();
+        if number > 1 {
+            name.push(format!("-{number}"));
+        }
+        if let Some(extension) = extension {
+            name.push(".");
+            name.push(extension);
+        }
+        let candidate = path.with_file_name(name);
+        match OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(&candidate)
+        {
+            Ok(_) => return Ok(candidate),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(LogError::file(&candidate, error)),
+        }
+    }
+    let cause = io::Error::other(format!("{NAMES} names beside it are taken"));
+    Err(LogError::file(path, cause))
+}
+
+fn make_folder(path: &Path) -> Result<(), LogError> {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => {
+            std::fs::create_dir_all(folder).map_err(|cause| LogError::file(folder, cause))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A file that is written once, from its beginning to its end.
+pub(super) struct LogFile {
+    path: PathBuf,
+    file: File,
+    /// A device cannot be locked for one flight, or cut.
+    regular: bool,
+    /// Bytes that have been committed; what follows is an ending.
+    end: u64,
+}
+
+impl LogFile {
+    /// Takes the file for this flight alone (with the folders above it) and empties it.
+    ///
+    /// # Errors
+    /// [`LogError::InUse`] while another flight has it, and what the operating system says.
+    pub(super) fn create(path: &Path) -> Result<Self, LogError> {
+        make_folder(path)?;
+        let failed = |cause| LogError::file(path, cause);
+        // Emptied only once it is known that nobody else writes into it.
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)
+            .map_err(failed)?;
+        let regular = file.metadata().map_err(failed)?.is_file();
+        if regular {
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => {
+                    return Err(LogError::InUse {
+                        path: path.to_owned(),
+                    });
+                }
+                // A file system without locks keeps no two flights apart, but holds a log.
+                Err(TryLockError::Error(cause)) if cause.kind() == io::ErrorKind::Unsupported => {}
+                Err(TryLockError::Error(cause)) => return Err(failed(cause)),
+            }
+            file.set_len(0).map_err(failed)?;
+        }
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            regular,
+            end: 0,
+        })
+    }
+
+    /// The file.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes whole records behind what is there, and an ending behind them.
+    ///
+    /// # Errors
+    /// What the operating system says; the file is as it was before then.
+    pub(super) fn commit(&mut self, mut records: Vec<u8>) -> Result<(), LogError> {
+        let length = records.len() as u64;
+        records.extend(ENDING);
+        self.write(&records)?;
+        self.end += length;
+        Ok(())
+    }
+
+    /// Writes the last records, which bring the file's own ending with them, and sees to it that the disk has them.
+    ///
+    /// # Errors
+    /// As [`LogFile::commit`].
+    pub(super) fn close(&mut self, records: &[u8]) -> Result<(), LogError> {
+        self.write(records)?;
+        self.end += records.len() as u64;
+        if self.regular {
+            let done = self
+                .file
+                .set_len(self.end)
+                .and_then(|()| self.file.sync_all());
+            done.map_err(|cause| LogError::file(&self.path, cause))?;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), LogError> {
+        let written = self
+            .file
+            .seek(SeekFrom::Start(self.end))
+            .and_then(|_| self.file.write_all(bytes));
+        written.map_err(|cause| {
+            // What was there has its place on the disk, full or not.
+            let ending: &[u8] = if self.end == 0 { &[] } else { &ENDING };
+            let restored = self
+                .file
+                .seek(SeekFrom::Start(self.end))
+                .and_then(|_| self.file.write_all(ending))
+                .and_then(|()| self.file.set_len(self.end + ending.len() as u64));
+            if let Err(error) = restored {
+                tracing::debug!("{}: not restored: {error}", self.path.display());
+            }
+            LogError::file(&self.path, cause)
+        })
+    }
+}
