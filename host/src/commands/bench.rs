@@ -120,7 +120,7 @@ fn images(args: &Args) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
     }
     if let Some(path) = &args.image {
         let name = path.display().to_string();
-        let bytes = std::fs::read(path).with_context(|| format!("cannot read {name}"))?;
+        let bytes = crate::image_file::read(path)?;
         let bytes = in_rows(bytes).with_context(|| format!("{name} is not a valid image"))?;
         return Ok(vec![(name, bytes)]);
     }

@@ -166,8 +166,7 @@ fn plan(args: &Args) -> anyhow::Result<FlightPlan> {
 /// The image file, or the one that ships.
 pub(super) fn read_image(path: Option<&Path>, plant: &str) -> anyhow::Result<Vec<u8>> {
     match path {
-        Some(path) => std::fs::read(path)
-            .with_context(|| format!("the image {} cannot be read", path.display())),
+        Some(path) => Ok(crate::image_file::read(path)?),
         None => match fly::shipped_image(plant) {
             Some(image) => Ok(image.to_vec()),
             None => bail!(

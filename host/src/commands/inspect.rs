@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use engram_export::{PackedWeights, verify};
 use engram_firmware::policy::{Memory, state_bytes_with};
 use engram_image::write::in_rows;
@@ -41,8 +41,7 @@ pub struct Args {
 /// # Errors
 /// The file cannot be read, is not an image, or does not reproduce its golden trace.
 pub fn run(args: Args) -> anyhow::Result<()> {
-    let bytes = std::fs::read(&args.file)
-        .with_context(|| format!("cannot read {}", args.file.display()))?;
+    let bytes = crate::image_file::read(&args.file)?;
     let image = match Image::read(&bytes) {
         Ok(image) => image,
         Err(error) => bail!(

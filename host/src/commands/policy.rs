@@ -49,8 +49,7 @@ pub struct Args {
 /// The file is not a valid image, the rows do not fit into memory, the input cannot be read, answers cannot be written, or lines
 /// were refused.
 pub fn run(args: Args) -> anyhow::Result<()> {
-    let bytes = std::fs::read(&args.file)
-        .with_context(|| format!("cannot read {}", args.file.display()))?;
+    let bytes = crate::image_file::read(&args.file)?;
     // This machine computes in rows; what is no image is refused below.
     let bytes = in_rows(bytes.clone()).unwrap_or(bytes);
     let image = match Image::read(&bytes) {
