@@ -243,3 +243,26 @@ fn an_old_log_proves_nothing() {
     let flight = folder.read(&shorter).expect("it reads");
     assert_eq!(flight.not_whole().as_deref(), Some("step 2 is missing"));
 }
+
+#[test]
+fn a_log_with_an_end_is_held_against_it_whatever_its_format_says() {
+    let folder = Folder::new();
+    let path = folder.path("older.mcap");
+    let older = Header {
+        format: 1,
+        ..header()
+    };
+    let mut log = LogWriter::create(&path, &older, Some(IMAGE)).expect("a log");
+    for step in 0..3 {
+        log.step(&example_step(step), 0.0).expect("written");
+    }
+    log.finish(&summary(3)).expect("finished");
+    let bytes = std::fs::read(&path).expect("bytes");
+    // Its summary has nothing to say about the true state for plots.
+    let lacks = |messages: &mut Vec<Copied>| {
+        messages.remove(of_topic(messages, topic::PLANT)[1]);
+    };
+    let flight = folder.read(&rewritten(&bytes, lacks, |_| true));
+    let flaws = flight.expect("it reads").not_whole();
+    assert_eq!(flaws.as_deref(), Some("/plant: step 1 is missing"));
+}

@@ -141,7 +141,8 @@ impl<'a> Gathering<'a> {
             .filter_map(|line| line["message"].as_str().map(str::to_owned))
             .collect();
         let image = self.image(&header);
-        if header.format >= FORMAT_WITH_END {
+        // An end counts whatever the number says: that may be what is damaged.
+        if header.format >= FORMAT_WITH_END || self.json(name::END).is_some() {
             self.compare_with_end();
         } else {
             self.look_at_old(summary.as_ref(), header.format);
