@@ -267,10 +267,80 @@ fn lend<R>(
     result
 }
 
-/// Every byte of a model, for tests.
 #[cfg(test)]
-fn bytes(model: &MjModel) -> Vec<u8> {
-    let mut bytes = vec![0; model.size()];
-    model.save_to_buffer(&mut bytes).unwrap();
-    bytes
+mod tests {
+    use super::*;
+
+    /// Tendon, muscle, dampratio, weld, tracking camera and light, soft cloth: all that derived constants stand for.
+    const EVERYTHING: &str = r#"<mujoco>
+  <option timestep="0.002"/>
+  <worldbody>
+    <light mode="trackcom" pos="0 0 3"/><camera name="c" mode="trackcom" pos="0 -3 1"/>
+    <geom name="floor" type="plane" size="5 5 .1"/>
+    <body name="a" pos="0 0 1"><freejoint name="root"/><geom size=".1" mass="2"/>
+      <body name="b" pos=".3 0 0"><joint name="hip" axis="0 1 0" damping=".5"/><geom name="shin" type="capsule" fromto="0 0 0 .4 0 0" size=".03" mass=".7"/>
+        <body name="c" pos=".4 0 0"><joint name="knee" axis="0 1 0" damping=".1"/><geom type="box" size=".1 .05 .02" pos=".02 .01 0" mass=".3"/></body></body></body>
+    <body name="d" pos="0 1 1"><freejoint/><geom size=".05" mass=".1"/></body>
+    <flexcomp name="cloth" type="grid" dim="2" count="4 4 1" spacing=".1 .1 .1" pos="2 0 1" mass=".2" radius=".01">
+      <edge equality="true"/></flexcomp>
+  </worldbody>
+  <tendon><fixed name="t" stiffness="3" damping="1"><joint joint="hip" coef="1"/><joint joint="knee" coef="-1"/></fixed></tendon>
+  <equality><weld body1="a" body2="d"/></equality>
+  <actuator><position name="p" joint="hip" kp="30" dampratio="1"/><muscle name="m" joint="knee" lengthrange="-1 1"/><motor name="f" tendon="t"/></actuator>
+  <sensor><framepos objtype="camera" objname="c"/></sensor>
+</mujoco>"#;
+
+    fn bytes(model: &MjModel) -> Vec<u8> {
+        let mut bytes = vec![0; model.size()];
+        model.save_to_buffer(&mut bytes).unwrap();
+        bytes
+    }
+
+    fn heavier(factor: f64) -> impl Fn(&mut MjModel) {
+        move |model| {
+            model
+                .body_mass_mut()
+                .iter_mut()
+                .for_each(|mass| *mass *= factor);
+            let moments = model.body_inertia_mut().as_flattened_mut();
+            moments.iter_mut().for_each(|moment| *moment *= factor);
+            gain_parameters(model)[0][0] *= factor;
+            model.opt_mut().gravity[0] += factor;
+        }
+    }
+
+    #[test]
+    fn a_task_is_a_whole_model_while_work_is_done_and_gone_to_the_last_bit_afterwards() {
+        super::super::log::install();
+        let model = Arc::new(MjModel::from_xml_string(EVERYTHING).unwrap());
+        let fresh = bytes(&model);
+        let mut data = MjData::new(Shared::new(&model));
+        let mut patch = Patch::default();
+        for factor in [1.5, 0.3, 1.0, 1.5] {
+            patch.find(&model, heavier(factor));
+            // The model of this task as it is without any of this module.
+            let mut alone = Box::new(MjModel::clone(&model));
+            heavier(factor)(&mut alone);
+            let mut scratch = MjData::new(alone);
+            scratch.set_const();
+            let during = patch.during(&model, &mut data, |data| bytes(data.model()));
+            assert!(during == bytes(scratch.model()), "{factor}");
+            assert!(during != fresh, "{factor}");
+            at_desk(&model, |desk| {
+                assert!(bytes(&desk.own) == fresh, "{factor}")
+            });
+            assert!(bytes(&model) == fresh && bytes(data.model()) == fresh);
+        }
+    }
+
+    #[test]
+    fn no_effect_is_the_same_physics_whatever_statistics_say() {
+        super::super::log::install();
+        let model = Arc::new(MjModel::from_xml_string(EVERYTHING).unwrap());
+        let [mut none, mut statistics, mut gravity] = [(); 3].map(|()| Patch::default());
+        none.find(&model, |_| ());
+        statistics.find(&model, |model| model.body_mass_mut()[0] = 0.0);
+        gravity.find(&model, |model| model.opt_mut().gravity[2] = -1.0);
+        assert!(none.is_same_physics(&statistics) && !none.is_same_physics(&gravity));
+    }
 }

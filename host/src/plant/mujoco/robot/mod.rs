@@ -333,4 +333,6 @@ impl Plant for UserRobot {
 }
 
 #[cfg(test)]
+mod effect_tests;
+#[cfg(test)]
 mod tests;
