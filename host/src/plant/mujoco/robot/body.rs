@@ -178,7 +178,8 @@ fn frame_skip(names: Names<'_>) -> Result<usize, RobotError> {
     near.sort_unstable();
     let near: Vec<String> = near.iter().map(u64::to_string).collect();
     let must = format!(
-        "a multiple of the model's timestep, {timestep_us:.6} us, of at most {MAX_FRAME_SKIP} steps; {}",
+        "a multiple of the model's timestep, {} us, of at most {MAX_FRAME_SKIP} steps; {}",
+        (timestep_us * 1e6).round() / 1e6,
         if near.is_empty() {
             "no whole number of microseconds is: give the model another timestep".to_owned()
         } else {

@@ -333,6 +333,10 @@ impl Plant for UserRobot {
 }
 
 #[cfg(test)]
+mod case;
+#[cfg(test)]
 mod effect_tests;
+#[cfg(test)]
+mod model_tests;
 #[cfg(test)]
 mod tests;

@@ -160,7 +160,7 @@ fn what_the_model_does_not_have_is_refused_with_what_it_has() {
         "{error}"
     );
     let error = refused("[start]", "[start]\nkeyframe = \"stand\"");
-    assert!(error.contains("none with a name"), "{error}");
+    assert!(error.contains("the model has none"), "{error}");
 }
 
 #[test]
