@@ -177,7 +177,7 @@ impl Simulation {
         .iter()
         .filter_map(|kind| warnings.get(*kind as usize))
         .any(|warning| warning.number > 0);
-        let is_bad = |value: &f64| !(value.abs() <= LARGEST);
+        let is_bad = |value: &f64| value.is_nan() || value.abs() > LARGEST;
         let states = [data.qpos(), data.qvel(), data.qacc()];
         was_reset
             || states.into_iter().flatten().any(is_bad)

@@ -145,10 +145,13 @@ pub(super) fn robot(source: &str, file: &Path) -> Result<Robot, RobotError> {
 
 /// Refuses a parameter that only stands for a goal and that no reward, goal or observation asks for.
 fn every_goal_is_used(robot: &Robot) -> Result<(), RobotError> {
-    let targets = robot.rewards.iter().filter_map(|(_, term)| match term {
-        Term::Track(_, target, _) => Some(*target),
-        _ => None,
-    });
+    let targets = robot
+        .rewards
+        .iter()
+        .filter_map(|(weight, term)| match term {
+            Term::Track(_, target, _) if *weight != 0.0 => Some(*target),
+            _ => None,
+        });
     let goals = robot.goal.iter().filter_map(|condition| match condition {
         Condition::Within(_, target, _) => Some(*target),
         _ => None,

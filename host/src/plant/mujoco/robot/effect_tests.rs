@@ -92,6 +92,17 @@ fn friction_that_rules_no_contact_does_nothing() {
     let before = |model: &str| usual.replace("<actuator>", &format!("{model}<actuator>"));
     let paired = before("<contact><pair geom1=\"floor\" geom2=\"rod\"/></contact>");
     friction(&paired, "[\"*\"]", [0.5, 2.0]).refused(&["does nothing", "explicit contact <pair>"]);
+    // A ball could touch the floor without a pair, and never gets there.
+    let beside = paired.replace(
+        "</worldbody>",
+        "<body pos=\"0 0 100\"><joint type=\"slide\" axis=\"0 0 1\"/><geom size=\".1\" mass=\"1\"/></body></worldbody>",
+    );
+    friction(&beside, "[\"*\"]", [0.5, 2.0]).refused(&["explicit contact <pair>"]);
+    let sliding = beside
+        .replace("0 0 100", "0 3 -2.95")
+        .replace("type=\"slide\" axis=\"0 0 1\"", "type=\"free\"")
+        .replace("gravity=\"0 0 0\"", "gravity=\"0 0 -9.81\"");
+    friction(&sliding, "[\"*\"]", [0.5, 2.0]).robot();
     let excluded = before("<contact><exclude body1=\"world\" body2=\"arm\"/></contact>");
     friction(&excluded, "[\"*\"]", [0.5, 2.0]).refused(&["can touch no other"]);
     let slippery = usual.replace("<geom ", "<geom condim=\"1\" ");
@@ -130,9 +141,10 @@ fn a_muscle_that_grows_with_the_mass_is_named_and_one_with_a_force_of_its_own_is
     let own = muscle.replace("name=\"m\"", "name=\"m\" force=\"5\"");
     case(&own, mass).robot();
     case(&own, "gear_scale = { actuators = [\"m\"] }").refused(&["a muscle", "strength_scale"]);
-    Case::new(&arm(&own))
-        .hidden([-1.0, 1.0], "polarity = { actuators = [\"m\"] }")
-        .refused(&["only pulls"]);
+    let polarity = "polarity = { actuators = [\"m\"] }";
+    let mut reversed = Case::new(&arm(&own)).hidden([-1.0, 1.0], polarity);
+    reversed.range = [0.0, 1.0];
+    reversed.refused(&["only pulls"]);
     for actuator in [muscle, own.as_str()] {
         let mut plant = case(actuator, "strength_scale = { actuators = [\"m\"] }").robot();
         let weak = stands(&mut plant, 0.5, 1.0, 5).abs();

@@ -8,7 +8,7 @@ use rand::RngExt;
 
 use super::alteration::{Alteration, Drive, drive};
 use super::body::Body;
-use super::friction;
+use super::friction::{self, Scaling};
 use super::names::{Kind, Names};
 use crate::plant::mujoco::Simulation;
 use crate::plant::robot::RobotError;
@@ -88,7 +88,11 @@ fn why_without_effect(
         // What rules a contact is known without one, and a motion may end before the first.
         Alteration::Friction(geoms) => {
             let (low, high) = parameter.training;
-            return friction::why_without_effect(model, geoms, [f64::from(low), f64::from(high)]);
+            return match friction::scaling(model, geoms, [f64::from(low), f64::from(high)]) {
+                Scaling::Rules => None,
+                Scaling::RulesBesidePairs(why) => (!moves_apart(names, body, pair)).then_some(why),
+                Scaling::Nothing(why) => Some(why),
+            };
         }
         _ => {}
     }

@@ -3,46 +3,55 @@
 use mujoco_rs::mujoco_c::{mjtDisableBit, mjtEnableBit};
 use mujoco_rs::wrappers::MjModel;
 
-/// Why the friction of geoms rules no contact; nothing if it does rule one.
-///
-/// `factors` are two values of the parameter. Whether the robot ever makes such a contact is not asked: a hand may
-/// find its object late.
-pub(super) fn why_without_effect(
-    model: &MjModel,
-    geoms: &[usize],
-    factors: [f64; 2],
-) -> Option<String> {
+/// What scaling the friction of geoms does.
+pub(super) enum Scaling {
+    /// It rules a contact that they can make. Whether the robot ever makes it is not asked: a hand may find its object
+    /// late.
+    Rules,
+    /// The same, but explicit pairs rule others of their contacts; why it does nothing if the robot makes only those.
+    RulesBesidePairs(String),
+    /// It does nothing, for this reason.
+    Nothing(String),
+}
+
+/// What scaling the friction of `geoms` by either of two factors does.
+pub(super) fn scaling(model: &MjModel, geoms: &[usize], factors: [f64; 2]) -> Scaling {
     let is_set = |flags: i32, flag: u32| flags as u32 & flag != 0;
     let options = model.opt();
     if is_set(
         options.disableflags,
         mjtDisableBit::mjDSBL_CONTACT as u32 | mjtDisableBit::mjDSBL_CONSTRAINT as u32,
     ) {
-        return Some("the model's options turn contacts off".to_owned());
+        return Scaling::Nothing("the model's options turn contacts off".to_owned());
     }
     if is_set(options.enableflags, mjtEnableBit::mjENBL_OVERRIDE as u32) {
-        return Some("the model's options override the friction of all contacts".to_owned());
-    }
-    if model.nflex() > 0 {
-        return None;
+        let why = "the model's options override the friction of all contacts";
+        return Scaling::Nothing(why.to_owned());
     }
     let filters_parents = !is_set(
         options.disableflags,
         mjtDisableBit::mjDSBL_FILTERPARENT as u32,
     );
-    let mut found = Found::default();
+    let mut found = Found {
+        // Cloth may lie on any of them.
+        rules: model.nflex() > 0,
+        ..Found::default()
+    };
     for first in geoms {
         for second in 0..model.geom_friction().len() {
             found.add(meeting(model, *first, second, filters_parents, || {
                 factors.map(|factor| friction(model, geoms, [*first, second], factor))
             }));
-            if found.rules {
-                return None;
-            }
         }
     }
-    Some(found.why())
+    match (found.rules, found.pair) {
+        (true, false) => Scaling::Rules,
+        (true, true) => Scaling::RulesBesidePairs(PAIRS.to_owned()),
+        (false, _) => Scaling::Nothing(found.why()),
+    }
 }
+
+const PAIRS: &str = "the model's explicit contact <pair>s rule the friction of these geoms: take the pairs out, or let the geoms collide by contype and conaffinity";
 
 /// What two geoms do when they meet.
 enum Meeting {
@@ -85,9 +94,7 @@ impl Found {
             );
         }
         if self.pair {
-            reasons.push(
-                "the model's explicit contact <pair>s rule the friction of these geoms: take the pairs out, or let the geoms collide by contype and conaffinity",
-            );
+            reasons.push(PAIRS);
         }
         if self.slippery {
             reasons.push("these geoms touch without friction (condim 1): give them condim 3");
