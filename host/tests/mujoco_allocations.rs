@@ -56,7 +56,7 @@ fn a_trial_takes_no_more_memory_than_the_one_before() {
             });
             left.push(counted.bytes_current);
         }
-        // The first trial lays out the list of what a task changes.
-        assert!(left[1..].iter().all(|left| *left == 0), "{name}: {left:?}");
+        // The first ones lay out the list of what a task changes.
+        assert!(left[4..].iter().all(|left| *left == 0), "{name}: {left:?}");
     }
 }

@@ -11,7 +11,7 @@ use std::cell::RefCell;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
-use mujoco_rs::mujoco_c::mjNGAIN;
+use mujoco_rs::wrappers::mj_model::MjtGain;
 use mujoco_rs::wrappers::mj_model::traits::{ModelType, ModelTypeMut};
 use mujoco_rs::wrappers::{MjData, MjModel};
 
@@ -45,10 +45,18 @@ unsafe impl ModelType for Shared {}
 // SAFETY: as above; a mutable reference exists only while nobody else owns the `Arc`.
 unsafe impl ModelTypeMut for Shared {}
 
-/// The parameters of every actuator's gain.
-pub(super) fn gain_parameters(model: &mut MjModel) -> &mut [[f64; mjNGAIN as usize]] {
-    // SAFETY: an effect scales forces; what MuJoCo would look up elsewhere by these parameters, no effect changes.
-    unsafe { model.actuator_gainprm_mut() }
+/// The parameters of an actuator's gain, where all of them are numbers that forces are computed with.
+pub(super) fn gain_parameters(model: &mut MjModel, actuator: usize) -> &mut [f64] {
+    let is_plain = matches!(
+        model.actuator_gaintype().get(actuator),
+        Some(MjtGain::mjGAIN_FIXED | MjtGain::mjGAIN_AFFINE | MjtGain::mjGAIN_MUSCLE)
+    );
+    // SAFETY: with these types MuJoCo looks nothing up by a gain's parameters; other types are left out.
+    let all = unsafe { model.actuator_gainprm_mut() };
+    match all.get_mut(actuator) {
+        Some(parameters) if is_plain => parameters,
+        _ => &mut [],
+    }
 }
 
 /// A table of numbers of a model.
@@ -94,7 +102,8 @@ static FIELDS: &[Field] = &[
     field!(actuator_gear, actuator_gear_mut, rows),
     Field {
         read: |model| model.actuator_gainprm().as_flattened(),
-        write: |model| gain_parameters(model).as_flattened_mut(),
+        // SAFETY: only what `gain_parameters` gave to an effect, or what stood here before, is written.
+        write: |model| unsafe { model.actuator_gainprm_mut() }.as_flattened_mut(),
         is_statistic: false,
     },
     field!(actuator_biasprm, actuator_biasprm_mut, rows),
@@ -304,7 +313,7 @@ mod tests {
                 .for_each(|mass| *mass *= factor);
             let moments = model.body_inertia_mut().as_flattened_mut();
             moments.iter_mut().for_each(|moment| *moment *= factor);
-            gain_parameters(model)[0][0] *= factor;
+            gain_parameters(model, 0)[0] *= factor;
             model.opt_mut().gravity[0] += factor;
         }
     }

@@ -240,10 +240,8 @@ impl Strength {
             } else {
                 (0..3, 0..3)
             };
-            if let Some(parameters) = gain_parameters(model).get_mut(*actuator) {
-                parameters[gain]
-                    .iter_mut()
-                    .for_each(|entry| *entry *= value);
+            if let Some(parameters) = gain_parameters(model, *actuator).get_mut(gain) {
+                parameters.iter_mut().for_each(|entry| *entry *= value);
             }
             if let Some(parameters) = model.actuator_biasprm_mut().get_mut(*actuator) {
                 parameters[bias]
@@ -299,11 +297,11 @@ impl Reversal {
     }
 
     fn apply(&self, model: &mut MjModel) {
-        let Some(parameters) = gain_parameters(model).get_mut(self.actuator) else {
+        let Some(first) = gain_parameters(model, self.actuator).first_mut() else {
             return;
         };
-        let gain = parameters[0];
-        parameters[0] = -gain;
+        let gain = *first;
+        *first = -gain;
         match self.mirror {
             // gain * (mirror - control), and what the servo subtracts from it stays as it is.
             Some(mirror) => {
