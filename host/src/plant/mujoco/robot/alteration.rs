@@ -177,7 +177,13 @@ impl Alteration {
 
 /// Refuses a gear that would do something else than make a motor stronger or turn it round.
 fn has_free_gear(names: Names<'_>, actuator: usize, named: &Named) -> Result<(), RobotError> {
-    let what = match drive(names.model, actuator) {
+    let drive = drive(names.model, actuator);
+    let has_controller = matches!(
+        names.model.actuator_gaintype().get(actuator),
+        Some(MjtGain::mjGAIN_PID | MjtGain::mjGAIN_SO3)
+    );
+    let what = match drive {
+        Drive::Other if has_controller => "a controller, and its gear would move where it stands",
         Drive::Servo => "a servo, and its gear would move where it stands",
         Drive::Velocity => {
             "a servo of velocities, and its gear would change the velocity that it holds"
@@ -186,9 +192,14 @@ fn has_free_gear(names: Names<'_>, actuator: usize, named: &Named) -> Result<(),
         Drive::Motor | Drive::Other => return Ok(()),
     };
     let name = names.called(Kind::Actuator, actuator);
-    let must = format!(
-        "a motor: actuator '{name}' is {what}; write strength_scale = {{ actuators = [\"{name}\"] }} for a weaker or stronger one, or polarity = {{ actuators = [\"{name}\"] }} for one that works the other way round"
-    );
+    let instead = if drive == Drive::Other {
+        "name the motors one by one".to_owned()
+    } else {
+        format!(
+            "write strength_scale = {{ actuators = [\"{name}\"] }} for a weaker or stronger one, or polarity = {{ actuators = [\"{name}\"] }} for one that works the other way round"
+        )
+    };
+    let must = format!("a motor: actuator '{name}' is {what}; {instead}");
     Err(names.robot.refuse(&named.key, must))
 }
 
