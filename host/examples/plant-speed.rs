@@ -6,7 +6,7 @@
 use std::error::Error;
 use std::time::Instant;
 
-use engram::measure::plant_speed;
+use engram::measure::{Bounds, plant_speed};
 use engram::plant::{self, by_name};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -22,14 +22,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("|---|---|---|");
     for name in names {
         let mut plant = by_name(name)?;
-        let speed = plant_speed(
-            &mut *plant,
-            if name == "pendulum" {
-                2_000_000
-            } else {
-                40_000
-            },
-        );
+        let bounds = Bounds {
+            steps: usize::MAX,
+            seconds: 3.0,
+        };
+        let speed = plant_speed(&mut *plant, bounds);
         let makings = 1000;
         let start = Instant::now();
         for _ in 0..makings {

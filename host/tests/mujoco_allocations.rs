@@ -4,15 +4,16 @@
 use allocation_counter::measure;
 use engram::plant::{Driven, MUJOCO_NAMES, Start, TaskSet, by_name, random_stream};
 
+const ROBOT: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../examples/robots/balancer.toml"
+);
+
 #[test]
 fn a_mujoco_step_allocates_nothing() {
     let counted = measure(|| drop(std::hint::black_box(vec![0_u8; 8])));
     assert_eq!(counted.count_total, 1, "the counter works");
-    let robot = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../examples/robots/balancer.toml"
-    );
-    for name in MUJOCO_NAMES.into_iter().chain([robot]) {
+    for name in MUJOCO_NAMES.into_iter().chain([ROBOT]) {
         let plant = by_name(name).unwrap();
         let mut random = random_stream(0, TaskSet::HeldOut.stream(), 0);
         let task = plant.sample_task(TaskSet::HeldOut, &mut random);
@@ -32,5 +33,30 @@ fn a_mujoco_step_allocates_nothing() {
             }
         });
         assert_eq!(counted.count_total, 0, "{name}");
+    }
+}
+
+#[test]
+fn a_trial_takes_no_more_memory_than_the_one_before() {
+    for name in ["hopper-params", ROBOT] {
+        let plant = by_name(name).unwrap();
+        let tasks: Vec<_> = (0..8)
+            .map(|index| {
+                let mut random = random_stream(0, TaskSet::HeldOut.stream(), index);
+                plant.sample_task(TaskSet::HeldOut, &mut random)
+            })
+            .collect();
+        let mut driven = Driven::new(plant);
+        let command = vec![0.3f32; driven.contract().actions.len()];
+        let mut left = Vec::new();
+        for (seed, task) in tasks.iter().enumerate() {
+            let counted = measure(|| {
+                driven.begin(task, seed as u64);
+                driven.act(&command);
+            });
+            left.push(counted.bytes_current);
+        }
+        // The first ones lay out the list of what a task changes.
+        assert!(left[4..].iter().all(|left| *left == 0), "{name}: {left:?}");
     }
 }

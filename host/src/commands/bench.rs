@@ -13,7 +13,8 @@ use engram_image::write::in_rows;
 
 use crate::board::BoardName;
 use crate::measure::{
-    KernelCost, PlantSpeed, instructions, latency, plant_speed, random_image, shapes,
+    Bounds, KernelCost, PlantSpeed, ROUNDS, instructions, latency, plant_speed, random_image,
+    shapes,
 };
 use crate::output::{OutputError, say};
 use crate::plant;
@@ -54,9 +55,12 @@ pub struct Args {
     /// Measure a plant's simulated steps per second on one core instead.
     #[arg(long, conflicts_with_all = ["shapes", "image"])]
     plant: Option<String>,
-    /// Steps to time per shape, or per round of a plant.
+    /// Steps to time per shape, or per round of a plant, at most.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     steps: Option<u32>,
+    /// Time a plant for so many seconds, in three rounds; 5 by default.
+    #[arg(long, requires = "plant", value_name = "S", value_parser = seconds)]
+    seconds: Option<f64>,
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
@@ -74,6 +78,18 @@ struct Report {
 
 /// Steps that are timed unless told otherwise.
 const STEPS: usize = 20_000;
+/// How long a plant is timed unless told otherwise: slow robots make a few hundred steps per second.
+const PLANT_SECONDS: f64 = 5.0;
+
+/// A time above 0.
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if seconds.is_finite() && seconds > 0.0 {
+        Ok(seconds)
+    } else {
+        Err("it must be finite and above 0".to_owned())
+    }
+}
 
 /// Measures and prints.
 ///
@@ -83,15 +99,13 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let mut report = Report::default();
     let steps = args.steps.map(|steps| steps as usize);
     if let Some(name) = &args.plant {
-        report.plants.push(plant_speed(
-            plant::by_name(name)?.as_mut(),
-            // A MuJoCo plant makes some ten thousand steps per second, the pendulum many million.
-            steps.unwrap_or(if plant::NAMES.contains(&name.as_str()) {
-                20_000_000
-            } else {
-                50_000
-            }),
-        ));
+        let bounds = Bounds {
+            steps: steps.unwrap_or(usize::MAX),
+            seconds: args.seconds.unwrap_or(PLANT_SECONDS),
+        };
+        report
+            .plants
+            .push(plant_speed(plant::by_name(name)?.as_mut(), bounds));
     }
     for (name, bytes) in images(&args)? {
         let image = Image::read(&bytes).with_context(|| format!("{name} is not a valid image"))?;
@@ -161,9 +175,12 @@ fn print(report: &Report, is_board: bool) -> Result<(), OutputError> {
     }
     for plant in &report.plants {
         say!(
-            "{}: {:.4} million steps per second of one core's time",
+            "{}: {:.4} million steps per second of one core's time (best of {} rounds: {} steps; {:.1} s in all)",
             plant.name,
-            plant.steps_per_s * 1e-6
+            plant.steps_per_s * 1e-6,
+            ROUNDS,
+            plant.steps,
+            plant.wall_s
         )?;
     }
     Ok(())

@@ -11,5 +11,5 @@ mod shapes;
 pub use image::random_image;
 pub use instructions::{BoardCost, CountError, KernelCost, instructions};
 pub use latency::{Latency, latency};
-pub use plants::{PlantSpeed, plant_speed};
+pub use plants::{Bounds, PlantSpeed, ROUNDS, plant_speed};
 pub use shapes::{Shape, shapes};

@@ -3,52 +3,115 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use crate::plant::{Plant, TaskSet, random_stream};
+use crate::plant::{Plant, Start, TaskSet, random_stream};
 
 /// Simulated steps per second of one core's time, measurement, noise and reward included.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct PlantSpeed {
     /// The plant.
     pub name: &'static str,
-    /// Control steps timed.
+    /// Control steps of the round that counts.
     pub steps: usize,
     /// Control steps per second that one thread runs; per second of the clock where the system does not count that.
     pub steps_per_s: f64,
+    /// How long all rounds took by the clock, in s.
+    pub wall_s: f64,
 }
+
+/// When the timing of a plant ends; whichever comes first.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bounds {
+    /// Control steps of a round, at most.
+    pub steps: usize,
+    /// Seconds by the clock of all rounds together; the step in progress is finished.
+    pub seconds: f64,
+}
+
+/// The best of so many rounds counts.
+pub const ROUNDS: u32 = 3;
+/// Steps between two looks at the clock grow until they take this long: looking costs as much as a fast plant's step.
+const LOOK_S: f64 = 1e-3;
 
 /// Steps `plant` through held-out tasks on this thread and takes the best of three rounds.
 #[must_use]
-pub fn plant_speed(plant: &mut dyn Plant, steps: usize) -> PlantSpeed {
-    let contract = plant.contract();
-    let episode = plant.protocol().episode_steps;
+pub fn plant_speed(plant: &mut dyn Plant, bounds: Bounds) -> PlantSpeed {
     let mut random = random_stream(0, TaskSet::HeldOut.stream(), 0);
-    let mut best = f64::INFINITY;
-    for round in 0..3 {
+    let begun = Instant::now();
+    let mut best: Option<(usize, f64)> = None;
+    for round in 0..ROUNDS {
         let task = plant.sample_task(TaskSet::HeldOut, &mut random);
-        plant.reset(&task, round);
-        let mut command = vec![0.0; contract.actions.len()];
-        let start = Clock::start();
-        for step in 0..steps {
-            if step % episode == episode - 1 {
-                plant.restart(crate::plant::Start::Usual);
+        plant.reset(&task, round.into());
+        let until_s = bounds.seconds * f64::from(round + 1) / f64::from(ROUNDS);
+        let clock = Clock::start();
+        let mut stepper = Stepper::new(plant);
+        let mut look = 1;
+        while stepper.steps < bounds.steps {
+            let before = Instant::now();
+            stepper.run(look.min(bounds.steps - stepper.steps));
+            if begun.elapsed().as_secs_f64() >= until_s {
+                break;
             }
-            // A square wave keeps it moving; the sum keeps the compiler from leaving anything out.
-            let size = if step & 16 == 0 { 0.5 } else { -0.5 };
-            for (entry, channel) in command.iter_mut().zip(contract.actions.iter()) {
-                *entry = size * channel.max;
-            }
-            plant.step(black_box(&command));
-            black_box((plant.observe(), plant.external_reward()));
-            if plant.ended() {
-                plant.restart(crate::plant::Start::Usual);
+            if before.elapsed().as_secs_f64() < LOOK_S {
+                look *= 2;
             }
         }
-        best = best.min(start.seconds());
+        let (steps, seconds) = (stepper.steps, clock.seconds());
+        let rate = |(steps, seconds): (usize, f64)| steps as f64 / seconds;
+        if best.is_none_or(|best| rate((steps, seconds)) > rate(best)) {
+            best = Some((steps, seconds));
+        }
+        if begun.elapsed().as_secs_f64() >= bounds.seconds {
+            break;
+        }
     }
+    let (steps, seconds) = best.unwrap_or((0, 1.0));
     PlantSpeed {
         name: plant.name(),
         steps,
-        steps_per_s: steps as f64 / best,
+        steps_per_s: steps as f64 / seconds,
+        wall_s: begun.elapsed().as_secs_f64(),
+    }
+}
+
+/// Drives a plant to and fro.
+struct Stepper<'a> {
+    plant: &'a mut dyn Plant,
+    command: Vec<f32>,
+    largest: Vec<f32>,
+    episode: usize,
+    steps: usize,
+}
+
+impl<'a> Stepper<'a> {
+    fn new(plant: &'a mut dyn Plant) -> Self {
+        let channels = plant.contract().actions;
+        let largest: Vec<f32> = channels.iter().map(|channel| channel.max).collect();
+        Self {
+            command: vec![0.0; largest.len()],
+            largest,
+            episode: plant.protocol().episode_steps,
+            plant,
+            steps: 0,
+        }
+    }
+
+    fn run(&mut self, steps: usize) {
+        for step in self.steps..self.steps + steps {
+            if step % self.episode == self.episode - 1 {
+                self.plant.restart(Start::Usual);
+            }
+            // A square wave keeps it moving; the sum keeps the compiler from leaving anything out.
+            let size = if step & 16 == 0 { 0.5 } else { -0.5 };
+            for (entry, largest) in self.command.iter_mut().zip(&self.largest) {
+                *entry = size * largest;
+            }
+            self.plant.step(black_box(&self.command));
+            black_box((self.plant.observe(), self.plant.external_reward()));
+            if self.plant.ended() {
+                self.plant.restart(Start::Usual);
+            }
+        }
+        self.steps += steps;
     }
 }
 
@@ -79,4 +142,26 @@ impl Clock {
 fn ran_ns() -> Option<u64> {
     let counts = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
     counts.split_whitespace().next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plant::{NAMES, by_name};
+
+    #[test]
+    fn timing_ends_by_steps_or_by_the_clock() {
+        let mut plant = by_name(NAMES[0]).unwrap();
+        let mut speed = |steps, seconds| plant_speed(&mut *plant, Bounds { steps, seconds });
+        let by_steps = speed(1000, f64::INFINITY);
+        assert_eq!(by_steps.steps, 1000);
+        assert!(by_steps.steps_per_s > 1000.0);
+        let by_clock = speed(usize::MAX, 0.03);
+        assert!(
+            by_clock.steps > 100 && by_clock.wall_s < 10.0,
+            "{by_clock:?}"
+        );
+        // Without any time one step is timed all the same.
+        assert_eq!(speed(usize::MAX, 0.0).steps, 1);
+    }
 }

@@ -6,7 +6,7 @@ use engram_firmware::robots;
 use rand::RngExt;
 
 use super::design::{Design, Goal, NO_CHANGE, StartNoise, Step};
-use super::simulation::Simulation;
+use super::simulation::{After, Simulation};
 use crate::plant::{Parameter, Random, TaskSet};
 
 /// Two directions, 57.3 degrees to the left and to the right of x: TrMRL's code draws a goal of +1 or -1 and takes it
@@ -40,7 +40,7 @@ const ANT: Design = Design {
     name: "ant",
     model: "ant.xml",
     frame_skip: 5,
-    contact_forces: true,
+    after: After::ContactForces,
     contract: robots::ANT,
     parameters: &[],
     changes: &[NO_CHANGE],

@@ -6,7 +6,7 @@ use engram_firmware::robots;
 use rand::RngExt;
 
 use super::design::{Design, Goal, NO_CHANGE, StartNoise, Step};
-use super::simulation::Simulation;
+use super::simulation::{After, Simulation};
 use crate::plant::{Parameter, Random, TaskSet};
 
 /// Run at a hidden velocity.
@@ -32,7 +32,7 @@ const DIRECTION_DESIGN: Design = Design {
     name: "half-cheetah-dir",
     model: "half_cheetah.xml",
     frame_skip: 5,
-    contact_forces: false,
+    after: After::Nothing,
     contract: robots::HALF_CHEETAH,
     parameters: &[Parameter {
         name: "direction",

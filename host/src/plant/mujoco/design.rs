@@ -3,7 +3,7 @@
 use engram_image::Contract;
 use mujoco_rs::wrappers::MjModel;
 
-use super::simulation::Simulation;
+use super::simulation::{After, Simulation};
 use crate::plant::{Change, Parameter, Random, TaskSet};
 
 /// One locomotion plant.
@@ -14,8 +14,8 @@ pub(super) struct Design {
     pub(super) model: &'static str,
     /// Physics steps per control step.
     pub(super) frame_skip: usize,
-    /// The reward reads contact forces.
-    pub(super) contact_forces: bool,
+    /// What the reward reads beside the state.
+    pub(super) after: After,
     /// Channels and period.
     pub(super) contract: Contract<'static>,
     /// Hidden parameters.

@@ -1,9 +1,6 @@
 //! A locomotion plant: a [`Design`] brought to life. Stepping allocates nothing.
 
-use std::sync::Arc;
-
 use engram_image::Contract;
-use mujoco_rs::wrappers::{MjData, MjModel};
 use rand::RngExt;
 use rand_distr::{Distribution, StandardNormal};
 
@@ -23,8 +20,6 @@ const ANYWHERE: f64 = 2.0;
 /// One simulated robot with its hidden task.
 pub struct Locomotion {
     design: &'static Design,
-    /// The model before a task alters it.
-    model: Arc<MjModel>,
     simulation: Simulation,
     task: Vec<f32>,
     exact: Vec<f64>,
@@ -33,6 +28,7 @@ pub struct Locomotion {
     velocity: [f64; 2],
     reward: f64,
     ended: bool,
+    diverged: bool,
     steps: u64,
     random: Random,
 }
@@ -51,12 +47,7 @@ impl Locomotion {
         let size = design.contract.observations.len();
         let mut plant = Self {
             design,
-            simulation: Simulation::new(
-                Arc::clone(&model),
-                design.frame_skip,
-                design.contact_forces,
-            ),
-            model,
+            simulation: Simulation::new(model, design.frame_skip, design.after),
             task: design.parameters.iter().map(middle).collect(),
             exact: vec![0.0; size],
             observation: vec![0.0; size],
@@ -64,6 +55,7 @@ impl Locomotion {
             velocity: [0.0; 2],
             reward: 0.0,
             ended: false,
+            diverged: false,
             steps: 0,
             random: random_stream(0, Stream::HeldOut, 0),
         };
@@ -103,14 +95,17 @@ impl Locomotion {
     fn begin(&mut self) {
         self.simulation.settle();
         self.velocity = [0.0; 2];
-        self.ended = false;
+        self.diverged = self.simulation.diverged();
+        self.ended = self.diverged;
         self.measure();
     }
 
     fn measure(&mut self) {
         (self.design.observe)(&self.simulation, &mut self.exact);
         for (value, exact) in self.observation.iter_mut().zip(&self.exact) {
-            *value = *exact as f32;
+            if exact.is_finite() {
+                *value = *exact as f32;
+            }
         }
         let [x, y, z] = self.simulation.torso();
         let [x_speed, y_speed] = self.velocity;
@@ -123,12 +118,7 @@ impl Locomotion {
             *own = *value;
         }
         if let Some(alter) = self.design.alter {
-            let mut model = Box::new(MjModel::clone(&self.model));
-            alter(&mut model, &self.task);
-            // MuJoCo derives constants (weights of constraints) from masses; it needs a state to do so.
-            let mut scratch = MjData::new(model);
-            scratch.set_const();
-            self.simulation.set_model(Arc::new(*scratch.model_clone()));
+            self.simulation.take_task(|model| alter(model, &self.task));
         }
     }
 
@@ -240,11 +230,21 @@ impl Plant for Locomotion {
     fn step(&mut self, command: &[f32]) {
         let design = self.design;
         let [x, y] = (design.place)(&self.simulation);
-        self.simulation.advance(command);
+        for (address, value) in command.iter().enumerate() {
+            self.simulation.set_control(address, *value);
+        }
+        self.simulation.advance();
+        self.steps += 1;
+        self.diverged = self.simulation.diverged();
+        if self.diverged {
+            // What is there now MuJoCo made up. The observation stays that of the last moment that was physics.
+            (self.ended, self.reward, self.velocity) = (true, 0.0, [0.0; 2]);
+            return;
+        }
         let [x_after, y_after] = (design.place)(&self.simulation);
         let period_s = self.simulation.period_s();
         self.velocity = [(x_after - x) / period_s, (y_after - y) / period_s];
-        let healthy = !self.simulation.diverged() && (design.healthy)(&self.simulation);
+        let healthy = (design.healthy)(&self.simulation);
         self.ended = !healthy;
         self.reward = (design.reward)(&Step {
             simulation: &self.simulation,
@@ -254,7 +254,6 @@ impl Plant for Locomotion {
             command,
             healthy,
         });
-        self.steps += 1;
         self.measure();
     }
 
@@ -266,8 +265,12 @@ impl Plant for Locomotion {
         self.ended
     }
 
+    fn diverged(&self) -> bool {
+        self.diverged
+    }
+
     fn metric(&self) -> Option<f32> {
-        Some(self.judged() as f32)
+        (!self.diverged).then(|| self.judged() as f32)
     }
 
     fn metric_name(&self) -> Option<&'static str> {

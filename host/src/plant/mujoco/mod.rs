@@ -12,6 +12,7 @@ mod models;
 pub mod robot;
 mod runner;
 mod simulation;
+mod task_model;
 
 pub use locomotion::Locomotion;
 pub use models::{MODELS_VARIABLE, ModelError, gymnasium, load};

@@ -8,7 +8,7 @@ use mujoco_rs::wrappers::MjModel;
 use rand::RngExt;
 
 use super::design::{Design, Goal, NO_CHANGE, StartNoise};
-use super::simulation::{Simulation, TORSO};
+use super::simulation::{After, Simulation, TORSO};
 use crate::plant::{Change, Parameter, Random, TaskSet};
 
 /// A walker with two legs.
@@ -30,7 +30,7 @@ const HOPPER_DESIGN: Design = Design {
     name: "hopper-params",
     model: "hopper.xml",
     frame_skip: 4,
-    contact_forces: false,
+    after: After::Nothing,
     contract: robots::HOPPER,
     parameters: &[
         exponent("torso_mass_exponent"),

@@ -7,43 +7,66 @@ use std::sync::Arc;
 use mujoco_rs::wrappers::mj_data::MjtWarning;
 use mujoco_rs::wrappers::{MjData, MjModel};
 
+use super::task_model::{Patch, Shared};
+
 /// The body whose place counts as the robot's: in all of gymnasium's models the torso is the first after the world.
 pub(super) const TORSO: usize = 1;
+/// A number beyond this is no state any more: MuJoCo's own limit.
+const LARGEST: f64 = 1e10;
+
+/// What is computed after the physics of a control step; each costs time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum After {
+    /// Nothing: what follows from positions is as old as the last physics step's beginning.
+    Nothing,
+    /// Contact forces, for rewards that read them.
+    ContactForces,
+    /// Everything that follows from positions and velocities, so that all readings belong to one moment.
+    Everything,
+}
 
 /// A model, its state, and how many physics steps make one control step.
 pub struct Simulation {
-    data: MjData<Arc<MjModel>>,
+    data: MjData<Shared>,
+    /// The model as it was loaded.
+    model: Arc<MjModel>,
+    /// What the task changes in it.
+    task: Patch,
     frame_skip: usize,
-    /// Contact forces are computed after each control step; costs time, so only for rewards that read them.
-    contact_forces: bool,
+    after: After,
 }
 
 impl Simulation {
     /// The model at its initial state.
-    pub(super) fn new(model: Arc<MjModel>, frame_skip: usize, contact_forces: bool) -> Self {
+    pub(super) fn new(model: Arc<MjModel>, frame_skip: usize, after: After) -> Self {
         Self {
-            data: MjData::new(model),
+            data: MjData::new(Shared::new(&model)),
+            model,
+            task: Patch::default(),
             frame_skip,
-            contact_forces,
+            after,
         }
     }
 
     /// Seconds per control step.
     pub fn period_s(&self) -> f64 {
-        self.data.model_opt().timestep * self.frame_skip as f64
+        self.model.opt().timestep * self.frame_skip as f64
     }
 
-    /// The model.
-    pub fn model(&self) -> &MjModel {
-        self.data.model()
+    /// Goes on with the model that `alter` makes of the one that was loaded; the state stays.
+    pub(super) fn take_task(&mut self, alter: impl FnOnce(&mut MjModel)) {
+        self.task.find(&self.model, alter);
+        self.settle();
     }
 
-    /// Goes on with another model of the same sizes; the state stays.
-    pub(super) fn set_model(&mut self, model: Arc<MjModel>) {
-        // Refused only for a model of other sizes, which no caller makes; the old one then stays in force.
-        if self.data.try_swap_model(model).is_ok() {
-            self.data.forward();
-        }
+    /// What the task changes in the model.
+    pub(super) fn task(&self) -> &Patch {
+        &self.task
+    }
+
+    /// Looks at the task's model.
+    pub(super) fn with_model<R>(&mut self, look: impl FnOnce(&MjModel) -> R) -> R {
+        (self.task).during(&self.model, &mut self.data, |data| look(data.model()))
     }
 
     /// Back to the model's initial state. Change it by [`qpos_mut`](Self::qpos_mut) and
@@ -52,7 +75,7 @@ impl Simulation {
         self.data.reset();
     }
 
-    /// Back to a keyframe, or to the model's initial state.
+    /// Back to a keyframe, its controls included, or to the model's initial state with all controls 0.
     pub(super) fn reset_to(&mut self, keyframe: Option<usize>) {
         // A keyframe that the model does not have was refused when the robot was loaded.
         if keyframe.is_none_or(|keyframe| self.data.reset_keyframe(keyframe).is_err()) {
@@ -62,13 +85,12 @@ impl Simulation {
 
     /// Makes unit quaternions of the positions that are quaternions, after [`qpos_mut`](Self::qpos_mut).
     pub(super) fn normalize(&mut self) {
-        let model = self.data.model_clone();
-        model.normalize_quat(self.data.qpos_mut());
+        self.model.normalize_quat(self.data.qpos_mut());
     }
 
     /// All of the state.
     #[inline]
-    pub(super) fn data(&self) -> &MjData<Arc<MjModel>> {
+    pub(super) fn data(&self) -> &MjData<Shared> {
         &self.data
     }
 
@@ -82,23 +104,39 @@ impl Simulation {
         self.data.qvel_mut()
     }
 
-    /// Computes everything that follows from positions and velocities.
-    pub fn settle(&mut self) {
-        self.data.forward();
+    /// Generalised forces from outside, to be changed by tests of a model.
+    pub(super) fn pushes_mut(&mut self) -> &mut [f64] {
+        self.data.qfrc_applied_mut()
     }
 
-    /// Holds the command for one control step.
+    /// Computes everything that follows from positions and velocities.
+    pub fn settle(&mut self) {
+        self.task
+            .during(&self.model, &mut self.data, MjData::forward);
+    }
+
+    /// Sets the control at an address, until it is set again or the simulation is reset.
     #[inline]
-    pub fn advance(&mut self, command: &[f32]) {
-        for (control, command) in self.data.ctrl_mut().iter_mut().zip(command) {
-            *control = f64::from(*command);
+    pub(super) fn set_control(&mut self, address: usize, value: f32) {
+        if let Some(control) = self.data.ctrl_mut().get_mut(address) {
+            *control = f64::from(value);
         }
-        for _ in 0..self.frame_skip {
-            self.data.step();
-        }
-        if self.contact_forces {
-            self.data.rne_post_constraint();
-        }
+    }
+
+    /// Holds the controls for one control step.
+    #[inline]
+    pub fn advance(&mut self) {
+        let (frame_skip, after) = (self.frame_skip, self.after);
+        self.task.during(&self.model, &mut self.data, |data| {
+            for _ in 0..frame_skip {
+                data.step();
+            }
+            match after {
+                After::Nothing => {}
+                After::ContactForces => data.rne_post_constraint(),
+                After::Everything => data.forward(),
+            }
+        });
     }
 
     /// Generalised positions.
@@ -125,17 +163,24 @@ impl Simulation {
         self.data.cfrc_ext()
     }
 
-    /// Whether the numbers ran away since the last reset. MuJoCo then went back to the initial state by itself.
+    /// Whether the numbers ran away since the last reset: MuJoCo went back to the initial state by itself, or would
+    /// at the next step, or a sensor has no number.
     #[inline]
     pub fn diverged(&self) -> bool {
-        let warnings = self.data.warning();
-        [
+        let data = &self.data;
+        let warnings = data.warning();
+        let was_reset = [
             MjtWarning::mjWARN_BADQPOS,
             MjtWarning::mjWARN_BADQVEL,
             MjtWarning::mjWARN_BADQACC,
         ]
         .iter()
         .filter_map(|kind| warnings.get(*kind as usize))
-        .any(|warning| warning.number > 0)
+        .any(|warning| warning.number > 0);
+        let is_bad = |value: &f64| value.is_nan() || value.abs() > LARGEST;
+        let states = [data.qpos(), data.qvel(), data.qacc()];
+        was_reset
+            || states.into_iter().flatten().any(is_bad)
+            || !data.sensordata().iter().all(|value| value.is_finite())
     }
 }

@@ -200,3 +200,33 @@ fn the_last_reward_outlives_a_new_episode_and_not_a_new_trial() {
     plant.reset(&task, 1);
     assert_eq!(plant.external_reward(), Some(0.0));
 }
+
+#[test]
+fn a_plant_whose_numbers_run_away_pays_nothing_and_ends() {
+    for name in MUJOCO_NAMES {
+        let mut plant = super::by_name(name).unwrap().unwrap();
+        let task = plant.task();
+        let command = vec![0.5; plant.contract().actions.len()];
+        for seed in 0..2 {
+            plant.reset(&task, seed);
+            plant.step(&command);
+            assert!(!plant.diverged() && plant.metric().is_some(), "{name}");
+            let (mut positions, velocities) = {
+                let simulation = plant.simulation();
+                (simulation.qpos().to_vec(), simulation.qvel().to_vec())
+            };
+            positions[2] = 1e11;
+            plant.place(&positions, &velocities);
+            assert!(plant.diverged() && plant.ended(), "{name}");
+            plant.step(&command);
+            assert!(plant.diverged() && plant.ended(), "{name}");
+            assert_eq!(plant.external_reward(), Some(0.0), "{name}");
+            assert_eq!(plant.metric(), None, "{name}");
+            let judgement = plant.judge();
+            assert!(judgement.fallen && !judgement.holds, "{name}");
+            assert!(plant.observe().iter().all(|value| value.is_finite()));
+            plant.restart(Start::Usual);
+            assert!(!plant.diverged() && !plant.ended(), "{name}");
+        }
+    }
+}

@@ -7,7 +7,10 @@ use engram_image::{ActionChannel, Channel, Contract, ContractError, List, Reward
 
 use super::terms::{conditions, effects, goal, named, rewards, sources};
 use super::text::{self, Draw};
-use super::{Change, NO_CHANGE, Parameter, Protocol, Robot, RobotError, StartNoise};
+use super::{
+    Change, Condition, Effect, NO_CHANGE, Parameter, Protocol, Robot, RobotError, Source,
+    StartNoise, Target, Term,
+};
 use crate::plant::{MUJOCO_NAMES, NAMES};
 use crate::toml_place::Document;
 
@@ -104,7 +107,7 @@ pub(super) fn robot(source: &str, file: &Path) -> Result<Robot, RobotError> {
     let (changes, factors) = changes(&context, &written)?;
     let protocol = protocol(&context, &written, changes)?;
     let (goal, metric_name) = goal(&context, &written.goal)?;
-    Ok(Robot {
+    let robot = Robot {
         name: leak(&written.name),
         model: file.parent().unwrap_or(Path::new("")).join(&written.model),
         contract,
@@ -125,7 +128,7 @@ pub(super) fn robot(source: &str, file: &Path) -> Result<Robot, RobotError> {
         ended: conditions(&context, &written)?,
         start: start(&context, &written)?,
         effects: effects(&context, &written)?,
-        draws: written.hidden.iter().map(|hidden| hidden.draw).collect(),
+        draws: written.hidden.iter().map(text::Hidden::drawn).collect(),
         factors,
         training_changes: (written.change.iter())
             .filter(|change| change.in_training)
@@ -135,7 +138,41 @@ pub(super) fn robot(source: &str, file: &Path) -> Result<Robot, RobotError> {
         metric_name,
         file: file.to_owned(),
         text: source.to_owned(),
-    })
+    };
+    every_goal_is_used(&robot)?;
+    Ok(robot)
+}
+
+/// Refuses a parameter that only stands for a goal and that no reward, goal or observation asks for.
+fn every_goal_is_used(robot: &Robot) -> Result<(), RobotError> {
+    let targets = robot
+        .rewards
+        .iter()
+        .filter_map(|(weight, term)| match term {
+            Term::Track(_, target, _) if *weight != 0.0 => Some(*target),
+            _ => None,
+        });
+    let goals = robot.goal.iter().filter_map(|condition| match condition {
+        Condition::Within(_, target, _) => Some(*target),
+        _ => None,
+    });
+    let wanted = targets.chain(goals).filter_map(|target| match target {
+        Target::Parameter(index) => Some(index),
+        Target::Constant(_) => None,
+    });
+    let told = robot.sources.iter().filter_map(|source| match source {
+        Source::Parameter(index) => Some(*index),
+        _ => None,
+    });
+    let used: Vec<usize> = wanted.chain(told).collect();
+    let effects = robot.effects.iter().enumerate();
+    for (index, _) in effects.filter(|(_, effect)| **effect == Effect::Goal) {
+        if !used.contains(&index) {
+            let why = "it is a goal, and no reward, no [goal] and no observation refers to it";
+            return Err(robot.without_effect(index, why.to_owned()));
+        }
+    }
+    Ok(())
 }
 
 /// A text that lives as long as the process.
@@ -190,13 +227,28 @@ fn contract(context: &Context<'_>, written: &text::File) -> Result<Contract<'sta
         slew_per_s: channel.slew_per_s,
         safe: channel.safe,
     });
-    for (key, count, most) in [
-        ("observation", written.observation.len(), MAX_OBSERVATIONS),
-        ("action", written.action.len(), MAX_ACTIONS),
+    for (key, count, most, advice) in [
+        (
+            "observation",
+            written.observation.len(),
+            MAX_OBSERVATIONS,
+            "leave out what the policy can find out or do without",
+        ),
+        (
+            "action",
+            written.action.len(),
+            MAX_ACTIONS,
+            "leave the other actuators to the start keyframe, whose controls they keep",
+        ),
     ] {
         if !(1..=most).contains(&count) {
-            let must = format!("given from 1 to {most} times, not {count}");
-            return Err(context.refuse(key, must));
+            return Err(RobotError::Count {
+                place: context.file.find(&format!("{key}[0]")).place,
+                key,
+                count,
+                most,
+                advice,
+            });
         }
     }
     for (index, channel) in written.observation.iter().enumerate() {
@@ -297,7 +349,7 @@ fn range(
     let must = "two finite numbers, the smaller one first, with a finite distance";
     context.must(finite, key, must)?;
     let above_0 = low > 0.0;
-    if hidden.draw == Draw::LogUniform {
+    if hidden.drawn() == Draw::LogUniform {
         context.must(above_0, key, "above 0 for draw = \"log-uniform\"")?;
     }
     if hidden.mass_scale.is_some() || hidden.friction_scale.is_some() {
@@ -305,6 +357,18 @@ fn range(
             above_0,
             key,
             "above 0: masses and friction are multiplied by it",
+        )?;
+    }
+    if hidden.strength_scale.is_some() {
+        let must = "at least 0: forces are multiplied by it (polarity turns them round)";
+        context.must(low >= 0.0, key, must)?;
+    }
+    if hidden.polarity.is_some() {
+        let good = (low, high) == (-1.0, 1.0) && hidden.drawn() == Draw::Either;
+        context.must(
+            good,
+            key,
+            "[-1.0, 1.0], of which draw = \"either\" takes one",
         )?;
     }
     if hidden.damping_scale.is_some() {
@@ -347,7 +411,12 @@ fn changes(
             let key = key(&format!("multiply.{name}"));
             let parameter = context.parameter(name, &key)?;
             let hidden = &written.hidden[parameter];
+            if hidden.polarity.is_some() {
+                context.must(*factor == -1.0, &key, "-1: a polarity has no size")?;
+            }
+            context.must(*factor != 1.0, &key, "other than 1, which changes nothing")?;
             let signed = hidden.gear_scale.is_some()
+                || hidden.polarity.is_some()
                 || hidden.gravity_tilt.is_some()
                 || hidden.goal.is_some();
             let good = factor.is_finite() && (signed || *factor > 0.0);

@@ -35,9 +35,39 @@ pub enum RobotError {
         /// What it must be.
         must: String,
     },
+    /// A hidden parameter does nothing.
+    #[error(
+        "{place}: hidden[{index}], '{name}', does nothing: {why}. A task is told apart only by what differs; mend this or take the parameter out"
+    )]
+    NoEffect {
+        /// File and line.
+        place: String,
+        /// The parameter's number.
+        index: usize,
+        /// Its name.
+        name: String,
+        /// Why, and what would make it do something.
+        why: String,
+    },
+    /// Too many or too few of something.
+    #[error(
+        "{place}: there are {count} [[{key}]] sections, and there must be from 1 to {most}; {advice}"
+    )]
+    Count {
+        /// File, and line of the first.
+        place: String,
+        /// What they are called.
+        key: &'static str,
+        /// How many there are.
+        count: usize,
+        /// How many there may be: what the boards' memory is laid out for.
+        most: usize,
+        /// What to do.
+        advice: &'static str,
+    },
     /// The robot is not what it was when a run began.
     #[error(
-        "the robot is not the one of this run: {file} has changed since it began; put the file back as it was, or train the robot as it is now into another folder"
+        "the robot is not the one of this run: {file} has changed since it began; put the file back as it was, or train the robot as it is now into another folder. (Comments and spaces do not count, except in runs begun by earlier versions, which noted every byte)"
     )]
     Changed {
         /// The first file that differs, from the folder of the robot's own.
@@ -54,6 +84,15 @@ pub enum RobotError {
 }
 
 impl RobotError {
+    pub(super) fn no_effect(file: Document<'_>, index: usize, name: &str, why: String) -> Self {
+        Self::NoEffect {
+            place: file.find(&format!("hidden[{index}]")).place,
+            index,
+            name: name.to_owned(),
+            why,
+        }
+    }
+
     pub(super) fn value(file: Document<'_>, key: &str, must: impl Into<String>) -> Self {
         let found = file.find(key);
         Self::Value {

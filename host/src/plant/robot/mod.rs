@@ -7,6 +7,7 @@
 mod check;
 mod error;
 mod files;
+mod meaning;
 mod tasks;
 mod terms;
 mod text;
@@ -34,10 +35,10 @@ const NO_CHANGE: Change = Change {
     summary: "nothing changes",
 };
 
-/// A name in the model, and the key that named it.
+/// What names something in the model, and the key that it stands under.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Named {
-    /// The name.
+    /// The name, or what stands for one: `#3`, `joint:hip`, `body:torso`.
     pub name: String,
     /// Where it stands, such as `reward[0].velocity.body`.
     pub key: String,
@@ -112,8 +113,12 @@ pub enum Effect {
     Damping(Vec<Named>),
     /// Multiplies the friction of geoms.
     Friction(Vec<Named>),
-    /// Multiplies the gear of actuators; below 0 they work the other way round.
+    /// Multiplies the gear of motors; below 0 they work the other way round.
     Gear(Vec<Named>),
+    /// Multiplies all forces of motors, servos and muscles, and their limits.
+    Strength(Vec<Named>),
+    /// Below 0, motors push and servos move the other way round.
+    Polarity(Vec<Named>),
     /// Turns gravity about an axis of the world, in rad.
     GravityTilt(Axis),
     /// Nothing: rewards, goals or observations refer to it.
@@ -233,6 +238,16 @@ impl Robot {
             text: &self.text,
         };
         RobotError::value(file, key, must)
+    }
+
+    /// The error for a hidden parameter that does nothing.
+    #[must_use]
+    pub fn without_effect(&self, index: usize, why: String) -> RobotError {
+        let file = Document {
+            origin: &self.file.display().to_string(),
+            text: &self.text,
+        };
+        RobotError::no_effect(file, index, self.parameters[index].name, why)
     }
 }
 

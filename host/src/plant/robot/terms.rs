@@ -349,6 +349,8 @@ fn effect(
     let damping = hidden.damping_scale.as_ref();
     let friction = hidden.friction_scale.as_ref();
     let gear = hidden.gear_scale.as_ref();
+    let strength = hidden.strength_scale.as_ref();
+    let polarity = hidden.polarity.as_ref();
     context.one(
         section,
         vec![
@@ -367,6 +369,17 @@ fn effect(
             (
                 "gear_scale",
                 gear.map(|of| Effect::Gear(list(&of.actuators, &key("gear_scale.actuators")))),
+            ),
+            (
+                "strength_scale",
+                strength.map(|of| {
+                    Effect::Strength(list(&of.actuators, &key("strength_scale.actuators")))
+                }),
+            ),
+            (
+                "polarity",
+                polarity
+                    .map(|of| Effect::Polarity(list(&of.actuators, &key("polarity.actuators")))),
             ),
             (
                 "gravity_tilt",

@@ -248,14 +248,27 @@ pub(super) struct Hidden {
     pub(super) unit: String,
     pub(super) training: [f32; 2],
     pub(super) wide: Option<[f32; 2]>,
-    #[serde(default)]
-    pub(super) draw: Draw,
+    pub(super) draw: Option<Draw>,
     pub(super) mass_scale: Option<Bodies>,
     pub(super) damping_scale: Option<Joints>,
     pub(super) friction_scale: Option<Geoms>,
     pub(super) gear_scale: Option<Actuators>,
+    pub(super) strength_scale: Option<Actuators>,
+    pub(super) polarity: Option<Actuators>,
     pub(super) gravity_tilt: Option<AxisOnly>,
     pub(super) goal: Option<Nothing>,
+}
+
+impl Hidden {
+    /// How it is drawn; a polarity is one of two.
+    pub(super) fn drawn(&self) -> Draw {
+        let usual = if self.polarity.is_some() {
+            Draw::Either
+        } else {
+            Draw::Uniform
+        };
+        self.draw.unwrap_or(usual)
+    }
 }
 
 fn one() -> String {
@@ -263,11 +276,10 @@ fn one() -> String {
 }
 
 /// How a hidden value is drawn from its range.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "kebab-case")]
 pub enum Draw {
     /// Every value is as likely.
-    #[default]
     Uniform,
     /// Every ratio is as likely.
     LogUniform,

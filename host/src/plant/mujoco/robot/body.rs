@@ -1,29 +1,28 @@
-//! A robot and its model put together: every name found, and what a task does to the model.
+//! A robot and its model put together: every name found, and what its plants share.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use mujoco_rs::wrappers::{MjData, MjModel};
+use mujoco_rs::wrappers::MjModel;
+use rand::RngExt;
 
+use super::alteration::Alteration;
+use super::effects;
 use super::names::{Kind, Names};
 use super::reading::{Reading, Test, Worth};
-use crate::plant::mujoco::{ModelError, models};
-use crate::plant::robot::{Axis, Effect, Robot, RobotError};
+use crate::plant::Random;
+use crate::plant::mujoco::simulation::After;
+use crate::plant::mujoco::{ModelError, Simulation, models};
+use crate::plant::robot::{Robot, RobotError};
 
 /// Physics steps of one control step, at most.
 const MAX_FRAME_SKIP: f64 = 10_000.0;
-/// What counts as the same number of seconds, or of a command's units, relative to it.
+/// What counts as the same number of a command's units, relative to its range.
 const SAME: f64 = 1e-6;
-
-/// What a hidden parameter multiplies, by the model's numbers.
-enum Alteration {
-    Mass(Vec<usize>),
-    Damping(Vec<usize>),
-    Friction(Vec<usize>),
-    Gear(Vec<usize>),
-    GravityTilt(Axis),
-    Nothing,
-}
+/// By so much of itself may a timestep be rounded.
+const ROUNDED: f64 = 1e-5;
+/// A refused period is told so many shorter and longer ones.
+const NEAREST: usize = 2;
 
 /// The joints that scatter at the start of an episode.
 pub(super) struct Scatter {
@@ -44,7 +43,7 @@ pub(super) struct Body {
     pub(super) ended: Vec<Test>,
     pub(super) goal: Vec<Test>,
     pub(super) scatter: Scatter,
-    alterations: Vec<Alteration>,
+    pub(super) alterations: Vec<Alteration>,
 }
 
 /// The body of a robot, made once per process.
@@ -77,7 +76,7 @@ impl Body {
             .iter()
             .map(|(weight, term)| Ok((*weight, Worth::new(names, term)?)))
             .collect::<Result<_, RobotError>>()?;
-        Ok(Self {
+        let body = Self {
             frame_skip: frame_skip(names)?,
             readings: robot
                 .sources
@@ -90,29 +89,55 @@ impl Body {
             goal: robot.goal.iter().map(test).collect::<Result<_, _>>()?,
             scatter: scatter(names)?,
             alterations: (robot.effects.iter())
-                .map(|effect| alteration(names, effect))
+                .map(|effect| Alteration::new(names, effect))
                 .collect::<Result<_, _>>()?,
             model: Arc::clone(&model),
-        })
+        };
+        effects::check(names, &body)?;
+        Ok(body)
+    }
+
+    /// A simulation of the model.
+    pub(super) fn simulation(&self) -> Simulation {
+        Simulation::new(Arc::clone(&self.model), self.frame_skip, After::Everything)
     }
 
     /// Whether any hidden parameter changes the model.
     pub(super) fn alters(&self) -> bool {
-        self.alterations
-            .iter()
-            .any(|alteration| !matches!(alteration, Alteration::Nothing))
+        self.alterations.iter().any(Alteration::changes_the_model)
     }
 
-    /// The model of a task.
-    pub(super) fn altered(&self, task: &[f32]) -> Arc<MjModel> {
-        let mut model = Box::new(MjModel::clone(&self.model));
+    /// Makes the model that of a task.
+    pub(super) fn alter(&self, model: &mut MjModel, task: &[f32]) {
         for (alteration, value) in self.alterations.iter().zip(task) {
-            alteration.apply(&mut model, f64::from(*value));
+            alteration.apply(model, f64::from(*value));
         }
-        // MuJoCo derives constants from masses (weights of constraints); it needs a state to do so.
-        let mut scratch = MjData::new(model);
-        scratch.set_const();
-        Arc::new(*scratch.model_clone())
+    }
+
+    /// Begins an episode, scattered `wider` times as far as usual.
+    pub(super) fn start(
+        &self,
+        simulation: &mut Simulation,
+        robot: &Robot,
+        wider: f64,
+        random: &mut Random,
+    ) {
+        let noise = &robot.start;
+        simulation.reset_to(self.scatter.keyframe);
+        let positions = simulation.qpos_mut();
+        for index in &self.scatter.positions {
+            if let Some(value) = positions.get_mut(*index) {
+                *value += noise.position * wider * random.random_range(-1.0..=1.0);
+            }
+        }
+        let velocities = simulation.qvel_mut();
+        for index in &self.scatter.velocities {
+            if let Some(value) = velocities.get_mut(*index) {
+                *value += noise.velocity * wider * random.random_range(-1.0..=1.0);
+            }
+        }
+        simulation.normalize();
+        simulation.settle();
     }
 }
 
@@ -134,19 +159,39 @@ fn load(robot: &'static Robot) -> Result<Arc<MjModel>, RobotError> {
 
 /// Physics steps per control period, which must be a whole number.
 fn frame_skip(names: Names<'_>) -> Result<usize, RobotError> {
-    let timestep_s = names.model.opt().timestep;
-    let period_s = f64::from(names.robot.contract.period_us) * 1e-6;
-    let skip = (period_s / timestep_s).round();
-    if !(1.0..=MAX_FRAME_SKIP).contains(&skip)
-        || (skip * timestep_s - period_s).abs() > SAME * period_s
-    {
-        let must = format!(
-            "a multiple of the model's timestep, {} us",
-            timestep_s * 1e6
-        );
-        return Err(names.robot.refuse("period_us", must));
+    let timestep_us = names.model.opt().timestep * 1e6;
+    let period_us = f64::from(names.robot.contract.period_us);
+    let skip = (period_us / timestep_us).round();
+    if (1.0..=MAX_FRAME_SKIP).contains(&skip) && fits(skip * timestep_us, period_us) {
+        return Ok(skip as usize);
     }
-    Ok(skip as usize)
+    // A period is a whole number of microseconds, and not every multiple is.
+    let whole = |skip: f64| {
+        let multiple_us = skip * timestep_us;
+        let near_us = multiple_us.round();
+        (near_us >= 1.0 && fits(multiple_us, near_us)).then_some(near_us as u64)
+    };
+    let first = (period_us / timestep_us).floor().clamp(0.0, MAX_FRAME_SKIP) as u32;
+    let shorter = (1..=first).rev().filter_map(|skip| whole(f64::from(skip)));
+    let longer = (first + 1..=MAX_FRAME_SKIP as u32).filter_map(|skip| whole(f64::from(skip)));
+    let mut near: Vec<u64> = shorter.take(NEAREST).chain(longer.take(NEAREST)).collect();
+    near.sort_unstable();
+    let near: Vec<String> = near.iter().map(u64::to_string).collect();
+    let must = format!(
+        "a multiple of the model's timestep, {} us, of at most {MAX_FRAME_SKIP} steps; {}",
+        (timestep_us * 1e6).round() / 1e6,
+        if near.is_empty() {
+            "no whole number of microseconds is: give the model another timestep".to_owned()
+        } else {
+            format!("the nearest that work: {} (us)", near.join(", "))
+        }
+    );
+    Err(names.robot.refuse("period_us", must))
+}
+
+/// Whether two times are the same but for the rounding of a timestep such as 0.0041667.
+fn fits(multiple_us: f64, period_us: f64) -> bool {
+    (multiple_us - period_us).abs() <= ROUNDED * period_us
 }
 
 fn controls(names: Names<'_>) -> Result<Vec<usize>, RobotError> {
@@ -154,9 +199,7 @@ fn controls(names: Names<'_>) -> Result<Vec<usize>, RobotError> {
     let channels = names.robot.contract.actions.iter();
     for (index, (named, channel)) in names.robot.actuators.iter().zip(channels).enumerate() {
         let actuator = names.find(Kind::Actuator, named)?;
-        let address = (names.model.actuator_ctrladr().get(actuator))
-            .and_then(|address| usize::try_from(*address).ok())
-            .unwrap_or(0);
+        let address = names.control(actuator);
         if controls.contains(&address) {
             return Err(names
                 .robot
@@ -206,85 +249,4 @@ fn scatter(names: Names<'_>) -> Result<Scatter, RobotError> {
             .flat_map(|id| names.joint(*id).velocities)
             .collect(),
     })
-}
-
-fn alteration(names: Names<'_>, effect: &Effect) -> Result<Alteration, RobotError> {
-    Ok(match effect {
-        Effect::Mass(bodies) => Alteration::Mass(names.list(Kind::Body, bodies)?),
-        Effect::Damping(joints) => {
-            let joints = names.list(Kind::Joint, joints)?;
-            Alteration::Damping(
-                joints
-                    .into_iter()
-                    .flat_map(|id| names.joint(id).velocities)
-                    .collect(),
-            )
-        }
-        Effect::Friction(geoms) => Alteration::Friction(names.list(Kind::Geom, geoms)?),
-        Effect::Gear(actuators) => {
-            let actuators = names.list(Kind::Actuator, actuators)?;
-            let of = |values: &[i32], id: usize| {
-                values
-                    .get(id)
-                    .and_then(|value| usize::try_from(*value).ok())
-                    .unwrap_or(0)
-            };
-            let outputs = |id| {
-                let start = of(names.model.actuator_outadr(), id);
-                start..start + of(names.model.actuator_outnum(), id)
-            };
-            Alteration::Gear(actuators.into_iter().flat_map(outputs).collect())
-        }
-        Effect::GravityTilt(axis) => Alteration::GravityTilt(*axis),
-        Effect::Goal => Alteration::Nothing,
-    })
-}
-
-/// Multiplies the chosen rows of a table.
-fn multiply<const N: usize>(rows: &mut [[f64; N]], chosen: &[usize], factor: f64) {
-    for index in chosen {
-        for value in rows.get_mut(*index).into_iter().flatten() {
-            *value *= factor;
-        }
-    }
-}
-
-impl Alteration {
-    fn apply(&self, model: &mut MjModel, value: f64) {
-        match self {
-            Self::Mass(bodies) => {
-                for body in bodies {
-                    if let Some(mass) = model.body_mass_mut().get_mut(*body) {
-                        *mass *= value;
-                    }
-                }
-                multiply(model.body_inertia_mut(), bodies, value);
-            }
-            Self::Damping(entries) => {
-                for entry in entries {
-                    if let Some(damping) = model.dof_damping_mut().get_mut(*entry) {
-                        *damping *= value;
-                    }
-                }
-                multiply(model.dof_dampingpoly_mut(), entries, value);
-            }
-            Self::Friction(geoms) => multiply(model.geom_friction_mut(), geoms, value),
-            Self::Gear(outputs) => multiply(model.actuator_gear_mut(), outputs, value),
-            Self::GravityTilt(axis) => {
-                let gravity = &mut model.opt_mut().gravity;
-                *gravity = turned(*gravity, *axis, value);
-            }
-            Self::Nothing => {}
-        }
-    }
-}
-
-/// A vector turned about an axis by an angle in rad.
-fn turned([x, y, z]: [f64; 3], axis: Axis, angle: f64) -> [f64; 3] {
-    let (sin, cos) = libm::sincos(angle);
-    match axis {
-        Axis::X => [x, cos * y - sin * z, sin * y + cos * z],
-        Axis::Y => [cos * x + sin * z, y, cos * z - sin * x],
-        Axis::Z => [cos * x - sin * y, sin * x + cos * y, z],
-    }
 }

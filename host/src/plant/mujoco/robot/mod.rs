@@ -3,12 +3,16 @@
 //! After the physics of a control step, everything that follows from positions and velocities is computed again, so
 //! that observation, reward and judgement belong to one moment. Stepping allocates nothing.
 
+mod alteration;
 mod body;
+mod effects;
+mod friction;
 mod names;
 mod reading;
 
-use engram_image::Contract;
-use rand::{Rng, RngExt};
+use engram_firmware::safety::Envelope;
+use engram_image::{ActionChannel, Contract};
+use rand::Rng;
 
 use self::body::Body;
 use self::reading::Step;
@@ -32,10 +36,11 @@ pub struct UserRobot {
     /// The true state: the channels without noise.
     truth: Vec<f32>,
     observation: Vec<f32>,
-    /// One entry per control of the model; those that no action drives stay 0.
-    controls: Vec<f32>,
+    /// The last command, each on [-1, 1], and that of the step before.
     command: Vec<f32>,
     before: Vec<f32>,
+    /// The safe command, likewise: what was issued last before a trial's first step.
+    safe: Vec<f32>,
     reward: f64,
     ended: bool,
     diverged: bool,
@@ -65,13 +70,13 @@ impl UserRobot {
         let mut plant = Self {
             robot,
             body,
-            simulation: Simulation::new(std::sync::Arc::clone(&body.model), body.frame_skip, false),
+            simulation: body.simulation(),
             task: Vec::new(),
             truth: vec![0.0; channels],
             observation: vec![0.0; channels],
-            controls: vec![0.0; body.model.actuator_ctrlrange().len()],
             command: vec![0.0; actions],
             before: vec![0.0; actions],
+            safe: safe(&robot.contract),
             reward: 0.0,
             ended: false,
             diverged: false,
@@ -96,7 +101,8 @@ impl UserRobot {
             *own = *value;
         }
         if task != self.task && self.body.alters() {
-            self.simulation.set_model(self.body.altered(&task));
+            self.simulation
+                .take_task(|model| self.body.alter(model, &task));
         }
         self.task = task;
     }
@@ -127,10 +133,8 @@ impl UserRobot {
         let channels = self.robot.contract.actions.iter();
         let entries = self.command.iter_mut().zip(&self.body.controls);
         for ((channel, (own, control)), value) in channels.zip(entries).zip(command) {
-            *own = (2.0 * value - channel.min - channel.max) / (channel.max - channel.min);
-            if let Some(control) = self.controls.get_mut(*control) {
-                *control = *value;
-            }
+            *own = centred(channel, *value);
+            self.simulation.set_control(*control, *value);
         }
     }
 
@@ -150,6 +154,21 @@ impl UserRobot {
             .sum();
         if sum.is_finite() { sum } else { 0.0 }
     }
+}
+
+/// A command on [-1, 1].
+fn centred(channel: &ActionChannel<'_>, value: f32) -> f32 {
+    (2.0 * value - channel.min - channel.max) / (channel.max - channel.min)
+}
+
+/// The safe command as the envelope issues it, each on [-1, 1].
+fn safe(contract: &Contract<'_>) -> Vec<f32> {
+    let envelope = Envelope::new(contract);
+    let commands = envelope.commands(&envelope.safe_words());
+    let channels = contract.actions.iter().zip(commands.iter());
+    channels
+        .map(|(channel, value)| centred(channel, *value))
+        .collect()
 }
 
 impl Plant for UserRobot {
@@ -184,34 +203,20 @@ impl Plant for UserRobot {
         self.steps = 0;
         // Within a trial they outlive a new episode: its first working memory carries the last command and reward.
         self.reward = 0.0;
-        self.command.fill(0.0);
+        self.command.copy_from_slice(&self.safe);
         self.take(&task.values);
         self.restart(Start::Usual);
     }
 
     fn restart(&mut self, start: Start) {
-        let noise = &self.robot.start;
         let wider = match start {
             Start::Usual => 1.0,
-            Start::Anywhere => noise.anywhere,
+            Start::Anywhere => self.robot.start.anywhere,
         };
-        self.simulation.reset_to(self.body.scatter.keyframe);
-        let positions = self.simulation.qpos_mut();
-        for index in &self.body.scatter.positions {
-            if let Some(value) = positions.get_mut(*index) {
-                *value += noise.position * wider * self.random.random_range(-1.0..=1.0);
-            }
-        }
-        let velocities = self.simulation.qvel_mut();
-        for index in &self.body.scatter.velocities {
-            if let Some(value) = velocities.get_mut(*index) {
-                *value += noise.velocity * wider * self.random.random_range(-1.0..=1.0);
-            }
-        }
-        self.simulation.normalize();
-        self.simulation.settle();
-        self.ended = false;
-        self.diverged = false;
+        self.body
+            .start(&mut self.simulation, self.robot, wider, &mut self.random);
+        self.diverged = self.simulation.diverged();
+        self.ended = self.diverged;
         self.measure();
     }
 
@@ -245,13 +250,17 @@ impl Plant for UserRobot {
     #[inline]
     fn step(&mut self, command: &[f32]) {
         self.take_command(command);
-        self.simulation.advance(&self.controls);
-        self.simulation.settle();
-        let holds = |test: &reading::Test| test.holds(&self.simulation, &self.task);
-        self.diverged = self.simulation.diverged();
-        self.ended = self.diverged || self.body.ended.iter().any(holds);
-        self.reward = if self.diverged { 0.0 } else { self.worth() };
+        self.simulation.advance();
         self.steps += 1;
+        self.diverged = self.simulation.diverged();
+        if self.diverged {
+            // What is there now MuJoCo made up. The observation stays that of the last moment that was physics.
+            (self.ended, self.reward) = (true, 0.0);
+            return;
+        }
+        let holds = |test: &reading::Test| test.holds(&self.simulation, &self.task);
+        self.ended = self.body.ended.iter().any(holds);
+        self.reward = self.worth();
         self.measure();
     }
 
@@ -272,7 +281,7 @@ impl Plant for UserRobot {
     }
 
     fn metric(&self) -> Option<f32> {
-        let first = self.body.goal.first()?;
+        let first = self.body.goal.first().filter(|_| !self.diverged)?;
         Some(first.measure(&self.simulation, &self.task) as f32)
     }
 
@@ -301,7 +310,10 @@ impl Plant for UserRobot {
     }
 
     fn privileged(&self, features: &mut Vec<f32>) {
-        let limit = |value: f32| value.clamp(-PRIVILEGED_LIMIT, PRIVILEGED_LIMIT);
+        let limit = |value: f32| {
+            let value = if value.is_finite() { value } else { 0.0 };
+            value.clamp(-PRIVILEGED_LIMIT, PRIVILEGED_LIMIT)
+        };
         // Ranges are chosen wide: a quarter of one is a typical value.
         let channels = self.robot.contract.observations.iter().zip(&self.truth);
         features.extend(channels.map(|(channel, value)| {
@@ -320,5 +332,11 @@ impl Plant for UserRobot {
     }
 }
 
+#[cfg(test)]
+mod case;
+#[cfg(test)]
+mod effect_tests;
+#[cfg(test)]
+mod model_tests;
 #[cfg(test)]
 mod tests;

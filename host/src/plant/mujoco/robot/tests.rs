@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use mujoco_rs::wrappers::MjModel;
+
 use super::{UserRobot, from_file};
 use crate::plant::robot::{Robot, RobotError};
 use crate::plant::{Driven, Plant, Start, Stream, Task, TaskSet, by_name, random_stream};
@@ -86,13 +88,15 @@ fn the_example_balances_under_a_controller_that_knows_its_polarity() {
 fn hidden_parameters_reach_the_model_and_a_change_comes_in_mid_motion() {
     let mut plant = from_file(FILE).unwrap();
     plant.reset(&task([-1.0, 1.2, 3.0, 0.5, 0.5]), 1);
-    let model = plant.simulation().model();
-    let gear = model.actuator_gear();
-    assert!((gear[0][0] + 1.2).abs() < 1e-6 && (gear[1][0] + 1.2).abs() < 1e-6);
-    let payload = plant.body.model.body_mass()[2];
-    assert!((model.body_mass()[2] - 3.0 * payload).abs() < 1e-6);
-    assert_eq!(model.body_mass()[1], plant.body.model.body_mass()[1]);
-    assert!((model.geom_friction()[0][0] - 0.45).abs() < 1e-6);
+    let usual = &plant.body.model;
+    plant.simulation.with_model(|model| {
+        let gear = model.actuator_gear();
+        assert!((gear[0][0] + 1.2).abs() < 1e-6 && (gear[1][0] + 1.2).abs() < 1e-6);
+        let payload = usual.body_mass()[2];
+        assert!((model.body_mass()[2] - 3.0 * payload).abs() < 1e-6);
+        assert_eq!(model.body_mass()[1], usual.body_mass()[1]);
+        assert!((model.geom_friction()[0][0] - 0.45).abs() < 1e-6);
+    });
     for _ in 0..3 {
         plant.step(&[0.3, 0.3]);
     }
@@ -100,7 +104,8 @@ fn hidden_parameters_reach_the_model_and_a_change_comes_in_mid_motion() {
     plant.apply("polarity").unwrap();
     assert_eq!(plant.state(), before);
     assert_eq!(plant.task().values[0], 1.0);
-    assert!((plant.simulation().model().actuator_gear()[0][0] - 1.2).abs() < 1e-6);
+    let gear = |model: &MjModel| model.actuator_gear()[0][0];
+    assert!((plant.simulation.with_model(gear) - 1.2).abs() < 1e-6);
     let reward = plant.external_reward();
     plant.restart(Start::Usual);
     assert_eq!(plant.external_reward(), reward);
@@ -155,7 +160,7 @@ fn what_the_model_does_not_have_is_refused_with_what_it_has() {
         "{error}"
     );
     let error = refused("[start]", "[start]\nkeyframe = \"stand\"");
-    assert!(error.contains("none with a name"), "{error}");
+    assert!(error.contains("the model has none"), "{error}");
 }
 
 #[test]
@@ -250,7 +255,7 @@ fn gravity_tilts() {
     let mut values = USUAL.to_vec();
     values.push(0.2);
     plant.reset(&Task { values }, 0);
-    let [x, _, z] = plant.simulation().model().opt().gravity;
+    let [x, _, z] = plant.simulation.with_model(|model| model.opt().gravity);
     assert!((x + 9.81 * 0.2f64.sin()).abs() < 1e-6 && (z + 9.81 * 0.2f64.cos()).abs() < 1e-6);
 }
 
@@ -304,7 +309,9 @@ fn a_run_goes_on_with_the_robot_that_it_began_with_and_with_no_other() {
     let folder = tempfile::tempdir().unwrap();
     let [file, model, run] =
         ["mine.toml", "balancer.xml", "run"].map(|name| folder.path().join(name));
-    let original = std::fs::read(Path::new(FILE).with_file_name("balancer.xml")).unwrap();
+    let original = std::fs::read_to_string(Path::new(FILE).with_file_name("balancer.xml")).unwrap();
+    let changed = original.replacen("<mujoco model=\"", "<mujoco model=\"other-", 1);
+    assert_ne!(original, changed);
     std::fs::write(&file, EXAMPLE).unwrap();
     std::fs::write(&model, &original).unwrap();
     let plant = file.to_str().unwrap().to_owned();
@@ -323,7 +330,7 @@ fn a_run_goes_on_with_the_robot_that_it_began_with_and_with_no_other() {
             .unwrap();
         let resume = || Trainer::resume(&run, None, &Device::Cpu);
         resume().unwrap();
-        std::fs::write(&model, [&original[..], b"\n"].concat()).unwrap();
+        std::fs::write(&model, &changed).unwrap();
         let error = resume().err().unwrap();
         assert!(matches!(&error, TrainError::Robot(_)), "{error}");
         let said = error.to_string();
@@ -350,7 +357,7 @@ fn a_run_goes_on_with_the_robot_that_it_began_with_and_with_no_other() {
             [&text[..begin], &text[end..]].concat(),
         )
         .unwrap();
-        std::fs::write(&model, [&original[..], b"\n"].concat()).unwrap();
+        std::fs::write(&model, &changed).unwrap();
         resume().unwrap();
         std::fs::write(&model, &original).unwrap();
         // Nothing tells then that it is another robot, but for its channels.
