@@ -96,6 +96,14 @@ fn values(point: &Point, lap: Option<&Lap>) -> Vec<(&'static str, f64)> {
         ("critic/explained_variance", point.explained),
         ("belief/error", update.belief_error),
     ];
+    if let Some(episodes) = &point.episodes {
+        values.extend([
+            ("train/undisturbed_return", episodes.undisturbed_return),
+            ("train/falls_per_episode", episodes.falls),
+            ("train/diverged_steps", episodes.diverged_steps as f64),
+        ]);
+    }
+    values.extend(point.signal.map(|signal| ("ppo/signal", signal)));
     if let Some(lap) = lap {
         let rates = lap.rates();
         values.extend([

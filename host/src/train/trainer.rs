@@ -12,6 +12,7 @@ use super::config::{ConfigError, Settings};
 use super::critic::{Critic, initial_critic};
 use super::curve::{self, CURVE_FILE, Point};
 use super::divergence::{self, Divergence};
+use super::episodes::Episodes;
 use super::error::TrainError;
 use super::learner::{Learner, LearnerError};
 use super::policy::{Policy, initial_policy};
@@ -318,7 +319,9 @@ impl Trainer {
                 .ok()
                 .map(|plant| plant.contract())
         };
-        if let Some(cause) = divergence::in_trials(&trajectories, contract) {
+        let cause = divergence::in_simulation(&trajectories, &self.run.plant)
+            .or_else(|| divergence::in_trials(&trajectories, contract));
+        if let Some(cause) = cause {
             return Err(self.diverged(cause));
         }
         let collected = Instant::now();
@@ -355,6 +358,12 @@ impl Trainer {
             episode_return: reward * self.episode_steps as f64,
             explained: f64::from(batch.explained),
             update,
+            episodes: Some(Episodes::of(&trajectories, self.episode_steps)),
+            signal: self
+                .settings
+                .ppo
+                .normalize_advantages
+                .then_some(batch.signal),
         };
         self.curve.push(point);
         self.laps.push(Lap {
