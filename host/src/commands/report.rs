@@ -424,6 +424,8 @@ fn training_runs(dirs: &[PathBuf]) -> anyhow::Result<Vec<TrainingRun>> {
         .collect()
 }
 
-fn percent(share: f64) -> String {
-    format!("{:.1} %", 100.0 * share)
+fn percent(share: impl Into<Option<f64>>) -> String {
+    share
+        .into()
+        .map_or("–".to_owned(), |share| format!("{:.1} %", 100.0 * share))
 }
