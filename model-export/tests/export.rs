@@ -68,6 +68,7 @@ fn checkpoint(config: ModelConfig, numbers: &mut Numbers) -> Checkpoint {
         training_return: 0.0,
         parameters: Parameters::from_tensors(config, 5.0, &random_tensors(&config, numbers))
             .expect("parameters"),
+        contract: None,
         robot: Vec::new(),
         training: toml::Table::new(),
     }

@@ -118,7 +118,11 @@ mod tests {
         );
         let classic = evaluate(&plan(32), plant, |_| Box::new(Classic::new(&contract))).unwrap();
         assert!(classic.summary.success > Some(0.9), "{:?}", classic.summary);
-        assert!(classic.summary.recovered > Some(0.8), "{:?}", classic.summary);
+        assert!(
+            classic.summary.recovered > Some(0.8),
+            "{:?}",
+            classic.summary
+        );
         assert!(classic.summary.return_episode_1 > zero.summary.return_episode_1);
     }
 

@@ -173,6 +173,9 @@ mod tests {
         assert!(summary.adaptation.is_empty());
         assert_eq!((summary.fell, summary.return_episode_2), (1.0, 2.0));
         let json = serde_json::to_value(&summary).unwrap();
-        assert!(json["success"].is_null() && json["recovered"].is_null(), "{json}");
+        assert!(
+            json["success"].is_null() && json["recovered"].is_null(),
+            "{json}"
+        );
     }
 }

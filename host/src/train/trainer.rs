@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use candle_core::Device;
 use engram_export::Normalizer;
-use engram_export::checkpoint::{RUN_FILE, RobotFile};
+use engram_export::checkpoint::{RUN_FILE, RobotFile, SavedContract};
 
 use super::batch::{Batch, add_returns, critic_features};
 use super::config::{ConfigError, Settings};
@@ -100,6 +100,8 @@ pub struct Trainer {
     laps: Vec<Lap>,
     episode_steps: usize,
     training_return: f32,
+    /// What boards, images and other plants are compared with.
+    contract: SavedContract,
     /// For a robot of the user's own, its files.
     robot: Vec<RobotFile>,
 }
@@ -145,6 +147,7 @@ impl Trainer {
             laps: Vec::new(),
             episode_steps: plant.protocol().episode_steps,
             training_return: 0.0,
+            contract: SavedContract::from(&plant.contract()),
             robot,
             run,
             settings,
@@ -229,6 +232,14 @@ impl Trainer {
                 plant: channels,
             });
         }
+        if let Some(saved) = &checkpoint.contract
+            && let Some(difference) = saved.contract().difference_in_words(&contract)
+        {
+            return Err(TrainError::Contract {
+                folder: folder.display().to_string(),
+                difference: difference.to_string(),
+            });
+        }
         let actor = Policy::new(&config, &checkpoint.network.tensors(), device)?;
         let mut learner = Learner::new(
             actor,
@@ -254,6 +265,7 @@ impl Trainer {
             curve,
             laps,
             training_return: checkpoint.training_return,
+            contract: SavedContract::from(&contract),
             robot,
         })
     }
@@ -432,6 +444,7 @@ impl Trainer {
             steps: self.steps(),
             training_return: self.training_return,
             network: self.policy()?,
+            contract: Some(self.contract.clone()),
             robot: self.robot.clone(),
             training: self.settings.to_table()?,
         };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::evaluate::adaptation::SPEED;
-use crate::evaluate::{PairedCost, Record, Summary, median};
+use crate::evaluate::{Record, Summary, median};
 
 /// Width of the first column.
 const NAME_WIDTH: usize = 22;
@@ -79,13 +79,8 @@ fn one(text: &mut String, record: &Record) {
     if let Some(cost) = &record.quantization {
         let _ = writeln!(
             text,
-            "int8 costs {:.2} % of (f32 - random) return, 95 % interval {:.2} to {:.2} % (f32 {:.2}, int8 {:.2}, random {:.2})",
-            100.0 * cost.cost,
-            100.0 * cost.interval.low,
-            100.0 * cost.interval.high,
-            cost.reference,
-            cost.other,
-            cost.floor
+            "{cost} (f32 {:.2}, int8 {:.2}, random {:.2})",
+            cost.reference, cost.other, cost.floor
         );
     }
     text.push('\n');
@@ -324,11 +319,16 @@ mod tests {
         let mut record = record(&[]);
         (record.summary.success, record.summary.recovered) = (None, None);
         record.change = "gain".to_owned();
-        record.compared.insert("random".to_owned(), record.summary.clone());
+        record
+            .compared
+            .insert("random".to_owned(), record.summary.clone());
         let text = of(&[record.clone(), record]);
         assert!(text.contains("half-cheetah-vel has no goal"), "{text}");
         for words in ["held", "recovered ", "recovery", "75.0 %", "NaN"] {
-            let table: Vec<&str> = text.lines().filter(|line| !line.contains("no goal")).collect();
+            let table: Vec<&str> = text
+                .lines()
+                .filter(|line| !line.contains("no goal"))
+                .collect();
             assert!(!table.join("\n").contains(words), "'{words}' in {text}");
         }
         assert!(text.contains("fell") && text.contains("return 2"));
@@ -342,7 +342,10 @@ mod tests {
         random.diverged_steps = 1234;
         record.compared.insert("random".to_owned(), random);
         let text = of(&[record]);
-        assert!(text.contains("diverged steps") && text.contains("1234"), "{text}");
+        assert!(
+            text.contains("diverged steps") && text.contains("1234"),
+            "{text}"
+        );
         assert!(text.contains("timestep"));
     }
 
