@@ -15,7 +15,8 @@ use crate::plant::{self, TaskSet};
 use crate::train::config::PositionsName;
 use crate::train::device::{self, DeviceName};
 use crate::train::{
-    Agent, EventLog, Preset, Progress, Run, Settings, TrainError, Trainer, threads, timing,
+    Agent, Episodes, EventLog, Preset, Progress, Run, Settings, TrainError, Trainer, achieved,
+    threads, timing,
 };
 
 /// File whose lock says that somebody trains in a folder.
@@ -94,6 +95,12 @@ struct Report {
     rollout_steps_per_s: f64,
     learner_steps_per_s: f64,
     training_return: f32,
+    /// Of the last iteration, exploration included.
+    undisturbed_return: Option<f64>,
+    /// Likewise.
+    falls_per_episode: Option<f64>,
+    /// Of all iterations.
+    diverged_steps: u64,
     out: PathBuf,
 }
 
@@ -198,7 +205,10 @@ fn tell(trainer: &Trainer, args: &Args, done: Done) -> anyhow::Result<()> {
     let (steps, out) = (trainer.steps(), args.out.clone());
     let steps_per_s = steps_now as f64 / seconds.max(1e-9);
     let rates = timing::rates(trainer.laps());
+    let last = trainer.curve().last();
     if args.json {
+        let known = || trainer.curve().iter().filter_map(|point| point.episodes);
+        let episodes: Option<Episodes> = last.and_then(|point| point.episodes);
         let report = Report {
             plant,
             agent,
@@ -210,6 +220,9 @@ fn tell(trainer: &Trainer, args: &Args, done: Done) -> anyhow::Result<()> {
             rollout_steps_per_s: rates.rollout,
             learner_steps_per_s: rates.learner,
             training_return,
+            undisturbed_return: episodes.map(|episodes| episodes.undisturbed_return),
+            falls_per_episode: episodes.map(|episodes| episodes.falls),
+            diverged_steps: known().map(|episodes| episodes.diverged_steps).sum(),
             out,
         };
         println!("{}", serde_json::to_string(&report)?);
@@ -222,6 +235,9 @@ fn tell(trainer: &Trainer, args: &Args, done: Done) -> anyhow::Result<()> {
     println!(
         "return of an undisturbed episode on {RETURN_TASKS} training tasks: {training_return:.1}"
     );
+    if let Some(point) = last {
+        println!("in the last iteration, exploring: {}", achieved(point));
+    }
     println!("saved in {0}; next: engram eval {0}", out.display());
     Ok(())
 }

@@ -331,7 +331,7 @@ mod tests {
         let of = |returns: &[Vec<f32>]| signal(&advantages, returns);
         assert_eq!(of(&[falling.clone(), falling.clone()]), 0.0);
         assert_eq!(of(&[falling.clone(), better.clone()]), 1.5);
-        assert_eq!(of(&[falling.clone()]), 1.0);
+        assert_eq!(of(std::slice::from_ref(&falling)), 1.0);
         assert_eq!(signal(&[0.0; 4], &[falling.clone(), falling.clone()]), 0.0);
         assert!(signal(&[f32::NAN; 4], &[falling, better]).is_nan());
     }

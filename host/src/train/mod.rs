@@ -39,7 +39,7 @@ pub use divergence::Divergence;
 pub use episodes::Episodes;
 pub use error::TrainError;
 pub use events::EventLog;
-pub use progress::Progress;
+pub use progress::{Progress, achieved};
 pub use timing::Lap;
 pub use trainer::{Agent, Run, Trainer};
 

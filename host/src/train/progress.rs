@@ -79,7 +79,7 @@ fn message(point: &Point, laps: &[Lap], total: u64) -> String {
     let left_s = (total - point.steps.min(total)) as f64 / rates.total;
     format!(
         "{}  {} steps/s (rollout {}, learner {})  {} left",
-        episodes(point),
+        achieved(point),
         short(rates.total),
         short(rates.rollout),
         short(rates.learner),
@@ -87,8 +87,9 @@ fn message(point: &Point, laps: &[Lap], total: u64) -> String {
     )
 }
 
-/// What the robot achieves: the return of an episode that ends with a fall, and how many do.
-fn episodes(point: &Point) -> String {
+/// What the robot achieves, exploration included: the return of an episode that ends with a fall, and how many do.
+#[must_use]
+pub fn achieved(point: &Point) -> String {
     let Some(episodes) = point.episodes else {
         return format!("return {:.1}", point.episode_return);
     };
