@@ -232,6 +232,8 @@ mod tests {
         let point = Point {
             iteration,
             steps: iteration * 300,
+            episodes: Some(super::super::Episodes::default()),
+            signal: Some(1.5),
             ..Point::default()
         };
         let lap = Lap {
@@ -271,6 +273,15 @@ mod tests {
         }
         let whole = records(folder.path());
         assert_eq!(whole.len(), 2 + 4);
+        for tag in [
+            "train/undisturbed_return",
+            "train/falls_per_episode",
+            "train/diverged_steps",
+        ] {
+            let found =
+                |record: &Vec<u8>| record.windows(tag.len()).any(|part| part == tag.as_bytes());
+            assert!(whole[2..].iter().all(found), "{tag}");
+        }
         drop(log);
         // Goes on from the second iteration; the file's end was cut off by a crash.
         let (points, laps): (Vec<_>, Vec<_>) = all[..2].iter().copied().unzip();

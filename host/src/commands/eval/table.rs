@@ -324,7 +324,7 @@ mod tests {
             .insert("random".to_owned(), record.summary.clone());
         let text = of(&[record.clone(), record]);
         assert!(text.contains("half-cheetah-vel has no goal"), "{text}");
-        for words in ["held", "recovered ", "recovery", "75.0 %", "NaN"] {
+        for words in ["held at end", "recovered ", "recovery", "75.0 %", "NaN"] {
             let table: Vec<&str> = text
                 .lines()
                 .filter(|line| !line.contains("no goal"))
