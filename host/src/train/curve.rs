@@ -33,6 +33,16 @@ pub struct Point {
     pub signal: Option<f64>,
 }
 
+impl Point {
+    /// Return of an episode that ends with a fall; of a point that an earlier version wrote, the return that falls cost
+    /// nothing of.
+    #[must_use]
+    pub fn achieved_return(&self) -> f64 {
+        self.episodes
+            .map_or(self.episode_return, |episodes| episodes.undisturbed_return)
+    }
+}
+
 const HEADER: &str = "iteration,steps,reward,return,kl,clipped,entropy,value_loss,explained,gradient,belief_error,undisturbed_return,falls,diverged_steps,signal";
 /// Columns at the end that the files of earlier versions do not have.
 const NEW_COLUMNS: usize = 4;

@@ -90,15 +90,12 @@ fn message(point: &Point, laps: &[Lap], total: u64) -> String {
 /// What the robot achieves, exploration included: the return of an episode that ends with a fall, and how many do.
 #[must_use]
 pub fn achieved(point: &Point) -> String {
-    let Some(episodes) = point.episodes else {
-        return format!("return {:.1}", point.episode_return);
-    };
-    let mut text = format!(
-        "return {:.1}  falls {:.2}/episode",
-        episodes.undisturbed_return, episodes.falls
-    );
-    if episodes.diverged_steps > 0 {
-        text.push_str(&format!("  diverged steps {}", episodes.diverged_steps));
+    let mut text = format!("return {:.1}", point.achieved_return());
+    if let Some(episodes) = point.episodes {
+        text.push_str(&format!("  falls {:.2}/episode", episodes.falls));
+        if episodes.diverged_steps > 0 {
+            text.push_str(&format!("  diverged steps {}", episodes.diverged_steps));
+        }
     }
     if point.signal.is_some_and(|signal| signal < LEAST_SIGNAL) {
         text.push_str("  no signal");
