@@ -64,8 +64,8 @@ pub struct Args {
 /// Exports and reports.
 ///
 /// # Errors
-/// Names the file, tensor, channel or step that is at fault. Nothing is written unless the image verifies and costs less
-/// than [`COST_LIMIT`], or its cost is accepted.
+/// Names the file, tensor, channel or step that is at fault. Nothing is written unless the image verifies and costs at
+/// most 1 % of what the policy gains, or its cost is accepted.
 pub fn run(args: Args) -> anyhow::Result<()> {
     let packing = packing_for(args.board.as_deref())?;
     let bar = ProgressBar::new_spinner();

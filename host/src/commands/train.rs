@@ -173,9 +173,7 @@ fn go_on(trainer: &mut Trainer, args: &Args, interrupted: &AtomicBool) -> anyhow
         };
         progress.tell(&point, trainer.laps());
         if let Some(lap) = trainer.laps().last() {
-            events
-                .add(&point, lap)
-                .context("cannot write TensorBoard's events")?;
+            events.add(&point, lap);
         }
         if saved.0.elapsed() >= args.save_every_minutes {
             trainer.save(out)?;
