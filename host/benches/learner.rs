@@ -94,6 +94,8 @@ fn batch(shape: &Shape) -> Batch {
         advantages: numbers(rows),
         targets: numbers(rows),
         explained: 0.0,
+        signal: 1.0,
+        tells: true,
     }
 }
 

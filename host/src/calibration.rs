@@ -172,6 +172,7 @@ pub(crate) mod tests {
             steps: 0,
             training_return: 0.0,
             parameters: Parameters::from_tensors(config, 5.0, &tensors).expect("parameters"),
+            contract: None,
             robot: Vec::new(),
             training: toml::Table::new(),
         }

@@ -92,19 +92,19 @@ impl Calibration {
                         found,
                     });
                 }
-                for (what, values) in [
-                    ("the working memory", input.as_slice()),
-                    ("the action mean", &mean),
-                ] {
-                    if values.iter().any(|value| !value.is_finite()) {
-                        return Err(CalibrationError::NotFinite {
-                            trial: number,
-                            step,
-                            what,
-                        });
+                let finite = |what: &'static str, values: &[f32]| {
+                    if values.iter().all(|value| value.is_finite()) {
+                        return Ok(());
                     }
-                }
+                    Err(CalibrationError::NotFinite {
+                        trial: number,
+                        step,
+                        what,
+                    })
+                };
+                finite("the working memory", input)?;
                 policy.step_observed(&mut state, input, &mut mean, &mut calibration);
+                finite("the action mean", &mean)?;
                 calibration.steps += 1;
             }
         }

@@ -15,6 +15,7 @@ use crate::checkpoint::Checkpoint;
 use crate::compare::{Errors, compare};
 use crate::golden::{GoldenError, GoldenSource, golden_steps, record};
 use crate::packed::PackedWeights;
+use crate::places::{Place, places};
 use crate::quantize::{
     IntegerLayer, IntegerMatrix, IntegerPolicy, Options, QuantizeError, quantize,
 };
@@ -43,6 +44,33 @@ pub struct Report {
     /// The integers against the f32 policy, open loop, on trials that ranges were not taken from (on all trials
     /// when there are fewer than [`CHECK_EVERY`]).
     pub errors: Errors,
+    /// Every int8 place whose channels move.
+    pub places: Vec<Place>,
+}
+
+impl Report {
+    /// Where the integers lose the most, in words that name the matrix or the channel: the place or the matrix with the
+    /// least signal to noise. Empty for a policy in which nothing moves.
+    #[must_use]
+    pub fn coarsest(&self) -> String {
+        let place = self
+            .places
+            .iter()
+            .min_by(|a, b| a.snr_db.total_cmp(&b.snr_db));
+        let matrix = self
+            .matrices
+            .iter()
+            .filter(|matrix| matrix.weight_snr_db.is_finite())
+            .min_by(|a, b| a.weight_snr_db.total_cmp(&b.weight_snr_db));
+        match (place, matrix) {
+            (Some(place), Some(matrix)) if matrix.weight_snr_db < place.snr_db => {
+                matrix.to_string()
+            }
+            (Some(place), _) => place.to_string(),
+            (None, Some(matrix)) => matrix.to_string(),
+            (None, None) => String::new(),
+        }
+    }
 }
 
 /// What quantization did to one matrix.
@@ -58,6 +86,17 @@ pub struct MatrixReport {
     pub weight_snr_db: f64,
     /// Largest magnitude that an accumulator can reach; below 2^31.
     pub accumulator_bound: u64,
+}
+
+impl core::fmt::Display for MatrixReport {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(
+            f,
+            "the matrix {}, whose rounded weights leave its outputs {:.1} dB: single weights are far larger than the others \
+             of their rows",
+            self.name, self.weight_snr_db
+        )
+    }
 }
 
 /// Why a checkpoint could not become an image.
@@ -156,6 +195,7 @@ pub fn export(
         })
         .collect();
     let calibration_steps = calibration.steps();
+    let places = places(&integers.limits, &calibration);
     Ok(Exported {
         bytes,
         report: Report {
@@ -163,6 +203,7 @@ pub fn export(
             golden_steps: steps,
             matrices,
             errors,
+            places,
         },
     })
 }

@@ -16,6 +16,7 @@ pub mod golden;
 pub mod normalizer;
 pub mod packed;
 pub mod parameters;
+pub mod places;
 pub mod quantize;
 pub mod tensors;
 

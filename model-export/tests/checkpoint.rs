@@ -34,6 +34,7 @@ fn checkpoint(positions: Positions, head_input: HeadInput) -> Checkpoint {
         steps: 1_200_000,
         training_return: -12.5,
         parameters: Parameters::from_tensors(config, 5.0, &tensors).expect("parameters"),
+        contract: None,
         robot: Vec::new(),
         training,
     }

@@ -68,6 +68,7 @@ fn checkpoint(config: ModelConfig, numbers: &mut Numbers) -> Checkpoint {
         training_return: 0.0,
         parameters: Parameters::from_tensors(config, 5.0, &random_tensors(&config, numbers))
             .expect("parameters"),
+        contract: None,
         robot: Vec::new(),
         training: toml::Table::new(),
     }
@@ -357,4 +358,114 @@ fn dead_and_extreme_parameters_export_or_are_named() {
         }
         other => panic!("{:?}", other.map(|_| ())),
     }
+}
+
+/// The action is infinite in one step alone, and that step is named: in the middle, and the last of all.
+#[test]
+fn an_action_that_is_no_number_is_named_by_its_own_step() {
+    let config = config(Positions::Age, HeadInput::Mixed, 4);
+    let mut numbers = Numbers::new(9);
+    let mut tensors = random_tensors(&config, &mut numbers);
+    // The head sees the first observation of the newest working memory, and its last layer overflows where that is large.
+    for (name, tensor) in &mut tensors {
+        let columns = tensor.shape.get(1).copied().unwrap_or(1);
+        let values = &mut tensor.values;
+        match name.as_str() {
+            "normalizer.mean" => values.fill(0.0),
+            "normalizer.std" => values.fill(1.0),
+            "head.0.weight" => {
+                values[..columns].fill(0.0);
+                values[config.model] = 1000.0;
+            }
+            "head.0.bias" => values[0] = -1000.0,
+            "head.1.weight" => {
+                values[..columns].fill(0.0);
+                values[0] = 1000.0;
+            }
+            "head.1.bias" => values[0] = 1000.0,
+            "head.2.weight" => values[..2].fill(f32::MAX),
+            "embed.weight" => {
+                values[..columns].fill(0.0);
+                values[0] = 1.0;
+            }
+            _ => (),
+        }
+        if name == "head.2.weight" {
+            values[2..columns].fill(0.0);
+        }
+        if name == "head.1.weight" {
+            values[columns..2 * columns].copy_from_slice(&vec![0.0; columns]);
+            values[columns] = 1000.0;
+        }
+        if name == "head.1.bias" {
+            values[1] = 1000.0;
+        }
+    }
+    let policy = Checkpoint {
+        parameters: Parameters::from_tensors(config, 5.0, &tensors).expect("parameters"),
+        ..checkpoint(config, &mut Numbers::new(1))
+    }
+    .policy();
+    let quiet = vec![0.0; config.inputs()];
+    let mut loud = quiet.clone();
+    loud[0] = 4.0;
+    for (trial, step) in [(0, 2), (0, 4), (1, 4)] {
+        let mut trials = vec![vec![quiet.clone(); 5]; 2];
+        trials[trial][step] = loud.clone();
+        let said = Calibration::measure(&policy, &trials).expect_err("an infinite action");
+        assert_eq!(
+            said.to_string(),
+            format!("trial {trial}, step {step}: the action mean is not finite")
+        );
+    }
+    let trials = vec![vec![quiet; 5]; 2];
+    Calibration::measure(&policy, &trials).expect("finite without it");
+}
+
+/// A policy whose function does not change, but in whose residual stream one channel stands far above the others.
+#[test]
+fn the_channel_that_takes_the_range_is_named() {
+    let config = config(Positions::Age, HeadInput::Encoder, 8);
+    let mut numbers = Numbers::new(11);
+    let calibration = trials(&config, &mut numbers, 9, 60);
+    let mut tensors = random_tensors(&config, &mut numbers);
+    let measured = |tensors: &engram_export::Tensors, options: &Options| {
+        let checkpoint = Checkpoint {
+            parameters: Parameters::from_tensors(config, 5.0, tensors).expect("parameters"),
+            ..checkpoint(config, &mut Numbers::new(1))
+        };
+        export(
+            &checkpoint,
+            &contract(),
+            &calibration,
+            &mut toy(config),
+            options,
+            "0.1.0",
+        )
+        .expect("an image")
+        .report
+    };
+    let plain = measured(&tensors, &Options::default());
+    let (outlier, d) = (13, config.model);
+    for (name, tensor) in &mut tensors {
+        let values = &mut tensor.values;
+        if name == "layers.0.ff.linear2.bias" {
+            values[outlier] += 2000.0;
+        } else if name == "layers.1.attention.in_proj.weight"
+            || name == "layers.1.ff.linear1.weight"
+            || name == "head.0.weight"
+        {
+            values
+                .iter_mut()
+                .skip(outlier)
+                .step_by(d)
+                .for_each(|w| *w = 0.0);
+        }
+    }
+    let spoiled = measured(&tensors, &Options::default());
+    println!("{} -> {}", plain.coarsest(), spoiled.coarsest());
+    println!("{:?} -> {:?}", plain.errors.rms, spoiled.errors.rms);
+    assert!(spoiled.errors.rms > 5.0 * plain.errors.rms);
+    let said = spoiled.coarsest();
+    assert!(said.contains("channel 13 of the residual stream"), "{said}");
 }

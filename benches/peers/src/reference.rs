@@ -142,6 +142,7 @@ impl Reference {
             steps: 0,
             training_return: 0.0,
             parameters: random.parameters(config),
+            contract: None,
             robot: Vec::new(),
             training: Default::default(),
         };

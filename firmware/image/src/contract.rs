@@ -4,7 +4,7 @@ mod check;
 mod difference;
 
 pub use check::ContractError;
-pub use difference::{ChannelField, ChannelKind, ContractDifference};
+pub use difference::{ChannelField, ChannelKind, ContractDifference, DifferenceInWords};
 
 use crate::encode;
 use crate::limits::{MAX_ACTIONS, MAX_OBSERVATIONS};

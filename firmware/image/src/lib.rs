@@ -41,7 +41,7 @@ pub use bounds::Bounds;
 pub use config::{ConfigError, HeadInput, ModelConfig, Positions};
 pub use contract::{
     ActionChannel, Channel, ChannelField, ChannelKind, Contract, ContractDifference, ContractError,
-    QuadraticReward, Reward,
+    DifferenceInWords, QuadraticReward, Reward,
 };
 pub use error::{CborProblem, ReadError};
 pub use image::{Golden, GoldenStep, Image, InputScales, Provenance};

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};
+use engram_image::Contract;
 
 pub(super) mod table;
 
 use crate::evaluate::{
-    Classic, Controller, Plan, Prepared, Random, Record, Results, Subject, Summary, Zero, evaluate,
-    paired_cost,
+    Agreement, Classic, Controller, Plan, Prepared, Random, Record, Results, Subject, SubjectError,
+    Summary, Zero, evaluate, paired_cost,
 };
 use crate::output::say;
 use crate::plant::robot::{self, RobotError};
@@ -34,6 +35,9 @@ pub struct Args {
     /// Plant; by default the one that the policy was trained on.
     #[arg(long)]
     plant: Option<String>,
+    /// Evaluate although the plant has other channels, ranges or another period than the policy was made for.
+    #[arg(long)]
+    other_contract: bool,
     /// Number of held-out tasks.
     #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..))]
     tasks: u32,
@@ -82,6 +86,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 
 /// The trials and the plants of one evaluation.
 struct Ground {
+    agreement: Agreement,
     plant: String,
     agent: String,
     held_out: Plan,
@@ -104,7 +109,12 @@ fn one(subject: &Subject, args: &Args) -> anyhow::Result<Record> {
     check_robot(subject, &name, args.plant.is_some())?;
     let mut plant = plant::for_agent(&name, &subject.agent)?;
     let contract = plant.contract();
-    let prepared = subject.prepare(&contract)?;
+    let agreement = if args.other_contract {
+        Agreement::NotNeeded
+    } else {
+        Agreement::Needed
+    };
+    let prepared = prepare(subject, &contract, agreement)?;
     let change = args
         .change
         .clone()
@@ -118,6 +128,7 @@ fn one(subject: &Subject, args: &Args) -> anyhow::Result<Record> {
         None
     };
     let ground = Ground {
+        agreement,
         plant: name.clone(),
         agent: subject.agent.clone(),
         held_out,
@@ -153,7 +164,7 @@ fn one(subject: &Subject, args: &Args) -> anyhow::Result<Record> {
                 );
             }
             check_robot(&reference, &name, args.plant.is_some())?;
-            let reference = reference.prepare(&contract)?;
+            let reference = prepare(&reference, &contract, agreement)?;
             let float = ground.fly(&ground.held_out, |_| reference.controller(args.wipe_memory))?;
             let floor = ground.fly(&ground.held_out, |seed| Box::new(Random::new(seed)))?;
             compared.insert("float".to_owned(), float.summary.clone());
@@ -185,6 +196,20 @@ fn one(subject: &Subject, args: &Args) -> anyhow::Result<Record> {
         quantization,
         compared,
     })
+}
+
+/// [`Subject::prepare`], and how to evaluate all the same what it refuses.
+fn prepare<'a>(
+    subject: &'a Subject,
+    contract: &Contract<'_>,
+    agreement: Agreement,
+) -> anyhow::Result<Prepared<'a>> {
+    match subject.prepare(contract, agreement) {
+        Err(error @ SubjectError::Contract { .. }) => {
+            bail!("{error}; --other-contract evaluates it all the same")
+        }
+        other => Ok(other?),
+    }
 }
 
 /// Refuses a run whose robot has changed since. Who names the robot wants the run evaluated on it as it is, and is told.
@@ -234,7 +259,7 @@ fn compare(
                 .with_context(|| format!("--compare {path}: {words}"))?;
             // Whom a policy is compared with may have been trained on anything that fits.
             check_robot(&subject, &ground.plant, true)?;
-            let prepared = subject.prepare(&contract)?;
+            let prepared = prepare(&subject, &contract, ground.agreement)?;
             ground.fly(&ground.held_out, |_| prepared.controller(false))?
         }
     };

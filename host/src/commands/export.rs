@@ -8,21 +8,21 @@ use engram_export::export::MatrixReport;
 use engram_export::{Checkpoint, CheckpointError, Exported, Options, export, golden_steps};
 use engram_firmware::policy::Memory;
 use engram_image::write::{ImageSpec, write_packed};
-use engram_image::{Image, Packing};
+use engram_image::{Contract, Image, Packing};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use crate::board::BoardName;
 use crate::calibration::{GoldenLoop, trials};
 use crate::evaluate::{
-    EpisodeMemory, Float, Integer, PairedCost, Plan, Random, evaluate, paired_cost,
+    EpisodeMemory, Float, Integer, PairedCost, Plan, Random, contract_of, evaluate, paired_cost,
 };
 use crate::hexadecimal::hexadecimal;
 use crate::network::Network;
 use crate::output::{OutputError, say};
 use crate::plant::{self, TaskSet, robot};
 
-/// Largest loss of return that goes without a warning, of what f32 has over random actions.
+/// Largest loss of return that is taken, of what f32 has over random actions.
 const COST_LIMIT: f64 = 0.01;
 
 /// Calibrate, quantize, verify and write the policy of a training run.
@@ -33,7 +33,8 @@ Example:
 
 Ranges are taken from closed-loop trials of the f32 policy. The image is read back and its golden trace replayed by
 the policy that boards run before anything is written. The return before and after is measured on held-out tasks with
-the same seeds for both.")]
+the same seeds for both; where quantization costs more than 1 % of what the policy earns above random actions, nothing is
+written either.")]
 pub struct Args {
     /// Folder of the training run.
     run: PathBuf,
@@ -53,6 +54,9 @@ pub struct Args {
     /// Held-out tasks that the return is measured on before and after; 0 leaves it out.
     #[arg(long, default_value_t = 256)]
     tasks: u32,
+    /// Write the image although quantization costs more than 1 %.
+    #[arg(long)]
+    accept_loss: bool,
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
@@ -61,7 +65,8 @@ pub struct Args {
 /// Exports and reports.
 ///
 /// # Errors
-/// Names the file, tensor or step that is at fault. Nothing is written unless the image verifies.
+/// Names the file, tensor, channel or step that is at fault. Nothing is written unless the image verifies and costs at
+/// most 1 % of what the policy gains, or its cost is accepted.
 pub fn run(args: Args) -> anyhow::Result<()> {
     let packing = packing_for(args.board.as_deref())?;
     let bar = ProgressBar::new_spinner();
@@ -88,9 +93,18 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let from = args.plant.as_ref().unwrap_or(&checkpoint.plant).clone();
     robot::check_unchanged(&from, &checkpoint.robot)?;
     let plant = plant::by_name(&from)?;
+    let trained_with = contract_of(
+        checkpoint.contract.clone(),
+        &checkpoint.plant,
+        &checkpoint.agent,
+        &checkpoint.robot,
+    );
     // An image names the robot; the path of its file may be longer than an image's texts, and differs from machine to machine.
     plant.name().clone_into(&mut checkpoint.plant);
     let contract = plant.contract();
+    if let Some(trained_with) = trained_with {
+        check_contract(&args.run, &trained_with.contract(), &from, &contract)?;
+    }
     let config = *checkpoint.config();
     let policy = checkpoint.policy();
     let network = Network::from(policy.clone());
@@ -143,6 +157,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         ))
     };
     bar.finish_and_clear();
+    judge(&args, &exported, cost.as_ref())?;
     // Verified and measured above as every program reads it; packing moves weights and changes none.
     let spec = ImageSpec::from(&image);
     let bytes = write_packed(&spec, packing).with_context(|| {
@@ -155,14 +170,55 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     } else {
         print(&args, &exported, &image, cost.as_ref())
     };
-    if let Some(cost) = cost.filter(|cost| cost.cost > COST_LIMIT) {
-        tracing::warn!(
-            "quantization costs {:.2} % of the return; more than {} % is unusual: calibrate on more trials",
-            100.0 * cost.cost,
-            100.0 * COST_LIMIT
-        );
-    }
     Ok(printed?)
+}
+
+/// Refuses an image that costs too much, unless it was asked for. A cost that the tasks do not agree on is told.
+fn judge(args: &Args, exported: &Exported, cost: Option<&PairedCost>) -> anyhow::Result<()> {
+    let Some(cost) = cost else { return Ok(()) };
+    let limit = 100.0 * COST_LIMIT;
+    if cost.beyond(COST_LIMIT).is_none() {
+        if cost.cost.is_some_and(|cost| cost > COST_LIMIT) {
+            tracing::warn!(
+                "{cost}: more than {limit} %, but {} tasks do not tell it from nothing; measure on more (--tasks)",
+                args.tasks
+            );
+        }
+        return Ok(());
+    }
+    let told = format!(
+        "{cost}; at most {limit} % is taken. The integers are coarsest at {}",
+        exported.report.coarsest()
+    );
+    if args.accept_loss {
+        tracing::warn!("{told}");
+        return Ok(());
+    }
+    bail!(
+        "{told}\n{} was not written. Calibrate on more trials (--calibration-trials), train on with weight decay \
+         (ppo.weight_decay), which keeps single channels from growing, or export another seed; --accept-loss writes the image \
+         as it is",
+        args.output.display()
+    )
+}
+
+/// Refuses a plant whose channels are not those that the policy was trained with, although there are as many.
+fn check_contract(
+    run: &Path,
+    own: &Contract<'_>,
+    plant: &str,
+    contract: &Contract<'_>,
+) -> anyhow::Result<()> {
+    let channels = |contract: &Contract<'_>| (contract.observations.len(), contract.actions.len());
+    // Other numbers of channels are the exporter's to tell.
+    match own.difference_in_words(contract) {
+        Some(difference) if channels(own) == channels(contract) => bail!(
+            "{} was trained with another contract than '{plant}' has (policy against plant): {difference}; train it for \
+             this plant",
+            run.display()
+        ),
+        _ => Ok(()),
+    }
 }
 
 /// What a board's kernels read best.
@@ -241,12 +297,9 @@ fn print(
             cost.other,
             cost.floor
         )?;
-        say!(
-            "  quantization costs {:.2} % of it, 95 % interval {:.2} to {:.2} %",
-            100.0 * cost.cost,
-            100.0 * cost.interval.low,
-            100.0 * cost.interval.high
-        )?;
+        say!("  {cost}")?;
+    } else {
+        say!("  what quantization costs in return was not measured (--tasks 0)")?;
     }
     Ok(())
 }
@@ -292,7 +345,7 @@ fn record(
         "return_f32": cost.map(|cost| cost.reference),
         "return_image": cost.map(|cost| cost.other),
         "return_random": cost.map(|cost| cost.floor),
-        "quantization_cost": cost.map(|cost| cost.cost),
-        "quantization_cost_interval": cost.map(|cost| cost.interval),
+        "quantization_cost": cost.and_then(|cost| cost.cost),
+        "quantization_cost_interval": cost.and_then(|cost| cost.interval),
     })
 }

@@ -7,7 +7,7 @@ use engram_export::checkpoint::folder;
 
 mod rewards;
 
-use crate::evaluate::{Classic, Plan, Record, Subject, Summary, fly};
+use crate::evaluate::{Agreement, Classic, Plan, Record, Subject, Summary, fly};
 use crate::fly::Flight;
 use crate::network::Saved;
 use crate::output::tell;
@@ -173,7 +173,7 @@ fn simulated(args: &Args) -> anyhow::Result<Vec<FlightTrace>> {
     let Some(trial) = plan.trials.last() else {
         return Ok(Vec::new());
     };
-    let prepared = subject.prepare(&contract)?;
+    let prepared = subject.prepare(&contract, Agreement::Needed)?;
     let mut traces = vec![prepared.fly_watched(&mut driven, trial, "policy")?];
     traces.push(
         fly(
@@ -191,7 +191,7 @@ fn simulated(args: &Args) -> anyhow::Result<Vec<FlightTrace>> {
         } else {
             &other.agent
         };
-        let prepared = other.prepare(&contract)?;
+        let prepared = other.prepare(&contract, Agreement::Needed)?;
         traces.push(
             fly(
                 &mut driven,
@@ -369,12 +369,7 @@ fn numbers(page: &mut Page, record: &Record) {
     ];
     page.table(&head, &rows);
     if let Some(cost) = &record.quantization {
-        page.words(&format!(
-            "Quantization to int8 costs {:.2} % of the return above that of random actions (95 % interval {:.2} to {:.2} %, paired tasks).",
-            100.0 * cost.cost,
-            100.0 * cost.interval.low,
-            100.0 * cost.interval.high
-        ));
+        page.words(&format!("Int8 against f32, on the same tasks: {cost}."));
     }
     let series: Vec<Series> = all
         .iter()
@@ -428,6 +423,8 @@ fn training_runs(dirs: &[PathBuf]) -> anyhow::Result<Vec<TrainingRun>> {
         .collect()
 }
 
-fn percent(share: f64) -> String {
-    format!("{:.1} %", 100.0 * share)
+fn percent(share: impl Into<Option<f64>>) -> String {
+    share
+        .into()
+        .map_or("–".to_owned(), |share| format!("{:.1} %", 100.0 * share))
 }

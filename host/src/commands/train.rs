@@ -16,7 +16,8 @@ use crate::plant::{self, TaskSet};
 use crate::train::config::PositionsName;
 use crate::train::device::{self, DeviceName};
 use crate::train::{
-    Agent, EventLog, Preset, Progress, Run, Settings, TrainError, Trainer, threads, timing,
+    Agent, Episodes, EventLog, Preset, Progress, Run, Settings, TrainError, Trainer, achieved,
+    threads, timing,
 };
 
 /// File whose lock says that somebody trains in a folder.
@@ -95,6 +96,12 @@ struct Report {
     rollout_steps_per_s: f64,
     learner_steps_per_s: f64,
     training_return: f32,
+    /// Of the last iteration, exploration included.
+    undisturbed_return: Option<f64>,
+    /// Likewise.
+    falls_per_episode: Option<f64>,
+    /// Of all iterations.
+    diverged_steps: u64,
     out: PathBuf,
 }
 
@@ -167,9 +174,7 @@ fn go_on(trainer: &mut Trainer, args: &Args, interrupted: &AtomicBool) -> anyhow
         };
         progress.tell(&point, trainer.laps());
         if let Some(lap) = trainer.laps().last() {
-            events
-                .add(&point, lap)
-                .context("cannot write TensorBoard's events")?;
+            events.add(&point, lap);
         }
         if saved.0.elapsed() >= args.save_every_minutes {
             trainer.save(out)?;
@@ -199,7 +204,10 @@ fn tell(trainer: &Trainer, args: &Args, done: Done) -> anyhow::Result<()> {
     let (steps, out) = (trainer.steps(), args.out.clone());
     let steps_per_s = steps_now as f64 / seconds.max(1e-9);
     let rates = timing::rates(trainer.laps());
+    let last = trainer.curve().last();
     if args.json {
+        let known = || trainer.curve().iter().filter_map(|point| point.episodes);
+        let episodes: Option<Episodes> = last.and_then(|point| point.episodes);
         let report = Report {
             plant,
             agent,
@@ -211,6 +219,9 @@ fn tell(trainer: &Trainer, args: &Args, done: Done) -> anyhow::Result<()> {
             rollout_steps_per_s: rates.rollout,
             learner_steps_per_s: rates.learner,
             training_return,
+            undisturbed_return: episodes.map(|episodes| episodes.undisturbed_return),
+            falls_per_episode: episodes.map(|episodes| episodes.falls),
+            diverged_steps: known().map(|episodes| episodes.diverged_steps).sum(),
             out,
         };
         say!("{}", serde_json::to_string(&report)?)?;
@@ -224,6 +235,9 @@ fn tell(trainer: &Trainer, args: &Args, done: Done) -> anyhow::Result<()> {
     say!(
         "return of an undisturbed episode on {RETURN_TASKS} training tasks: {training_return:.1}"
     )?;
+    if let Some(point) = last {
+        say!("in the last iteration, exploring: {}", achieved(point))?;
+    }
     say!("saved in {0}; next: engram eval {0}", out.display())?;
     Ok(())
 }

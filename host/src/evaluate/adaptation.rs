@@ -141,6 +141,7 @@ mod tests {
             fell: false,
             recovery_steps: None,
             holds: Vec::new(),
+            diverged_steps: 0,
         }
     }
 

@@ -14,6 +14,7 @@ pub struct Plan {
     pub trials: Vec<TrialPlan>,
     period_s: f64,
     metric_name: Option<&'static str>,
+    has_goal: bool,
 }
 
 /// What came of the trials of a plan, in their order.
@@ -66,6 +67,7 @@ impl Plan {
             trials,
             period_s: f64::from(plant.contract().period_us) * 1e-6,
             metric_name: plant.metric_name(),
+            has_goal: plant.has_goal(),
         })
     }
 }
@@ -88,7 +90,7 @@ pub fn evaluate<'a>(
             |driven, trial| run(driven, trial, controller(trial.seed).as_mut(), |_| ()),
         )
         .collect::<Result<Vec<_>, _>>()?;
-    let summary = Summary::new(&outcomes, plan.period_s, plan.metric_name);
+    let summary = Summary::new(&outcomes, plan.period_s, plan.metric_name, plan.has_goal);
     Ok(Results { outcomes, summary })
 }
 
@@ -110,10 +112,17 @@ mod tests {
     fn doing_nothing_never_succeeds_and_the_classical_controller_mostly_does() {
         let contract = plant().contract();
         let zero = evaluate(&plan(8), plant, |_| Box::new(Zero::new(&contract))).unwrap();
-        assert_eq!((zero.summary.success, zero.summary.recovered), (0.0, 0.0));
+        assert_eq!(
+            (zero.summary.success, zero.summary.recovered),
+            (Some(0.0), Some(0.0))
+        );
         let classic = evaluate(&plan(32), plant, |_| Box::new(Classic::new(&contract))).unwrap();
-        assert!(classic.summary.success > 0.9, "{:?}", classic.summary);
-        assert!(classic.summary.recovered > 0.8, "{:?}", classic.summary);
+        assert!(classic.summary.success > Some(0.9), "{:?}", classic.summary);
+        assert!(
+            classic.summary.recovered > Some(0.8),
+            "{:?}",
+            classic.summary
+        );
         assert!(classic.summary.return_episode_1 > zero.summary.return_episode_1);
     }
 

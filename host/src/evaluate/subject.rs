@@ -3,16 +3,17 @@
 use std::path::{Path, PathBuf};
 
 use engram_export::CheckpointError;
-use engram_export::checkpoint::{POLICY_FILE, RobotFile, folder};
+use engram_export::checkpoint::{POLICY_FILE, RobotFile, SavedContract, folder};
 use engram_image::write::in_rows;
-use engram_image::{Contract, ContractDifference, Image, ReadError};
+use engram_image::{Contract, Image, ReadError};
 use sha2::{Digest, Sha256};
 
 use crate::hexadecimal::hexadecimal;
+use crate::image_file::{self, ImageFileError};
 use crate::network::{Network, Saved};
 
 use super::{Controller, Float, Integer, TrialPlan, fly};
-use crate::plant::{Driven, UnknownChange};
+use crate::plant::{self, Driven, UnknownChange, robot};
 use crate::report::FlightTrace;
 
 /// A policy from disk, checked.
@@ -31,6 +32,8 @@ pub struct Subject {
     pub weights_sha256: String,
     /// Of a run on a robot of the user's own, the files that it was made of.
     pub robot: Vec<RobotFile>,
+    /// What a run was trained with; `None` for an image, which tells itself, and where nobody knows any more.
+    contract: Option<SavedContract>,
     content: Content,
 }
 
@@ -67,6 +70,9 @@ pub enum SubjectError {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// The file is longer than any image.
+    #[error(transparent)]
+    File(ImageFileError),
     /// The folder holds no valid checkpoint.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
@@ -78,21 +84,21 @@ pub enum SubjectError {
         /// The reader's reason.
         source: ReadError,
     },
-    /// The image was made for another plant.
-    #[error("{path} was not made for this plant: {difference}")]
+    /// The policy was made for another robot.
+    #[error("{path} was not made for this plant (policy against plant): {difference}")]
     Contract {
-        /// The file.
+        /// The file or folder.
         path: PathBuf,
-        /// The first difference.
-        difference: ContractDifference,
+        /// The first difference, in words.
+        difference: String,
     },
-    /// The run's policy has other channels than the plant.
+    /// The policy has other numbers of channels than the plant.
     #[error(
         "{path}: the policy has {policy_observations} observations and {policy_actions} actions, the plant has \
          {observations} and {actions}"
     )]
     Channels {
-        /// The run.
+        /// The file or folder.
         path: PathBuf,
         /// Observations of the policy.
         policy_observations: usize,
@@ -120,6 +126,12 @@ impl Subject {
             let tensors = folder::read(path, POLICY_FILE).map_err(io)?;
             return Ok(Self {
                 path: path.to_owned(),
+                contract: contract_of(
+                    checkpoint.contract,
+                    &checkpoint.plant,
+                    &checkpoint.agent,
+                    &checkpoint.robot,
+                ),
                 plant: checkpoint.plant,
                 agent: checkpoint.agent,
                 seed: checkpoint.seed,
@@ -132,7 +144,10 @@ impl Subject {
                 ),
             });
         }
-        let bytes = std::fs::read(path).map_err(io)?;
+        let bytes = image_file::read(path).map_err(|error| match error {
+            ImageFileError::Io { cause, .. } => io(cause),
+            too_long @ ImageFileError::TooLong { .. } => SubjectError::File(too_long),
+        })?;
         // This machine computes in rows; the hash of the weights stays.
         let bytes = in_rows(bytes).map_err(|source| SubjectError::Image {
             path: path.to_owned(),
@@ -155,6 +170,7 @@ impl Subject {
             trained_steps: None,
             weights_sha256: hexadecimal(&image.weights_sha256),
             robot: Vec::new(),
+            contract: None,
             content: Content::Image(bytes),
         })
     }
@@ -168,38 +184,85 @@ impl Subject {
     /// Checks the subject against a plant's contract and makes it ready to fly.
     ///
     /// # Errors
-    /// [`SubjectError::Contract`] or [`SubjectError::Channels`] when it belongs to another plant.
-    pub fn prepare(&self, contract: &Contract<'_>) -> Result<Prepared<'_>, SubjectError> {
-        match &self.content {
+    /// [`SubjectError::Channels`] when the plant has other numbers of channels, and [`SubjectError::Contract`] when the two
+    /// contracts differ in anything else and must agree.
+    pub fn prepare(
+        &self,
+        contract: &Contract<'_>,
+        agreement: Agreement,
+    ) -> Result<Prepared<'_>, SubjectError> {
+        let prepared = match &self.content {
             Content::Image(bytes) => {
                 let image = Image::read(bytes).map_err(|source| SubjectError::Image {
                     path: self.path.clone(),
                     source,
                 })?;
-                match image.contract.difference(contract) {
-                    None => Ok(Prepared::Image(Box::new(image))),
-                    Some(difference) => Err(SubjectError::Contract {
-                        path: self.path.clone(),
-                        difference,
-                    }),
-                }
+                Prepared::Image(Box::new(image))
             }
-            Content::Run(policy, memory) => {
-                let config = policy.config();
-                let (observations, actions) = (contract.observations.len(), contract.actions.len());
-                if (config.observations(), config.actions()) == (observations, actions) {
-                    return Ok(Prepared::Run(policy, *memory));
-                }
-                Err(SubjectError::Channels {
+            Content::Run(policy, memory) => Prepared::Run(policy, *memory),
+        };
+        let (policy_observations, policy_actions) = prepared.channels();
+        let (observations, actions) = (contract.observations.len(), contract.actions.len());
+        if (policy_observations, policy_actions) != (observations, actions) {
+            return Err(SubjectError::Channels {
+                path: self.path.clone(),
+                policy_observations,
+                policy_actions,
+                observations,
+                actions,
+            });
+        }
+        let own = match (&prepared, &self.contract) {
+            (Prepared::Image(image), _) => image.contract,
+            (_, Some(saved)) => saved.contract(),
+            (_, None) => {
+                tracing::warn!(
+                    "{} does not say which channels it was trained with; whether they are this plant's cannot be checked",
+                    self.path.display()
+                );
+                return Ok(prepared);
+            }
+        };
+        match (own.difference_in_words(contract), agreement) {
+            (None, _) => {}
+            (Some(difference), Agreement::NotNeeded) => tracing::warn!(
+                "{} was not made for this plant (policy against plant): {difference}",
+                self.path.display()
+            ),
+            (Some(difference), Agreement::Needed) => {
+                return Err(SubjectError::Contract {
                     path: self.path.clone(),
-                    policy_observations: config.observations(),
-                    policy_actions: config.actions(),
-                    observations,
-                    actions,
-                })
+                    difference: difference.to_string(),
+                });
             }
         }
+        Ok(prepared)
     }
+}
+
+/// Whether a policy's contract must be the plant's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Agreement {
+    /// In everything, as on a board.
+    Needed,
+    /// Only in the numbers of channels; what else differs is told.
+    NotNeeded,
+}
+
+/// The contract that a run was trained with: as it says, or, where an earlier version saved it, that of its plant if it
+/// is still the same.
+#[must_use]
+pub fn contract_of(
+    saved: Option<SavedContract>,
+    plant: &str,
+    agent: &str,
+    robot: &[RobotFile],
+) -> Option<SavedContract> {
+    saved.or_else(|| {
+        robot::check_unchanged(plant, robot).ok()?;
+        let plant = plant::for_agent(plant, agent).ok()?;
+        Some(SavedContract::from(&plant.contract()))
+    })
 }
 
 impl EpisodeMemory {
@@ -215,6 +278,14 @@ impl EpisodeMemory {
 }
 
 impl Prepared<'_> {
+    /// Observations and actions.
+    fn channels(&self) -> (usize, usize) {
+        match self {
+            Self::Image(image) => (image.config.observations, image.config.actions),
+            Self::Run(policy, _) => (policy.config().observations(), policy.config().actions()),
+        }
+    }
+
     /// A controller with an empty memory; `wiped` empties it again before every step.
     #[must_use]
     pub fn controller(&self, wiped: bool) -> Box<dyn Controller + '_> {

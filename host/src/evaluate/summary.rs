@@ -13,15 +13,15 @@ pub struct Summary {
     pub return_episode_1: f64,
     /// Mean sum of rewards of the last episode.
     pub return_episode_2: f64,
-    /// Share of tasks with the goal held throughout the end of the first episode.
-    pub success: f64,
-    /// Share of tasks with the goal held from the allowed time after the change to the end.
-    pub recovered: f64,
+    /// Share of tasks with the goal held throughout the end of the first episode; `None` on a plant without a goal.
+    pub success: Option<f64>,
+    /// Share of tasks with the goal held from the allowed time after the change to the end; `None` likewise.
+    pub recovered: Option<f64>,
     /// Share of tasks in which the goal was lost altogether after the change, or an episode ended by itself.
     pub fell: f64,
     /// Median time from the change until the goal was held for good, over the tasks in which it was, s.
     pub recovery_s_median: Option<f64>,
-    /// Share of tasks that held the goal, per step since the change, as far as all tasks reach.
+    /// Share of tasks that held the goal, per step since the change, as far as all tasks reach; empty likewise.
     pub adaptation: Vec<f64>,
     /// Share of first episodes that ended by themselves.
     #[serde(default)]
@@ -29,6 +29,9 @@ pub struct Summary {
     /// The same of last episodes.
     #[serde(default)]
     pub ended_episode_2: f64,
+    /// Control steps of all tasks whose simulation diverged; each ended its episode and paid nothing.
+    #[serde(default)]
+    pub diverged_steps: u64,
     /// Control steps of the first episode until 90 % of the final reward per step; `None` where that never is.
     #[serde(default)]
     pub steps_to_90_percent: Option<usize>,
@@ -44,9 +47,15 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Sums up trials of a plant with the given control period in seconds and metric.
+    /// Sums up trials of a plant with the given control period in seconds and metric. Without a goal nothing is held,
+    /// and no share of it is known.
     #[must_use]
-    pub fn new(outcomes: &[Outcome], period_s: f64, metric_name: Option<&str>) -> Self {
+    pub fn new(
+        outcomes: &[Outcome],
+        period_s: f64,
+        metric_name: Option<&str>,
+        has_goal: bool,
+    ) -> Self {
         let share = |of: fn(&Outcome) -> bool| {
             outcomes.iter().filter(|outcome| of(outcome)).count() as f64 / outcomes.len() as f64
         };
@@ -61,13 +70,14 @@ impl Summary {
         };
         let recoveries: Vec<f64> = outcomes
             .iter()
-            .filter_map(|outcome| outcome.recovery_steps)
+            .filter_map(|outcome| outcome.recovery_steps.filter(|_| has_goal))
             .map(|steps| steps as f64 * period_s)
             .collect();
         let common = outcomes
             .iter()
             .map(|outcome| outcome.holds.len())
             .min()
+            .filter(|_| has_goal)
             .unwrap_or(0);
         let adaptation = (0..common)
             .map(|step| {
@@ -87,13 +97,14 @@ impl Summary {
         Self {
             return_episode_1: returns(|outcome| outcome.returns.first()),
             return_episode_2: returns(|outcome| outcome.returns.last()),
-            success: share(|outcome| outcome.success),
-            recovered: share(|outcome| outcome.recovered),
+            success: has_goal.then(|| share(|outcome| outcome.success)),
+            recovered: has_goal.then(|| share(|outcome| outcome.recovered)),
             fell: share(|outcome| outcome.fell),
             recovery_s_median: median(&recoveries),
             adaptation,
             ended_episode_1: share(|outcome| outcome.ended.first() == Some(&true)),
             ended_episode_2: share(|outcome| outcome.ended.last() == Some(&true)),
+            diverged_steps: outcomes.iter().map(|outcome| outcome.diverged_steps).sum(),
             steps_to_90_percent: steps_to_90_percent(&reward_curve_1),
             metrics: metrics(outcomes, metric_name),
             reward_curve_1,
@@ -118,16 +129,14 @@ mod tests {
             fell: !good,
             recovery_steps: good.then_some(10),
             holds: vec![good; steps],
+            diverged_steps: if good { 0 } else { 2 },
         };
-        let summary = Summary::new(
-            &[outcome(true, 5), outcome(false, 3)],
-            0.02,
-            Some("error_1"),
-        );
+        let outcomes = [outcome(true, 5), outcome(false, 3)];
+        let summary = Summary::new(&outcomes, 0.02, Some("error_1"), true);
         assert_eq!(summary.return_episode_2, 2.0);
         assert_eq!(
             (summary.success, summary.recovered, summary.fell),
-            (0.5, 0.5, 0.5)
+            (Some(0.5), Some(0.5), 0.5)
         );
         assert_eq!(summary.recovery_s_median, Some(0.2));
         assert_eq!(summary.adaptation, vec![0.5; 3]);
@@ -140,5 +149,33 @@ mod tests {
             (vec![1.0], vec![2.0])
         );
         assert_eq!(summary.metrics["error_1"], 0.5);
+        assert_eq!(summary.diverged_steps, 2);
+    }
+
+    #[test]
+    fn without_a_goal_no_share_of_it_is_told() {
+        // A plant without a goal holds it in every step, as `judge` must say something.
+        let outcome = Outcome {
+            returns: vec![1.0, 2.0],
+            rewards: vec![vec![1.0], vec![2.0]],
+            metric: Vec::new(),
+            ended: vec![false, true],
+            success: true,
+            recovered: true,
+            fell: true,
+            recovery_steps: Some(0),
+            holds: vec![true; 4],
+            diverged_steps: 0,
+        };
+        let summary = Summary::new(&[outcome], 0.02, None, false);
+        assert_eq!((summary.success, summary.recovered), (None, None));
+        assert_eq!(summary.recovery_s_median, None);
+        assert!(summary.adaptation.is_empty());
+        assert_eq!((summary.fell, summary.return_episode_2), (1.0, 2.0));
+        let json = serde_json::to_value(&summary).unwrap();
+        assert!(
+            json["success"].is_null() && json["recovered"].is_null(),
+            "{json}"
+        );
     }
 }

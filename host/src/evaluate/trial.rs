@@ -56,6 +56,8 @@ pub struct Outcome {
     pub recovery_steps: Option<usize>,
     /// The goal was held, for each step since the change.
     pub holds: Vec<bool>,
+    /// Steps whose simulation diverged; each ended its episode.
+    pub diverged_steps: u64,
 }
 
 /// Flies `controller`, freshly cleared, through the plan; `watch` sees every step.
@@ -76,6 +78,7 @@ pub fn run(
     let mut success = true;
     let mut fell = false;
     let mut holds_after = Vec::new();
+    let mut diverged_steps = 0;
 
     driven.begin(&plan.task, plan.seed);
     controller.clear();
@@ -111,6 +114,7 @@ pub fn run(
                 holds,
             });
             rewards.push(driven.reward());
+            diverged_steps += u64::from(driven.plant().diverged());
             if episode == 0 {
                 episodes.metric.extend(driven.plant().metric());
             }
@@ -151,6 +155,7 @@ pub fn run(
         fell,
         recovery_steps,
         holds: holds_after,
+        diverged_steps,
     })
 }
 

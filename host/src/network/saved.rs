@@ -6,7 +6,8 @@
 use std::path::Path;
 
 use engram_export::checkpoint::{
-    FORMAT_VERSION, POLICY_FILE, RUN_FILE, RobotFile, folder, tensor_bytes, tensors_of,
+    FORMAT_VERSION, POLICY_FILE, RUN_FILE, RobotFile, SavedContract, folder, tensor_bytes,
+    tensors_of,
 };
 use engram_export::{Checkpoint, CheckpointError};
 use engram_image::HeadInput;
@@ -34,6 +35,8 @@ pub struct Saved {
     pub training_return: f32,
     /// The policy.
     pub network: Network,
+    /// Channels, period and reward that it was trained with; runs of earlier versions do not tell.
+    pub contract: Option<SavedContract>,
     /// For a robot of the user's own, the files that it is made of.
     pub robot: Vec<RobotFile>,
     /// The trainer's own settings.
@@ -52,6 +55,8 @@ struct File {
     training_return: f32,
     model: Model,
     normalizer: Normalizer,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    contract: Option<SavedContract>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     robot: Vec<RobotFile>,
     #[serde(default)]
@@ -135,6 +140,7 @@ impl Saved {
             seed: checkpoint.seed,
             steps: checkpoint.steps,
             training_return: checkpoint.training_return,
+            contract: checkpoint.contract,
             robot: checkpoint.robot,
             training: checkpoint.training,
         })
@@ -162,6 +168,7 @@ impl Saved {
             steps: file.steps,
             training_return: file.training_return,
             network: Network::Gru(Box::new(policy)),
+            contract: file.contract,
             robot: file.robot,
             training: file.training,
         })
@@ -181,6 +188,7 @@ impl Saved {
                 seed: self.seed,
                 steps: self.steps,
                 training_return: self.training_return,
+                contract: self.contract,
                 robot: self.robot,
                 training: self.training,
             }
@@ -199,6 +207,7 @@ impl Saved {
                     seed: self.seed,
                     steps: self.steps,
                     training_return: self.training_return,
+                    contract: self.contract,
                     robot: self.robot,
                     training: self.training,
                 })

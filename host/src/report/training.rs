@@ -46,7 +46,8 @@ pub fn section(page: &mut Page, runs: &[TrainingRun]) {
         return;
     }
     let mut words =
-        "Against environment steps, exploration included. Return: of an episode.".to_owned();
+        "Against environment steps, exploration included. Return: of an episode, which ends where the robot falls."
+            .to_owned();
     if groups.iter().any(|group| group.runs.len() > 1) {
         words.push_str(" Thin lines are single seeds, thick ones their mean.");
     }
@@ -54,12 +55,20 @@ pub fn section(page: &mut Page, runs: &[TrainingRun]) {
     table(page, runs);
     let big = (680.0, 250.0);
     let figure = curves(&groups, "return of an episode", big, false, |run| {
-        of_points(run, |point| point.episode_return)
+        of_points(run, Point::achieved_return)
     });
     page.figures(Width::Middle, &[(String::new(), figure)]);
     let small = (440.0, 190.0);
     type Value = fn(&Point) -> f64;
-    let diagnostics: [(&str, bool, Value); 5] = [
+    let diagnostics: [(&str, bool, Value); 7] = [
+        ("falls per episode", true, |point| {
+            point.episodes.map_or(0.0, |episodes| episodes.falls)
+        }),
+        ("diverged steps per iteration", true, |point| {
+            point
+                .episodes
+                .map_or(0.0, |episodes| episodes.diverged_steps as f64)
+        }),
         (
             "divergence (kl) of an iteration, nats per step",
             true,
@@ -135,7 +144,7 @@ fn table(page: &mut Page, runs: &[TrainingRun]) {
             let from = ((1.0 - LAST_SHARE) * run.points.len() as f64) as usize;
             let end = &run.points[from.min(run.points.len())..];
             let mean =
-                end.iter().map(|point| point.episode_return).sum::<f64>() / end.len().max(1) as f64;
+                end.iter().map(Point::achieved_return).sum::<f64>() / end.len().max(1) as f64;
             let seconds: f64 = run.laps.iter().map(|lap| lap.total_s).sum();
             let known = |text: String| {
                 if run.laps.is_empty() {
@@ -319,6 +328,7 @@ fn curves(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::train::Episodes;
 
     fn run(agent: &str, seed: u64, iterations: u64) -> TrainingRun {
         let point = |iteration: u64| Point {
@@ -373,7 +383,32 @@ mod tests {
             assert!(html.contains(words), "no '{words}'");
         }
         assert!(!html.contains("belief error"), "nothing was measured");
+        assert!(!html.contains("falls per") && !html.contains("diverged"));
         assert!(!html.contains("NaN") && !html.contains("inf"));
+    }
+
+    #[test]
+    fn falls_are_drawn_and_cost_the_return() {
+        let mut falling = run("trmrl", 0, 10);
+        for point in &mut falling.points {
+            point.episode_return = 9999.0;
+            point.episodes = Some(Episodes {
+                undisturbed_return: 1234.5,
+                falls: 0.5,
+                diverged_steps: 3,
+            });
+        }
+        let mut page = Page::new("title", "lead");
+        section(&mut page, &[falling]);
+        let html = page.html();
+        for words in [
+            "1234.5",
+            "falls per episode",
+            "diverged steps per iteration",
+        ] {
+            assert!(html.contains(words), "no '{words}'");
+        }
+        assert!(!html.contains("9999"));
     }
 
     #[test]

@@ -42,7 +42,19 @@ pub struct Batch {
     pub targets: Vec<f32>,
     /// Share of the targets' variance that the critic explained before the update.
     pub explained: f32,
+    /// How far the trials' returns differ from each other, over how far the advantages do; 1 for a single trial.
+    pub signal: f64,
+    /// Whether that is enough to tell good actions from bad ones; where not, all advantages are 0.
+    pub tells: bool,
 }
+
+/// The least [`Batch::signal`] whose advantages are brought to a deviation of 1.
+///
+/// What an action is worth cannot differ more than what is earned differs, and the returns of trials that took other
+/// actions (and began elsewhere) differ by at least that. Where advantages spread twice as much, three quarters of their
+/// variance can only be the critic's error; to scale that up is to learn noise, and what noise teaches is less
+/// exploration. The extreme is a reward that is the same whatever is done, or that nobody has found yet: 0.
+pub const LEAST_SIGNAL: f64 = 0.5;
 
 /// Entries of the critic's input.
 #[must_use]
@@ -94,6 +106,8 @@ impl Batch {
             advantages: Vec::new(),
             targets: Vec::new(),
             explained: 0.0,
+            signal: 0.0,
+            tells: true,
         };
         for trajectory in trajectories {
             batch.add(trajectory, settings, normalizer);
@@ -146,6 +160,7 @@ impl Batch {
         let ppo = &settings.ppo;
         let (gamma, lambda) = (ppo.gamma as f32, ppo.lambda as f32);
         let mut errors = Vec::with_capacity(self.oldest.len());
+        let mut earned = Vec::with_capacity(trajectories.len());
         let never = vec![false; self.steps];
         for (trajectory, values) in trajectories.iter().zip(values.chunks_exact(self.steps + 1)) {
             let rewards: Vec<f32> = trajectory
@@ -158,6 +173,7 @@ impl Batch {
             } else {
                 &never
             };
+            let returns = gae::returns(&rewards, ended, gamma);
             let mut values = values.to_vec();
             if !ppo.bootstrap {
                 values[self.steps] = 0.0;
@@ -169,8 +185,9 @@ impl Batch {
                     .zip(&values)
                     .map(|(advantage, value)| advantage + value)
                     .collect(),
-                CriticTargets::Returns => gae::returns(&rewards, ended, gamma),
+                CriticTargets::Returns => returns.clone(),
             };
+            earned.push(returns);
             errors.extend(
                 targets
                     .iter()
@@ -181,8 +198,15 @@ impl Batch {
             self.advantages.extend(advantages);
         }
         self.explained = explained(&self.targets, &errors);
+        self.signal = signal(&self.advantages, &earned);
         if ppo.normalize_advantages {
-            normalize(&mut self.advantages);
+            // A signal that is no number is the divergence's to tell.
+            self.tells = self.signal.is_nan() || self.signal >= LEAST_SIGNAL;
+            if self.tells {
+                normalize(&mut self.advantages);
+            } else {
+                self.advantages.fill(0.0);
+            }
         }
     }
 
@@ -257,6 +281,24 @@ fn normalize(values: &mut [f32]) {
     }
 }
 
+/// Standard deviation of the returns of different trials from the same step on, over that of the advantages. Trials are
+/// compared with each other and not steps: towards a trial's end there is less and less to earn, whatever is done.
+fn signal(advantages: &[f32], returns: &[Vec<f32>]) -> f64 {
+    let [first, _, ..] = returns else { return 1.0 };
+    let variance = |step: usize| {
+        let column: Vec<f32> = returns.iter().map(|trial| trial[step]).collect();
+        moments(&column).1.powi(2)
+    };
+    let sum: f64 = (0..first.len()).map(variance).sum();
+    let between = (sum / first.len().max(1) as f64).sqrt();
+    let spread = moments(advantages).1;
+    if between == 0.0 {
+        0.0
+    } else {
+        between / spread
+    }
+}
+
 /// Mean and standard deviation.
 fn moments(values: &[f32]) -> (f64, f64) {
     let count = values.len().max(1) as f64;
@@ -279,6 +321,66 @@ mod tests {
         normalize(&mut values);
         let (mean, std) = moments(&values);
         assert!(mean.abs() < 1e-6 && (std - 1.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn returns_are_compared_between_trials_and_not_along_them() {
+        let falling: Vec<f32> = (0..50).rev().map(|left| left as f32).collect();
+        let better: Vec<f32> = falling.iter().map(|value| value + 3.0).collect();
+        let advantages = [1.0, -1.0, 1.0, -1.0];
+        let of = |returns: &[Vec<f32>]| signal(&advantages, returns);
+        assert_eq!(of(&[falling.clone(), falling.clone()]), 0.0);
+        assert_eq!(of(&[falling.clone(), better.clone()]), 1.5);
+        assert_eq!(of(std::slice::from_ref(&falling)), 1.0);
+        assert_eq!(signal(&[0.0; 4], &[falling.clone(), falling.clone()]), 0.0);
+        assert!(signal(&[f32::NAN; 4], &[falling, better]).is_nan());
+    }
+
+    /// Two trials of four steps with these rewards, judged by a critic that errs by up to a quarter.
+    fn judged(rewards: [[f32; 4]; 2]) -> Batch {
+        let mut settings = Settings::preset("pendulum").unwrap();
+        settings.trial.steps = 4;
+        let trajectory = |rewards: [f32; 4]| Trajectory {
+            memories: vec![0.0; 5 * 6],
+            actions: vec![0.0; 4],
+            log_probabilities: vec![0.0; 4],
+            rewards: rewards.to_vec(),
+            ended: vec![false; 4],
+            began: vec![true, false, false, false],
+            diverged_steps: 0,
+            cleared: vec![true, false, false, false, false],
+            privileged: vec![0.0; 5 * 7],
+        };
+        let trajectories = rewards.map(trajectory);
+        let plant = crate::plant::by_name("pendulum").unwrap();
+        let config = settings.network_config(&*plant, "trmrl");
+        let normalizer = Normalizer::identity(config.inputs(), 10.0);
+        let mut batch = Batch::new(&trajectories, &settings, &config, &normalizer);
+        let values = [
+            0.25, -0.25, 0.125, 0.25, -0.125, 0.0, 0.25, 0.25, -0.25, 0.125,
+        ];
+        batch.judge(&trajectories, &settings, &values, 1.0);
+        batch
+    }
+
+    #[test]
+    fn what_only_the_critic_says_is_not_scaled_up() {
+        for constant in [0.0, 1.0, -3.7] {
+            let batch = judged([[constant; 4]; 2]);
+            assert_eq!((batch.signal, batch.tells), (0.0, false));
+            assert_eq!(batch.advantages, [0.0; 8]);
+        }
+        // One reward that only one trial found is a signal like any other.
+        let sparse = judged([[0.0; 4], [0.0, 0.0, 1.0, 0.0]]);
+        assert!(
+            sparse.tells && sparse.signal > LEAST_SIGNAL,
+            "{}",
+            sparse.signal
+        );
+        let (mean, std) = moments(&sparse.advantages);
+        assert!(mean.abs() < 1e-6 && (std - 1.0).abs() < 1e-6);
+        // One that is far below the critic's error is none yet.
+        assert!(!judged([[1.0; 4], [1.0, 1.0, 1.01, 1.0]]).tells);
     }
 
     #[test]

@@ -33,6 +33,20 @@ pub enum Divergence {
         /// Step of the trial.
         step: usize,
     },
+    /// The plant's simulation failed in many steps.
+    #[error(
+        "the simulation of '{plant}' diverged in {diverged} of {steps} steps, of which at most {} may; such a step ends \
+         the episode and pays nothing, and nothing can be learned from so many. Give the model a smaller timestep, weaker \
+         actuators (gear, forcerange) or more armature and damping, or narrow the [[hidden]] ranges", most_diverged(*.steps)
+    )]
+    Simulation {
+        /// The plant.
+        plant: String,
+        /// Steps of the iteration that diverged.
+        diverged: u64,
+        /// All its steps.
+        steps: u64,
+    },
     /// The policy moved too far in one iteration.
     #[error(
         "the policy moved by a divergence (kl) of {kl:.3} per step; ppo.max_kl allows {bound}. Try a smaller \
@@ -44,6 +58,30 @@ pub enum Divergence {
         /// How far it may.
         bound: f64,
     },
+}
+
+/// One in how many steps may diverge. A robot that is driven to its limits may blow up now and then, and learns to leave
+/// that alone because it ends the episode; where it happens more often, the model is at fault and not the policy.
+const DIVERGED_ONE_IN: u64 = 100;
+
+/// Steps of an iteration that may diverge.
+const fn most_diverged(steps: u64) -> u64 {
+    steps / DIVERGED_ONE_IN
+}
+
+/// More diverged steps than an iteration on `plant` may have.
+#[must_use]
+pub fn in_simulation(trajectories: &[Trajectory], plant: &str) -> Option<Divergence> {
+    let diverged = trajectories.iter().map(|one| one.diverged_steps).sum();
+    let steps = trajectories
+        .iter()
+        .map(|one| one.rewards.len() as u64)
+        .sum();
+    (diverged > most_diverged(steps)).then(|| Divergence::Simulation {
+        plant: plant.to_owned(),
+        diverged,
+        steps,
+    })
 }
 
 /// The first tensor with a number that is none, among an update's: weights first, because one of them
@@ -142,6 +180,28 @@ mod tests {
     use crate::plant::by_name;
 
     #[test]
+    fn many_diverged_steps_stop_a_run_and_a_few_do_not() {
+        let trial = |diverged_steps| Trajectory {
+            memories: Vec::new(),
+            actions: Vec::new(),
+            log_probabilities: Vec::new(),
+            rewards: vec![0.0; 200],
+            ended: Vec::new(),
+            began: Vec::new(),
+            diverged_steps,
+            cleared: Vec::new(),
+            privileged: Vec::new(),
+        };
+        assert_eq!(in_simulation(&[trial(0), trial(4)], "arm"), None);
+        let said = in_simulation(&[trial(3), trial(2)], "arm")
+            .unwrap()
+            .to_string();
+        for words in ["'arm'", "5 of 400 steps", "at most 4", "timestep", "gear"] {
+            assert!(said.contains(words), "no '{words}' in: {said}");
+        }
+    }
+
+    #[test]
     fn the_first_bad_number_of_the_trials_is_named() {
         let good = Trajectory {
             memories: vec![0.0; 3 * 6],
@@ -149,6 +209,8 @@ mod tests {
             log_probabilities: vec![0.0; 2],
             rewards: vec![0.0; 2],
             ended: vec![false; 2],
+            began: vec![true, false],
+            diverged_steps: 0,
             cleared: vec![true, false, false],
             privileged: vec![0.0; 3 * 4],
         };

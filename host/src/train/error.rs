@@ -75,6 +75,17 @@ pub enum TrainError {
         /// Those of the plant.
         plant: (usize, usize),
     },
+    /// The plant's contract is not the one that the run began with.
+    #[error(
+        "{folder}: the run began with another contract than the plant has now (policy against plant): {difference}; \
+         train it into another folder"
+    )]
+    Contract {
+        /// The folder.
+        folder: String,
+        /// The first difference, in words.
+        difference: String,
+    },
     /// The iteration cannot be used; the trainer cannot be used any more.
     #[error("training diverged in iteration {iteration}, at step {steps}: {cause}")]
     Diverged {

@@ -22,7 +22,8 @@ const CRC32C: Crc<u32> = Crc::<u32>::new(&CRC_32_ISCSI);
 /// The event file of a run that goes on.
 pub struct EventLog {
     path: PathBuf,
-    file: File,
+    /// `None` once it could not be written any more.
+    file: Option<File>,
 }
 
 impl EventLog {
@@ -50,7 +51,7 @@ impl EventLog {
             std::process::id()
         ));
         let mut log = Self {
-            file: File::create(&path).map_err(named(&path))?,
+            file: Some(File::create(&path).map_err(named(&path))?),
             path,
         };
         let mut records = record(&version(now_s));
@@ -65,16 +66,20 @@ impl EventLog {
         Ok(log)
     }
 
-    /// Adds an iteration. It is in the file when this returns.
-    ///
-    /// # Errors
-    /// Names the file when it cannot be written.
-    pub fn add(&mut self, point: &Point, lap: &Lap) -> io::Result<()> {
-        self.write(&record(&scalars(point, Some(lap), lap.unix_s)))
+    /// Adds an iteration. It is in the file when this returns, unless it cannot be written: a picture of a training is no
+    /// reason to end it. That is told once, and a resumed run writes the whole file anew.
+    pub fn add(&mut self, point: &Point, lap: &Lap) {
+        if let Err(error) = self.write(&record(&scalars(point, Some(lap), lap.unix_s))) {
+            tracing::warn!("TensorBoard sees no more of this run: {error}");
+            self.file = None;
+        }
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all(bytes).map_err(named(&self.path))
+        match &mut self.file {
+            Some(file) => file.write_all(bytes).map_err(named(&self.path)),
+            None => Ok(()),
+        }
     }
 }
 
@@ -96,6 +101,14 @@ fn values(point: &Point, lap: Option<&Lap>) -> Vec<(&'static str, f64)> {
         ("critic/explained_variance", point.explained),
         ("belief/error", update.belief_error),
     ];
+    if let Some(episodes) = &point.episodes {
+        values.extend([
+            ("train/undisturbed_return", episodes.undisturbed_return),
+            ("train/falls_per_episode", episodes.falls),
+            ("train/diverged_steps", episodes.diverged_steps as f64),
+        ]);
+    }
+    values.extend(point.signal.map(|signal| ("ppo/signal", signal)));
     if let Some(lap) = lap {
         let rates = lap.rates();
         values.extend([
@@ -224,6 +237,8 @@ mod tests {
         let point = Point {
             iteration,
             steps: iteration * 300,
+            episodes: Some(super::super::Episodes::default()),
+            signal: Some(1.5),
             ..Point::default()
         };
         let lap = Lap {
@@ -254,22 +269,46 @@ mod tests {
     }
 
     #[test]
+    #[cfg(target_os = "linux")]
+    fn a_full_device_ends_the_picture_and_not_the_training() {
+        let path = PathBuf::from("/dev/full");
+        let file = File::options().write(true).open(&path).unwrap();
+        let mut log = EventLog {
+            path,
+            file: Some(file),
+        };
+        let (point, lap) = point(1);
+        log.add(&point, &lap);
+        assert!(log.file.is_none());
+        log.add(&point, &lap);
+    }
+
+    #[test]
     fn a_resumed_run_has_every_step_once() {
         let folder = tempfile::tempdir().unwrap();
         let all: Vec<_> = (1..=4).map(point).collect();
         let mut log = EventLog::begin(folder.path(), &[], &[]).unwrap();
         for (point, lap) in &all {
-            log.add(point, lap).unwrap();
+            log.add(point, lap);
         }
         let whole = records(folder.path());
         assert_eq!(whole.len(), 2 + 4);
+        for tag in [
+            "train/undisturbed_return",
+            "train/falls_per_episode",
+            "train/diverged_steps",
+        ] {
+            let found =
+                |record: &Vec<u8>| record.windows(tag.len()).any(|part| part == tag.as_bytes());
+            assert!(whole[2..].iter().all(found), "{tag}");
+        }
         drop(log);
         // Goes on from the second iteration; the file's end was cut off by a crash.
         let (points, laps): (Vec<_>, Vec<_>) = all[..2].iter().copied().unzip();
         let mut log = EventLog::begin(folder.path(), &points, &laps).unwrap();
         assert_eq!(records(folder.path()).len(), 2 + 2);
         for (point, lap) in &all[2..] {
-            log.add(point, lap).unwrap();
+            log.add(point, lap);
         }
         assert_eq!(records(folder.path())[2..], whole[2..]);
     }

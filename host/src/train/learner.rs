@@ -449,7 +449,12 @@ impl Learner {
             &column(&batch.advantages)?,
             log_std,
             self.settings.ppo.clip,
-            self.settings.ppo.entropy,
+            // Where no action is better than another there is no reason to explore more either.
+            if batch.tells {
+                self.settings.ppo.entropy
+            } else {
+                0.0
+            },
             total,
         )?;
         let mut part = Part {

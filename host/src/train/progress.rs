@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::batch::LEAST_SIGNAL;
 use super::curve::Point;
 use super::timing::{Lap, rates};
 use crate::output::tell;
@@ -57,6 +58,7 @@ impl Progress {
             && last.elapsed() >= LINE_EVERY
         {
             *last = Instant::now();
+            // A line that nobody can read any more (a full disk, a closed pipe) is no reason to end a training.
             tell!(
                 "{} {}/{} steps  {message}",
                 self.bar.prefix(),
@@ -76,13 +78,29 @@ fn message(point: &Point, laps: &[Lap], total: u64) -> String {
     let rates = rates(&laps[laps.len().saturating_sub(RECENT)..]);
     let left_s = (total - point.steps.min(total)) as f64 / rates.total;
     format!(
-        "return {:.1}  {} steps/s (rollout {}, learner {})  {} left",
-        point.episode_return,
+        "{}  {} steps/s (rollout {}, learner {})  {} left",
+        achieved(point),
         short(rates.total),
         short(rates.rollout),
         short(rates.learner),
         minutes(left_s)
     )
+}
+
+/// What the robot achieves, exploration included: the return of an episode that ends with a fall, and how many do.
+#[must_use]
+pub fn achieved(point: &Point) -> String {
+    let mut text = format!("return {:.1}", point.achieved_return());
+    if let Some(episodes) = point.episodes {
+        text.push_str(&format!("  falls {:.2}/episode", episodes.falls));
+        if episodes.diverged_steps > 0 {
+            text.push_str(&format!("  diverged steps {}", episodes.diverged_steps));
+        }
+    }
+    if point.signal.is_some_and(|signal| signal < LEAST_SIGNAL) {
+        text.push_str("  no signal");
+    }
+    text
 }
 
 /// A rate in three digits or so.
@@ -103,6 +121,7 @@ fn minutes(seconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::train::Episodes;
 
     #[test]
     fn times_read_well() {
@@ -122,14 +141,32 @@ mod tests {
         };
         let point = Point {
             steps: 12_000,
-            episode_return: -31.25,
+            episode_return: 97.0,
+            episodes: Some(Episodes {
+                undisturbed_return: 39.125,
+                falls: 0.875,
+                diverged_steps: 0,
+            }),
             ..Point::default()
         };
         let laps = [[lap(50.0); 2].as_slice(), &[lap(1.0); 10]].concat();
         assert_eq!(
             message(&point, &laps, 312_000),
-            "return -31.2  5000 steps/s (rollout 40.0k, learner 10.0k)  1:00 left"
+            "return 39.1  falls 0.88/episode  5000 steps/s (rollout 40.0k, learner 10.0k)  1:00 left"
         );
+        let spoiled = Point {
+            episodes: Some(Episodes {
+                diverged_steps: 12,
+                ..Episodes::default()
+            }),
+            ..point
+        };
+        assert!(message(&spoiled, &[], 312_000).contains("diverged steps 12"));
+        let silent = Point {
+            signal: Some(0.0),
+            ..point
+        };
+        assert!(message(&silent, &[], 312_000).contains("no signal"));
         assert!(message(&point, &[], 312_000).contains("return"));
         let mut quiet = Progress::new("test", 0, 312_000, true);
         quiet.tell(&point, &laps);

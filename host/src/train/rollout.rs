@@ -24,6 +24,10 @@ pub struct Trajectory {
     pub rewards: Vec<f32>,
     /// Whether the episode ended by itself with that action, `[steps]`.
     pub ended: Vec<bool>,
+    /// Whether an episode began with the step, `[steps]`.
+    pub began: Vec<bool>,
+    /// Steps whose simulation diverged; each ended its episode.
+    pub diverged_steps: u64,
     /// Whether the policy began the step with an empty memory, `[steps + 1]`.
     pub cleared: Vec<bool>,
     /// True state and task for the critic, `[steps + 1][features]`.
@@ -179,6 +183,8 @@ impl Running {
                 log_probabilities: Vec::with_capacity(steps),
                 rewards: Vec::with_capacity(steps),
                 ended: Vec::with_capacity(steps),
+                began: Vec::with_capacity(steps),
+                diverged_steps: 0,
                 cleared: Vec::with_capacity(steps + 1),
                 privileged: Vec::new(),
             },
@@ -198,6 +204,7 @@ impl Running {
         let cleared = rollout.remember(&self.driven, memory);
         self.result.memories.extend(&*memory);
         self.result.cleared.push(cleared || step == 0);
+        self.result.began.push(self.driven.done() || step == 0);
         self.driven.plant().privileged(&mut self.result.privileged);
         Ok(cleared)
     }
@@ -217,6 +224,7 @@ impl Running {
         self.result.rewards.push(self.driven.reward());
         let ended = self.driven.plant().ended();
         self.result.ended.push(ended);
+        self.result.diverged_steps += u64::from(self.driven.plant().diverged());
         self.episode_steps += 1;
         if ended || self.episode_steps == rollout.settings.episode_steps {
             self.episode_steps = 0;

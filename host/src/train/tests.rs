@@ -6,13 +6,14 @@ use engram_image::{HeadInput, ModelConfig, Positions};
 use rand::RngExt;
 
 use super::actor::Actor;
+use super::batch::LEAST_SIGNAL;
 use super::config::{HeadInputName, Initial, PositionsName, Settings};
 use super::init::initial_tensors;
 use super::policy::Policy;
 use super::ppo;
 use super::resume::{TRAINER_FILE, TrainerState};
 use super::rollout::Rollout;
-use super::{Agent, Run, TrainError, Trainer};
+use super::{Agent, CURVE_FILE, Run, TrainError, Trainer, curve};
 use crate::plant::{Stream, random_stream};
 
 fn tiny(positions: PositionsName, head_input: HeadInputName) -> Settings {
@@ -229,6 +230,84 @@ fn rollout_and_learner_agree_before_the_first_update() {
             }
         }
     }
+}
+
+/// Where actions matter, as in every plant that ships, the trials' returns differ far more than the critic errs: what
+/// keeps noise from being scaled up changes nothing there.
+#[test]
+fn ordinary_training_has_a_signal() {
+    let mut settings = Settings::preset("pendulum").unwrap();
+    settings.trial.trials = 16;
+    settings.ppo.steps = 4 * 16 * 300;
+    let mut trainer = Trainer::new(run(11), settings, &Device::Cpu).unwrap();
+    while !trainer.finished() {
+        let point = trainer.iterate().unwrap();
+        let signal = point.signal.unwrap();
+        assert!(signal > 2.0 * LEAST_SIGNAL, "{signal}");
+        // The pendulum does not fall, and its trials are as long as an episode: nothing but rounding is between the two.
+        let episodes = point.episodes.unwrap();
+        let difference = episodes.undisturbed_return - point.episode_return;
+        assert!(difference.abs() < 1e-6 * point.episode_return.abs().max(1.0));
+        assert_eq!((episodes.falls, episodes.diverged_steps), (0.0, 0));
+    }
+}
+
+/// A run of a version whose curve said nothing of episodes goes on, to the same weights, and its new points say it.
+#[test]
+fn a_run_with_an_older_curve_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut whole = trainer(12);
+    whole.iterate().unwrap();
+    whole.save(folder.path()).unwrap();
+    let path = folder.path().join(CURVE_FILE);
+    let older: String = std::fs::read_to_string(&path)
+        .unwrap()
+        .lines()
+        .map(|line| line.split(',').take(11).collect::<Vec<_>>().join(",") + "\n")
+        .collect();
+    std::fs::write(&path, older).unwrap();
+    let run_file = folder.path().join("run.toml");
+    let text = std::fs::read_to_string(&run_file).unwrap();
+    let (begin, end) = (text.find("[contract]"), text.find("[training"));
+    let without = [&text[..begin.unwrap()], &text[end.unwrap()..]].concat();
+    std::fs::write(&run_file, without).unwrap();
+    let mut again = Trainer::resume(folder.path(), None, &Device::Cpu).unwrap();
+    assert!(again.curve()[0].episodes.is_none() && again.curve()[0].signal.is_none());
+    while !whole.finished() {
+        assert_eq!(whole.iterate().unwrap(), again.iterate().unwrap());
+    }
+    again.save(folder.path()).unwrap();
+    let told = curve::read(folder.path()).unwrap();
+    assert!(told[0].episodes.is_none() && told[1].episodes.is_some());
+    assert_eq!(
+        whole.policy().unwrap().tensors(),
+        again.policy().unwrap().tensors()
+    );
+}
+
+/// A run on a plant whose channels are others by now, though as many, does not go on.
+#[test]
+fn another_contract_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    trainer(13).save(folder.path()).unwrap();
+    let path = folder.path().join("run.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let name = crate::plant::by_name("pendulum")
+        .unwrap()
+        .contract()
+        .observations[1]
+        .name;
+    let noted = format!("name = \"{name}\"");
+    assert!(text.contains(&noted), "{text}");
+    std::fs::write(&path, text.replacen(&noted, "name = \"other\"", 1)).unwrap();
+    let said = Trainer::resume(folder.path(), None, &Device::Cpu)
+        .err()
+        .unwrap()
+        .to_string();
+    assert!(
+        said.contains("observation 1 'other': name 'other' against"),
+        "{said}"
+    );
 }
 
 /// An iteration fails when a variable gets no gradient (`Variables::add_gradients`); here all of them also

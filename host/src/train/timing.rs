@@ -103,7 +103,7 @@ pub fn read(dir: &Path) -> Result<Vec<Lap>, CurveError> {
     if !folder::holds(dir, TIMING_FILE) {
         return Ok(Vec::new());
     }
-    let rows = super::curve::read_rows::<9>(dir, TIMING_FILE, HEADER)?;
+    let rows = super::curve::read_rows::<9>(dir, TIMING_FILE, HEADER, 0)?;
     let laps = rows.into_iter().map(|row| {
         let [iteration, steps, unix_s, rollout_s, learner_s, total_s, ..] = row;
         Lap {

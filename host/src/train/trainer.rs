@@ -5,13 +5,14 @@ use std::time::Instant;
 
 use candle_core::Device;
 use engram_export::Normalizer;
-use engram_export::checkpoint::{RUN_FILE, RobotFile};
+use engram_export::checkpoint::{RUN_FILE, RobotFile, SavedContract};
 
 use super::batch::{Batch, add_returns, critic_features};
 use super::config::{ConfigError, Settings};
 use super::critic::{Critic, initial_critic};
 use super::curve::{self, CURVE_FILE, Point};
 use super::divergence::{self, Divergence};
+use super::episodes::Episodes;
 use super::error::TrainError;
 use super::learner::{Learner, LearnerError};
 use super::policy::{Policy, initial_policy};
@@ -99,6 +100,8 @@ pub struct Trainer {
     laps: Vec<Lap>,
     episode_steps: usize,
     training_return: f32,
+    /// What boards, images and other plants are compared with.
+    contract: SavedContract,
     /// For a robot of the user's own, its files.
     robot: Vec<RobotFile>,
 }
@@ -144,6 +147,7 @@ impl Trainer {
             laps: Vec::new(),
             episode_steps: plant.protocol().episode_steps,
             training_return: 0.0,
+            contract: SavedContract::from(&plant.contract()),
             robot,
             run,
             settings,
@@ -228,6 +232,14 @@ impl Trainer {
                 plant: channels,
             });
         }
+        if let Some(saved) = &checkpoint.contract
+            && let Some(difference) = saved.contract().difference_in_words(&contract)
+        {
+            return Err(TrainError::Contract {
+                folder: folder.display().to_string(),
+                difference: difference.to_string(),
+            });
+        }
         let actor = Policy::new(&config, &checkpoint.network.tensors(), device)?;
         let mut learner = Learner::new(
             actor,
@@ -253,6 +265,7 @@ impl Trainer {
             curve,
             laps,
             training_return: checkpoint.training_return,
+            contract: SavedContract::from(&contract),
             robot,
         })
     }
@@ -318,7 +331,9 @@ impl Trainer {
                 .ok()
                 .map(|plant| plant.contract())
         };
-        if let Some(cause) = divergence::in_trials(&trajectories, contract) {
+        let cause = divergence::in_simulation(&trajectories, &self.run.plant)
+            .or_else(|| divergence::in_trials(&trajectories, contract));
+        if let Some(cause) = cause {
             return Err(self.diverged(cause));
         }
         let collected = Instant::now();
@@ -355,6 +370,12 @@ impl Trainer {
             episode_return: reward * self.episode_steps as f64,
             explained: f64::from(batch.explained),
             update,
+            episodes: Some(Episodes::of(&trajectories, self.episode_steps)),
+            signal: self
+                .settings
+                .ppo
+                .normalize_advantages
+                .then_some(batch.signal),
         };
         self.curve.push(point);
         self.laps.push(Lap {
@@ -423,6 +444,7 @@ impl Trainer {
             steps: self.steps(),
             training_return: self.training_return,
             network: self.policy()?,
+            contract: Some(self.contract.clone()),
             robot: self.robot.clone(),
             training: self.settings.to_table()?,
         };

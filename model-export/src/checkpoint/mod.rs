@@ -4,6 +4,7 @@
 //! What only the trainer needs to resume lives in files of its own, which it saves in the same breath through
 //! [`Checkpoint::save_with`].
 
+mod contract;
 mod error;
 pub mod folder;
 mod run;
@@ -15,6 +16,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+pub use contract::SavedContract;
 pub use error::CheckpointError;
 
 use crate::float::FloatPolicy;
@@ -57,6 +59,8 @@ pub struct Checkpoint {
     pub training_return: f32,
     /// Model, normalizer and tensors.
     pub parameters: Parameters,
+    /// Channels, period and reward that it was trained with; runs of earlier versions do not tell.
+    pub contract: Option<SavedContract>,
     /// For a robot of the user's own, the files that it is made of: its own, its model, and what that names.
     pub robot: Vec<RobotFile>,
     /// The trainer's own settings, as it wants to find them again.
@@ -88,6 +92,7 @@ impl Checkpoint {
             steps: run.steps,
             training_return: run.training_return,
             parameters,
+            contract: run.contract,
             robot: run.robot,
             training: run.training,
         })

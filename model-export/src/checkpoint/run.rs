@@ -5,7 +5,7 @@ use std::path::Path;
 use engram_image::{HeadInput, ModelConfig, Positions};
 use serde::{Deserialize, Serialize};
 
-use super::{Checkpoint, CheckpointError, FORMAT_VERSION, RL2, RobotFile};
+use super::{Checkpoint, CheckpointError, FORMAT_VERSION, RL2, RobotFile, SavedContract};
 
 /// What `run.toml` says, sorted into the checkpoint's types.
 pub(super) struct Run {
@@ -17,6 +17,7 @@ pub(super) struct Run {
     pub(super) training_return: f32,
     pub(super) clip: f32,
     pub(super) model: ModelConfig,
+    pub(super) contract: Option<SavedContract>,
     pub(super) robot: Vec<RobotFile>,
     pub(super) training: toml::Table,
 }
@@ -40,6 +41,9 @@ struct File {
     training_return: f32,
     model: Model,
     normalizer: Normalizer,
+    /// Runs of earlier versions have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    contract: Option<SavedContract>,
     /// Runs on other plants, and of earlier versions, have none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     robot: Vec<RobotFile>,
@@ -174,6 +178,7 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Run, CheckpointError> {
         training_return: file.training_return,
         clip: file.normalizer.clip,
         model: file.model.into(),
+        contract: file.contract,
         robot: file.robot,
         training: file.training,
     })
@@ -193,6 +198,7 @@ pub(super) fn render(checkpoint: &Checkpoint) -> Result<String, toml::ser::Error
         normalizer: Normalizer {
             clip: checkpoint.parameters.normalizer.clip,
         },
+        contract: checkpoint.contract.clone(),
         robot: checkpoint.robot.clone(),
         training: checkpoint.training.clone(),
     })

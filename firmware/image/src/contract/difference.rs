@@ -2,7 +2,8 @@
 
 use core::fmt;
 
-use super::{Contract, Reward};
+use super::{ActionChannel, Channel, Contract, Reward};
+use crate::list::Fill as _;
 
 /// Observation or action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,6 +159,88 @@ impl Contract<'_> {
     }
 }
 
+/// The first difference between two contracts, with what each of them says there.
+#[derive(Clone, Copy, Debug)]
+pub struct DifferenceInWords<'a> {
+    /// Where.
+    pub difference: ContractDifference,
+    this: &'a Contract<'a>,
+    other: &'a Contract<'a>,
+}
+
+impl<'a> Contract<'a> {
+    /// [`difference`](Contract::difference), to be shown: it names the channel, and what this contract says against what
+    /// the other does.
+    #[must_use]
+    pub fn difference_in_words(&'a self, other: &'a Contract<'a>) -> Option<DifferenceInWords<'a>> {
+        self.difference(other).map(|difference| DifferenceInWords {
+            difference,
+            this: self,
+            other,
+        })
+    }
+
+    /// A channel's name and one of its properties.
+    fn property(
+        &self,
+        kind: ChannelKind,
+        index: usize,
+        field: ChannelField,
+    ) -> (&str, Property<'_>) {
+        use Property::{Number, Text};
+        match kind {
+            ChannelKind::Observation => {
+                let channel = self.observations.get(index).unwrap_or(&Channel::FILL);
+                let property = match field {
+                    ChannelField::Name => Text(channel.name),
+                    ChannelField::Unit => Text(channel.unit),
+                    ChannelField::Min => Number(channel.min),
+                    _ => Number(channel.max),
+                };
+                (channel.name, property)
+            }
+            ChannelKind::Action => {
+                let channel = self.actions.get(index).unwrap_or(&ActionChannel::FILL);
+                let property = match field {
+                    ChannelField::Name => Text(channel.name),
+                    ChannelField::Unit => Text(channel.unit),
+                    ChannelField::Min => Number(channel.min),
+                    ChannelField::Max => Number(channel.max),
+                    ChannelField::SlewPerS => Number(channel.slew_per_s),
+                    ChannelField::Safe => Number(channel.safe),
+                };
+                (channel.name, property)
+            }
+        }
+    }
+}
+
+/// What a channel says of itself.
+enum Property<'a> {
+    Text(&'a str),
+    Number(f32),
+}
+
+impl fmt::Display for Property<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => write!(f, "'{text}'"),
+            Self::Number(number) => write!(f, "{number}"),
+        }
+    }
+}
+
+impl fmt::Display for DifferenceInWords<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ContractDifference::Channel { kind, index, field } = self.difference else {
+            return self.difference.fmt(f);
+        };
+        let (name, this) = self.this.property(kind, usize::from(index), field);
+        let (_, other) = self.other.property(kind, usize::from(index), field);
+        write!(f, "{kind} {index} '{name}': {field} {this} against {other}")
+    }
+}
+
 fn counts(kind: ChannelKind, this: usize, other: usize) -> Option<ContractDifference> {
     let small = |count: usize| u8::try_from(count).unwrap_or(u8::MAX);
     (this != other).then(|| ContractDifference::Count {
@@ -190,7 +273,9 @@ fn rewards_differ(a: &Reward, b: &Reward) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{ActionChannel, Channel, QuadraticReward};
+    extern crate std;
+
+    use super::super::QuadraticReward;
     use super::*;
     use crate::list::List;
 
@@ -311,6 +396,19 @@ mod tests {
                 D::Reward,
             ),
         ];
+        let swapped = observations(RATE, ANGLE);
+        let contract = CONTRACT;
+        let words = contract.difference_in_words(&swapped).expect("they differ");
+        assert_eq!(
+            std::format!("{words}"),
+            "observation 0 'angle': name 'angle' against 'rate'"
+        );
+        let faster = torque(|c| c.slew_per_s = 41.0);
+        let words = contract.difference_in_words(&faster).expect("they differ");
+        assert_eq!(
+            std::format!("{words}"),
+            "action 0 'torque': slew_per_s 40 against 41"
+        );
         assert_eq!(CONTRACT.difference(&CONTRACT), None);
         for (other, expected) in cases {
             assert_eq!(CONTRACT.difference(&other), Some(expected));

@@ -73,16 +73,14 @@ fn one(text: &mut String, record: &Record) {
     if let Some(outside) = &record.out_of_distribution {
         line(text, &columns, "out of distribution", outside);
     }
+    for note in notes(record) {
+        let _ = writeln!(text, "{note}");
+    }
     if let Some(cost) = &record.quantization {
         let _ = writeln!(
             text,
-            "int8 costs {:.2} % of (f32 - random) return, 95 % interval {:.2} to {:.2} % (f32 {:.2}, int8 {:.2}, random {:.2})",
-            100.0 * cost.cost,
-            100.0 * cost.interval.low,
-            100.0 * cost.interval.high,
-            cost.reference,
-            cost.other,
-            cost.floor
+            "{cost} (f32 {:.2}, int8 {:.2}, random {:.2})",
+            cost.reference, cost.other, cost.floor
         );
     }
     text.push('\n');
@@ -122,14 +120,21 @@ fn line(text: &mut String, columns: &[Column], name: &str, summary: &Summary) {
 pub(in crate::commands) fn columns(record: &Record) -> Vec<Column> {
     let mut columns = Vec::new();
     let metrics = &record.summary.metrics;
-    if metrics.is_empty() {
-        columns.push(Column::new("held at end", |s| percent(s.success)));
+    let goal = has_goal(record);
+    if goal && metrics.is_empty() {
+        columns.push(Column::new("held at end", |s| share(s.success)));
     }
-    if metrics.is_empty() || record.change != "none" {
-        columns.push(Column::new("recovered", |s| percent(s.recovered)));
+    let recovery = goal && (metrics.is_empty() || record.change != "none");
+    if recovery {
+        columns.push(Column::new("recovered", |s| share(s.recovered)));
     }
     columns.push(Column::new("fell", |s| percent(s.fell)));
-    if metrics.is_empty() || record.change != "none" {
+    if summaries(record).any(|summary| summary.diverged_steps > 0) {
+        columns.push(Column::new("diverged steps", |s| {
+            s.diverged_steps.to_string()
+        }));
+    }
+    if recovery {
         columns.push(Column::new("recovery s", |s| {
             number(s.recovery_s_median, 2)
         }));
@@ -160,6 +165,37 @@ pub(in crate::commands) fn columns(record: &Record) -> Vec<Column> {
     columns
 }
 
+/// Whether the plant has a goal whose holding can be told.
+fn has_goal(record: &Record) -> bool {
+    record.summary.success.is_some()
+}
+
+/// Everybody's numbers.
+fn summaries(record: &Record) -> impl Iterator<Item = &Summary> {
+    std::iter::once(&record.summary)
+        .chain(record.compared.values())
+        .chain(&record.out_of_distribution)
+}
+
+/// What a table does not say by itself.
+pub(in crate::commands) fn notes(record: &Record) -> Vec<String> {
+    let mut notes = Vec::new();
+    if !has_goal(record) {
+        notes.push(format!(
+            "{} has no goal, so that no share of goals held or recovered is told: compare returns, or give its file a [goal]",
+            record.plant
+        ));
+    }
+    if summaries(record).any(|summary| summary.diverged_steps > 0) {
+        notes.push(
+            "in a diverged step the simulation failed: it ends the episode, counts as a fall and pays nothing; a smaller \
+             timestep or weaker actuators (gear, forcerange) help"
+                .to_owned(),
+        );
+    }
+    notes
+}
+
 /// A metric's name as a heading.
 fn heading(name: &str) -> String {
     match name {
@@ -169,6 +205,10 @@ fn heading(name: &str) -> String {
         "velocity_error_m_per_s" => "|v - v*| m/s".to_owned(),
         other => other.to_owned(),
     }
+}
+
+fn share(share: Option<f64>) -> String {
+    share.map_or("-".to_owned(), percent)
 }
 
 fn percent(share: f64) -> String {
@@ -199,13 +239,14 @@ fn median_of(records: &[Record]) -> Summary {
     Summary {
         return_episode_1: each(|s| s.return_episode_1),
         return_episode_2: each(|s| s.return_episode_2),
-        success: each(|s| s.success),
-        recovered: each(|s| s.recovered),
+        success: of(&|s| s.success),
+        recovered: of(&|s| s.recovered),
         fell: each(|s| s.fell),
         recovery_s_median: of(&|s| s.recovery_s_median),
         adaptation: Vec::new(),
         ended_episode_1: each(|s| s.ended_episode_1),
         ended_episode_2: each(|s| s.ended_episode_2),
+        diverged_steps: each(|s| s.diverged_steps as f64).round() as u64,
         steps_to_90_percent: of(&|s| s.steps_to_90_percent.map(|steps| steps as f64))
             .map(|steps| steps.round() as usize),
         metrics,
@@ -234,13 +275,14 @@ mod tests {
             summary: Summary {
                 return_episode_1: -60.0,
                 return_episode_2: -50.0,
-                success: 0.75,
-                recovered: 0.5,
+                success: Some(0.75),
+                recovered: Some(0.5),
                 fell: 0.0,
                 recovery_s_median: None,
                 adaptation: Vec::new(),
                 ended_episode_1: 0.0,
                 ended_episode_2: 0.0,
+                diverged_steps: 0,
                 steps_to_90_percent: Some(17),
                 metrics: metrics
                     .iter()
@@ -270,6 +312,41 @@ mod tests {
         assert!(of(&[changed]).contains("recovered"));
         let still = of(&[record(&[])]);
         assert!(still.contains("held at end") && !still.contains("90 %"));
+    }
+
+    #[test]
+    fn without_a_goal_there_is_no_share_of_it_but_a_reason() {
+        let mut record = record(&[]);
+        (record.summary.success, record.summary.recovered) = (None, None);
+        record.change = "gain".to_owned();
+        record
+            .compared
+            .insert("random".to_owned(), record.summary.clone());
+        let text = of(&[record.clone(), record]);
+        assert!(text.contains("half-cheetah-vel has no goal"), "{text}");
+        for words in ["held at end", "recovered ", "recovery", "75.0 %", "NaN"] {
+            let table: Vec<&str> = text
+                .lines()
+                .filter(|line| !line.contains("no goal"))
+                .collect();
+            assert!(!table.join("\n").contains(words), "'{words}' in {text}");
+        }
+        assert!(text.contains("fell") && text.contains("return 2"));
+    }
+
+    #[test]
+    fn diverged_steps_have_a_column_where_there_are_any() {
+        let mut record = record(&[]);
+        assert!(!of(&[record.clone()]).contains("diverged"));
+        let mut random = record.summary.clone();
+        random.diverged_steps = 1234;
+        record.compared.insert("random".to_owned(), random);
+        let text = of(&[record]);
+        assert!(
+            text.contains("diverged steps") && text.contains("1234"),
+            "{text}"
+        );
+        assert!(text.contains("timestep"));
     }
 
     #[test]

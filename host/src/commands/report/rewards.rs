@@ -44,6 +44,9 @@ pub(super) fn section(page: &mut Page, record: &Record) {
             .collect::<Vec<_>>(),
         &rows,
     );
+    for note in table::notes(record) {
+        page.words(&note);
+    }
     let series: Vec<Series> = all
         .iter()
         .take(COLOURS)
