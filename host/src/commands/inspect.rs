@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use engram_export::{PackedWeights, verify};
 use engram_firmware::policy::{Memory, state_bytes_with};
 use engram_image::write::in_rows;
