@@ -3,20 +3,44 @@
 //! A line is taken as a whole or not at all: nothing is stepped before every row has been checked. No
 //! envelope stands here; what a script does with an action, it reports back as `applied_action`.
 
+mod json;
+mod line;
+mod lines;
+
+use std::collections::TryReserveError;
+
 use engram_firmware::policy::{Memory, Policy, WorkingMemory};
 use engram_firmware::safety::Settings;
 use engram_image::{Contract, Reward};
 use engram_kernels::{command_from_word, word_from_command};
-use serde_json::{Map, Value, json};
 
-/// The fields that a line may have.
-const FIELDS: [&str; 5] = ["observation", "reward", "done", "reset", "applied_action"];
-/// How far an applied action may lie outside its range, as a share of the range: rounding, no more.
-const ACTION_TOLERANCE: f32 = 1e-4;
+use line::{FIELDS, Format, Input, Line};
+pub use lines::Lines;
 
 /// Why a line was refused; nothing has been stepped.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum LineError {
+    /// The input starts as UTF-16 does.
+    #[error("this is UTF-16, by the byte order mark that the input starts with; send UTF-8")]
+    Utf16,
+    /// A byte that no JSON in UTF-8 has.
+    #[error("byte {at} is 0x{byte:02x}: {why}; a line is JSON in UTF-8")]
+    Byte {
+        /// Where in the line, from 1.
+        at: usize,
+        /// Its value.
+        byte: u8,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// Longer than any line for this batch.
+    #[error("a line of {bytes} bytes; one for this batch has at most {longest}")]
+    Long {
+        /// Its length.
+        bytes: usize,
+        /// The longest allowed.
+        longest: usize,
+    },
     /// The line is not JSON, or not an object.
     #[error("not a JSON object: {0}")]
     Json(String),
@@ -25,6 +49,12 @@ pub enum LineError {
     Unknown {
         /// Its name.
         field: String,
+    },
+    /// A field stands in the line more than once.
+    #[error("field `{field}` is given twice")]
+    Twice {
+        /// Its name.
+        field: &'static str,
     },
     /// A field that must be there is not.
     #[error("field `{field}` is missing{why}")]
@@ -43,6 +73,38 @@ pub enum LineError {
         rows: usize,
         /// What was found.
         found: String,
+    },
+    /// A channel that does not exist.
+    #[error("row {row}, {field}: unknown channel `{channel}`; there are {known}")]
+    UnknownChannel {
+        /// The row.
+        row: usize,
+        /// The field.
+        field: &'static str,
+        /// Its name.
+        channel: String,
+        /// The names that there are.
+        known: String,
+    },
+    /// A channel stands in a row more than once.
+    #[error("row {row}, {field}: channel `{channel}` is given twice")]
+    TwiceChannel {
+        /// The row.
+        row: usize,
+        /// The field.
+        field: &'static str,
+        /// Its name.
+        channel: String,
+    },
+    /// A channel that must be there is not.
+    #[error("row {row}, {field}: channel `{channel}` is missing")]
+    MissingChannel {
+        /// The row.
+        row: usize,
+        /// The field.
+        field: &'static str,
+        /// Its name.
+        channel: String,
     },
     /// An entry has the wrong type or size.
     #[error("row {row}, {place}: expected {expected}; found {found}")]
@@ -64,7 +126,7 @@ pub enum LineError {
         /// Field and entry.
         place: String,
         /// The number.
-        value: f64,
+        value: f32,
         /// Smallest value allowed.
         min: f32,
         /// Largest value allowed.
@@ -74,215 +136,191 @@ pub enum LineError {
     },
 }
 
-struct Row {
-    memory: Box<Memory>,
-    /// Words of the command that the next working memory carries.
-    issued: Vec<i16>,
-    /// No step has been made since the memory was last empty.
-    fresh: bool,
-}
-
-/// One row of a line, checked.
-struct Input {
-    observation: Vec<f32>,
-    reward: Option<f32>,
-    done: bool,
-    reset: bool,
-    applied: Option<Vec<i16>>,
+/// A batch that this machine has no memory for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{rows} rows of {row_bytes} bytes each take {} MiB of memory, and {}; ask for fewer rows",
+    rows.saturating_mul(*row_bytes) >> 20,
+    match available { Some(bytes) => format!("{} MiB are free", bytes >> 20), None => "the system gives less".to_owned() }
+)]
+pub struct NoRoom {
+    /// Rows asked for.
+    pub rows: usize,
+    /// Bytes that one takes.
+    pub row_bytes: usize,
+    /// Bytes that the system has free, where that is the reason; else a limit of this process is.
+    pub available: Option<usize>,
 }
 
 /// The memories of a batch.
 pub struct Batch<'a> {
     policy: Policy<'a>,
-    margin: f32,
-    rows: Vec<Row>,
+    format: Format,
+    /// Where every row is computed; what it keeps is stored in between.
+    memory: Box<Memory>,
+    /// `[row]`: what the policy keeps, [`Policy::stored_bytes`] each.
+    stored: Vec<u8>,
+    /// `[row][action]`: words of the command that the next working memory carries.
+    issued: Vec<i16>,
+    /// `[row]`: no step has been made since the memory was last empty.
+    fresh: Vec<bool>,
+    line: Line,
+    answer: Vec<u8>,
 }
 
 impl<'a> Batch<'a> {
     /// `rows` empty memories of `policy`. An image alone runs on the portable path.
-    #[must_use]
-    pub fn new(policy: impl Into<Policy<'a>>, rows: usize) -> Self {
+    ///
+    /// # Errors
+    /// They do not fit into the memory of this machine.
+    pub fn new(policy: impl Into<Policy<'a>>, rows: usize) -> Result<Self, NoRoom> {
         let policy = policy.into();
-        let image = policy.image();
-        let row = || Row {
-            memory: Box::new(Memory::new()),
-            issued: safe(&image.contract),
-            fresh: true,
+        let contract = &policy.image().contract;
+        let margin = Settings::for_period(contract.period_us).range_margin;
+        let format = Format::new(contract, margin, rows);
+        let safe = safe(contract);
+        let names = format.actions.iter().map(|channel| channel.name.len());
+        // `{"name":-1.2345678e-12}` and its comma.
+        let answer_bytes = 4 + names.map(|name| name + 24).sum::<usize>();
+        let row_bytes = policy.stored_bytes()
+            + size_of_val(safe.as_slice())
+            + size_of::<bool>()
+            + Line::row_bytes(&format)
+            + answer_bytes;
+        let no_room = |available| NoRoom {
+            rows,
+            row_bytes,
+            available,
         };
-        let margin = Settings::for_period(image.contract.period_us).range_margin;
-        Self {
-            margin,
-            rows: (0..rows).map(|_| row()).collect(),
-            policy,
+        let free = free_bytes().unwrap_or(usize::MAX);
+        if rows.saturating_mul(row_bytes) > free {
+            return Err(no_room(Some(free)));
         }
+        let reserve = || -> Result<_, TryReserveError> {
+            let mut stored = reserved(rows * policy.stored_bytes())?;
+            // Zeros are an empty memory; written now, so that the system gives the pages now.
+            stored.resize(rows * policy.stored_bytes(), 0);
+            let mut issued = reserved(rows * safe.len())?;
+            (0..rows).for_each(|_| issued.extend_from_slice(&safe));
+            let mut fresh = reserved(rows)?;
+            fresh.resize(rows, true);
+            let answer = reserved(rows * answer_bytes + 16)?;
+            Ok((stored, issued, fresh, Line::new(&format)?, answer))
+        };
+        let (stored, issued, fresh, line, answer) = reserve().map_err(|_| no_room(None))?;
+        Ok(Self {
+            format,
+            memory: Box::new(Memory::new()),
+            stored,
+            issued,
+            fresh,
+            line,
+            answer,
+            policy,
+        })
     }
 
-    /// Takes one line and answers `{"action": [[...], ...]}` in the contract's units.
+    /// Bytes of a line beyond which it is refused.
+    #[must_use]
+    pub fn longest_line(&self) -> usize {
+        self.format.longest_line()
+    }
+
+    /// Takes one line and answers `{"action":[[...],...]}` in the contract's units; a row whose observation came by channel
+    /// name is answered by channel name.
     ///
     /// # Errors
     /// The first thing in the line that cannot be used; the memories are then as before.
-    pub fn answer(&mut self, line: &str) -> Result<Value, LineError> {
-        let fields = match serde_json::from_str(line) {
-            Ok(Value::Object(fields)) => fields,
-            Ok(other) => return Err(LineError::Json(format!("found {}", short(&other)))),
-            Err(error) => return Err(LineError::Json(error.to_string())),
-        };
-        let inputs = self.check(&fields)?;
-        let policy = &self.policy;
-        let actions: Vec<Value> = self
-            .rows
-            .iter_mut()
-            .zip(inputs)
-            .map(|(row, input)| json!(row.step(policy, input)))
-            .collect();
-        Ok(json!({ "action": actions }))
-    }
-
-    fn check(&self, fields: &Map<String, Value>) -> Result<Vec<Input>, LineError> {
-        if let Some(field) = fields
-            .keys()
-            .find(|field| !FIELDS.contains(&field.as_str()))
-        {
-            return Err(LineError::Unknown {
-                field: field.clone(),
-            });
+    pub fn answer(&mut self, line: &str) -> Result<&[u8], LineError> {
+        self.line.read(line, &self.format)?;
+        self.answer.clear();
+        self.answer.extend_from_slice(br#"{"action":["#);
+        let stored = self.stored.chunks_exact_mut(self.policy.stored_bytes());
+        let issued = self.issued.chunks_exact_mut(self.format.actions.len());
+        let rows = stored.zip(issued).zip(&mut self.fresh);
+        for (((stored, issued), fresh), input) in rows.zip(self.line.inputs(&self.format)) {
+            let named = input.named;
+            let row = Row {
+                stored,
+                issued,
+                fresh,
+            };
+            let actions = row.step(&self.policy, &mut self.memory, &input);
+            write_row(&mut self.answer, &self.format, &actions, named);
+            self.answer.push(b',');
         }
-        let Some(observations) = self.column(fields, "observation")? else {
-            return Err(LineError::Missing {
-                field: "observation",
-                why: "",
-            });
-        };
-        let rewards = self.column(fields, "reward")?;
-        if rewards.is_none() && self.policy.image().contract.reward == Reward::External {
-            let why =
-                ": this contract's reward is external, and there is no formula to compute it from";
-            return Err(LineError::Missing {
-                field: "reward",
-                why,
-            });
-        }
-        let dones = self.column(fields, "done")?;
-        let resets = self.column(fields, "reset")?;
-        let applied = self.column(fields, "applied_action")?;
-        (0..self.rows.len())
-            .map(|row| {
-                let flag = |field, column: Option<&[Value]>| {
-                    column.map_or(Ok(false), |c| truth(row, field, &c[row]))
-                };
-                Ok(Input {
-                    observation: self.observation(row, &observations[row])?,
-                    reward: rewards
-                        .map(|column| number(row, "reward".to_owned(), &column[row]))
-                        .transpose()?,
-                    done: flag("done", dones)?,
-                    reset: flag("reset", resets)?,
-                    applied: applied
-                        .map(|column| self.applied(row, &column[row]))
-                        .transpose()?,
-                })
-            })
-            .collect()
-    }
-
-    /// A field's entries, one per row.
-    fn column<'v>(
-        &self,
-        fields: &'v Map<String, Value>,
-        field: &'static str,
-    ) -> Result<Option<&'v [Value]>, LineError> {
-        let rows = self.rows.len();
-        match fields.get(field) {
-            None => Ok(None),
-            Some(Value::Array(entries)) if entries.len() == rows => Ok(Some(entries)),
-            Some(Value::Array(entries)) => Err(LineError::Rows {
-                field,
-                rows,
-                found: entries.len().to_string(),
-            }),
-            Some(other) => Err(LineError::Rows {
-                field,
-                rows,
-                found: short(other),
-            }),
-        }
-    }
-
-    fn observation(&self, row: usize, value: &Value) -> Result<Vec<f32>, LineError> {
-        let channels = &self.policy.image().contract.observations;
-        let entries = list(row, "observation", value, channels.len())?;
-        let checked = channels
-            .iter()
-            .zip(entries)
-            .enumerate()
-            .map(|(index, (channel, value))| {
-                let place = format!("observation[{index}] ({})", channel.name);
-                let value = number(row, place.clone(), value)?;
-                let margin = (channel.max - channel.min) * self.margin;
-                within(
-                    row,
-                    place,
-                    value,
-                    (channel.min - margin, channel.max + margin),
-                    channel.unit,
-                )
-            });
-        checked.collect()
-    }
-
-    fn applied(&self, row: usize, value: &Value) -> Result<Vec<i16>, LineError> {
-        let channels = &self.policy.image().contract.actions;
-        let entries = list(row, "applied_action", value, channels.len())?;
-        let checked = channels
-            .iter()
-            .zip(entries)
-            .enumerate()
-            .map(|(index, (channel, value))| {
-                let place = format!("applied_action[{index}] ({})", channel.name);
-                let value = number(row, place.clone(), value)?;
-                let tolerance = (channel.max - channel.min) * ACTION_TOLERANCE;
-                if value < channel.min - tolerance || value > channel.max + tolerance {
-                    within(row, place, value, (channel.min, channel.max), channel.unit)?;
-                }
-                Ok(word_from_command(value, channel.min, channel.max))
-            });
-        checked.collect()
+        // The last comma.
+        self.answer.pop();
+        self.answer.extend_from_slice(b"]}");
+        Ok(&self.answer)
     }
 }
 
-impl Row {
-    fn step(&mut self, policy: &Policy<'_>, input: Input) -> Vec<f32> {
+/// What a batch keeps of a row.
+struct Row<'r> {
+    stored: &'r mut [u8],
+    issued: &'r mut [i16],
+    fresh: &'r mut bool,
+}
+
+impl Row<'_> {
+    /// One step in `memory`; the commands.
+    fn step(self, policy: &Policy<'_>, memory: &mut Memory, input: &Input<'_>) -> Vec<f32> {
         let contract = &policy.image().contract;
         if input.reset {
-            self.memory.clear();
-            self.issued = safe(contract);
-            self.fresh = true;
+            memory.clear();
+            self.issued.copy_from_slice(&safe(contract));
+            *self.fresh = true;
+        } else {
+            policy.load(self.stored, memory);
         }
         if let Some(applied) = input.applied {
-            self.issued = applied;
+            let channels = contract.actions.iter().zip(applied);
+            for (word, (channel, &value)) in self.issued.iter_mut().zip(channels) {
+                *word = word_from_command(value, channel.min, channel.max);
+            }
         }
         let reward = match (input.reward, &contract.reward) {
             (Some(reward), _) => reward,
-            (None, Reward::Formula(formula)) if !self.fresh => {
-                formula.evaluate(&input.observation, &commands(contract, &self.issued))
+            (None, Reward::Formula(formula)) if !*self.fresh => {
+                formula.evaluate(input.observation, &commands(contract, self.issued))
             }
             // The first working memory of a trial; an external reward is never absent here.
             (None, _) => 0.0,
         };
         let moment = WorkingMemory {
-            observation: &input.observation,
-            issued: &self.issued,
+            observation: input.observation,
+            issued: self.issued,
             reward,
             done: input.done,
         };
         let mut words = vec![0; self.issued.len()];
-        let done = policy.step(&mut self.memory, &moment, &mut words, &mut ());
+        let done = policy.step(memory, &moment, &mut words, &mut ());
         // Only wrong lengths are an error, and every length was checked against the contract.
         debug_assert!(done.is_ok(), "{done:?}");
-        self.fresh = false;
-        self.issued = words;
-        commands(contract, &self.issued)
+        policy.store(memory, self.stored);
+        *self.fresh = false;
+        self.issued.copy_from_slice(&words);
+        commands(contract, self.issued)
     }
+}
+
+/// A row of the answer: a list, or an object by channel name.
+fn write_row(answer: &mut Vec<u8>, format: &Format, actions: &[f32], named: bool) {
+    let [open, close] = if named { *b"{}" } else { *b"[]" };
+    answer.push(open);
+    for (index, (channel, action)) in format.actions.iter().zip(actions).enumerate() {
+        if index > 0 {
+            answer.push(b',');
+        }
+        // Into a Vec, no text and no finite number fails.
+        if named {
+            let _ = serde_json::to_writer(&mut *answer, &channel.name);
+            answer.push(b':');
+        }
+        let _ = serde_json::to_writer(&mut *answer, action);
+    }
+    answer.push(close);
 }
 
 fn safe(contract: &Contract<'_>) -> Vec<i16> {
@@ -300,238 +338,22 @@ fn commands(contract: &Contract<'_>, words: &[i16]) -> Vec<f32> {
         .collect()
 }
 
-fn list<'v>(
-    row: usize,
-    field: &str,
-    value: &'v Value,
-    length: usize,
-) -> Result<&'v [Value], LineError> {
-    match value {
-        Value::Array(entries) if entries.len() == length => Ok(entries),
-        other => Err(LineError::Type {
-            row,
-            place: field.to_owned(),
-            expected: format!("a list of {length} numbers"),
-            found: match other {
-                Value::Array(entries) => format!("a list of {}", entries.len()),
-                other => short(other),
-            },
-        }),
-    }
+/// An empty vector with room for `length` entries and no more.
+fn reserved<T>(length: usize) -> Result<Vec<T>, TryReserveError> {
+    let mut vector = Vec::new();
+    vector.try_reserve_exact(length)?;
+    Ok(vector)
 }
 
-fn number(row: usize, place: String, value: &Value) -> Result<f32, LineError> {
-    match value.as_f64().map(|value| value as f32) {
-        Some(number) if number.is_finite() => Ok(number),
-        _ => Err(LineError::Type {
-            row,
-            place,
-            expected: "a finite number (f32)".to_owned(),
-            found: short(value),
-        }),
-    }
-}
-
-/// `true`, `false`, 1 or 0.
-fn truth(row: usize, field: &str, value: &Value) -> Result<bool, LineError> {
-    match (value.as_bool(), value.as_f64()) {
-        (Some(truth), _) => Ok(truth),
-        (None, Some(1.0)) => Ok(true),
-        (None, Some(0.0)) => Ok(false),
-        _ => Err(LineError::Type {
-            row,
-            place: field.to_owned(),
-            expected: "true, false, 1 or 0".to_owned(),
-            found: short(value),
-        }),
-    }
-}
-
-fn within(
-    row: usize,
-    place: String,
-    value: f32,
-    (min, max): (f32, f32),
-    unit: &str,
-) -> Result<f32, LineError> {
-    if (min..=max).contains(&value) {
-        return Ok(value);
-    }
-    Err(LineError::Range {
-        row,
-        place,
-        value: f64::from(value),
-        min,
-        max,
-        unit: unit.to_owned(),
-    })
-}
-
-/// A value as it may stand in a message.
-fn short(value: &Value) -> String {
-    let text = value.to_string();
-    let short: String = text.chars().take(40).collect();
-    if short.len() < text.len() {
-        format!("{short}...")
-    } else {
-        short
-    }
+/// Bytes that this machine has free for programs, where it says so.
+fn free_bytes() -> Option<usize> {
+    let said = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let kib = said.lines().find_map(|line| {
+        let free = line.strip_prefix("MemAvailable:")?;
+        free.trim().strip_suffix("kB")?.trim().parse::<usize>().ok()
+    })?;
+    Some(kib.saturating_mul(1024))
 }
 
 #[cfg(test)]
-mod tests {
-    use engram_image::Image;
-
-    use super::*;
-    use crate::calibration::tests::image as image_bytes;
-
-    fn action(answer: &Value, row: usize) -> f32 {
-        answer["action"][row][0].as_f64().expect("a number") as f32
-    }
-
-    #[test]
-    fn rows_are_policies_side_by_side_with_formula_reward_and_issued_command() {
-        let bytes = image_bytes();
-        let image = Image::read(&bytes).expect("an image");
-        let mut batch = Batch::new(&image, 2);
-        let mut memory = Memory::new();
-        let mut words = [0_i16];
-        for step in 0..20 {
-            let rate = 0.3 * f64::from(step) - 2.0;
-            let line = format!(r#"{{"observation": [[-1.0, 0.0, {rate}], [1, 0, 0]]}}"#);
-            let answer = batch.answer(&line).expect("an answer");
-            let observation = [-1.0, 0.0, rate as f32];
-            let issued = words;
-            let Reward::Formula(formula) = &image.contract.reward else {
-                panic!("a formula")
-            };
-            let command = command_from_word(issued[0], -12.0, 12.0);
-            let reward = if step == 0 {
-                0.0
-            } else {
-                formula.evaluate(&observation, &[command])
-            };
-            let moment = WorkingMemory {
-                observation: &observation,
-                issued: &issued,
-                reward,
-                done: false,
-            };
-            engram_firmware::policy::step(&image, &mut memory, &moment, &mut words, &mut ())
-                .expect("a step");
-            assert_eq!(
-                action(&answer, 0),
-                command_from_word(words[0], -12.0, 12.0),
-                "step {step}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_reset_row_is_a_new_one_and_what_was_applied_counts() {
-        let bytes = image_bytes();
-        let image = Image::read(&bytes).expect("an image");
-        let first = r#"{"observation": [[0.5, 0.5, 1.0], [0.5, 0.5, 1.0]]}"#;
-        let fresh = action(&Batch::new(&image, 2).answer(first).expect("an answer"), 0);
-        let mut batch = Batch::new(&image, 2);
-        for _ in 0..5 {
-            batch
-                .answer(r#"{"observation": [[-1, 0, 9], [-1, 0, 9]], "done": [0, true]}"#)
-                .expect("an answer");
-        }
-        let line = r#"{"observation": [[0.5, 0.5, 1.0], [0.5, 0.5, 1.0]], "reset": [true, false]}"#;
-        let answer = batch.answer(line).expect("an answer");
-        assert_eq!(action(&answer, 0), fresh);
-        assert_ne!(action(&answer, 1), fresh);
-        let applied = |torque: f32| {
-            let mut batch = Batch::new(&image, 2);
-            batch.answer(first).expect("an answer");
-            let line = format!(
-                r#"{{"observation": [[0.5, 0.5, 1.0], [0.5, 0.5, 1.0]], "applied_action": [[{torque}], [{torque}]]}}"#
-            );
-            action(&batch.answer(&line).expect("an answer"), 0)
-        };
-        assert_ne!(applied(12.0), applied(-12.0));
-    }
-
-    #[test]
-    fn refusals_name_row_field_and_bound_and_change_nothing() {
-        let bytes = image_bytes();
-        let image = Image::read(&bytes).expect("an image");
-        let mut batch = Batch::new(&image, 2);
-        let good = r#"{"observation": [[0.5, 0.5, 1.0], [0.5, 0.5, 1.0]], "reset": [1, 1]}"#;
-        let before = batch.answer(good).expect("an answer");
-        for (line, expected) in [
-            ("[1]", "not a JSON object: found [1]"),
-            ("{", "not a JSON object: EOF"),
-            (r#"{"reward": [0, 0]}"#, "field `observation` is missing"),
-            (
-                r#"{"observations": []}"#,
-                "unknown field `observations`; there are observation, reward",
-            ),
-            (
-                r#"{"observation": [[0,0,0]]}"#,
-                "field `observation` must be a list of 2 rows; found 1",
-            ),
-            (
-                r#"{"observation": 3}"#,
-                "field `observation` must be a list of 2 rows; found 3",
-            ),
-            (
-                r#"{"observation": [[0,0,0],[0,0]]}"#,
-                "row 1, observation: expected a list of 3 numbers; found a list of 2",
-            ),
-            (
-                r#"{"observation": [[0,0,0],[0,0,"x"]]}"#,
-                "row 1, observation[2] (rate): expected a finite number (f32); found \"x\"",
-            ),
-            (
-                r#"{"observation": [[0,0,0],[0,0,1e200]]}"#,
-                "row 1, observation[2] (rate): expected a finite number",
-            ),
-            (
-                r#"{"observation": [[0,0,90],[0,0,0]]}"#,
-                "row 0, observation[2] (rate): 90 is outside -48..=48 rad/s",
-            ),
-            (
-                r#"{"observation": [[0,0,0],[0,0,0]], "applied_action": [[0],[12.5]]}"#,
-                "row 1, applied_action[0] (torque): 12.5 is outside -12..=12 Nm",
-            ),
-            (
-                r#"{"observation": [[0,0,0],[0,0,0]], "done": [0, 2]}"#,
-                "row 1, done: expected true, false, 1 or 0; found 2",
-            ),
-            (
-                r#"{"observation": [[0,0,0],[0,0,0]], "reward": [null, 0]}"#,
-                "row 0, reward: expected a finite number (f32); found null",
-            ),
-        ] {
-            let said = batch.answer(line).expect_err(line).to_string();
-            assert!(said.contains(expected), "{line}: {said}");
-        }
-        // The second step of a batch that met errors is the second step of one that did not.
-        let next = r#"{"observation": [[0.1, 0.5, 1.0], [0.5, 0.5, 1.0]]}"#;
-        let mut clean = Batch::new(&image, 2);
-        assert_eq!(clean.answer(good).expect("an answer"), before);
-        assert_eq!(clean.answer(next), batch.answer(next));
-    }
-
-    #[test]
-    fn an_external_reward_may_not_be_absent() {
-        let bytes = image_bytes();
-        let mut image = Image::read(&bytes).expect("an image");
-        image.contract.reward = Reward::External;
-        let mut batch = Batch::new(&image, 1);
-        let said = batch
-            .answer(r#"{"observation": [[0, 0, 0]]}"#)
-            .expect_err("a refusal")
-            .to_string();
-        assert!(
-            said.starts_with("field `reward` is missing: this contract's reward is external"),
-            "{said}"
-        );
-        batch
-            .answer(r#"{"observation": [[0, 0, 0]], "reward": [0.5]}"#)
-            .expect("an answer");
-    }
-}
+mod tests;

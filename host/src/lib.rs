@@ -4,6 +4,8 @@
 //! for the integer policy, so that there is one definition of the arithmetic.
 // With MuJoCo, one module may: plant/mujoco/log.rs, which says why. The workspace's lints deny it everywhere else.
 #![cfg_attr(not(feature = "mujoco"), forbid(unsafe_code))]
+// They panic where nobody reads: everything is printed through `output`.
+#![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 
 pub mod batch;
 pub mod board;
@@ -16,6 +18,7 @@ pub mod footprint;
 mod hexadecimal;
 pub mod measure;
 pub mod network;
+pub mod output;
 pub mod plant;
 pub mod report;
 mod toml_place;

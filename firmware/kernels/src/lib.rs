@@ -33,12 +33,10 @@ mod aarch64;
     any(feature = "cortex-m7", feature = "cortex-m55")
 ))]
 pub mod cortex_m;
-mod float;
 mod floor;
 mod kernels;
 #[allow(unsafe_code)]
 mod line;
-mod matrix;
 mod packing;
 pub mod portable;
 mod requant;
@@ -54,13 +52,11 @@ mod x86;
 
 #[cfg(target_arch = "aarch64")]
 pub use aarch64::{Neon, Sdot};
-pub use float::{add_scaled, dot, matvec};
 pub use floor::line_reader;
 pub use kernels::{Attention, Entries, HeadView, Kernels, Place, Shape, ValueOrder, Watch};
 pub use line::Line;
-pub use matrix::{matvec_i8, matvec_i16};
 pub use packing::{PackedBiases, PackedMap, Packing};
-pub use portable::Portable;
+pub use portable::{Portable, matvec_i8, matvec_i16};
 pub use requant::{Requant, RequantError};
 pub use rings::Rings;
 pub use softmax::{MASKED_LOGIT, Reciprocal, attention_weights, biased_logit, exp2_neg_q10};

@@ -3,7 +3,8 @@
 //! Here: a pendulum with an AS5600 encoder, an MPU-6050 gyro and one DC motor. Yours replaces
 //! - [`contract`]: channels, units, ranges, period and reward that policy and robot agree on,
 //! - [`sensors`] and [`actuators`]: drivers over `embedded-hal`,
-//! - [`fly`]: which peripherals there are.
+//! - [`fly`]: which peripherals there are,
+//! - and turns the feature of its processor's kernels on (`Cargo.toml`).
 //!
 //! What it does not contain is what every robot shares: policy, safety ladder, image slots and link
 //! come from `engram-firmware`. No `unsafe`, no heap, and no panic: use `get`, not `[]`.

@@ -13,6 +13,7 @@
 mod counting;
 mod golden;
 mod head;
+mod kept;
 mod memory;
 mod network;
 mod observer;
@@ -36,6 +37,7 @@ use core::fmt;
 use engram_image::{Image, ModelConfig, Packing, Positions};
 use engram_kernels::{Entries, Kernels, Place, Rings, add_saturating};
 
+use kept::Kept;
 use memory::Scratch;
 use network::Network;
 
@@ -157,29 +159,37 @@ pub fn step(
 pub fn state_bytes(image: &Image<'_>) -> usize {
     #[cfg(all(target_arch = "arm", feature = "cortex-m7"))]
     if image.packing == Packing::CortexM {
-        return state_bytes_on(CORTEX_M7, image);
+        return kept_on(CORTEX_M7, image).bytes();
     }
-    state_bytes_on(OF_ROWS, image)
+    kept_on(OF_ROWS, image).bytes()
 }
 
 /// [`state_bytes`] with the rings of the kernels of any board.
 #[must_use]
 pub fn state_bytes_with(rings: Rings, config: &ModelConfig) -> usize {
-    state_bytes_of(config, rings.bytes(token::shape(config)))
+    kept_of(config, rings.bytes(token::shape(config))).bytes()
 }
 
-/// [`state_bytes`] on these kernels.
-fn state_bytes_on<K: Kernels>(kernels: K, image: &Image<'_>) -> usize {
+/// What persists from step to step on these kernels.
+fn kept_on<K: Kernels>(kernels: K, image: &Image<'_>) -> Kept {
     let shape = token::shape(&image.config);
     let rings = [kernels.key_bytes(shape), kernels.value_bytes(shape)];
-    state_bytes_of(&image.config, rings)
+    kept_of(&image.config, rings)
 }
 
-/// [`state_bytes`] where the keys and the values of one layer take so many bytes.
-fn state_bytes_of(config: &ModelConfig, [keys, values]: [usize; 2]) -> usize {
+/// What persists from step to step where the keys and the values of one layer take so many bytes.
+fn kept_of(config: &ModelConfig, [keys, values]: [usize; 2]) -> Kept {
     match config.positions {
-        Positions::Slot => config.state_bytes(),
-        Positions::Age => keys.saturating_add(values).saturating_mul(config.layers),
+        Positions::Slot => Kept {
+            keys: 0,
+            values: 0,
+            slots: config.state_bytes(),
+        },
+        Positions::Age => Kept {
+            keys: keys.saturating_mul(config.layers),
+            values: values.saturating_mul(config.layers),
+            slots: 0,
+        },
     }
 }
 

@@ -169,14 +169,13 @@ macro_rules! packed_paths {
                 }
             }
 
-            /// [`super::state_bytes`] on this path.
-            #[must_use]
-            pub fn state_bytes(&self) -> usize {
+            /// What a memory keeps on this path.
+            pub(super) fn kept(&self) -> super::kept::Kept {
                 match &self.0 {
-                    Kind::Portable(image) => super::state_bytes(image),
+                    Kind::Portable(image) => super::kept_on(super::OF_ROWS, image),
                     $(#[cfg(target_arch = $arch)]
                     Kind::$path(packed) => {
-                        super::state_bytes_on(packed.kernels, super::network::Network::image(packed))
+                        super::kept_on(packed.kernels, super::network::Network::image(packed))
                     })+
                 }
             }

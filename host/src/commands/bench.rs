@@ -15,6 +15,7 @@ use crate::board::BoardName;
 use crate::measure::{
     KernelCost, PlantSpeed, instructions, latency, plant_speed, random_image, shapes,
 };
+use crate::output::{OutputError, say};
 use crate::plant;
 use row::{Row, print_board, print_here};
 
@@ -105,9 +106,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         }
     }
     if args.json {
-        println!("{}", serde_json::to_string(&report)?);
+        say!("{}", serde_json::to_string(&report)?)?;
     } else {
-        print(&report, args.board.is_some());
+        print(&report, args.board.is_some())?;
     }
     Ok(())
 }
@@ -152,17 +153,18 @@ fn rows(name: &str, image: &Image<'_>, steps: usize, rows: &mut Vec<Row>) -> any
     Ok(())
 }
 
-fn print(report: &Report, is_board: bool) {
+fn print(report: &Report, is_board: bool) -> Result<(), OutputError> {
     if is_board {
-        print_board(&report.shapes, &report.kernels);
+        print_board(&report.shapes, &report.kernels)?;
     } else if !report.shapes.is_empty() {
-        print_here(&report.shapes);
+        print_here(&report.shapes)?;
     }
     for plant in &report.plants {
-        println!(
+        say!(
             "{}: {:.4} million steps per second of one core's time",
             plant.name,
             plant.steps_per_s * 1e-6
-        );
+        )?;
     }
+    Ok(())
 }

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::board::BoardName;
+use crate::output::say;
 
 /// List the boards and the serial ports, and what is missing where.
 ///
@@ -40,22 +41,21 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             .iter()
             .map(|port| json!({ "name": port.port_name }))
             .collect();
-        println!("{}", json!({ "boards": boards, "ports": ports }));
-        return Ok(());
+        return Ok(say!("{}", json!({ "boards": boards, "ports": ports }))?);
     }
-    println!("boards:");
+    say!("boards:")?;
     for board in BoardName::ALL {
-        println!("  {:<12} {}", board.name(), board.summary());
+        say!("  {:<12} {}", board.name(), board.summary())?;
         if let Err(missing) = board.available() {
-            println!("  {:<12} not available: {missing}", "");
+            say!("  {:<12} not available: {missing}", "")?;
         }
     }
-    println!("serial ports (--port):");
+    say!("serial ports (--port):")?;
     if ports.is_empty() {
-        println!("  none");
+        say!("  none")?;
     }
     for port in ports {
-        println!("  {}", port.port_name);
+        say!("  {}", port.port_name)?;
     }
     Ok(())
 }

@@ -12,6 +12,7 @@ use crate::evaluate::{
     Agreement, Classic, Controller, Plan, Prepared, Random, Record, Results, Subject, SubjectError,
     Summary, Zero, evaluate, paired_cost,
 };
+use crate::output::say;
 use crate::plant::robot::{self, RobotError};
 use crate::plant::{self, Plant, TaskSet};
 
@@ -73,12 +74,12 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         let subject = Subject::load(path)?;
         let record = one(&subject, &args)?;
         if args.json {
-            println!("{}", serde_json::to_string(&record)?);
+            say!("{}", serde_json::to_string(&record)?)?;
         }
         records.push(record);
     }
     if !args.json {
-        print!("{}", table::of(&records));
+        say!("{}", table::of(&records).trim_end())?;
     }
     Ok(())
 }

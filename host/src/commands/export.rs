@@ -19,6 +19,7 @@ use crate::evaluate::{
 };
 use crate::hexadecimal::hexadecimal;
 use crate::network::Network;
+use crate::output::{OutputError, say};
 use crate::plant::{self, TaskSet, robot};
 
 /// Largest loss of return that is taken, of what f32 has over random actions.
@@ -164,12 +165,12 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     })?;
     write(&args.output, &bytes)?;
     let image = Image::read(&bytes).context("reading the packed image back")?;
-    if args.json {
-        println!("{}", record(&args, &exported, &image, cost.as_ref()));
+    let printed = if args.json {
+        say!("{}", record(&args, &exported, &image, cost.as_ref()))
     } else {
-        print(&args, &exported, &image, cost.as_ref());
-    }
-    Ok(())
+        print(&args, &exported, &image, cost.as_ref())
+    };
+    Ok(printed?)
 }
 
 /// Refuses an image that costs too much, unless it was asked for. A cost that the tasks do not agree on is told.
@@ -240,21 +241,26 @@ fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn print(args: &Args, exported: &Exported, image: &Image<'_>, cost: Option<&PairedCost>) {
+fn print(
+    args: &Args,
+    exported: &Exported,
+    image: &Image<'_>,
+    cost: Option<&PairedCost>,
+) -> Result<(), OutputError> {
     let report = &exported.report;
-    println!(
+    say!(
         "{}: verified, {} golden steps replayed",
         args.output.display(),
         report.golden_steps
-    );
-    println!("  weights          {}", hexadecimal(&image.weights_sha256));
-    println!("  image            {} bytes", image.total_length);
-    println!("  memory (window)  {} bytes", image.bounds.state_bytes);
-    println!(
+    )?;
+    say!("  weights          {}", hexadecimal(&image.weights_sha256))?;
+    say!("  image            {} bytes", image.total_length)?;
+    say!("  memory (window)  {} bytes", image.bounds.state_bytes)?;
+    say!(
         "  work             {} multiply-accumulates per step",
         image.bounds.macs_per_step
-    );
-    println!("\n  matrix               rows  columns  weights SNR   accumulator");
+    )?;
+    say!("\n  matrix               rows  columns  weights SNR   accumulator")?;
     for MatrixReport {
         name,
         rows,
@@ -264,31 +270,38 @@ fn print(args: &Args, exported: &Exported, image: &Image<'_>, cost: Option<&Pair
     } in &report.matrices
     {
         let share = 100.0 * *accumulator_bound as f64 / f64::from(1_u32 << 31);
-        println!("  {name:<19} {rows:>5} {columns:>8} {weight_snr_db:>9.1} dB {share:>11.1} %");
+        say!("  {name:<19} {rows:>5} {columns:>8} {weight_snr_db:>9.1} dB {share:>11.1} %")?;
     }
-    println!("\n  activation              beyond int8");
+    say!("\n  activation              beyond int8")?;
     for (site, share) in &report.errors.clipped {
-        println!("  {:<23} {:>9.4} %", format!("{site:?}"), 100.0 * share);
+        say!("  {:<23} {:>9.4} %", format!("{site:?}"), 100.0 * share)?;
     }
     for (layer, distance) in report.errors.attention.iter().enumerate() {
-        println!(
+        say!(
             "  layer {layer}: {:.2} % of the attention goes to other memories than in f32",
             100.0 * distance
-        );
+        )?;
     }
-    println!(
+    say!(
         "  commands, {} steps open loop: rms error {:.4}, largest {:.4} of the half range ({:.1} dB)",
-        report.errors.steps, report.errors.rms, report.errors.max, report.errors.snr_db
-    );
+        report.errors.steps,
+        report.errors.rms,
+        report.errors.max,
+        report.errors.snr_db
+    )?;
     if let Some(cost) = cost {
-        println!(
+        say!(
             "  return over {} held-out tasks: f32 {:.2}, integers {:.2}, random actions {:.2}",
-            args.tasks, cost.reference, cost.other, cost.floor
-        );
-        println!("  {cost}");
+            args.tasks,
+            cost.reference,
+            cost.other,
+            cost.floor
+        )?;
+        say!("  {cost}")?;
     } else {
-        println!("  what quantization costs in return was not measured (--tasks 0)");
+        say!("  what quantization costs in return was not measured (--tasks 0)")?;
     }
+    Ok(())
 }
 
 fn record(

@@ -10,6 +10,7 @@ use serde_json::json;
 use super::fly::upload_bar;
 use crate::board::{self, BoardName, Client, DEFAULT_BAUD, Patience};
 use crate::hexadecimal::hexadecimal;
+use crate::output::say;
 
 /// Push a policy image to a board over the link: verified, replayed and activated there.
 ///
@@ -85,24 +86,24 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         .unwrap_or_default();
     let resumed_at = resumed_at.unwrap_or(0);
     if args.json {
-        println!(
+        say!(
             "{}",
             json!({
                 "board": name, "file": file.to_string(), "bytes": bytes.len(),
                 "resumed_at": resumed_at, "weights_sha256": active,
                 "weights_sha256_before": hello.weights_sha256.map(|sha256| hexadecimal(&sha256)),
             })
-        );
+        )?;
         return Ok(());
     }
     if resumed_at > 0 {
-        println!("{name}: went on at byte {resumed_at}");
+        say!("{name}: went on at byte {resumed_at}")?;
     }
-    println!(
+    say!(
         "{name}: {} bytes arrived and verified, golden trace of {} steps replayed, active (weights {})",
         bytes.len(),
         image.golden.steps,
         active.get(..12).unwrap_or("unknown"),
-    );
+    )?;
     Ok(())
 }

@@ -14,6 +14,7 @@ use crate::fly::{
     self, BoardPilot, ClassicalPilot, FlightError, FlightPlan, Outcome, PilotCard, Show, Summary,
     Watcher,
 };
+use crate::output::say;
 use crate::plant;
 
 /// Fly a plant (simulated here) with a policy (on a board) and compare every word with the host's
@@ -110,12 +111,13 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         Controller::Policy => fly_policy(&args, &plan, watcher)?,
         Controller::Classical => fly_classical(&args, &plan, watcher)?,
     };
-    if args.json {
-        println!("{}", serde_json::to_string(&outcome.summary)?);
+    let printed = if args.json {
+        say!("{}", serde_json::to_string(&outcome.summary)?)
     } else {
-        print!("{}", words(&outcome.summary));
-    }
-    verdict(outcome, &args.log)
+        say!("{}", words(&outcome.summary).trim_end())
+    };
+    verdict(outcome, &args.log)?;
+    Ok(printed?)
 }
 
 fn plan(args: &Args) -> anyhow::Result<FlightPlan> {

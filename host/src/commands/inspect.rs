@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::board::BoardName;
 use crate::footprint::Footprint;
 use crate::hexadecimal::hexadecimal;
+use crate::output::{OutputError, say};
 use engram_firmware::robots;
 
 /// Show an image: contract, dimensions, what it needs, where it comes from.
@@ -66,9 +67,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         None => None,
     };
     if args.json {
-        println!("{}", record(&args, &image, footprint));
+        say!("{}", record(&args, &image, footprint))?;
     } else {
-        print(&args, &image, footprint);
+        print(&args, &image, footprint)?;
     }
     Ok(())
 }
@@ -170,22 +171,25 @@ fn record(args: &Args, image: &Image<'_>, footprint: Option<Footprint>) -> Value
     })
 }
 
-fn print(args: &Args, image: &Image<'_>, footprint: Option<Footprint>) {
+fn print(args: &Args, image: &Image<'_>, footprint: Option<Footprint>) -> Result<(), OutputError> {
     let (config, contract, provenance) = (&image.config, &image.contract, &image.provenance);
-    println!(
+    say!(
         "{}: a valid image; its golden trace of {} steps replays",
         args.file.display(),
         image.golden.steps
-    );
-    println!("\ncontract, {} Hz", 1e6 / f64::from(contract.period_us));
+    )?;
+    say!("\ncontract, {} Hz", 1e6 / f64::from(contract.period_us))?;
     for channel in &contract.observations {
-        println!(
+        say!(
             "  observes  {:<24} {:>10} to {:<10} {}",
-            channel.name, channel.min, channel.max, channel.unit
-        );
+            channel.name,
+            channel.min,
+            channel.max,
+            channel.unit
+        )?;
     }
     for channel in &contract.actions {
-        println!(
+        say!(
             "  commands  {:<24} {:>10} to {:<10} {}, at most {} {}/s, safe {}",
             channel.name,
             channel.min,
@@ -194,14 +198,14 @@ fn print(args: &Args, image: &Image<'_>, footprint: Option<Footprint>) {
             channel.slew_per_s,
             channel.unit,
             channel.safe
-        );
+        )?;
     }
     let reward = match contract.reward {
         Reward::External => "sent with every sample",
         Reward::Formula(_) => "computed on board from observation and command",
     };
-    println!("  reward    {reward}");
-    println!(
+    say!("  reward    {reward}")?;
+    say!(
         "\npolicy\n  {} layers of width {} with {} heads, feed-forward {}, window {} ({} positions, sees {} steps), head {} on {}",
         config.layers,
         config.model,
@@ -212,50 +216,54 @@ fn print(args: &Args, image: &Image<'_>, footprint: Option<Footprint>) {
         config.receptive_field(),
         config.hidden.map(|width| width.to_string()).join("-"),
         config.head_input.name()
-    );
-    println!("\nneeds");
-    println!("  flash   {} bytes", image.total_length);
-    println!(
+    )?;
+    say!("\nneeds")?;
+    say!("  flash   {} bytes", image.total_length)?;
+    say!(
         "  memory  {} bytes of window, within the {} bytes that this program reserves for any (--board: what a board does)",
         image.bounds.state_bytes,
         size_of::<Memory>()
-    );
-    println!(
+    )?;
+    say!(
         "  work    {} multiply-accumulates per step",
         image.bounds.macs_per_step
-    );
+    )?;
     let worst = image.bounds.accumulator.iter().copied().max().unwrap_or(0);
-    println!(
+    say!(
         "  worst accumulator {:.1} % of 32 bits",
         100.0 * f64::from(worst) / f64::from(1_u32 << 31)
-    );
+    )?;
     if let (Some(board), Some(footprint)) = (args.board, footprint) {
-        println!(
+        say!(
             "  on {board}: firmware {} bytes of flash, {} bytes of static RAM with both image slots",
-            footprint.flash_bytes, footprint.ram_bytes
-        );
+            footprint.flash_bytes,
+            footprint.ram_bytes
+        )?;
         if let Some(stack_bytes) = footprint.stack_bytes {
-            println!(
+            say!(
                 "  on {board}: {stack_bytes} bytes of stack; `engram fly` measures how deep it gets"
-            );
+            )?;
         }
         if let Some(state_bytes) = state_bytes(args.board, image) {
-            println!("  on {board}: {state_bytes} bytes of window as its kernels lay it out");
+            say!("  on {board}: {state_bytes} bytes of window as its kernels lay it out")?;
         }
     }
-    println!("\nprovenance");
-    println!(
+    say!("\nprovenance")?;
+    say!(
         "  plant {}, seed {}, engram {}, training return {}",
-        provenance.plant, provenance.seed, provenance.version, provenance.training_return
-    );
-    println!("  image    {}", hexadecimal(&image.sha256));
-    println!("  weights  {}", hexadecimal(&image.weights_sha256));
-    println!(
+        provenance.plant,
+        provenance.seed,
+        provenance.version,
+        provenance.training_return
+    )?;
+    say!("  image    {}", hexadecimal(&image.sha256))?;
+    say!("  weights  {}", hexadecimal(&image.weights_sha256))?;
+    say!(
         "  {}",
         if image.signed {
             "carries a signature (not checked here)"
         } else {
             "not signed"
         }
-    );
+    )
 }

@@ -1,12 +1,14 @@
 //! The `engram` command line: one file per subcommand, each with its `Args` and a `run`.
 //!
-//! A subcommand parses, calls the library and prints. Nothing here computes.
+//! A subcommand parses, calls the library and prints; `train`, `eval`, `export` and `report` also put their work together here.
 //! Results go to standard output (one JSON object with `--json`), words about progress to
-//! standard error, so that a script can read the one without the other.
+//! standard error, so that a script can read the one without the other; [`crate::output`] prints both.
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use crate::output::{LogLines, OutputError, colours, tell};
 
 pub mod bench;
 pub mod boards;
@@ -48,9 +50,23 @@ enum Command {
 /// Returns success only when the subcommand did what was asked.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(shown) if shown.use_stderr() => {
+            let _ = shown.print();
+            return ExitCode::from(2);
+        }
+        // What --help and --version print.
+        Err(shown) => {
+            return match shown.print().map_err(OutputError::from) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => failure(&error.into()),
+            };
+        }
+    };
     tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
+        .with_writer(LogLines)
+        .with_ansi(colours())
         .with_target(false)
         .without_time()
         .with_env_filter(
@@ -73,9 +89,15 @@ pub fn main() -> ExitCode {
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
+        Err(error) => failure(&error),
     }
+}
+
+/// Says what went wrong, unless it is only that nobody reads on.
+fn failure(error: &anyhow::Error) -> ExitCode {
+    if let Some(OutputError::Closed) = error.downcast_ref() {
+        return ExitCode::SUCCESS;
+    }
+    tell!("error: {error:#}");
+    ExitCode::FAILURE
 }

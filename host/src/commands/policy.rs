@@ -10,23 +10,28 @@ use engram_image::write::in_rows;
 use serde_json::json;
 
 use super::inspect::contract_json;
-use crate::batch::Batch;
+use crate::batch::{Batch, Lines};
 use crate::hexadecimal::hexadecimal;
+use crate::output::{OutputError, say};
 
 /// Run a policy for a script: one JSON line in, one JSON line out.
 #[derive(clap::Args, Debug)]
 #[command(after_help = r#"Example:
   echo '{"observation": [[-1.0, 0.0, 0.3]]}' | engram policy pendulum.engram --batch 1
-  {"action":[[7.25]]}
+  {"action":[[10.154241]]}
 
-Each line holds one entry per row of the batch:
-  observation     one value per channel, in the contract's units and order; required
+Each line is JSON in UTF-8 and holds one entry per row of the batch:
+  observation     one value per channel, in the contract's units: a list in the contract's order, or an
+                  object by channel name, {"cos_angle": -1.0, "sin_angle": 0.0, "rate": 0.3}; required
   reward          of the step before; may be absent where the contract has a formula
   done            true when an episode ended just before this step
   reset           true to empty the memory first: a new trial
-  applied_action  the command really issued at the step before; by default the action of the last answer
+  applied_action  the command really issued at the step before, a list or an object like the observation;
+                  by default the action of the last answer
+A row is answered in the form in which its observation came: a list, or an object by channel name.
 A row's memory lives from line to line until it is reset. A line that cannot be used is answered by
-{"error": "..."}, changes no memory, and makes the exit code 1 at the end."#)]
+{"error": "..."}, changes no memory, and makes the exit code 1 at the end.
+Where nobody reads the answers any more, the command ends."#)]
 pub struct Args {
     /// The image.
     file: PathBuf,
@@ -41,7 +46,8 @@ pub struct Args {
 /// Serves lines until the input ends.
 ///
 /// # Errors
-/// The file is not a valid image, the input cannot be read, or lines were refused.
+/// The file is not a valid image, the rows do not fit into memory, the input cannot be read, answers cannot be written, or lines
+/// were refused.
 pub fn run(args: Args) -> anyhow::Result<()> {
     let bytes = std::fs::read(&args.file)
         .with_context(|| format!("cannot read {}", args.file.display()))?;
@@ -59,11 +65,11 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         let mut described = contract_json(&image.contract);
         described["plant"] = json!(image.provenance.plant);
         described["weights_sha256"] = json!(hexadecimal(&image.weights_sha256));
-        println!("{described}");
-        return Ok(());
+        return Ok(say!("{described}")?);
     }
     let weights = PackedWeights::new(&image);
-    let batch = Batch::new(weights.policy(&image), args.batch as usize);
+    let batch = Batch::new(weights.policy(&image), args.batch as usize)
+        .with_context(|| format!("--batch {}", args.batch))?;
     let refused = serve(batch, std::io::stdin().lock(), std::io::stdout().lock())?;
     if refused > 0 {
         bail!("lines refused: {refused}; each was answered by its error");
@@ -74,18 +80,27 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 /// Answers every line that is not blank, and counts those that were refused.
 fn serve(mut batch: Batch<'_>, input: impl BufRead, mut output: impl Write) -> anyhow::Result<u64> {
     let mut refused = 0;
-    for (number, line) in input.lines().enumerate() {
-        let line = line.context("reading a line")?;
-        if line.trim().is_empty() {
-            continue;
-        }
-        let answer = batch.answer(&line).unwrap_or_else(|error| {
-            refused += 1;
-            json!({ "error": format!("line {}: {error}", number + 1) })
-        });
-        writeln!(output, "{answer}").context("writing an answer")?;
+    let mut lines = Lines::new(input, batch.longest_line());
+    while let Some(line) = lines.next_line().context("reading a line")? {
+        let answer = match line {
+            Ok(line) if line.trim_ascii().is_empty() => continue,
+            Ok(line) => batch.answer(line),
+            Err(error) => Err(error),
+        };
+        let written = match answer {
+            Ok(answer) => output
+                .write_all(answer)
+                .and_then(|()| output.write_all(b"\n")),
+            Err(error) => {
+                refused += 1;
+                let error = format!("line {}: {error}", lines.number());
+                writeln!(output, "{}", json!({ "error": error }))
+            }
+        };
         // The other side waits for this line.
-        output.flush().context("writing an answer")?;
+        written
+            .and_then(|()| output.flush())
+            .map_err(OutputError::from)?;
     }
     Ok(refused)
 }
@@ -102,7 +117,12 @@ mod tests {
         let input =
             "{\"observation\": [[-1, 0, 0.5]]}\n\nnonsense\n{\"observation\": [[-1, 0, 0.5]]}\n";
         let mut output = Vec::new();
-        let refused = serve(Batch::new(&image, 1), input.as_bytes(), &mut output).expect("served");
+        let refused = serve(
+            Batch::new(&image, 1).expect("room"),
+            input.as_bytes(),
+            &mut output,
+        )
+        .expect("served");
         let lines: Vec<&str> = std::str::from_utf8(&output)
             .expect("text")
             .lines()

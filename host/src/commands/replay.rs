@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::bail;
 
 use crate::fly::{Flight, replay};
+use crate::output::say;
 
 /// Reproduce a flight log bit for bit, and name the first step that comes out differently.
 ///
@@ -36,16 +37,20 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         Some(None) => {}
         None => tracing::warn!("the log is cut short: the program that wrote it was ended"),
     }
-    if args.json {
-        println!("{}", serde_json::to_string(&result)?);
+    let printed = if args.json {
+        say!("{}", serde_json::to_string(&result)?)
     } else if result.equal {
-        println!(
+        say!(
             "{} steps of {} on {}: all come out bit for bit",
-            result.replayed, result.plant, result.board
-        );
-    }
+            result.replayed,
+            result.plant,
+            result.board
+        )
+    } else {
+        Ok(())
+    };
     match result.first_difference {
         Some(difference) => bail!("the flight does not come out the same at {difference}"),
-        None => Ok(()),
+        None => Ok(printed?),
     }
 }

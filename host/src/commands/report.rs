@@ -10,6 +10,7 @@ mod rewards;
 use crate::evaluate::{Agreement, Classic, Plan, Record, Subject, Summary, fly};
 use crate::fly::Flight;
 use crate::network::Saved;
+use crate::output::tell;
 use crate::plant::{self, Driven, TaskSet, pendulum};
 use crate::report::figures::{self, Series};
 use crate::report::page::{Page, Width};
@@ -109,7 +110,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     training::section(&mut page, &runs);
     std::fs::write(&args.output, page.html())
         .with_context(|| format!("cannot write {}", args.output.display()))?;
-    eprintln!("wrote {}", args.output.display());
+    tell!("wrote {}", args.output.display());
     Ok(())
 }
 
@@ -296,7 +297,7 @@ fn flights(page: &mut Page, traces: &[FlightTrace], args: &Args) -> anyhow::Resu
     if let Some(path) = &args.picture {
         std::fs::write(path, figure.standalone())
             .with_context(|| format!("cannot write {}", path.display()))?;
-        eprintln!("wrote {}", path.display());
+        tell!("wrote {}", path.display());
     }
     let words = if args.flight.is_empty() {
         "One held-out task, flown in simulation on the host. Every controller meets the same task, start and noise."

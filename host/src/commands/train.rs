@@ -11,6 +11,7 @@ use candle_core::Device;
 use engram_export::checkpoint::{RUN_FILE, folder};
 
 use crate::evaluate::{Float, Plan, evaluate};
+use crate::output::say;
 use crate::plant::{self, TaskSet};
 use crate::train::config::PositionsName;
 use crate::train::device::{self, DeviceName};
@@ -223,20 +224,21 @@ fn tell(trainer: &Trainer, args: &Args, done: Done) -> anyhow::Result<()> {
             diverged_steps: known().map(|episodes| episodes.diverged_steps).sum(),
             out,
         };
-        println!("{}", serde_json::to_string(&report)?);
+        say!("{}", serde_json::to_string(&report)?)?;
         return Ok(());
     }
-    println!(
+    say!(
         "trained {agent} on {plant}, seed {seed}: {steps} steps; now {steps_now} in {seconds:.0} s ({steps_per_s:.0} steps/s; rollout {:.0}, learner {:.0})",
-        rates.rollout, rates.learner
-    );
-    println!(
+        rates.rollout,
+        rates.learner
+    )?;
+    say!(
         "return of an undisturbed episode on {RETURN_TASKS} training tasks: {training_return:.1}"
-    );
+    )?;
     if let Some(point) = last {
-        println!("in the last iteration, exploring: {}", achieved(point));
+        say!("in the last iteration, exploring: {}", achieved(point))?;
     }
-    println!("saved in {0}; next: engram eval {0}", out.display());
+    say!("saved in {0}; next: engram eval {0}", out.display())?;
     Ok(())
 }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::record::{Event, EventKind, Header, Step};
 use super::recorder::Watcher;
+use crate::output::{LogLines, tell};
 
 /// Columns of a bar.
 const BAR: usize = 25;
@@ -37,7 +38,7 @@ impl Show {
 
     fn end_line(&mut self) {
         if std::mem::take(&mut self.line_open) {
-            eprintln!();
+            tell!("");
         }
     }
 }
@@ -57,11 +58,10 @@ impl Watcher for Show {
         }
         let line = line(header, step, time_s, self.change_s);
         if self.terminal {
-            eprint!("\r\x1b[2K{line}");
-            let _ = std::io::stderr().flush();
+            let _ = LogLines.write_all(format!("\r\x1b[2K{line}").as_bytes());
             self.line_open = true;
         } else if time_s >= self.next_line_s {
-            eprintln!("{line}");
+            tell!("{line}");
             self.next_line_s = time_s + 1.0 / LINES_PER_S;
         }
     }
@@ -71,19 +71,20 @@ impl Watcher for Show {
         match event.kind {
             EventKind::Change => {
                 self.change_s = Some(event.time_s);
-                eprintln!(
+                tell!(
                     ">> {:.2} s: the dynamics change: {}",
-                    event.time_s, event.text
+                    event.time_s,
+                    event.text
                 );
             }
             EventKind::State => {
-                eprintln!(">> {:.2} s: the controller is {}", event.time_s, event.text);
+                tell!(">> {:.2} s: the controller is {}", event.time_s, event.text);
             }
             EventKind::Difference => {
-                eprintln!(">> {:.2} s: DIFFERENCE at {}", event.time_s, event.text);
+                tell!(">> {:.2} s: DIFFERENCE at {}", event.time_s, event.text);
             }
             EventKind::Episode | EventKind::Link | EventKind::End => {
-                eprintln!(">> {:.2} s: {}", event.time_s, event.text);
+                tell!(">> {:.2} s: {}", event.time_s, event.text);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Figures and the HTML report.
 //!
-//! A report only shows: it gets traces, tables and curves, and computes nothing that another module
-//! would have to agree with. Figures are SVG text without colours of their own (see [`svg::STYLE`]), so
+//! A report shows traces, tables and curves that it gets. The one thing that it judges itself is when a flight has recovered
+//! ([`FlightTrace::recovery_s`]), which must agree with evaluation and flight. Figures are SVG text without colours of their own (see [`svg::STYLE`]), so
 //! that one figure serves light and dark pages; no font is read when they are drawn.
 
 pub mod figures;

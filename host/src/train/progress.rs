@@ -1,6 +1,6 @@
 //! The progress bar of a training run; where standard error is no terminal, a line now and then.
 
-use std::io::{IsTerminal, Write as _};
+use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -8,6 +8,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::batch::LEAST_SIGNAL;
 use super::curve::Point;
 use super::timing::{Lap, rates};
+use crate::output::tell;
 
 /// Time between two lines where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(10);
@@ -57,9 +58,7 @@ impl Progress {
             && last.elapsed() >= LINE_EVERY
         {
             *last = Instant::now();
-            // A line that nobody can read any more (a full disk, a closed pipe) is no reason to end a training.
-            let _ = writeln!(
-                std::io::stderr(),
+            tell!(
                 "{} {}/{} steps  {message}",
                 self.bar.prefix(),
                 point.steps,

@@ -1,15 +1,20 @@
-//! Reference kernels in plain Rust, for every target.
+//! Integer matrix times vector in plain Rust, for every target: what the kernels of all others must give.
+//!
+//! Sums are exact in i32 (an image whose sums could leave i32 is refused by its reader), so that any order of addition gives
+//! the same bits. The portable attention uses them too: keys lie as rows of memories, values as rows of channels.
 //!
 //! Simple loops of fixed lengths that LLVM unrolls or turns into vectors; four rows at a time, so
 //! that a core without vectors loads each input once for four products.
 
-/// Reference of [`crate::matvec_i8`].
+/// `sums[r] = sum_c weight[r][c] * input[c]`, with `weight` row major, `[sums.len()][input.len()]`.
+///
+/// Rows that `weight` does not hold become 0; surplus weights are ignored. Sums wrap at i32.
 #[inline]
 pub fn matvec_i8(weight: &[i8], input: &[i8], sums: &mut [i32]) {
     matvec(weight, input, sums);
 }
 
-/// Reference of [`crate::matvec_i16`].
+/// [`matvec_i8`] for an int16 input.
 #[inline]
 pub fn matvec_i16(weight: &[i8], input: &[i16], sums: &mut [i32]) {
     matvec(weight, input, sums);

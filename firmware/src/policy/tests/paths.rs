@@ -245,3 +245,40 @@ fn a_policy_writes_the_state_that_it_reports() {
         }
     }
 }
+
+#[test]
+fn what_is_stored_of_many_policies_goes_on_in_one_memory_as_in_memories_of_their_own() {
+    let slot = ModelConfig {
+        positions: Positions::Slot,
+        window: 5,
+        ..AGE
+    };
+    for config in [AGE, slot, REFERENCE[0].1] {
+        let bytes = write(&specification(config, 10)).unwrap();
+        let image = Image::read(&bytes).unwrap();
+        for path in available() {
+            let mut lines = vec![Line::ZERO; path.lines(&image)];
+            let policy = Policy::new(path, &image, &mut lines);
+            let trials = [1, 2, 3].map(|seed| moments(&config, seed, 2 * config.window + 3));
+            let expected = trials.each_ref().map(|moments| {
+                let mut memory = Box::new(Memory::new());
+                words_on(&policy, &mut memory, config.actions, moments)
+            });
+            let mut memory = Box::new(Memory::new());
+            let mut stored = vec![0; 3 * policy.stored_bytes()];
+            assert_eq!(policy.stored_bytes(), policy.state_bytes() + 4);
+            for step in 0..trials[0].len() {
+                for (index, stored) in stored.chunks_mut(policy.stored_bytes()).enumerate() {
+                    policy.load(stored, &mut memory);
+                    let moments = &trials[index][step..=step];
+                    let words = words_on(&policy, &mut memory, config.actions, moments);
+                    policy.store(&memory, stored);
+                    assert_eq!(words[0], expected[index][step], "{path} {config:?} {step}");
+                }
+            }
+            // Too few bytes lose the memory, and nothing else.
+            policy.store(&memory, &mut stored[..3]);
+            policy.load(&stored[..3], &mut memory);
+        }
+    }
+}

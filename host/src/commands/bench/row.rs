@@ -8,6 +8,7 @@ use engram_kernels::Line;
 
 use crate::board::BoardName;
 use crate::measure::{BoardCost, KernelCost, Latency};
+use crate::output::{OutputError, say};
 
 /// One shape on one path of this machine, or on one board. Every key is always there; null: not measured here.
 #[derive(serde::Serialize)]
@@ -139,8 +140,8 @@ impl Row {
 }
 
 /// A table of rows of this machine.
-pub(super) fn print_here(rows: &[Row]) {
-    println!(
+pub(super) fn print_here(rows: &[Row]) -> Result<(), OutputError> {
+    say!(
         "{:<12} {:<12} {:>8} {:>10} {:>8} {:>9} {:>8} {:>10} {:>8} {:>9} {:>7} {:>9}",
         "shape",
         "path",
@@ -154,10 +155,10 @@ pub(super) fn print_here(rows: &[Row]) {
         "spin loop",
         "allocs",
         "state"
-    );
+    )?;
     let number = |value: Option<f64>| value.unwrap_or(f64::NAN);
     for row in rows {
-        println!(
+        say!(
             "{:<12} {:<12} {:>8} {:>10.2} {:>8.2} {:>9.2} {:>8.2} {:>10.2} {:>8.2} {:>9.2} {:>7} {:>9}",
             row.name,
             row.path,
@@ -171,13 +172,17 @@ pub(super) fn print_here(rows: &[Row]) {
             number(row.spin_p99_over_median),
             row.allocations.unwrap_or(0),
             row.state_bytes,
-        );
+        )?;
     }
+    Ok(())
 }
 
 /// A table of rows of a board, and its kernels.
-pub(super) fn print_board(rows: &[Row], kernels: &BTreeMap<String, KernelCost>) {
-    println!(
+pub(super) fn print_board(
+    rows: &[Row],
+    kernels: &BTreeMap<String, KernelCost>,
+) -> Result<(), OutputError> {
+    say!(
         "{:<12} {:<11} {:<9} {:>8} {:>13} {:>8} {:>9} {:>9} {:>9} {:>9}",
         "shape",
         "board",
@@ -189,10 +194,10 @@ pub(super) fn print_board(rows: &[Row], kernels: &BTreeMap<String, KernelCost>) 
         "stack",
         "state",
         "image"
-    );
+    )?;
     for row in rows {
         let stack = row.stack_bytes.map(|bytes| bytes.to_string());
-        println!(
+        say!(
             "{:<12} {:<11} {:<9} {:>8} {:>13} {:>8.3} {:>9} {:>9} {:>9} {:>9}",
             row.name,
             row.target,
@@ -204,34 +209,36 @@ pub(super) fn print_board(rows: &[Row], kernels: &BTreeMap<String, KernelCost>) 
             stack.as_deref().unwrap_or("-"),
             row.state_bytes,
             row.image_bytes,
-        );
+        )?;
         for (step, count) in row.instructions.iter().flatten() {
-            println!("    step, {:<12} {count:>9}", step.replace('_', " "));
+            say!("    step, {:<12} {count:>9}", step.replace('_', " "))?;
         }
-        print_functions(&row.functions);
+        print_functions(&row.functions)?;
     }
     if rows.iter().any(|row| row.stack_bytes.is_none()) {
-        println!(
+        say!(
             "A Linux program: the system gives it its stack and as much memory as it asks for. No stack is measured; RAM is\n\
              the policy's memory and what the weights are packed into."
-        );
+        )?;
     }
     if !kernels.is_empty() {
-        println!("kernels, instructions");
+        say!("kernels, instructions")?;
     }
     for (name, kernel) in kernels {
         let per_mac = kernel.instructions_per_mac;
         let per_mac = per_mac.map(|count| format!("  {count:.3} per MAC"));
         let per_mac = per_mac.unwrap_or_default();
-        println!("    {name:<20} {:>9}{per_mac}", kernel.instructions);
+        say!("    {name:<20} {:>9}{per_mac}", kernel.instructions)?;
     }
+    Ok(())
 }
 
 /// Where a full step spends its instructions, the most first.
-fn print_functions(functions: &BTreeMap<String, u64>) {
+fn print_functions(functions: &BTreeMap<String, u64>) -> Result<(), OutputError> {
     let mut functions: Vec<_> = functions.iter().collect();
     functions.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
     for (name, count) in functions.into_iter().take(16) {
-        println!("    {count:>9} in {name}");
+        say!("    {count:>9} in {name}")?;
     }
+    Ok(())
 }

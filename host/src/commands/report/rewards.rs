@@ -6,6 +6,7 @@ use anyhow::{Context, bail};
 
 use crate::commands::eval::table;
 use crate::evaluate::{Record, Summary};
+use crate::output::tell;
 use crate::report::figures::Series;
 use crate::report::page::{Page, Width};
 use crate::report::rewards::rewards;
@@ -119,7 +120,7 @@ pub(super) fn write(files: &[(PathBuf, Vec<Record>)], picture: &Path) -> anyhow:
     let figure = rewards(&series, episode_steps, &heading);
     std::fs::write(picture, figure.standalone())
         .with_context(|| format!("cannot write {}", picture.display()))?;
-    eprintln!("wrote {}", picture.display());
+    tell!("wrote {}", picture.display());
     Ok(())
 }
 

@@ -1,12 +1,12 @@
 //! Fused operations of the learner, with hand-written backward passes.
 //!
 //! candle builds a graph of small operations; for networks as small as these its bookkeeping and memory
-//! traffic would cost several times the arithmetic. The operations here ([`linear()`],
-//! [`banded_attention`], [`gru()`]) are what training spends its time on. Each is a candle
-//! `CustomOp` on the CPU and falls back to plain candle operations on any other device; tests hold both
-//! against each other and against finite differences. Nothing here knows of policies or rewards.
+//! traffic would cost several times the arithmetic. The operations here ([`Encoder`], [`Mlp`], [`gru()`],
+//! [`linear()`]) are what training spends its time on. Each is a candle `CustomOp` on the CPU; on any other
+//! device plain candle operations do the same, among them [`banded_attention`], which has no fused version of its
+//! own because the encoder contains it. Tests hold both against each other and against finite differences.
+//! Nothing here knows of policies or rewards.
 
-mod attention;
 mod encoder;
 mod functions;
 mod gru;
@@ -20,12 +20,11 @@ use std::sync::{Mutex, PoisonError};
 
 use candle_core::{CpuStorage, DType, Layout, Result, Storage, Tensor};
 
-pub use attention::{Band, banded_attention};
 pub use encoder::{Encoder, EncoderShape, Tokens, Window};
 pub use gru::{Sequences, gru, gru_plain};
 pub use linear::{Activation, linear, linear_plain};
 pub use mlp::Mlp;
-pub use plain::banded_attention_plain;
+pub use plain::{Band, banded_attention};
 
 /// Memory that passes of an operation used and later ones will use again: taking it anew from the system, page
 /// by page, would cost a sixth of the learner's time.

@@ -1,4 +1,5 @@
-//! Banded attention made of plain candle operations, for devices that have no fused one.
+//! Causal self-attention within a band, with a learned bias per head and age, of plain candle operations: for devices that
+//! have no fused encoder.
 //!
 //! A sequence much longer than the window is cut into blocks of at least a window: the queries of a block
 //! find all keys they may see in their own block and the one before, so that work and memory grow with
@@ -8,12 +9,23 @@
 
 use candle_core::{D, DType, Device, Result, Tensor};
 
-use super::Band;
-
 /// Added to the logits of keys that a query must not see: their weight becomes 0.
 const OUTSIDE: f32 = -1e9;
 /// Smaller blocks would make matrix products too small to pay.
 const SMALLEST_BLOCK: usize = 16;
+
+/// The sequences that [`banded_attention`] works on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Band {
+    /// Sequences that lie one after the other; none sees another.
+    pub sequences: usize,
+    /// Tokens of one sequence.
+    pub steps: usize,
+    /// Attention heads.
+    pub heads: usize,
+    /// Token `t` attends to the tokens `t - window + 1 ..= t` of its sequence.
+    pub window: usize,
+}
 
 /// How a sequence is cut: query number `i` of a block has its own key at place `keys - rows + i`.
 #[derive(Clone, Copy)]
@@ -104,19 +116,30 @@ impl Blocks {
     }
 }
 
-/// [`banded_attention`](super::banded_attention) made of plain candle operations, for every device.
+/// Attention of every token to itself and the `window - 1` tokens before it.
+///
+/// `qkv` is `[sequences * steps, 3 * width]`: queries, keys and values side by side, heads within each;
+/// `bias` is `[heads, window]`, added to the logits by age. The result is `[sequences * steps, width]`.
 ///
 /// # Errors
 /// When the shapes do not fit.
-pub fn banded_attention_plain(qkv: &Tensor, bias: &Tensor, band: Band) -> Result<Tensor> {
+pub fn banded_attention(qkv: &Tensor, bias: &Tensor, band: Band) -> Result<Tensor> {
     let Band {
         sequences,
         steps,
         heads,
-        ..
+        window,
     } = band;
+    let (rows, columns) = qkv.dims2()?;
+    if rows != sequences * steps
+        || columns % (3 * heads) != 0
+        || bias.dims2()? != (heads, window)
+        || window == 0
+    {
+        candle_core::bail!("banded_attention: qkv is {qkv:?}, bias {bias:?}, band {band:?}");
+    }
     let blocks = Blocks::new(&band);
-    let width = qkv.dim(D::Minus1)? / 3;
+    let width = columns / 3;
     let size = width / heads;
     let part = |part: usize| {
         qkv.narrow(D::Minus1, part * width, width)?

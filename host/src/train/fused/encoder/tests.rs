@@ -3,7 +3,7 @@
 use candle_core::{Device, Result, Tensor, Var};
 
 use super::super::tests::{agree, compare, variable};
-use super::super::{Activation, Band, banded_attention_plain, linear_plain};
+use super::super::{Activation, Band, banded_attention, linear_plain};
 use super::*;
 use crate::plant::{Random, Stream, random_stream};
 
@@ -48,7 +48,7 @@ fn layers_plain(
         } else {
             Tensor::zeros((heads, window), candle_core::DType::F32, &Device::Cpu)?
         };
-        let attended = banded_attention_plain(&qkv, &bias, band)?;
+        let attended = banded_attention(&qkv, &bias, band)?;
         x = (x + linear_plain(&attended, &out_weight, &out_bias, Activation::None)?)?;
         let hidden = linear_plain(&x, &up, &up_bias, Activation::Relu)?;
         x = (x + linear_plain(&hidden, &down, &down_bias, Activation::None)?)?;
