@@ -58,6 +58,7 @@ impl Progress {
             && last.elapsed() >= LINE_EVERY
         {
             *last = Instant::now();
+            // A line that nobody can read any more (a full disk, a closed pipe) is no reason to end a training.
             tell!(
                 "{} {}/{} steps  {message}",
                 self.bar.prefix(),
