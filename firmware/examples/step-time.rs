@@ -1,7 +1,8 @@
 //! Time of a control step on every path of this machine, beside the floor: reading as many bytes as the
 //! int8 weights have out of the second-level cache, a cache line at a time.
 //!
-//! `cargo run --release -p engram-firmware --example step-time [ROUNDS] [SHAPE] [PATH]`
+//! `cargo run --release -p engram-firmware --example step-time [ROUNDS] [SHAPE] [PATH]`, where a shape is S, M, P or the file
+//! of an image; without one, the images in `images` and all shapes.
 //!
 //! Every round times some steps of each path and some reads of the floor, one after the other, so that
 //! whatever else the machine does meets all of them alike; and a loop that only counts, about as long as the steps
@@ -12,9 +13,9 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use engram_firmware::policy::{Memory, Path, Policy};
+use engram_image::Image;
 use engram_image::shapes::REFERENCE;
 use engram_image::write::write;
-use engram_image::{Image, ModelConfig};
 use engram_kernels::{Line, line_reader};
 
 #[allow(dead_code)]
@@ -33,16 +34,36 @@ fn main() {
     let mut arguments = std::env::args().skip(1);
     let rounds = arguments.next().and_then(|text| text.parse().ok());
     let only = arguments.next();
-    for (name, config) in REFERENCE {
-        if only.as_deref().is_none_or(|only| only == name) {
-            measure(name, config, rounds.unwrap_or(2_000));
-        }
+    let rounds = rounds.unwrap_or(2_000);
+    let shapes = REFERENCE.map(|(name, _)| name.to_owned());
+    for name in only.map_or_else(|| shipped().chain(shapes).collect(), |only| vec![only]) {
+        let config = REFERENCE.into_iter().find(|(shape, _)| *shape == name);
+        let bytes = match config {
+            Some((_, config)) => {
+                write(&random_image::specification(config, 1)).expect("a valid image")
+            }
+            None => std::fs::read(&name).expect("S, M, P or an image"),
+        };
+        measure(&name, &bytes, rounds);
     }
 }
 
-fn measure(name: &str, config: ModelConfig, rounds: usize) {
-    let bytes = write(&random_image::specification(config, 1)).expect("a valid image");
-    let image = Image::read(&bytes).expect("a valid image");
+/// The images that come with the program.
+fn shipped() -> impl Iterator<Item = String> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../images");
+    let files = std::fs::read_dir(folder).expect("the images");
+    let mut files: Vec<_> = files.flatten().map(|file| file.path()).collect();
+    files.retain(|file| {
+        file.extension()
+            .is_some_and(|extension| extension == "engram")
+    });
+    files.sort();
+    files.into_iter().map(|file| file.display().to_string())
+}
+
+fn measure(name: &str, bytes: &[u8], rounds: usize) {
+    let image = Image::read(bytes).expect("a valid image");
+    let config = image.config;
     let matrices = image.weights.matrices();
     let weight_bytes: usize = matrices.map(|(_, matrix)| matrix.weight.len()).sum();
     let moments = random_image::moments(&config, 1, STEPS);

@@ -13,8 +13,7 @@ use engram_image::write::in_rows;
 
 use crate::board::BoardName;
 use crate::measure::{
-    Bounds, KernelCost, PlantSpeed, ROUNDS, instructions, latency, plant_speed, random_image,
-    shapes,
+    Bounds, KernelCost, PlantSpeed, ROUNDS, instructions, latency, plant_speed, shapes,
 };
 use crate::output::{OutputError, say};
 use crate::plant;
@@ -24,14 +23,14 @@ use row::{Row, print_board, print_here};
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Examples:
-  engram bench                           reference shapes with random weights, on this machine
+  engram bench                           the images that ship and the reference shapes, on this machine
   engram bench --image policy.engram
   engram bench --board qemu-m7 --shapes S,M
   engram bench --board qemu-jetson --shapes M --functions
   engram bench --plant pendulum --json
 
-Shapes: pendulum (the preset), S, M and P (the paper's, slot positions). Times are of single steps on one thread with warm
-caches. The floor is measured in the same run: reading as many bytes as the weights have, or as many
+Shapes: pendulum and half-cheetah-vel (the images that ship), then with random weights S, M and P (the paper's, slot
+positions). Times are of single steps on one thread with warm caches, without the clock's own. The floor is measured in the same run: reading as many bytes as the weights have, or as many
 multiply-accumulates on weights in the first-level cache, whichever takes longer. 'spin loop' is p99 over
 median of a loop that does nothing, run between the steps: what the machine does to any program.
 
@@ -148,7 +147,7 @@ fn images(args: &Args) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
     let wanted = |name: &str| args.shapes.is_empty() || args.shapes.iter().any(|n| n == name);
     all.iter()
         .filter(|shape| wanted(shape.name))
-        .map(|shape| Ok((shape.name.to_owned(), random_image(&shape.config, 0)?)))
+        .map(|shape| Ok((shape.name.to_owned(), shape.image()?.into_owned())))
         .collect()
 }
 

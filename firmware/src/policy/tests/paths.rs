@@ -128,6 +128,39 @@ fn an_image_for_a_board_is_not_packed_again() {
     }
 }
 
+/// Heads and the width of each: groups of four heads that are full or not, of every number of quads of channels.
+const HEADS: [[usize; 2]; 10] = [
+    [4, 4],
+    [4, 8],
+    [4, 12],
+    [4, 16],
+    [4, 20],
+    [4, 24],
+    [4, 28],
+    [4, 32],
+    [3, 8],
+    [5, 16],
+];
+
+#[test]
+fn every_window_gives_the_same_words_with_every_width_of_a_head() {
+    // An emulator takes a part of them.
+    let step = if cfg!(target_arch = "aarch64") { 9 } else { 1 };
+    for window in (1..=64).step_by(step) {
+        for [heads, width] in HEADS {
+            let config = ModelConfig {
+                layers: 1,
+                heads,
+                model: heads * width,
+                ff: 16,
+                window,
+                ..AGE
+            };
+            compare(config, window as u64);
+        }
+    }
+}
+
 #[test]
 fn long_windows_give_the_same_words() {
     for window in [128, 200, 512] {

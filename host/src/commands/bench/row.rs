@@ -142,7 +142,7 @@ impl Row {
 /// A table of rows of this machine.
 pub(super) fn print_here(rows: &[Row]) -> Result<(), OutputError> {
     say!(
-        "{:<12} {:<12} {:>8} {:>10} {:>8} {:>9} {:>8} {:>10} {:>8} {:>9} {:>7} {:>9}",
+        "{:<16} {:<12} {:>8} {:>10} {:>8} {:>9} {:>8} {:>10} {:>8} {:>9} {:>7} {:>9}",
         "shape",
         "path",
         "MACs",
@@ -159,7 +159,7 @@ pub(super) fn print_here(rows: &[Row]) -> Result<(), OutputError> {
     let number = |value: Option<f64>| value.unwrap_or(f64::NAN);
     for row in rows {
         say!(
-            "{:<12} {:<12} {:>8} {:>10.2} {:>8.2} {:>9.2} {:>8.2} {:>10.2} {:>8.2} {:>9.2} {:>7} {:>9}",
+            "{:<16} {:<12} {:>8} {:>10.2} {:>8.2} {:>9.2} {:>8.2} {:>10.2} {:>8.2} {:>9.2} {:>7} {:>9}",
             row.name,
             row.path,
             row.macs,
@@ -183,7 +183,7 @@ pub(super) fn print_board(
     kernels: &BTreeMap<String, KernelCost>,
 ) -> Result<(), OutputError> {
     say!(
-        "{:<12} {:<11} {:<9} {:>8} {:>13} {:>8} {:>9} {:>9} {:>9} {:>9}",
+        "{:<16} {:<11} {:<9} {:>8} {:>13} {:>8} {:>9} {:>9} {:>9} {:>9}",
         "shape",
         "board",
         "path",
@@ -198,7 +198,7 @@ pub(super) fn print_board(
     for row in rows {
         let stack = row.stack_bytes.map(|bytes| bytes.to_string());
         say!(
-            "{:<12} {:<11} {:<9} {:>8} {:>13} {:>8.3} {:>9} {:>9} {:>9} {:>9}",
+            "{:<16} {:<11} {:<9} {:>8} {:>13} {:>8.3} {:>9} {:>9} {:>9} {:>9}",
             row.name,
             row.target,
             row.path,

@@ -4,7 +4,7 @@
 //! tiles of four channels by four places. Places are computed in pairs of four; those behind the window are
 //! masked like those that are empty.
 //!
-//! Heads of other widths than 4, 8, 16 and 32, and factors and biases that this does not fit, are left to
+//! Heads whose width is no multiple of four or more than 32, and factors and biases that this does not fit, are left to
 //! [`crate::Portable`].
 
 mod logits;
@@ -51,7 +51,10 @@ const fn bias_lines(window: usize) -> usize {
 }
 
 const fn fits(shape: Shape) -> bool {
-    matches!(shape.width, 4 | 8 | 16 | 32) && shape.window <= WINDOW && shape.window > 0
+    matches!(shape.width, 4..=32)
+        && shape.width.is_multiple_of(SIDE)
+        && shape.window <= WINDOW
+        && shape.window > 0
 }
 
 /// Tiles of the keys of one head, and of the values.
@@ -131,17 +134,18 @@ pub(super) fn run<D: Dot>(
     };
     let Shape { width, window, .. } = attention.shape;
     // Up to 64 places have a smaller frame on the stack.
-    match (width, window <= 8 * PAIR) {
-        (4, true) => heads::<D, 1, 8>(token, attention, falling, watch),
-        (8, true) => heads::<D, 2, 8>(token, attention, falling, watch),
-        (16, true) => heads::<D, 4, 8>(token, attention, falling, watch),
-        (32, true) => heads::<D, 8, 8>(token, attention, falling, watch),
-        (4, false) => heads::<D, 1, { WINDOW / PAIR }>(token, attention, falling, watch),
-        (8, false) => heads::<D, 2, { WINDOW / PAIR }>(token, attention, falling, watch),
-        (16, false) => heads::<D, 4, { WINDOW / PAIR }>(token, attention, falling, watch),
-        (32, false) => heads::<D, 8, { WINDOW / PAIR }>(token, attention, falling, watch),
-        _ => {}
+    macro_rules! by_quads {
+        ($($quads:literal)+) => {
+            match (width / SIDE, window <= 8 * PAIR) {
+                $(($quads, true) => heads::<D, $quads, 8>(token, attention, falling, watch),
+                ($quads, false) => {
+                    heads::<D, $quads, { WINDOW / PAIR }>(token, attention, falling, watch);
+                })+
+                _ => {}
+            }
+        };
     }
+    by_quads!(1 2 3 4 5 6 7 8);
 }
 
 /// Attention as the reference does it. Never inlined: it would take the registers.

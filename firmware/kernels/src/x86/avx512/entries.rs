@@ -19,8 +19,17 @@ pub(super) fn quantize(entries: Entries<'_>, (mean, inverse): (&[f32], &[f32]), 
         let observation = load_some(entries.observation, 0, first);
         let words = _mm512_cvtepi32_ps(load_some_words(entries.issued, issued, first));
         let issued = _mm512_div_ps(words, limit);
-        let last = load_some(&entries.last, last, first);
-        let x = _mm512_or_ps(observation, _mm512_or_ps(issued, last));
+        let mut x = _mm512_or_ps(observation, issued);
+        // Not loaded as one: they may have been stored just now, one by one.
+        for (&number, place) in entries.last.iter().zip(last..) {
+            let lane = 1_u32.wrapping_shl(place.wrapping_sub(first) as u32);
+            let lane = if place.wrapping_sub(first) < 16 {
+                lane
+            } else {
+                0
+            };
+            x = _mm512_mask_mov_ps(x, lane as __mmask16, _mm512_set1_ps(number));
+        }
         let x = _mm512_sub_ps(x, load_some(mean, 0, first));
         let x = _mm512_mul_ps(x, load_some(inverse, 0, first));
         let mask = (1_u32 << count.saturating_sub(first).min(16)).wrapping_sub(1) as __mmask16;

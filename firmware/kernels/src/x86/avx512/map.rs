@@ -10,6 +10,7 @@
 
 use core::marker::PhantomData;
 
+use super::numbers::SHIFT_MAX;
 use crate::portable::Rows;
 use crate::x86::prescale::{HIGH_SHIFT, Prescale, factor};
 use crate::{Line, PackedMap};
@@ -107,7 +108,8 @@ impl<'a, const COLUMNS: usize> PackedMap<'a> for Packed<'a, COLUMNS> {
         for (row, weight) in map.weight.chunks_exact(columns).enumerate() {
             let (multiplier, shift) = factor(&map, row)?;
             let shift = prescale.map_or(shift, |prescale| {
-                shift.saturating_add(prescale.0).saturating_sub(HIGH_SHIFT)
+                let shift = shift.saturating_add(prescale.0);
+                shift.saturating_sub(HIGH_SHIFT).min(SHIFT_MAX)
             });
             let bias = map.bias.get(row).copied().map_or(0, i32::from_le_bytes);
             let row = Row {

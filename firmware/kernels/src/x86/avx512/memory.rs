@@ -1,8 +1,47 @@
 //! Between registers and memory.
 
 use core::arch::x86_64::*;
+use core::mem::MaybeUninit;
 
 use crate::Line;
+
+/// The same number, which is loaded alone: a load of two that were stored one by one waits until both are in the cache, and
+/// with them all that was stored before.
+#[inline(always)]
+pub(super) fn alone(mut number: usize) -> usize {
+    // SAFETY: nothing is done.
+    unsafe {
+        core::arch::asm!("/* {0} */", inout(reg) number, options(pure, nomem, nostack, preserves_flags));
+    }
+    number
+}
+
+/// Room for some registers.
+pub(super) type Room = [MaybeUninit<__m512i>];
+
+/// Room that is not cleared first.
+#[inline]
+pub(super) const fn room<const N: usize>() -> [MaybeUninit<__m512i>; N] {
+    [const { MaybeUninit::uninit() }; N]
+}
+
+/// What `f` makes of every item, as long as there is room.
+#[inline]
+#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
+pub(super) fn fill<T>(
+    room: &mut Room,
+    items: impl Iterator<Item = T>,
+    mut f: impl FnMut(T) -> __m512i,
+) -> &mut [__m512i] {
+    let mut count = 0;
+    for (place, item) in room.iter_mut().zip(items) {
+        place.write(f(item));
+        count += 1;
+    }
+    let filled = room.get_mut(..count).unwrap_or_default();
+    // SAFETY: all of these have just been written.
+    unsafe { filled.assume_init_mut() }
+}
 
 /// A line as a vector.
 #[inline]

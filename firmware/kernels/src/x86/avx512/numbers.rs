@@ -3,9 +3,9 @@
 use core::arch::x86_64::*;
 
 pub(super) use super::memory::{
-    load, load_bytes, load_f32, load_half, load_i16, load_i32, load_some, load_some_words,
-    load_whole, load_words, store, store_bytes, store_half, store_i16, store_i32, store_whole,
-    store_words,
+    Room, alone, fill, load, load_bytes, load_f32, load_half, load_i16, load_i32, load_some,
+    load_some_words, load_whole, load_words, room, store, store_bytes, store_half, store_i16,
+    store_i32, store_whole, store_words,
 };
 use crate::Requant;
 use crate::x86::prescale::{HIGH_SHIFT, Prescale};
@@ -92,11 +92,14 @@ pub(super) struct Factors {
     pub(super) shift: __m512i,
 }
 
+/// From this shift of an upper half on, the result is 0.
+pub(super) const SHIFT_MAX: u8 = 30;
+
 /// Multipliers and shifts of sixteen rows, where the upper half of a product is enough.
 #[derive(Clone, Copy)]
 pub(super) struct HighFactors {
     pub(super) multiplier: __m512i,
-    /// Less [`HIGH_SHIFT`].
+    /// Less [`HIGH_SHIFT`], and at most [`SHIFT_MAX`].
     pub(super) shift: __m512i,
 }
 
@@ -112,23 +115,36 @@ impl HighFactors {
         }
     }
 
+    /// The upper halves of the products: at most `2^30` in magnitude. 2^(shift-1) is a multiple of 2^32: the lower halves
+    /// decide nothing.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
+    fn high(self, x: __m512i) -> __m512i {
+        let even = _mm512_mul_epi32(x, self.multiplier);
+        let odd = _mm512_mul_epi32(odd(x), odd(self.multiplier));
+        upper_halves(even, odd)
+    }
+
+    /// [`Requant::to_i32`] of sixteen accumulators.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
+    pub(super) fn apply(self, x: __m512i) -> __m512i {
+        let one = _mm512_set1_epi32(1);
+        // Added before the shift: where a chain waits, that is one less to wait for.
+        let half = shift_left(one, self.shift);
+        shift_signed(
+            _mm512_add_epi32(self.high(x), half),
+            _mm512_add_epi32(self.shift, one),
+        )
+    }
+
     /// Twice [`Requant::to_i32`] of sixteen accumulators, rounded down: less than `2^30` in magnitude. The result is half
-    /// of it, halves up ([`halved`]).
+    /// of it, halves up.
     #[inline]
     #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
     pub(super) fn double(self, x: __m512i) -> __m512i {
-        let even = _mm512_mul_epi32(x, self.multiplier);
-        let odd = _mm512_mul_epi32(odd(x), odd(self.multiplier));
-        // 2^(shift-1) is a multiple of 2^32: the lower half of the product decides nothing.
-        shift_signed(upper_halves(even, odd), self.shift)
+        shift_signed(self.high(x), self.shift)
     }
-}
-
-/// Half of sixteen i32, halves up.
-#[inline]
-#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-pub(super) fn halved(double: __m512i) -> __m512i {
-    _mm512_srai_epi32::<1>(_mm512_add_epi32(double, _mm512_set1_epi32(1)))
 }
 
 /// Scales accumulators up.
@@ -145,7 +161,8 @@ pub(super) struct High {
     /// Half of what is shifted out of the upper half.
     half: __m512i,
     shift: __m512i,
-    prescale: Prescale,
+    /// By how much accumulators are scaled up.
+    up: __m512i,
 }
 
 impl High {
@@ -162,7 +179,7 @@ impl High {
             multiplier: _mm512_set1_epi32(factor.multiplier),
             half: _mm512_set1_epi32(1_i32.wrapping_shl(u32::from(shift))),
             shift: _mm512_set1_epi32(i32::from(shift.wrapping_add(1))),
-            prescale,
+            up: _mm512_set1_epi32(i32::from(prescale.0)),
         })
     }
 
@@ -170,7 +187,7 @@ impl High {
     #[inline]
     #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
     pub(super) fn apply(self, x: __m512i) -> __m512i {
-        let x = scale_up(self.prescale, x);
+        let x = shift_left(x, self.up);
         let even = _mm512_mul_epi32(x, self.multiplier);
         // All multipliers are the same: those of odd numbers need not be moved.
         let odd = _mm512_mul_epi32(odd(x), self.multiplier);
@@ -257,14 +274,6 @@ fn rounded(product: __m512i, shift: __m512i) -> __m512i {
     let shifted = _mm512_srav_epi64(_mm512_add_epi64(product, half), shift);
     let shifted = _mm512_max_epi64(shifted, _mm512_set1_epi64(i64::from(i32::MIN)));
     _mm512_min_epi64(shifted, _mm512_set1_epi64(i64::from(i32::MAX)))
-}
-
-/// Limits sixteen i32 to `-127..=127` and gives them as the input of a map, `x + 128`.
-#[inline]
-#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-pub(super) fn to_input(x: __m512i) -> __m128i {
-    let bytes = _mm512_cvtsepi32_epi8(_mm512_max_epi32(x, _mm512_set1_epi32(-127)));
-    _mm_xor_si128(bytes, _mm_set1_epi8(-128))
 }
 
 /// Limits sixteen i32 to `-32767..=32767`.

@@ -4,7 +4,7 @@
 use core::arch::x86_64::*;
 
 use super::map::{Packed, QUAD, ROWS, group_size, shift_lines};
-use super::numbers::{Factors, halved, load, load_bytes, scale_up};
+use super::numbers::{Factors, load, load_bytes, scale_up};
 use crate::Line;
 use crate::x86::prescale::Prescale;
 
@@ -190,8 +190,12 @@ fn scaled<const C: usize, const G: usize, const DOUBLE: bool, F>(
         }
     }
     for (sum, &factors) in sums.iter_mut().zip(factors) {
-        let double = factors.high().double(*sum);
-        *sum = if DOUBLE { double } else { halved(double) };
+        let factors = factors.high();
+        *sum = if DOUBLE {
+            factors.double(*sum)
+        } else {
+            factors.apply(*sum)
+        };
     }
     sums
 }

@@ -5,7 +5,7 @@ use core::num::NonZeroU32;
 use std::vec::Vec;
 
 use super::attention::Reciprocals;
-use super::numbers::{Factors, HighFactors, Single, add_i32, halved, load_i32, store_i32};
+use super::numbers::{Factors, HighFactors, Single, add_i32, load_i32, store_i32};
 use super::softmax::Exponential;
 use super::tanh::tanh;
 use super::{Avx512Vnni, run};
@@ -56,9 +56,7 @@ impl Vectors<16> for Sixteen {
         });
         let high = || {
             // SAFETY: inside the instructions.
-            through(x, |x| unsafe {
-                halved(HighFactors::splat(factor).double(x))
-            })
+            through(x, |x| unsafe { HighFactors::splat(factor).apply(x) })
         };
         let high = (factor.shift >= HIGH_SHIFT).then(high);
         [any, known].into_iter().chain(high).collect()

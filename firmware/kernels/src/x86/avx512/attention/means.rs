@@ -28,11 +28,17 @@ impl Reciprocals {
     pub(in crate::x86::avx512) fn new(totals: __m512i) -> Self {
         let zeros = _mm512_lzcnt_epi32(totals);
         let normal = shift_left(totals, zeros);
-        let top = _mm512_srli_epi64::<48>(normal);
-        // The nearest f64 is never rounded up to an integer: the quotient is at least 2^-16 away from
-        // it, or is one.
-        let quotient = _mm512_div_pd(_mm512_set1_pd(4_294_967_295.0), _mm512_cvtepi64_pd(top));
-        let first = _mm512_cvttpd_epi64(quotient);
+        let top = _mm512_srli_epi32::<16>(normal);
+        // Rounded down, a quotient is below the next integer if the exact one is; it is 2^32 over `top` here, which makes
+        // a difference for the least `top` alone.
+        let least = _mm512_set1_epi32(1 << 15);
+        let others = _mm512_cmpneq_epi32_mask(top, least);
+        let quotient = _mm512_div_round_ps::<{ _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC }>(
+            _mm512_set1_ps(4_294_967_296.0),
+            _mm512_cvtepi32_ps(top),
+        );
+        let first = _mm512_set1_epi32((1 << 17) - 1);
+        let first = _mm512_mask_cvttps_epi32(first, others, quotient);
         let product = _mm512_mul_epu32(normal, first);
         let correction = _mm512_srli_epi64::<17>(product);
         let correction = _mm512_sub_epi64(_mm512_set1_epi64(1 << 32), correction);
@@ -70,23 +76,28 @@ impl Output {
         Self(Single::new(factor, MEAN_MAX))
     }
 
-    /// Stores the results of four heads, `sums[quad]` holds four channels of each; what does not fit
-    /// belongs to heads that do not exist.
-    ///
-    /// The numbers make it have a single caller: only then is it inlined.
-    // `P`: a function of its own for every caller, or it is not inlined.
-    #[allow(clippy::extra_unused_type_parameters)]
+    /// Stores the results of four heads of `width` channels; `sums` are of the quads from `first` on, four channels of
+    /// each head. What does not fit belongs to heads that do not exist.
     #[inline]
     #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-    pub(super) fn store<const N: usize, const Q: usize, P>(
+    pub(super) fn store<const T: usize>(
         self,
-        sums: &[__m512i],
+        sums: [__m512i; T],
         reciprocals: Reciprocals,
         means: &mut [i8],
+        (first, width): (usize, usize),
     ) {
         let result = |sums| self.0.apply(reciprocals.means(sums));
-        match *sums {
-            [a, b] => {
+        match *sums.as_slice() {
+            [a] if width == 4 => {
+                let lanes = _mm512_max_epi32(result(a), _mm512_set1_epi32(-127));
+                let bytes = _mm_xor_si128(_mm512_cvtsepi32_epi8(lanes), _mm_set1_epi8(-128));
+                match means.first_chunk_mut() {
+                    Some(means) => store_bytes(means, bytes),
+                    None => some(means, _mm512_castsi128_si512(bytes)),
+                }
+            }
+            [a, b] if width == 8 => {
                 let words = _mm512_packs_epi32(result(a), result(b));
                 let bytes = _mm256_max_epi8(_mm512_cvtsepi16_epi8(words), _mm256_set1_epi8(-127));
                 let bytes = _mm256_xor_si256(bytes, _mm256_set1_epi8(-128));
@@ -95,30 +106,39 @@ impl Output {
                     None => some(means, _mm512_castsi256_si512(bytes)),
                 }
             }
-            [a, b, c, d] => {
-                let low = _mm512_packs_epi32(result(a), result(b));
-                let high = _mm512_packs_epi32(result(c), result(d));
-                let bytes = _mm512_packs_epi16(low, high);
-                let bytes = _mm512_max_epi8(bytes, _mm512_set1_epi8(-127));
-                let bytes = _mm512_xor_si512(bytes, _mm512_set1_epi8(-128));
+            [a, b, c, d] if width == 16 => {
+                let bytes = inputs([result(a), result(b), result(c), result(d)]);
                 match means.first_chunk_mut() {
                     Some(means) => store_whole(means, bytes),
                     None => some(means, bytes),
                 }
             }
             _ => {
-                let width = 4 * sums.len();
-                for (quad, &sums) in sums.iter().enumerate() {
-                    let mut heads = [0; 16];
-                    store_bytes(&mut heads, super::super::numbers::to_input(result(sums)));
-                    for (head, mean) in heads.as_chunks::<4>().0.iter().enumerate() {
-                        let first = head * width + 4 * quad;
-                        copy(means.get_mut(first..).unwrap_or_default(), mean);
+                for (index, sums) in sums.chunks(4).enumerate() {
+                    let of = |quad: usize| match sums.get(quad) {
+                        Some(&sums) => result(sums),
+                        None => _mm512_setzero_si512(),
+                    };
+                    let mut heads = [0; 64];
+                    store_whole(&mut heads, inputs([of(0), of(1), of(2), of(3)]));
+                    for (head, channels) in heads.as_chunks::<16>().0.iter().enumerate() {
+                        let first = head * width + 4 * first + 16 * index;
+                        let channels = channels.get(..4 * sums.len()).unwrap_or_default();
+                        copy(means.get_mut(first..).unwrap_or_default(), channels);
                     }
                 }
             }
         }
     }
+}
+
+/// Four channels by four of every head as the input of a map, sixteen of a head in a row.
+#[inline]
+#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
+fn inputs([a, b, c, d]: [__m512i; 4]) -> __m512i {
+    let bytes = _mm512_packs_epi16(_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d));
+    let bytes = _mm512_max_epi8(bytes, _mm512_set1_epi8(-127));
+    _mm512_xor_si512(bytes, _mm512_set1_epi8(-128))
 }
 
 /// As many bytes as fit: the last group of heads is not full.
@@ -133,7 +153,8 @@ fn some(means: &mut [i8], bytes: __m512i) {
 
 /// As many of `from` as fit.
 fn copy(to: &mut [i8], from: &[i8]) {
-    for (to, &from) in to.iter_mut().zip(from) {
-        *to = from;
+    match to.get_mut(..from.len()) {
+        Some(to) => to.copy_from_slice(from),
+        None => to.copy_from_slice(from.get(..to.len()).unwrap_or_default()),
     }
 }

@@ -13,16 +13,15 @@ mod places;
 mod rings;
 mod watch;
 
-use super::numbers::High;
+use super::numbers::{High, Room, alone, room};
 use super::softmax::Exponential;
 use crate::x86::prescale::Prescale;
-use crate::{Attention, Kernels, Line, PackedBiases, Portable, Requant, Shape, Watch};
-use group::{Common, Group};
+use crate::{Attention, Kernels, Line, PackedBiases, Place, Portable, Requant, Shape, Watch};
+use group::{Common, Weights, fetch, logits};
 use means::Output;
 pub(super) use means::Reciprocals;
-use places::{Full, Places, Present};
-use rings::Quads;
-use watch::Watcher;
+use places::Present;
+use rings::{Quads, insert_keys, insert_values};
 
 /// Heads of a group.
 const HEADS: usize = 4;
@@ -137,43 +136,46 @@ const fn takes(shape: Shape, logit: Requant) -> bool {
 
 /// [`Kernels::attend`].
 #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-pub(super) fn run(attention: Attention<'_, Biases<'_>>, watch: Option<&mut Watch<'_>>) {
+pub(super) fn run(mut attention: Attention<'_, Biases<'_>>, watch: Option<&mut Watch<'_>>) {
     let Some(falling) = attention.biases.falling else {
         return portable(attention, watch);
     };
-    let shape = attention.shape;
-    let Some(watch) = watch else {
-        let place = attention.place;
-        let present = || Present::new(place, shape.window);
-        // Common shapes have loops of fixed lengths.
-        macro_rules! exact {
-            ($n:literal, $q:literal) => {
-                match Full::<$n>::new(place, shape.window) {
-                    Some(full) => heads::<$n, $q, true, _, _>(attention, falling, full, ()),
-                    None => heads::<$n, $q, true, _, _>(attention, falling, present(), ()),
-                }
-            };
-        }
-        return match (
-            shape.window.div_ceil(PLACES),
-            shape.width / 4,
-            shape.heads % HEADS,
-        ) {
-            (2, 2, 0) => exact!(2, 2),
-            (7, 2, 0) => exact!(7, 2),
-            (8, 2, 0) => exact!(8, 2),
-            (13, 2, 0) => exact!(13, 2),
-            (16, 2, 0) => exact!(16, 2),
-            (7, 4, 0) => exact!(7, 4),
-            (8, 4, 0) => exact!(8, 4),
-            (13, 4, 0) => exact!(13, 4),
-            (16, 4, 0) => exact!(16, 4),
-            (..=16, ..) => heads::<16, 32, false, _, _>(attention, falling, present(), ()),
-            _ => heads::<128, 32, false, _, _>(attention, falling, present(), ()),
+    if attention.shape.window > SHORT * PLACES {
+        return long(attention, falling, watch);
+    }
+    in_room(&mut attention, falling, watch, &mut room::<SHORT>());
+}
+
+/// Quads of places whose logits need no large frame on the stack.
+const SHORT: usize = 16;
+
+/// Windows that do.
+#[inline(never)]
+#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
+fn long(mut attention: Attention<'_, Biases<'_>>, falling: &[i32], watch: Option<&mut Watch<'_>>) {
+    let mut room = room::<{ WINDOW / PLACES }>();
+    in_room(&mut attention, falling, watch, &mut room);
+}
+
+/// All heads of a layer, with room for the logits of four.
+#[inline]
+#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
+fn in_room(
+    attention: &mut Attention<'_, Biases<'_>>,
+    falling: &[i32],
+    watch: Option<&mut Watch<'_>>,
+    room: &mut Room,
+) {
+    // Heads of up to 32 channels have their quads in registers.
+    macro_rules! by_quads {
+        ($($quads:literal)+) => {
+            match attention.shape.width / 4 {
+                $($quads => heads::<$quads, true>(attention, falling, watch, room),)+
+                _ => heads::<{ WIDTH / 4 }, false>(attention, falling, watch, room),
+            }
         };
-    };
-    let present = Present::new(attention.place, shape.window);
-    heads::<128, 32, false, _, _>(attention, falling, present, watch);
+    }
+    by_quads!(1 2 3 4 5 6 7 8)
 }
 
 /// Attention as the reference does it; its result as the input of a map.
@@ -194,45 +196,59 @@ fn take<'a, T>(slice: &mut &'a mut [T], count: usize) -> Option<&'a mut [T]> {
     Some(taken)
 }
 
-/// All heads of a layer. See [`group::attend`] for the numbers.
+/// All heads of a layer, each with `Q` quads of channels, or at most `Q` unless `EXACT`. See [`group::Weights`] for
+/// the numbers.
+#[inline(never)]
 #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-fn heads<const N: usize, const Q: usize, const EXACT: bool, P: Places, W: Watcher>(
-    attention: Attention<'_, Biases<'_>>,
+fn heads<const Q: usize, const EXACT: bool>(
+    attention: &mut Attention<'_, Biases<'_>>,
     falling: &[i32],
-    present: P,
-    mut watch: W,
+    mut watch: Option<&mut Watch<'_>>,
+    room: &mut Room,
 ) {
-    let Attention { shape, place, .. } = attention;
+    let Place { index, filled } = attention.place;
+    let place = Place {
+        index: alone(index),
+        filled: alone(filled),
+    };
+    let shape = Shape {
+        heads: alone(attention.shape.heads),
+        window: alone(attention.shape.window),
+        ..attention.shape
+    };
+    let factor = |factor: Requant| Requant {
+        multiplier: alone(factor.multiplier as usize) as i32,
+        shift: factor.shift,
+    };
     let (Some(logit), Some(start)) = (
-        High::new(attention.logit, PRODUCT_MAX),
+        High::new(factor(attention.logit), PRODUCT_MAX),
         shape.window.checked_sub(place.index.saturating_add(1)),
     ) else {
         return;
     };
-    // Numbers that the compiler knows, where it can.
-    let (quads, places) = if EXACT {
-        (Q, N)
+    // A number that the compiler knows, where it can.
+    let quads = if EXACT {
+        Q
     } else {
-        (shape.width / 4, shape.window.div_ceil(PLACES))
+        (shape.width / 4).clamp(1, Q)
     };
+    let places = shape.window.div_ceil(PLACES);
     let (ring, width) = (places * quads, 4 * quads);
     let common = Common {
-        place,
-        present,
+        present: Present::new(place, shape.window),
         logit,
         exponential: Exponential::new(),
-        places,
         quads,
     };
-    let output = Output::new(attention.output);
+    let output = Output::new(factor(attention.output));
     let (Ok(mut keys), Ok(mut values)) = (
-        bytemuck::try_cast_slice_mut::<i8, Line>(attention.keys),
-        bytemuck::try_cast_slice_mut::<i8, Line>(attention.values),
+        bytemuck::try_cast_slice_mut::<i8, Line>(&mut *attention.keys),
+        bytemuck::try_cast_slice_mut::<i8, Line>(&mut *attention.values),
     ) else {
         return;
     };
     // Where a step reads one linear stream, the next map lies behind the biases.
-    let behind = falling.as_ptr_range().end.cast::<Line>();
+    let mut behind = falling.as_ptr_range().end.cast::<Line>();
     let model = shape.heads.saturating_mul(width);
     for group in 0..shape.heads.div_ceil(HEADS) {
         let first = group * HEADS * width;
@@ -248,18 +264,29 @@ fn heads<const N: usize, const Q: usize, const EXACT: bool, P: Places, W: Watche
         ) else {
             return;
         };
-        let four = Group {
-            token: [part(0), part(1), part(2)],
-            biases,
-            keys,
-            values: &mut *values,
-            behind: behind.wrapping_add(group * group::ahead::<N, Q>()),
-        };
-        let attended = group::attend::<N, Q, EXACT, P>(&common, four);
-        let sums = attended.sums.get(..quads).unwrap_or_default();
-        output.store::<N, Q, P>(sums, Reciprocals::new(attended.totals), means);
-        if W::WATCHES {
-            watch::group(&mut watch, shape, group, &attended, values);
+        insert_keys(keys, place, quads, part(1));
+        insert_values(values, place, quads, part(2));
+        let (logits, max) = logits(&common, part(0), (keys, biases), &mut *room);
+        behind = fetch(behind, group::ahead(places, quads));
+        let weights = Weights::new(&common, logits, max);
+        let reciprocals = Reciprocals::new(weights.totals);
+        if EXACT {
+            let sums = weights.sums::<Q>(values, 0, quads);
+            output.store(sums, reciprocals, means, (0, width));
+        } else {
+            let mut quad = 0;
+            while quad + 4 <= quads {
+                let sums = weights.sums::<4>(values, quad, quads);
+                output.store(sums, reciprocals, means, (quad, width));
+                quad += 4;
+            }
+            for quad in quad..quads {
+                let sums = weights.sums::<1>(values, quad, quads);
+                output.store(sums, reciprocals, means, (quad, width));
+            }
+        }
+        if let Some(watch) = &mut watch {
+            watch::group(*watch, shape, group, &weights, values);
         }
     }
 }

@@ -8,14 +8,12 @@ use super::super::numbers::{load, load_half, load_i32, load_whole, store};
 use super::{HEADS, PLACES};
 use crate::{Line, Place};
 
-/// Which of a group's quads goes to every lane, for heads of two and of four quads.
-static SPREAD: [[i32; 16]; 2] = [spread_of(2), spread_of(4)];
-
-const fn spread_of(quads: i32) -> [i32; 16] {
+/// The first quad of the head of every lane, for heads of so many quads.
+const fn first_quads(quads: usize) -> [i32; 16] {
     let mut lanes = [0; 16];
     let mut i = 0;
     while i < 16 {
-        lanes[i] = i as i32 / 4 * quads;
+        lanes[i] = (i / 4 * quads) as i32;
         i += 1;
     }
     lanes
@@ -32,33 +30,43 @@ static LANES: [[i32; 16]; PLACES] = {
     lanes
 };
 
-/// Queries, keys or values of four heads, with `Q` quads each: two or four if `EXACT`.
+/// Queries, keys or values of four heads, with `Q` quads each, at most eight, if `EXACT`.
 #[derive(Clone, Copy)]
 pub(super) struct Quads<'a, const Q: usize, const EXACT: bool> {
-    /// All of them, if `EXACT`.
-    register: __m512i,
-    /// What is the first quad of every lane, if `EXACT`.
-    first: __m512i,
+    /// All of them, if `EXACT`: up to four quads of a head fit the first.
+    registers: [__m512i; 2],
     memory: &'a [[i8; 4]],
     quads: usize,
 }
 
 impl<'a, const Q: usize, const EXACT: bool> Quads<'a, Q, EXACT> {
+    const FIRST: [i32; 16] = first_quads(Q);
+
     /// Of heads with `quads` quads each.
     #[inline]
     #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
     pub(super) fn new(part: &'a [i8], quads: usize) -> Self {
-        let part: &[u8] = bytemuck::must_cast_slice(part);
-        let register = if !EXACT {
-            _mm512_setzero_si512()
-        } else if Q == 2 {
-            load_half(part.first_chunk().unwrap_or(&[0; 32]))
-        } else {
-            load_whole(part.first_chunk().unwrap_or(&[0; 64]))
-        };
+        let bytes: &[u8] = bytemuck::must_cast_slice(part);
+        let mut registers = [_mm512_setzero_si512(); 2];
+        if EXACT && Q == 2 {
+            registers[0] = match bytes.first_chunk() {
+                Some(half) => load_half(half),
+                None => rest(bytes),
+            };
+        } else if EXACT {
+            for (register, bytes) in registers
+                .iter_mut()
+                .zip(bytes.chunks(64))
+                .take(Q.div_ceil(4))
+            {
+                *register = match bytes.first_chunk() {
+                    Some(whole) => load_whole(whole),
+                    None => rest(bytes),
+                };
+            }
+        }
         Self {
-            register,
-            first: load_i32(&SPREAD[usize::from(Q == 4)]),
+            registers,
             memory: bytemuck::must_cast_slice(part.as_chunks::<4>().0),
             quads,
         }
@@ -69,8 +77,14 @@ impl<'a, const Q: usize, const EXACT: bool> Quads<'a, Q, EXACT> {
     #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
     pub(super) fn spread(self, quad: usize) -> __m512i {
         if EXACT {
-            let index = _mm512_add_epi32(self.first, _mm512_set1_epi32(quad as i32));
-            return _mm512_permutexvar_epi32(index, self.register);
+            let [low, high] = self.registers;
+            let index = load_i32(&Self::FIRST);
+            let index = _mm512_add_epi32(index, _mm512_set1_epi32(quad as i32));
+            return if Q <= 4 {
+                _mm512_permutexvar_epi32(index, low)
+            } else {
+                _mm512_permutex2var_epi32(low, index, high)
+            };
         }
         let mut all = _mm512_setzero_si512();
         for head in 0..HEADS {
@@ -83,11 +97,38 @@ impl<'a, const Q: usize, const EXACT: bool> Quads<'a, Q, EXACT> {
     }
 }
 
+/// Fewer bytes than a register holds: behind the last heads there may be no more.
+#[cold]
+#[inline(never)]
+#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
+fn rest(bytes: &[u8]) -> __m512i {
+    let mut whole = [0; 64];
+    for (place, &byte) in whole.iter_mut().zip(bytes) {
+        *place = byte;
+    }
+    load_whole(&whole)
+}
+
 /// `new` where `mask` has bits, else `old`. Not by a mask register: that would become a masked store.
 #[inline]
 #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
 fn blend(mask: __m512i, new: __m512i, old: __m512i) -> __m512i {
     _mm512_ternarylogic_epi32::<0b11_00_10_10>(mask, new, old)
+}
+
+/// The lines of the four places of which `place` is one.
+#[inline(always)]
+fn lines<const Q: usize, const EXACT: bool>(
+    ring: &mut [Line],
+    place: Place,
+    quads: usize,
+) -> Option<&mut [Line]> {
+    let index = place.index / PLACES;
+    if EXACT {
+        return Some(ring.as_chunks_mut::<Q>().0.get_mut(index)?);
+    }
+    let first = index.wrapping_mul(quads);
+    ring.get_mut(first..first.wrapping_add(quads))
 }
 
 /// Puts the keys of four heads into their place.
@@ -99,10 +140,11 @@ pub(super) fn insert_keys<const Q: usize, const EXACT: bool>(
     quads: usize,
     key: Quads<'_, Q, EXACT>,
 ) {
-    let first = (place.index / PLACES).wrapping_mul(quads);
     let mask = load_i32(&LANES[place.index % PLACES]);
-    let lines = keys.get_mut(first..first.wrapping_add(quads));
-    for (quad, line) in lines.unwrap_or_default().iter_mut().enumerate() {
+    let Some(lines) = lines::<Q, EXACT>(keys, place, quads) else {
+        return;
+    };
+    for (quad, line) in lines.iter_mut().enumerate() {
         let new = _mm512_xor_si512(key.spread(quad), _mm512_set1_epi8(-128));
         store(line, blend(mask, new, load(line)));
     }
@@ -117,7 +159,6 @@ pub(super) fn insert_values<const Q: usize, const EXACT: bool>(
     quads: usize,
     value: Quads<'_, Q, EXACT>,
 ) {
-    let first = (place.index / PLACES).wrapping_mul(quads);
     let mask = _mm512_set1_epi32(0xff << (8 * (place.index % PLACES)));
     // Every channel's byte in all four places.
     let bytes = _mm512_set_epi32(
@@ -139,8 +180,10 @@ pub(super) fn insert_values<const Q: usize, const EXACT: bool>(
         0,
     );
     // A head's quad lies in all its lanes: the byte of a channel is the same in each of them.
-    let lines = values.get_mut(first..first.wrapping_add(quads));
-    for (quad, line) in lines.unwrap_or_default().iter_mut().enumerate() {
+    let Some(lines) = lines::<Q, EXACT>(values, place, quads) else {
+        return;
+    };
+    for (quad, line) in lines.iter_mut().enumerate() {
         let new = _mm512_shuffle_epi8(value.spread(quad), bytes);
         store(line, blend(mask, new, load(line)));
     }

@@ -3,45 +3,25 @@
 use core::num::NonZeroUsize;
 
 use super::super::numbers::store_i32;
-use super::group::Attended;
+use super::group::Weights;
 use super::{HEADS, WINDOW};
 use crate::{HeadView, Line, Shape, ValueOrder, Watch};
-
-/// Nobody, at no cost, or a [`Watch`].
-pub(super) trait Watcher {
-    /// Whether anybody does.
-    const WATCHES: bool;
-    /// What a head attends to.
-    fn see(&mut self, head: usize, view: &HeadView<'_>);
-}
-
-impl Watcher for () {
-    const WATCHES: bool = false;
-    fn see(&mut self, _head: usize, _view: &HeadView<'_>) {}
-}
-
-impl Watcher for &mut Watch<'_> {
-    const WATCHES: bool = true;
-    fn see(&mut self, head: usize, view: &HeadView<'_>) {
-        self(head, view);
-    }
-}
 
 /// What the heads of a group attend to.
 #[cold]
 #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-pub(super) fn group<const N: usize, const Q: usize>(
-    watch: &mut impl Watcher,
+pub(super) fn group(
+    watch: &mut Watch<'_>,
     shape: Shape,
     group: usize,
-    attended: &Attended<N, Q>,
+    weights: &Weights<'_>,
     values: &[Line],
 ) {
     let values = bytemuck::cast_slice::<Line, i8>(values);
     let mut totals = [0; 16];
-    store_i32(&mut totals, attended.totals);
+    store_i32(&mut totals, weights.totals);
     let mut plain = [[0; WINDOW]; HEADS];
-    for (quad, &weights) in attended.weights.iter().enumerate() {
+    for (quad, &weights) in weights.places.iter().enumerate() {
         let mut lanes = [0; 16];
         store_i32(&mut lanes, weights);
         for (plain, lanes) in plain.iter_mut().zip(lanes.as_chunks::<4>().0) {
@@ -64,7 +44,7 @@ pub(super) fn group<const N: usize, const Q: usize>(
                     NonZeroUsize::new(shape.width / 4).unwrap_or(NonZeroUsize::MIN),
                 ),
             };
-            watch.see(number, &view);
+            watch(number, &view);
         }
     }
 }
