@@ -186,3 +186,21 @@ fn no_crate_is_a_drawer() {
         }
     }
 }
+
+/// `./test` runs the tests of the feature by the word in their names.
+#[test]
+fn tests_that_need_mujoco_are_found_by_its_name() {
+    let mut seen = 0;
+    for path in sources() {
+        let text = fs::read_to_string(&path).expect("text");
+        if !text.contains("#![cfg(feature = \"mujoco\")]") {
+            continue;
+        }
+        let lines: Vec<&str> = text.lines().collect();
+        for pair in lines.windows(2).filter(|pair| pair[0] == "#[test]") {
+            assert!(pair[1].contains("mujoco"), "{}: {}", path.display(), pair[1]);
+            seen += 1;
+        }
+    }
+    assert!(seen >= 5, "only {seen} such tests found");
+}

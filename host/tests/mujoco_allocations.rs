@@ -37,7 +37,7 @@ fn a_mujoco_step_allocates_nothing() {
 }
 
 #[test]
-fn a_trial_takes_no_more_memory_than_the_one_before() {
+fn mujoco_a_trial_takes_no_more_memory_than_the_one_before() {
     for name in ["hopper-params", ROBOT] {
         let plant = by_name(name).unwrap();
         let tasks: Vec<_> = (0..8)

@@ -104,7 +104,7 @@ const STANDING: [(&str, &str, &str); 3] = [
 ];
 
 #[test]
-fn a_robot_that_falls_is_not_paid_for_beginning_anew() {
+fn mujoco_a_robot_that_falls_is_not_paid_for_beginning_anew() {
     let folder = tempfile::tempdir().expect("a folder");
     let plant = robot(
         folder.path(),
@@ -158,7 +158,7 @@ fn a_robot_that_falls_is_not_paid_for_beginning_anew() {
 }
 
 #[test]
-fn a_simulation_that_blows_up_stops_the_training_and_says_why() {
+fn mujoco_a_simulation_that_blows_up_stops_the_training_and_says_why() {
     let folder = tempfile::tempdir().expect("a folder");
     let plant = robot(
         folder.path(),
@@ -200,7 +200,7 @@ fn entropy(plant: &str, folder: &Path, steps: &str) -> (Vec<f64>, Vec<f64>) {
 }
 
 #[test]
-fn where_no_action_is_better_exploration_stays_and_export_says_so() {
+fn mujoco_where_no_action_is_better_exploration_stays_and_export_says_so() {
     // The same for everybody; and a reward that nobody finds (the wheel would have to turn far).
     for (name, reward) in [
         ("paid", "[[reward]]\nweight = 1.0\nalive = {}"),
@@ -242,7 +242,7 @@ fn where_no_action_is_better_exploration_stays_and_export_says_so() {
 }
 
 #[test]
-fn a_policy_flies_no_robot_with_other_channels() {
+fn mujoco_a_policy_flies_no_robot_with_other_channels() {
     let folder = tempfile::tempdir().expect("a folder");
     let reward = "[[reward]]\nweight = 1.0\nalive = {}";
     let make = |name: &str, channels: &[(&str, &str, &str)], actuator: &str| {
