@@ -198,7 +198,12 @@ fn tests_that_need_mujoco_are_found_by_its_name() {
         }
         let lines: Vec<&str> = text.lines().collect();
         for pair in lines.windows(2).filter(|pair| pair[0] == "#[test]") {
-            assert!(pair[1].contains("mujoco"), "{}: {}", path.display(), pair[1]);
+            assert!(
+                pair[1].contains("mujoco"),
+                "{}: {}",
+                path.display(),
+                pair[1]
+            );
             seen += 1;
         }
     }
