@@ -35,7 +35,7 @@ pub struct Args {
     #[arg(long, conflicts_with = "board", value_name = "DEVICE")]
     port: Option<String>,
     /// Bits per second of the serial line.
-    #[arg(long, default_value_t = DEFAULT_BAUD, requires = "port")]
+    #[arg(long, default_value_t = DEFAULT_BAUD, requires = "port", value_parser = clap::value_parser!(u32).range(1..))]
     baud: u32,
     /// The plant.
     #[arg(long, default_value = "pendulum")]
@@ -310,11 +310,12 @@ fn words(summary: &Summary) -> String {
             short(&summary.weights_sha256_after)
         ));
         text.push_str(&format!(
-            "  link       {} faults injected, {} frames sent again, {} damaged frames at the board, {} at the host\n",
+            "  link       {} faults injected, {} frames sent again, {} damaged frames at the board, {} at the host, {} dropped by the board\n",
             summary.faults_injected,
             summary.retransmissions,
             summary.board_receive_errors,
-            summary.host_receive_errors
+            summary.host_receive_errors,
+            summary.board_frames_dropped
         ));
         text.push_str(&format!(
             "  safety     {} envelope violations, {} deadline misses, faults: {}\n",

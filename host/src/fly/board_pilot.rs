@@ -299,7 +299,8 @@ impl Pilot for BoardPilot<'_> {
                 .deadline_misses
                 .wrapping_sub(self.before.deadline_misses);
             ending.board_receive_errors =
-                after.link.errors().wrapping_sub(self.before.link.errors());
+                received_wrong(&after).wrapping_sub(received_wrong(&self.before));
+            ending.board_frames_dropped = dropped(&after).wrapping_sub(dropped(&self.before));
             ending.weights_sha256_after = weights(&after);
             ending.worst_stack_bytes = after.worst_stack_bytes;
             ending.worst_step_us = after.worst_step_us;
@@ -309,6 +310,18 @@ impl Pilot for BoardPilot<'_> {
         ending.host_receive_errors = self.client.received().errors();
         ending
     }
+}
+
+/// What the board received and could not use, errors of its line included.
+fn received_wrong(telemetry: &Telemetry) -> u32 {
+    telemetry.link.errors().wrapping_add(telemetry.line_errors)
+}
+
+/// What the board could not send.
+fn dropped(telemetry: &Telemetry) -> u32 {
+    telemetry
+        .transmit_errors
+        .wrapping_add(telemetry.telemetry_dropped)
 }
 
 /// The hash of the weights in use, hexadecimal; empty without an image.

@@ -230,6 +230,9 @@ pub struct Summary {
     pub retransmissions: u64,
     /// Damaged frames that the board received.
     pub board_receive_errors: u32,
+    /// Answers, actions and log lines that the board dropped because the line took nothing; logs of format 1 do not tell.
+    #[serde(default)]
+    pub board_frames_dropped: u32,
     /// Damaged frames that the host received.
     pub host_receive_errors: u32,
     /// Issued commands outside the contract's range or slew limit, by the host's own count.

@@ -36,6 +36,8 @@ pub struct Ending {
     pub retransmissions: u64,
     /// Damaged frames that the board received.
     pub board_receive_errors: u32,
+    /// Answers, actions and log lines that the board dropped because the line took nothing.
+    pub board_frames_dropped: u32,
     /// Damaged frames that the host received.
     pub host_receive_errors: u32,
     /// Hash of the weights before the flight; empty where none flew.
@@ -319,6 +321,7 @@ impl<'a> Recorder<'a> {
             faults_injected: ending.faults_injected,
             retransmissions: ending.retransmissions,
             board_receive_errors: ending.board_receive_errors,
+            board_frames_dropped: ending.board_frames_dropped,
             host_receive_errors: ending.host_receive_errors,
             envelope_violations: self.envelope.violations(),
             faults: self.faults.iter().map(|fault| fault.to_string()).collect(),

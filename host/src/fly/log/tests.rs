@@ -53,6 +53,7 @@ pub(super) fn summary(steps: u32) -> Summary {
         faults_injected: 0,
         retransmissions: 0,
         board_receive_errors: 0,
+        board_frames_dropped: 0,
         host_receive_errors: 0,
         envelope_violations: 0,
         faults: Vec::new(),
