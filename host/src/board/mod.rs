@@ -6,6 +6,7 @@
 //! may reach into a board past its link.
 
 mod client;
+mod client_error;
 mod defmt_log;
 mod fault;
 mod heard;
@@ -17,7 +18,8 @@ mod stream;
 mod transport;
 mod upload;
 
-pub use client::{Client, ClientError, Patience};
+pub use client::{Client, Patience};
+pub use client_error::ClientError;
 pub use fault::{FaultPlan, FaultPlanError, FaultyTransport};
 pub(crate) use heard::printable;
 pub use loopback::Loopback;

@@ -5,7 +5,8 @@ use engram_link::limits::CHUNK_BYTES;
 use engram_link::{FromBoard, Reason, ToBoard, UploadChunk, UploadProgress};
 use sha2::{Digest, Sha256};
 
-use super::client::{Client, ClientError, unexpected};
+use super::client::Client;
+use super::client_error::{ClientError, unexpected};
 
 /// Why an image did not get onto the board.
 #[derive(Debug, thiserror::Error)]
