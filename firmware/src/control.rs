@@ -77,6 +77,8 @@ pub struct ControlLoop<'c, S, A, F> {
     /// The next policy step is the first of a trial: there is no last reward.
     first_of_trial: bool,
     last_us: Option<u64>,
+    /// When a command was issued last, whatever the clock did since then.
+    issued_us: Option<u64>,
     counters: ControlCounters,
 }
 
@@ -107,6 +109,7 @@ impl<'c, S: Sensors, A: Actuators, F: Fallback> ControlLoop<'c, S, A, F> {
             issued,
             first_of_trial: true,
             last_us: None,
+            issued_us: None,
             counters: ControlCounters::default(),
         }
     }
@@ -119,6 +122,11 @@ impl<'c, S: Sensors, A: Actuators, F: Fallback> ControlLoop<'c, S, A, F> {
     /// Where the loop stands on the safety ladder.
     pub fn state(&self) -> State {
         self.ladder.state()
+    }
+
+    /// Whether a policy or its fallback flies, or their last command is held.
+    pub fn is_flying(&self) -> bool {
+        self.ladder.is_flying()
     }
 
     /// Latched faults.
@@ -213,8 +221,8 @@ impl<'c, S: Sensors, A: Actuators, F: Fallback> ControlLoop<'c, S, A, F> {
         policy: Option<(&Policy<'_>, &mut Memory)>,
     ) -> StepReport {
         self.counters.steps = self.counters.steps.wrapping_add(1);
-        // The first step after a restart of the clock has nothing before it: it is worth a period.
-        let elapsed_us = match self.last_us {
+        // The first step of all has nothing before it: it is worth a period. A clock that was set back is worth nothing.
+        let elapsed_us = match self.issued_us.replace(now_us) {
             Some(last) => now_us.saturating_sub(last),
             None => u64::from(self.contract.period_us),
         };

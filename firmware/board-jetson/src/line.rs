@@ -137,7 +137,7 @@ impl Line {
             .as_ref()
             .map_or("the pseudo-terminal", |device| &device.path);
         say(format_args!(
-            "{path} is gone ({error}); the control loop goes on, and the device is looked for every {REOPEN:?}"
+            "{path} is gone ({error}); the control loop goes on"
         ));
     }
 

@@ -80,6 +80,24 @@ const EXAMPLES: &str = "Examples:
   The aarch64 build on an x86-64 machine (serial devices need more than QEMU's user mode emulates):
     QEMU_LD_PREFIX=/usr/aarch64-linux-gnu qemu-aarch64 -cpu max engram-board-jetson-aarch64 --pty";
 
+/// Where the command stands when the process was told to end.
+#[derive(Debug, Clone, Copy)]
+enum End {
+    AtRest,
+    LockStep,
+}
+
+impl std::fmt::Display for End {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::AtRest => "at the safe command",
+            Self::LockStep => {
+                "in lock-step: nothing moves, and no host makes the steps to the safe command"
+            }
+        })
+    }
+}
+
 /// Why the process ends before it is told to.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
@@ -109,8 +127,8 @@ pub(crate) fn say(text: Text<'_>) {
 
 fn main() -> ExitCode {
     match run(Arguments::parse()) {
-        Ok(()) => {
-            say(format_args!("told to end; disarmed, at the safe command"));
+        Ok(end) => {
+            say(format_args!("told to end; disarmed, {end}"));
             ExitCode::SUCCESS
         }
         Err(failure) => {
@@ -121,7 +139,7 @@ fn main() -> ExitCode {
 }
 
 /// Runs until it is told to end. A line that goes away is a lost link and does not end it.
-fn run(arguments: Arguments) -> Result<(), Failure> {
+fn run(arguments: Arguments) -> Result<End, Failure> {
     ctrlc::set_handler(|| END.store(true, Ordering::Relaxed))?;
     let contract = robots::named(&arguments.robot)
         .ok_or(Failure::Robot {
@@ -168,17 +186,29 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
             patience = patience.min(FULL_LINE);
         }
         line.wait(patience);
-        while node.serve(&mut line) {}
+        // All that came, but no more than until the next step is due.
+        while node.serve(&mut line) {
+            let now_us = node.platform().now_us();
+            if schedule.remaining_us(now_us) == 0 {
+                break;
+            }
+        }
+        // After all that a host may have said in this turn: it arms nothing any more.
+        let ending = END.load(Ordering::Relaxed);
+        if ending {
+            node.disarm();
+        }
         let now_us = node.platform().now_us();
         if schedule.take(now_us) {
             // In lock-step this does nothing: the host's messages make the steps.
             node.tick(now_us);
         }
-        if END.load(Ordering::Relaxed) {
-            node.disarm();
-            // In lock-step nobody makes steps any more, and nothing moves.
-            if node.pace() == Pace::LockStep || node.is_settled() {
-                return Ok(());
+        if ending {
+            if node.is_settled() {
+                return Ok(End::AtRest);
+            }
+            if node.pace() == Pace::LockStep {
+                return Ok(End::LockStep);
             }
             if ends.get_or_insert_with(Instant::now).elapsed() > SETTLING {
                 return Err(Failure::NotSettled);

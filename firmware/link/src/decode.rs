@@ -5,7 +5,7 @@
 
 use crate::encode::{CRC, CRC_BYTES};
 use crate::limits::MAX_FRAME_BYTES;
-use crate::{Arrival, Frame, FromBoard, Message, SequenceMonitor, ToBoard};
+use crate::{Arrival, Frame, FromBoard, Message, Order, SequenceMonitor, ToBoard};
 use cobs::{DecodeResult, DecoderState};
 use core::fmt;
 use core::marker::PhantomData;
@@ -124,6 +124,11 @@ impl<M> Decoder<M> {
         self.sequence.newest()
     }
 
+    /// The running numbers start anew with this one: its hello was taken ([`Arrival::Opening`]).
+    pub fn begin_conversation(&mut self, sequence: u32) {
+        self.sequence.restart(sequence);
+    }
+
     /// How the last intact frame arrived.
     pub const fn arrival(&self) -> Arrival {
         self.arrival
@@ -204,12 +209,16 @@ impl<M: Message> Decoder<M> {
             Err(DecodeError::Crc) => &mut self.counters.crc_errors,
             Err(DecodeError::Message) => &mut self.counters.unknown_messages,
             Ok(frame) => {
-                if frame.message.opens_conversation() {
-                    self.sequence.restart();
-                }
-                self.arrival = self.sequence.observe(frame.sequence);
+                let seen = self.sequence.look_at(frame.sequence);
+                self.arrival = match (frame.message.order(), seen) {
+                    (Order::Opening, Arrival::Late) => Arrival::Opening,
+                    // Only in its own place does it count as a frame that was not lost.
+                    (Order::Anytime, Arrival::AfterGap(_)) => seen,
+                    _ => self.sequence.observe(frame.sequence),
+                };
                 match self.arrival {
-                    Arrival::Next => {}
+                    Arrival::AfterGap(_) if frame.message.order() == Order::Anytime => {}
+                    Arrival::Next | Arrival::Opening => {}
                     Arrival::AfterGap(missing) => {
                         self.counters.lost = self.counters.lost.wrapping_add(missing);
                     }

@@ -49,21 +49,39 @@ pub struct Frame<M> {
     pub message: M,
 }
 
+/// What a message has to do with the running numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Order {
+    /// It has its place among the others.
+    Numbered,
+    /// It may begin the numbers anew, for its sender may have been restarted: a hello.
+    Opening,
+    /// It is taken whenever it comes, and moves nobody else's numbers: disarm.
+    Anytime,
+}
+
 /// What a direction of the link carries.
 pub trait Message: Serialize + DeserializeOwned {
-    /// Whether the sender's running number starts anew with this message: after a hello of either
-    /// side, which may have been restarted, nothing is lost or late by its number.
-    fn opens_conversation(&self) -> bool;
+    /// What this message has to do with the running numbers.
+    fn order(&self) -> Order;
 }
 
 impl Message for ToBoard {
-    fn opens_conversation(&self) -> bool {
-        matches!(self, ToBoard::Hello { .. })
+    fn order(&self) -> Order {
+        match self {
+            ToBoard::Hello { .. } => Order::Opening,
+            ToBoard::Disarm => Order::Anytime,
+            _ => Order::Numbered,
+        }
     }
 }
 
 impl Message for FromBoard {
-    fn opens_conversation(&self) -> bool {
-        matches!(self, FromBoard::Hello(_))
+    fn order(&self) -> Order {
+        match self {
+            FromBoard::Hello(_) => Order::Opening,
+            _ => Order::Numbered,
+        }
     }
 }

@@ -15,6 +15,9 @@ pub enum Arrival {
     Repeated,
     /// Any other number: an older one (reordered, or a late duplicate), or one of another conversation.
     Late,
+    /// A hello with such a number: whether it begins the numbers anew is for the receiver to say
+    /// ([`crate::Decoder::begin_conversation`]).
+    Opening,
 }
 
 /// Follows one direction's running numbers (wrapping, 32 bits).
@@ -35,20 +38,22 @@ impl SequenceMonitor {
     /// Numbers up to 32 767 ahead of the newest count as newer, all others as late: a stray frame of another
     /// host, which counts from a random number of its own, is then taken for late and not for the next.
     pub fn observe(&mut self, sequence: u32) -> Arrival {
-        let Some(newest) = self.newest else {
+        let arrival = self.look_at(sequence);
+        if matches!(arrival, Arrival::Next | Arrival::AfterGap(_)) {
             self.newest = Some(sequence);
+        }
+        arrival
+    }
+
+    /// What [`SequenceMonitor::observe`] would say; nothing changes.
+    pub const fn look_at(&self, sequence: u32) -> Arrival {
+        let Some(newest) = self.newest else {
             return Arrival::Next;
         };
-        let ahead = sequence.wrapping_sub(newest);
-        match ahead {
+        match sequence.wrapping_sub(newest) {
             0 => Arrival::Repeated,
-            1..=AHEAD => {
-                self.newest = Some(sequence);
-                match ahead - 1 {
-                    0 => Arrival::Next,
-                    missing => Arrival::AfterGap(missing),
-                }
-            }
+            1 => Arrival::Next,
+            ahead @ 2..=AHEAD => Arrival::AfterGap(ahead.wrapping_sub(1)),
             _ => Arrival::Late,
         }
     }
@@ -58,9 +63,9 @@ impl SequenceMonitor {
         self.newest
     }
 
-    /// Forgets the newest number: the other side starts anew.
-    pub fn restart(&mut self) {
-        self.newest = None;
+    /// The other side starts anew with this number.
+    pub fn restart(&mut self, sequence: u32) {
+        self.newest = Some(sequence);
     }
 }
 
@@ -81,7 +86,7 @@ mod tests {
         assert_eq!(monitor.observe(4 + AHEAD + 1), Arrival::Late);
         assert_eq!(monitor.observe(1 << 31), Arrival::Late);
         assert_eq!(monitor.observe(5), Arrival::Next);
-        monitor.restart();
+        monitor.restart(39_999);
         assert_eq!(monitor.observe(40_000), Arrival::Next);
     }
 }

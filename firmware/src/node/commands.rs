@@ -32,49 +32,59 @@ where
         let request = frame.sequence;
         let command = frame.message.command();
         if command == Command::Disarm {
-            // ENG-SAFE-16: stopping knows no order, no conversation and no repetition. Its answer goes past `answer`:
-            // the newest frame's may still be asked for again.
+            // ENG-SAFE-16: stopping knows no order, no conversation and no repetition.
             self.disarm();
-            return self.send(Kind::Answer, &FromBoard::Done { request, command });
+            return self.answer_past(request, command, Ok(()));
         }
         match self.decoder.arrival() {
-            Arrival::Next | Arrival::AfterGap(_) => {}
-            Arrival::Repeated => return self.answer_again(request),
+            Arrival::Next | Arrival::AfterGap(_) => {
+                let result = self.carry_out(frame);
+                self.answer(outcome(request, command, result));
+            }
+            Arrival::Opening => self.open(frame),
+            Arrival::Repeated => self.answer_again(request),
             Arrival::Late => {
                 let newest = self.decoder.newest_sequence().unwrap_or(request);
-                // Sent past `answer`, as above.
-                let reason = Reason::LateFrame { newest };
-                return self.send(
-                    Kind::Answer,
-                    &FromBoard::Refused {
-                        request,
-                        command,
-                        reason,
-                    },
-                );
+                self.answer_past(request, command, Err(Reason::LateFrame { newest }));
             }
         }
-        let result = self.carry_out(frame);
-        self.conclude(request, command, result);
     }
 
-    /// Answers what was carried out or refused; `Ok(None)` has no answer now.
-    fn conclude(
+    /// A hello whose number is none of the present conversation's. It is answered; but a refused one changes nothing, and
+    /// the frames of the host that flies the board stay the ones that are taken until it has landed (ENG-SAFE-17).
+    fn open(&mut self, frame: Frame<ToBoard>) {
+        let request = frame.sequence;
+        let command = frame.message.command();
+        let flying = self.control.is_flying();
+        let result = self.carry_out(frame);
+        let begins = result.is_ok() && !flying;
+        let answer = outcome(request, command, result);
+        if begins {
+            self.decoder.begin_conversation(request);
+            self.answer(answer);
+        } else if let Some(answer) = answer {
+            self.send(Kind::Answer, &answer);
+        }
+    }
+
+    /// Sends the answer to the newest frame, and keeps it for a retry.
+    fn answer(&mut self, answer: Option<FromBoard>) {
+        if let Some(answer) = &answer {
+            self.send(Kind::Answer, answer);
+        }
+        self.answer = answer;
+    }
+
+    /// Answers another frame than the newest, whose answer may still be asked for again.
+    pub(super) fn answer_past(
         &mut self,
         request: u32,
         command: Command,
-        result: Result<Option<FromBoard>, Reason>,
+        result: Result<(), Reason>,
     ) {
-        self.answer = result.unwrap_or_else(|reason| {
-            Some(FromBoard::Refused {
-                request,
-                command,
-                reason,
-            })
-        });
-        if let Some(answer) = self.answer.take() {
+        let done = FromBoard::Done { request, command };
+        if let Some(answer) = outcome(request, command, result.map(|()| Some(done))) {
             self.send(Kind::Answer, &answer);
-            self.answer = Some(answer);
         }
     }
 
@@ -83,11 +93,19 @@ where
         if self.may_pause()
             && let Some(request) = self.waiting_commit.take()
         {
-            let command = Command::UploadCommit;
-            let result = self
-                .commit()
-                .map(|()| Some(FromBoard::Done { request, command }));
-            self.conclude(request, command, result);
+            let result = self.commit();
+            self.conclude_commit(request, result);
+        }
+    }
+
+    /// Answers an `UploadCommit` that waited.
+    pub(super) fn conclude_commit(&mut self, request: u32, result: Result<(), Reason>) {
+        let command = Command::UploadCommit;
+        if self.decoder.newest_sequence() == Some(request) {
+            let done = FromBoard::Done { request, command };
+            self.answer(outcome(request, command, result.map(|()| Some(done))));
+        } else {
+            self.answer_past(request, command, result);
         }
     }
 
@@ -121,6 +139,7 @@ where
                 if self.pace != Pace::LockStep {
                     return Err(Reason::NotLockStep);
                 }
+                self.check_order(now_us)?;
                 return self.lock_step(request, now_us).map(Some);
             }
             ToBoard::Arm => self.arm()?,
@@ -139,7 +158,9 @@ where
             ToBoard::UploadCommit => {
                 self.require_disarmed()?;
                 if !self.may_pause() {
-                    self.waiting_commit = Some(request);
+                    if let Some(earlier) = self.waiting_commit.replace(request) {
+                        self.conclude_commit(earlier, Err(Reason::NotSettled));
+                    }
                     return Ok(None);
                 }
                 self.commit()?;
@@ -168,11 +189,12 @@ where
         };
         if pace != self.pace {
             self.may_change_to(pace)?;
+            // The command is the safe one now: nothing has to wait any more.
+            self.take_up_commit();
         }
         // Virtual time may start anew; the board's own never does.
         if pace == Pace::LockStep || pace != self.pace {
             self.control.restart_clock();
-            self.waiting_commit = None;
         }
         self.pace = pace;
         self.greeted = true;
@@ -216,7 +238,6 @@ where
 
     /// One control step in virtual time.
     fn lock_step(&mut self, request: u32, now_us: u64) -> Result<FromBoard, Reason> {
-        self.check_order(now_us)?;
         self.newest_request = request;
         let (report, _) = self.step(now_us);
         Ok(FromBoard::Action(self.action(now_us, report)))
@@ -246,6 +267,21 @@ where
         let upload = self.slots.chunk(chunk.offset, &chunk.data)?;
         Ok(progress(request, &upload))
     }
+}
+
+/// The answer to what was carried out or refused; `Ok(None)` has none now.
+fn outcome(
+    request: u32,
+    command: Command,
+    result: Result<Option<FromBoard>, Reason>,
+) -> Option<FromBoard> {
+    result.unwrap_or_else(|reason| {
+        Some(FromBoard::Refused {
+            request,
+            command,
+            reason,
+        })
+    })
 }
 
 fn progress(request: u32, upload: &Upload) -> FromBoard {

@@ -81,6 +81,8 @@ pub struct Node<'c, S, A, F, I, M, P> {
     answer: Option<FromBoard>,
     /// Number of an `UploadCommit` that waits until the command is the safe one.
     waiting_commit: Option<u32>,
+    /// The weights were verified since the last control step.
+    rechecked: bool,
     upload_bytes_per_period: u32,
     /// Upload bytes that may still be taken before the next step, while not disarmed.
     upload_share: u32,
@@ -126,6 +128,7 @@ where
             newest_request: 0,
             answer: None,
             waiting_commit: None,
+            rechecked: false,
             upload_bytes_per_period: parts.settings.upload_bytes_per_period,
             upload_share: parts.settings.upload_bytes_per_period,
             worst_step_us: 0,
@@ -228,7 +231,11 @@ where
         self.memory.borrow_mut().clear();
         self.control
             .arm()
-            .map_err(|_| Reason::NotDisarmed(self.control.state()))
+            .map_err(|_| Reason::NotDisarmed(self.control.state()))?;
+        if let Some(request) = self.waiting_commit.take() {
+            self.conclude_commit(request, Err(Reason::NotDisarmed(State::Armed)));
+        }
+        Ok(())
     }
 
     /// Disarms: the safe command is approached within the slew limit.
@@ -297,6 +304,7 @@ where
     fn step(&mut self, now_us: u64) -> (StepReport, u64) {
         let started = self.platform.now_us();
         self.upload_share = self.upload_bytes_per_period;
+        self.rechecked = false;
         let heard = core::mem::take(&mut self.heard);
         let image = match self.control.state() {
             State::Armed => self.slots.view(self.control.contract()),

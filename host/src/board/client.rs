@@ -14,7 +14,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::time::{Duration, Instant};
 
 use engram_link::{
-    Action, Command, Counters, FromBoard, FromBoardDecoder, HelloReply, Level, Log,
+    Action, Arrival, Command, Counters, FromBoard, FromBoardDecoder, HelloReply, Level, Log,
     PROTOCOL_VERSION, Pace, Reason, RequestedPace, Sensors, Telemetry, ToBoard, encode,
     limits::MAX_FRAME_BYTES,
 };
@@ -97,10 +97,15 @@ impl Client {
         let pace = pace.into();
         let hello = match client.hello(pace) {
             // Protocol 1 knew numbers of 16 bits and two paces: a board that speaks it says so when it can read the question.
+            // The version is one that nobody speaks, so that no board that wakes up late does what it says.
             Err(silent @ ClientError::Silent { .. }) => {
                 client.next &= 0xffff;
-                match client.hello_once(RequestedPace::LockStep, 1) {
-                    Err(error @ ClientError::Protocol { .. }) => return Err(error),
+                match client.hello_once(u16::MAX, RequestedPace::LockStep, 1) {
+                    Err(error @ ClientError::Protocol { board, .. })
+                        if board != PROTOCOL_VERSION =>
+                    {
+                        return Err(error);
+                    }
                     _ => return Err(silent),
                 }
             }
@@ -119,7 +124,7 @@ impl Client {
         let attempts = attempts_within(self.patience.boot, self.patience.answer);
         let deadline = Instant::now() + self.patience.boot;
         loop {
-            match self.hello_once(pace, attempts) {
+            match self.hello_once(PROTOCOL_VERSION, pace, attempts) {
                 Err(error)
                     if matches!(error.refusal(), Some(Reason::NotSettled))
                         && Instant::now() < deadline =>
@@ -133,13 +138,11 @@ impl Client {
 
     fn hello_once(
         &mut self,
+        protocol: u16,
         pace: RequestedPace,
         attempts: u32,
     ) -> Result<HelloReply, ClientError> {
-        let message = ToBoard::Hello {
-            protocol: PROTOCOL_VERSION,
-            pace,
-        };
+        let message = ToBoard::Hello { protocol, pace };
         match self.ask_patiently(&message, self.patience.answer, attempts) {
             Ok(FromBoard::Hello(reply)) if reply.protocol == PROTOCOL_VERSION => {
                 self.pace = reply.pace;
@@ -151,9 +154,10 @@ impl Client {
             }),
             Ok(other) => Err(unexpected(Command::Hello, &other)),
             Err(error) => match error.refusal() {
-                Some(&Reason::Protocol { board, host }) => {
-                    Err(ClientError::Protocol { board, host })
-                }
+                Some(&Reason::Protocol { board, .. }) => Err(ClientError::Protocol {
+                    board,
+                    host: PROTOCOL_VERSION,
+                }),
                 _ => Err(error),
             },
         }
@@ -170,7 +174,23 @@ impl Client {
                 let attempts = attempts_within(self.patience.commit, Duration::from_secs(5));
                 self.ask_patiently(message, Duration::from_secs(5), attempts)
             }
-            _ => self.ask_patiently(message, self.patience.answer, self.patience.attempts),
+            _ => self.ask_in_turn(message),
+        }
+    }
+
+    /// Where another host has said hello meanwhile, this one says it again and asks under a number of the conversation that
+    /// begins so. A board that is flown by the other refuses that, too.
+    fn ask_in_turn(&mut self, message: &ToBoard) -> Result<FromBoard, ClientError> {
+        let Patience {
+            answer, attempts, ..
+        } = self.patience;
+        let result = self.ask_patiently(message, answer, attempts);
+        match &result {
+            Err(error) if matches!(error.refusal(), Some(Reason::LateFrame { .. })) => {
+                self.hello_once(PROTOCOL_VERSION, RequestedPace::Unchanged, attempts)?;
+                self.ask_patiently(message, answer, attempts)
+            }
+            _ => result,
         }
     }
 
@@ -198,6 +218,9 @@ impl Client {
             while let Some(got) = self.receive(deadline)? {
                 if got.request() != Some(sequence) || comes_unasked(&got, command) {
                     self.keep(got);
+                    if Instant::now() >= deadline {
+                        break;
+                    }
                     continue;
                 }
                 return match got {
@@ -237,6 +260,9 @@ impl Client {
             // read is taken from `pending` next time.
             while let Some(byte) = self.pending.pop_front() {
                 if let Some(Ok(frame)) = self.decoder.push(byte) {
+                    if self.decoder.arrival() == Arrival::Opening {
+                        self.decoder.begin_conversation(frame.sequence);
+                    }
                     return Ok(Some(frame.message));
                 }
             }
