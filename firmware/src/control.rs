@@ -221,12 +221,11 @@ impl<'c, S: Sensors, A: Actuators, F: Fallback> ControlLoop<'c, S, A, F> {
         policy: Option<(&Policy<'_>, &mut Memory)>,
     ) -> StepReport {
         self.counters.steps = self.counters.steps.wrapping_add(1);
-        // The first step of all has nothing before it: it is worth a period. A clock that was set back is worth nothing.
-        let elapsed_us = match self.issued_us.replace(now_us) {
-            Some(last) => now_us.saturating_sub(last),
-            None => u64::from(self.contract.period_us),
-        };
-        self.envelope.elapse(elapsed_us);
+        // The first step of all has nothing before it, and neither has one in virtual time that was set back: a period.
+        let last_us = self.issued_us.replace(now_us);
+        let elapsed_us = last_us.and_then(|last| now_us.checked_sub(last));
+        self.envelope
+            .elapse(elapsed_us.unwrap_or(u64::from(self.contract.period_us)));
         let mut faults = self.watch(now_us, heard);
         let reading = self.read(now_us);
         if let Reading::Faulty(found) = reading {

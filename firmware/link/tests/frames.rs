@@ -129,15 +129,50 @@ fn loss_repetition_and_reordering_are_counted() {
 }
 
 #[test]
-fn a_hello_starts_the_numbers_anew() {
+fn a_hello_opens_new_numbers_where_the_receiver_takes_it() {
     let hello = ToBoard::Hello {
         protocol: PROTOCOL_VERSION,
         pace: RequestedPace::LockStep,
     };
+    let mut decoder = ToBoardDecoder::new();
+    let mut arrives = |decoder: &mut ToBoardDecoder, bytes: &[u8]| {
+        assert!(
+            bytes
+                .iter()
+                .filter_map(|byte| decoder.push(*byte))
+                .all(|frame| frame.is_ok())
+        );
+        decoder.arrival()
+    };
+    assert_eq!(
+        arrives(&mut decoder, &frame(500, &ToBoard::Arm)),
+        Arrival::Next
+    );
+    assert_eq!(arrives(&mut decoder, &frame(0, &hello)), Arrival::Opening);
+    // Not taken: the numbers go on.
+    assert_eq!(
+        arrives(&mut decoder, &frame(501, &ToBoard::Arm)),
+        Arrival::Next
+    );
+    assert_eq!(arrives(&mut decoder, &frame(0, &hello)), Arrival::Opening);
+    decoder.begin_conversation(0);
+    assert_eq!(arrives(&mut decoder, &frame(0, &hello)), Arrival::Repeated);
+    assert_eq!(
+        arrives(&mut decoder, &frame(1, &ToBoard::Arm)),
+        Arrival::Next
+    );
+    let counters = decoder.counters();
+    assert_eq!((counters.lost, counters.repeated, counters.late), (0, 1, 0));
+}
+
+#[test]
+fn a_disarm_moves_nobodys_numbers() {
     let bytes = [
         frame(500, &ToBoard::Arm),
-        frame(0, &hello),
-        frame(1, &ToBoard::Arm),
+        frame(900, &ToBoard::Disarm),
+        frame(501, &ToBoard::Arm),
+        frame(502, &ToBoard::Disarm),
+        frame(503, &ToBoard::Arm),
     ]
     .concat();
     let (_, counters) = decode::<ToBoard>(&bytes);

@@ -260,14 +260,14 @@ fn hold_then_stop(rig: &Rig) -> Result<()> {
     let mut flyer = rig.armed(&image)?;
     let mut check = EnvelopeCheck::new(&pendulum());
     let mut last = flyer.good_step()?;
-    check.step(&last.issued);
+    check.step(last.now_us, &last.issued);
     // Fault at a moment when the command is far from safe, so that the way back shows.
     for _ in 0..400 {
         if last.issued[0].unsigned_abs() > 27_000 {
             break;
         }
         last = flyer.good_step()?;
-        check.step(&last.issued);
+        check.step(last.now_us, &last.issued);
     }
     let held = last.issued.clone();
     ensure!(
@@ -280,7 +280,7 @@ fn hold_then_stop(rig: &Rig) -> Result<()> {
     let mut hold_steps = 0;
     while action.state == State::Hold {
         ensure!(action.issued == held && action.source == CommandSource::Held);
-        check.step(&action.issued);
+        check.step(action.now_us, &action.issued);
         hold_steps += 1;
         ensure!(hold_steps <= 6, "hold does not end");
         action = flyer.good_step()?;
@@ -295,7 +295,7 @@ fn hold_then_stop(rig: &Rig) -> Result<()> {
     while action.issued[0] != 0 {
         ensure!(action.source == CommandSource::Safe && action.words.is_empty());
         ensure!(
-            !check.step(&action.issued),
+            !check.step(action.now_us, &action.issued),
             "the slew limit was broken on the way to safe"
         );
         stop_steps += 1;
@@ -407,7 +407,7 @@ fn adversarial(rig: &Rig) -> Result<()> {
         sample.done = state.is_multiple_of(11);
         let action = flyer.step(&sample)?;
         ensure!(
-            !check.step(&action.issued),
+            !check.step(action.now_us, &action.issued),
             "step {}: issued {:?} breaks the envelope",
             action.step,
             action.issued

@@ -193,7 +193,7 @@ impl<'a> Recorder<'a> {
         step.step = self.steps;
         self.first_us.get_or_insert(step.now_us);
         let time_s = self.time_s(step.now_us);
-        if self.envelope.step(&step.issued) {
+        if self.envelope.step(step.now_us, &step.issued) {
             let text = format!(
                 "issued words {:?} break the contract's envelope",
                 step.issued

@@ -98,12 +98,43 @@ fn eng_safe_17_the_frames_of_another_conversation_are_refused_and_disturb_nothin
 #[test]
 fn eng_safe_17_a_hello_of_another_host_is_answered_by_its_number_and_stops_nothing() {
     let mut rig = rig();
-    let now_us = rig.now_us;
-    sensors(&mut rig, now_us + 1_000);
-    let FromBoard::Hello(reply) = answer(&mut rig, 3_000_000_000, &hello(RequestedPace::Unchanged))
-    else {
-        panic!("no hello")
-    };
-    assert_eq!((reply.state, reply.pace), (State::Armed, Pace::RealTime));
-    assert_eq!(tick(&mut rig).state, State::Armed);
+    let hellos = [
+        hello(RequestedPace::Unchanged),
+        hello(RequestedPace::RealTime),
+        hello(RequestedPace::LockStep), // refused
+        ToBoard::Hello {
+            protocol: 1, // refused
+            pace: RequestedPace::LockStep,
+        },
+    ];
+    for (stray, message) in (3_000_000_000..).zip(&hellos) {
+        let reply = answer(&mut rig, stray, message);
+        assert!(matches!(
+            reply,
+            FromBoard::Hello(_) | FromBoard::Refused { .. }
+        ));
+        // The host that flies goes on under its own numbers.
+        for _ in 0..5 {
+            let now_us = rig.now_us;
+            let request = sensors(&mut rig, now_us + 1_000);
+            let action = tick(&mut rig);
+            assert_eq!(
+                (action.request, action.state),
+                (request, State::Armed),
+                "{message:?}"
+            );
+        }
+    }
+    assert_eq!(rig.telemetry().link.late, 0);
+}
+
+#[test]
+fn eng_safe_17_where_nothing_flies_a_hello_begins_a_conversation() {
+    let mut rig = rig();
+    let refused = answer(&mut rig, 3_000_000_001, &ToBoard::ResetFaults);
+    assert!(matches!(refused, FromBoard::Refused { .. }));
+    disarms(&mut rig, 3_000_000_002);
+    answer(&mut rig, 3_000_000_003, &hello(RequestedPace::Unchanged));
+    let done = answer(&mut rig, 3_000_000_004, &ToBoard::ResetFaults);
+    assert!(matches!(done, FromBoard::Done { .. }), "{done:?}");
 }

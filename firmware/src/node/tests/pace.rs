@@ -100,15 +100,7 @@ fn eng_safe_15_a_board_that_moves_something_has_no_lock_step() {
 #[test]
 fn eng_safe_15_an_image_is_verified_only_where_the_command_is_safe() {
     let mut rig = rig();
-    let now_us = rig.now_us;
-    sensors(&mut rig, now_us + 1_000);
-    assert_ne!(tick(&mut rig).issued[0], 0);
-    let image = image(2);
-    rig.done(&ToBoard::Disarm);
-    rig.progress(&begin(&image));
-    for offset in (0..image.len()).step_by(512) {
-        rig.progress(&chunk(&image, offset));
-    }
+    uploaded_on_the_way(&mut rig);
     assert!(!rig.telemetry().weights_checked, "no time for that now");
     let request = rig.to_board.next_sequence();
     let commit = rig
@@ -138,6 +130,101 @@ fn eng_safe_15_an_image_is_verified_only_where_the_command_is_safe() {
     let command = Command::UploadCommit;
     assert_eq!(answers[0], FromBoard::Done { request, command });
     assert!(rig.telemetry().weights_checked);
+}
+
+/// Disarmed in real time, on the way to the safe command, with all of an image uploaded.
+fn uploaded_on_the_way(rig: &mut Rig) {
+    let now_us = rig.now_us;
+    sensors(rig, now_us + 1_000);
+    assert_ne!(tick(rig).issued[0], 0);
+    let image = image(2);
+    rig.done(&ToBoard::Disarm);
+    rig.progress(&begin(&image));
+    for offset in (0..image.len()).step_by(512) {
+        rig.progress(&chunk(&image, offset));
+    }
+}
+
+#[test]
+fn eng_safe_15_every_commit_that_waits_is_answered_once() {
+    let mut rig = rig();
+    uploaded_on_the_way(&mut rig);
+    let mut commit = |rig: &mut Rig| {
+        let request = rig.to_board.next_sequence();
+        let frame = rig
+            .to_board
+            .frame(&ToBoard::UploadCommit)
+            .expect("fits")
+            .to_vec();
+        (request, rig.raw(&frame))
+    };
+    let (first, answers) = commit(&mut rig);
+    assert!(answers.is_empty());
+    let (second, answers) = commit(&mut rig);
+    let command = Command::UploadCommit;
+    let refused = |request, reason| FromBoard::Refused {
+        request,
+        command,
+        reason,
+    };
+    assert_eq!(answers, [refused(first, Reason::NotSettled)]);
+    // Whoever arms meanwhile has not lost it in silence; his own answer can be asked for again.
+    let arm = rig.to_board.frame(&ToBoard::Arm).expect("fits").to_vec();
+    let answers = rig.raw(&arm);
+    assert_eq!(
+        answers[0],
+        refused(second, Reason::NotDisarmed(State::Armed))
+    );
+    assert!(
+        matches!(
+            answers[1..],
+            [FromBoard::Done {
+                command: Command::Arm,
+                ..
+            }]
+        ),
+        "{answers:?}"
+    );
+    assert_eq!(rig.raw(&arm), answers[1..]);
+    // The image is still there for a commit in its time.
+    rig.done(&ToBoard::Disarm);
+    for _ in 0..10 {
+        tick(&mut rig);
+    }
+    rig.done(&ToBoard::UploadCommit);
+}
+
+#[test]
+fn eng_safe_15_weights_are_verified_once_between_two_steps() {
+    let mut rig = rig();
+    rig.done(&ToBoard::Disarm);
+    for _ in 0..10 {
+        tick(&mut rig);
+    }
+    assert!(rig.telemetry().weights_checked);
+    for _ in 0..100 {
+        assert!(!rig.telemetry().weights_checked);
+    }
+    tick(&mut rig);
+    assert!(rig.telemetry().weights_checked);
+}
+
+#[test]
+fn eng_safe_18_no_disarm_or_hello_makes_time_for_a_step() {
+    let mut rig = Rig::loaded();
+    let mut now_us = 1_000_000;
+    rig.action(&good(now_us));
+    let mut last = 0;
+    for turn in 0..40 {
+        rig.done(&ToBoard::Arm);
+        now_us += 1;
+        let action = rig.action(&good(now_us));
+        let moved = (i32::from(action.issued[0]) - last).abs();
+        assert!(moved <= 1, "turn {turn}: {moved} words in a microsecond");
+        last = i32::from(action.issued[0]);
+        rig.done(&ToBoard::Disarm);
+        rig.hello(Pace::LockStep);
+    }
 }
 
 #[test]
