@@ -235,10 +235,11 @@ fn host_floods(rig: &Rig) -> Result<()> {
         flight.client.transport().write(&frame[..length])?;
     }
     std::thread::sleep(Duration::from_secs(2));
-    // The host is back: what waited comes first, then the present.
+    // The host is back: what waited comes first, then the present, in which it is disarmed.
     flight.client.disarm()?;
-    flight.client.discard_actions();
-    flight.last = next(&mut flight.client)?;
+    while flight.last.state != State::Disarmed {
+        flight.last = next(&mut flight.client)?;
+    }
     let after = flight.client.telemetry()?;
     ensure!(after.faults.contains(Fault::SampleAge), "{}", after.faults);
     let steps = flight.last.step.wrapping_sub(first.step);
