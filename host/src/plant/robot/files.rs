@@ -192,8 +192,11 @@ mod tests {
             assert!(error.contains("every byte"), "{error}");
         }
         let (_dir, commented) = robot(|text| format!("{text}\n"));
-        assert!(check(&commented, &then[..1]).is_ok());
-        assert!(check(&commented, &then[..2]).is_err());
+        let own = fs::read_to_string(&commented).unwrap();
+        let (own, model) = (noted("mine.toml", &own), noted("balancer.xml", MODEL));
+        check(&commented, &[own.clone()]).unwrap();
+        assert!(check(&commented, &[own, model]).is_err());
+        assert!(check(&commented, &then[..1]).is_err());
     }
 
     #[test]

@@ -291,8 +291,14 @@ impl Reversal {
             Drive::Motor | Drive::Servo | Drive::Velocity => {}
         }
         let is_fixed = model.actuator_gaintype().get(actuator) == Some(&MjtGain::mjGAIN_FIXED);
-        if !is_fixed && drive != Drive::Motor {
-            return refuse("brakes rather than drives, and a brake has no direction");
+        match drive {
+            Drive::Servo if !is_fixed => {
+                return refuse("has a gain that depends on where it stands");
+            }
+            Drive::Velocity if !is_fixed => {
+                return refuse("brakes rather than drives, and a brake has no direction");
+            }
+            _ => {}
         }
         let dynamics = model.actuator_dyntype().get(actuator);
         if !matches!(
