@@ -22,19 +22,21 @@ pub fn files_of(plant: &str) -> Result<Vec<RobotFile>, RobotError> {
         return Ok(Vec::new());
     }
     let robot = load(plant)?;
-    let mut noted = vec![RobotFile {
+    let own = RobotFile {
         file: from_folder(robot, &robot.file),
         // What this process flies is the text that it read, and not what the file may hold by now.
         sha256: meaning::sha256(&robot.text),
         mujoco: None,
-    }];
-    #[cfg(feature = "mujoco")]
-    noted.push(RobotFile {
-        file: from_folder(robot, &robot.model),
-        sha256: mujoco::robot::digest(robot)?,
-        mujoco: Some(mujoco::version().to_owned()),
-    });
-    Ok(noted)
+    };
+    Ok(vec![
+        own,
+        #[cfg(feature = "mujoco")]
+        RobotFile {
+            file: from_folder(robot, &robot.model),
+            sha256: mujoco::robot::digest(robot)?,
+            mujoco: Some(mujoco::version().to_owned()),
+        },
+    ])
 }
 
 /// Refuses a plant whose robot is not what it was when a run began. Runs on other plants, and of versions that did
@@ -194,7 +196,7 @@ mod tests {
         let (_dir, commented) = robot(|text| format!("{text}\n"));
         let own = fs::read_to_string(&commented).unwrap();
         let (own, model) = (noted("mine.toml", &own), noted("balancer.xml", MODEL));
-        check(&commented, &[own.clone()]).unwrap();
+        check(&commented, std::slice::from_ref(&own)).unwrap();
         assert!(check(&commented, &[own, model]).is_err());
         assert!(check(&commented, &then[..1]).is_err());
     }
