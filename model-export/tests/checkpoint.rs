@@ -129,9 +129,12 @@ fn a_robots_files_are_kept_and_belong_to_the_settings() {
     let file = |file: &str, sha256: &str| RobotFile {
         file: file.to_owned(),
         sha256: sha256.to_owned(),
+        mujoco: None,
     };
+    let mut model = file("mine.xml", "cd");
+    model.mujoco = Some("3.17.0".to_owned());
     let with = Checkpoint {
-        robot: vec![file("mine.toml", "ab"), file("mine.xml", "cd")],
+        robot: vec![file("mine.toml", "ab"), model],
         ..without.clone()
     };
     with.save(dir.path()).expect("saved");

@@ -166,6 +166,16 @@ fn rows(name: &str, image: &Image<'_>, steps: usize, rows: &mut Vec<Row>) -> any
     Ok(())
 }
 
+/// A rate with three significant digits: 26.7 million, 5340, 0.412.
+fn three_digits(rate: f64) -> String {
+    if rate >= 1e6 {
+        return format!("{} million", three_digits(rate * 1e-6));
+    }
+    let rounded: f64 = format!("{rate:.2e}").parse().unwrap_or(rate);
+    let places = (2.0 - rounded.log10().floor()).clamp(0.0, 9.0) as usize;
+    format!("{rounded:.places$}")
+}
+
 fn print(report: &Report, is_board: bool) -> Result<(), OutputError> {
     if is_board {
         print_board(&report.shapes, &report.kernels)?;
@@ -174,13 +184,31 @@ fn print(report: &Report, is_board: bool) -> Result<(), OutputError> {
     }
     for plant in &report.plants {
         say!(
-            "{}: {:.4} million steps per second of one core's time (best of {} rounds: {} steps; {:.1} s in all)",
+            "{}: {} steps per second of one core's time (best of {} rounds: {} steps; {:.1} s in all)",
             plant.name,
-            plant.steps_per_s * 1e-6,
+            three_digits(plant.steps_per_s),
             ROUNDS,
             plant.steps,
             plant.wall_s
         )?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_rate_has_three_digits_however_small() {
+        for (rate, text) in [
+            (26_712_345.0, "26.7 million"),
+            (999_700.0, "1000000"),
+            (5_341.2, "5340"),
+            (999.7, "1000"),
+            (41.27, "41.3"),
+            (0.41239, "0.412"),
+            (0.004, "0.00400"),
+        ] {
+            assert_eq!(super::three_digits(rate), text);
+        }
+    }
 }

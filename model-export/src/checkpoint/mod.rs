@@ -32,14 +32,17 @@ pub const RUN_FILE: &str = "run.toml";
 /// The agent with a recurrent network, which has no image and is not read here.
 pub const RL2: &str = "rl2";
 
-/// A file of the user's robot as it was when the run began.
+/// A part of the user's robot as it was when the run began: its own file, or its model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RobotFile {
     /// Its path from the folder of the robot's own file.
     pub file: String,
-    /// SHA-256 of its content, hexadecimal.
+    /// SHA-256 of what it means, hexadecimal; of versions that listed every file of the model, of its bytes.
     pub sha256: String,
+    /// For the model, the version of MuJoCo that compiled it: what is hashed is the compiled model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mujoco: Option<String>,
 }
 
 /// A policy and where it comes from.
@@ -61,7 +64,7 @@ pub struct Checkpoint {
     pub parameters: Parameters,
     /// Channels, period and reward that it was trained with; runs of earlier versions do not tell.
     pub contract: Option<SavedContract>,
-    /// For a robot of the user's own, the files that it is made of: its own, its model, and what that names.
+    /// For a robot of the user's own, what is noted of it: its own file, and its model.
     pub robot: Vec<RobotFile>,
     /// The trainer's own settings, as it wants to find them again.
     pub training: toml::Table,

@@ -21,6 +21,12 @@ pub use simulation::Simulation;
 use super::MUJOCO_NAMES;
 use design::Design;
 
+/// Version of the MuJoCo that simulates.
+#[must_use]
+pub fn version() -> &'static str {
+    mujoco_rs::mujoco_version()
+}
+
 /// Makes a locomotion plant; nothing if none has this name.
 ///
 /// # Errors

@@ -247,7 +247,7 @@ fn contract(context: &Context<'_>, written: &text::File) -> Result<Contract<'sta
                 key,
                 count,
                 most,
-                advice,
+                advice: if count > 0 { advice } else { "add one" },
             });
         }
     }
@@ -364,12 +364,11 @@ fn range(
         context.must(low >= 0.0, key, must)?;
     }
     if hidden.polarity.is_some() {
-        let good = (low, high) == (-1.0, 1.0) && hidden.drawn() == Draw::Either;
-        context.must(
-            good,
-            key,
-            "[-1.0, 1.0], of which draw = \"either\" takes one",
-        )?;
+        context.must((low, high) == (-1.0, 1.0), key, "[-1.0, 1.0]")?;
+        let good = hidden.drawn() == Draw::Either;
+        let section = key.rsplit_once('.').map_or(key, |(section, _)| section);
+        let key = format!("{section}.draw");
+        context.must(good, &key, "\"either\": it is one of the two ends")?;
     }
     if hidden.damping_scale.is_some() {
         context.must(low >= 0.0, key, "at least 0: damping is multiplied by it")?;

@@ -65,12 +65,12 @@ pub enum RobotError {
         /// What to do.
         advice: &'static str,
     },
-    /// The robot is not what it was when a run began.
+    /// The robot's file means something else than when a run began, or its model is another one once it is compiled.
     #[error(
-        "the robot is not the one of this run: {file} has changed since it began; put the file back as it was, or train the robot as it is now into another folder. (Comments and spaces do not count, except in runs begun by earlier versions, which noted every byte)"
+        "the robot is not the one of this run: {file} has changed since it began (a model, or a file that it names); put it back as it was, or train the robot as it is now into another folder. (Comments, spaces and how numbers are spelled do not count, except in runs begun by earlier versions, which noted every byte)"
     )]
     Changed {
-        /// The first file that differs, from the folder of the robot's own.
+        /// The robot's own file, or its model's (whichever of its files differs); in runs of earlier versions the very file.
         file: String,
     },
     /// The model cannot be read, or the simulation refuses it.

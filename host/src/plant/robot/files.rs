@@ -1,324 +1,211 @@
-//! The files that a robot is made of: its own, its MuJoCo model, and what the model names (included documents,
-//! meshes, height fields, textures); and whether they are still what they were when a run began.
+//! Whether a robot is still what it was when a run began: what its own file means, and its model as MuJoCo compiled it.
 //!
-//! What is compared is what a file means: a comment, a space or the order of keys makes no other robot.
-//! Files are found as MuJoCo finds them. One that MuJoCo would not find either is left out: loading the model tells.
+//! Comments, spaces and the order of keys make no other robot, nor does how the model is spread over files.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use engram_export::checkpoint::RobotFile;
 use sha2::{Digest, Sha256};
 
-use super::meaning::{self, Kind};
-use super::{Robot, RobotError, is_file, load};
+use super::{Robot, RobotError, is_file, load, meaning};
 use crate::hexadecimal::hexadecimal;
+#[cfg(feature = "mujoco")]
+use crate::plant::mujoco;
 
-/// A file now: by its meaning, and by its bytes, as earlier versions noted it.
-struct Now {
-    file: String,
-    meaning: String,
-    bytes: String,
-}
-
-impl Now {
-    fn is(&self, sha256: &str) -> bool {
-        self.meaning == sha256 || self.bytes == sha256
-    }
-}
-
-/// The files of a plant's robot, its own first and its model second; none for a plant that is no robot's file.
+/// What is noted of a plant's robot, its own file first and its model second; nothing for a plant that is no robot's
+/// file.
 ///
 /// # Errors
-/// When a file cannot be read, or the robot's own is not right.
+/// When the robot's file is not right, or MuJoCo refuses the model.
 pub fn files_of(plant: &str) -> Result<Vec<RobotFile>, RobotError> {
-    if is_file(plant) {
-        let files = files(load(plant)?)?.into_iter();
-        let noted = files.map(|now| RobotFile {
-            file: now.file,
-            sha256: now.meaning,
-        });
-        Ok(noted.collect())
-    } else {
-        Ok(Vec::new())
+    if !is_file(plant) {
+        return Ok(Vec::new());
     }
+    let robot = load(plant)?;
+    let own = RobotFile {
+        file: from_folder(robot, &robot.file),
+        // What this process flies is the text that it read, and not what the file may hold by now.
+        sha256: meaning::sha256(&robot.text),
+        mujoco: None,
+    };
+    Ok(vec![
+        own,
+        #[cfg(feature = "mujoco")]
+        RobotFile {
+            file: from_folder(robot, &robot.model),
+            sha256: mujoco::robot::digest(robot)?,
+            mujoco: Some(mujoco::version().to_owned()),
+        },
+    ])
 }
 
 /// Refuses a plant whose robot is not what it was when a run began. Runs on other plants, and of versions that did
-/// not note the files, have nothing to compare.
+/// not note the robot, have nothing to compare.
 ///
 /// # Errors
-/// [`RobotError::Changed`] names the first file that differs.
+/// [`RobotError::Changed`] names the first file that differs; others as [`files_of`].
 pub fn check_unchanged(plant: &str, then: &[RobotFile]) -> Result<(), RobotError> {
-    let (Some(own), true) = (then.first(), is_file(plant)) else {
+    if then.is_empty() || !is_file(plant) {
         return Ok(());
-    };
-    let now = files(load(plant)?)?;
-    // The robot's own file may have another name by now; the others are called as it, or its model, calls them.
-    let same_robot = now.first().is_some_and(|file| file.is(&own.sha256));
-    let stays = |then: &RobotFile| {
-        let mut same_name = now.iter().filter(|now| now.file == then.file);
-        same_name.any(|now| now.is(&then.sha256))
-    };
-    let changed = if same_robot {
-        (then.iter().skip(1)).find(|file| !stays(file))
-    } else {
-        Some(own)
-    };
-    match changed {
-        None => Ok(()),
-        Some(file) => Err(RobotError::Changed {
-            file: file.file.clone(),
-        }),
     }
-}
-
-fn files(robot: &Robot) -> Result<Vec<Now>, RobotError> {
-    let folder = robot.file.parent().unwrap_or(Path::new(""));
-    let entry = |path: &Path, content: &[u8], kind| Now {
-        file: path
-            .strip_prefix(folder)
-            .unwrap_or(path)
-            .display()
-            .to_string(),
-        meaning: meaning::sha256(content, kind),
-        bytes: hexadecimal(&Sha256::digest(content)),
-    };
-    // What this process flies is the text that it read, and not what the file may hold by now.
-    let mut files = vec![entry(&robot.file, robot.text.as_bytes(), Kind::Toml)];
-    for path in with_named(&robot.model) {
-        let content = std::fs::read(&path).map_err(|error| RobotError::Model {
-            path: path.display().to_string(),
-            message: format!("cannot be read: {error}"),
-        })?;
-        files.push(entry(&path, &content, Kind::Model));
-    }
-    Ok(files)
-}
-
-/// The model's file and those that it names.
-fn with_named(model: &Path) -> Vec<PathBuf> {
-    let home = model.parent().unwrap_or(Path::new(""));
-    let mut documents = vec![model.to_owned()];
-    let mut folders = Vec::new();
-    let mut assets = Vec::new();
-    let mut read = 0;
-    while let Some(document) = documents.get(read).cloned() {
-        read += 1;
-        let here = document.parent().unwrap_or(home);
-        for Named {
-            element,
-            attribute,
-            value,
-        } in names(&document)
-        {
-            match (element.as_str(), attribute.as_str()) {
-                ("compiler", "meshdir" | "texturedir" | "assetdir") => {
-                    folders.push(home.join(value))
-                }
-                // These are documents themselves.
-                ("include" | "model", "file") => {
-                    let found = first(&[home, here], &value);
-                    documents.extend(found.filter(|path| !known(&documents, path)));
-                }
-                (_, attribute) if attribute.starts_with("file") => {
-                    assets.push((here.to_owned(), value));
-                }
-                _ => {}
+    let robot = load(plant)?;
+    for (index, file) in then.iter().enumerate() {
+        let stays = match &file.mujoco {
+            // The robot's own file may have another name by now.
+            _ if index == 0 => {
+                let text = &robot.text;
+                [meaning::sha256(text), bytes(text.as_bytes())].contains(&file.sha256)
             }
+            Some(version) => is_compiled_alike(robot, version, &file.sha256)?,
+            // As earlier versions noted every file that the model names. One that is gone has changed, too.
+            None => std::fs::read(folder(robot).join(&file.file))
+                .is_ok_and(|content| bytes(&content) == file.sha256),
+        };
+        if !stays {
+            return Err(RobotError::Changed {
+                file: file.file.clone(),
+            });
         }
     }
-    // At the end, because a <compiler> also holds for what stands before it.
-    for (here, value) in assets {
-        let mut places: Vec<&Path> = folders.iter().map(PathBuf::as_path).collect();
-        places.extend([home, &here]);
-        let found = first(&places, &value);
-        documents.extend(found.filter(|path| !known(&documents, path)));
+    Ok(())
+}
+
+#[cfg(feature = "mujoco")]
+fn is_compiled_alike(
+    robot: &'static Robot,
+    version: &str,
+    sha256: &str,
+) -> Result<bool, RobotError> {
+    let now = mujoco::version();
+    if now != version {
+        tracing::warn!(
+            "{}: the run noted the model as MuJoCo {version} compiles it, and this is MuJoCo {now}: whether the model has changed since cannot be told",
+            robot.model.display()
+        );
+        return Ok(true);
     }
-    documents
+    Ok(mujoco::robot::digest(robot)? == sha256)
 }
 
-/// An attribute of an MJCF document that may name a file or a folder.
-struct Named {
-    element: String,
-    attribute: String,
-    value: String,
+/// Nothing is simulated without MuJoCo, and whatever would be refuses.
+#[cfg(not(feature = "mujoco"))]
+fn is_compiled_alike(_: &'static Robot, _: &str, _: &str) -> Result<bool, RobotError> {
+    Ok(true)
 }
 
-fn names(document: &Path) -> Vec<Named> {
-    let Ok(text) = std::fs::read_to_string(document) else {
-        return Vec::new();
-    };
-    let xml = match roxmltree::Document::parse(&text) {
-        Ok(xml) => xml,
-        Err(error) => {
-            tracing::warn!(
-                "{}: {error}; changes of the files that it names will go unnoticed",
-                document.display()
-            );
-            return Vec::new();
-        }
-    };
-    xml.descendants()
-        .flat_map(|element| {
-            element.attributes().map(move |attribute| Named {
-                element: element.tag_name().name().to_owned(),
-                attribute: attribute.name().to_owned(),
-                value: attribute.value().to_owned(),
-            })
-        })
-        .collect()
+fn bytes(content: &[u8]) -> String {
+    hexadecimal(&Sha256::digest(content))
 }
 
-/// The first of the folders that has such a file.
-fn first(folders: &[&Path], name: &str) -> Option<PathBuf> {
-    folders
-        .iter()
-        .map(|folder| folder.join(name))
-        .find(|path| path.is_file())
+fn folder(robot: &Robot) -> &Path {
+    robot.file.parent().unwrap_or(Path::new(""))
 }
 
-/// Whether the file is among these, under any name: documents may name each other in a circle.
-fn known(paths: &[PathBuf], path: &Path) -> bool {
-    let same = |other: &PathBuf| other.canonicalize().ok() == path.canonicalize().ok();
-    paths.iter().any(same)
+fn from_folder(robot: &Robot, path: &Path) -> String {
+    let below = path.strip_prefix(folder(robot)).unwrap_or(path);
+    below.display().to_string()
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::path::PathBuf;
 
     use super::*;
 
     const EXAMPLE: &str = include_str!("../../../../examples/robots/balancer.toml");
-    const MODEL: &str = r#"<mujoco>
-  <asset><mesh name="a" file="part.stl"/></asset>
-  <include file="inner/wheels.xml"/>
-  <compiler meshdir="meshes"/>
-  <!-- <include file="left-out.xml"/> -->
-</mujoco>"#;
-    const WHEELS: &str = r#"<mujocoinclude>
-  <texture fileright="sky.png"/> <mesh file="nowhere.stl"/> <include file="../balancer.xml"/>
-</mujocoinclude>"#;
+    const MODEL: &str = include_str!("../../../../examples/robots/balancer.xml");
 
-    /// A robot of five files.
-    fn robot() -> (tempfile::TempDir, PathBuf) {
+    /// The example with changes; a process reads a robot once, so that each is in a folder of its own.
+    fn robot(change: impl Fn(&str) -> String) -> (tempfile::TempDir, PathBuf) {
         let dir = tempfile::tempdir().unwrap();
-        for (name, content) in [
-            ("robot.toml", EXAMPLE),
-            ("balancer.xml", MODEL),
-            ("inner/wheels.xml", WHEELS),
-            ("inner/sky.png", "sky"),
-            ("meshes/part.stl", "part"),
-            ("part.stl", "of another robot"),
-            ("left-out.xml", "<mujoco/>"),
-        ] {
-            let path = dir.path().join(name);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, content).unwrap();
-        }
         let file = dir.path().join("robot.toml");
+        fs::write(&file, change(EXAMPLE)).unwrap();
+        fs::write(dir.path().join("balancer.xml"), change(MODEL)).unwrap();
         (dir, file)
     }
 
-    /// As a process that begins now sees it: `load` would keep the first text that it read.
-    fn now(file: &Path) -> Vec<Now> {
-        let text = fs::read_to_string(file).unwrap();
-        files(&Robot::from_toml(&text, file).unwrap()).unwrap()
+    fn check(file: &Path, then: &[RobotFile]) -> Result<(), RobotError> {
+        check_unchanged(file.to_str().unwrap(), then)
     }
 
-    /// As a run notes it, and as one of an earlier version did.
-    fn noted(file: &Path) -> [Vec<RobotFile>; 2] {
-        let note = |of: fn(Now) -> (String, String)| {
-            let files = now(file).into_iter().map(of);
-            let files = files.map(|(file, sha256)| RobotFile { file, sha256 });
-            files.collect()
-        };
-        [
-            note(|now| (now.file, now.meaning)),
-            note(|now| (now.file, now.bytes)),
-        ]
-    }
-
-    #[test]
-    fn a_robot_is_its_file_its_model_and_what_that_names() {
-        let (_dir, file) = robot();
-        let files = now(&file);
-        let names: Vec<&str> = files.iter().map(|file| file.file.as_str()).collect();
-        assert_eq!(
-            names,
-            [
-                "robot.toml",
-                "balancer.xml",
-                "inner/wheels.xml",
-                "meshes/part.stl",
-                "inner/sky.png"
-            ]
-        );
-        // sha256sum of "part".
-        assert_eq!(
-            files[3].meaning,
-            "37a680133bd09342f934afb8dd2c7d9e1b624da5f35e3a38adb103e37c055ed1"
-        );
-    }
-
-    #[test]
-    fn what_changed_is_named() {
-        for (changed, from, to) in [
-            ("balancer.xml", "name=\"a\"", "name=\"b\""),
-            ("inner/wheels.xml", "<mesh", "<mesh name=\"m\""),
-            ("meshes/part.stl", "part", "Part"),
-        ] {
-            for version in 0..2 {
-                let (dir, file) = robot();
-                let then = &noted(&file)[version];
-                let plant = file.to_str().unwrap();
-                check_unchanged(plant, then).unwrap();
-                let path = dir.path().join(changed);
-                let content = fs::read_to_string(&path).unwrap();
-                assert!(content.contains(from));
-                fs::write(path, content.replacen(from, to, 1)).unwrap();
-                let error = check_unchanged(plant, then).unwrap_err().to_string();
-                assert!(error.contains(changed), "{changed}: {error}");
-            }
+    fn noted(file: &str, content: &str) -> RobotFile {
+        RobotFile {
+            file: file.to_owned(),
+            sha256: bytes(content.as_bytes()),
+            mujoco: None,
         }
-        let (dir, file) = robot();
-        let [then, earlier] = noted(&file);
-        let moved = dir.path().join("renamed.toml");
-        fs::rename(&file, &moved).unwrap();
-        check_unchanged(moved.to_str().unwrap(), &then).unwrap();
-        check_unchanged(moved.to_str().unwrap(), &earlier).unwrap();
-        let edited = dir.path().join("edited.toml");
-        fs::write(&edited, EXAMPLE.replace("weight = 0.5", "weight = 0.6")).unwrap();
-        let error = check_unchanged(edited.to_str().unwrap(), &then);
-        assert_eq!(
-            error,
-            Err(RobotError::Changed {
-                file: "robot.toml".to_owned()
-            })
-        );
     }
 
     #[test]
-    fn comments_make_no_other_robot() {
-        let (dir, file) = robot();
-        let [then, earlier] = noted(&file);
-        let commented = dir.path().join("commented.toml");
-        let text = EXAMPLE.replace("weight = 0.5", "weight =   0.50   # half");
-        fs::write(&commented, format!("# A comment.\n{text}")).unwrap();
-        let model = MODEL.replace("<asset>", "<!-- A comment. -->\n\n  <asset >");
-        fs::write(dir.path().join("balancer.xml"), model).unwrap();
-        let plant = commented.to_str().unwrap();
-        check_unchanged(plant, &then).unwrap();
-        // A version that noted bytes cannot tell, and the message says so.
-        let error = check_unchanged(plant, &earlier).unwrap_err().to_string();
-        assert!(error.contains("noted every byte"), "{error}");
+    fn what_changed_is_named_and_comments_make_no_other_robot() {
+        let (_dir, file) = robot(str::to_owned);
+        let then = files_of(file.to_str().unwrap()).unwrap();
+        assert_eq!(then[0].file, "robot.toml");
+        check(&file, &then).unwrap();
+        let (_moved, file) = robot(|text| {
+            let text = text.replace("weight = 0.5", "weight =   0.50   # half");
+            let text = text.replace("<worldbody>", "<!-- a -- comment -->\n <worldbody >");
+            if text.contains("<mujoco") {
+                text
+            } else {
+                format!("# A comment.\n{text}")
+            }
+        });
+        assert!(fs::read_to_string(&file).unwrap().contains("0.50"));
+        check(&file, &then).unwrap();
+        let (_other, file) = robot(|text| text.replace("weight = 0.5", "weight = 0.6"));
+        let changed = |file: &str| {
+            Err(RobotError::Changed {
+                file: file.to_owned(),
+            })
+        };
+        assert_eq!(check(&file, &then), changed("robot.toml"));
+        #[cfg(feature = "mujoco")]
+        {
+            let (_other, file) = robot(|text| text.replacen(" mass=\"", " mass=\"1", 1));
+            assert_eq!(check(&file, &then), changed("balancer.xml"));
+            // Of another version nothing can be told.
+            let mut earlier = then;
+            earlier[1].mujoco = Some("3.0.0".to_owned());
+            check(&file, &earlier).unwrap();
+        }
+    }
+
+    #[test]
+    fn runs_that_noted_every_file_are_compared_by_bytes() {
+        let (dir, file) = robot(str::to_owned);
+        fs::create_dir(dir.path().join("meshes")).unwrap();
+        fs::write(dir.path().join("meshes/part.stl"), "part").unwrap();
+        let then = [
+            noted("earlier.toml", EXAMPLE),
+            noted("balancer.xml", MODEL),
+            noted("meshes/part.stl", "part"),
+        ];
+        check(&file, &then).unwrap();
+        for content in [Some("Part"), None] {
+            let path = dir.path().join("meshes/part.stl");
+            match content {
+                Some(content) => fs::write(path, content).unwrap(),
+                None => fs::remove_file(path).unwrap(),
+            }
+            let error = check(&file, &then).unwrap_err().to_string();
+            assert!(error.contains("meshes/part.stl"), "{error}");
+            assert!(error.contains("every byte"), "{error}");
+        }
+        let (_dir, commented) = robot(|text| format!("{text}\n"));
+        let own = fs::read_to_string(&commented).unwrap();
+        let (own, model) = (noted("mine.toml", &own), noted("balancer.xml", MODEL));
+        check(&commented, std::slice::from_ref(&own)).unwrap();
+        assert!(check(&commented, &[own, model]).is_err());
+        assert!(check(&commented, &then[..1]).is_err());
     }
 
     #[test]
     fn runs_without_robot_or_hashes_have_nothing_to_compare() {
-        let (_dir, file) = robot();
-        check_unchanged(file.to_str().unwrap(), &[]).unwrap();
-        check_unchanged("pendulum", &noted(&file)[0]).unwrap();
+        let (_dir, file) = robot(str::to_owned);
+        check(&file, &[]).unwrap();
+        check_unchanged("pendulum", &[noted("a", "b")]).unwrap();
         assert_eq!(files_of("pendulum"), Ok(Vec::new()));
     }
 }

@@ -43,6 +43,26 @@ fn the_example_is_good() {
 }
 
 #[test]
+fn nothing_to_observe_is_told_what_to_do() {
+    let head = EXAMPLE.split_once("[[observation]]").unwrap().0;
+    let rest = &EXAMPLE[EXAMPLE.find("[[action]]").unwrap()..];
+    let error = parse(&format!("{head}observation = []\n{rest}")).unwrap_err();
+    let said = error.to_string();
+    assert!(said.contains("there are 0 [[observation]]"), "{said}");
+    assert!(said.ends_with("; add one"), "{said}");
+}
+
+#[test]
+fn a_polarity_is_one_of_two_and_the_wrong_key_is_named() {
+    let hidden = "[[hidden]]\nname = \"turned\"\ntraining = [-1.0, 1.0]\ndraw = \"uniform\"\npolarity = { actuators = [\"*\"] }\n\n[[hidden]]";
+    let said = refused("[[hidden]]", hidden);
+    assert!(
+        said.contains("hidden[0].draw is \"uniform\"; it must be \"either\""),
+        "{said}"
+    );
+}
+
+#[test]
 fn mistakes_name_line_key_value_and_bound() {
     let error = refused("period_us = 20000 ", "period_us = 0 ");
     assert!(

@@ -195,9 +195,15 @@ fn has_free_gear(names: Names<'_>, actuator: usize, named: &Named) -> Result<(),
     let instead = if drive == Drive::Other {
         "name the motors one by one".to_owned()
     } else {
-        format!(
-            "write strength_scale = {{ actuators = [\"{name}\"] }} for a weaker or stronger one, or polarity = {{ actuators = [\"{name}\"] }} for one that works the other way round"
-        )
+        let mut instead = format!(
+            "write strength_scale = {{ actuators = [\"{name}\"] }} for a weaker or stronger one"
+        );
+        if Reversal::new(names, actuator, named).is_ok() {
+            instead.push_str(&format!(
+                ", or polarity = {{ actuators = [\"{name}\"] }} for one that works the other way round"
+            ));
+        }
+        instead
     };
     let must = format!("a motor: actuator '{name}' is {what}; {instead}");
     Err(names.robot.refuse(&named.key, must))
@@ -285,8 +291,14 @@ impl Reversal {
             Drive::Motor | Drive::Servo | Drive::Velocity => {}
         }
         let is_fixed = model.actuator_gaintype().get(actuator) == Some(&MjtGain::mjGAIN_FIXED);
-        if !is_fixed && drive != Drive::Motor {
-            return refuse("brakes rather than drives, and a brake has no direction");
+        match drive {
+            Drive::Servo if !is_fixed => {
+                return refuse("has a gain that depends on where it stands");
+            }
+            Drive::Velocity if !is_fixed => {
+                return refuse("brakes rather than drives, and a brake has no direction");
+            }
+            _ => {}
         }
         let dynamics = model.actuator_dyntype().get(actuator);
         if !matches!(
@@ -321,6 +333,12 @@ impl Reversal {
                 }
             }
             None => {
+                // A constant force comes from the motor, too.
+                if model.actuator_biastype().get(self.actuator) == Some(&MjtBias::mjBIAS_AFFINE)
+                    && let Some(parameters) = model.actuator_biasprm_mut().get_mut(self.actuator)
+                {
+                    parameters[0] = -parameters[0];
+                }
                 if let Some(limits) = model.actuator_forcerange_mut().get_mut(self.actuator) {
                     *limits = [-limits[1], -limits[0]];
                 }

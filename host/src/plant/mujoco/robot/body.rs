@@ -19,8 +19,10 @@ use crate::plant::robot::{Robot, RobotError};
 const MAX_FRAME_SKIP: f64 = 10_000.0;
 /// What counts as the same number of a command's units, relative to its range.
 const SAME: f64 = 1e-6;
-/// By so much of itself may a timestep be rounded.
+/// By so much of itself may a timestep be rounded,
 const ROUNDED: f64 = 1e-5;
+/// and a period to whole microseconds.
+const ROUNDED_US: f64 = 0.5;
 /// A refused period is told so many shorter and longer ones.
 const NEAREST: usize = 2;
 
@@ -141,7 +143,8 @@ impl Body {
     }
 }
 
-fn load(robot: &'static Robot) -> Result<Arc<MjModel>, RobotError> {
+/// The robot's model, from the cache if it was loaded before.
+pub(super) fn load(robot: &'static Robot) -> Result<Arc<MjModel>, RobotError> {
     models::load(&robot.model).map_err(|error| match error {
         ModelError::Refused { path, reason } => RobotError::Model {
             path: path.display().to_string(),
@@ -165,11 +168,9 @@ fn frame_skip(names: Names<'_>) -> Result<usize, RobotError> {
     if (1.0..=MAX_FRAME_SKIP).contains(&skip) && fits(skip * timestep_us, period_us) {
         return Ok(skip as usize);
     }
-    // A period is a whole number of microseconds, and not every multiple is.
     let whole = |skip: f64| {
-        let multiple_us = skip * timestep_us;
-        let near_us = multiple_us.round();
-        (near_us >= 1.0 && fits(multiple_us, near_us)).then_some(near_us as u64)
+        let near_us = (skip * timestep_us).round();
+        (near_us >= 1.0).then_some(near_us as u64)
     };
     let first = (period_us / timestep_us).floor().clamp(0.0, MAX_FRAME_SKIP) as u32;
     let shorter = (1..=first).rev().filter_map(|skip| whole(f64::from(skip)));
@@ -189,9 +190,9 @@ fn frame_skip(names: Names<'_>) -> Result<usize, RobotError> {
     Err(names.robot.refuse("period_us", must))
 }
 
-/// Whether two times are the same but for the rounding of a timestep such as 0.0041667.
+/// Whether two times are the same but for the rounding of a timestep such as 0.0041667, and of a period such as 8333.
 fn fits(multiple_us: f64, period_us: f64) -> bool {
-    (multiple_us - period_us).abs() <= ROUNDED * period_us
+    (multiple_us - period_us).abs() <= (ROUNDED * period_us).max(ROUNDED_US)
 }
 
 fn controls(names: Names<'_>) -> Result<Vec<usize>, RobotError> {

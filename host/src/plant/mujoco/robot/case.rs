@@ -67,6 +67,14 @@ impl Case {
         )
     }
 
+    /// The robot with these bytes for a model, not put together.
+    pub(super) fn with_model(&self, model: &[u8]) -> &'static Robot {
+        let path = |name: &str| -> PathBuf { self.folder.path().join(name) };
+        std::fs::write(path("robot.xml"), model).unwrap();
+        let robot = Robot::from_toml(&self.text(), &path("robot.toml")).unwrap();
+        Box::leak(Box::new(robot))
+    }
+
     pub(super) fn made(&self) -> Result<UserRobot, RobotError> {
         let path = |name: &str| -> PathBuf { self.folder.path().join(name) };
         std::fs::write(path("robot.xml"), &self.model).unwrap();

@@ -79,6 +79,122 @@ fn what_does_something_is_taken_even_where_the_robot_never_finds_it() {
 }
 
 #[test]
+fn what_does_nothing_is_refused_even_where_the_robot_runs_away() {
+    let wild = arm(
+        r#"<motor name="m" joint="j" gear="1e12" ctrlrange="-1 1"/><motor name="idle" joint="j"/>"#,
+    );
+    let model = wild.replace(
+        "<body name=\"arm\"",
+        "<body name=\"table\"><geom type=\"box\" size=\".1 .1 .1\" pos=\"2 0 0\"/></body><body name=\"arm\"",
+    );
+    let case = |effect: &str| Case::new(&model).hidden([0.5, 2.0], effect);
+    case("mass_scale = { bodies = [\"table\"] }").refused(&["hang on nothing that moves"]);
+    for effect in ["gear_scale", "strength_scale"] {
+        case(&format!("{effect} = {{ actuators = [\"idle\"] }}"))
+            .refused(&["no [[action]] commands"]);
+        case(&format!("{effect} = {{ actuators = [\"m\"] }}")).robot();
+    }
+    case("mass_scale = { bodies = [\"table\", \"arm\"] }").robot();
+    let floating = arm(MOTOR).replace(
+        "gravity=\"0 0 0\"/>",
+        "gravity=\"0 0 -9.81\"><flag gravity=\"disable\"/></option>",
+    );
+    Case::new(&floating)
+        .hidden([-0.2, 0.2], "gravity_tilt = { axis = \"y\" }")
+        .refused(&["turn gravity off"]);
+    let loose = arm(r#"<motor name="m" joint="j" gear="0" ctrlrange="-1 1"/>"#);
+    for effect in ["gear_scale", "strength_scale"] {
+        Case::new(&loose)
+            .hidden([0.5, 2.0], &format!("{effect} = {{ actuators = [\"m\"] }}"))
+            .refused(&["gear of these actuators is 0"]);
+    }
+}
+
+#[test]
+fn a_grip_is_taken_although_it_touches_nothing_yet() {
+    let model = arm(&format!(
+        "{MOTOR}<adhesion name=\"grip\" body=\"arm\" gain=\"10\" ctrlrange=\"0 1\"/>"
+    ));
+    let second = "[[action]]\nname = \"grip\"\nactuator = \"grip\"\nunit = \"1\"\nmin = 0.0\nmax = 1.0\nslew_per_s = 1000.0\nsafe = 0.0";
+    for effect in ["gear_scale", "strength_scale"] {
+        let effect = format!("{effect} = {{ actuators = [\"grip\"] }}");
+        let case = || Case::new(&model).hidden([0.5, 2.0], &effect);
+        case().with(second).robot();
+        case().refused(&["no [[action]] commands"]);
+    }
+}
+
+#[test]
+fn what_a_list_names_twice_is_refused_because_it_would_count_twice() {
+    for (names, place) in [
+        ("[\"m\", \"m\"]", "actuators[1]"),
+        ("[\"m\", \"#0\"]", "actuators[1]"),
+        ("[\"joint:j\", \"m\"]", "actuators[1]"),
+    ] {
+        for effect in ["gear_scale", "strength_scale"] {
+            Case::new(&arm(MOTOR))
+                .hidden([0.5, 2.0], &format!("{effect} = {{ actuators = {names} }}"))
+                .refused(&[
+                    &format!("hidden[0].{effect}.{place}"),
+                    "actuators[0]",
+                    "twice",
+                ]);
+        }
+    }
+    Case::new(&arm(MOTOR))
+        .hidden([0.5, 2.0], "mass_scale = { bodies = [\"arm\", \"#1\"] }")
+        .refused(&["hidden[0].mass_scale.bodies[1] is \"#1\""]);
+}
+
+#[test]
+fn frictions_of_two_parameters_are_taken_together() {
+    // The floor has the larger friction, unless the other parameter makes it slippery.
+    let two = |floor: [f32; 2]| {
+        let second = format!(
+            "[[hidden]]\nname = \"floor\"\ntraining = {floor:?}\nfriction_scale = {{ geoms = [\"floor\"] }}"
+        );
+        Case::new(&arm(MOTOR))
+            .hidden([0.5, 0.9], "friction_scale = { geoms = [\"rod\"] }")
+            .with(&second)
+    };
+    two([0.2, 1.0]).robot();
+    two([1.0, 2.0]).refused(&["'h', does nothing", "the other geom's friction rules"]);
+    // Both scale the rod: 0.9 times 1.5 is more than the floor's.
+    let same = "[[hidden]]\nname = \"wear\"\ntraining = [0.9, 1.5]\nfriction_scale = { geoms = [\"rod\"] }";
+    Case::new(&arm(MOTOR))
+        .hidden([0.5, 0.9], "friction_scale = { geoms = [\"rod\"] }")
+        .with(same)
+        .robot();
+}
+
+#[test]
+fn a_reversed_motor_turns_its_constant_force_round_too() {
+    let biased = arm(
+        r#"<general name="m" joint="j" gainprm="1" biastype="affine" biasprm="0.5 0 0" ctrlrange="-1 1"/>"#,
+    );
+    let mut plant = Case::new(&biased)
+        .hidden([-1.0, 1.0], "polarity = { actuators = [\"m\"] }")
+        .robot();
+    for command in [0.0, 0.5, -1.0] {
+        let ahead = stands(&mut plant, 1.0, command, 5);
+        assert!(ahead.abs() > 0.01, "{ahead}");
+        is_near(stands(&mut plant, -1.0, command, 5), -ahead);
+    }
+}
+
+#[test]
+fn a_gear_is_advised_only_what_would_be_taken() {
+    let damper = arm(r#"<damper name="m" joint="j" kv="2" ctrlrange="0 2"/>"#);
+    let mut case = Case::new(&damper).hidden([0.5, 2.0], "gear_scale = { actuators = [\"m\"] }");
+    case.range = [0.0, 1.0];
+    let error = case.made().err().unwrap().to_string();
+    assert!(
+        error.contains("strength_scale") && !error.contains("polarity"),
+        "{error}"
+    );
+}
+
+#[test]
 fn friction_that_rules_no_contact_does_nothing() {
     let friction = |model: &str, geoms: &str, range: [f32; 2]| {
         Case::new(model).hidden(range, &format!("friction_scale = {{ geoms = {geoms} }}"))

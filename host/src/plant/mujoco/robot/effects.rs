@@ -2,8 +2,9 @@
 //!
 //! A parameter that does nothing looks like any other in tables, and the policy is praised for coping with it.
 
+use mujoco_rs::mujoco_c::mjtDisableBit;
 use mujoco_rs::wrappers::MjModel;
-use mujoco_rs::wrappers::mj_model::{MjtBias, MjtGain};
+use mujoco_rs::wrappers::mj_model::{MjtBias, MjtGain, MjtTrn};
 use rand::RngExt;
 
 use super::alteration::{Alteration, Drive, drive};
@@ -71,6 +72,9 @@ fn why_without_effect(
     pair: &mut [Simulation; 2],
 ) -> Option<String> {
     let model = names.model;
+    if let Some(why) = moves_nothing(names, alteration) {
+        return Some(why.to_owned());
+    }
     let [low, high] = pair;
     if low.task().is_same_physics(high.task()) {
         return Some(same_model(alteration));
@@ -87,16 +91,60 @@ fn why_without_effect(
         }
         // What rules a contact is known without one, and a motion may end before the first.
         Alteration::Friction(geoms) => {
-            let (low, high) = parameter.training;
-            return match friction::scaling(model, geoms, [f64::from(low), f64::from(high)]) {
+            let scales = |parameter: &Parameter| {
+                let (low, high) = parameter.training;
+                [f64::from(low), f64::from(high)]
+            };
+            let all = body.alterations.iter().zip(names.robot.parameters);
+            // Parameters of the same geom multiply, and those of others decide whose friction is the larger.
+            let others: Vec<friction::Parameter<'_>> = all
+                .filter(|(other, _)| !std::ptr::eq(*other, alteration))
+                .filter_map(|(other, parameter)| match other {
+                    Alteration::Friction(geoms) => Some((geoms.as_slice(), scales(parameter))),
+                    _ => None,
+                })
+                .collect();
+            return match friction::scaling(model, (geoms, scales(parameter)), &others) {
                 Scaling::Rules => None,
-                Scaling::RulesBesidePairs(why) => (!moves_apart(names, body, pair)).then_some(why),
+                Scaling::RulesBesidePairs(why) => {
+                    (moves_apart(names, body, pair) == Motions::Same).then_some(why)
+                }
                 Scaling::Nothing(why) => Some(why),
             };
         }
         _ => {}
     }
-    (!moves_apart(names, body, pair)).then(|| same_motion(names, body, alteration))
+    let actuators = actuators_of(names, alteration);
+    let is_idle = |id: &usize| !body.controls.contains(&names.control(*id));
+    // A hand that sticks may touch its object late, as above.
+    let sticks = |id: &usize| model.actuator_trntype().get(*id) == Some(&MjtTrn::mjTRN_BODY);
+    if actuators.iter().any(|id| sticks(id) && !is_idle(id)) {
+        return None;
+    }
+    let is_idle = !actuators.is_empty() && actuators.iter().all(is_idle);
+    let motions = match moves_apart(names, body, pair) {
+        // Other actuators may be what ran away.
+        Motions::RanAway if is_idle => moves_apart_by_itself(names, body, pair),
+        motions => motions,
+    };
+    (motions == Motions::Same).then(|| same_motion(model, alteration, &actuators, is_idle))
+}
+
+/// Why a parameter does nothing whatever moves.
+fn moves_nothing(names: Names<'_>, alteration: &Alteration) -> Option<&'static str> {
+    let model = names.model;
+    match alteration {
+        Alteration::Mass(bodies) => {
+            let is_fixed = |body: &usize| model.body_weldid().get(*body) == Some(&0);
+            (bodies.iter().all(is_fixed) && bodies.iter().any(|body| *body > 0))
+                .then_some("these bodies hang on nothing that moves")
+        }
+        Alteration::GravityTilt(_) => {
+            let off = mjtDisableBit::mjDSBL_GRAVITY as i32;
+            (model.opt().disableflags & off != 0).then_some("the model's options turn gravity off")
+        }
+        _ => None,
+    }
 }
 
 /// Why the models of two values are the same.
@@ -105,7 +153,7 @@ fn same_model(alteration: &Alteration) -> String {
         Alteration::Mass(_) => "these bodies have no mass that moves, and it multiplies zeros; name the bodies that move, with their geoms",
         Alteration::Damping(_) => "these joints have no damping, and it multiplies zeros; give them some in the model (a servo's own is its kv: strength_scale scales that)",
         Alteration::Friction(_) => "these geoms have no friction, and it multiplies zeros",
-        Alteration::Gear(_) => "these actuators have no gear, and it multiplies zeros",
+        Alteration::Gear(_) => "the gear of these actuators is 0 in the model, and it multiplies zeros",
         Alteration::Strength(_) => "these actuators have no force, and it multiplies zeros",
         Alteration::Polarity(_) => "these actuators have no force to turn round",
         Alteration::GravityTilt(_) => "the model's gravity is 0 or points along this axis",
@@ -114,34 +162,48 @@ fn same_model(alteration: &Alteration) -> String {
     .to_owned()
 }
 
+/// The actuators that a parameter changes.
+fn actuators_of(names: Names<'_>, alteration: &Alteration) -> Vec<usize> {
+    match alteration {
+        Alteration::Gear(outputs) => (0..Kind::Actuator.count(names.model))
+            .filter(|id| names.outputs(*id).any(|output| outputs.contains(&output)))
+            .collect(),
+        Alteration::Strength(strength) => strength.actuators.clone(),
+        Alteration::Polarity(reversals) => {
+            reversals.iter().map(|reversal| reversal.actuator).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
 /// Why the motions are the same although the models are not.
-fn same_motion(names: Names<'_>, body: &Body, alteration: &Alteration) -> String {
-    let idle = |actuators: &[usize]| {
-        let mut driven = actuators.iter().map(|id| names.control(*id));
-        driven
-            .all(|control| !body.controls.contains(&control))
-            .then_some(
-                "no [[action]] commands these actuators, and their control stays where it is",
-            )
+fn same_motion(
+    model: &MjModel,
+    alteration: &Alteration,
+    actuators: &[usize],
+    is_idle: bool,
+) -> String {
+    let output = |id: &usize| {
+        let address = model.actuator_outadr().get(*id).copied();
+        address.and_then(|address| usize::try_from(address).ok())
+    };
+    let has_no_gear = |id: &usize| {
+        let gear = output(id).and_then(|output| model.actuator_gear().get(output));
+        gear.is_some_and(|gear| gear.iter().all(|entry| *entry == 0.0))
     };
     let why = match alteration {
-        Alteration::Mass(_) => Some("these bodies hang on nothing that moves"),
-        Alteration::Gear(outputs) => {
-            let count = Kind::Actuator.count(names.model);
-            let of: Vec<usize> = (0..count)
-                .filter(|id| names.outputs(*id).any(|output| outputs.contains(&output)))
-                .collect();
-            idle(&of)
+        Alteration::Mass(_) => "these bodies hang on nothing that moves",
+        _ if is_idle => {
+            "no [[action]] commands these actuators, and their control stays where it is"
         }
-        Alteration::Strength(strength) => idle(&strength.actuators),
-        Alteration::Polarity(reversals) => {
-            let of: Vec<usize> = reversals.iter().map(|reversal| reversal.actuator).collect();
-            idle(&of)
+        _ if !actuators.is_empty() && actuators.iter().all(has_no_gear) => {
+            "the gear of these actuators is 0 in the model"
         }
-        _ => None,
+        _ => {
+            "the robot moves in the same way at both ends of the range, under the same commands and pushes"
+        }
     };
-    why.unwrap_or("the robot moves in the same way at both ends of the range, under the same commands and pushes")
-        .to_owned()
+    why.to_owned()
 }
 
 /// A muscle whose force follows from masses, and differs.
@@ -187,9 +249,39 @@ fn force_of_muscle(model: &MjModel, actuator: usize) -> f64 {
     scale / acceleration.unwrap_or_default().max(1e-15)
 }
 
+/// How two motions compare.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Motions {
+    Same,
+    Differ,
+    /// One of them ran away, which says nothing, and training will count it.
+    RanAway,
+}
+
 /// Whether two models move differently from the robot's start under the same commands and pushes.
-fn moves_apart(names: Names<'_>, body: &Body, pair: &mut [Simulation; 2]) -> bool {
+fn moves_apart(names: Names<'_>, body: &Body, pair: &mut [Simulation; 2]) -> Motions {
     let mut random = random_stream(0, Stream::HeldOut, 0);
+    motions(names, body, pair, &mut random, |pair, random| {
+        command(names, body, pair, random);
+    })
+}
+
+/// The same without commands and pushes.
+fn moves_apart_by_itself(names: Names<'_>, body: &Body, pair: &mut [Simulation; 2]) -> Motions {
+    for simulation in pair.iter_mut() {
+        simulation.pushes_mut().fill(0.0);
+    }
+    let mut random = random_stream(0, Stream::HeldOut, 0);
+    motions(names, body, pair, &mut random, |_, _| ())
+}
+
+fn motions(
+    names: Names<'_>,
+    body: &Body,
+    pair: &mut [Simulation; 2],
+    random: &mut Random,
+    command: impl Fn(&mut [Simulation; 2], &mut Random),
+) -> Motions {
     for simulation in pair.iter_mut() {
         // The same place for both.
         let mut start = random.clone();
@@ -198,18 +290,20 @@ fn moves_apart(names: Names<'_>, body: &Body, pair: &mut [Simulation; 2]) -> boo
     let steps = (PHYSICS_STEPS / body.frame_skip).clamp(FEWEST_STEPS, STEPS);
     for step in 0..steps {
         if step % HOLD == 0 {
-            command(names, body, pair, &mut random);
+            command(pair, random);
         }
         for simulation in pair.iter_mut() {
             simulation.advance();
         }
         let [low, high] = &*pair;
-        // A motion that ran away says nothing, and training will count it.
-        if low.diverged() || high.diverged() || differs(low, high) {
-            return true;
+        if low.diverged() || high.diverged() {
+            return Motions::RanAway;
+        }
+        if differs(low, high) {
+            return Motions::Differ;
         }
     }
-    false
+    Motions::Same
 }
 
 /// Gives both simulations the same command and the same pushes.

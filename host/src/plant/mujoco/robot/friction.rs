@@ -14,8 +14,18 @@ pub(super) enum Scaling {
     Nothing(String),
 }
 
-/// What scaling the friction of `geoms` by either of two factors does.
-pub(super) fn scaling(model: &MjModel, geoms: &[usize], factors: [f64; 2]) -> Scaling {
+/// A parameter that scales friction: the geoms, and the two ends of its range.
+pub(super) type Parameter<'a> = (&'a [usize], [f64; 2]);
+
+/// Of so many other parameters every combination of ends is tried; of more, some of them together.
+const APART: usize = 6;
+
+/// What scaling the friction of `geoms` by either of two factors does, whatever `others` scale meanwhile.
+pub(super) fn scaling(
+    model: &MjModel,
+    (geoms, factors): Parameter<'_>,
+    others: &[Parameter<'_>],
+) -> Scaling {
     let is_set = |flags: i32, flag: u32| flags as u32 & flag != 0;
     let options = model.opt();
     if is_set(
@@ -37,11 +47,24 @@ pub(super) fn scaling(model: &MjModel, geoms: &[usize], factors: [f64; 2]) -> Sc
         rules: model.nflex() > 0,
         ..Found::default()
     };
-    for first in geoms {
-        for second in 0..model.geom_friction().len() {
-            found.add(meeting(model, *first, second, filters_parents, || {
-                factors.map(|factor| friction(model, geoms, [*first, second], factor))
-            }));
+    for corner in 0..1usize << others.len().min(APART) {
+        let mut frictions = model.geom_friction().to_vec();
+        for (index, (geoms, ends)) in others.iter().enumerate() {
+            let end = ends[corner >> (index % APART) & 1];
+            scale(&mut frictions, geoms, end);
+        }
+        let both = factors.map(|factor| {
+            let mut frictions = frictions.clone();
+            scale(&mut frictions, geoms, factor);
+            frictions
+        });
+        for first in geoms {
+            for second in 0..frictions.len() {
+                found.add(meeting(model, *first, second, filters_parents, || {
+                    both.each_ref()
+                        .map(|frictions| friction(model, frictions, [*first, second]))
+                }));
+            }
         }
     }
     match (found.rules, found.pair) {
@@ -182,13 +205,17 @@ fn can_touch(model: &MjModel, first: usize, second: usize, filters_parents: bool
     !model.exclude_signature().contains(&signature)
 }
 
+fn scale(frictions: &mut [[f64; 3]], geoms: &[usize], factor: f64) {
+    for geom in geoms {
+        for value in frictions.get_mut(*geom).into_iter().flatten() {
+            *value *= factor;
+        }
+    }
+}
+
 /// The friction of a contact: of the geom of higher priority, or the larger of both.
-fn friction(model: &MjModel, scaled: &[usize], geoms: [usize; 2], factor: f64) -> [f64; 3] {
-    let [first, second] = geoms.map(|geom| {
-        let own = model.geom_friction().get(geom).copied().unwrap_or_default();
-        let factor = if scaled.contains(&geom) { factor } else { 1.0 };
-        own.map(|value| value * factor)
-    });
+fn friction(model: &MjModel, frictions: &[[f64; 3]], geoms: [usize; 2]) -> [f64; 3] {
+    let [first, second] = geoms.map(|geom| frictions.get(geom).copied().unwrap_or_default());
     let [priority_1, priority_2] = geoms.map(|geom| at(model.geom_priority(), geom));
     match priority_1.cmp(&priority_2) {
         std::cmp::Ordering::Greater => first,

@@ -5,6 +5,7 @@
 
 mod alteration;
 mod body;
+mod digest;
 mod effects;
 mod friction;
 mod names;
@@ -15,6 +16,7 @@ use engram_image::{ActionChannel, Contract};
 use rand::Rng;
 
 use self::body::Body;
+use self::names::Names;
 use self::reading::Step;
 use super::simulation::Simulation;
 use crate::plant::random::bell;
@@ -54,6 +56,15 @@ pub struct UserRobot {
 /// [`RobotError`] names file, line, key, value and what it must be.
 pub fn from_file(path: &str) -> Result<UserRobot, RobotError> {
     UserRobot::new(robot::load(path)?)
+}
+
+/// A digest of the robot's model as MuJoCo compiles it, in hexadecimal digits: whether it is still the same.
+///
+/// # Errors
+/// When the model cannot be loaded.
+pub fn digest(robot: &'static Robot) -> Result<String, RobotError> {
+    let model = &*body::load(robot)?;
+    Ok(digest::of(Names { robot, model }))
 }
 
 impl UserRobot {

@@ -20,14 +20,24 @@ pub(super) enum Kind {
 }
 
 impl Kind {
+    /// All that a robot's file may name.
+    pub(super) const ALL: [Self; 6] = [
+        Self::Body,
+        Self::Joint,
+        Self::Geom,
+        Self::Actuator,
+        Self::Sensor,
+        Self::Keyframe,
+    ];
+
     const fn words(self) -> &'static str {
         match self {
-            Self::Body => "body",
-            Self::Joint => "joint",
-            Self::Geom => "geom",
-            Self::Actuator => "actuator",
-            Self::Sensor => "sensor",
-            Self::Keyframe => "keyframe",
+            Self::Body => "a body",
+            Self::Joint => "a joint",
+            Self::Geom => "a geom",
+            Self::Actuator => "an actuator",
+            Self::Sensor => "a sensor",
+            Self::Keyframe => "a keyframe",
         }
     }
 
@@ -134,10 +144,11 @@ impl Names<'_> {
         }
         let all: Vec<String> = found.iter().map(|id| self.called(kind, *id)).collect();
         let words = kind.words();
+        let word = words.rsplit(' ').next().unwrap_or(words);
         let must = match all.is_empty() {
-            true => format!("the name of something with one {words}: this has none"),
+            true => format!("the name of something with one {word}: this has none"),
             false => format!(
-                "the name of something with one {words}: this has {}, so name one of them",
+                "the name of something with one {word}: this has {}, so name one of them",
                 all.join(", ")
             ),
         };
@@ -162,7 +173,7 @@ impl Names<'_> {
                 )
             }
         } else if count == 0 {
-            format!("the name of a {words}, and the model has none")
+            format!("the name of {words}, and the model has none")
         } else if is_nameless {
             let joints = match kind {
                 Kind::Actuator => ", or \"joint:NAME\" for that of a joint",
@@ -170,12 +181,12 @@ impl Names<'_> {
                 _ => "",
             };
             format!(
-                "the number of a {words}, \"#0\" to \"#{}\"{joints}: the model has {count}, none with a name",
+                "the number of {words}, \"#0\" to \"#{}\"{joints}: the model has {count}, none with a name",
                 count - 1
             )
         } else {
             format!(
-                "the name of a {words} of the model (it has: {})",
+                "the name of {words} of the model (it has: {})",
                 all.join(", ")
             )
         };
@@ -199,10 +210,19 @@ impl Names<'_> {
         {
             return Ok((0..kind.count(self.model)).map(|id| (id, one)).collect());
         }
-        let each = names
-            .iter()
-            .map(|named| Ok((self.find(kind, named)?, named)));
-        each.collect()
+        let mut each: Vec<(usize, &Named)> = Vec::new();
+        for named in names {
+            let id = self.find(kind, named)?;
+            if let Some((_, first)) = each.iter().find(|(other, _)| *other == id) {
+                let must = format!(
+                    "something else: it is what {} names already, and would count twice",
+                    first.key
+                );
+                return Err(self.robot.refuse(&named.key, must));
+            }
+            each.push((id, named));
+        }
+        Ok(each)
     }
 
     /// The address of an actuator's control.
@@ -271,7 +291,39 @@ fn at(table: &[i32], id: usize) -> usize {
 
 /// Whether a model is written in ROS's format.
 fn is_urdf(model: &Path) -> bool {
-    let text = std::fs::read_to_string(model).unwrap_or_default();
-    let document = roxmltree::Document::parse(&text);
-    document.is_ok_and(|document| document.root_element().has_tag_name("robot"))
+    let content = std::fs::read(model).unwrap_or_default();
+    root(&String::from_utf8_lossy(&content)) == "robot"
+}
+
+/// The name of an XML document's first element.
+fn root(mut text: &str) -> &str {
+    while let Some(at) = text.find('<') {
+        text = &text[at + 1..];
+        if let Some(comment) = text.strip_prefix("!--") {
+            text = comment.split_once("-->").map_or("", |(_, after)| after);
+        } else if text.starts_with(|letter: char| letter.is_ascii_alphabetic()) {
+            let end = text.find(|letter: char| !letter.is_ascii_alphanumeric());
+            return &text[..end.unwrap_or(text.len())];
+        }
+    }
+    ""
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_first_element_is_found_behind_what_may_stand_before_it() {
+        for (text, root) in [
+            (
+                "<?xml version='1.0'?>\n<!-- <mujoco> -->\n<robot name='r'>",
+                "robot",
+            ),
+            ("<!DOCTYPE robot [<!ENTITY a 'b'>]><robot>", "robot"),
+            ("<mujoco><!-- <robot> --></mujoco>", "mujoco"),
+            ("solid", ""),
+            ("<!-- <robot>", ""),
+        ] {
+            assert_eq!(super::root(text), root, "{text}");
+        }
+    }
 }
