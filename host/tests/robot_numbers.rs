@@ -184,6 +184,9 @@ fn mujoco_a_simulation_that_blows_up_stops_the_training_and_says_why() {
     let (json, _) = done(&["eval", &run, "--tasks", "8", "--json"]);
     let record: Value = serde_json::from_str(&json).expect("JSON");
     assert!(record["diverged_steps"].as_u64() > Some(0), "{json}");
+    // The episodes ended, and nobody fell.
+    assert!(record["ended_episode_1"].as_f64() > Some(0.0), "{json}");
+    assert_eq!(record["fell"].as_f64(), Some(0.0), "{json}");
     let (table, _) = done(&["eval", &run, "--tasks", "8"]);
     assert!(table.contains("diverged steps"), "{table}");
 }

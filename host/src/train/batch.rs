@@ -369,7 +369,7 @@ mod tests {
             rewards: rewards.to_vec(),
             ended: vec![false; 4],
             began: vec![true, false, false, false],
-            diverged_steps: 0,
+            diverged: vec![false; 4],
             cleared: vec![true, false, false, false, false],
             privileged: vec![0.0; 5 * 7],
         };
