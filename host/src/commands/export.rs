@@ -230,15 +230,10 @@ fn packing_for(board: Option<&str>) -> anyhow::Result<Packing> {
 }
 
 fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+    if path.file_name().is_none() {
         bail!("{} is not a file name; give -o FILE.engram", path.display());
-    };
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    write_one(folder, name, bytes)?;
-    Ok(())
+    }
+    Ok(write_one(path, bytes)?)
 }
 
 fn print(
