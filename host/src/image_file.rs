@@ -1,10 +1,11 @@
 //! Reading an image file: what cannot be an image by its size is not read.
 
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use engram_image::limits::IMAGE_BYTES;
+
+use crate::bounded_file::{self, BoundedError};
 
 /// Why a file was not read as an image.
 #[derive(Debug, thiserror::Error)]
@@ -32,32 +33,17 @@ pub enum ImageFileError {
 /// # Errors
 /// [`ImageFileError`]; a longer file is refused before it is read.
 pub fn read(path: &Path) -> Result<Vec<u8>, ImageFileError> {
-    let io = |cause| ImageFileError::Io {
-        path: path.to_owned(),
-        cause,
-    };
-    let too_long = |length| ImageFileError::TooLong {
-        path: path.to_owned(),
-        length,
-    };
-    let most = IMAGE_BYTES as u64;
-    let file = File::open(path).map_err(io)?;
-    let announced = file.metadata().map_err(io)?.len();
-    if announced > most {
-        return Err(too_long(announced));
-    }
-    // A pipe or a device announces nothing.
-    let mut bytes = Vec::new();
-    file.take(most + 1).read_to_end(&mut bytes).map_err(io)?;
-    let length = bytes.len() as u64;
-    if length > most {
-        return Err(too_long(length));
-    }
-    Ok(bytes)
+    let path = path.to_owned();
+    bounded_file::read(&path, IMAGE_BYTES as u64).map_err(|error| match error {
+        BoundedError::Io(cause) => ImageFileError::Io { path, cause },
+        BoundedError::TooLong { length, .. } => ImageFileError::TooLong { path, length },
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+
     use super::*;
 
     #[test]

@@ -9,6 +9,7 @@
 
 pub mod batch;
 pub mod board;
+pub mod bounded_file;
 pub mod calibration;
 pub mod classical;
 pub mod commands;
@@ -17,6 +18,7 @@ pub mod fly;
 pub mod footprint;
 mod hexadecimal;
 pub mod image_file;
+pub mod interrupt;
 pub mod measure;
 pub mod network;
 pub mod output;

@@ -81,6 +81,10 @@ fn signal(child: &Child, name: &str) {
 fn a_flight_ends_in_good_order_when_asked_to() {
     let folder = Folder::new();
     for name in ["INT", "TERM", "HUP"] {
+        if name == "HUP" && engram::interrupt::hang_ups_are_ignored() {
+            // These tests were started with nohup.
+            continue;
+        }
         let log = format!("{name}.mcap");
         let arguments = ["fly", "--steps", ENDLESS, "--json", "--log", &log];
         let flight = folder.start(&arguments);
@@ -99,6 +103,31 @@ fn a_flight_ends_in_good_order_when_asked_to() {
         assert!(success && replay["equal"] == true, "{name}: {replay}");
         assert_eq!(replay["steps"], summary["steps"], "{name}");
     }
+}
+
+#[test]
+fn a_flight_under_nohup_outlives_its_terminal() {
+    let folder = Folder::new();
+    let mut nohup = Command::new("nohup");
+    nohup.args([
+        ENGRAM, "fly", "--steps", ENDLESS, "--json", "--log", "on.mcap",
+    ]);
+    nohup.current_dir(folder.0.path()).stdin(Stdio::null());
+    nohup.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let flight = nohup.spawn().expect("it starts");
+    let log = folder.path("on.mcap");
+    wait_for(&log);
+    signal(&flight, "HUP");
+    let length = std::fs::metadata(&log).expect("a log").len();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while std::fs::metadata(&log).expect("a log").len() < length + 1_000_000 {
+        assert!(Instant::now() < deadline, "it flies no further");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    signal(&flight, "TERM");
+    let output = flight.wait_with_output().expect("it ends");
+    assert!(error(&output).contains("interrupted"), "{}", error(&output));
+    assert_eq!(object(&output.stdout)["log_complete"], true);
 }
 
 #[test]

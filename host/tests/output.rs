@@ -105,6 +105,60 @@ fn a_result_that_nobody_reads_ends_a_command_quietly_and_a_full_device_with_one_
     }
 }
 
+/// A full disk, as far as a program can tell: a file grows to 4096 bytes, and no further.
+#[test]
+fn a_report_on_a_full_disk_leaves_the_old_page() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let page = folder.path().join("report.html");
+    let picture = folder.path().join("picture.svg");
+    let (image, output) = (image(), page.to_str().expect("UTF-8"));
+    let report = |more: &[&str]| {
+        let mut bash = Command::new("bash");
+        bash.args(["-c", "trap '' XFSZ; ulimit -f 4; exec \"$0\" \"$@\""]);
+        bash.arg(env!("CARGO_BIN_EXE_engram"));
+        bash.args(["report", "--image", &image, "-o", output])
+            .args(more);
+        ended(&mut bash)
+    };
+    std::fs::write(&page, "the old page").expect("written");
+    for more in [
+        &[][..],
+        &["--picture", picture.to_str().expect("UTF-8")][..],
+    ] {
+        let (code, said) = report(more);
+        assert_eq!(code, Some(1), "{said}");
+        assert!(said.contains("cannot write the report"), "{said}");
+        let there = std::fs::read_to_string(&page).expect("there");
+        assert_eq!(there, "the old page");
+        let files = std::fs::read_dir(folder.path()).expect("a folder");
+        assert_eq!(files.count(), 1, "nothing half written is left");
+    }
+}
+
+/// What is far too long for what it should be is refused before it is read.
+#[test]
+fn no_text_of_20_gb_is_read() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let huge = folder.path().join("huge.toml");
+    let file = File::create(&huge).expect("a file");
+    file.set_len(20 << 30).expect("sparse files");
+    let huge = huge.to_str().expect("UTF-8");
+    let out = folder.path().join("run");
+    let out = out.to_str().expect("UTF-8");
+    for command in [
+        &["train", "pendulum", "--out", out, "--config", huge][..],
+        &["bench", "--plant", huge],
+        &["report", "--eval", huge, "-o", out],
+    ] {
+        let (code, said) = ended(&mut engram(command));
+        assert_eq!(code, Some(1), "{command:?}: {said}");
+        assert!(
+            said.contains("huge.toml") && said.contains("at most 16777216"),
+            "{command:?}: {said}"
+        );
+    }
+}
+
 #[test]
 fn answers_that_nobody_takes_end_the_policy_quietly_and_a_full_device_with_one_sentence() {
     let serve = |stdout: Stdio| {

@@ -184,6 +184,9 @@ fn mujoco_a_simulation_that_blows_up_stops_the_training_and_says_why() {
     let (json, _) = done(&["eval", &run, "--tasks", "8", "--json"]);
     let record: Value = serde_json::from_str(&json).expect("JSON");
     assert!(record["diverged_steps"].as_u64() > Some(0), "{json}");
+    // The episodes ended, and nobody fell.
+    assert!(record["ended_episode_1"].as_f64() > Some(0.0), "{json}");
+    assert_eq!(record["fell"].as_f64(), Some(0.0), "{json}");
     let (table, _) = done(&["eval", &run, "--tasks", "8"]);
     assert!(table.contains("diverged steps"), "{table}");
 }
@@ -303,9 +306,10 @@ fn mujoco_a_policy_flies_no_robot_with_other_channels() {
             "--json",
             "--other-contract",
         ];
+        let said = refused(&words);
         assert!(
-            refused(&words).contains("3 observations"),
-            "other numbers never fit"
+            said.contains("3 observations") && said.contains("'rate' only in the former"),
+            "other numbers never fit: {said}"
         );
         // Beside another policy it is no other matter.
         let other = folder.path().join("other").display().to_string();
@@ -331,4 +335,80 @@ fn mujoco_a_policy_flies_no_robot_with_other_channels() {
     fs::write(Path::new(&run).join("run.toml"), older).expect("written");
     let said = refused(&["eval", &run, "--plant", &swapped, "--tasks", "2", "--json"]);
     assert!(said.contains("'tilt' against 'rate'"), "{said}");
+}
+
+/// What is wrong with a robot that is not the one of a run is told by its channels, if they differ, and else by its files;
+/// and what a message promises holds.
+#[test]
+fn mujoco_a_robot_that_changed_is_refused_for_what_changed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let make = |name: &str, channels: &[(&str, &str, &str)], reward: &str| {
+        let reward = format!("[[reward]]\nweight = {reward}\nalive = {{}}");
+        robot(
+            folder.path(),
+            name,
+            ("cart.xml", CART),
+            channels,
+            "push",
+            &reward,
+        )
+    };
+    let own = make("own", &STANDING, "1.0");
+    let run = folder.path().join("run").display().to_string();
+    done(&["train", &own, "--out", &run, "--steps", "1"]);
+    let image = folder.path().join("own.engram").display().to_string();
+    done(&["export", &run, "-o", &image, "--tasks", "0"]);
+    // An image has no file; a run that it is compared with has one.
+    let said = refused(&["eval", &image, "--tasks", "2"]);
+    assert!(
+        said.contains("'own'") && said.contains("--plant FILE.toml"),
+        "{said}"
+    );
+    let (json, _) = done(&[
+        "eval",
+        &image,
+        "--quantization",
+        &run,
+        "--tasks",
+        "2",
+        "--json",
+    ]);
+    assert!(json.contains("own.toml"), "{json}");
+    // Another file is no change of the run's.
+    let other = make("other", &STANDING, "2.0");
+    let said = refused(&[
+        "export", &run, "--plant", &other, "-o", &image, "--tasks", "0",
+    ]);
+    assert!(
+        said.contains("this is another robot") && said.contains("own.toml"),
+        "{said}"
+    );
+    // In place, with the same channels: the file is named, and what is promised works.
+    make("own", &STANDING, "2.0");
+    let plain = ["eval", &run, "--tasks", "2", "--json"];
+    let said = refused(&plain);
+    assert!(
+        said.contains("own.toml") && said.contains("--plant"),
+        "{said}"
+    );
+    done(&["eval", &run, "--tasks", "2", "--json", "--plant", &own]);
+    // With other channels: they are named, by every command.
+    let [place, tilt, rate] = STANDING;
+    make("own", &[place, rate, tilt], "1.0");
+    let export = ["export", &run, "-o", &image, "--tasks", "0"];
+    let resume = ["train", &own, "--out", &run, "--resume", "--steps", "12800"];
+    for words in [&plain[..], &export, &resume] {
+        let said = refused(words);
+        assert!(
+            said.contains("observation 1 'tilt': name 'tilt' against 'rate'"),
+            "{said}"
+        );
+    }
+    let (_, said) = done(&["eval", &run, "--tasks", "2", "--json", "--other-contract"]);
+    assert!(said.contains("'tilt' against 'rate'"), "{said}");
+    make("own", &[place, tilt], "1.0");
+    for words in [&plain[..], &export, &resume] {
+        let said = refused(words);
+        assert!(said.contains("'rate' only in the former"), "{said}");
+    }
 }

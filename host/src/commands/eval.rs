@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use engram_image::Contract;
 
 pub(super) mod table;
@@ -14,7 +14,7 @@ use crate::evaluate::{
 };
 use crate::output::say;
 use crate::plant::robot::{self, RobotError};
-use crate::plant::{self, Plant, TaskSet};
+use crate::plant::{self, Plant, TaskSet, UnknownPlant};
 
 /// Evaluate policies on held-out tasks: return, how fast they adapt, recovery after a change.
 #[derive(clap::Args, Debug)]
@@ -105,9 +105,16 @@ impl Ground {
 }
 
 fn one(subject: &Subject, args: &Args) -> anyhow::Result<Record> {
-    let name = args.plant.clone().unwrap_or_else(|| subject.plant.clone());
-    check_robot(subject, &name, args.plant.is_some())?;
-    let mut plant = plant::for_agent(&name, &subject.agent)?;
+    let reference = args.quantization.as_deref().map(Subject::load);
+    let reference = reference.transpose()?;
+    let name = plant_of(subject, reference.as_ref(), args);
+    let mut plant = plant::for_agent(&name, &subject.agent).map_err(|error| match error {
+        UnknownPlant::Name { .. } if subject.is_image() && args.plant.is_none() => anyhow!(
+            "{} was made for the robot '{name}'; an image does not hold its file: give it by --plant FILE.toml",
+            subject.path.display()
+        ),
+        error => error.into(),
+    })?;
     let contract = plant.contract();
     let agreement = if args.other_contract {
         Agreement::NotNeeded
@@ -115,6 +122,7 @@ fn one(subject: &Subject, args: &Args) -> anyhow::Result<Record> {
         Agreement::Needed
     };
     let prepared = prepare(subject, &contract, agreement)?;
+    check_robot(subject, &name, args)?;
     let change = args
         .change
         .clone()
@@ -154,17 +162,17 @@ fn one(subject: &Subject, args: &Args) -> anyhow::Result<Record> {
         };
         compared.insert(key, summary);
     }
-    let quantization = match &args.quantization {
+    let quantization = match &reference {
         None => None,
-        Some(run) => {
-            let reference = Subject::load(run)?;
+        Some(reference) => {
             if !subject.is_image() || reference.is_image() {
                 bail!(
                     "--quantization compares an image with the run it was exported from: engram eval IMAGE --quantization RUN"
                 );
             }
-            check_robot(&reference, &name, args.plant.is_some())?;
-            let reference = prepare(&reference, &contract, agreement)?;
+            let run = reference;
+            let reference = prepare(run, &contract, agreement)?;
+            check_robot(run, &name, args)?;
             let float = ground.fly(&ground.held_out, |_| reference.controller(args.wipe_memory))?;
             let floor = ground.fly(&ground.held_out, |seed| Box::new(Random::new(seed)))?;
             compared.insert("float".to_owned(), float.summary.clone());
@@ -198,6 +206,18 @@ fn one(subject: &Subject, args: &Args) -> anyhow::Result<Record> {
     })
 }
 
+/// The plant to fly on. An image holds the name of its robot alone; the run that it was exported from knows the file.
+fn plant_of(subject: &Subject, reference: Option<&Subject>, args: &Args) -> String {
+    let of_reference = || {
+        let file = &reference.filter(|run| robot::is_file(&run.plant))?.plant;
+        let name = robot::load(file).ok()?.name;
+        (name == subject.plant).then(|| file.clone())
+    };
+    (args.plant.clone())
+        .or_else(of_reference)
+        .unwrap_or_else(|| subject.plant.clone())
+}
+
 /// [`Subject::prepare`], and how to evaluate all the same what it refuses.
 fn prepare<'a>(
     subject: &'a Subject,
@@ -212,9 +232,11 @@ fn prepare<'a>(
     }
 }
 
-/// Refuses a run whose robot has changed since. Who names the robot wants the run evaluated on it as it is, and is told.
-fn check_robot(subject: &Subject, plant: &str, named: bool) -> anyhow::Result<()> {
+/// Refuses a run whose robot has changed since, though not its contract. Who names the robot wants the run evaluated on it
+/// as it is, and so does who takes another contract; they are told.
+fn check_robot(subject: &Subject, plant: &str, args: &Args) -> anyhow::Result<()> {
     let run = subject.path.display();
+    let named = args.plant.is_some() || args.other_contract;
     match robot::check_unchanged(plant, &subject.robot) {
         Err(error @ RobotError::Changed { .. }) if named => {
             tracing::warn!("{run}: {error}");
@@ -258,8 +280,10 @@ fn compare(
             let subject = Subject::load(path.as_ref())
                 .with_context(|| format!("--compare {path}: {words}"))?;
             // Whom a policy is compared with may have been trained on anything that fits.
-            check_robot(&subject, &ground.plant, true)?;
             let prepared = prepare(&subject, &contract, ground.agreement)?;
+            if let Err(error) = robot::check_unchanged(&ground.plant, &subject.robot) {
+                tracing::warn!("{path}: {error}");
+            }
             ground.fly(&ground.held_out, |_| prepared.controller(false))?
         }
     };

@@ -91,7 +91,6 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         );
     }
     let from = args.plant.as_ref().unwrap_or(&checkpoint.plant).clone();
-    robot::check_unchanged(&from, &checkpoint.robot)?;
     let plant = plant::by_name(&from)?;
     let trained_with = contract_of(
         checkpoint.contract.clone(),
@@ -105,6 +104,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     if let Some(trained_with) = trained_with {
         check_contract(&args.run, &trained_with.contract(), &from, &contract)?;
     }
+    // A channel says more of what changed than a file does.
+    robot::check_unchanged(&from, &checkpoint.robot)?;
     let config = *checkpoint.config();
     let policy = checkpoint.policy();
     let network = Network::from(policy.clone());
@@ -202,23 +203,22 @@ fn judge(args: &Args, exported: &Exported, cost: Option<&PairedCost>) -> anyhow:
     )
 }
 
-/// Refuses a plant whose channels are not those that the policy was trained with, although there are as many.
+/// Refuses a plant whose channels are not those that the policy was trained with.
 fn check_contract(
     run: &Path,
     own: &Contract<'_>,
     plant: &str,
     contract: &Contract<'_>,
 ) -> anyhow::Result<()> {
-    let channels = |contract: &Contract<'_>| (contract.observations.len(), contract.actions.len());
-    // Other numbers of channels are the exporter's to tell.
-    match own.difference_in_words(contract) {
-        Some(difference) if channels(own) == channels(contract) => bail!(
+    let channels = own.channels_in_words(contract);
+    if let Some(difference) = channels.or_else(|| own.difference_in_words(contract)) {
+        bail!(
             "{} was trained with another contract than '{plant}' has (policy against plant): {difference}; train it for \
              this plant",
             run.display()
-        ),
-        _ => Ok(()),
+        );
     }
+    Ok(())
 }
 
 /// What a board's kernels read best.
@@ -230,15 +230,10 @@ fn packing_for(board: Option<&str>) -> anyhow::Result<Packing> {
 }
 
 fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+    if path.file_name().is_none() {
         bail!("{} is not a file name; give -o FILE.engram", path.display());
-    };
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    write_one(folder, name, bytes)?;
-    Ok(())
+    }
+    Ok(write_one(path, bytes)?)
 }
 
 fn print(

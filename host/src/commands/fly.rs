@@ -1,7 +1,7 @@
 //! `engram fly`: hardware in the loop, the plant on the host and the policy on a board.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, bail};
 use engram_image::write::in_rows;
@@ -14,6 +14,7 @@ use crate::fly::{
     self, BoardPilot, ClassicalPilot, FlightError, FlightPlan, Outcome, PilotCard, Show, Summary,
     Watcher,
 };
+use crate::interrupt;
 use crate::output::say;
 use crate::plant;
 
@@ -94,9 +95,6 @@ enum Controller {
 /// Where a flight is logged that is told no other place.
 const DEFAULT_LOG: &str = "runs/flight.mcap";
 
-/// Set by Ctrl-C, a request to end and a terminal that hangs up: the flight ends in good order at the next step.
-static STOP: AtomicBool = AtomicBool::new(false);
-
 /// Runs the subcommand.
 ///
 /// # Errors
@@ -106,14 +104,14 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let plan = plan(&args)?;
     // A misspelt change must not cost an upload first.
     fly::plant_for(&plan)?;
-    ctrlc::set_handler(|| STOP.store(true, Ordering::Relaxed))
-        .context("Ctrl-C cannot be caught")?;
+    // The flight ends in good order at the next step.
+    let stop = interrupt::listen().context("Ctrl-C cannot be caught")?;
     let mut show = Show::new();
     let mut nobody = ();
     let watcher: &mut dyn Watcher = if args.show { &mut show } else { &mut nobody };
     let outcome = match args.controller {
-        Controller::Policy => fly_policy(&args, &plan, watcher)?,
-        Controller::Classical => fly_classical(&args, &plan, watcher)?,
+        Controller::Policy => fly_policy(&args, &plan, watcher, &stop)?,
+        Controller::Classical => fly_classical(&args, &plan, watcher, &stop)?,
     };
     let printed = if args.json {
         say!("{}", serde_json::to_string(&outcome.summary)?)
@@ -188,6 +186,7 @@ fn fly_policy(
     args: &Args,
     plan: &FlightPlan,
     watcher: &mut dyn Watcher,
+    stop: &AtomicBool,
 ) -> anyhow::Result<Outcome> {
     // The host's own policy reads rows, and so does every board; one with a packing gets it packed again.
     let image =
@@ -222,10 +221,10 @@ fn fly_policy(
     let log = log_path(args)?;
     let log = Some(log.as_path());
     Ok(if plan.real_time {
-        fly::fly_real_time(plan, pilot, &card, &image, log, watcher, &STOP)?
+        fly::fly_real_time(plan, pilot, &card, &image, log, watcher, stop)?
     } else {
         let mut pilot = pilot;
-        fly::fly(plan, &mut pilot, &card, Some(&image), log, watcher, &STOP)?
+        fly::fly(plan, &mut pilot, &card, Some(&image), log, watcher, stop)?
     })
 }
 
@@ -249,6 +248,7 @@ fn fly_classical(
     args: &Args,
     plan: &FlightPlan,
     watcher: &mut dyn Watcher,
+    stop: &AtomicBool,
 ) -> anyhow::Result<Outcome> {
     if args.image.is_some() || args.port.is_some() || plan.real_time || plan.wipe_memory {
         bail!(
@@ -266,7 +266,7 @@ fn fly_classical(
         None,
         Some(log.as_path()),
         watcher,
-        &STOP,
+        stop,
     )?)
 }
 

@@ -1,12 +1,13 @@
 //! `engram report`: one HTML page with the numbers and the plots.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use engram_export::checkpoint::folder;
 
 mod rewards;
 
+use crate::bounded_file;
 use crate::evaluate::{Agreement, Classic, Plan, Record, Subject, Summary, fly};
 use crate::fly::Flight;
 use crate::network::Saved;
@@ -108,10 +109,14 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         }
     }
     training::section(&mut page, &runs);
-    std::fs::write(&args.output, page.html())
-        .with_context(|| format!("cannot write {}", args.output.display()))?;
+    write(&args.output, &page.html())?;
     tell!("wrote {}", args.output.display());
     Ok(())
+}
+
+/// Writes a page or a figure, whole or not at all.
+fn write(path: &Path, text: &str) -> anyhow::Result<()> {
+    Ok(folder::write_one(path, text.as_bytes()).context("cannot write the report")?)
 }
 
 fn logged(paths: &[PathBuf]) -> anyhow::Result<Vec<FlightTrace>> {
@@ -228,8 +233,8 @@ fn evaluations(args: &Args) -> anyhow::Result<Vec<(PathBuf, Vec<Record>)>> {
     let mut results = Vec::new();
     for file in files {
         let mut records = Vec::new();
-        let text = std::fs::read_to_string(&file)
-            .with_context(|| format!("cannot read {}", file.display()))?;
+        let text =
+            bounded_file::text(&file).with_context(|| format!("cannot read {}", file.display()))?;
         for line in text.lines().filter(|line| !line.trim().is_empty()) {
             let record = Record::read(line).with_context(|| {
                 format!("{} is not what `engram eval --json` prints", file.display())
@@ -298,8 +303,7 @@ fn flights(page: &mut Page, traces: &[FlightTrace], args: &Args) -> anyhow::Resu
         return Ok(());
     };
     if let Some(path) = &args.picture {
-        std::fs::write(path, figure.standalone())
-            .with_context(|| format!("cannot write {}", path.display()))?;
+        write(path, &figure.standalone())?;
         tell!("wrote {}", path.display());
     }
     let words = if args.flight.is_empty() {

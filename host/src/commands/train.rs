@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -10,7 +9,9 @@ use anyhow::{Context, bail};
 use candle_core::Device;
 use engram_export::checkpoint::{RUN_FILE, folder};
 
+use crate::bounded_file;
 use crate::evaluate::{Float, Plan, evaluate};
+use crate::interrupt;
 use crate::output::say;
 use crate::plant::{self, TaskSet};
 use crate::train::config::PositionsName;
@@ -115,10 +116,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let asked = asked(&args)?;
     let (device, device_name) = device::choose(args.device);
     let (mut trainer, _lock) = begin(asked, &args, &device)?;
-    let interrupted = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&interrupted);
-    ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed))
-        .context("cannot listen for Ctrl-C")?;
+    let interrupted = interrupt::listen().context("cannot listen for Ctrl-C")?;
 
     let begun = Instant::now();
     let first = trainer.steps();
@@ -287,7 +285,7 @@ fn asked(args: &Args) -> anyhow::Result<Option<(Run, Settings)>> {
     let mut settings = match &args.config {
         None => Settings::preset_of(args.preset, &args.plant)?,
         Some(path) => {
-            let text = std::fs::read_to_string(path)
+            let text = bounded_file::text(path)
                 .with_context(|| format!("cannot read {}", path.display()))?;
             Settings::from_toml(&text, &path.display().to_string())?
         }

@@ -95,7 +95,7 @@ pub enum SubjectError {
     /// The policy has other numbers of channels than the plant.
     #[error(
         "{path}: the policy has {policy_observations} observations and {policy_actions} actions, the plant has \
-         {observations} and {actions}"
+         {observations} and {actions}{difference}"
     )]
     Channels {
         /// The file or folder.
@@ -108,6 +108,8 @@ pub enum SubjectError {
         observations: usize,
         /// Actions of the plant.
         actions: usize,
+        /// [`channels_apart`].
+        difference: String,
     },
 }
 
@@ -201,6 +203,10 @@ impl Subject {
             }
             Content::Run(policy, memory) => Prepared::Run(policy, *memory),
         };
+        let own = match (&prepared, &self.contract) {
+            (Prepared::Image(image), _) => Some(image.contract),
+            (_, saved) => saved.as_ref().map(SavedContract::contract),
+        };
         let (policy_observations, policy_actions) = prepared.channels();
         let (observations, actions) = (contract.observations.len(), contract.actions.len());
         if (policy_observations, policy_actions) != (observations, actions) {
@@ -210,18 +216,15 @@ impl Subject {
                 policy_actions,
                 observations,
                 actions,
+                difference: channels_apart(own.as_ref(), contract),
             });
         }
-        let own = match (&prepared, &self.contract) {
-            (Prepared::Image(image), _) => image.contract,
-            (_, Some(saved)) => saved.contract(),
-            (_, None) => {
-                tracing::warn!(
-                    "{} does not say which channels it was trained with; whether they are this plant's cannot be checked",
-                    self.path.display()
-                );
-                return Ok(prepared);
-            }
+        let Some(own) = own else {
+            tracing::warn!(
+                "{} does not say which channels it was trained with; whether they are this plant's cannot be checked",
+                self.path.display()
+            );
+            return Ok(prepared);
         };
         match (own.difference_in_words(contract), agreement) {
             (None, _) => {}
@@ -238,6 +241,15 @@ impl Subject {
         }
         Ok(prepared)
     }
+}
+
+/// Which channels a policy and a plant have alone, to be said behind their numbers; empty where the policy does not tell.
+#[must_use]
+pub fn channels_apart(own: Option<&Contract<'_>>, plant: &Contract<'_>) -> String {
+    own.and_then(|own| own.channels_in_words(plant))
+        .map_or_else(String::new, |words| {
+            format!(" (policy against plant: {words})")
+        })
 }
 
 /// Whether a policy's contract must be the plant's.

@@ -17,13 +17,14 @@ pub struct Summary {
     pub success: Option<f64>,
     /// Share of tasks with the goal held from the allowed time after the change to the end; `None` likewise.
     pub recovered: Option<f64>,
-    /// Share of tasks in which the goal was lost altogether after the change, or an episode ended by itself.
+    /// Share of tasks in which the goal was lost altogether after the change, or an episode ended by itself; a simulation that
+    /// diverged is no fall.
     pub fell: f64,
     /// Median time from the change until the goal was held for good, over the tasks in which it was, s.
     pub recovery_s_median: Option<f64>,
     /// Share of tasks that held the goal, per step since the change, as far as all tasks reach; empty likewise.
     pub adaptation: Vec<f64>,
-    /// Share of first episodes that ended by themselves.
+    /// Share of first episodes that ended by themselves, be it with a fall or because the simulation diverged.
     #[serde(default)]
     pub ended_episode_1: f64,
     /// The same of last episodes.

@@ -50,7 +50,8 @@ pub struct Outcome {
     pub success: bool,
     /// The goal was held from the allowed time after the change to the end.
     pub recovered: bool,
-    /// The goal was lost altogether at some time after the change, or an episode ended by itself.
+    /// The goal was lost altogether at some time after the change, or an episode ended by itself. A simulation that diverged
+    /// is no fall.
     pub fell: bool,
     /// Steps from the change until the goal was held for good, if it was.
     pub recovery_steps: Option<usize>,
@@ -114,7 +115,8 @@ pub fn run(
                 holds,
             });
             rewards.push(driven.reward());
-            diverged_steps += u64::from(driven.plant().diverged());
+            let diverged = driven.plant().diverged();
+            diverged_steps += u64::from(diverged);
             if episode == 0 {
                 episodes.metric.extend(driven.plant().metric());
             }
@@ -122,7 +124,7 @@ pub fn run(
             // Judged after the step: the last state of an episode counts.
             let judgement = driven.plant().judge();
             ended = driven.plant().ended();
-            fell |= ended;
+            fell |= ended && !diverged;
             if episode == 0 && ended {
                 success = false;
             }
@@ -130,8 +132,9 @@ pub fn run(
                 success &= judgement.holds;
             }
             if last_episode && step >= plan.change_step {
-                holds_after.push(judgement.holds);
-                fell |= judgement.fallen;
+                // The end of an episode by itself holds nothing, and what diverged cannot be judged.
+                holds_after.push(judgement.holds && !ended);
+                fell |= judgement.fallen && !diverged;
             }
             if ended {
                 break;

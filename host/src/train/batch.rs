@@ -44,17 +44,21 @@ pub struct Batch {
     pub explained: f32,
     /// How far the trials' returns differ from each other, over how far the advantages do; 1 for a single trial.
     pub signal: f64,
-    /// Whether that is enough to tell good actions from bad ones; where not, all advantages are 0.
+    /// Whether the returns differ at all; where not, all advantages are 0.
     pub tells: bool,
 }
 
-/// The least [`Batch::signal`] whose advantages are brought to a deviation of 1.
+/// The least [`Batch::signal`] with which the critic is asked what an action is worth.
 ///
 /// What an action is worth cannot differ more than what is earned differs, and the returns of trials that took other
 /// actions (and began elsewhere) differ by at least that. Where advantages spread twice as much, three quarters of their
 /// variance can only be the critic's error; to scale that up is to learn noise, and what noise teaches is less
-/// exploration. The extreme is a reward that is the same whatever is done, or that nobody has found yet: 0.
+/// exploration. There, what each trial earned from a step on is compared with what the others did: that holds no error of
+/// the critic, however large a constant part of the reward is.
 pub const LEAST_SIGNAL: f64 = 0.5;
+
+/// Returns that differ by less than this share of their size differ by rounding alone: sums of a thousand f32.
+const ROUNDING: f64 = 1e-5;
 
 /// Entries of the critic's input.
 #[must_use]
@@ -201,7 +205,10 @@ impl Batch {
         self.signal = signal(&self.advantages, &earned);
         if ppo.normalize_advantages {
             // A signal that is no number is the divergence's to tell.
-            self.tells = self.signal.is_nan() || self.signal >= LEAST_SIGNAL;
+            self.tells = self.signal != 0.0;
+            if self.signal < LEAST_SIGNAL {
+                compare(&mut self.advantages, &earned);
+            }
             if self.tells {
                 normalize(&mut self.advantages);
             } else {
@@ -281,22 +288,37 @@ fn normalize(values: &mut [f32]) {
     }
 }
 
-/// Standard deviation of the returns of different trials from the same step on, over that of the advantages. Trials are
-/// compared with each other and not steps: towards a trial's end there is less and less to earn, whatever is done.
+/// Standard deviation of the returns of different trials from the same step on, over that of the advantages; 0 where the
+/// returns are the same but for rounding. Trials are compared with each other and not steps: towards a trial's end there
+/// is less and less to earn, whatever is done.
 fn signal(advantages: &[f32], returns: &[Vec<f32>]) -> f64 {
     let [first, _, ..] = returns else { return 1.0 };
-    let variance = |step: usize| {
-        let column: Vec<f32> = returns.iter().map(|trial| trial[step]).collect();
-        moments(&column).1.powi(2)
-    };
-    let sum: f64 = (0..first.len()).map(variance).sum();
-    let between = (sum / first.len().max(1) as f64).sqrt();
-    let spread = moments(advantages).1;
-    if between == 0.0 {
-        0.0
-    } else {
-        between / spread
+    let (mut variance, mut square) = (0.0, 0.0);
+    for step in 0..first.len() {
+        let (mean, std) = moments(&column(returns, step));
+        variance += std.powi(2);
+        square += mean.powi(2);
     }
+    if variance.sqrt() <= ROUNDING * square.sqrt() {
+        return 0.0;
+    }
+    (variance / first.len() as f64).sqrt() / moments(advantages).1
+}
+
+/// Makes advantages of what each trial earned from a step on, compared with the mean of all trials from the same step on.
+fn compare(advantages: &mut [f32], returns: &[Vec<f32>]) {
+    let steps = returns.first().map_or(0, Vec::len);
+    let means: Vec<f64> = (0..steps)
+        .map(|step| moments(&column(returns, step)).0)
+        .collect();
+    let compared = returns.iter().flat_map(|trial| trial.iter().zip(&means));
+    for (advantage, (earned, mean)) in advantages.iter_mut().zip(compared) {
+        *advantage = (f64::from(*earned) - mean) as f32;
+    }
+}
+
+fn column(returns: &[Vec<f32>], step: usize) -> Vec<f32> {
+    returns.iter().map(|trial| trial[step]).collect()
 }
 
 /// Mean and standard deviation.
@@ -347,7 +369,7 @@ mod tests {
             rewards: rewards.to_vec(),
             ended: vec![false; 4],
             began: vec![true, false, false, false],
-            diverged_steps: 0,
+            diverged: vec![false; 4],
             cleared: vec![true, false, false, false, false],
             privileged: vec![0.0; 5 * 7],
         };
@@ -379,8 +401,34 @@ mod tests {
         );
         let (mean, std) = moments(&sparse.advantages);
         assert!(mean.abs() < 1e-6 && (std - 1.0).abs() < 1e-6);
-        // One that is far below the critic's error is none yet.
-        assert!(!judged([[1.0; 4], [1.0, 1.0, 1.01, 1.0]]).tells);
+    }
+
+    /// However large the constant part of a reward and with it the critic's error, what is earned besides says which
+    /// trial did better, and from which step on.
+    #[test]
+    fn a_small_part_of_the_reward_is_heard_beside_a_large_constant() {
+        let batch = judged([[1.0; 4], [1.0, 1.0, 1.01, 1.0]]);
+        assert!(
+            batch.tells && batch.signal > 0.0 && batch.signal < LEAST_SIGNAL,
+            "{}",
+            batch.signal
+        );
+        let (mean, std) = moments(&batch.advantages);
+        assert!(mean.abs() < 1e-6 && (std - 1.0).abs() < 1e-6);
+        let (worse, better) = batch.advantages.split_at(4);
+        for (worse, better) in worse.iter().zip(better) {
+            assert!((worse + better).abs() < 1e-6, "{worse} {better}");
+        }
+        assert!(
+            better[0] > 0.0 && better[1] > better[0] && better[2] > better[1],
+            "{better:?}"
+        );
+        // After the last difference nothing is left to tell.
+        assert!(better[3].abs() < 1e-6, "{better:?}");
+        // The last bit of an f32 is no difference.
+        let rounded = judged([[1.0; 4], [1.0, 1.0, 1.0 + f32::EPSILON, 1.0]]);
+        assert_eq!((rounded.signal, rounded.tells), (0.0, false));
+        assert_eq!(rounded.advantages, [0.0; 8]);
     }
 
     #[test]

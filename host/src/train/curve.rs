@@ -29,7 +29,7 @@ pub struct Point {
     /// What became of the episodes; not known of iterations that an earlier version made.
     pub episodes: Option<Episodes>,
     /// How far the trials' returns differ from each other, over how far the advantages do; below
-    /// [`LEAST_SIGNAL`](super::batch::LEAST_SIGNAL) the policy was left as it was. Not known of such iterations either.
+    /// [`LEAST_SIGNAL`](super::batch::LEAST_SIGNAL) the critic was not asked, and at 0 the policy was left as it was. Not known of such iterations either.
     pub signal: Option<f64>,
 }
 

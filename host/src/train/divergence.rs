@@ -72,7 +72,7 @@ const fn most_diverged(steps: u64) -> u64 {
 /// More diverged steps than an iteration on `plant` may have.
 #[must_use]
 pub fn in_simulation(trajectories: &[Trajectory], plant: &str) -> Option<Divergence> {
-    let diverged = trajectories.iter().map(|one| one.diverged_steps).sum();
+    let diverged = trajectories.iter().map(Trajectory::diverged_steps).sum();
     let steps = trajectories
         .iter()
         .map(|one| one.rewards.len() as u64)
@@ -181,14 +181,14 @@ mod tests {
 
     #[test]
     fn many_diverged_steps_stop_a_run_and_a_few_do_not() {
-        let trial = |diverged_steps| Trajectory {
+        let trial = |diverged| Trajectory {
             memories: Vec::new(),
             actions: Vec::new(),
             log_probabilities: Vec::new(),
             rewards: vec![0.0; 200],
             ended: Vec::new(),
             began: Vec::new(),
-            diverged_steps,
+            diverged: (0..200).map(|step| step < diverged).collect(),
             cleared: Vec::new(),
             privileged: Vec::new(),
         };
@@ -210,7 +210,7 @@ mod tests {
             rewards: vec![0.0; 2],
             ended: vec![false; 2],
             began: vec![true, false],
-            diverged_steps: 0,
+            diverged: vec![false; 2],
             cleared: vec![true, false, false],
             privileged: vec![0.0; 3 * 4],
         };

@@ -1,5 +1,6 @@
 //! What became of an iteration's episodes: how many ended in a fall, and what an episode that nothing disturbs earns.
 //!
+//! A fall is an end by itself in a simulation that did not diverge; either end ends the episode's return.
 //! In a trial the next episode begins at once where a robot fell, so that the mean reward of the trial's steps tells
 //! nothing of falls. A return ends with the fall. But most episodes of a trial are cut off by its end, by a time-out or
 //! by a new start, and who only looked at those that came to their end would mostly see falls. Therefore the return is
@@ -11,9 +12,9 @@ use super::rollout::Trajectory;
 /// The episodes of an iteration, exploration included.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Episodes {
-    /// Return of an episode of the plant's protocol that ends with its time or with a fall.
+    /// Return of an episode of the plant's protocol that ends with its time, with a fall or where the simulation diverges.
     pub undisturbed_return: f64,
-    /// Episodes that ended by themselves, over all that began: from 0 to 1.
+    /// Episodes that ended by themselves and not because the simulation diverged, over all that began: from 0 to 1.
     pub falls: f64,
     /// Steps whose simulation diverged.
     pub diverged_steps: u64,
@@ -24,14 +25,14 @@ pub struct Episodes {
 struct Age {
     steps: f64,
     rewards: f64,
-    falls: f64,
+    ends: f64,
 }
 
 impl Age {
-    fn add(&mut self, reward: f32, fell: bool) {
+    fn add(&mut self, reward: f32, ended: bool) {
         self.steps += 1.0;
         self.rewards += f64::from(reward);
-        self.falls += f64::from(u8::from(fell));
+        self.ends += f64::from(u8::from(ended));
     }
 }
 
@@ -42,6 +43,7 @@ impl Episodes {
     pub fn of(trajectories: &[Trajectory], episode_steps: usize) -> Self {
         let mut ages = vec![Age::default(); episode_steps];
         let (mut all, mut begun) = (Age::default(), 0.0);
+        let diverged_steps = trajectories.iter().map(Trajectory::diverged_steps).sum();
         for trajectory in trajectories {
             let mut age = 0;
             let steps = trajectory.rewards.iter().zip(&trajectory.ended);
@@ -62,12 +64,13 @@ impl Episodes {
             let seen = if age.steps > 0.0 { age } else { all };
             let steps = seen.steps.max(1.0);
             undisturbed_return += reached * seen.rewards / steps;
-            reached *= 1.0 - seen.falls / steps;
+            reached *= 1.0 - seen.ends / steps;
         }
         Self {
             undisturbed_return,
-            falls: all.falls / f64::max(begun, 1.0),
-            diverged_steps: trajectories.iter().map(|one| one.diverged_steps).sum(),
+            // A diverged step ends its episode.
+            falls: (all.ends - diverged_steps as f64) / f64::max(begun, 1.0),
+            diverged_steps,
         }
     }
 }
@@ -88,7 +91,7 @@ mod tests {
             began: (0..steps)
                 .map(|step| step == 0 || after_fall(&step) || starts.contains(&step))
                 .collect(),
-            diverged_steps: 0,
+            diverged: vec![false; steps],
             rewards,
             cleared: Vec::new(),
             privileged: Vec::new(),
@@ -101,6 +104,18 @@ mod tests {
         let falls: Vec<usize> = (9..200).step_by(10).collect();
         let found = Episodes::of(&[trial(vec![1.0; 200], &falls, &[])], 100);
         assert_eq!((found.undisturbed_return, found.falls), (10.0, 1.0));
+    }
+
+    #[test]
+    fn what_diverges_ends_the_return_and_is_no_fall() {
+        let mut trials = [trial(vec![1.0; 100], &[9, 19], &[])];
+        trials[0].diverged[19] = true;
+        let found = Episodes::of(&trials, 100);
+        // Three episodes began, one fell; of the second, 10 steps counted, too.
+        assert!((found.falls - 1.0 / 3.0).abs() < 1e-12, "{found:?}");
+        assert_eq!(found.diverged_steps, 1);
+        let fell = Episodes::of(&[trial(vec![1.0; 100], &[9, 19], &[])], 100);
+        assert_eq!(found.undisturbed_return, fell.undisturbed_return);
     }
 
     #[test]

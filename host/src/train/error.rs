@@ -64,7 +64,7 @@ pub enum TrainError {
     },
     /// The plant has other channels than it had when the run began.
     #[error(
-        "{folder}: the policy has {} observations and {} actions, the plant has {} and {} now; train it into another folder",
+        "{folder}: the policy has {} observations and {} actions, the plant has {} and {} now{difference}; train it into another folder",
         policy.0, policy.1, plant.0, plant.1
     )]
     Channels {
@@ -74,6 +74,8 @@ pub enum TrainError {
         policy: (usize, usize),
         /// Those of the plant.
         plant: (usize, usize),
+        /// [`channels_apart`](crate::evaluate::channels_apart).
+        difference: String,
     },
     /// The plant's contract is not the one that the run began with.
     #[error(

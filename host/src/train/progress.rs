@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::batch::LEAST_SIGNAL;
 use super::curve::Point;
 use super::timing::{Lap, rates};
 use crate::output::tell;
@@ -97,7 +96,7 @@ pub fn achieved(point: &Point) -> String {
             text.push_str(&format!("  diverged steps {}", episodes.diverged_steps));
         }
     }
-    if point.signal.is_some_and(|signal| signal < LEAST_SIGNAL) {
+    if point.signal == Some(0.0) {
         text.push_str("  no signal");
     }
     text

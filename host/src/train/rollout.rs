@@ -26,8 +26,8 @@ pub struct Trajectory {
     pub ended: Vec<bool>,
     /// Whether an episode began with the step, `[steps]`.
     pub began: Vec<bool>,
-    /// Steps whose simulation diverged; each ended its episode.
-    pub diverged_steps: u64,
+    /// Whether the simulation diverged in the step, which ended the episode, `[steps]`.
+    pub diverged: Vec<bool>,
     /// Whether the policy began the step with an empty memory, `[steps + 1]`.
     pub cleared: Vec<bool>,
     /// True state and task for the critic, `[steps + 1][features]`.
@@ -64,6 +64,17 @@ pub struct Rollout<'a> {
 /// Most trials that step together on one thread: enough to share the weights, few enough that their memories stay in
 /// the cache.
 const TOGETHER: usize = 8;
+
+impl Trajectory {
+    /// Steps whose simulation diverged.
+    #[must_use]
+    pub fn diverged_steps(&self) -> u64 {
+        self.diverged
+            .iter()
+            .map(|diverged| u64::from(*diverged))
+            .sum()
+    }
+}
 
 impl Rollout<'_> {
     /// Collects the trials of an iteration.
@@ -184,7 +195,7 @@ impl Running {
                 rewards: Vec::with_capacity(steps),
                 ended: Vec::with_capacity(steps),
                 began: Vec::with_capacity(steps),
-                diverged_steps: 0,
+                diverged: Vec::with_capacity(steps),
                 cleared: Vec::with_capacity(steps + 1),
                 privileged: Vec::new(),
             },
@@ -224,7 +235,7 @@ impl Running {
         self.result.rewards.push(self.driven.reward());
         let ended = self.driven.plant().ended();
         self.result.ended.push(ended);
-        self.result.diverged_steps += u64::from(self.driven.plant().diverged());
+        self.result.diverged.push(self.driven.plant().diverged());
         self.episode_steps += 1;
         if ended || self.episode_steps == rollout.settings.episode_steps {
             self.episode_steps = 0;

@@ -20,6 +20,7 @@ use super::resume::{TRAINER_FILE, TrainerState};
 use super::rollout::{Rollout, RolloutError, Trajectory};
 use super::statistics::Statistics;
 use super::timing::{self, Lap, TIMING_FILE};
+use crate::evaluate::channels_apart;
 use crate::network::{Network, NetworkConfig, RL2, Saved};
 use crate::plant::robot;
 use crate::plant::{self, Plant, Stream, for_agent, random_stream, unknown_change};
@@ -198,7 +199,6 @@ impl Trainer {
     ) -> Result<Self, TrainError> {
         let origin = format!("{} [training]", folder.join(RUN_FILE).display());
         let mut settings = Settings::from_table(checkpoint.training.clone(), &origin)?;
-        robot::check_unchanged(&checkpoint.plant, &checkpoint.robot)?;
         if let Some(steps) = steps {
             settings.ppo.steps = steps;
         }
@@ -219,17 +219,17 @@ impl Trainer {
             agent: checkpoint.agent.clone(),
             seed: checkpoint.seed,
         };
-        // Runs of versions that did not note the files have them noted from now on.
-        let robot = robot::files_of(&run.plant)?;
         let plant = for_agent(&run.plant, &run.agent)?;
         let config = checkpoint.network.config();
         let contract = plant.contract();
         let channels = (contract.observations.len(), contract.actions.len());
         if channels != (config.observations(), config.actions()) {
+            let saved = checkpoint.contract.as_ref().map(SavedContract::contract);
             return Err(TrainError::Channels {
                 folder: folder.display().to_string(),
                 policy: (config.observations(), config.actions()),
                 plant: channels,
+                difference: channels_apart(saved.as_ref(), &contract),
             });
         }
         if let Some(saved) = &checkpoint.contract
@@ -240,6 +240,10 @@ impl Trainer {
                 difference: difference.to_string(),
             });
         }
+        // A channel says more of what changed than a file does.
+        robot::check_unchanged(&checkpoint.plant, &checkpoint.robot)?;
+        // Runs of versions that did not note the files have them noted from now on.
+        let robot = robot::files_of(&run.plant)?;
         let actor = Policy::new(&config, &checkpoint.network.tensors(), device)?;
         let mut learner = Learner::new(
             actor,

@@ -84,20 +84,43 @@ pub fn write_together(dir: &Path, files: &[(&str, &[u8])]) -> Result<(), Checkpo
     finish(dir)
 }
 
-/// Replaces one file of a folder; other files and writers are not concerned.
+/// Replaces one file, whole or not at all; its folder is made when it does not exist. A symbolic link stays, and what it
+/// leads to is replaced; a device or a pipe is written into.
 ///
 /// # Errors
-/// The file that could not be written; the temporary one is removed.
-pub fn write_one(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), CheckpointError> {
-    fs::create_dir_all(dir).map_err(at(dir))?;
-    let part = dir.join(format!(".{name}.{}.part", std::process::id()));
-    let place = dir.join(name);
+/// The file that could not be written; the temporary one beside it is removed.
+pub fn write_one(path: &Path, bytes: &[u8]) -> Result<(), CheckpointError> {
+    let place = match fs::canonicalize(path) {
+        Ok(place) if place.is_file() => place,
+        Ok(_) => return write_into(path, bytes),
+        // A link to nothing yet, or to the pipe behind /dev/stdout.
+        Err(error) if error.kind() == ErrorKind::NotFound && path.is_symlink() => {
+            return write_into(path, bytes);
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => path.to_owned(),
+        Err(error) => return Err(at(path)(error)),
+    };
+    let Some(name) = place.file_name() else {
+        return Err(at(path)(ErrorKind::InvalidFilename.into()));
+    };
+    let part = format!(".{}.{}.part", name.display(), std::process::id());
+    let part = place.with_file_name(part);
+    if let Some(dir) = place.parent() {
+        fs::create_dir_all(dir).map_err(at(dir))?;
+    }
     let result = write(&part, bytes).and_then(|()| fs::rename(&part, &place).map_err(at(&place)));
     if result.is_err() {
         // Best effort, as above.
         let _ = fs::remove_file(&part);
     }
     result
+}
+
+/// Writes into what is there, which is no file that could be replaced.
+fn write_into(path: &Path, bytes: &[u8]) -> Result<(), CheckpointError> {
+    File::create(path)
+        .and_then(|mut file| file.write_all(bytes))
+        .map_err(at(path))
 }
 
 /// Moves what a crash left on its way to its place.
@@ -237,9 +260,54 @@ mod tests {
     #[test]
     fn one_file_is_replaced_whole() {
         let dir = folder();
-        write_one(dir.path(), "a", b"new a").expect("written");
+        write_one(&dir.path().join("a"), b"new a").expect("written");
         assert_eq!(found(dir.path()), [b"new a".to_vec(), b"old b".to_vec()]);
         assert!(holds(dir.path(), "a") && !holds(dir.path(), "c"));
         assert_eq!(fs::read_dir(dir.path()).expect("a folder").count(), 2);
+        write_one(&dir.path().join("made/c"), b"c").expect("written");
+        assert!(holds(&dir.path().join("made"), "c"));
+        let error = write_one(&dir.path().join("made"), b"c").expect_err("a folder");
+        assert!(error.to_string().contains("made"), "{error}");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn links_stay_and_what_is_no_file_is_written_into() {
+        use std::os::unix::fs::{FileTypeExt as _, symlink};
+
+        let dir = folder();
+        let link = |name: &str, to: &Path| {
+            let link = dir.path().join(name);
+            symlink(to, &link).expect("a link");
+            link
+        };
+        let kind = |path: &Path| fs::metadata(path).expect("there").file_type();
+        let to_file = link("to-file", Path::new("a"));
+        write_one(&to_file, b"new a").expect("written");
+        assert!(to_file.is_symlink());
+        assert_eq!(read(dir.path(), "a").expect("there"), b"new a");
+        let to_nothing = link("to-nothing", Path::new("c"));
+        write_one(&to_nothing, b"c").expect("written");
+        assert!(to_nothing.is_symlink() && holds(dir.path(), "c"));
+
+        let pipe = dir.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.expect("mkfifo").success());
+        let to_pipe = link("to-pipe", &pipe);
+        for path in [&pipe, &to_pipe] {
+            let read = {
+                let pipe = pipe.clone();
+                std::thread::spawn(move || fs::read(pipe).expect("what was written"))
+            };
+            write_one(path, b"through").expect("written");
+            // Before anything of the system is written to: a pipe that became a file would be a device that became one.
+            assert!(kind(&pipe).is_fifo() && to_pipe.is_symlink());
+            assert_eq!(read.join().expect("read"), b"through");
+        }
+
+        let to_full = link("to-full", Path::new("/dev/full"));
+        let error = write_one(&to_full, b"new").expect_err("a full device");
+        assert!(error.to_string().contains("No space left"), "{error}");
+        assert!(to_full.is_symlink() && kind(&to_full).is_char_device());
     }
 }

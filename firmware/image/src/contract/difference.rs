@@ -180,6 +180,42 @@ impl<'a> Contract<'a> {
         })
     }
 
+    /// The numbers of channels alone, as [`difference_in_words`](Self::difference_in_words): a policy fits no plant with other
+    /// numbers, whatever else is the same.
+    #[must_use]
+    pub fn channels_in_words(&'a self, other: &'a Contract<'a>) -> Option<DifferenceInWords<'a>> {
+        use ChannelKind::{Action, Observation};
+        let observations = counts(
+            Observation,
+            self.observations.len(),
+            other.observations.len(),
+        );
+        let actions = || counts(Action, self.actions.len(), other.actions.len());
+        let difference = observations.or_else(actions)?;
+        Some(DifferenceInWords {
+            difference,
+            this: self,
+            other,
+        })
+    }
+
+    /// The names of its channels.
+    fn names(&self, kind: ChannelKind) -> impl Iterator<Item = &str> {
+        let observations = self.observations.iter().map(|channel| channel.name);
+        let actions = self.actions.iter().map(|channel| channel.name);
+        let (observations, actions) = match kind {
+            ChannelKind::Observation => (Some(observations), None),
+            ChannelKind::Action => (None, Some(actions)),
+        };
+        (observations.into_iter().flatten()).chain(actions.into_iter().flatten())
+    }
+
+    /// A channel that `other` has not.
+    fn alone(&self, kind: ChannelKind, other: &Contract<'_>) -> Option<&str> {
+        self.names(kind)
+            .find(|name| other.names(kind).all(|other| other != *name))
+    }
+
     /// A channel's name and one of its properties.
     fn property(
         &self,
@@ -232,8 +268,19 @@ impl fmt::Display for Property<'_> {
 
 impl fmt::Display for DifferenceInWords<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ContractDifference::Channel { kind, index, field } = self.difference else {
-            return self.difference.fmt(f);
+        let (kind, index, field) = match self.difference {
+            ContractDifference::Channel { kind, index, field } => (kind, index, field),
+            ContractDifference::Count { kind, .. } => {
+                self.difference.fmt(f)?;
+                if let Some(name) = self.this.alone(kind, self.other) {
+                    write!(f, ", '{name}' only in the former")?;
+                }
+                if let Some(name) = self.other.alone(kind, self.this) {
+                    write!(f, ", '{name}' only in the latter")?;
+                }
+                return Ok(());
+            }
+            _ => return self.difference.fmt(f),
         };
         let (name, this) = self.this.property(kind, usize::from(index), field);
         let (_, other) = self.other.property(kind, usize::from(index), field);
@@ -409,6 +456,27 @@ mod tests {
             std::format!("{words}"),
             "action 0 'torque': slew_per_s 40 against 41"
         );
+        let blind = Contract {
+            period_us: 1,
+            observations: List::from_slice(&[ANGLE]),
+            ..CONTRACT
+        };
+        for (this, other, expected) in [
+            (
+                &contract,
+                &blind,
+                "observation channels: 2 against 1, 'rate' only in the former",
+            ),
+            (
+                &blind,
+                &contract,
+                "observation channels: 1 against 2, 'rate' only in the latter",
+            ),
+        ] {
+            let words = this.channels_in_words(other).expect("they differ");
+            assert_eq!(std::format!("{words}"), expected);
+        }
+        assert!(contract.channels_in_words(&faster).is_none());
         assert_eq!(CONTRACT.difference(&CONTRACT), None);
         for (other, expected) in cases {
             assert_eq!(CONTRACT.difference(&other), Some(expected));

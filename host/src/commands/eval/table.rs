@@ -188,7 +188,7 @@ pub(in crate::commands) fn notes(record: &Record) -> Vec<String> {
     }
     if summaries(record).any(|summary| summary.diverged_steps > 0) {
         notes.push(
-            "in a diverged step the simulation failed: it ends the episode, counts as a fall and pays nothing; a smaller \
+            "in a diverged step the simulation failed: it ends the episode and pays nothing, and is no fall; a smaller \
              timestep or weaker actuators (gear, forcerange) help"
                 .to_owned(),
         );

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 
 use crate::commands::eval::table;
 use crate::evaluate::{Record, Summary};
@@ -118,8 +118,7 @@ pub(super) fn write(files: &[(PathBuf, Vec<Record>)], picture: &Path) -> anyhow:
         .collect();
     let heading = format!("{plant}: mean reward per control step over held-out tasks");
     let figure = rewards(&series, episode_steps, &heading);
-    std::fs::write(picture, figure.standalone())
-        .with_context(|| format!("cannot write {}", picture.display()))?;
+    super::write(picture, &figure.standalone())?;
     tell!("wrote {}", picture.display());
     Ok(())
 }

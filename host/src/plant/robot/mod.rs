@@ -19,6 +19,7 @@ use std::sync::{Mutex, PoisonError};
 use engram_image::Contract;
 
 use super::{Change, Parameter, Protocol};
+use crate::bounded_file::{self, BoundedError};
 use crate::toml_place::Document;
 
 pub use error::RobotError;
@@ -197,7 +198,7 @@ pub fn is_file(plant: &str) -> bool {
 /// [`RobotError`] names file, line, key, value and what it must be.
 pub fn load(path: &str) -> Result<&'static Robot, RobotError> {
     static LOADED: Mutex<Option<HashMap<PathBuf, &'static Robot>>> = Mutex::new(None);
-    let unreadable = |error: std::io::Error| RobotError::Read {
+    let unreadable = |error: BoundedError| RobotError::Read {
         path: path.to_owned(),
         reason: error.to_string(),
     };
@@ -208,11 +209,12 @@ pub fn load(path: &str) -> Result<&'static Robot, RobotError> {
     if let Some(robot) = loaded.get(Path::new(path)) {
         return Ok(robot);
     }
-    let file = Path::new(path).canonicalize().map_err(unreadable)?;
+    let canonical = Path::new(path).canonicalize();
+    let file = canonical.map_err(|error| unreadable(error.into()))?;
     let robot = match loaded.get(&file) {
         Some(robot) => *robot,
         None => {
-            let text = std::fs::read_to_string(&file).map_err(unreadable)?;
+            let text = bounded_file::text(&file).map_err(unreadable)?;
             Box::leak(Box::new(Robot::from_toml(&text, Path::new(path))?))
         }
     };
