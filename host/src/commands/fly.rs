@@ -286,6 +286,12 @@ fn words(summary: &Summary) -> String {
         }
         _ => {}
     }
+    if summary.steps_lost > 0 {
+        text.push_str(&format!(
+            "  lost       {} steps of the board did not arrive; from the first on no words are compared\n",
+            summary.steps_lost
+        ));
+    }
     text.push_str(&format!("  goal       {}\n", goal(summary)));
     let falls = match summary.falls {
         0 => "none".to_owned(),
@@ -337,6 +343,8 @@ fn words(summary: &Summary) -> String {
     if let Some(log) = &summary.log {
         let what = if summary.log_complete {
             format!("`engram replay {log}` does it again")
+        } else if summary.steps_lost > 0 {
+            format!("NOT whole: `engram replay {log}` does it again up to the first lost step")
         } else {
             "NOT whole: it holds the flight's beginning".to_owned()
         };
@@ -385,7 +393,7 @@ fn verdict(outcome: Outcome) -> anyhow::Result<()> {
         let log = if summary.log_complete {
             format!("its log is saved in {log}")
         } else {
-            format!("the part of its log that could be written is in {log}")
+            format!("its log, which is not whole, is in {log}")
         };
         let what = format!("the flight ended at step {}; {log}", summary.steps);
         return Err(anyhow::Error::new(error).context(what));

@@ -88,7 +88,7 @@ fn named(kind: FlawKind, part: &str, (first, last): (u64, u64)) -> Flaw {
         FlawKind::Doubled => "there more than once",
         FlawKind::Reordered => "out of order",
         FlawKind::Surplus => "more than the log says that it holds",
-        FlawKind::Damaged | FlawKind::CutShort | FlawKind::NoProof => "damaged",
+        _ => "damaged",
     };
     // The steps' own topic needs no naming; events and lines of a log have no steps of their own.
     let (place, thing) = match part {

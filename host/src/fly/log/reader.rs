@@ -147,6 +147,7 @@ impl<'a> Gathering<'a> {
         } else {
             self.look_at_old(summary.as_ref(), header.format);
         }
+        self.name_lost(&steps);
         Ok(Flight {
             header,
             steps,
@@ -315,6 +316,23 @@ impl<'a> Gathering<'a> {
         // Programs that copy messages may leave their numbers out.
         let told = topic.sequences.len() < 2 || topic.sequences.iter().any(|number| *number > 0);
         told.then(|| (topic.sequences.clone(), breaks))
+    }
+
+    /// Names the steps that the log never had.
+    fn name_lost(&mut self, steps: &[Step]) {
+        for step in steps.iter().filter(|step| step.lost_before > 0) {
+            let number = u64::from(step.step);
+            let text = match step.lost_before {
+                1 => format!("a step of the board before step {number} did not arrive in flight"),
+                lost => format!(
+                    "{lost} steps of the board before step {number} did not arrive in flight"
+                ),
+            };
+            self.flaws.push(Flaw {
+                numbers: Some((number, number)),
+                ..Flaw::of(FlawKind::Lost, topic::STEP, text)
+            });
+        }
     }
 
     /// What can be said of a log that does not say itself what it holds.
