@@ -106,6 +106,11 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let plan = plan(&args)?;
     // A misspelt change must not cost an upload first.
     fly::plant_for(&plan)?;
+    // Nor a log that cannot be written.
+    match &args.log {
+        Some(log) => fly::check_log(log)?,
+        None => fly::make_log_folder(Path::new(DEFAULT_LOG))?,
+    }
     ctrlc::set_handler(|| STOP.store(true, Ordering::Relaxed))
         .context("Ctrl-C cannot be caught")?;
     let mut show = Show::new();

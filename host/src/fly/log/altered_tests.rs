@@ -281,7 +281,7 @@ fn an_end_is_not_believed_more_than_what_is_there() {
         end.parts.retain(|part| part.name != name);
     }
     let folder = Folder::new();
-    let bytes = folder.whole(20);
+    let bytes = folder.whole(60);
     let edits: [(&str, FlawKind, &str, Edit); 8] = [
         (name::END, FlawKind::Damaged, "99 steps", |end| {
             end.steps = 99
@@ -302,10 +302,10 @@ fn an_end_is_not_believed_more_than_what_is_there() {
         (name::IMAGE, FlawKind::Surplus, "does not count", |end| {
             without(end, name::IMAGE);
         }),
-        (topic::LOG, FlawKind::Surplus, "more than", |end| {
+        (topic::LOG, FlawKind::Surplus, "does not count", |end| {
             without(end, topic::LOG);
         }),
-        (topic::STEP, FlawKind::Surplus, "steps 0 to 19", |end| {
+        (topic::STEP, FlawKind::Surplus, "steps 0 to 59", |end| {
             without(end, topic::STEP);
             end.steps = 0;
         }),
@@ -336,6 +336,45 @@ fn an_end_is_not_believed_more_than_what_is_there() {
     let flight = folder.read(&twice).expect("it reads");
     let kinds: Vec<_> = flight.flaws.iter().map(|flaw| flaw.kind).collect();
     assert_eq!(kinds, [FlawKind::Doubled], "{:?}", flight.flaws);
+}
+
+#[test]
+fn what_follows_a_logs_end_is_named() {
+    let folder = Folder::new();
+    let bytes = folder.whole(20);
+    for more in [&bytes[..], b"\0", b"0123456789"] {
+        let flight = folder.read(&[&bytes, more].concat()).expect("it reads");
+        let [flaw] = flight.flaws.as_slice() else {
+            panic!("{:?}", flight.flaws);
+        };
+        assert_eq!((flaw.part.as_str(), flaw.kind), ("file", FlawKind::Surplus));
+        let words = format!("{} bytes follow its end", more.len());
+        assert!(flaw.text.starts_with(&words), "{flaw}");
+        assert!(!flight.complete && flight.sound_steps().len() == 20);
+    }
+}
+
+#[test]
+fn a_compressed_copy_is_refused_with_what_undoes_it() {
+    let folder = Folder::new();
+    for compression in ["zstd", "lz4"] {
+        let mut chunk = vec![0; 28];
+        chunk.extend((compression.len() as u32).to_le_bytes());
+        chunk.extend(compression.as_bytes());
+        chunk.extend(5_u64.to_le_bytes());
+        chunk.extend(b"bytes");
+        let mut file = mcap::MAGIC.to_vec();
+        file.push(mcap::records::op::CHUNK);
+        file.extend((chunk.len() as u64).to_le_bytes());
+        file.extend(chunk);
+        let error = folder.read(&file).expect_err("it cannot be read");
+        assert!(matches!(error, LogError::Compressed { .. }), "{error}");
+        for words in [compression, "mcap decompress"] {
+            assert!(error.to_string().contains(words), "{error}");
+        }
+        let kinds: Vec<_> = error.flaws().iter().map(|flaw| flaw.kind).collect();
+        assert_eq!(kinds, [FlawKind::Compressed]);
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 
 use super::super::record::{Attention, Event, Header, LOG_FORMAT, Step, Summary};
 use super::error::LogError;
+use super::file;
 use super::flaw::{Flaw, FlawKind};
 use super::numbers;
 use super::parts::{End, Parts};
@@ -60,10 +61,16 @@ impl Flight {
     /// # Errors
     /// [`LogError`]; a log that is not whole is an error only where it does not say which flight it is of.
     pub fn read(path: &Path) -> Result<Self, LogError> {
-        let bytes = std::fs::read(path).map_err(|cause| LogError::file(path, cause))?;
+        let bytes = file::read(path)?;
         let scan = Scan::of(&bytes, || LogError::NoLog {
             path: path.to_owned(),
         })?;
+        if let Some(compression) = scan.compression {
+            return Err(LogError::Compressed {
+                path: path.to_owned(),
+                compression: compression.to_owned(),
+            });
+        }
         Gathering::new(scan).flight(path)
     }
 }
