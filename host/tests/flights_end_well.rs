@@ -226,6 +226,86 @@ fn no_step_is_no_replay() {
     assert_eq!(object(&flight.stdout)["held_share"], Value::Null);
     let (success, replay) = folder.replay("none.mcap");
     assert!(!success && replay["equal"] == false && replay["log_complete"] == true);
+    let report = folder.run(&["report", "--flight", "none.mcap", "-o", "none.html"]);
+    assert_eq!(report.status.code(), Some(1), "{}", error(&report));
+    assert!(error(&report).contains("no step"), "{}", error(&report));
+    assert!(!folder.path("none.html").exists());
+}
+
+#[test]
+fn a_flight_in_the_making_is_no_replay() {
+    let folder = Folder::new();
+    let flight = folder.start(&["fly", "--steps", ENDLESS, "--log", "now.mcap"]);
+    wait_for(&folder.path("now.mcap"));
+    let replay = folder.run(&["replay", "now.mcap", "--json"]);
+    assert_eq!(replay.status.code(), Some(1));
+    let told = error(&replay);
+    assert!(told.contains("a flight is being written into it"), "{told}");
+    assert_eq!(object(&replay.stdout)["equal"], false);
+    signal(&flight, "TERM");
+    flight.wait_with_output().expect("it ends");
+    let (success, replay) = folder.replay("now.mcap");
+    assert!(success, "{replay}");
+}
+
+#[test]
+fn a_place_that_takes_no_log_is_refused_before_the_board_is_asked() {
+    let folder = Folder::new();
+    std::fs::write(folder.path("file"), "mine").expect("written");
+    let made = folder.shell("mkfifo pipe");
+    assert!(made.status.success(), "{}", error(&made));
+    for (log, words) in [
+        ("pipe", "is a pipe"),
+        ("/dev/stdout", "is a pipe"),
+        ("file/x.mcap", "file is a file and no folder"),
+        ("file/new/x.mcap", "file is a file and no folder"),
+        (".", "Is a directory"),
+    ] {
+        let output = folder.run(&["fly", "--steps", "10", "--log", log]);
+        assert_eq!(output.status.code(), Some(1), "{log}");
+        let told = error(&output);
+        assert!(told.contains(words), "{log}: {told}");
+        assert!(!told.contains("answers"), "{log}: {told}");
+    }
+    let kept = std::fs::read_to_string(folder.path("file")).expect("read");
+    assert_eq!(kept, "mine");
+    std::fs::rename(folder.path("file"), folder.path("runs")).expect("renamed");
+    let told = error(&folder.run(&["fly", "--steps", "10"]));
+    assert!(told.contains("runs is a file and no folder"), "{told}");
+    assert!(!told.contains("answers"), "{told}");
+}
+
+#[test]
+fn steps_that_do_not_arrive_are_no_difference_between_board_and_host() {
+    let folder = Folder::new();
+    let fault = "drop=0.1,seed=4";
+    let arguments = [
+        "fly",
+        "--real-time",
+        "--seconds",
+        "1",
+        "--fault",
+        fault,
+        "--json",
+        "--log",
+        "lost.mcap",
+    ];
+    let output = folder.run(&arguments);
+    let summary = object(&output.stdout);
+    assert!(!error(&output).contains("disagree"), "{}", error(&output));
+    assert!(summary["steps_lost"].as_u64() > Some(0), "{summary}");
+    assert_eq!(summary["log_complete"], false);
+    assert_eq!(summary["first_difference"], Value::Null);
+    let replay = folder.run(&["replay", "lost.mcap"]);
+    assert_eq!(replay.status.code(), Some(1));
+    let told = error(&replay);
+    assert!(told.contains("did not arrive in flight"), "{told}");
+    let (_, replay) = folder.replay("lost.mcap");
+    assert_eq!(replay["first_difference"], Value::Null, "{replay}");
+    assert!(
+        replay["replayed"].as_u64() < summary["steps"].as_u64(),
+        "{replay}"
+    );
 }
 
 #[test]

@@ -254,16 +254,21 @@ fn real_time(rig: &Rig) -> Result<()> {
         if let Some(difference) = &summary.first_difference {
             anyhow::bail!("{difference}");
         }
-        ensure!(summary.envelope_violations == 0 && flight.complete);
-        if summary.words_compared > 5 && summary.faults.is_empty() {
+        ensure!(summary.envelope_violations == 0);
+        ensure!(
+            flight.complete == (summary.steps_lost == 0),
+            "{:?}",
+            flight.flaws
+        );
+        if summary.words_compared > 5 && summary.faults.is_empty() && flight.complete {
             // The log has the step before the flight, too: from that time on the slew limit counts.
             let replay = fly::replay(&flight)?;
             ensure!(replay.equal, "replay: {:?}", replay.first_difference);
             return Ok(());
         }
         seen = format!(
-            "only {} of {} steps compared; faults: {:?}",
-            summary.words_compared, summary.steps, summary.faults
+            "only {} of {} steps compared, {} did not arrive; faults: {:?}",
+            summary.words_compared, summary.steps, summary.steps_lost, summary.faults
         );
     }
     anyhow::bail!(seen)

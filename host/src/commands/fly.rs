@@ -104,6 +104,11 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let plan = plan(&args)?;
     // A misspelt change must not cost an upload first.
     fly::plant_for(&plan)?;
+    // Nor a log that cannot be written.
+    match &args.log {
+        Some(log) => fly::check_log(log)?,
+        None => fly::make_log_folder(Path::new(DEFAULT_LOG))?,
+    }
     // The flight ends in good order at the next step.
     let stop = interrupt::listen().context("Ctrl-C cannot be caught")?;
     let mut show = Show::new();
@@ -286,6 +291,12 @@ fn words(summary: &Summary) -> String {
         }
         _ => {}
     }
+    if summary.steps_lost > 0 {
+        text.push_str(&format!(
+            "  lost       {} steps of the board did not arrive; from the first on no words are compared\n",
+            summary.steps_lost
+        ));
+    }
     text.push_str(&format!("  goal       {}\n", goal(summary)));
     let falls = match summary.falls {
         0 => "none".to_owned(),
@@ -337,6 +348,8 @@ fn words(summary: &Summary) -> String {
     if let Some(log) = &summary.log {
         let what = if summary.log_complete {
             format!("`engram replay {log}` does it again")
+        } else if summary.steps_lost > 0 {
+            format!("NOT whole: `engram replay {log}` does it again up to the first lost step")
         } else {
             "NOT whole: it holds the flight's beginning".to_owned()
         };
@@ -385,7 +398,7 @@ fn verdict(outcome: Outcome) -> anyhow::Result<()> {
         let log = if summary.log_complete {
             format!("its log is saved in {log}")
         } else {
-            format!("the part of its log that could be written is in {log}")
+            format!("its log, which is not whole, is in {log}")
         };
         let what = format!("the flight ended at step {}; {log}", summary.steps);
         return Err(anyhow::Error::new(error).context(what));

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::bail;
 use serde_json::json;
 
-use crate::fly::{Flaw, Flight, LogError, replay};
+use crate::fly::{Flaw, Flight, replay};
 use crate::output::say;
 
 /// Reproduce a flight log bit for bit, and name the first step that comes out differently.
@@ -30,14 +30,7 @@ pub struct Args {
 pub fn run(args: Args) -> anyhow::Result<()> {
     let flight = match Flight::read(&args.log) {
         Ok(flight) => flight,
-        Err(LogError::Damaged { path, flaws }) => {
-            let error = LogError::Damaged {
-                path,
-                flaws: flaws.clone(),
-            };
-            return no_replay(args.json, &flaws, false, error.into());
-        }
-        Err(error) => return no_replay(args.json, &[], false, error.into()),
+        Err(error) => return no_replay(args.json, &error.flaws(), false, error.into()),
     };
     let result = match replay(&flight) {
         Ok(result) => result,

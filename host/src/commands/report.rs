@@ -128,6 +128,9 @@ fn logged(paths: &[PathBuf]) -> anyhow::Result<Vec<FlightTrace>> {
             if let Some(flaws) = flight.not_whole() {
                 bail!("{} is not whole: {flaws}", path.display());
             }
+            if flight.steps.is_empty() {
+                bail!("{} holds no step: there is nothing to show", path.display());
+            }
             let memoryless = flight
                 .image
                 .as_deref()

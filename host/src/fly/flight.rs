@@ -310,6 +310,7 @@ pub(super) fn make_record(
         step: 0,
         now_us,
         episode,
+        lost_before: 0,
         orders: decision.orders,
         sample,
         words: decision.words,

@@ -32,7 +32,9 @@ pub use board_pilot::{BoardPilot, UploadListener};
 pub use classical_pilot::ClassicalPilot;
 pub use envelope_check::EnvelopeCheck;
 pub use flight::{Outcome, PilotCard, fly, header, plant_for};
-pub use log::{Flaw, FlawKind, Flight, LogError, LogWriter, unused_log};
+pub use log::{
+    Flaw, FlawKind, Flight, LogError, LogWriter, check_log, make_log_folder, unused_log,
+};
 pub use mirror::Mirror;
 pub use pilot::{Decision, Pilot};
 pub use plan::{FlightError, FlightPlan};

@@ -94,7 +94,9 @@ pub enum FlightError {
         step: u32,
     },
     /// The board makes no steps of its own, or none in time.
-    #[error("the board makes no control steps in real time: none came for {waited_s:.1} s")]
+    #[error(
+        "the board makes no control steps in real time: no new one came for {waited_s:.1} s (one that starts anew counts from the beginning)"
+    )]
     NoSteps {
         /// How long none came, seconds.
         waited_s: f64,

@@ -2,7 +2,8 @@
 //! moving and brings samples as they come.
 //!
 //! Nothing is sent again here: a late sample is worth nothing. What is compared is the same as in
-//! lock-step, for every step whose sample is known to have been used.
+//! lock-step, for every step whose sample is known to have been used. The board's own count of its steps tells a step that
+//! came twice from a new one, and which did not arrive: from there on the host's policy lacks a memory, and nothing is compared.
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -60,6 +61,8 @@ pub fn fly_real_time(
         armed: false,
         before: None,
         flying: false,
+        newest: None,
+        remembers_all: true,
     };
     let result = flight.run(&mut *plant, stop);
     let ending = flight.end();
@@ -82,13 +85,18 @@ struct RealTime<'p, 'a, 'r> {
     /// from the time between the two.
     before: Option<Action>,
     flying: bool,
+    /// The board's count at the newest step taken.
+    newest: Option<u32>,
+    /// Whether the host's policy has seen every step that the board's has.
+    remembers_all: bool,
 }
 
 impl RealTime<'_, '_, '_> {
     fn run(&mut self, plant: &mut dyn Plant, stop: &AtomicBool) -> Result<(), FlightError> {
         self.client().hello(Pace::RealTime)?;
         let period_us = self.contract.period_us;
-        let mut clock = BoardClock::listen(self.client(), period_us)?;
+        let (mut clock, newest) = BoardClock::listen(self.client(), period_us)?;
+        self.newest = newest;
         let period = Duration::from_micros(u64::from(period_us));
         let mut due = Instant::now();
         let mut heard = Instant::now();
@@ -116,9 +124,12 @@ impl RealTime<'_, '_, '_> {
             due += period;
             let mut command = None;
             while let Some(action) = self.client().next_action(due)? {
+                let Some(lost) = steps_between(self.newest, action.step) else {
+                    continue;
+                };
                 heard = Instant::now();
                 clock.hear(&action, heard);
-                command = self.take(action, plant)?.or(command);
+                command = self.take(action, lost, plant)?.or(command);
             }
             for line in self.client().drain_logs().collect::<Vec<_>>() {
                 self.recorder.board_log(&line)?;
@@ -170,9 +181,15 @@ impl RealTime<'_, '_, '_> {
         Ok(())
     }
 
-    /// Takes a step of the board; `None` where it was made before the flight. Answers overtake actions, so that those may
-    /// come after the answer to `Arm`.
-    fn take(&mut self, action: Action, plant: &dyn Plant) -> Result<Option<Vec<f32>>, FlightError> {
+    /// Takes a new step of the board, before which `lost` did not arrive; `None` where it was made before the flight. Answers
+    /// overtake actions, so that those may come after the answer to `Arm`.
+    fn take(
+        &mut self,
+        action: Action,
+        lost: u32,
+        plant: &dyn Plant,
+    ) -> Result<Option<Vec<f32>>, FlightError> {
+        self.newest = Some(action.step);
         if !self.flying {
             if action.state == State::Disarmed {
                 self.before = Some(action);
@@ -181,32 +198,38 @@ impl RealTime<'_, '_, '_> {
             self.flying = true;
             if let Some(before) = self.before.take() {
                 self.last_request = Some(before.request);
-                self.record(&before, Vec::new(), plant)?;
+                self.record(&before, 0, Vec::new(), plant)?;
             }
             self.pilot.begin_trial();
         }
         let orders = self.pilot.take_first_order().into_iter().collect();
-        self.record(&action, orders, plant).map(Some)
+        self.record(&action, lost, orders, plant).map(Some)
     }
 
     /// Records a step of the board; returns its command in the contract's units.
     fn record(
         &mut self,
         action: &Action,
+        lost: u32,
         orders: Vec<Order>,
         plant: &dyn Plant,
     ) -> Result<Vec<f32>, FlightError> {
-        // A step takes the newest sample once: a new number means that it took one.
-        let fresh = self.last_request != Some(action.request);
+        if lost > 0 {
+            self.remembers_all = false;
+            self.recorder.lost(action.step.wrapping_sub(lost), lost)?;
+        }
+        // A step takes the newest sample once: a new number means that it took one, and so do words (of one that came twice).
+        let fresh = self.last_request != Some(action.request) || !action.words.is_empty();
         self.last_request = Some(action.request);
         let known = self
             .samples
             .iter()
             .find(|(number, _)| *number == action.request);
         let sample = known.filter(|_| fresh).map(|(_, sample)| sample.clone());
+        self.remembers_all &= sample.is_some() || action.words.is_empty();
         let (expected, attention) = match &sample {
-            Some(sample) => self.pilot.mirror_step(sample, action)?,
-            None => (Vec::new(), Vec::new()),
+            Some(sample) if self.remembers_all => self.pilot.mirror_step(sample, action)?,
+            _ => (Vec::new(), Vec::new()),
         };
         self.pilot.note_issued(action);
         let decision = Decision {
@@ -220,7 +243,7 @@ impl RealTime<'_, '_, '_> {
             faults: action.faults.0,
             attention,
         };
-        let (step, attention) = make_record(
+        let (mut step, attention) = make_record(
             action.now_us,
             self.episode.number,
             sample,
@@ -228,6 +251,7 @@ impl RealTime<'_, '_, '_> {
             plant,
             self.contract,
         );
+        step.lost_before = lost;
         let command = step.command.clone();
         self.recorder.step(step, attention)?;
         Ok(command)
@@ -238,6 +262,15 @@ impl RealTime<'_, '_, '_> {
         self.client().discard_actions();
         super::pilot::Pilot::end(&mut self.pilot)
     }
+}
+
+/// How many steps the board made between its `newest` one taken and `step`; `None` where `step` is not newer: a frame that
+/// came twice, or too late.
+fn steps_between(newest: Option<u32>, step: u32) -> Option<u32> {
+    let Some(newest) = newest else { return Some(0) };
+    // The count wraps: what is less than half way round ahead is newer.
+    let ahead = step.wrapping_sub(newest);
+    (1..=u32::MAX / 2).contains(&ahead).then(|| ahead - 1)
 }
 
 /// The board's clock as the host sees it.
@@ -254,8 +287,8 @@ struct BoardClock {
 }
 
 impl BoardClock {
-    /// Waits for the board's first steps.
-    fn listen(client: &mut Client, period_us: u32) -> Result<Self, FlightError> {
+    /// Waits for the board's first steps; returns the count at the newest of them, too.
+    fn listen(client: &mut Client, period_us: u32) -> Result<(Self, Option<u32>), FlightError> {
         let origin = Instant::now();
         let margin_us = i128::from(period_us / 4 * 3);
         let mut clock = Self {
@@ -264,9 +297,15 @@ impl BoardClock {
             at_origin_us: VecDeque::new(),
         };
         let deadline = origin + PATIENCE;
+        let mut newest = None;
         for _ in 0..CLOCK_ACTIONS {
             match client.next_action(deadline)? {
-                Some(action) => clock.hear(&action, Instant::now()),
+                Some(action) => {
+                    clock.hear(&action, Instant::now());
+                    if steps_between(newest, action.step).is_some() {
+                        newest = Some(action.step);
+                    }
+                }
                 None => {
                     return Err(FlightError::NoSteps {
                         waited_s: origin.elapsed().as_secs_f64(),
@@ -274,7 +313,7 @@ impl BoardClock {
                 }
             }
         }
-        Ok(clock)
+        Ok((clock, newest))
     }
 
     fn hear(&mut self, action: &Action, at: Instant) {
@@ -295,9 +334,15 @@ impl BoardClock {
 
 #[cfg(test)]
 mod tests {
+    use engram_image::write::in_rows;
     use engram_link::{CommandSource, Faults};
 
+    use super::super::log::{FlawKind, Flight};
+    use super::super::record::{Event, EventKind, Summary};
+    use super::super::replay::replay;
+    use super::super::shipped::shipped_image;
     use super::*;
+    use crate::board::{FaultyTransport, Loopback, Patience};
 
     fn action(now_us: u64) -> Action {
         Action {
@@ -311,6 +356,123 @@ mod tests {
             state: State::Disarmed,
             faults: Faults::NONE,
         }
+    }
+
+    #[test]
+    fn the_count_of_steps_tells_new_ones_from_repeated_and_late_ones() {
+        assert_eq!(steps_between(None, 7), Some(0));
+        assert_eq!(steps_between(Some(7), 8), Some(0));
+        assert_eq!(steps_between(Some(7), 11), Some(3));
+        assert_eq!(steps_between(Some(7), 7), None);
+        assert_eq!(steps_between(Some(7), 6), None);
+        assert_eq!(steps_between(Some(u32::MAX), 0), Some(0));
+        assert_eq!(steps_between(Some(u32::MAX - 1), 1), Some(2));
+        assert_eq!(steps_between(Some(1), u32::MAX), None);
+    }
+
+    /// A flight in real time whose wire is disturbed by `fault`.
+    fn flown(fault: &str) -> (Summary, Flight) {
+        let plan = FlightPlan {
+            plant: "pendulum".to_owned(),
+            task_seed: 1,
+            steps: 60,
+            episode_steps: None,
+            change: None,
+            wipe_memory: false,
+            real_time: true,
+            fault: fault.to_owned(),
+        };
+        let image = in_rows(shipped_image(&plan.plant).expect("an image").to_vec()).expect("rows");
+        let contract = plant_for(&plan).expect("a plant").contract();
+        let wire = FaultyTransport::new(Loopback::robot(&contract), fault.parse().expect("faults"));
+        let patience = Patience {
+            answer: Duration::from_millis(30),
+            ..Patience::default()
+        };
+        let (wire, nobody) = (Box::new(wire), &mut |_, _| {});
+        let pilot = BoardPilot::prepare(
+            wire,
+            patience,
+            &image,
+            &plan.plant,
+            &contract,
+            false,
+            nobody,
+        );
+        let pilot = pilot.expect("a board");
+        let card = pilot.card("loopback", &image);
+        let folder = tempfile::tempdir().expect("a folder");
+        let log = folder.path().join("log.mcap");
+        let stop = AtomicBool::new(false);
+        let flown = fly_real_time(&plan, pilot, &card, &image, Some(&log), &mut (), &stop);
+        let outcome = flown.expect("it begins");
+        assert!(outcome.error.is_none(), "{:?}", outcome.error);
+        let flight = Flight::read(&log).expect("it reads");
+        assert_eq!(flight.summary.as_ref(), Some(&outcome.summary));
+        // The loopback board makes a step each period: its clock tells what happened between two.
+        for pair in flight.steps.windows(2) {
+            let periods = (pair[1].now_us - pair[0].now_us) / u64::from(contract.period_us);
+            assert_eq!(u64::from(pair[1].lost_before) + 1, periods, "{pair:?}");
+        }
+        let lost: u32 = flight.steps.iter().map(|step| step.lost_before).sum();
+        assert_eq!(
+            (lost, flight.steps.len() as u32),
+            (outcome.summary.steps_lost, outcome.summary.steps)
+        );
+        assert_eq!(outcome.summary.first_difference, None);
+        (outcome.summary, flight)
+    }
+
+    #[test]
+    fn a_step_that_comes_twice_was_made_once() {
+        // A machine that is busy elsewhere may lose steps by itself: another flight then.
+        for _ in 0..3 {
+            let (summary, flight) = flown("duplicate=0.2,seed=1");
+            assert!(summary.faults_injected > 5, "{summary:?}");
+            if summary.steps_lost == 0 {
+                assert!(
+                    summary.log_complete && flight.complete,
+                    "{:?}",
+                    flight.flaws
+                );
+                assert_eq!(summary.words_equal, Some(true));
+                let again = replay(&flight).expect("it replays");
+                assert!(again.equal, "{again:?}");
+                return;
+            }
+        }
+        panic!("each of three flights lost steps");
+    }
+
+    #[test]
+    fn steps_that_do_not_arrive_are_named_and_end_what_is_compared() {
+        let (summary, flight) = flown("drop=0.1,seed=4");
+        assert!(
+            summary.steps_lost > 0 && !summary.log_complete,
+            "{summary:?}"
+        );
+        let first = flight.steps.iter().find(|step| step.lost_before > 0);
+        let first = first.expect("a gap").step;
+        assert!(summary.words_compared <= first, "{summary:?}");
+        let compared = flight
+            .steps
+            .iter()
+            .rposition(|step| !step.expected.is_empty());
+        assert!(compared < Some(first as usize), "{compared:?}");
+        let named = |event: &&Event| event.kind == EventKind::Link && event.step == first;
+        let event = flight.events.iter().find(named).expect("an event");
+        assert!(
+            event.text.contains("of the board did not arrive"),
+            "{event:?}"
+        );
+        let flaw = &flight.flaws[0];
+        assert_eq!(
+            (flaw.kind, flaw.numbers),
+            (FlawKind::Lost, Some((u64::from(first), u64::from(first))))
+        );
+        let again = replay(&flight).expect("it replays");
+        assert_eq!((again.replayed, &again.first_difference), (first, &None));
+        assert!(!again.equal && !again.log_complete);
     }
 
     #[test]

@@ -111,6 +111,10 @@ pub enum Order {
     ClearMemory,
 }
 
+fn is_zero(count: &u32) -> bool {
+    *count == 0
+}
+
 /// One control step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Step {
@@ -120,6 +124,9 @@ pub struct Step {
     pub now_us: u64,
     /// Episode of the trial, from 0.
     pub episode: u32,
+    /// Steps of the board between the one before and this one that did not arrive, so that the log lacks them (real time).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub lost_before: u32,
     /// What was ordered right before the step.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub orders: Vec<Order>,
@@ -214,8 +221,11 @@ pub struct Summary {
     pub plant: String,
     /// `policy` or `classical`.
     pub controller: String,
-    /// Control steps flown.
+    /// Control steps flown, those that did not arrive left out.
     pub steps: u32,
+    /// Steps of the board that did not arrive (real time): from the first of them on no words are compared.
+    #[serde(default)]
+    pub steps_lost: u32,
     /// Steps in which the policy ran on the board and on the host.
     pub words_compared: u32,
     /// Whether every command word of the board equals the host's; `None` where nothing was compared.
@@ -265,7 +275,7 @@ pub struct Summary {
     pub ended_early: Option<String>,
     /// The flight log; `None` where none was written.
     pub log: Option<String>,
-    /// Whether the log holds the whole flight; not so where the disk was full, say.
+    /// Whether the log holds the whole flight; not so where the disk was full, say, or steps of the board did not arrive.
     #[serde(default)]
     pub log_complete: bool,
 }
@@ -299,6 +309,7 @@ pub(super) fn example_step(step: u32) -> Step {
         step,
         now_us: u64::from(step) * 20_000,
         episode: 0,
+        lost_before: 0,
         orders: if step == 0 {
             vec![Order::Arm]
         } else {

@@ -65,6 +65,8 @@ pub(super) struct Recorder<'a> {
     newest: Option<(Step, Vec<Vec<f32>>)>,
     first_us: Option<u64>,
     steps: u32,
+    /// Steps of the board that did not arrive.
+    lost: u32,
     compared: u32,
     first_difference: Option<Difference>,
     state: State,
@@ -97,6 +99,7 @@ impl<'a> Recorder<'a> {
             newest: None,
             first_us: None,
             steps: 0,
+            lost: 0,
             compared: 0,
             first_difference: None,
             state: State::Disarmed,
@@ -163,6 +166,20 @@ impl<'a> Recorder<'a> {
         self.pass_on()?;
         self.newest = Some((step, attention));
         Ok(())
+    }
+
+    /// `count` steps of the board, the first of them its `first`th, did not arrive before the next one that did.
+    pub(super) fn lost(&mut self, first: u32, count: u32) -> Result<(), LogError> {
+        self.pass_on()?;
+        self.lost = self.lost.saturating_add(count);
+        let steps = match count {
+            1 => format!("step {first}"),
+            _ => format!("steps {first} to {}", first.wrapping_add(count - 1)),
+        };
+        let text = format!(
+            "{steps} of the board did not arrive: lost on the line, or left out where it took nothing; no words are compared any more"
+        );
+        self.event(EventKind::Link, text)
     }
 
     /// The plant has moved by the newest step's command.
@@ -314,6 +331,7 @@ impl<'a> Recorder<'a> {
             plant: self.header.plant.clone(),
             controller: self.header.controller.clone(),
             steps: self.steps,
+            steps_lost: self.lost,
             words_compared: self.compared,
             words_equal: (self.compared > 0).then_some(self.first_difference.is_none()),
             first_difference: self.first_difference.clone(),
@@ -341,7 +359,7 @@ impl<'a> Recorder<'a> {
             worst_step_us: ending.worst_step_us,
             ended_early: early,
             log: self.log_path.clone(),
-            log_complete: self.log.is_some(),
+            log_complete: self.log.is_some() && self.lost == 0,
         }
     }
 }

@@ -1,8 +1,9 @@
 //! Logs that somebody or something has been at: flipped bits, and parts missing, doubled or out of order.
 
-use mcap::records::{MessageHeader, Record};
+use mcap::records::{MessageHeader, Metadata, Record};
 
 use super::super::record::{Header, example_step};
+use super::parts::End;
 use super::tests::{Folder, IMAGE, header, summary};
 use super::*;
 
@@ -42,6 +43,16 @@ fn rewritten(
     bytes: &[u8],
     edit: impl FnOnce(&mut Vec<Copied>),
     keep: impl Fn(&str) -> bool,
+) -> Vec<u8> {
+    rewritten_with(bytes, edit, keep, &[])
+}
+
+/// The same with more metadata at its end.
+fn rewritten_with(
+    bytes: &[u8],
+    edit: impl FnOnce(&mut Vec<Copied>),
+    keep: impl Fn(&str) -> bool,
+    more: &[Metadata],
 ) -> Vec<u8> {
     let mut messages: Vec<Copied> = mcap::MessageStream::new(bytes)
         .expect("an MCAP file")
@@ -87,6 +98,9 @@ fn rewritten(
             }
             _ => {}
         }
+    }
+    for metadata in more {
+        out.write_metadata(metadata).expect("written");
     }
     out.finish().expect("finished");
     out.into_inner().into_inner()
@@ -217,6 +231,150 @@ fn a_log_without_one_of_its_parts_is_not_whole() {
     let altered = rewritten(&bytes, |_| {}, |name| name != name::FLIGHT);
     let error = folder.read(&altered).expect_err("no description");
     assert!(matches!(error, LogError::NoFlight { .. }), "{error}");
+}
+
+#[test]
+fn a_number_beyond_32_bits_is_damage() {
+    let folder = Folder::new();
+    let bytes = folder.whole(20);
+    for part in [topic::STEP, topic::PLANT] {
+        for number in ["18446744073709551615", "4294967296"] {
+            let edit = |messages: &mut Vec<Copied>| {
+                let at = of_topic(messages, part)[5];
+                let text = String::from_utf8(messages[at].data.clone()).expect("JSON");
+                let altered = text.replace("\"step\":5", &format!("\"step\":{number}"));
+                assert_ne!(text, altered);
+                messages[at].data = altered.into_bytes();
+            };
+            let flight = folder.read(&rewritten(&bytes, edit, |_| true));
+            let flaws = flight.expect("it reads").flaws;
+            let damaged = |flaw: &&Flaw| flaw.kind == FlawKind::Damaged && flaw.part == part;
+            let flaw = flaws.iter().find(damaged).expect("a flaw");
+            assert!(flaw.text.contains(number), "{flaw}");
+        }
+    }
+}
+
+/// What a log says at its end.
+fn end_of(bytes: &[u8]) -> End {
+    let json = mcap::read::LinearReader::new(bytes)
+        .expect("records")
+        .find_map(|record| match record.expect("sound") {
+            Record::Metadata(found) if found.name == name::END => Some(found.metadata),
+            _ => None,
+        });
+    serde_json::from_str(&json.expect("an end")[name::JSON]).expect("JSON")
+}
+
+fn end_record(end: &End) -> Metadata {
+    let json = serde_json::to_string(end).expect("JSON");
+    Metadata {
+        name: name::END.to_owned(),
+        metadata: [(name::JSON.to_owned(), json)].into(),
+    }
+}
+
+#[test]
+fn an_end_is_not_believed_more_than_what_is_there() {
+    type Edit = fn(&mut End);
+    fn without(end: &mut End, name: &str) {
+        end.parts.retain(|part| part.name != name);
+    }
+    let folder = Folder::new();
+    let bytes = folder.whole(60);
+    let edits: [(&str, FlawKind, &str, Edit); 8] = [
+        (name::END, FlawKind::Damaged, "99 steps", |end| {
+            end.steps = 99
+        }),
+        (name::END, FlawKind::Damaged, "more than any log", |end| {
+            end.parts.iter_mut().for_each(|part| part.count = u64::MAX);
+            end.steps = u64::MAX;
+        }),
+        (name::END, FlawKind::Damaged, "twice", |end| {
+            end.parts.push(end.parts[0].clone());
+        }),
+        (name::SUMMARY, FlawKind::Surplus, "does not count", |end| {
+            without(end, name::SUMMARY);
+        }),
+        (name::FLIGHT, FlawKind::Surplus, "does not count", |end| {
+            without(end, name::FLIGHT);
+        }),
+        (name::IMAGE, FlawKind::Surplus, "does not count", |end| {
+            without(end, name::IMAGE);
+        }),
+        (topic::LOG, FlawKind::Surplus, "does not count", |end| {
+            without(end, topic::LOG);
+        }),
+        (topic::STEP, FlawKind::Surplus, "steps 0 to 59", |end| {
+            without(end, topic::STEP);
+            end.steps = 0;
+        }),
+    ];
+    for (part, kind, words, edit) in edits {
+        let mut end = end_of(&bytes);
+        edit(&mut end);
+        end.sha256 = end.digest();
+        let all_but_end = |name: &str| name != name::END;
+        let altered = rewritten_with(&bytes, |_| {}, all_but_end, &[end_record(&end)]);
+        let flight = folder.read(&altered).expect("it reads");
+        let [flaw] = flight.flaws.as_slice() else {
+            panic!("{part}: {:?}", flight.flaws);
+        };
+        assert_eq!((flaw.part.as_str(), flaw.kind), (part, kind), "{flaw}");
+        assert!(flaw.text.contains(words), "{flaw}");
+        assert!(!flight.complete);
+    }
+    // Without its summary no log was ended, whatever its end counts.
+    let mut end = end_of(&bytes);
+    without(&mut end, name::SUMMARY);
+    end.sha256 = end.digest();
+    let neither = |name: &str| ![name::END, name::SUMMARY].contains(&name);
+    let altered = rewritten_with(&bytes, |_| {}, neither, &[end_record(&end)]);
+    let flaws = folder.read(&altered).expect("it reads").not_whole();
+    assert_eq!(flaws.as_deref(), Some("engram.summary is missing"));
+    let twice = rewritten_with(&bytes, |_| {}, |_| true, &[end_record(&end_of(&bytes))]);
+    let flight = folder.read(&twice).expect("it reads");
+    let kinds: Vec<_> = flight.flaws.iter().map(|flaw| flaw.kind).collect();
+    assert_eq!(kinds, [FlawKind::Doubled], "{:?}", flight.flaws);
+}
+
+#[test]
+fn what_follows_a_logs_end_is_named() {
+    let folder = Folder::new();
+    let bytes = folder.whole(20);
+    for more in [&bytes[..], b"\0", b"0123456789"] {
+        let flight = folder.read(&[&bytes, more].concat()).expect("it reads");
+        let [flaw] = flight.flaws.as_slice() else {
+            panic!("{:?}", flight.flaws);
+        };
+        assert_eq!((flaw.part.as_str(), flaw.kind), ("file", FlawKind::Surplus));
+        let words = format!("{} bytes follow its end", more.len());
+        assert!(flaw.text.starts_with(&words), "{flaw}");
+        assert!(!flight.complete && flight.sound_steps().len() == 20);
+    }
+}
+
+#[test]
+fn a_compressed_copy_is_refused_with_what_undoes_it() {
+    let folder = Folder::new();
+    for compression in ["zstd", "lz4"] {
+        let mut chunk = vec![0; 28];
+        chunk.extend((compression.len() as u32).to_le_bytes());
+        chunk.extend(compression.as_bytes());
+        chunk.extend(5_u64.to_le_bytes());
+        chunk.extend(b"bytes");
+        let mut file = mcap::MAGIC.to_vec();
+        file.push(mcap::records::op::CHUNK);
+        file.extend((chunk.len() as u64).to_le_bytes());
+        file.extend(chunk);
+        let error = folder.read(&file).expect_err("it cannot be read");
+        assert!(matches!(error, LogError::Compressed { .. }), "{error}");
+        for words in [compression, "mcap decompress"] {
+            assert!(error.to_string().contains(words), "{error}");
+        }
+        let kinds: Vec<_> = error.flaws().iter().map(|flaw| flaw.kind).collect();
+        assert_eq!(kinds, [FlawKind::Compressed]);
+    }
 }
 
 #[test]

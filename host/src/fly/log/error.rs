@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::flaw::{self, Flaw};
+use super::flaw::{self, Flaw, FlawKind};
 
 /// Why a log could not be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +70,34 @@ pub enum LogError {
         /// What is wrong with it.
         flaws: Vec<Flaw>,
     },
+    /// A copy whose records another program has compressed.
+    #[error("flight log {0}: another program has compressed it ({compression}), and this one reads no compressed logs; undo it with `mcap decompress {0} -o COPY`", path.display())]
+    Compressed {
+        /// The file.
+        path: PathBuf,
+        /// How.
+        compression: String,
+    },
+    /// A flight is still being written into it.
+    #[error("flight log {}: a flight is being written into it; wait until it ends", path.display())]
+    InTheMaking {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Something that is no file on a disk.
+    #[error("flight log {} is a pipe, a terminal or the like; a log needs a file, into which it can also write behind its end of the moment (--log FILE)", path.display())]
+    NoFile {
+        /// What was named.
+        path: PathBuf,
+    },
+    /// A file stands where a folder would have to be.
+    #[error("flight log {}: {} is a file and no folder; give another place (--log FILE)", path.display(), file.display())]
+    NoFolder {
+        /// The log.
+        path: PathBuf,
+        /// The file in its way.
+        file: PathBuf,
+    },
     /// Written by a newer program.
     #[error("flight log {} has format {got}, this program reads up to {most}: update it", path.display())]
     Newer {
@@ -83,6 +111,18 @@ pub enum LogError {
 }
 
 impl LogError {
+    /// What is wrong with the log, where it is damaged or compressed.
+    #[must_use]
+    pub fn flaws(&self) -> Vec<Flaw> {
+        match self {
+            Self::Damaged { flaws, .. } => flaws.clone(),
+            Self::Compressed { .. } => {
+                vec![Flaw::of(FlawKind::Compressed, "file", self.to_string())]
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// The error of a file that cannot be made, written or read.
     pub(super) fn file(path: &Path, cause: io::Error) -> Self {
         let path = path.to_owned();

@@ -1,7 +1,7 @@
 //! The file of a flight log: held by one flight alone, and an MCAP file at every moment.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use super::error::LogError;
@@ -29,7 +29,7 @@ const NAMES: u32 = 100_000;
 /// # Errors
 /// [`LogError`] when no file can be made there.
 pub fn unused_log(path: &Path) -> Result<PathBuf, LogError> {
-    make_folder(path)?;
+    make_log_folder(path)?;
     let (stem, extension) = (path.file_stem(), path.extension());
     for number in 1..=NAMES {
         let mut name = stem.unwrap_or_default().to_owned();
@@ -55,13 +55,82 @@ pub fn unused_log(path: &Path) -> Result<PathBuf, LogError> {
     Err(LogError::file(path, cause))
 }
 
-fn make_folder(path: &Path) -> Result<(), LogError> {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => {
-            std::fs::create_dir_all(folder).map_err(|cause| LogError::file(folder, cause))
-        }
-        _ => Ok(()),
+/// Whether a flight can be logged into `path`, as far as that is known before there is anything to write. Makes the folders
+/// above it, and leaves a file that is there as it is.
+///
+/// # Errors
+/// [`LogError`]: the file is in use, is none, or can be neither opened nor made.
+pub fn check_log(path: &Path) -> Result<(), LogError> {
+    make_log_folder(path)?;
+    match OpenOptions::new().read(true).write(true).open(path) {
+        Ok(mut file) => take(path, &mut file).map(drop),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(cause) => Err(LogError::file(path, cause)),
     }
+}
+
+/// The bytes of a log that no flight is being written into.
+///
+/// # Errors
+/// [`LogError::InTheMaking`], and what the operating system says.
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, LogError> {
+    let failed = |cause| LogError::file(path, cause);
+    let mut file = File::open(path).map_err(failed)?;
+    // Whoever writes holds the file for itself. Where there are no locks, the log's own end has to tell.
+    if let Err(TryLockError::WouldBlock) = file.try_lock_shared() {
+        return Err(LogError::InTheMaking {
+            path: path.to_owned(),
+        });
+    }
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).map_err(failed)?;
+    Ok(bytes)
+}
+
+/// Makes the folders above a log.
+///
+/// # Errors
+/// [`LogError::NoFolder`] where a file is in the way, and what the operating system says.
+pub fn make_log_folder(path: &Path) -> Result<(), LogError> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => return Ok(()),
+    };
+    std::fs::create_dir_all(folder).map_err(|cause| {
+        let above = folder.ancestors().find(|above| above.exists());
+        match above.filter(|above| !above.is_dir()) {
+            Some(file) => LogError::NoFolder {
+                path: path.to_owned(),
+                file: file.to_owned(),
+            },
+            None => LogError::file(folder, cause),
+        }
+    })
+}
+
+/// Takes an open file for one flight; whether it is a regular one.
+fn take(path: &Path, file: &mut File) -> Result<bool, LogError> {
+    let failed = |cause| LogError::file(path, cause);
+    if file.rewind().is_err() {
+        return Err(LogError::NoFile {
+            path: path.to_owned(),
+        });
+    }
+    let regular = file.metadata().map_err(failed)?.is_file();
+    if regular {
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(LogError::InUse {
+                    path: path.to_owned(),
+                });
+            }
+            // A file system without locks keeps no two flights apart, but holds a log.
+            Err(TryLockError::Error(cause)) if cause.kind() == io::ErrorKind::Unsupported => {}
+            Err(TryLockError::Error(cause)) => return Err(failed(cause)),
+        }
+    }
+    Ok(regular)
 }
 
 /// A file that is written once, from its beginning to its end.
@@ -78,31 +147,20 @@ impl LogFile {
     /// Takes the file for this flight alone (with the folders above it) and empties it.
     ///
     /// # Errors
-    /// [`LogError::InUse`] while another flight has it, and what the operating system says.
+    /// [`LogError::InUse`] while another flight has it, [`LogError::NoFile`], and what the operating system says.
     pub(super) fn create(path: &Path) -> Result<Self, LogError> {
-        make_folder(path)?;
+        make_log_folder(path)?;
         let failed = |cause| LogError::file(path, cause);
         // Emptied only once it is known that nobody else writes into it.
-        let file = OpenOptions::new()
+        let mut file = OpenOptions::new()
             .read(true)
             .write(true)
             .create(true)
             .truncate(false)
             .open(path)
             .map_err(failed)?;
-        let regular = file.metadata().map_err(failed)?.is_file();
+        let regular = take(path, &mut file)?;
         if regular {
-            match file.try_lock() {
-                Ok(()) => {}
-                Err(TryLockError::WouldBlock) => {
-                    return Err(LogError::InUse {
-                        path: path.to_owned(),
-                    });
-                }
-                // A file system without locks keeps no two flights apart, but holds a log.
-                Err(TryLockError::Error(cause)) if cause.kind() == io::ErrorKind::Unsupported => {}
-                Err(TryLockError::Error(cause)) => return Err(failed(cause)),
-            }
             file.set_len(0).map_err(failed)?;
         }
         Ok(Self {

@@ -19,6 +19,10 @@ pub enum FlawKind {
     Surplus,
     /// A part is not what was written.
     Damaged,
+    /// Steps of the board before this one did not arrive in flight: the log never had them.
+    Lost,
+    /// The records are compressed, and not read.
+    Compressed,
     /// The log ends before its end.
     CutShort,
     /// The log is of a format that says nothing of its end: it may be whole or not.

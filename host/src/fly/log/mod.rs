@@ -23,7 +23,7 @@ mod altered_tests;
 mod tests;
 
 pub use error::LogError;
-pub use file::unused_log;
+pub use file::{check_log, make_log_folder, unused_log};
 pub use flaw::{Flaw, FlawKind};
 pub use reader::Flight;
 pub use writer::LogWriter;

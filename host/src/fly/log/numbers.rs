@@ -8,17 +8,18 @@ use super::topic;
 /// What is wrong with the numbers of one part, in the order of the file.
 ///
 /// `breaks` are places in `numbers` before which something could not be read: what is missing there is damaged.
-/// `expected` is how many there should be, where that is known.
+/// `expected` is how many there should be, where that is known. A number has 32 bits, so that the one after it is one, too.
 pub(super) fn flaws(
     part: &str,
-    numbers: &[u64],
+    numbers: &[u32],
     breaks: &[usize],
-    expected: Option<u64>,
+    expected: Option<u32>,
 ) -> Vec<Flaw> {
+    let numbers: Vec<u64> = numbers.iter().copied().map(u64::from).collect();
     let mut seen = HashSet::with_capacity(numbers.len());
     let (mut doubled, mut late) = (Vec::new(), Vec::new());
     let mut next = 0;
-    for number in numbers {
+    for number in &numbers {
         if !seen.insert(*number) {
             doubled.push(*number);
         } else if *number < next {
@@ -26,7 +27,7 @@ pub(super) fn flaws(
         }
         next = next.max(number + 1);
     }
-    let count = expected.unwrap_or(next);
+    let count = expected.map_or(next, u64::from);
     let surplus: Vec<u64> = seen
         .iter()
         .copied()
@@ -38,7 +39,7 @@ pub(super) fn flaws(
     let unread: Vec<u64> = breaks
         .iter()
         .map(|place| {
-            let before = numbers.get(..*place).unwrap_or(numbers);
+            let before = numbers.get(..*place).unwrap_or(&numbers);
             before.iter().max().map_or(0, |number| number + 1)
         })
         .collect();
@@ -88,7 +89,7 @@ fn named(kind: FlawKind, part: &str, (first, last): (u64, u64)) -> Flaw {
         FlawKind::Doubled => "there more than once",
         FlawKind::Reordered => "out of order",
         FlawKind::Surplus => "more than the log says that it holds",
-        FlawKind::Damaged | FlawKind::CutShort | FlawKind::NoProof => "damaged",
+        _ => "damaged",
     };
     // The steps' own topic needs no naming; events and lines of a log have no steps of their own.
     let (place, thing) = match part {
@@ -113,7 +114,7 @@ fn named(kind: FlawKind, part: &str, (first, last): (u64, u64)) -> Flaw {
 mod tests {
     use super::*;
 
-    fn texts(numbers: &[u64], breaks: &[usize], expected: Option<u64>) -> Vec<String> {
+    fn texts(numbers: &[u32], breaks: &[usize], expected: Option<u32>) -> Vec<String> {
         let flaws = flaws(topic::STEP, numbers, breaks, expected);
         flaws.into_iter().map(|flaw| flaw.text).collect()
     }
@@ -146,6 +147,13 @@ mod tests {
         assert_eq!(
             texts(&[0, 1, 2], &[], Some(2)),
             ["step 2 is more than the log says that it holds"]
+        );
+        assert_eq!(
+            texts(&[0, u32::MAX], &[], Some(u32::MAX)),
+            [
+                "steps 1 to 4294967294 are missing",
+                "step 4294967295 is more than the log says that it holds"
+            ]
         );
         let event = flaws(topic::EVENT, &[0], &[], Some(2));
         assert_eq!(event[0].text, "/event: record 1 is missing");

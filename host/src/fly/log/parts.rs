@@ -1,6 +1,6 @@
 //! What a log holds, counted and digested: the same sums while it is written and while it is read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -84,6 +84,35 @@ impl End {
             sum.update(format!("{} {} {}\n", part.name, part.count, part.sha256));
         }
         hexadecimal(&sum.finalize())
+    }
+
+    /// Why it cannot be what a log says at its end, whatever the digest; `None` where it can.
+    pub(super) fn contradiction(&self) -> Option<String> {
+        if let Some(part) = self
+            .parts
+            .iter()
+            .find(|part| u32::try_from(part.count).is_err())
+        {
+            return Some(format!(
+                "{} records of {} are more than any log holds",
+                part.count, part.name
+            ));
+        }
+        let names: HashSet<&str> = self.parts.iter().map(|part| part.name.as_str()).collect();
+        if names.len() < self.parts.len() {
+            return Some("it counts a part twice".to_owned());
+        }
+        let steps = self.count(topic::STEP);
+        (self.steps != u64::from(steps)).then(|| {
+            let (part, told) = (topic::STEP, self.steps);
+            format!("it tells of {told} steps and counts {steps} records of {part}")
+        })
+    }
+
+    /// Records of the part of that name; 0 where there is none.
+    pub(super) fn count(&self, name: &str) -> u32 {
+        let count = self.part(name).map_or(0, |part| part.count);
+        u32::try_from(count).unwrap_or(u32::MAX)
     }
 
     /// The part of that name.

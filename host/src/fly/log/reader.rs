@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 
 use super::super::record::{Attention, Event, Header, LOG_FORMAT, Step, Summary};
 use super::error::LogError;
+use super::file;
 use super::flaw::{Flaw, FlawKind};
 use super::numbers;
 use super::parts::{End, Parts};
@@ -18,6 +19,18 @@ use sha2::{Digest, Sha256};
 
 /// The first format whose logs say at their end what they hold.
 const FORMAT_WITH_END: u32 = 2;
+
+/// The parts of a log that its end must count where they are there. Others may add records of their own.
+const KNOWN: [&str; 8] = [
+    topic::STEP,
+    topic::PLANT,
+    topic::EVENT,
+    topic::ATTENTION,
+    topic::LOG,
+    name::FLIGHT,
+    name::SUMMARY,
+    name::IMAGE,
+];
 
 /// A flight as its log tells it.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,10 +61,16 @@ impl Flight {
     /// # Errors
     /// [`LogError`]; a log that is not whole is an error only where it does not say which flight it is of.
     pub fn read(path: &Path) -> Result<Self, LogError> {
-        let bytes = std::fs::read(path).map_err(|cause| LogError::file(path, cause))?;
+        let bytes = file::read(path)?;
         let scan = Scan::of(&bytes, || LogError::NoLog {
             path: path.to_owned(),
         })?;
+        if let Some(compression) = scan.compression {
+            return Err(LogError::Compressed {
+                path: path.to_owned(),
+                compression: compression.to_owned(),
+            });
+        }
         Gathering::new(scan).flight(path)
     }
 }
@@ -59,14 +78,14 @@ impl Flight {
 /// What tells the number of a message's step.
 #[derive(Deserialize)]
 struct Numbered {
-    step: u64,
+    step: u32,
 }
 
 /// The messages of one topic.
 #[derive(Default)]
 struct Topic<'a> {
     records: Vec<&'a [u8]>,
-    sequences: Vec<u64>,
+    sequences: Vec<u32>,
     /// Numbers of records before which something could not be read.
     breaks: Vec<usize>,
 }
@@ -102,7 +121,7 @@ impl<'a> Gathering<'a> {
             if let Some((name, topic)) = name.and_then(|name| Some((name, topics.get_mut(name)?))) {
                 parts.add(name, message.data);
                 topic.records.push(message.data);
-                topic.sequences.push(u64::from(message.sequence));
+                topic.sequences.push(message.sequence);
             }
         }
         for _ in breaks {
@@ -147,6 +166,7 @@ impl<'a> Gathering<'a> {
         } else {
             self.look_at_old(summary.as_ref(), header.format);
         }
+        self.name_lost(&steps);
         Ok(Flight {
             header,
             steps,
@@ -206,8 +226,7 @@ impl<'a> Gathering<'a> {
             .filter_map(|(index, data)| match serde_json::from_slice(data) {
                 Ok(record) => Some(record),
                 Err(cause) => {
-                    let text = format!("{name}: record {index} cannot be understood: {cause}");
-                    flaws.push(Flaw::of(FlawKind::Damaged, name, text));
+                    flaws.push(misunderstood(name, index, &cause));
                     None
                 }
             })
@@ -238,17 +257,7 @@ impl<'a> Gathering<'a> {
 
     /// Holds what was read against what the log says at its end that it holds.
     fn compare_with_end(&mut self) {
-        let end: Option<End> = self.described(name::END);
-        match &end {
-            None if !self.has_flaw(FILE) && !self.has_flaw(name::END) => {
-                let text = "it does not say what it holds: the program that wrote it was ended or had no space left, or its end was taken away";
-                self.flaws.push(Flaw::of(FlawKind::CutShort, FILE, text));
-            }
-            Some(end) if end.sha256 != end.digest() => {
-                self.damaged(name::END, "what it says of itself at its end is damaged");
-            }
-            _ => {}
-        }
+        let end = self.end();
         for name in [
             topic::STEP,
             topic::PLANT,
@@ -257,9 +266,7 @@ impl<'a> Gathering<'a> {
             topic::LOG,
         ] {
             let numbers = self.numbers(name);
-            let expected = end
-                .as_ref()
-                .map(|end| end.part(name).map_or(0, |part| part.count));
+            let expected = end.as_ref().map(|end| end.count(name));
             if let Some((numbers, breaks)) = numbers {
                 self.flaws
                     .extend(numbers::flaws(name, &numbers, &breaks, expected));
@@ -267,6 +274,22 @@ impl<'a> Gathering<'a> {
         }
         let Some(end) = end else { return };
         let found = self.parts.end();
+        for name in KNOWN {
+            if end.part(name).is_none() && !self.has_flaw(name) {
+                let flaw = match self.parts.count(name) {
+                    // No log is ended without it.
+                    0 if name == name::SUMMARY => {
+                        Flaw::of(FlawKind::Missing, name, format!("{name} is missing"))
+                    }
+                    0 => continue,
+                    _ => {
+                        let text = format!("{name} is there, but the log's end does not count it");
+                        Flaw::of(FlawKind::Surplus, name, text)
+                    }
+                };
+                self.flaws.push(flaw);
+            }
+        }
         for part in &end.parts {
             if self.has_flaw(&part.name) {
                 continue;
@@ -301,25 +324,75 @@ impl<'a> Gathering<'a> {
         }
     }
 
+    /// What the log says at its end, as far as it can be believed.
+    fn end(&mut self) -> Option<End> {
+        let ends = self.metadata.iter().filter(|(name, _)| *name == name::END);
+        let ends = ends.count();
+        let end: Option<End> = self.described(name::END);
+        if end.is_none() && !self.has_flaw(FILE) && !self.has_flaw(name::END) {
+            let text = "it does not say what it holds: the program that wrote it was ended or had no space left, or its end was taken away";
+            self.flaws.push(Flaw::of(FlawKind::CutShort, FILE, text));
+        }
+        if ends > 1 {
+            let text = format!("{} is there more than once", name::END);
+            self.flaws
+                .push(Flaw::of(FlawKind::Doubled, name::END, text));
+        }
+        let end = end?;
+        let contradiction = end.contradiction();
+        let damaged = "what it says of itself at its end is damaged";
+        if end.sha256 != end.digest() {
+            self.damaged(name::END, damaged);
+        } else if let Some(contradiction) = &contradiction {
+            self.damaged(name::END, format!("{damaged}: {contradiction}"));
+        }
+        // What cannot be would name steps that never were.
+        contradiction.is_none().then_some(end)
+    }
+
     /// Running numbers of a topic's records and the breaks among them, where they have any.
-    fn numbers(&self, name: &str) -> Option<(Vec<u64>, Vec<usize>)> {
+    fn numbers(&mut self, name: &str) -> Option<(Vec<u32>, Vec<usize>)> {
         let topic = self.topics.get(name)?;
         let breaks = topic.breaks.clone();
         if [topic::STEP, topic::PLANT].contains(&name) {
-            let numbers = topic.records.iter().filter_map(|data| {
-                let numbered: Numbered = serde_json::from_slice(data).ok()?;
-                Some(numbered.step)
-            });
-            return Some((numbers.collect(), breaks));
+            let mut numbers = Vec::new();
+            for (index, data) in topic.records.iter().enumerate() {
+                match serde_json::from_slice::<Numbered>(data) {
+                    Ok(numbered) => numbers.push(numbered.step),
+                    // That of a step has been named when it was read as a whole.
+                    Err(cause) if name == topic::PLANT => {
+                        self.flaws.push(misunderstood(name, index, &cause));
+                    }
+                    Err(_) => {}
+                }
+            }
+            return Some((numbers, breaks));
         }
         // Programs that copy messages may leave their numbers out.
         let told = topic.sequences.len() < 2 || topic.sequences.iter().any(|number| *number > 0);
         told.then(|| (topic.sequences.clone(), breaks))
     }
 
+    /// Names the steps that the log never had.
+    fn name_lost(&mut self, steps: &[Step]) {
+        for step in steps.iter().filter(|step| step.lost_before > 0) {
+            let number = u64::from(step.step);
+            let text = match step.lost_before {
+                1 => format!("a step of the board before step {number} did not arrive in flight"),
+                lost => format!(
+                    "{lost} steps of the board before step {number} did not arrive in flight"
+                ),
+            };
+            self.flaws.push(Flaw {
+                numbers: Some((number, number)),
+                ..Flaw::of(FlawKind::Lost, topic::STEP, text)
+            });
+        }
+    }
+
     /// What can be said of a log that does not say itself what it holds.
     fn look_at_old(&mut self, summary: Option<&Summary>, format: u32) {
-        let expected = summary.map(|summary| u64::from(summary.steps));
+        let expected = summary.map(|summary| summary.steps);
         if let Some((numbers, breaks)) = self.numbers(topic::STEP) {
             let flaws = numbers::flaws(topic::STEP, &numbers, &breaks, expected);
             self.flaws.extend(flaws);
@@ -347,6 +420,12 @@ impl<'a> Gathering<'a> {
     fn has_flaw(&self, part: &str) -> bool {
         self.flaws.iter().any(|flaw| flaw.part == part)
     }
+}
+
+/// The flaw of a topic's record that makes no sense.
+fn misunderstood(name: &str, index: usize, cause: &serde_json::Error) -> Flaw {
+    let text = format!("{name}: record {index} cannot be understood: {cause}");
+    Flaw::of(FlawKind::Damaged, name, text)
 }
 
 impl Topic<'_> {

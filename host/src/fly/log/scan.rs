@@ -37,6 +37,8 @@ pub(super) struct Scan<'a> {
     /// Numbers of messages before which something could not be read.
     pub(super) breaks: Vec<usize>,
     pub(super) flaws: Vec<Flaw>,
+    /// How chunks are compressed that are not read; `None` where all are plain.
+    pub(super) compression: Option<&'a str>,
 }
 
 impl<'a> Scan<'a> {
@@ -130,11 +132,16 @@ impl<'a> Scan<'a> {
                 format!("its index, from byte {summary} on, is damaged"),
             );
         }
-        if &bytes[end..] != mcap::MAGIC {
-            self.damaged(
+        match bytes[end..].strip_prefix(mcap::MAGIC) {
+            Some([]) => {}
+            Some(more) => {
+                let text = format!("{} bytes follow its end (another log?)", more.len());
+                self.flaws.push(Flaw::of(FlawKind::Surplus, FILE, text));
+            }
+            None => self.damaged(
                 FILE,
                 format!("its last bytes, from byte {end} on, are damaged"),
-            );
+            ),
         }
     }
 
@@ -177,11 +184,18 @@ impl<'a> Scan<'a> {
         let Some((compression, crc, data)) = chunk(record.body) else {
             return self.damaged(FILE, format!("the chunk at byte {at} is damaged"));
         };
-        if !compression.is_empty() {
-            let text = format!(
-                "the chunk at byte {at} is compressed ({compression}), which this program does not read"
-            );
-            return self.damaged(FILE, text);
+        match compression {
+            "" => {}
+            "zstd" | "lz4" => {
+                self.compression = Some(compression);
+                return;
+            }
+            _ => {
+                let text = format!(
+                    "the chunk at byte {at} is damaged: no compression is called {compression:?}"
+                );
+                return self.damaged(FILE, text);
+            }
         }
         if crc != 0 && CRC.checksum(data) != crc {
             let text = format!("the chunk at byte {at} is damaged: its checksum is another");

@@ -67,6 +67,7 @@ pub(super) fn add_channels<W: Write + Seek>(
             "engram.Step",
             json!({
                 "time_s": number, "step": integer, "now_us": integer, "episode": integer,
+                "lost_before": integer,
                 "orders": array(&text),
                 "sample": object(json!({
                     "sample_us": integer, "observation": numbers, "reward": number, "done": truth,

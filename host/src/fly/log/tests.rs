@@ -46,6 +46,7 @@ pub(super) fn summary(steps: u32) -> Summary {
         plant: "pendulum".to_owned(),
         controller: "policy".to_owned(),
         steps,
+        steps_lost: 0,
         words_compared: steps,
         words_equal: Some(true),
         first_difference: None,
@@ -335,9 +336,10 @@ fn every_message_is_what_its_schema_says() {
     let folder = Folder::new();
     let path = folder.path("odd.mcap");
     let mut log = write(&path, 3);
-    // A period without a sample, and numbers that JSON does not know.
+    // A period without a sample after two that did not arrive, and numbers that JSON does not know.
     let mut odd = Step {
         sample: None,
+        lost_before: 2,
         ..example_step(3)
     };
     log.step(&odd, 0.06).expect("written");
