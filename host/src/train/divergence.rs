@@ -37,7 +37,7 @@ pub enum Divergence {
     #[error(
         "the simulation of '{plant}' diverged in {diverged} of {steps} steps, of which at most {} may; such a step ends \
          the episode and pays nothing, and nothing can be learned from so many. Give the model a smaller timestep, weaker \
-         actuators (gear, forcerange) or more armature and damping, or narrow the [[hidden]] ranges", most_diverged(*.steps)
+         actuators (gear, forcerange) or more armature and damping, or narrow [start] and the [[hidden]] ranges", most_diverged(*.steps)
     )]
     Simulation {
         /// The plant.

@@ -107,7 +107,7 @@ fn why_without_effect(
             return match friction::scaling(model, (geoms, scales(parameter)), &others) {
                 Scaling::Rules => None,
                 Scaling::RulesBesidePairs(why) => {
-                    (moves_apart(names, body, pair) == Motions::Same).then_some(why)
+                    (moves_apart(names, body, pair, true) == Motions::Same).then_some(why)
                 }
                 Scaling::Nothing(why) => Some(why),
             };
@@ -122,9 +122,9 @@ fn why_without_effect(
         return None;
     }
     let is_idle = !actuators.is_empty() && actuators.iter().all(is_idle);
-    let motions = match moves_apart(names, body, pair) {
+    let motions = match moves_apart(names, body, pair, true) {
         // Other actuators may be what ran away.
-        Motions::RanAway if is_idle => moves_apart_by_itself(names, body, pair),
+        Motions::RanAway if is_idle => moves_apart(names, body, pair, false),
         motions => motions,
     };
     (motions == Motions::Same).then(|| same_motion(model, alteration, &actuators, is_idle))
@@ -258,30 +258,14 @@ enum Motions {
     RanAway,
 }
 
-/// Whether two models move differently from the robot's start under the same commands and pushes.
-fn moves_apart(names: Names<'_>, body: &Body, pair: &mut [Simulation; 2]) -> Motions {
-    let mut random = random_stream(0, Stream::HeldOut, 0);
-    motions(names, body, pair, &mut random, |pair, random| {
-        command(names, body, pair, random);
-    })
-}
-
-/// The same without commands and pushes.
-fn moves_apart_by_itself(names: Names<'_>, body: &Body, pair: &mut [Simulation; 2]) -> Motions {
-    for simulation in pair.iter_mut() {
-        simulation.pushes_mut().fill(0.0);
-    }
-    let mut random = random_stream(0, Stream::HeldOut, 0);
-    motions(names, body, pair, &mut random, |_, _| ())
-}
-
-fn motions(
+/// Whether two models move differently from the robot's start, under the same commands and pushes or without any.
+fn moves_apart(
     names: Names<'_>,
     body: &Body,
     pair: &mut [Simulation; 2],
-    random: &mut Random,
-    command: impl Fn(&mut [Simulation; 2], &mut Random),
+    is_commanded: bool,
 ) -> Motions {
+    let mut random = random_stream(0, Stream::HeldOut, 0);
     for simulation in pair.iter_mut() {
         // The same place for both.
         let mut start = random.clone();
@@ -289,8 +273,8 @@ fn motions(
     }
     let steps = (PHYSICS_STEPS / body.frame_skip).clamp(FEWEST_STEPS, STEPS);
     for step in 0..steps {
-        if step % HOLD == 0 {
-            command(pair, random);
+        if is_commanded && step % HOLD == 0 {
+            command(names, body, pair, &mut random);
         }
         for simulation in pair.iter_mut() {
             simulation.advance();
