@@ -67,7 +67,7 @@ pub enum RobotError {
     },
     /// The robot is not what it was when a run began.
     #[error(
-        "the robot is not the one of this run: it is not what {file} was when the run began (that file has changed, or this is another robot); give the robot as it was, or train it as it is into another folder. (Comments and spaces do not count, except in runs begun by earlier versions, which noted every byte)"
+        "the robot is not the one of this run: either {file} has changed since it began, or this is another robot; give the robot as it was, or train it as it is into another folder. (Comments and spaces do not count, except in runs begun by earlier versions, which noted every byte)"
     )]
     Changed {
         /// The first file that differs, from the folder of the robot's own.
