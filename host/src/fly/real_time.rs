@@ -96,7 +96,8 @@ impl RealTime<'_, '_, '_> {
         self.client().hello(Pace::RealTime)?;
         let period_us = self.contract.period_us;
         let (mut clock, newest) = BoardClock::listen(self.client(), period_us)?;
-        self.newest = newest;
+        self.newest = newest.as_ref().map(|newest| newest.step);
+        self.before = newest;
         let period = Duration::from_micros(u64::from(period_us));
         let mut due = Instant::now();
         let mut heard = Instant::now();
@@ -130,6 +131,10 @@ impl RealTime<'_, '_, '_> {
                 heard = Instant::now();
                 clock.hear(&action, heard);
                 command = self.take(action, lost, plant)?.or(command);
+                // A board that talks without end does not hold up the plant.
+                if Instant::now() >= due + period {
+                    break;
+                }
             }
             for line in self.client().drain_logs().collect::<Vec<_>>() {
                 self.recorder.board_log(&line)?;
@@ -288,7 +293,7 @@ struct BoardClock {
 
 impl BoardClock {
     /// Waits for the board's first steps; returns the count at the newest of them, too.
-    fn listen(client: &mut Client, period_us: u32) -> Result<(Self, Option<u32>), FlightError> {
+    fn listen(client: &mut Client, period_us: u32) -> Result<(Self, Option<Action>), FlightError> {
         let origin = Instant::now();
         let margin_us = i128::from(period_us / 4 * 3);
         let mut clock = Self {
@@ -297,13 +302,14 @@ impl BoardClock {
             at_origin_us: VecDeque::new(),
         };
         let deadline = origin + PATIENCE;
-        let mut newest = None;
+        let mut newest: Option<Action> = None;
         for _ in 0..CLOCK_ACTIONS {
             match client.next_action(deadline)? {
                 Some(action) => {
                     clock.hear(&action, Instant::now());
-                    if steps_between(newest, action.step).is_some() {
-                        newest = Some(action.step);
+                    let before = newest.as_ref().map(|newest| newest.step);
+                    if steps_between(before, action.step).is_some() {
+                        newest = Some(action);
                     }
                 }
                 None => {

@@ -172,6 +172,7 @@ impl<'a> Recorder<'a> {
     pub(super) fn lost(&mut self, first: u32, count: u32) -> Result<(), LogError> {
         self.pass_on()?;
         self.lost = self.lost.saturating_add(count);
+        self.envelope.skip();
         let steps = match count {
             1 => format!("step {first}"),
             _ => format!("steps {first} to {}", first.wrapping_add(count - 1)),
