@@ -135,7 +135,7 @@ fn a_hello_opens_new_numbers_where_the_receiver_takes_it() {
         pace: RequestedPace::LockStep,
     };
     let mut decoder = ToBoardDecoder::new();
-    let mut arrives = |decoder: &mut ToBoardDecoder, bytes: &[u8]| {
+    let arrives = |decoder: &mut ToBoardDecoder, bytes: &[u8]| {
         assert!(
             bytes
                 .iter()

@@ -149,7 +149,7 @@ fn uploaded_on_the_way(rig: &mut Rig) {
 fn eng_safe_15_every_commit_that_waits_is_answered_once() {
     let mut rig = rig();
     uploaded_on_the_way(&mut rig);
-    let mut commit = |rig: &mut Rig| {
+    let commit = |rig: &mut Rig| {
         let request = rig.to_board.next_sequence();
         let frame = rig
             .to_board
