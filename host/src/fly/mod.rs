@@ -9,6 +9,7 @@
 //! flight that ends, in whatever way, without a readable log; a wall clock that changes a number of
 //! a lock-step flight.
 
+mod board_clock;
 mod board_pilot;
 mod classical_pilot;
 mod envelope_check;
