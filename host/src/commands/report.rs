@@ -116,7 +116,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 
 /// Writes a page or a figure, whole or not at all.
 fn write(path: &Path, text: &str) -> anyhow::Result<()> {
-    Ok(folder::write_one(path, text.as_bytes()).context("cannot write the report")?)
+    folder::write_one(path, text.as_bytes()).context("cannot write the report")
 }
 
 fn logged(paths: &[PathBuf]) -> anyhow::Result<Vec<FlightTrace>> {
