@@ -57,8 +57,8 @@ pub struct Batch {
 /// the critic, however large a constant part of the reward is.
 pub const LEAST_SIGNAL: f64 = 0.5;
 
-/// Returns that differ by less than this share of their size differ by rounding alone: sums of a thousand f32.
-const ROUNDING: f64 = 1e-5;
+/// Returns that differ by less than this share of their size differ by rounding alone: an f32 has 6e-8, and sums have more.
+const ROUNDING: f64 = 1e-6;
 
 /// Entries of the critic's input.
 #[must_use]

@@ -70,7 +70,7 @@ pub fn render(points: &[Point]) -> String {
             gradient,
             belief_error,
         } = update;
-        let signal = signal.map_or_else(String::new, |signal| format!("{signal:.6}"));
+        let signal = signal.map_or_else(String::new, |signal| format!("{signal:.6e}"));
         let episodes = episodes.map_or_else(
             || ",,".to_owned(),
             |Episodes {
