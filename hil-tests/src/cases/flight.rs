@@ -248,7 +248,7 @@ fn real_time(rig: &Rig) -> Result<()> {
     // How many steps a board's clock makes in a given time, and whether a busy machine lets an
     // emulated one keep its deadlines, is not for this case to say: it may try again.
     let mut seen = String::new();
-    for attempt in 0..3 {
+    for attempt in 0..5 {
         let log = folder.path().join(format!("real-{attempt}.mcap"));
         let (summary, flight) = fly_once(rig, &plan, &image, &log)?;
         if let Some(difference) = &summary.first_difference {
@@ -260,7 +260,12 @@ fn real_time(rig: &Rig) -> Result<()> {
             "{:?}",
             flight.flaws
         );
-        if summary.words_compared > 5 && summary.faults.is_empty() && flight.complete {
+        // Whether a step took too long, a log cannot tell a replay; every other fault it can.
+        let too_long = summary
+            .faults
+            .iter()
+            .any(|fault| fault.contains("ENG-SAFE-11"));
+        if summary.words_compared > 5 && !too_long && flight.complete {
             // The log has the step before the flight, too: from that time on the slew limit counts.
             let replay = fly::replay(&flight)?;
             ensure!(replay.equal, "replay: {:?}", replay.first_difference);
