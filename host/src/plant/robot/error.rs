@@ -67,7 +67,7 @@ pub enum RobotError {
     },
     /// The robot's file means something else than when a run began, or its model is another one once it is compiled.
     #[error(
-        "the robot is not the one of this run: either {file} (or a file that it names) has changed since it began, or this is another robot; give the robot as it was, or train it as it is into another folder. (Comments, spaces and how numbers are spelled do not count, except in runs begun by earlier versions, which noted every byte)"
+        "the robot is not the one of this run: either {file} has changed since it began (or a file that it names), or this is another robot; give the robot as it was, or train it as it is into another folder. (Comments, spaces and how numbers are spelled do not count, except in runs begun by earlier versions, which noted every byte)"
     )]
     Changed {
         /// The robot's own file, or its model's (whichever of its files differs); in runs of earlier versions the very file.
