@@ -36,9 +36,14 @@ pub fn initial_tensors(config: &ModelConfig, initial: &Initial, random: &mut Ran
                 .map_or("", |(_, part)| part);
             let values: Vec<f32> = match (name.as_str(), part) {
                 ("embed.weight", _) => {
-                    let std = initial.embedding_gain as f32
-                        * (config.model as f32).powf(-0.5)
-                        * (9.0 * depth).powf(-0.25);
+                    let std = match initial.embedding_std {
+                        Some(std) => std as f32 * (config.inputs() as f32).powf(-0.5),
+                        None => {
+                            initial.embedding_gain.unwrap_or(1.0) as f32
+                                * (config.model as f32).powf(-0.5)
+                                * (9.0 * depth).powf(-0.25)
+                        }
+                    };
                     (0..count).map(|_| std * normal(random)).collect()
                 }
                 (_, "attention.in_proj.weight") => {
@@ -104,7 +109,8 @@ mod tests {
         let initial = Initial {
             log_std: -1.0,
             age_bias: 0.0,
-            embedding_gain: 1.0,
+            embedding_gain: Some(1.0),
+            embedding_std: None,
             last_layer_gain: 0.01,
         };
         let tensors = initial_tensors(&config, &initial, &mut random_stream(0, Stream::Weights, 0));
@@ -135,6 +141,23 @@ mod tests {
         close("layers.2.ff.linear2.weight", 0.096_82 * 0.473_76 / 1.732_05);
         close("head.0.weight", 0.176_78 / 1.732_05);
         assert!(std("head.2.weight") < 0.002);
+        let by_inputs = Initial {
+            embedding_gain: None,
+            embedding_std: Some(0.45),
+            ..initial
+        };
+        for observations in [4, 30] {
+            let config = ModelConfig {
+                observations,
+                ..config
+            };
+            let random = &mut random_stream(0, Stream::Weights, 0);
+            let embedding = &initial_tensors(&config, &by_inputs, random)["embed.weight"].values;
+            // Entries of deviation 1, not depending on each other, come out with 0.45.
+            let square: f32 = embedding.iter().map(|x| x * x).sum();
+            let found = (square / config.model as f32).sqrt();
+            assert!((found / 0.45 - 1.0).abs() < 0.06, "{found}");
+        }
         assert!(
             tensors["layers.0.attention.in_proj.bias"]
                 .values

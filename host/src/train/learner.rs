@@ -45,7 +45,8 @@ pub struct Learner {
 /// What an iteration's updates told, averaged over them.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Update {
-    /// Estimated divergence between the policies before and after, per step, at the last pass.
+    /// Estimated divergence between the policies before and after, per step, at the last pass; where the updates ended early
+    /// ([`Ppo::target_kl`](super::config::Ppo::target_kl)), at the minibatch that ended them.
     pub kl: f64,
     /// Share of the steps whose ratio was clipped.
     pub clipped: f64,
@@ -57,6 +58,21 @@ pub struct Update {
     pub belief_error: f64,
     /// Norm of the policy's gradient before clipping.
     pub gradient: f64,
+}
+
+impl Update {
+    /// Makes means over all updates of an iteration means over those that were done.
+    fn scale(&mut self, factor: f64) {
+        for mean in [
+            &mut self.clipped,
+            &mut self.entropy,
+            &mut self.value_loss,
+            &mut self.belief_error,
+            &mut self.gradient,
+        ] {
+            *mean *= factor;
+        }
+    }
 }
 
 /// Why an iteration's updates cannot be done.
@@ -210,19 +226,26 @@ impl Learner {
         let mut order: Vec<usize> = (0..batch.trials() * batch.steps / unit).collect();
         let minibatches = order.len().div_ceil(size) as f64;
         let updates = ppo.epochs as f64 * minibatches;
-        let (epochs, max_kl) = (ppo.epochs, ppo.max_kl);
+        let (epochs, target_kl, max_kl) = (ppo.epochs, ppo.target_kl, ppo.max_kl);
         let rates = self.rates(iteration);
         let mut weights = Weights {
             actor: self.actor.variables().flat()?,
             critic: self.critic.variables().flat()?,
         };
         let mut told = Update::default();
-        for epoch in 0..epochs {
+        let mut done = 0.0;
+        'passes: for epoch in 0..epochs {
             order.shuffle(random);
             for units in order.chunks(size) {
                 let part = self.minibatch(batch, units, unit, Goal::Policy)?;
-                told.gradient += self.follow(&part, &mut weights, rates)? / updates;
                 let rows = (units.len() * unit) as f64;
+                if target_kl > 0.0 && part.kl / rows > target_kl {
+                    told.kl = part.kl / rows;
+                    told.scale(updates / f64::max(done, 1.0));
+                    break 'passes;
+                }
+                told.gradient += self.follow(&part, &mut weights, rates)? / updates;
+                done += 1.0;
                 if epoch + 1 == epochs {
                     told.kl += part.kl / rows / minibatches;
                 }

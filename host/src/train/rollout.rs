@@ -138,10 +138,11 @@ impl Rollout<'_> {
         cleared
     }
 
-    /// What may happen between two steps: a new episode, a new task, a change of the task.
-    fn disturb(&self, driven: &mut Driven, random: &mut Random) -> Result<(), UnknownChange> {
+    /// What may happen between two steps: a new episode, a new task, a change of the task. Whether an episode began.
+    fn disturb(&self, driven: &mut Driven, random: &mut Random) -> Result<bool, UnknownChange> {
         let settings = self.settings;
-        if happens(settings.restart_every, random) {
+        let restarts = happens(settings.restart_every, random);
+        if restarts {
             driven.restart(self.start(random));
         }
         if happens(settings.redraw_every, random) {
@@ -155,7 +156,7 @@ impl Rollout<'_> {
         {
             driven.plant_mut().apply(change)?;
         }
-        Ok(())
+        Ok(restarts)
     }
 
     fn start(&self, random: &mut Random) -> Start {
@@ -209,8 +210,8 @@ impl Running {
         step: usize,
         memory: &mut [f32],
     ) -> Result<bool, UnknownChange> {
-        if step > 0 {
-            rollout.disturb(&mut self.driven, &mut self.random)?;
+        if step > 0 && rollout.disturb(&mut self.driven, &mut self.random)? {
+            self.episode_steps = 0;
         }
         let cleared = rollout.remember(&self.driven, memory);
         self.result.memories.extend(&*memory);
@@ -264,4 +265,46 @@ fn log_density(noise: f32, log_std: f32) -> f32 {
     /// `ln(2 pi) / 2`.
     const HALF_LOG_TAU: f32 = 0.918_938_5;
     -0.5 * noise * noise - log_std - HALF_LOG_TAU
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::train::Agent;
+    use crate::train::config::Settings;
+    use crate::train::policy::initial_policy;
+
+    /// An episode that begins within a trial has its whole time before it.
+    #[test]
+    fn an_episodes_time_begins_with_it() {
+        let mut settings = Settings::preset("pendulum").unwrap();
+        let (plant, agent) = ("pendulum", Agent::Trmrl.name());
+        let config = settings.network_config(&*for_agent(plant, agent).unwrap(), agent);
+        let mut random = random_stream(0, Stream::Weights, 0);
+        let mut tensors = initial_policy(&config, &settings.initial, &mut random);
+        for name in ["normalizer.mean", "normalizer.std"] {
+            let ones = vec![1.0; config.inputs()];
+            tensors.get_mut(name).unwrap().values = ones;
+        }
+        let policy = Network::new(&config, 5.0, &tensors).unwrap();
+        settings.trial.episode_steps = 100;
+        for (restart_every, expected) in [(0.0, 3), (1.0, 1)] {
+            settings.trial.restart_every = restart_every;
+            let rollout = Rollout {
+                plant,
+                agent,
+                policy: &policy,
+                settings: &settings.trial,
+                seed: 0,
+            };
+            let driven = Driven::new(for_agent(plant, agent).unwrap());
+            let mut trial = Running::new(&rollout, driven, random_stream(0, Stream::Training, 0));
+            let mut memory = vec![0.0; config.inputs()];
+            for step in 0..3 {
+                trial.look(&rollout, step, &mut memory).unwrap();
+                trial.act(&rollout, &vec![0.0; config.actions()]);
+            }
+            assert_eq!(trial.episode_steps, expected);
+        }
+    }
 }

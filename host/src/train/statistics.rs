@@ -54,11 +54,14 @@ impl Statistics {
     ///
     /// Observations and the reward get the running mean and deviation. Actions and `done` pass unchanged:
     /// they are of order one by definition, and `done` is so rare that its deviation would blow it up. What
-    /// the settings do not scale passes too.
+    /// the settings do not scale passes too, and so does everything before anything was seen.
     #[must_use]
     pub fn normalizer(&self, observations: usize, settings: &NormalizerSettings) -> Normalizer {
         let inputs = self.mean.len();
         let mut normalizer = Normalizer::identity(inputs, settings.clip);
+        if self.count == 0.0 {
+            return normalizer;
+        }
         let std = self.std(1e-3);
         let scaled = if settings.observations {
             observations
@@ -102,12 +105,17 @@ mod tests {
     #[test]
     fn actions_and_done_pass_unchanged() {
         let mut statistics = Statistics::new(5);
-        statistics.add(&[5.0, 6.0, 0.3, 2.0, 0.0, 7.0, 8.0, 0.1, 4.0, 1.0]);
         let mut settings = NormalizerSettings {
             clip: 10.0,
             observations: true,
             rewards: true,
         };
+        assert_eq!(
+            statistics.normalizer(2, &settings),
+            Normalizer::identity(5, 10.0),
+            "nothing was seen yet"
+        );
+        statistics.add(&[5.0, 6.0, 0.3, 2.0, 0.0, 7.0, 8.0, 0.1, 4.0, 1.0]);
         let normalizer = statistics.normalizer(2, &settings);
         assert_eq!(normalizer.mean, [6.0, 7.0, 0.0, 3.0, 0.0]);
         assert_eq!(normalizer.std, [1.0, 1.0, 1.0, 1.0, 1.0]);

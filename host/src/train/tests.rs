@@ -57,7 +57,8 @@ fn random_policy(config: ModelConfig) -> (Actor, FloatPolicy) {
     let initial = Initial {
         log_std: -0.5,
         age_bias: 0.1,
-        embedding_gain: 1.0,
+        embedding_gain: Some(1.0),
+        embedding_std: None,
         last_layer_gain: 1.0,
     };
     let mut random = random_stream(3, Stream::Weights, 0);
@@ -483,4 +484,30 @@ fn a_policy_that_moves_too_far_stops_the_run() {
     let mut trainer = Trainer::new(run(10), settings, &Device::Cpu).unwrap();
     let said = trainer.iterate().unwrap_err().to_string();
     assert!(said.contains("ppo.max_kl allows 0.000000001"), "{said}");
+}
+
+#[test]
+fn updates_end_where_the_policy_has_moved_far_enough() {
+    let mut settings = tiny(PositionsName::Age, HeadInputName::Mixed);
+    let iterate = |settings: &Settings| {
+        let mut trainer = Trainer::new(run(1), settings.clone(), &Device::Cpu).unwrap();
+        let told = trainer.iterate().unwrap().update;
+        (told, trainer.learner().actor_optimizer.updates)
+    };
+    let (free, all) = iterate(&settings);
+    assert_eq!(all, 4, "two passes over two minibatches");
+    settings.ppo.target_kl = 10.0 * free.kl;
+    assert_eq!(iterate(&settings), (free, all), "it never gets there");
+    settings.ppo.target_kl = 1e-6 * free.kl;
+    let (told, updates) = iterate(&settings);
+    assert_eq!(
+        updates, 1,
+        "the second minibatch sees what the first has moved"
+    );
+    assert!(told.kl > settings.ppo.target_kl);
+    // Means of the updates that were done, not of those that were planned.
+    assert!(
+        (told.entropy / free.entropy - 1.0).abs() < 0.05,
+        "{told:?} {free:?}"
+    );
 }

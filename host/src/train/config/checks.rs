@@ -1,6 +1,6 @@
 //! The ranges of single settings.
 
-use super::{ConfigError, Settings};
+use super::{ConfigError, Initial, Settings};
 use crate::toml_place::Document;
 
 /// Counts are below this: what they multiply to can be counted, and be paid for in steps if not in memory.
@@ -15,6 +15,7 @@ impl Settings {
     pub(super) fn check(&self, file: Document<'_>) -> Result<(), ConfigError> {
         self.check_ranges(file)?;
         self.check_model(file)?;
+        self.check_embedding(file)?;
         match self.contradiction() {
             None => Ok(()),
             Some((key, message)) => Err(ConfigError::Contradiction {
@@ -67,7 +68,14 @@ impl Settings {
                 (-10.0..=3.0).contains(&initial.log_std),
             ),
             not_negative("initial.age_bias", initial.age_bias),
-            positive_of("initial.embedding_gain", initial.embedding_gain),
+            positive_of(
+                "initial.embedding_gain",
+                initial.embedding_gain.unwrap_or(1.0),
+            ),
+            positive_of(
+                "initial.embedding_std",
+                initial.embedding_std.unwrap_or(1.0),
+            ),
             positive_of("initial.last_layer_gain", initial.last_layer_gain),
             count_of("trial.trials", trial.trials),
             (
@@ -104,6 +112,7 @@ impl Settings {
                 "from 1 to 256",
                 (1..=MAX_SHARDS).contains(&ppo.shards),
             ),
+            not_negative("ppo.target_kl", ppo.target_kl),
             positive_of("ppo.max_kl", ppo.max_kl),
             width_of("critic.hidden", critic.hidden),
             positive_of("critic.learning_rate", critic.learning_rate),
@@ -125,6 +134,26 @@ impl Settings {
             }),
             None => Ok(()),
         }
+    }
+
+    /// The embedding's scale is given in one of two ways.
+    fn check_embedding(&self, file: Document<'_>) -> Result<(), ConfigError> {
+        let Initial {
+            embedding_gain: gain,
+            embedding_std: std,
+            ..
+        } = self.initial;
+        let message = match (gain, std) {
+            (Some(_), Some(_)) => "stands beside initial.embedding_gain; give one of the two",
+            (None, None) => "is missing, and so is initial.embedding_gain; give one of the two",
+            _ => return Ok(()),
+        };
+        let key = "initial.embedding_std";
+        Err(ConfigError::Contradiction {
+            place: file.find(key).place,
+            key,
+            message,
+        })
     }
 
     /// Dimensions that no plant could make good.

@@ -69,8 +69,14 @@ pub struct Initial {
     pub log_std: f64,
     /// Initial age bias: `-age_bias * age`.
     pub age_bias: f64,
-    /// Scale of the embedding, relative to T-Fixup's.
-    pub embedding_gain: f64,
+    /// Scale of the embedding, relative to T-Fixup's: the paper's way to give it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embedding_gain: Option<f64>,
+    /// Deviation of the embedding of a working memory whose entries have deviation 1: its weights have this over the
+    /// square root of the entries' number, so that one value suits few entries and many. Stands in the place of
+    /// `embedding_gain`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embedding_std: Option<f64>,
     /// Scale of the head's last layer.
     pub last_layer_gain: f64,
 }

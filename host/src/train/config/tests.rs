@@ -96,6 +96,24 @@ fn a_missing_key_is_named_with_its_section() {
 }
 
 #[test]
+fn the_embedding_has_one_scale() {
+    let own = "embedding_gain = 4.0";
+    let (both, line) = said(own, "embedding_gain = 4.0\nembedding_std = 0.45");
+    let found = both.starts_with(&format!("my.toml:{}: ", line + 1));
+    assert!(
+        found && both.ends_with("stands beside initial.embedding_gain; give one of the two"),
+        "{both}"
+    );
+    let (none, _) = said(own, "# ");
+    assert!(none.contains("initial.embedding_std is missing"), "{none}");
+    let (zero, line) = said(own, "embedding_std = 0.0 # ");
+    assert!(
+        zero.starts_with(&format!("my.toml:{line}: initial.embedding_std is 0")),
+        "{zero}"
+    );
+}
+
+#[test]
 fn a_run_of_an_earlier_version_has_a_bound_too() {
     let text =
         include_str!("../../../presets/engram/pendulum.toml").replace("\nmax_kl", "\n# max_kl");

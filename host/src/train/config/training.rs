@@ -82,6 +82,11 @@ pub struct Ppo {
     pub cut_at_falls: bool,
     /// Parts of a minibatch that are computed in parallel.
     pub shards: usize,
+    /// An iteration's updates end early where a minibatch shows the policy further than this divergence per step from the
+    /// one that collected the trials; 0 for never. What the settings of the learning rate make of a whole training does not
+    /// have to suit each of its iterations.
+    #[serde(default)]
+    pub target_kl: f64,
     /// Training stops with an error where an iteration moves the policy by more than this divergence per step.
     #[serde(default = "default_max_kl")]
     pub max_kl: f64,
