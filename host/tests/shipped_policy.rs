@@ -47,3 +47,31 @@ fn it_swings_up_recovers_from_a_flip_and_needs_its_memory() {
         "recovered {recovered}, without memory {wiped}"
     );
 }
+
+/// A board lets samples through that lie far outside of what the policy was trained on, up to the contract's ranges. The integers
+/// must not be further from the f32 policy there than elsewhere: what their saturation does, the memory keeps.
+#[test]
+fn samples_at_the_ends_of_their_ranges_do_not_throw_the_integers_off() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let run = Path::new(env!("CARGO_MANIFEST_DIR")).join("../images/pendulum");
+    let output = Command::new(env!("CARGO_BIN_EXE_engram"))
+        .arg("export")
+        .arg(run)
+        .arg("-o")
+        .arg(folder.path().join("again.engram"))
+        .args(["--tasks", "0", "--json"])
+        .output()
+        .expect("the command starts");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let result: Value = serde_json::from_slice(&output.stdout).expect("one JSON object");
+    let number = |key: &str| result[key].as_f64().expect("a number");
+    let (usual, outlier) = (
+        number("command_error_rms"),
+        number("outlier_command_error_rms"),
+    );
+    assert!(
+        outlier <= 1.3 * usual,
+        "{outlier} with outliers, {usual} without"
+    );
+}

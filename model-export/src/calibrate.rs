@@ -6,12 +6,44 @@
 
 use std::collections::BTreeMap;
 
+use engram_image::Contract;
 use thiserror::Error;
 
 use crate::float::{FloatObserver, FloatPolicy, Site};
 
 /// The raw working memories of one trial, in order; memory is empty before the first.
 pub type Trial = Vec<Vec<f32>>;
+
+/// Samples of a trial that [`with_outliers`] moves to an end of their range.
+const OUTLIERS: usize = 3;
+
+/// The same trials with a few samples each at an end of the contract's range: the worst that a board lets through to the policy.
+///
+/// They are far outside of what the policy was trained on, and so is what it makes of them. Ranges taken from these trials
+/// as well keep the integers with the f32 policy then; without them it is the integers' saturation that the memory keeps.
+#[must_use]
+pub fn with_outliers(trials: &[Trial], contract: &Contract<'_>) -> Vec<Trial> {
+    let mut number = 0;
+    let mut moved = trials.to_vec();
+    for trial in &mut moved {
+        let apart = trial.len() / (OUTLIERS + 1);
+        for step in (1..=OUTLIERS).map(|outlier| outlier * apart) {
+            let observations = contract.observations.as_slice();
+            // All channels in turn, at their upper ends first.
+            let (turn, place) = (number / observations.len(), number % observations.len());
+            let channel = observations[place];
+            if let Some(sample) = trial.get_mut(step).and_then(|memory| memory.get_mut(place)) {
+                *sample = if turn % 2 == 0 {
+                    channel.max
+                } else {
+                    channel.min
+                };
+            }
+            number += 1;
+        }
+    }
+    moved
+}
 
 /// What one activation did over all trials, in its real units.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -152,7 +184,42 @@ impl FloatObserver for Calibration {
 
 #[cfg(test)]
 mod tests {
+    use engram_image::{Channel, List, Reward};
+
     use super::*;
+
+    #[test]
+    fn outliers_take_the_channels_in_turn() {
+        let channel = |min, max| Channel {
+            name: "a",
+            unit: "1",
+            min,
+            max,
+        };
+        let contract = Contract {
+            period_us: 1000,
+            observations: List::from_slice(&[channel(-9.0, 8.0), channel(-7.0, 6.0)]),
+            actions: List::from_slice(&[]),
+            reward: Reward::External,
+        };
+        let trials = vec![vec![vec![0.0; 4]; 8]; 2];
+        let found: Vec<(usize, usize, f32)> = with_outliers(&trials, &contract)
+            .iter()
+            .flat_map(|trial| trial.iter().enumerate())
+            .flat_map(|(step, memory)| memory.iter().enumerate().map(move |(i, x)| (step, i, *x)))
+            .filter(|(.., x)| *x != 0.0)
+            .collect();
+        let expected = [
+            (2, 0, 8.0),
+            (4, 1, 6.0),
+            (6, 0, -9.0),
+            (2, 1, -7.0),
+            (4, 0, 8.0),
+            (6, 1, 6.0),
+        ];
+        assert_eq!(found, expected);
+        assert_eq!(with_outliers(&[vec![]], &contract), [Trial::new()]);
+    }
 
     #[test]
     fn range_and_moments_of_a_known_sequence() {

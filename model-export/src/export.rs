@@ -10,7 +10,7 @@ use engram_image::write::{
 use engram_image::{Contract, Image, InputScales, List, Provenance, ReadError, Requant};
 use thiserror::Error;
 
-use crate::calibrate::{Calibration, CalibrationError, Trial};
+use crate::calibrate::{Calibration, CalibrationError, Trial, with_outliers};
 use crate::checkpoint::Checkpoint;
 use crate::compare::{Errors, compare};
 use crate::golden::{GoldenError, GoldenSource, golden_steps, record};
@@ -44,6 +44,8 @@ pub struct Report {
     /// The integers against the f32 policy, open loop, on trials that ranges were not taken from (on all trials
     /// when there are fewer than [`CHECK_EVERY`]).
     pub errors: Errors,
+    /// The same on the same trials [`with_outliers`].
+    pub outlier_errors: Errors,
     /// Every int8 place whose channels move.
     pub places: Vec<Place>,
 }
@@ -165,7 +167,8 @@ pub fn export(
         }
     }
     let policy = checkpoint.policy();
-    let (used, check) = split(trials);
+    let (mut used, check) = split(trials);
+    used.extend(with_outliers(&used, contract));
     let calibration = Calibration::measure(&policy, &used).map_err(ExportError::Calibration)?;
     let integers =
         quantize(&checkpoint.parameters, &calibration, options).map_err(ExportError::Quantize)?;
@@ -180,6 +183,8 @@ pub fn export(
     let draft = write(&spec).map_err(ExportError::Write)?;
     let image = Image::read(&draft).map_err(ExportError::Read)?;
     let errors = compare(&policy, &integers, &image, &check);
+    let check = with_outliers(&check, contract);
+    let outlier_errors = compare(&policy, &integers, &image, &check);
     let steps = golden_steps(&config);
     spec.golden = record(&image, golden, steps).map_err(ExportError::Golden)?;
     let bytes = write(&spec).map_err(ExportError::Write)?;
@@ -203,6 +208,7 @@ pub fn export(
             golden_steps: steps,
             matrices,
             errors,
+            outlier_errors,
             places,
         },
     })

@@ -284,6 +284,11 @@ fn print(
         report.errors.max,
         report.errors.snr_db
     )?;
+    say!(
+        "  with samples at the ends of their ranges in between: rms error {:.4}, largest {:.4}",
+        report.outlier_errors.rms,
+        report.outlier_errors.max
+    )?;
     if let Some(cost) = cost {
         say!(
             "  return over {} held-out tasks: f32 {:.2}, integers {:.2}, random actions {:.2}",
@@ -333,6 +338,8 @@ fn record(
         "calibration_steps": report.calibration_steps,
         "command_error_rms": report.errors.rms,
         "command_error_max": report.errors.max,
+        "outlier_command_error_rms": report.outlier_errors.rms,
+        "outlier_command_error_max": report.outlier_errors.max,
         "attention_distance": report.errors.attention,
         "clipped": report.errors.clipped.iter().map(|(site, share)| (format!("{site:?}"), json!(share))).collect::<serde_json::Map<_, _>>(),
         "matrices": matrices,
