@@ -15,7 +15,7 @@ use crate::output::tell;
 use crate::plant::{self, Driven, TaskSet, pendulum};
 use crate::report::figures::{self, Series};
 use crate::report::page::{Page, Width};
-use crate::report::training::{self, TrainingRun};
+use crate::report::training::{self, Across, TrainingRun};
 use crate::report::{FlightTrace, names, picture};
 use crate::train::{CURVE_FILE, curve, timing};
 
@@ -59,6 +59,12 @@ pub struct Args {
     /// those that differ in a number at the end of their names (seeds) are averaged.
     #[arg(long, value_name = "FILE.svg", requires = "eval")]
     rewards: Option<PathBuf>,
+    /// Also write the training curves of the DIRs as SVG: return against environment steps.
+    #[arg(long, value_name = "FILE.svg", requires = "dir")]
+    curves: Option<PathBuf>,
+    /// The same against minutes.
+    #[arg(long, value_name = "FILE.svg", requires = "dir")]
+    curves_over_time: Option<PathBuf>,
     /// Also write the picture of the flights as SVG.
     #[arg(long, value_name = "FILE.svg")]
     picture: Option<PathBuf>,
@@ -90,6 +96,15 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     }
     let records: Vec<&Record> = results.iter().flat_map(|(_, records)| records).collect();
     let runs = training_runs(&args.dir)?;
+    for (path, across) in [
+        (&args.curves, Across::Steps),
+        (&args.curves_over_time, Across::Minutes),
+    ] {
+        if let Some(path) = path {
+            write(path, &training::picture(&runs, across).standalone())?;
+            tell!("wrote {}", path.display());
+        }
+    }
     let mut page = Page::new(
         "Engram: a policy that adapts with frozen weights",
         "What was trained, how it copes when the dynamics change in mid-flight, and where it looks while it does.",

@@ -32,6 +32,24 @@ pub struct TrainingRun {
     pub laps: Vec<Lap>,
 }
 
+/// What a curve is drawn against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Across {
+    /// Environment steps.
+    Steps,
+    /// Time that the training took on its machine.
+    Minutes,
+}
+
+impl Across {
+    const fn words(self) -> &'static str {
+        match self {
+            Self::Steps => "million environment steps",
+            Self::Minutes => "minutes of training on its machine",
+        }
+    }
+}
+
 /// Runs of one agent on one plant: seeds of the same.
 struct Group<'a> {
     name: String,
@@ -54,10 +72,14 @@ pub fn section(page: &mut Page, runs: &[TrainingRun]) {
     page.section("Training", &words);
     table(page, runs);
     let big = (680.0, 250.0);
-    let figure = curves(&groups, "return of an episode", big, false, |run| {
-        of_points(run, Point::achieved_return)
-    });
-    page.figures(Width::Middle, &[(String::new(), figure)]);
+    page.figures(
+        Width::Middle,
+        &[(String::new(), returns(&groups, Across::Steps, big))],
+    );
+    if runs.iter().any(|run| !run.laps.is_empty()) {
+        let figure = returns(&groups, Across::Minutes, big);
+        page.figures(Width::Middle, &[(String::new(), figure)]);
+    }
     let small = (440.0, 190.0);
     type Value = fn(&Point) -> f64;
     let diagnostics: [(&str, bool, Value); 7] = [
@@ -92,7 +114,8 @@ pub fn section(page: &mut Page, runs: &[TrainingRun]) {
             runs.iter().any(any)
         })
         .map(|(name, from_zero, value)| {
-            let figure = curves(&groups, name, small, from_zero, |run| of_points(run, value));
+            let points = |run: &TrainingRun| of_points(run, value);
+            let figure = curves(&groups, name, Across::Steps, small, from_zero, points);
             (String::new(), figure)
         })
         .collect();
@@ -108,11 +131,26 @@ pub fn section(page: &mut Page, runs: &[TrainingRun]) {
     ];
     if runs.iter().any(|run| !run.laps.is_empty()) {
         figures.extend(rates.into_iter().map(|(name, rate)| {
-            let figure = curves(&groups, name, small, true, |run| of_laps(run, rate));
+            let points = |run: &TrainingRun| of_laps(run, rate);
+            let figure = curves(&groups, name, Across::Steps, small, true, points);
             (String::new(), figure)
         }));
     }
     page.figures(Width::Small, &figures);
+}
+
+/// The picture of `runs`: return of an episode, exploration included, against environment steps or against time.
+#[must_use]
+pub fn picture(runs: &[TrainingRun], across: Across) -> Svg {
+    returns(&groups(runs), across, (680.0, 250.0))
+}
+
+fn returns(groups: &[Group], across: Across, size: (f64, f64)) -> Svg {
+    let name = "return of an episode";
+    curves(groups, name, across, size, false, |run| match across {
+        Across::Steps => of_points(run, Point::achieved_return),
+        Across::Minutes => over_minutes(run),
+    })
 }
 
 fn groups(runs: &[TrainingRun]) -> Vec<Group<'_>> {
@@ -202,6 +240,17 @@ fn of_laps(run: &TrainingRun, value: fn(timing::Rates) -> f64) -> Vec<(f64, f64)
     run.laps.iter().map(point).collect()
 }
 
+/// Returns against the time that iterations took, pauses between sessions apart.
+fn over_minutes(run: &TrainingRun) -> Vec<(f64, f64)> {
+    let mut minutes = 0.0;
+    let laps = run.laps.iter().zip(&run.points);
+    laps.map(|(lap, point)| {
+        minutes += lap.total_s / 60.0;
+        (minutes, point.achieved_return())
+    })
+    .collect()
+}
+
 /// Every `n`-th point, so that a long run's page stays small; each is the mean of those it stands for.
 fn thinned(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     let bundle = points.len().div_ceil(MOST_POINTS).max(1);
@@ -214,15 +263,15 @@ fn thinned(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     points.chunks(bundle).map(mean).collect()
 }
 
-/// The mean of several curves, as far as all of them go. Seeds of one agent have their points at the same steps.
+/// The mean of several curves, as far as all of them go: point by point, as seeds of one agent have as many steps in each
+/// iteration, if not as many seconds.
 fn mean(curves: &[Vec<(f64, f64)>]) -> Vec<(f64, f64)> {
     let shortest = curves.iter().map(Vec::len).min().unwrap_or(0);
+    let count = curves.len() as f64;
     let at = |index: usize| {
-        let values = curves.iter().map(|curve| curve[index].1);
-        (
-            curves[0][index].0,
-            values.sum::<f64>() / curves.len() as f64,
-        )
+        let points = curves.iter().map(|curve| curve[index]);
+        let sum = points.fold((0.0, 0.0), |sum, point| (sum.0 + point.0, sum.1 + point.1));
+        (sum.0 / count, sum.1 / count)
     };
     (0..shortest).map(at).collect()
 }
@@ -259,6 +308,7 @@ fn labelled(ticks: &[f64]) -> Vec<(f64, String)> {
 fn curves(
     groups: &[Group],
     name: &str,
+    across: Across,
     size: (f64, f64),
     from_zero: bool,
     points: impl Fn(&TrainingRun) -> Vec<(f64, f64)>,
@@ -321,7 +371,7 @@ fn curves(
             svg.text(&class, (x, y + 4.0), Anchor::Start, &group.name);
         }
     }
-    panel.scale_below(&mut svg, &ticks(0.0, end, 5), "million environment steps");
+    panel.scale_below(&mut svg, &ticks(0.0, end, 5), across.words());
     svg
 }
 
