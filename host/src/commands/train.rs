@@ -16,6 +16,7 @@ use crate::output::say;
 use crate::plant::{self, TaskSet};
 use crate::train::config::PositionsName;
 use crate::train::device::{self, DeviceName};
+use crate::train::fused::with_plain;
 use crate::train::{
     Agent, Episodes, EventLog, Preset, Progress, Run, Settings, TrainError, Trainer, achieved,
     threads, timing,
@@ -120,7 +121,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 
     let begun = Instant::now();
     let first = trainer.steps();
-    go_on(&mut trainer, &args, &interrupted)?;
+    let plain = args.device == DeviceName::CpuPlain;
+    with_plain(plain, || go_on(&mut trainer, &args, &interrupted))?;
     let seconds = begun.elapsed().as_secs_f64();
     // The return takes a moment, and who waits for Ctrl-C may lose patience.
     trainer.save(&args.out)?;

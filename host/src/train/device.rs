@@ -18,6 +18,8 @@ pub enum DeviceName {
     Cpu,
     /// An NVIDIA GPU.
     Cuda,
+    /// The processor, by the operations that a GPU would run: slow, for tests.
+    CpuPlain,
 }
 
 /// Why there is no GPU to compute on.
@@ -49,7 +51,7 @@ pub enum NoGpu {
 pub fn choose(asked: DeviceName) -> (Device, String) {
     let threads = rayon::current_num_threads();
     let gpu = match asked {
-        DeviceName::Cpu => None,
+        DeviceName::Cpu | DeviceName::CpuPlain => None,
         DeviceName::Auto | DeviceName::Cuda => Some(gpu()),
     };
     match gpu {
