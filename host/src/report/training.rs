@@ -243,12 +243,12 @@ fn of_laps(run: &TrainingRun, value: fn(timing::Rates) -> f64) -> Vec<(f64, f64)
 /// Returns against the time that iterations took, pauses between sessions apart.
 fn over_minutes(run: &TrainingRun) -> Vec<(f64, f64)> {
     let mut minutes = 0.0;
-    let laps = run.laps.iter().zip(&run.points);
-    laps.map(|(lap, point)| {
+    let timed = |lap: &Lap| {
         minutes += lap.total_s / 60.0;
-        (minutes, point.achieved_return())
-    })
-    .collect()
+        let point = run.points.iter().find(|p| p.iteration == lap.iteration)?;
+        Some((minutes, point.achieved_return()))
+    };
+    run.laps.iter().filter_map(timed).collect()
 }
 
 /// Every `n`-th point, so that a long run's page stays small; each is the mean of those it stands for.
@@ -435,6 +435,27 @@ mod tests {
         assert!(!html.contains("belief error"), "nothing was measured");
         assert!(!html.contains("falls per") && !html.contains("diverged"));
         assert!(!html.contains("NaN") && !html.contains("inf"));
+    }
+
+    #[test]
+    fn seeds_that_took_different_times_have_their_mean_between_them() {
+        let (quick, mut slow) = (run("trmrl", 0, 3), run("trmrl", 0, 3));
+        slow.laps.iter_mut().for_each(|lap| lap.total_s = 3.0);
+        // A lap of the quick one takes 1 s, and returns are 1, 2, 3.
+        let seconds = |line: &[(f64, f64)]| -> Vec<(f64, f64)> {
+            let point = |point: &(f64, f64)| ((60.0 * point.0).round(), point.1);
+            line.iter().map(point).collect()
+        };
+        let line = mean(&[over_minutes(&quick), over_minutes(&slow)]);
+        assert_eq!(seconds(&line), [(2.0, 1.0), (4.0, 2.0), (6.0, 3.0)]);
+        // An older run's first iterations have no times.
+        slow.laps.remove(0);
+        assert_eq!(seconds(&over_minutes(&slow)), [(3.0, 2.0), (6.0, 3.0)]);
+        assert!(
+            picture(&[quick], Across::Minutes)
+                .standalone()
+                .contains("minutes of training")
+        );
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The ranges of single settings.
 
-use super::{ConfigError, Initial, Settings};
+use super::{ConfigError, Settings};
 use crate::toml_place::Document;
 
 /// Counts are below this: what they multiply to can be counted, and be paid for in steps if not in memory.
@@ -15,7 +15,6 @@ impl Settings {
     pub(super) fn check(&self, file: Document<'_>) -> Result<(), ConfigError> {
         self.check_ranges(file)?;
         self.check_model(file)?;
-        self.check_embedding(file)?;
         match self.contradiction() {
             None => Ok(()),
             Some((key, message)) => Err(ConfigError::Contradiction {
@@ -134,26 +133,6 @@ impl Settings {
             }),
             None => Ok(()),
         }
-    }
-
-    /// The embedding's scale is given in one of two ways.
-    fn check_embedding(&self, file: Document<'_>) -> Result<(), ConfigError> {
-        let Initial {
-            embedding_gain: gain,
-            embedding_std: std,
-            ..
-        } = self.initial;
-        let message = match (gain, std) {
-            (Some(_), Some(_)) => "stands beside initial.embedding_gain; give one of the two",
-            (None, None) => "is missing, and so is initial.embedding_gain; give one of the two",
-            _ => return Ok(()),
-        };
-        let key = "initial.embedding_std";
-        Err(ConfigError::Contradiction {
-            place: file.find(key).place,
-            key,
-            message,
-        })
     }
 
     /// Dimensions that no plant could make good.

@@ -28,6 +28,16 @@ impl Settings {
 
     /// A key, and what it asks of another that does not give it.
     pub(super) fn contradiction(&self) -> Option<(&'static str, &'static str)> {
+        let embedding = match (self.initial.embedding_gain, self.initial.embedding_std) {
+            (Some(_), Some(_)) => Some("stands beside initial.embedding_gain; give one of the two"),
+            (None, None) => {
+                Some("is missing, and so is initial.embedding_gain; give one of the two")
+            }
+            _ => None,
+        };
+        if let Some(message) = embedding {
+            return Some(("initial.embedding_std", message));
+        }
         let encoder = self.critic.input == CriticInput::Encoder;
         let own = [
             (
