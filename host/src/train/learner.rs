@@ -46,7 +46,7 @@ pub struct Learner {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Update {
     /// Estimated divergence between the policies before and after, per step, at the last pass; where the updates ended early
-    /// ([`Ppo::target_kl`](super::config::Ppo::target_kl)), at the minibatch that ended them.
+    /// ([`Ppo::target_kl`](super::config::Ppo::target_kl)), at the last minibatch that was within it.
     pub kl: f64,
     /// Share of the steps whose ratio was clipped.
     pub clipped: f64,
@@ -234,20 +234,30 @@ impl Learner {
         };
         let mut told = Update::default();
         let mut done = 0.0;
+        // The policy's weights before the last update, and the last divergence that was within the target.
+        let (mut before, mut within) = (Vec::new(), 0.0);
         'passes: for epoch in 0..epochs {
             order.shuffle(random);
             for units in order.chunks(size) {
                 let part = self.minibatch(batch, units, unit, Goal::Policy)?;
                 let rows = (units.len() * unit) as f64;
-                if target_kl > 0.0 && part.kl / rows > target_kl {
-                    told.kl = part.kl / rows;
-                    told.scale(updates / f64::max(done, 1.0));
-                    break 'passes;
+                let kl = part.kl / rows;
+                if target_kl > 0.0 {
+                    if kl > target_kl && done > 0.0 {
+                        // One update can be as much too far as it likes, so that it does not stand.
+                        self.actor.variables().set_flat(&before)?;
+                        weights.actor = before;
+                        told.kl = within;
+                        told.scale(updates / done);
+                        break 'passes;
+                    }
+                    within = kl;
+                    before.clone_from(&weights.actor);
                 }
                 told.gradient += self.follow(&part, &mut weights, rates)? / updates;
                 done += 1.0;
                 if epoch + 1 == epochs {
-                    told.kl += part.kl / rows / minibatches;
+                    told.kl += kl / minibatches;
                 }
                 told.clipped += part.clipped / rows / updates;
                 told.entropy += part.entropy / updates;

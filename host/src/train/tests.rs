@@ -487,27 +487,36 @@ fn a_policy_that_moves_too_far_stops_the_run() {
 }
 
 #[test]
-fn updates_end_where_the_policy_has_moved_far_enough() {
+fn an_update_that_moves_the_policy_too_far_is_taken_back_and_is_the_last() {
     let mut settings = tiny(PositionsName::Age, HeadInputName::Mixed);
     let iterate = |settings: &Settings| {
         let mut trainer = Trainer::new(run(1), settings.clone(), &Device::Cpu).unwrap();
+        let before = trainer.learner().actor.variables().flat().unwrap();
         let told = trainer.iterate().unwrap().update;
-        (told, trainer.learner().actor_optimizer.updates)
+        let learner = trainer.learner();
+        let moved = before != learner.actor.variables().flat().unwrap();
+        (told, learner.actor_optimizer.updates, moved)
     };
-    let (free, all) = iterate(&settings);
-    assert_eq!(all, 4, "two passes over two minibatches");
+    let (free, all, moved) = iterate(&settings);
+    assert_eq!((all, moved), (4, true), "two passes over two minibatches");
     settings.ppo.target_kl = 10.0 * free.kl;
-    assert_eq!(iterate(&settings), (free, all), "it never gets there");
+    assert_eq!(iterate(&settings), (free, all, true), "it never gets there");
     settings.ppo.target_kl = 1e-6 * free.kl;
-    let (told, updates) = iterate(&settings);
+    let (told, updates, moved) = iterate(&settings);
     assert_eq!(
         updates, 1,
         "the second minibatch sees what the first has moved"
     );
-    assert!(told.kl > settings.ppo.target_kl);
+    assert!(!moved, "the only update stands");
+    assert!(told.kl.abs() <= settings.ppo.target_kl, "{told:?}");
     // Means of the updates that were done, not of those that were planned.
     assert!(
         (told.entropy / free.entropy - 1.0).abs() < 0.05,
         "{told:?} {free:?}"
     );
+    // One that is in between: the updates before the one that went too far stand.
+    settings.ppo.target_kl = 0.5 * free.kl;
+    let (told, updates, moved) = iterate(&settings);
+    assert!((2..4).contains(&updates) && moved, "{updates} of {all}");
+    assert!(told.kl <= settings.ppo.target_kl, "{told:?}");
 }

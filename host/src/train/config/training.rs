@@ -82,8 +82,8 @@ pub struct Ppo {
     pub cut_at_falls: bool,
     /// Parts of a minibatch that are computed in parallel.
     pub shards: usize,
-    /// An iteration's updates end early where a minibatch shows the policy further than this divergence per step from the
-    /// one that collected the trials; 0 for never. What the settings of the learning rate make of a whole training does not
+    /// Where a minibatch shows the policy further than this divergence per step from the one that collected the trials, its last
+    /// update is taken back and the iteration's updates end; 0 for never. What the settings of the learning rate make of a whole training does not
     /// have to suit each of its iterations.
     #[serde(default)]
     pub target_kl: f64,
