@@ -2,32 +2,35 @@
 #![cfg(unix)]
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Small enough for an iteration to take milliseconds, so that kills hit all parts of it and of a save.
-fn settings(folder: &Path) -> std::path::PathBuf {
-    let preset = concat!(env!("CARGO_MANIFEST_DIR"), "/presets/engram/pendulum.toml");
-    let mut text = fs::read_to_string(preset).expect("the preset");
-    for (from, to) in [
-        ("model = 32 ", "model = 8 "),
-        ("heads = 4 ", "heads = 2 "),
-        ("ff = 64 ", "ff = 8 "),
-        ("window = 16 ", "window = 4 "),
-        ("hidden = [64, 64]", "hidden = [8, 8]"),
-        ("hidden = 64 ", "hidden = 8 "),
-        ("trials = 48 ", "trials = 6 "),
-        ("steps = 300 ", "steps = 40 "),
-        ("minibatches = 6 ", "minibatches = 2 "),
-        ("steps = 6000000 ", "steps = 5760 "),
-    ] {
-        assert!(text.contains(from), "the preset has no '{from}'");
-        text = text.replace(from, to);
+/// Settings small enough for an iteration to take milliseconds, so that kills hit all parts of it and of a save; with some `changes`.
+fn settings(folder: &Path, changes: &[(&str, &str, toml::Value)]) -> PathBuf {
+    let mut settings: toml::Table = include_str!("../presets/engram/pendulum.toml")
+        .parse()
+        .expect("the preset");
+    let small: [(&str, &str, toml::Value); 10] = [
+        ("model", "model", 8.into()),
+        ("model", "heads", 2.into()),
+        ("model", "ff", 8.into()),
+        ("model", "window", 4.into()),
+        ("model", "hidden", vec![8, 8].into()),
+        ("critic", "hidden", 8.into()),
+        ("trial", "trials", 6.into()),
+        ("trial", "steps", 40.into()),
+        ("ppo", "minibatches", 2.into()),
+        ("ppo", "steps", 5760.into()),
+    ];
+    for (section, key, value) in small.iter().chain(changes) {
+        let old = &mut settings[*section][*key];
+        assert!(old.same_type(value), "{section}.{key} was {old}");
+        *old = value.clone();
     }
     let path = folder.join("small.toml");
-    fs::write(&path, text).expect("written");
+    fs::write(&path, settings.to_string()).expect("written");
     path
 }
 
@@ -110,7 +113,7 @@ fn kill_until_done(config: &Path, out: &Path, longest: Duration) -> usize {
 #[test]
 fn a_killed_run_goes_on_to_the_same_files() {
     let folder = tempfile::tempdir().expect("a folder");
-    let config = settings(folder.path());
+    let config = settings(folder.path(), &[]);
     let (whole, killed) = (folder.path().join("whole"), folder.path().join("killed"));
     let duration = finish(train(&config, &whole));
 
@@ -139,19 +142,21 @@ fn a_killed_run_goes_on_to_the_same_files() {
 #[test]
 fn a_run_that_diverges_says_where_and_leaves_the_checkpoint() {
     let folder = tempfile::tempdir().expect("a folder");
-    let config = settings(folder.path());
-    let text = fs::read_to_string(&config).expect("settings");
-    for (from, to, expected) in [
-        ("learning_rate = 2e-3 ", "learning_rate = 1e30 ", "' is NaN"),
+    let (rate, bound) = (toml::Value::from(1e30), toml::Value::from(1e-9));
+    let both_rates = [
+        ("ppo", "learning_rate", rate.clone()),
+        ("critic", "learning_rate", rate),
+    ];
+    for (name, changes, expected) in [
+        ("rate", &both_rates[..], "' is NaN"),
         (
-            "max_kl = 10.0 ",
-            "max_kl = 1e-9 ",
+            "bound",
+            &[("ppo", "max_kl", bound)],
             "ppo.max_kl allows 0.000000001",
         ),
     ] {
-        assert!(text.contains(from), "the settings have no '{from}'");
-        fs::write(&config, text.replace(from, to)).expect("written");
-        let out = folder.path().join(to.split(' ').next().unwrap_or(to));
+        let config = settings(folder.path(), changes);
+        let out = folder.path().join(name);
         let output = train(&config, &out).wait_with_output().expect("it ends");
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(!output.status.success(), "{said}");

@@ -30,6 +30,7 @@ fn tiny(positions: PositionsName, head_input: HeadInputName) -> Settings {
     settings.trial.steps = 20;
     settings.ppo.minibatches = 2;
     settings.ppo.epochs = 2;
+    settings.ppo.target_kl = 0.0;
     settings.ppo.steps = 4 * 160;
     settings.critic.hidden = 8;
     settings
