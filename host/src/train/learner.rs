@@ -243,8 +243,8 @@ impl Learner {
                 let rows = (units.len() * unit) as f64;
                 let kl = part.kl / rows;
                 if target_kl > 0.0 {
-                    if kl > target_kl && done > 0.0 {
-                        // One update can be as much too far as it likes, so that it does not stand.
+                    if kl > target_kl && kl.is_finite() && done > 0.0 {
+                        // A single update can go any distance. (Where the divergence is no number, `follow` says why.)
                         self.actor.variables().set_flat(&before)?;
                         weights.actor = before;
                         told.kl = within;
