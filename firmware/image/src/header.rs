@@ -78,9 +78,7 @@ impl<'a> Header<'a> {
             });
         }
         let flags = u16::from_le_bytes(*flags);
-        if flags & !(FLAG_SIGNED | FLAG_CORTEX_M) != 0 {
-            return Err(ReadError::Flags(flags));
-        }
+        let packing = Packing::from_flag(flags & !FLAG_SIGNED).ok_or(ReadError::Flags(flags))?;
         let total_length = u32::from_le_bytes(*total_length);
         let length = usize::try_from(total_length).unwrap_or(usize::MAX);
         if length > IMAGE_BYTES {
@@ -105,11 +103,7 @@ impl<'a> Header<'a> {
         Ok(Self {
             total_length,
             signed,
-            packing: if flags & FLAG_CORTEX_M != 0 {
-                Packing::CortexM
-            } else {
-                Packing::Rows
-            },
+            packing,
             sha256: *sha256,
             signature,
         })

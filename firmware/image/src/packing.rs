@@ -31,6 +31,16 @@ impl Packing {
         }
     }
 
+    /// The packing of a flag in the header; `None` for what this version does not know.
+    #[must_use]
+    pub const fn from_flag(flag: u16) -> Option<Self> {
+        match flag {
+            0 => Some(Self::Rows),
+            FLAG_CORTEX_M => Some(Self::CortexM),
+            _ => None,
+        }
+    }
+
     /// Bytes of a matrix's weights; saturates.
     #[must_use]
     pub const fn weight_bytes(self, rows: usize, columns: usize) -> usize {

@@ -36,6 +36,8 @@ pub struct HelloReply {
     pub upload_bytes_per_period: u32,
     /// Whether the board can be paced in lock-step: its sensors are injected and its actuators only report.
     pub lock_step: bool,
+    /// How its kernels want weights packed: the flag of that packing in an image's header, 0 for rows.
+    pub packing: u16,
 }
 
 /// What one control step did.

@@ -4,7 +4,7 @@ use super::Node;
 use crate::actuators::Actuators;
 use crate::fallback::Fallback;
 use crate::platform::Platform;
-use crate::policy::Memory;
+use crate::policy::{Memory, PACKING};
 use crate::safety::{Fault, State};
 use crate::sensors::Sensors;
 use crate::store::ImageStore;
@@ -39,6 +39,7 @@ where
             image_bytes: self.slots.capacity(),
             upload_bytes_per_period: self.upload_bytes_per_period,
             lock_step: Self::LOCK_STEP,
+            packing: PACKING.flag(),
         })
     }
 

@@ -116,15 +116,20 @@ impl fmt::Display for PolicyError {
 
 impl core::error::Error for PolicyError {}
 
-/// Whether this firmware runs images of a packing.
-///
-/// Every firmware runs the order of rows; a packing needs the kernels that it was made for.
+/// The packing that the kernels of this firmware want, which a host sends unless an image is signed.
+pub const PACKING: Packing = if cfg!(all(target_arch = "arm", feature = "cortex-m7")) {
+    Packing::CortexM
+} else {
+    Packing::Rows
+};
+
+/// Whether this firmware runs images of a packing: its own ([`PACKING`]), and the order of rows, which every firmware runs.
 #[must_use]
 pub const fn runs(packing: Packing) -> bool {
-    match packing {
-        Packing::Rows => true,
-        Packing::CortexM => cfg!(all(target_arch = "arm", feature = "cortex-m7")),
-    }
+    matches!(
+        (packing, PACKING),
+        (Packing::Rows, _) | (Packing::CortexM, Packing::CortexM)
+    )
 }
 
 /// One control step of the policy: takes `input` into `memory` and writes one word per action.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::{Case, case};
 use crate::sample_image::{AGE, sample_image};
-use crate::{Flyer, Rig, pendulum};
+use crate::{Flyer, Rig, Target, pendulum};
 
 pub(super) const CASES: &[Case] = &[
     case("hello_names_versions_and_contract", hello),
@@ -40,6 +40,13 @@ fn hello(rig: &Rig) -> Result<()> {
         "a slot holds only {} bytes",
         hello.image_bytes
     );
+    if let Target::Board(board) = rig.target() {
+        ensure!(
+            hello.packing == board.packing().flag(),
+            "it wants weights with flag {}, and `engram export --for {board}` packs others",
+            hello.packing
+        );
+    }
     ensure!(client.telemetry()?.faults.is_empty());
     Ok(())
 }

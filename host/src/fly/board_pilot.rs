@@ -85,7 +85,7 @@ impl<'a> BoardPilot<'a> {
         client.hello(Pace::LockStep)?;
         let uploaded = hello.weights_sha256 != Some(mirror.image().weights_sha256);
         if uploaded {
-            upload(&mut client, &packed_for(&hello.board, image), on_upload)?;
+            upload(&mut client, &packed_for(hello.packing, image), on_upload)?;
         }
         let before = client.telemetry()?;
         let mut pilot = Self {
