@@ -11,7 +11,7 @@
 //!
 //! - `limits`: every capacity. - `config`, `contract`, `weights`, `image`: plain types.
 //! - `header`, `read`: the reader. - `encode`: the canonical encoder that the contract's digest and
-//!   the writer share. - `write` (feature `write`): owned images and the writer; hosts only.
+//!   the writer share. - `write`, `random` (feature `write`): owned images, the writer, and random images; hosts only.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -31,6 +31,8 @@ pub mod limits;
 mod list;
 mod number;
 mod packing;
+#[cfg(feature = "write")]
+pub mod random;
 mod read;
 pub mod shapes;
 mod weights;

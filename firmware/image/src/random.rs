@@ -1,0 +1,274 @@
+//! Random images for tests and benchmarks: valid policies that nobody trained, the same for a seed on every machine.
+//!
+//! Their factors keep the activations in the middle of their types, so that signals neither die out nor sit in
+//! saturation: a wrong bit anywhere shows in the command words.
+
+use crate::config::{HeadInput, ModelConfig, Positions};
+use crate::contract::{ActionChannel, Channel, Contract, Reward};
+use crate::image::{InputScales, Provenance};
+use crate::list::{Fill, List};
+use crate::weights::{MatrixName, Requant};
+use crate::write::{GoldenSpec, HeadSpec, ImageSpec, LayerSpec, MatrixSpec, WeightsSpec};
+
+/// Root mean square of a weight that is uniform in `[-127, 127]`.
+const WEIGHT: f64 = 73.0;
+/// Typical sizes that the factors aim at: of an int8 activation, of the residual stream, of what a block adds to it.
+const ACTIVATION: f64 = 35.0;
+const RESIDUAL: f64 = 8_000.0;
+const BLOCK: f64 = 4_000.0;
+/// The same in the head: of a Q12 preactivation and of its tanh.
+const PREACTIVATION: f64 = 3_000.0;
+const TANH: f64 = 60.0;
+
+/// One letter each for as many channels as a contract has at most.
+const NAMES: &str = "abcdefghijklmnopqrstuvwxyzABCDEF";
+
+/// The generator `SplitMix64`: every seed gives another sequence, the same for ever.
+#[derive(Clone, Debug)]
+pub struct SplitMix64(u64);
+
+impl SplitMix64 {
+    /// The sequence of `seed`.
+    #[must_use]
+    pub const fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// Uniform in `0..end`, as far as `end` is small against `2^64`; 0 for an `end` of 0.
+    pub fn below(&mut self, end: u64) -> u64 {
+        self.next().checked_rem(end).unwrap_or(0)
+    }
+
+    /// Uniform in `-limit..=limit`, for a limit below `2^31`.
+    pub fn integer(&mut self, limit: u32) -> i64 {
+        self.below(2 * u64::from(limit) + 1).cast_signed() - i64::from(limit)
+    }
+
+    /// Uniform in `[-1, 1)`, a multiple of `2^-23`.
+    pub fn real(&mut self) -> f32 {
+        (self.next() >> 40) as f32 / 8_388_608.0 - 1.0
+    }
+}
+
+/// A contract of `config`'s channels, dimensionless and in `[-1, 1]`, with an external reward; 50 steps a second.
+#[must_use]
+pub fn contract(config: &ModelConfig) -> Contract<'static> {
+    let names = |count| (0..count).map_while(|index: usize| NAMES.get(index..=index));
+    Contract {
+        period_us: 20_000,
+        observations: list(names(config.observations).map(|name| Channel {
+            name,
+            unit: "1",
+            min: -1.0,
+            max: 1.0,
+        })),
+        actions: list(names(config.actions).map(|name| ActionChannel {
+            name,
+            unit: "1",
+            min: -1.0,
+            max: 1.0,
+            slew_per_s: 100.0,
+            safe: 0.0,
+        })),
+        reward: Reward::External,
+    }
+}
+
+/// What the writer takes for an image with weights drawn from `seed`, under [`contract()`]. The golden trace is blank: a
+/// board would refuse the image on its replay.
+#[must_use]
+pub fn spec(config: &ModelConfig, seed: u64) -> ImageSpec<'static> {
+    spec_for(config, contract(config), seed)
+}
+
+/// The same under another contract, whose ranges set the scales of the observations.
+#[must_use]
+pub fn spec_for<'a>(config: &ModelConfig, contract: Contract<'a>, seed: u64) -> ImageSpec<'a> {
+    let random = &mut SplitMix64::new(seed);
+    let observed = contract.observations.iter();
+    let ranges = observed.map(|channel| channel.min.abs().max(channel.max.abs()));
+    let (mut mean, mut inverse) = (List::EMPTY, List::EMPTY);
+    for range in ranges.chain(core::iter::repeat(1.0)).take(config.inputs()) {
+        // An image with too few scales is refused by the writer.
+        let _ = mean.push(0.1 * random.real() * range);
+        let _ = inverse.push(16_000.0 * (1.0 + 0.5 * random.real()) / range);
+    }
+    ImageSpec {
+        config: *config,
+        contract,
+        input: InputScales { mean, inverse },
+        residual_scale: 1.0 / 4_096.0,
+        weights: weights(random, config),
+        golden: GoldenSpec::blank(config),
+        provenance: Provenance {
+            plant: "random",
+            version: env!("CARGO_PKG_VERSION"),
+            seed,
+            config_sha256: [0; 32],
+            training_return: 0.0,
+        },
+    }
+}
+
+fn list<T: Fill, const N: usize>(items: impl Iterator<Item = T>) -> List<T, N> {
+    let mut list = List::EMPTY;
+    for item in items {
+        // An image with too few channels is refused by the writer.
+        let _ = list.push(item);
+    }
+    list
+}
+
+fn weights(random: &mut SplitMix64, config: &ModelConfig) -> WeightsSpec {
+    let positions = match config.positions {
+        Positions::Age => 0,
+        Positions::Slot => config.window * config.model,
+    };
+    WeightsSpec {
+        embed: matrix(random, config, MatrixName::Embed, 9_000.0, 6_000.0),
+        positions: (0..positions)
+            .map(|_| random.integer(3_000) as i16)
+            .collect(),
+        layers: (0..)
+            .take(config.layers)
+            .map(|index| layer(random, config, index))
+            .collect(),
+        head: HeadSpec {
+            input: factor(ACTIVATION / RESIDUAL),
+            first: matrix(random, config, MatrixName::First, ACTIVATION, PREACTIVATION),
+            raw: match config.head_input {
+                HeadInput::Encoder => None,
+                HeadInput::Mixed => Some(matrix(random, config, MatrixName::Raw, 6_000.0, 2_000.0)),
+            },
+            second: matrix(random, config, MatrixName::Second, TANH, PREACTIVATION),
+            third: matrix(random, config, MatrixName::Third, TANH, 9_000.0),
+        },
+    }
+}
+
+fn layer(random: &mut SplitMix64, config: &ModelConfig, index: u8) -> LayerSpec {
+    let ages = match config.positions {
+        Positions::Age => config.heads * config.window,
+        Positions::Slot => 0,
+    };
+    let to_activation = factor(ACTIVATION / RESIDUAL);
+    LayerSpec {
+        attention_input: to_activation,
+        qkv: matrix(
+            random,
+            config,
+            MatrixName::Qkv(index),
+            ACTIVATION,
+            ACTIVATION,
+        ),
+        logit: factor(1_200.0 / (ACTIVATION * ACTIVATION * root(config.head_dim()))),
+        age_bias: (0..ages).map(|_| random.integer(1_500) as i32).collect(),
+        // The mean of the values has 16 fraction bits; it is smaller than they are.
+        attention_output: factor(2.0 / 65_536.0),
+        out: matrix(random, config, MatrixName::Out(index), ACTIVATION, BLOCK),
+        ff_input: to_activation,
+        ff1: matrix(
+            random,
+            config,
+            MatrixName::Ff1(index),
+            ACTIVATION,
+            ACTIVATION,
+        ),
+        // The rectifier has left a half of the activations.
+        ff2: matrix(random, config, MatrixName::Ff2(index), 25.0, BLOCK),
+    }
+}
+
+/// Random weights, and factors that take inputs of one typical size to outputs of another.
+fn matrix(
+    random: &mut SplitMix64,
+    config: &ModelConfig,
+    name: MatrixName,
+    input: f64,
+    output: f64,
+) -> MatrixSpec {
+    let (rows, columns) = name.shape(config);
+    let biases = if name.has_bias() { rows } else { 0 };
+    let sum = WEIGHT * input * root(columns);
+    MatrixSpec {
+        rows,
+        columns,
+        weight: (0..rows * columns)
+            .map(|_| random.integer(127) as i8)
+            .collect(),
+        bias: (0..biases)
+            .map(|_| (0.3 * sum * f64::from(random.real())) as i32)
+            .collect(),
+        requant: (0..rows)
+            .map(|_| factor(output / sum * (1.0 + 0.2 * f64::from(random.real()))))
+            .collect(),
+    }
+}
+
+/// The fixed-point factor next to `ratio`; the last that an image can hold where it is out of range.
+fn factor(ratio: f64) -> Requant {
+    let (mut significand, mut shift) = (ratio, 30);
+    while significand < 1.0 && shift < 62 {
+        significand *= 2.0;
+        shift += 1;
+    }
+    while significand >= 2.0 && shift > 1 {
+        significand /= 2.0;
+        shift -= 1;
+    }
+    Requant {
+        multiplier: (significand * f64::from(1 << 30) + 0.5) as i32,
+        shift,
+    }
+}
+
+/// The square root, which a crate without a mathematics library has of integers only.
+fn root(of: usize) -> f64 {
+    ((of as u128) << 104).isqrt() as f64 / (1_u64 << 52) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Image;
+    use crate::shapes::REFERENCE;
+    use crate::write::write;
+
+    #[test]
+    fn every_shape_makes_an_image_that_reads() {
+        for (name, config) in REFERENCE {
+            let bytes = write(&spec(&config, 1)).unwrap();
+            assert_eq!(Image::read(&bytes).unwrap().config, config, "{name}");
+        }
+    }
+
+    #[test]
+    fn another_seed_makes_another_image() {
+        let [(_, config), ..] = REFERENCE;
+        assert_eq!(spec(&config, 3), spec(&config, 3));
+        assert_ne!(spec(&config, 3).weights, spec(&config, 4).weights);
+    }
+
+    #[test]
+    fn a_shape_that_no_image_has_is_refused_by_the_writer() {
+        for change in [
+            |config: &mut ModelConfig| config.observations = 33,
+            |config: &mut ModelConfig| config.actions = 9,
+            |config: &mut ModelConfig| (config.observations, config.actions) = (100, 100),
+            |config: &mut ModelConfig| config.heads = 0,
+            |config: &mut ModelConfig| (config.model, config.hidden) = (0, [0, 0]),
+        ] {
+            let [(_, mut config), ..] = REFERENCE;
+            change(&mut config);
+            assert!(write(&spec(&config, 1)).is_err(), "{config:?}");
+        }
+    }
+}
