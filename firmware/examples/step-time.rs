@@ -12,20 +12,11 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use engram_firmware::policy::{Memory, Path, Policy};
-use engram_image::Image;
+use engram_firmware::policy::{Memory, Path, Policy, random_moments};
 use engram_image::shapes::REFERENCE;
 use engram_image::write::write;
+use engram_image::{Image, random};
 use engram_kernels::{Line, line_reader};
-
-#[allow(dead_code)]
-#[path = "../src/policy/tests/random_image.rs"]
-mod random_image;
-
-/// What the random images import.
-mod policy {
-    pub(crate) use engram_firmware::policy::{Memory, WorkingMemory, step};
-}
 
 /// Steps of one round.
 const STEPS: usize = 32;
@@ -39,9 +30,7 @@ fn main() {
     for name in only.map_or_else(|| shipped().chain(shapes).collect(), |only| vec![only]) {
         let config = REFERENCE.into_iter().find(|(shape, _)| *shape == name);
         let bytes = match config {
-            Some((_, config)) => {
-                write(&random_image::specification(config, 1)).expect("a valid image")
-            }
+            Some((_, config)) => write(&random::spec(&config, 1)).expect("a valid image"),
             None => std::fs::read(&name).expect("S, M, P or an image"),
         };
         measure(&name, &bytes, rounds);
@@ -66,7 +55,7 @@ fn measure(name: &str, bytes: &[u8], rounds: usize) {
     let config = image.config;
     let matrices = image.weights.matrices();
     let weight_bytes: usize = matrices.map(|(_, matrix)| matrix.weight.len()).sum();
-    let moments = random_image::moments(&config, 1, STEPS);
+    let moments = random_moments(&config, 1, STEPS);
     let path = std::env::args().nth(3);
     let paths: Vec<Path> = Path::ALL
         .into_iter()

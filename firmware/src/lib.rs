@@ -8,11 +8,13 @@
 //! - [`node`]: all of it behind a serial link; [`transmit`]: what waits for the line; [`platform`]: what it must know of the board; [`schedule`]:
 //!   when a board that keeps its own time makes a step.
 //!
-//! What may not happen here: allocation, a panic, `unsafe`, waiting, and anything that depends on a
+//! What may not happen here: allocation (outside the feature `record`), a panic, `unsafe`, waiting, and anything that depends on a
 //! particular board. Weights never change; only the policy's memory does.
 #![no_std]
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "record")]
+extern crate alloc;
 #[cfg(test)]
 extern crate std;
 

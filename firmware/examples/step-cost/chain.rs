@@ -34,7 +34,7 @@ pub(crate) fn run(config: &ModelConfig) -> Option<Box<dyn FnMut(usize)>> {
     allow(dead_code)
 )]
 fn on<K: Packing + 'static>(kernels: K, config: &ModelConfig) -> Option<Box<dyn FnMut(usize)>> {
-    let spec = crate::random_image::specification(*config, 1).weights;
+    let spec = engram_image::random::spec(config, 1).weights;
     let spec: &'static WeightsSpec = Box::leak(Box::new(spec));
     let chain = Chain::new(kernels, *config, spec)?;
     let mut chain = Box::new(chain);

@@ -7,24 +7,15 @@
 //! Rounds time some steps of every shape, one shape after the other. The first steps of a turn are not timed:
 //! they bring the weights back into the caches. With `images`, the shapes that a board holds are written instead.
 
-#[allow(dead_code)]
-#[path = "../../src/policy/tests/random_image.rs"]
-mod random_image;
-
 mod chain;
 mod shapes;
-
-/// What the random images import.
-mod policy {
-    pub(crate) use engram_firmware::policy::{Memory, WorkingMemory, step};
-}
 
 use std::hint::black_box;
 use std::time::Instant;
 
-use engram_firmware::policy::{Memory, Path, Policy};
+use engram_firmware::policy::{Memory, Path, Policy, random_moments};
 use engram_image::write::write;
-use engram_image::{Image, ModelConfig};
+use engram_image::{Image, ModelConfig, random};
 use engram_kernels::Line;
 
 use shapes::{Shape, shapes};
@@ -110,13 +101,13 @@ fn subject(shape: Shape) -> Option<Subject> {
 
 fn policy_run(config: &ModelConfig) -> (String, Box<dyn FnMut(usize)>) {
     // The program ends with them.
-    let bytes = write(&random_image::specification(*config, 1)).expect("a valid image");
+    let bytes = write(&random::spec(config, 1)).expect("a valid image");
     let image = Box::leak(Box::new(
         Image::read(Box::leak(bytes.into_boxed_slice())).expect("a valid image"),
     ));
     let lines = vec![Line::ZERO; Path::best().lines(image)];
     let policy = Policy::new(Path::best(), image, Box::leak(lines.into_boxed_slice()));
-    let moments = random_image::moments(config, 1, STEPS);
+    let moments = random_moments(config, 1, STEPS);
     let mut memory = Box::new(Memory::new());
     let mut words = vec![0; config.actions];
     let path = policy.path().name().to_owned();
@@ -134,7 +125,7 @@ fn policy_run(config: &ModelConfig) -> (String, Box<dyn FnMut(usize)>) {
 /// Writes the shapes that fit a board's memory for images.
 fn write_images(folder: &std::path::Path) {
     for shape in shapes().into_iter().filter(|shape| !shape.is_chain) {
-        let bytes = write(&random_image::specification(shape.config, 1)).expect("a valid image");
+        let bytes = write(&random::spec(&shape.config, 1)).expect("a valid image");
         let ModelConfig {
             layers,
             heads,

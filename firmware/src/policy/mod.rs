@@ -20,6 +20,8 @@ mod observer;
 #[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
 mod packed;
 mod path;
+#[cfg(feature = "record")]
+mod record;
 mod token;
 #[cfg(target_pointer_width = "64")]
 mod tokens;
@@ -31,6 +33,8 @@ pub use golden::{GoldenDifference, GoldenReplay, replay_golden};
 pub use memory::Memory;
 pub use observer::{Observer, variance};
 pub use path::{LINES, Packed, Path, Policy};
+#[cfg(feature = "record")]
+pub use record::{Moment, Recorder, random_moments};
 
 use core::fmt;
 

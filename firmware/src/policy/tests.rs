@@ -3,22 +3,52 @@
 mod extremes;
 mod macs;
 mod paths;
-mod random_image;
 mod reference;
 
 use std::boxed::Box;
 use std::vec::Vec;
 
+use engram_image::random::spec;
 use engram_image::write::write;
 use engram_image::{HeadInput, Image, ModelConfig, Positions};
 use proptest::prelude::*;
 
-use super::*;
-use random_image::{AGE, SLOT, moments, specification, with_golden, words};
+use super::{random_moments as moments, *};
+use crate::tests_support::with_golden;
 use reference::Reference;
+
+const AGE: ModelConfig = ModelConfig {
+    observations: 3,
+    actions: 2,
+    layers: 2,
+    heads: 2,
+    model: 16,
+    ff: 24,
+    window: 7,
+    hidden: [12, 10],
+    positions: Positions::Age,
+    head_input: HeadInput::Mixed,
+};
+
+const SLOT: ModelConfig = ModelConfig {
+    window: 5,
+    positions: Positions::Slot,
+    head_input: HeadInput::Encoder,
+    ..AGE
+};
 
 fn memory() -> Box<Memory> {
     Box::new(Memory::new())
+}
+
+/// The words of every moment, from the memory as it is.
+fn words(image: &Image<'_>, memory: &mut Memory, moments: &[Moment]) -> Vec<Vec<i16>> {
+    let run = |moment: &Moment| {
+        let mut words = std::vec![0; image.config.actions];
+        step(image, memory, &moment.view(), &mut words, &mut ()).unwrap();
+        words
+    };
+    moments.iter().map(run).collect()
 }
 
 /// Both kinds of positions with both inputs of the head, and a window of 1.
@@ -39,7 +69,7 @@ fn configs() -> Vec<ModelConfig> {
 
 /// Largest and root mean square difference in words from the reference over a long trial.
 fn difference(config: ModelConfig, seed: u64, rounding: bool) -> (f64, f64) {
-    let bytes = write(&specification(config, seed)).unwrap();
+    let bytes = write(&spec(&config, seed)).unwrap();
     let image = Image::read(&bytes).unwrap();
     let moments = moments(&config, seed, 5 * config.window + 30);
     let integers = words(&image, &mut memory(), &moments);
@@ -119,7 +149,7 @@ fn the_largest_shapes_run_and_wrap() {
             ..wide
         },
     ] {
-        let bytes = write(&specification(config, 1)).unwrap();
+        let bytes = write(&spec(&config, 1)).unwrap();
         let image = Image::read(&bytes).unwrap();
         let moments = moments(&config, 1, config.window + 20);
         let integers = words(&image, &mut memory(), &moments);
@@ -139,7 +169,7 @@ fn the_largest_shapes_run_and_wrap() {
 #[test]
 fn words_do_not_depend_on_the_phase_of_the_ring() {
     for config in configs() {
-        let bytes = write(&specification(config, 2)).unwrap();
+        let bytes = write(&spec(&config, 2)).unwrap();
         let image = Image::read(&bytes).unwrap();
         let moments = moments(&config, 2, 3 * config.window + 2);
         let expected = words(&image, &mut memory(), &moments);
@@ -158,7 +188,7 @@ fn words_do_not_depend_on_the_phase_of_the_ring() {
 #[test]
 fn a_cleared_memory_is_a_new_memory() {
     for config in configs() {
-        let bytes = write(&specification(config, 3)).unwrap();
+        let bytes = write(&spec(&config, 3)).unwrap();
         let image = Image::read(&bytes).unwrap();
         let moments = moments(&config, 3, 2 * config.window + 3);
         let expected = words(&image, &mut memory(), &moments);
@@ -168,7 +198,7 @@ fn a_cleared_memory_is_a_new_memory() {
             model: 32,
             ..config
         };
-        let other_bytes = write(&specification(other, 4)).unwrap();
+        let other_bytes = write(&spec(&other, 4)).unwrap();
         for used in [image, Image::read(&other_bytes).unwrap()] {
             let mut memory = memory();
             words(&used, &mut memory, &moments);
@@ -181,7 +211,7 @@ fn a_cleared_memory_is_a_new_memory() {
 
 #[test]
 fn age_forgets_exactly_what_lies_beyond_the_receptive_field() {
-    let bytes = write(&specification(AGE, 5)).unwrap();
+    let bytes = write(&spec(&AGE, 5)).unwrap();
     let image = Image::read(&bytes).unwrap();
     let field = AGE.receptive_field();
     let common = moments(&AGE, 5, field + 10);
@@ -199,7 +229,7 @@ fn age_forgets_exactly_what_lies_beyond_the_receptive_field() {
 fn slot_equals_its_window_computed_from_nothing() {
     for head_input in [HeadInput::Encoder, HeadInput::Mixed] {
         let config = ModelConfig { head_input, ..SLOT };
-        let bytes = write(&specification(config, 8)).unwrap();
+        let bytes = write(&spec(&config, 8)).unwrap();
         let image = Image::read(&bytes).unwrap();
         let moments = moments(&config, 8, 4 * config.window);
         let streamed = words(&image, &mut memory(), &moments);
@@ -253,7 +283,7 @@ impl Observer for Counter {
 fn every_step_does_the_same_work_and_an_observer_changes_nothing() {
     for positions in [Positions::Age, Positions::Slot] {
         let config = ModelConfig { positions, ..AGE };
-        let bytes = write(&specification(config, 9)).unwrap();
+        let bytes = write(&spec(&config, 9)).unwrap();
         let image = Image::read(&bytes).unwrap();
         let moments = moments(&config, 9, 3 * config.window);
         let expected = words(&image, &mut memory(), &moments);
@@ -292,7 +322,7 @@ fn every_step_does_the_same_work_and_an_observer_changes_nothing() {
 #[test]
 fn golden_replay_names_the_first_difference() {
     for config in [AGE, SLOT] {
-        let bytes = with_golden(config, 10, 4 * config.window);
+        let bytes = with_golden(spec(&config, 10), 4 * config.window);
         let image = Image::read(&bytes).unwrap();
         let mut memory = memory();
         assert_eq!(replay_golden(&image, &mut memory), Ok(()));
@@ -324,7 +354,7 @@ fn golden_replay_names_the_first_difference() {
 
 #[test]
 fn wrong_lengths_are_errors_and_touch_nothing() {
-    let bytes = write(&specification(AGE, 12)).unwrap();
+    let bytes = write(&spec(&AGE, 12)).unwrap();
     let image = Image::read(&bytes).unwrap();
     let moment = &moments(&AGE, 12, 1)[0];
     let mut memory = memory();
@@ -370,7 +400,7 @@ fn wrong_lengths_are_errors_and_touch_nothing() {
 fn words_are_those_committed() {
     let mut text = std::string::String::new();
     for config in configs() {
-        let bytes = write(&specification(config, 13)).unwrap();
+        let bytes = write(&spec(&config, 13)).unwrap();
         let image = Image::read(&bytes).unwrap();
         let moments = moments(&config, 13, 2 * config.window + 4);
         for words in words(&image, &mut memory(), &moments) {
@@ -397,7 +427,7 @@ proptest! {
         steps in 1_usize..5,
     ) {
         let base = if slot { SLOT } else { AGE };
-        let bytes = write(&specification(base, 14)).unwrap();
+        let bytes = write(&spec(&base, 14)).unwrap();
         let mut image = Image::read(&bytes).unwrap();
         let [layers, heads, model, ff, window, first, second, index, filled] = dimensions;
         // The slots' loop runs over the window.

@@ -2,10 +2,11 @@
 
 use std::vec::Vec;
 
+use engram_image::random::{SplitMix64, spec};
 use engram_image::write::{ImageSpec, LayerSpec, MatrixSpec};
 use engram_image::{ModelConfig, Requant};
 
-use super::random_image::{Moment, Random, moments, specification};
+use crate::policy::{Moment, random_moments};
 
 /// Largest multiplier with the smallest shift: everything saturates.
 const LARGEST: Requant = Requant {
@@ -20,9 +21,9 @@ const SMALLEST: Requant = Requant {
 
 /// A random image of which about so many parts in eight, all of them with 8, are at an end.
 pub(super) fn extreme(config: ModelConfig, seed: u64, parts: u64) -> ImageSpec<'static> {
-    let mut spec = specification(config, seed);
+    let mut spec = spec(&config, seed);
     let mut ends = Ends {
-        random: Random::new(!seed),
+        random: SplitMix64::new(!seed),
         parts,
     };
     let weights = &mut spec.weights;
@@ -48,7 +49,7 @@ pub(super) fn extreme(config: ModelConfig, seed: u64, parts: u64) -> ImageSpec<'
 
 /// What takes numbers to their ends.
 struct Ends {
-    random: Random,
+    random: SplitMix64,
     parts: u64,
 }
 
@@ -139,10 +140,10 @@ pub(super) fn contrary_moments(config: &ModelConfig, seed: u64, steps: usize) ->
         1e6,
     ];
     let mut ends = Ends {
-        random: Random::new(seed ^ 0xe0d5),
+        random: SplitMix64::new(seed ^ 0xe0d5),
         parts: 3,
     };
-    let mut moments = moments(config, seed, steps);
+    let mut moments = random_moments(config, seed, steps);
     for moment in moments.iter_mut().step_by(2) {
         for observation in &mut moment.observation {
             if ends.come() {

@@ -3,11 +3,12 @@
 use std::boxed::Box;
 use std::vec;
 
+use engram_image::random::spec;
 use engram_image::write::write;
 use engram_image::{HeadInput, Image, ModelConfig, Positions};
 
-use super::random_image::{AGE, SLOT, moments, specification};
-use crate::policy::{Memory, counted_macs};
+use super::{AGE, SLOT};
+use crate::policy::{Memory, counted_macs, random_moments};
 
 #[test]
 fn a_step_makes_the_multiply_accumulates_of_the_report() {
@@ -28,11 +29,11 @@ fn a_step_makes_the_multiply_accumulates_of_the_report() {
         head_input: HeadInput::Encoder,
     };
     for (config, seed) in [(AGE, 1), (SLOT, 2), (mixed, 3), (medium, 4)] {
-        let bytes = write(&specification(config, seed)).unwrap();
+        let bytes = write(&spec(&config, seed)).unwrap();
         let image = Image::read(&bytes).unwrap();
         let mut memory = Box::new(Memory::new());
         let mut words = vec![0; config.actions];
-        for moment in moments(&config, seed, 2 * config.window + 1) {
+        for moment in random_moments(&config, seed, 2 * config.window + 1) {
             let macs = counted_macs(&image, &mut memory, &moment.view(), &mut words).unwrap();
             assert_eq!(macs, image.bounds.macs_per_step, "{config:?}");
         }

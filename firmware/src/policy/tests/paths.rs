@@ -4,6 +4,7 @@ use std::boxed::Box;
 use std::vec;
 use std::vec::Vec;
 
+use engram_image::random::spec;
 use engram_image::shapes::REFERENCE;
 use engram_image::write::{write, write_packed};
 use engram_image::{HeadInput, Image, ModelConfig, Packing, Positions};
@@ -11,8 +12,8 @@ use engram_kernels::Line;
 use proptest::prelude::*;
 
 use super::extremes::{contrary_moments, extreme};
-use super::random_image::{AGE, Moment, moments, specification, words};
-use crate::policy::{LINES, Memory, Path, Policy, PolicyError};
+use super::{AGE, moments, words};
+use crate::policy::{LINES, Memory, Moment, Path, Policy, PolicyError};
 
 /// The words of every moment on `policy`.
 fn words_on(
@@ -33,7 +34,7 @@ fn words_on(
 
 /// Runs a trial on a random image, clears the memory and runs another, on every path and on the portable one.
 fn compare(config: ModelConfig, seed: u64) {
-    let bytes = write(&specification(config, seed)).unwrap();
+    let bytes = write(&spec(&config, seed)).unwrap();
     compare_trials(&bytes, moments, seed);
 }
 
@@ -117,7 +118,7 @@ proptest! {
 
 #[test]
 fn an_image_for_a_board_is_not_packed_again() {
-    let bytes = write_packed(&specification(AGE, 4), Packing::CortexM).unwrap();
+    let bytes = write_packed(&spec(&AGE, 4), Packing::CortexM).unwrap();
     let image = Image::read(&bytes).unwrap();
     for path in available() {
         let mut lines = vec![Line::ZERO; path.lines(&image)];
@@ -196,7 +197,7 @@ fn the_largest_images_have_enough_lines() {
     };
     for path in available() {
         for config in [largest, deep, long] {
-            let bytes = write(&specification(config, 5)).unwrap();
+            let bytes = write(&spec(&config, 5)).unwrap();
             let image = Image::read(&bytes).unwrap();
             assert!(path.lines(&image) <= LINES, "{path} {config:?}");
         }
@@ -223,7 +224,7 @@ fn products_are_counted() {
 fn lines_of_another_image_give_no_panic() {
     for path in available() {
         let [one, other] = [(AGE, 6), (ModelConfig { window: 7, ..AGE }, 7)]
-            .map(|(config, seed)| write(&specification(config, seed)).unwrap());
+            .map(|(config, seed)| write(&spec(&config, seed)).unwrap());
         let (one, other) = (Image::read(&one).unwrap(), Image::read(&other).unwrap());
         let mut lines = vec![Line::ZERO; LINES];
         let packed = path.pack(&one, &mut lines);
@@ -255,7 +256,7 @@ fn a_policy_writes_the_state_that_it_reports() {
                 window,
                 ..AGE
             };
-            let bytes = write(&specification(config, 9)).unwrap();
+            let bytes = write(&spec(&config, 9)).unwrap();
             let image = Image::read(&bytes).unwrap();
             let mut lines = vec![Line::ZERO; path.lines(&image)];
             let policy = Policy::new(path, &image, &mut lines);
@@ -287,7 +288,7 @@ fn what_is_stored_of_many_policies_goes_on_in_one_memory_as_in_memories_of_their
         ..AGE
     };
     for config in [AGE, slot, REFERENCE[0].1] {
-        let bytes = write(&specification(config, 10)).unwrap();
+        let bytes = write(&spec(&config, 10)).unwrap();
         let image = Image::read(&bytes).unwrap();
         for path in available() {
             let mut lines = vec![Line::ZERO; path.lines(&image)];

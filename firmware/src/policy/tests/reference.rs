@@ -9,7 +9,7 @@ use std::vec::Vec;
 use engram_image::limits::MAX_COLUMNS;
 use engram_image::{Image, Layer, Matrix, Positions, Requant};
 
-use super::random_image::Moment;
+use crate::policy::Moment;
 
 pub(super) struct Reference<'a> {
     image: Image<'a>,
