@@ -3,7 +3,7 @@
 //! The words come from the policy that boards run and from nowhere else. What answers them is the
 //! caller's: a simulated plant behind its envelope, or a recording.
 
-use engram_firmware::policy::{self, Memory, WorkingMemory};
+use engram_firmware::policy::{Recorder, WorkingMemory};
 use engram_image::limits::MAX_GOLDEN_STEPS;
 use engram_image::write::GoldenSpec;
 use engram_image::{Image, ModelConfig};
@@ -91,17 +91,10 @@ pub fn record(
     steps: usize,
 ) -> Result<GoldenSpec, GoldenError> {
     let config = &image.config;
-    let mut memory = Box::new(Memory::new());
-    let mut words = vec![0_i16; config.actions];
-    let mut trace = GoldenSpec {
-        observation: vec![],
-        reward: vec![],
-        done: vec![],
-        issued: vec![],
-        words: vec![],
-    };
+    let mut recorder = Recorder::new(image);
+    let mut words = None;
     for step in 0..steps {
-        let input = source.next((step > 0).then_some(words.as_slice()));
+        let input = source.next(words.as_deref());
         for (what, found, expected) in [
             ("observations", input.observation.len(), config.observations),
             ("issued words", input.issued.len(), config.actions),
@@ -130,18 +123,15 @@ pub fn record(
             reward: *reward,
             done: *done,
         };
-        policy::step(image, &mut memory, &moment, &mut words, &mut ()).map_err(|error| {
-            GoldenError::Policy {
+        let answer = recorder
+            .step(&moment)
+            .map_err(|error| GoldenError::Policy {
                 step,
                 reason: format!("{error:?}"),
-            }
-        })?;
-        trace.observation.extend(observation);
-        trace.reward.push(*reward);
-        trace.done.push(*done);
-        trace.issued.extend(issued);
-        trace.words.extend(&words);
+            })?;
+        words = Some(answer);
     }
+    let trace = recorder.finish();
     if trace.done.iter().skip(1).any(|done| *done) {
         Ok(trace)
     } else {

@@ -85,7 +85,7 @@ fn trials(config: &ModelConfig, numbers: &mut Numbers, count: usize, steps: usiz
                     .for_each(|x| *x = 0.9 * *x + 0.5 * numbers.normal());
                 let mut memory = drift.clone();
                 memory.extend(
-                    (0..config.actions).map(|_| (numbers.next() % 65_535) as f32 / 32_767.0 - 1.0),
+                    (0..config.actions).map(|_| numbers.0.below(65_535) as f32 / 32_767.0 - 1.0),
                 );
                 memory.push(numbers.uniform());
                 memory.push(if step == steps / 2 { 1.0 } else { 0.0 });

@@ -102,10 +102,12 @@ impl Observer for Watcher<'_> {
 #[cfg(test)]
 mod tests {
     use engram_export::FloatPolicy;
+    use engram_image::random::spec;
+    use engram_image::write::write;
 
     use super::*;
     use crate::evaluate::Float;
-    use crate::measure::{random_image, shapes};
+    use crate::measure::shapes;
     use crate::network::Network;
     use crate::plant::{Stream, random_stream};
     use crate::train::Settings;
@@ -162,7 +164,7 @@ mod tests {
         for shape in shapes() {
             let config = shape.config;
             let steps = 2 * config.window.min(25) + 3;
-            let bytes = random_image(&config, 2).unwrap();
+            let bytes = write(&spec(&config, 2)).unwrap();
             let image = Image::read(&bytes).unwrap();
             let mut integer = Integer::watched(&image);
             feed(&mut integer, config.observations, config.actions, steps);
@@ -182,7 +184,7 @@ mod tests {
     #[test]
     fn a_wiped_policy_depends_on_the_newest_working_memory_alone() {
         let shape = shapes()[0];
-        let bytes = random_image(&shape.config, 3).unwrap();
+        let bytes = write(&spec(&shape.config, 3)).unwrap();
         let image = Image::read(&bytes).unwrap();
         let mut wiped = Integer::new(&image, true);
         let mut fresh = Integer::new(&image, false);

@@ -256,14 +256,16 @@ impl Floor {
 mod tests {
     use engram_export::PackedWeights;
     use engram_image::Image;
+    use engram_image::random::spec;
+    use engram_image::write::write;
 
     use super::*;
-    use crate::measure::{random_image, shapes};
+    use crate::measure::shapes;
 
     #[test]
     fn a_step_allocates_nothing_and_is_not_below_its_floor() {
         let shape = shapes().into_iter().find(|shape| shape.name == "S");
-        let bytes = random_image(&shape.expect("a shape").config, 0).expect("an image");
+        let bytes = write(&spec(&shape.expect("a shape").config, 0)).expect("an image");
         let image = Image::read(&bytes).expect("an image");
         for path in Path::ALL.into_iter().filter(|path| path.is_available()) {
             let weights = PackedWeights::on(path, &image);

@@ -2,13 +2,11 @@
 //!
 //! Timings are decided by a clock, and nothing else in the project may read them; counts of instructions are not.
 
-mod image;
 mod instructions;
 mod latency;
 mod plants;
 mod shapes;
 
-pub use image::random_image;
 pub use instructions::{BoardCost, CountError, KernelCost, instructions};
 pub use latency::{Latency, latency};
 pub use plants::{Bounds, PlantSpeed, ROUNDS, plant_speed};

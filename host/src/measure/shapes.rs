@@ -2,10 +2,8 @@
 
 use std::borrow::Cow;
 
-use engram_image::write::WriteError;
-use engram_image::{Image, ModelConfig, shapes::REFERENCE};
-
-use super::random_image;
+use engram_image::write::{WriteError, write};
+use engram_image::{Image, ModelConfig, random, shapes::REFERENCE};
 
 /// The images that ship, by the plant that they were trained on.
 const SHIPPED: [(&str, &[u8]); 2] = [
@@ -38,7 +36,7 @@ impl Shape {
     pub fn image(&self) -> Result<Cow<'static, [u8]>, WriteError> {
         match self.shipped {
             Some(image) => Ok(Cow::Borrowed(image)),
-            None => random_image(&self.config, 0).map(Cow::Owned),
+            None => write(&random::spec(&self.config, 0)).map(Cow::Owned),
         }
     }
 }

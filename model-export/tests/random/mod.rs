@@ -2,25 +2,19 @@
 
 use engram_export::tensors::{Tensor, Tensors, expected};
 use engram_image::ModelConfig;
+use engram_image::random::SplitMix64;
 
-/// A small generator (splitmix64), enough for weights.
-pub(crate) struct Numbers(u64);
+/// What the weights are drawn with.
+pub(crate) struct Numbers(pub(crate) SplitMix64);
 
 impl Numbers {
     pub(crate) fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        Self(SplitMix64::new(seed))
     }
 
     /// Uniform in `[0, 1)`.
     pub(crate) fn uniform(&mut self) -> f32 {
-        (self.next() >> 40) as f32 / (1_u32 << 24) as f32
+        0.5 * (self.0.real() + 1.0)
     }
 
     /// Roughly normal: mean 0, deviation 1, within 6.
