@@ -1,5 +1,6 @@
 //! What the policy remembers, and the buffers it computes in.
 
+#[cfg(feature = "count-macs")]
 use core::ops::Range;
 
 use engram_image::limits::{
@@ -141,10 +142,9 @@ impl Memory {
         ]
     }
 
-    /// Addresses of keys, of values and of embedded working memories, all that an image may use of them, for whoever sees which
-    /// bytes a step touches.
-    #[must_use]
-    pub fn addresses(&self) -> [Range<usize>; 3] {
+    /// Addresses of keys, of values and of embedded working memories, all that an image may use of them.
+    #[cfg(feature = "count-macs")]
+    pub(super) fn addresses(&self) -> [Range<usize>; 3] {
         let range = |start: usize, bytes: usize| start..start.wrapping_add(bytes);
         [
             range(self.keys.0.as_ptr().addr(), size_of_val(&self.keys.0)),

@@ -9,7 +9,7 @@
 //! in engram-kernels. What may not happen here: allocation, a reachable panic, floating point
 //! after the inputs are quantized, and a weight that changes.
 
-#[cfg(any(test, feature = "count-macs"))]
+#[cfg(feature = "count-macs")]
 mod counting;
 mod golden;
 mod head;
@@ -22,11 +22,13 @@ mod packed;
 mod path;
 #[cfg(feature = "record")]
 mod record;
+#[cfg(feature = "count-macs")]
+mod steps;
 mod token;
 #[cfg(target_pointer_width = "64")]
 mod tokens;
 
-#[cfg(any(test, feature = "count-macs"))]
+#[cfg(feature = "count-macs")]
 pub use counting::counted_macs;
 pub use engram_kernels::{HeadView, Line};
 pub use golden::{GoldenDifference, GoldenReplay, replay_golden};
@@ -35,6 +37,8 @@ pub use observer::{Observer, variance};
 pub use path::{LINES, Packed, Path, Policy};
 #[cfg(feature = "record")]
 pub use record::{Moment, Recorder, random_moments};
+#[cfg(feature = "count-macs")]
+pub use steps::{BenchProgram, count_steps};
 
 use core::fmt;
 

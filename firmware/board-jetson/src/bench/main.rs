@@ -5,25 +5,12 @@
 //! instructions between marks.
 #![forbid(unsafe_code)]
 
-#[path = "../../../board-mps2/src/bench/steps.rs"]
-mod steps;
-
+use std::fmt::Arguments;
 use std::hint::black_box;
 use std::process::ExitCode;
 
-use engram_firmware::policy::{Line, Memory, Path};
+use engram_firmware::policy::{BenchProgram, Line, Memory, Path, count_steps};
 use engram_image::Image;
-
-/// What the steps print with.
-mod console {
-    use std::fmt::Arguments;
-
-    pub(crate) fn say(line: Arguments<'_>) {
-        println!("{line}");
-    }
-}
-
-use console::say;
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -36,13 +23,13 @@ fn main() -> ExitCode {
         eprintln!("engram-bench-jetson IMAGE [PATH]");
         return ExitCode::FAILURE;
     };
-    region("nothing", 0, || {});
+    ThisMachine.region("nothing", 0, || {});
     match std::fs::read(&file) {
         Ok(bytes) => match Image::read(&bytes) {
             Ok(image) => count(&image, path),
-            Err(error) => say(format_args!("error {error}")),
+            Err(error) => println!("error {error}"),
         },
-        Err(error) => say(format_args!("error {file}: {error}")),
+        Err(error) => println!("error {file}: {error}"),
     }
     ExitCode::SUCCESS
 }
@@ -53,30 +40,35 @@ fn count(image: &Image<'_>, path: Path) {
     let packed = path.pack(image, &mut lines);
     let policy = packed.policy(image, &lines);
     let mut memory = Box::new(Memory::new());
-    say(format_args!("path {}", policy.path()));
-    say(format_args!("fact macs {}", image.bounds.macs_per_step));
-    say(format_args!(
-        "fact logical_state_bytes {}",
-        image.bounds.state_bytes
-    ));
-    say(format_args!("fact state_bytes {}", policy.state_bytes()));
-    say(format_args!("fact image_bytes {}", image.total_length));
-    say(format_args!("fact packed_bytes {}", size_of_val(&*lines)));
-    say(format_args!("fact memory_bytes {}", size_of::<Memory>()));
-    steps::count(image, &mut memory, |memory, input, words| {
+    println!("path {}", policy.path());
+    println!("fact macs {}", image.bounds.macs_per_step);
+    println!("fact logical_state_bytes {}", image.bounds.state_bytes);
+    println!("fact state_bytes {}", policy.state_bytes());
+    println!("fact image_bytes {}", image.total_length);
+    println!("fact packed_bytes {}", size_of_val(&*lines));
+    println!("fact memory_bytes {}", size_of::<Memory>());
+    count_steps(&ThisMachine, image, &mut memory, |memory, input, words| {
         black_box(&policy)
             .step(memory, input, words, &mut ())
             .is_ok()
     });
-    say(format_args!("end"));
+    println!("end");
 }
 
-/// Runs `work` between the marks. `macs`: its multiply-accumulates; 0 for what has none.
-fn region(name: &str, macs: usize, work: impl FnOnce()) {
-    bench_begin();
-    work();
-    bench_end();
-    say(format_args!("region {name} {macs}"));
+/// What counts the steps here.
+struct ThisMachine;
+
+impl BenchProgram for ThisMachine {
+    fn say(&self, line: Arguments<'_>) {
+        println!("{line}");
+    }
+
+    fn region(&self, name: &str, macs: usize, work: impl FnOnce()) {
+        bench_begin();
+        work();
+        bench_end();
+        println!("region {name} {macs}");
+    }
 }
 
 /// The plugin's first mark.

@@ -16,12 +16,12 @@ mod kernels;
 #[path = "../memory.rs"]
 mod memory;
 mod silent;
-mod steps;
 
+use core::fmt::Arguments;
 use core::hint::black_box;
 
 use cortex_m_rt::entry;
-use engram_firmware::policy::{Memory, state_bytes, step};
+use engram_firmware::policy::{BenchProgram, Memory, count_steps, state_bytes, step};
 use engram_image::{Image, Packing};
 use engram_kernels::Line;
 
@@ -51,7 +51,7 @@ fn main() -> ! {
             ));
             say(format_args!("fact state_bytes {}", state_bytes(&image)));
             say(format_args!("fact image_bytes {}", image.total_length));
-            steps::count(&image, MEMORY, |memory, input, words| {
+            count_steps(&ThisBoard, &image, MEMORY, |memory, input, words| {
                 step(black_box(&image), memory, input, words, &mut ()).is_ok()
             });
         }
@@ -76,6 +76,19 @@ fn main() -> ! {
     }
     say(format_args!("end"));
     exit()
+}
+
+/// What counts the steps here.
+struct ThisBoard;
+
+impl BenchProgram for ThisBoard {
+    fn say(&self, line: Arguments<'_>) {
+        say(line);
+    }
+
+    fn region(&self, name: &str, macs: usize, work: impl FnOnce()) {
+        region(name, macs, work);
+    }
 }
 
 /// Runs `work` between the marks. `macs`: its multiply-accumulates; 0 for what has none.

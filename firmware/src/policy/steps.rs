@@ -1,28 +1,37 @@
-//! Control steps of the image's policy: into an empty, a filling and a full window, and after a reset.
-//!
-//! What counts instructions on Linux has this module, too (board-jetson).
+//! What the bench programs of all boards count: control steps into an empty, a filling and a full window, and after a reset.
 
 use core::cell::Cell;
+use core::fmt::Arguments;
 use core::hint::black_box;
 
-use engram_firmware::policy::{Memory, WorkingMemory, counted_macs};
 use engram_image::limits::{MAX_ACTIONS, MAX_OBSERVATIONS};
 use engram_image::{Image, Packing, Positions};
 
-use crate::console::say;
-use crate::region;
+use super::{Memory, WorkingMemory, counted_macs};
 
-/// Names the words' hash, so that two builds can be seen to compute the same.
+/// What a bench program has of its board.
+pub trait BenchProgram {
+    /// Prints one line.
+    fn say(&self, line: Arguments<'_>);
+
+    /// Runs `work` between the marks that the counter recognises, and names the region. `macs`: its multiply-accumulates.
+    fn region(&self, name: &str, macs: usize, work: impl FnOnce());
+}
+
+/// Runs steps of `image` from an empty memory on random observations, some of them in regions of `program`: `step_empty`,
+/// `step_filling`, `step_full` and `step_after_reset`. Says the address ranges of the rings, the multiply-accumulates that a
+/// step of plain Rust makes, and a hash of the words, so that two builds can be seen to compute the same.
 ///
 /// `step` takes a working memory and writes the command words, or refuses to.
-pub(crate) fn count(
+pub fn count_steps(
+    program: &impl BenchProgram,
     image: &Image<'_>,
     memory: &mut Memory,
     step: impl Fn(&mut Memory, &WorkingMemory<'_>, &mut [i16]) -> bool,
 ) {
     let config = &image.config;
     let macs = image.bounds.macs_per_step as usize;
-    let mut policy = Policy {
+    let mut run = Run {
         image,
         memory,
         step,
@@ -30,38 +39,38 @@ pub(crate) fn count(
         seed: 1,
         hash: 0xcbf2_9ce4_8422_2325,
     };
-    policy.memory.clear();
-    region("step_empty", macs, || policy.step());
+    run.memory.clear();
+    program.region("step_empty", macs, || run.step(program));
     for _ in 1..config.window / 2 {
-        policy.step();
+        run.step(program);
     }
-    region("step_filling", macs, || policy.step());
+    program.region("step_filling", macs, || run.step(program));
     for _ in 0..config.window + 3 {
-        policy.step();
+        run.step(program);
     }
-    region("step_full", macs, || policy.step());
-    let [keys, values, slots] = policy.memory.addresses();
+    program.region("step_full", macs, || run.step(program));
+    let [keys, values, slots] = run.memory.addresses();
     // The keys and values of a `slot` policy last for a step only.
     let rings = match config.positions {
         Positions::Age => &[keys, values][..],
         Positions::Slot => &[slots],
     };
     for ring in rings {
-        say(format_args!("ring {:x} {:x}", ring.start, ring.end));
+        program.say(format_args!("ring {:x} {:x}", ring.start, ring.end));
     }
-    policy.memory.clear();
-    region("step_after_reset", macs, || policy.step());
-    say(format_args!("fact words_hash {}", policy.hash));
+    run.memory.clear();
+    program.region("step_after_reset", macs, || run.step(program));
+    program.say(format_args!("fact words_hash {}", run.hash));
     if image.packing == Packing::Rows {
-        count_macs(image, policy.memory);
+        count_macs(program, image, run.memory);
     }
 }
 
 /// Names the multiply-accumulates that a step really makes in plain Rust.
-fn count_macs(image: &Image<'_>, memory: &mut Memory) {
+fn count_macs(program: &impl BenchProgram, image: &Image<'_>, memory: &mut Memory) {
     let macs = Cell::new(0);
     memory.clear();
-    let mut policy = Policy {
+    let mut run = Run {
         image,
         memory,
         step: |memory: &mut Memory, input: &WorkingMemory<'_>, words: &mut [i16]| {
@@ -72,11 +81,12 @@ fn count_macs(image: &Image<'_>, memory: &mut Memory) {
         seed: 1,
         hash: 0,
     };
-    policy.step();
-    say(format_args!("fact counted_macs {}", macs.get()));
+    run.step(program);
+    program.say(format_args!("fact counted_macs {}", macs.get()));
 }
 
-struct Policy<'a, S> {
+/// Steps of one policy, each on the next observation.
+struct Run<'a, S> {
     image: &'a Image<'a>,
     memory: &'a mut Memory,
     step: S,
@@ -85,10 +95,10 @@ struct Policy<'a, S> {
     hash: u64,
 }
 
-impl<S: Fn(&mut Memory, &WorkingMemory<'_>, &mut [i16]) -> bool> Policy<'_, S> {
+impl<S: Fn(&mut Memory, &WorkingMemory<'_>, &mut [i16]) -> bool> Run<'_, S> {
     /// One step on random observations in `[-1, 1)`.
     #[inline(never)]
-    fn step(&mut self) {
+    fn step(&mut self, program: &impl BenchProgram) {
         let config = &self.image.config;
         let mut observation = [0.0; MAX_OBSERVATIONS];
         for value in &mut observation {
@@ -107,7 +117,7 @@ impl<S: Fn(&mut Memory, &WorkingMemory<'_>, &mut [i16]) -> bool> Policy<'_, S> {
         };
         let words = &mut self.words[..config.actions];
         if !(self.step)(self.memory, black_box(&input), words) {
-            say(format_args!("error the step was refused"));
+            program.say(format_args!("error the step was refused"));
         }
         for &word in &*words {
             self.hash = (self.hash ^ u64::from(word as u16)).wrapping_mul(0x0100_0000_01b3);
