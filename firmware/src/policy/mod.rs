@@ -30,10 +30,10 @@ mod tokens;
 
 #[cfg(feature = "count-macs")]
 pub use counting::counted_macs;
-pub use engram_kernels::{HeadView, Line};
+pub use engram_kernels::Line;
 pub use golden::{GoldenDifference, GoldenReplay, replay_golden};
 pub use memory::Memory;
-pub use observer::{Observer, variance};
+pub use observer::Observer;
 pub use path::{LINES, Packed, Path, Policy};
 #[cfg(feature = "record")]
 pub use record::{Moment, Recorder, random_moments};

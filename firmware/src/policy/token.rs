@@ -123,7 +123,7 @@ fn layers<'n, K: Kernels>(
     }
 }
 
-/// Tells the observer the weights by age, and the values.
+/// Tells the observer the weights by age.
 pub(super) fn report(
     observer: &mut dyn Observer,
     layer: usize,
@@ -139,5 +139,4 @@ pub(super) fn report(
         observer.attention(layer, head, age, weight, view.total);
         index = if index == 0 { window } else { index }.wrapping_sub(1);
     }
-    observer.values(layer, head, view);
 }
