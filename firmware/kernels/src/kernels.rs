@@ -48,7 +48,8 @@ pub trait Kernels: Copy {
     /// Bytes of the values of one layer.
     fn value_bytes(self, shape: Shape) -> usize;
 
-    /// The entries of a working memory, [`crate::quantize`]d with a mean and an inverse each; zeros behind them.
+    /// The entries of a working memory, each as `clamp(round_half_even((x - mean) * inverse), -32767, 32767)` with NaN as
+    /// 0; zeros behind them.
     #[inline]
     fn quantize(self, entries: Entries<'_>, scales: (&[f32], &[f32]), out: &mut [i16]) {
         let scales = scales.0.iter().zip(scales.1);

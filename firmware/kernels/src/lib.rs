@@ -59,10 +59,12 @@ pub use packing::{PackedBiases, PackedMap, Packing};
 pub use portable::{Portable, matvec_i8, matvec_i16};
 pub use requant::{Requant, RequantError};
 pub use rings::Rings;
-pub use softmax::{MASKED_LOGIT, Reciprocal, attention_weights, biased_logit, exp2_neg_q10};
+pub(crate) use softmax::{MASKED_LOGIT, Reciprocal, biased_logit};
+pub use softmax::{attention_weights, exp2_neg_q10};
 pub use tanh::tanh_q12;
+pub(crate) use word::quantize;
 pub use word::{
-    WORD_MAX, add_saturating, command_from_word, fraction_from_word, quantize, word_from_command,
+    WORD_MAX, add_saturating, command_from_word, fraction_from_word, word_from_command,
 };
 #[cfg(target_arch = "x86_64")]
 pub use x86::{Avx2, Avx512Vnni, AvxVnni};

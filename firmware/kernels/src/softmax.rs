@@ -10,7 +10,7 @@ use crate::{LOGIT_FRACTION_BITS, MEAN_FRACTION_BITS, Requant};
 
 /// The logit of a memory that does not exist: below every logit of [`biased_logit`] by so much
 /// that its weight is 0.
-pub const MASKED_LOGIT: i32 = i32::MIN;
+pub(crate) const MASKED_LOGIT: i32 = i32::MIN;
 
 /// Largest magnitude of a logit that is not masked.
 const LOGIT_MAX: i32 = 1 << 30;
@@ -54,7 +54,7 @@ pub fn exp2_neg_q10(d: u32) -> i16 {
 /// `product` is the inner product of query and key, `bias` the learned term for the memory's age.
 #[inline]
 #[must_use]
-pub const fn biased_logit(product: i32, scale: Requant, bias: i32) -> i32 {
+pub(crate) const fn biased_logit(product: i32, scale: Requant, bias: i32) -> i32 {
     let logit = scale.to_i32(product).saturating_add(bias);
     if logit > LOGIT_MAX {
         LOGIT_MAX
@@ -91,7 +91,7 @@ pub fn attention_weights(logits: &[i32], weights: &mut [i16]) -> NonZeroU32 {
 /// `r = min((r0 * (2^32 - (t * r0 >> 17))) >> 16, 2^32 - 1)`, one Newton step in 64 bits.
 /// `r * 2^(z - 63)` is `1 / total` within a relative `2^-28`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reciprocal {
+pub(crate) struct Reciprocal {
     pub(crate) factor: u32,
     pub(crate) shift: u32,
 }
@@ -100,7 +100,7 @@ impl Reciprocal {
     /// The reciprocal of `total`.
     #[inline]
     #[must_use]
-    pub fn new(total: NonZeroU32) -> Self {
+    pub(crate) fn new(total: NonZeroU32) -> Self {
         let zeros = total.leading_zeros();
         let normal = total.get().wrapping_shl(zeros);
         // The top bit of `normal` is set, so its upper half is not zero.
@@ -121,7 +121,7 @@ impl Reciprocal {
     /// at most 0.54 units of Q16.
     #[inline]
     #[must_use]
-    pub const fn mean_q16(self, sum: i32) -> i32 {
+    pub(crate) const fn mean_q16(self, sum: i32) -> i32 {
         let product = (sum as i64).wrapping_mul(self.factor as i64);
         let half = 1_i64.wrapping_shl(self.shift.wrapping_sub(1));
         let mean = product.wrapping_add(half).wrapping_shr(self.shift);

@@ -14,7 +14,7 @@ const WORD_MAX_F32: f32 = 32_767.0;
 /// inputs checks them before; infinities saturate.
 #[inline]
 #[must_use]
-pub fn quantize(x: f32, mean: f32, inverse: f32) -> i16 {
+pub(crate) fn quantize(x: f32, mean: f32, inverse: f32) -> i16 {
     round_to_word((x - mean) * inverse)
 }
 

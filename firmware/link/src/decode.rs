@@ -5,7 +5,8 @@
 
 use crate::encode::{CRC, CRC_BYTES};
 use crate::limits::MAX_FRAME_BYTES;
-use crate::{Arrival, Frame, FromBoard, Message, Order, SequenceMonitor, ToBoard};
+use crate::sequence::SequenceMonitor;
+use crate::{Arrival, Frame, FromBoard, Message, Order, ToBoard};
 use cobs::{DecodeResult, DecoderState};
 use core::fmt;
 use core::marker::PhantomData;

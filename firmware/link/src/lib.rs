@@ -25,7 +25,7 @@ pub use encode::{EncodeError, Encoder, encode};
 pub use fault::{Fault, Faults};
 pub use from_board::{Action, FromBoard, HelloReply, Level, Log, Telemetry, UploadProgress};
 pub use refusal::{ImageStage, Reason};
-pub use sequence::{Arrival, SequenceMonitor};
+pub use sequence::Arrival;
 pub use state::{Command, CommandSource, Pace, RequestedPace, State};
 pub use to_board::{Sensors, ToBoard, UploadChunk};
 

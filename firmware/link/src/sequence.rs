@@ -23,13 +23,13 @@ pub enum Arrival {
 /// Follows one direction's running numbers (wrapping, 32 bits).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct SequenceMonitor {
+pub(crate) struct SequenceMonitor {
     newest: Option<u32>,
 }
 
 impl SequenceMonitor {
     /// A monitor that takes any first number.
-    pub const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self { newest: None }
     }
 
@@ -37,7 +37,7 @@ impl SequenceMonitor {
     ///
     /// Numbers up to 32 767 ahead of the newest count as newer, all others as late: a stray frame of another
     /// host, which counts from a random number of its own, is then taken for late and not for the next.
-    pub fn observe(&mut self, sequence: u32) -> Arrival {
+    pub(crate) fn observe(&mut self, sequence: u32) -> Arrival {
         let arrival = self.look_at(sequence);
         if matches!(arrival, Arrival::Next | Arrival::AfterGap(_)) {
             self.newest = Some(sequence);
@@ -46,7 +46,7 @@ impl SequenceMonitor {
     }
 
     /// What [`SequenceMonitor::observe`] would say; nothing changes.
-    pub const fn look_at(&self, sequence: u32) -> Arrival {
+    pub(crate) const fn look_at(&self, sequence: u32) -> Arrival {
         let Some(newest) = self.newest else {
             return Arrival::Next;
         };
@@ -59,12 +59,12 @@ impl SequenceMonitor {
     }
 
     /// The newest number; `None` before the first.
-    pub const fn newest(&self) -> Option<u32> {
+    pub(crate) const fn newest(&self) -> Option<u32> {
         self.newest
     }
 
     /// The other side starts anew with this number.
-    pub fn restart(&mut self, sequence: u32) {
+    pub(crate) fn restart(&mut self, sequence: u32) {
         self.newest = Some(sequence);
     }
 }
