@@ -39,9 +39,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("firmware/image", &[]),
     ("firmware/link", &[]),
     ("firmware", &["kernels", "image", "link"]),
+    ("firmware/cortex-m", &["firmware", "link"]),
     (
         "firmware/board-mps2",
-        &["firmware", "kernels", "image", "link"],
+        &["cortex-m", "firmware", "kernels", "image", "link"],
     ),
     (
         "firmware/board-jetson",
@@ -67,11 +68,16 @@ fn no_arrow_between_crates_but_the_documented_ones() {
         members.insert((*folder).to_owned());
         let text = fs::read_to_string(root().join(folder).join("Cargo.toml")).expect("a manifest");
         let manifest: toml::Table = text.parse().expect("a valid manifest");
+        // A microcontroller's crate has all of its dependencies under `[target.…]`.
+        let targets = manifest.get("target").and_then(toml::Value::as_table);
+        let targets = targets.into_iter().flat_map(toml::Table::values);
+        let tables = targets.filter_map(toml::Value::as_table).chain([&manifest]);
         for section in ["dependencies", "dev-dependencies", "build-dependencies"] {
-            let Some(table) = manifest.get(section).and_then(toml::Value::as_table) else {
-                continue;
-            };
-            for name in table.keys() {
+            let listed = tables.clone().filter_map(|table| table.get(section));
+            for name in listed
+                .filter_map(toml::Value::as_table)
+                .flat_map(toml::Table::keys)
+            {
                 let ours = match name.as_str() {
                     "engram" => "host",
                     other => match other.strip_prefix("engram-") {
@@ -139,7 +145,9 @@ fn unsafe_has_an_address() {
             .display()
             .to_string();
         let text = fs::read_to_string(&path).expect("text");
-        let lives_here = shown.contains("firmware/kernels/") || shown.contains("firmware/board-");
+        let lives_here = ["firmware/kernels/", "firmware/cortex-m/", "firmware/board-"]
+            .iter()
+            .any(|folder| shown.contains(folder));
         // MuJoCo takes its log handler, and a model that its owner changes, through unsafe calls alone.
         let is_named = ["log", "task_model"]
             .map(|name| format!("host/src/plant/mujoco/{name}.rs"))

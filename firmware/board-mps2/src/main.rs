@@ -3,24 +3,18 @@
 //! The host is the plant: sensors are injected over the link, actuators only report. A robot has
 //! drivers in both places and the same loop (see `firmware/robot-template`).
 //!
-//! `unsafe` stands in the modules that touch registers, linker symbols and the log queue, and
-//! nowhere else. No heap, no panic (feature `prove-no-panic`), and a stack that overflows into a
-//! fault (`memory-m7.x`, `memory-m55.x`).
+//! `unsafe` stands in `uart.rs`, which touches registers, and nowhere else. No heap, no panic (feature
+//! `prove-no-panic`), and a stack that overflows into a fault (`memory-m7.x`, `memory-m55.x`).
 #![no_std]
 #![no_main]
 
 #[cfg(not(target_os = "none"))]
 compile_error!("this is a Cortex-M firmware: build it with `scripts/build-boards mps2 mps3`");
 
-mod clock;
-mod journal;
-mod last_words;
-mod logger;
-mod memory;
-mod platform;
 mod uart;
 
 use cortex_m_rt::entry;
+use engram_cortex_m::{Board, Journal, logger};
 use engram_firmware::fallback::NoFallback;
 use engram_firmware::injected::{InjectedSensors, ReportedActuators};
 use engram_firmware::node::{Node, Parts};
@@ -34,9 +28,17 @@ use engram_image::Contract;
 use engram_image::limits::IMAGE_BYTES;
 use engram_link::Pace;
 
-use crate::journal::Journal;
-use crate::platform::Mps2;
 use crate::uart::Uart;
+
+engram_cortex_m::last_words_over!(Uart);
+
+/// The MPS2 boards run at 25 MHz, mps3-an547 at 32.
+const MHZ: u32 = if cfg!(feature = "m55") { 32 } else { 25 };
+const NAME: &str = if cfg!(feature = "m55") {
+    "qemu-m55"
+} else {
+    "qemu-m7"
+};
 
 /// What this board is, fixed when it is built: `scripts/build-boards --robot NAME` sets the variable.
 const ROBOT: Robot = match option_env!("ENGRAM_ROBOT") {
@@ -60,7 +62,7 @@ fn main() -> ! {
 
     // Both are there: this is the only place that takes them, and it runs once.
     let (Some(core), Some(mut uart)) = (cortex_m::Peripherals::take(), Uart::take()) else {
-        last_words::stop("the peripherals are taken", "", "", 0, 10)
+        engram_cortex_m::stop("the peripherals are taken")
     };
     let mut node = Node::new(Parts {
         contract: &CONTRACT,
@@ -71,7 +73,7 @@ fn main() -> ! {
         fallback: NoFallback,
         store: RamStore::new(SLOT_A.0.as_mut_slice(), SLOT_B.0.as_mut_slice()),
         memory: MEMORY,
-        platform: Mps2::start(core.SYST),
+        platform: Board::<MHZ>::start(NAME, core.SYST),
     });
     let mut journal = Journal::start(&node.platform().identity());
     let mut schedule = Schedule::new(ROBOT.contract.period_us);

@@ -12,6 +12,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use cortex_m::interrupt::InterruptNumber;
 use cortex_m::peripheral::NVIC;
 use embedded_io::{ErrorKind, ErrorType, Read, ReadReady, Write, WriteReady};
+use engram_cortex_m::Uart as _;
 
 /// Address of UART0.
 const UART0: usize = if cfg!(feature = "m55") {
@@ -65,20 +66,6 @@ impl Uart {
         Some(unsafe { Self::steal() })
     }
 
-    /// The UART, turned on, even if it was taken before.
-    ///
-    /// # Safety
-    /// Whoever took it must not use it any more.
-    pub(crate) unsafe fn steal() -> Self {
-        let registers = NonNull::new(UART0 as *mut Registers).unwrap_or(NonNull::dangling());
-        // SAFETY: the registers exist at this address on the board, for as long as it runs.
-        unsafe {
-            (&raw mut (*registers.as_ptr()).clocks_per_bit).write_volatile(CLOCKS_PER_BIT);
-            (&raw mut (*registers.as_ptr()).control).write_volatile(TX_RX_AND_RX_INTERRUPT);
-        }
-        Self { registers }
-    }
-
     /// Sleeps until a byte is there or any interrupt comes: the clock's, within a millisecond. Bytes that found no room
     /// on the line are offered again then.
     pub(crate) fn sleep(&mut self) {
@@ -100,6 +87,18 @@ impl Uart {
     fn state(&self) -> u32 {
         // SAFETY: as in `steal`; reading this register has no side effect.
         unsafe { (&raw const (*self.registers.as_ptr()).state).read_volatile() }
+    }
+}
+
+impl engram_cortex_m::Uart for Uart {
+    unsafe fn steal() -> Self {
+        let registers = NonNull::new(UART0 as *mut Registers).unwrap_or(NonNull::dangling());
+        // SAFETY: the registers exist at this address on the board, for as long as it runs.
+        unsafe {
+            (&raw mut (*registers.as_ptr()).clocks_per_bit).write_volatile(CLOCKS_PER_BIT);
+            (&raw mut (*registers.as_ptr()).control).write_volatile(TX_RX_AND_RX_INTERRUPT);
+        }
+        Self { registers }
     }
 }
 

@@ -6,25 +6,28 @@ use cortex_m::peripheral::SYST;
 use cortex_m::peripheral::syst::SystClkSource;
 use cortex_m_rt::exception;
 
-/// The MPS2 boards run at 25 MHz, mps3-an547 at 32.
-const TICKS_PER_US: u32 = if cfg!(feature = "m55") { 32 } else { 25 };
-const TICKS_PER_MS: u32 = 1_000 * TICKS_PER_US;
-
 /// Milliseconds since the start, modulo 2^32; only the interrupt writes it.
 static MILLISECONDS: AtomicU32 = AtomicU32::new(0);
 
-/// The board's clock. It must be read at least once in 24 days, so that no wrap is lost.
-pub(crate) struct Clock {
+/// The clock of a core that runs at `MHZ` megahertz. It must be read at least once in 24 days, so that no wrap is lost.
+#[derive(Clone)]
+pub(crate) struct Clock<const MHZ: u32> {
     last_ms: u32,
     elapsed_ms: u64,
     last_us: u64,
 }
 
-impl Clock {
+impl<const MHZ: u32> Clock<MHZ> {
+    /// SysTick counts 24 bits.
+    const TICKS_PER_MS: u32 = {
+        assert!(MHZ > 0 && MHZ < (1 << 24) / 1_000);
+        1_000 * MHZ
+    };
+
     /// Starts SysTick with one interrupt per millisecond.
     pub(crate) fn start(mut timer: SYST) -> Self {
         timer.set_clock_source(SystClkSource::Core);
-        timer.set_reload(TICKS_PER_MS - 1);
+        timer.set_reload(Self::TICKS_PER_MS - 1);
         timer.clear_current();
         timer.enable_counter();
         timer.enable_interrupt();
@@ -46,8 +49,8 @@ impl Clock {
         };
         self.elapsed_ms += u64::from(ms.wrapping_sub(self.last_ms));
         self.last_ms = ms;
-        let ticks = (TICKS_PER_MS - 1).saturating_sub(ticks_left);
-        let now_us = self.elapsed_ms * 1_000 + u64::from(ticks / TICKS_PER_US);
+        let ticks = (Self::TICKS_PER_MS - 1).saturating_sub(ticks_left);
+        let now_us = self.elapsed_ms * 1_000 + u64::from(ticks / MHZ);
         // The counter may have begun its next round before its interrupt was counted.
         self.last_us = self.last_us.max(now_us);
         self.last_us

@@ -7,7 +7,7 @@ use engram_link::{Faults, State};
 use crate::logger;
 
 /// Logs changes between two looks.
-pub(crate) struct Journal {
+pub struct Journal {
     state: State,
     faults: Faults,
     dropped: u32,
@@ -15,7 +15,8 @@ pub(crate) struct Journal {
 
 impl Journal {
     /// Logs the start.
-    pub(crate) fn start(identity: &Identity) -> Self {
+    #[must_use]
+    pub fn start(identity: &Identity) -> Self {
         info!(
             "{=str} on {=str}: {=u32} bytes of static RAM, {=u32} of stack",
             identity.firmware, identity.board, identity.ram_bytes, identity.stack_bytes
@@ -28,7 +29,7 @@ impl Journal {
     }
 
     /// Logs what changed since the last call.
-    pub(crate) fn note(&mut self, state: State, faults: Faults) {
+    pub fn note(&mut self, state: State, faults: Faults) {
         for fault in faults.iter().filter(|fault| !self.faults.contains(*fault)) {
             warn!("{=str}: {=str}", fault.requirement(), fault.text());
         }

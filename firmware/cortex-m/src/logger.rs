@@ -57,7 +57,7 @@ unsafe impl defmt::Logger for LinkLogger {
         // SAFETY: interrupts are off and no other borrow is alive.
         let state = unsafe { &mut *STATE.0.get() };
         if state.taken {
-            crate::last_words::stop("a log line inside a log line", "", "", 0, 10);
+            crate::stop("a log line inside a log line");
         }
         state.taken = true;
         state.restore = restore;
@@ -109,7 +109,7 @@ unsafe impl defmt::Logger for LinkLogger {
 }
 
 /// Takes waiting bytes, oldest first; `None` when nothing waits.
-pub(crate) fn take() -> Option<Vec<u8, LOG_BYTES>> {
+pub fn take() -> Option<Vec<u8, LOG_BYTES>> {
     critical_section::with(|_| {
         // SAFETY: interrupts are off, and nobody is between `acquire` and `release`: those run with
         // interrupts off as well and call nothing of ours.
