@@ -11,6 +11,7 @@
 #[cfg(not(target_os = "none"))]
 compile_error!("this is a Cortex-M firmware: build it with `scripts/build-boards mps2 mps3`");
 
+mod machine;
 mod uart;
 
 use cortex_m_rt::entry;
@@ -28,17 +29,10 @@ use engram_image::Contract;
 use engram_image::limits::IMAGE_BYTES;
 use engram_link::Pace;
 
+use crate::machine::MACHINE;
 use crate::uart::Uart;
 
 engram_cortex_m::last_words_over!(Uart);
-
-/// The MPS2 boards run at 25 MHz, mps3-an547 at 32.
-const MHZ: u32 = if cfg!(feature = "m55") { 32 } else { 25 };
-const NAME: &str = if cfg!(feature = "m55") {
-    "qemu-m55"
-} else {
-    "qemu-m7"
-};
 
 /// What this board is, fixed when it is built: `scripts/build-boards --robot NAME` sets the variable.
 const ROBOT: Robot = match option_env!("ENGRAM_ROBOT") {
@@ -73,7 +67,7 @@ fn main() -> ! {
         fallback: NoFallback,
         store: RamStore::new(SLOT_A.0.as_mut_slice(), SLOT_B.0.as_mut_slice()),
         memory: MEMORY,
-        platform: Board::<MHZ>::start(NAME, core.SYST),
+        platform: Board::<{ MACHINE.mhz }>::start(MACHINE.name, core.SYST),
     });
     let mut journal = Journal::start(&node.platform().identity());
     let mut schedule = Schedule::new(ROBOT.contract.period_us);

@@ -14,12 +14,8 @@ use cortex_m::peripheral::NVIC;
 use embedded_io::{ErrorKind, ErrorType, Read, ReadReady, Write, WriteReady};
 use engram_cortex_m::Uart as _;
 
-/// Address of UART0.
-const UART0: usize = if cfg!(feature = "m55") {
-    0x5930_3000
-} else {
-    0x4000_4000
-};
+use crate::machine::MACHINE;
+
 /// Clocks per bit; QEMU ignores the value but wants at least 16.
 const CLOCKS_PER_BIT: u32 = 25_000_000 / 1_000_000;
 const TX_FULL: u32 = 1 << 0;
@@ -32,11 +28,11 @@ const RX_INTERRUPT: u32 = 1 << 1;
 #[derive(Clone, Copy)]
 struct Uart0Receive;
 
-// SAFETY: UART0's receive interrupt is line 0 on the MPS2 boards; on mps3-an547 line 43 is all that UART0
-// asks for, of which only receiving is turned on.
+// SAFETY: the line is UART0's receive interrupt on mps2-an500; on mps3-an547 it is all that UART0 asks for, of
+// which only receiving is turned on.
 unsafe impl InterruptNumber for Uart0Receive {
     fn number(self) -> u16 {
-        if cfg!(feature = "m55") { 43 } else { 0 }
+        MACHINE.uart0_interrupt
     }
 }
 
@@ -92,7 +88,8 @@ impl Uart {
 
 impl engram_cortex_m::Uart for Uart {
     unsafe fn steal() -> Self {
-        let registers = NonNull::new(UART0 as *mut Registers).unwrap_or(NonNull::dangling());
+        let registers =
+            NonNull::new(MACHINE.uart0 as *mut Registers).unwrap_or(NonNull::dangling());
         // SAFETY: the registers exist at this address on the board, for as long as it runs.
         unsafe {
             (&raw mut (*registers.as_ptr()).clocks_per_bit).write_volatile(CLOCKS_PER_BIT);

@@ -12,12 +12,7 @@ use engram_image::header::{HEADER_BYTES, Header};
 use engram_image::limits::IMAGE_BYTES;
 use heapless::String;
 
-/// Where the script has QEMU load the image.
-const IMAGE: usize = if cfg!(feature = "m55") {
-    0x0100_0000
-} else {
-    0x0010_0000
-};
+use crate::machine::MACHINE;
 
 const WRITE0: u32 = 0x04;
 const EXIT: u32 = 0x18;
@@ -41,9 +36,9 @@ pub(crate) fn exit() -> ! {
     }
 }
 
-/// The bytes at [`IMAGE`]; the image's own header says how many of them belong to it.
+/// The bytes where QEMU loads the image; the image's own header says how many of them belong to it.
 pub(crate) fn image() -> &'static [u8] {
-    let start = core::ptr::with_exposed_provenance::<u8>(IMAGE);
+    let start = core::ptr::with_exposed_provenance::<u8>(MACHINE.image);
     // SAFETY: the script has QEMU load the image there, into readable memory that nothing writes.
     let header = unsafe { core::slice::from_raw_parts(start, HEADER_BYTES) };
     let length = Header::read(header).map_or(0, |header| header.total_length as usize);

@@ -13,6 +13,8 @@ compile_error!("this is a firmware: scripts/count-instructions builds it");
 mod check;
 mod console;
 mod kernels;
+#[path = "../machine.rs"]
+mod machine;
 // The rest of that crate brings the link's logger and panic handler, and this program has no link.
 #[path = "../../../cortex-m/src/memory.rs"]
 mod memory;
@@ -23,17 +25,11 @@ use core::hint::black_box;
 
 use cortex_m_rt::entry;
 use engram_firmware::policy::{BenchProgram, Memory, count_steps, state_bytes, step};
-use engram_image::{Image, Packing};
+use engram_image::Image;
 use engram_kernels::Line;
 
 use crate::console::{exit, say};
-
-/// The order of weights that the board's kernels read.
-const OWN: Packing = if cfg!(feature = "m55") {
-    Packing::Rows
-} else {
-    Packing::CortexM
-};
+use crate::machine::MACHINE;
 
 #[entry]
 fn main() -> ! {
@@ -44,7 +40,7 @@ fn main() -> ! {
     let mut is_own = false;
     match Image::read(console::image()) {
         Ok(image) => {
-            is_own = image.packing == OWN;
+            is_own = image.packing == MACHINE.packing;
             say(format_args!("fact macs {}", image.bounds.macs_per_step));
             say(format_args!(
                 "fact logical_state_bytes {}",
