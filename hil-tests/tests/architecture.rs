@@ -45,7 +45,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &["cortex-m", "firmware", "kernels", "image", "link"],
     ),
     (
-        "firmware/board-jetson",
+        "firmware/board-linux",
         &["firmware", "kernels", "image", "link"],
     ),
     (

@@ -105,8 +105,8 @@ impl BoardName {
             Self::Loopback => return None,
             Self::QemuM7 => return Some(one_robot("engram-qemu-m7", "mps2", robot)),
             Self::QemuM55 => return Some(one_robot("engram-qemu-m55", "mps3", robot)),
-            Self::QemuJetson => ("engram-board-jetson-aarch64", "scripts/build-boards jetson"),
-            Self::Jetson => ("engram-board-jetson", "scripts/build-boards jetson-native"),
+            Self::QemuJetson => ("engram-board-linux-aarch64", "scripts/build-boards linux"),
+            Self::Jetson => ("engram-board-linux", "scripts/build-boards linux-native"),
         };
         Some((file.to_owned(), command.to_owned()))
     }
@@ -246,7 +246,7 @@ impl BoardName {
                 let machine = Some(("mps3-an547", 0x0100_0000));
                 ("engram-bench-qemu-m55.elf", machine, "bench-mps3")
             }
-            Self::QemuJetson => ("engram-bench-jetson-aarch64", None, "bench-jetson"),
+            Self::QemuJetson => ("engram-bench-linux-aarch64", None, "bench-linux"),
             Self::Loopback | Self::Jetson => return Ok(None),
         };
         let command = format!("scripts/build-boards {command}");
@@ -329,7 +329,7 @@ mod tests {
                 "scripts/build-boards --robot ant mps3".to_owned()
             ))
         );
-        assert_eq!(file(BoardName::Jetson, "ant"), name("engram-board-jetson"));
+        assert_eq!(file(BoardName::Jetson, "ant"), name("engram-board-linux"));
         assert_eq!(file(BoardName::Loopback, "ant"), None);
     }
 

@@ -36,7 +36,7 @@ median of a loop that does nothing, run between the steps: what the machine does
 
 With --board, instructions that a Cortex-M7 (qemu-m7), a Cortex-M55 (qemu-m55) or 64-bit ARM (qemu-jetson) executes are
 counted in QEMU, exactly: per step, per multiply-accumulate and per kernel, with RAM and stack as the board measures them, on
-every path of the board. They are not cycles. It needs `scripts/build-boards bench-mps2 bench-mps3 bench-jetson`. null in the
+every path of the board. They are not cycles. It needs `scripts/build-boards bench-mps2 bench-mps3 bench-linux`. null in the
 JSON: not measured on that target, such as the stack of a Linux program, which the system gives.")]
 pub struct Args {
     /// Shapes to measure; all of them by default.

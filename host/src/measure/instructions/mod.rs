@@ -1,6 +1,6 @@
 //! Executed instructions of a control step on a board in QEMU, counted exactly.
 //!
-//! A bench program (`firmware/board-mps2/src/bench`, `firmware/board-jetson/src/bench`) runs steps and kernels between two
+//! A bench program (`firmware/board-mps2/src/bench`, `firmware/board-linux/src/bench`) runs steps and kernels between two
 //! marks, and a plugin of QEMU counts between them. Neither has a clock: the same program and image give the same
 //! counts on every machine.
 

@@ -73,12 +73,12 @@ struct Arguments {
 
 const EXAMPLES: &str = "Examples:
   On a Jetson, on the UART of its header:
-    engram-board-jetson --port /dev/ttyTHS1
+    engram-board-linux --port /dev/ttyTHS1
   On any Linux, for a host on the same machine:
-    engram-board-jetson --pty
+    engram-board-linux --pty
     engram fly images/pendulum.engram --port /dev/pts/7
   The aarch64 build on an x86-64 machine (serial devices need more than QEMU's user mode emulates):
-    QEMU_LD_PREFIX=/usr/aarch64-linux-gnu qemu-aarch64 -cpu max engram-board-jetson-aarch64 --pty";
+    QEMU_LD_PREFIX=/usr/aarch64-linux-gnu qemu-aarch64 -cpu max engram-board-linux-aarch64 --pty";
 
 /// Where the command stands when the process was told to end.
 #[derive(Debug, Clone, Copy)]
@@ -122,7 +122,7 @@ enum Failure {
 
 /// A line on standard error. That it cannot be shown changes nothing.
 pub(crate) fn say(text: Text<'_>) {
-    let _ = writeln!(std::io::stderr(), "engram-board-jetson: {text}");
+    let _ = writeln!(std::io::stderr(), "engram-board-linux: {text}");
 }
 
 fn main() -> ExitCode {

@@ -1,6 +1,6 @@
 //! Counts what a control step costs on this processor: run by `engram bench --board` in qemu-aarch64.
 //!
-//! `engram-bench-jetson IMAGE [PATH]`, on the fastest path where none is named, does one thing after another between two marks, which a QEMU plugin recognises
+//! `engram-bench-linux IMAGE [PATH]`, on the fastest path where none is named, does one thing after another between two marks, which a QEMU plugin recognises
 //! by their addresses, and names each of these regions on the standard output. Every run executes the same
 //! instructions between marks.
 #![forbid(unsafe_code)]
@@ -20,7 +20,7 @@ fn main() -> ExitCode {
         None => Some(Path::best()),
     };
     let (Some(file), Some(path)) = (file, path) else {
-        eprintln!("engram-bench-jetson IMAGE [PATH]");
+        eprintln!("engram-bench-linux IMAGE [PATH]");
         return ExitCode::FAILURE;
     };
     ThisMachine.region("nothing", 0, || {});
