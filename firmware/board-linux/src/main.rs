@@ -67,7 +67,7 @@ struct Arguments {
     #[arg(long, value_name = "NAME", default_value = robots::DEFAULT.name)]
     robot: String,
     /// Name that the host is told
-    #[arg(long, value_name = "NAME", default_value = "jetson")]
+    #[arg(long, value_name = "NAME", default_value = "linux")]
     name: String,
 }
 

@@ -25,7 +25,7 @@ fn reports(rig: &Rig) -> Result<()> {
         let image = Image::read(&bytes).map_err(|error| anyhow::anyhow!("{error}"))?;
         let costs = match instructions(board, &image, false) {
             Err(CountError::Board(named)) => {
-                let counted = [BoardName::QemuM7, BoardName::QemuM55, BoardName::QemuJetson];
+                let counted = [BoardName::QemuM7, BoardName::QemuM55, BoardName::QemuLinux];
                 ensure!(named == board && !counted.contains(&board), "{board}");
                 return Ok(());
             }
@@ -40,7 +40,7 @@ fn reports(rig: &Rig) -> Result<()> {
             let report = state_bytes_with(rings, &config) as u64;
             ensure!(costs[0].state_bytes == report, "{report} and {costs:?}");
         }
-        let has_stack = board != BoardName::QemuJetson;
+        let has_stack = board != BoardName::QemuLinux;
         ensure!(costs[0].stack_bytes.is_some() == has_stack, "{costs:?}");
     }
     Ok(())

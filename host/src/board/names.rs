@@ -18,19 +18,29 @@ pub enum BoardName {
     /// A Cortex-M55 in QEMU (machine mps3-an547).
     QemuM55,
     /// The Linux board, built for aarch64, under qemu-aarch64.
-    QemuJetson,
+    QemuLinux,
     /// The Linux board as a process of this machine.
-    Jetson,
+    Linux,
 }
 
 /// A name that no board has.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "no board is called {name:?}; there are loopback, qemu-m7, qemu-m55, qemu-jetson and jetson (`engram boards` lists them; --port reaches a board on a serial line)"
+    "no board is called {name:?}{}; there are loopback, qemu-m7, qemu-m55, qemu-linux and linux (`engram boards` lists them; --port reaches a board on a serial line)",
+    renamed(name)
 )]
 pub struct UnknownBoard {
     /// The name in question.
     pub name: String,
+}
+
+/// What a board is called now that had another name once.
+fn renamed(name: &str) -> &'static str {
+    match name {
+        "jetson" => " any more: it is linux",
+        "qemu-jetson" => " any more: it is qemu-linux",
+        _ => "",
+    }
 }
 
 impl BoardName {
@@ -39,8 +49,8 @@ impl BoardName {
         Self::Loopback,
         Self::QemuM7,
         Self::QemuM55,
-        Self::QemuJetson,
-        Self::Jetson,
+        Self::QemuLinux,
+        Self::Linux,
     ];
 
     /// The name.
@@ -50,8 +60,8 @@ impl BoardName {
             Self::Loopback => "loopback",
             Self::QemuM7 => "qemu-m7",
             Self::QemuM55 => "qemu-m55",
-            Self::QemuJetson => "qemu-jetson",
-            Self::Jetson => "jetson",
+            Self::QemuLinux => "qemu-linux",
+            Self::Linux => "linux",
         }
     }
 
@@ -62,8 +72,8 @@ impl BoardName {
             Self::Loopback => "the controller in this process, behind real frames",
             Self::QemuM7 => "Cortex-M7 firmware in QEMU (mps2-an500)",
             Self::QemuM55 => "Cortex-M55 firmware in QEMU (mps3-an547)",
-            Self::QemuJetson => "the Linux board for aarch64, under qemu-aarch64",
-            Self::Jetson => "the Linux board as a process of this machine",
+            Self::QemuLinux => "the Linux board for aarch64, under qemu-aarch64",
+            Self::Linux => "the Linux board as a process of this machine",
         }
     }
 
@@ -72,7 +82,7 @@ impl BoardName {
     pub const fn packing(self) -> Packing {
         match self {
             Self::QemuM7 => Packing::CortexM,
-            Self::Loopback | Self::QemuM55 | Self::QemuJetson | Self::Jetson => Packing::Rows,
+            Self::Loopback | Self::QemuM55 | Self::QemuLinux | Self::Linux => Packing::Rows,
         }
     }
 
@@ -83,7 +93,7 @@ impl BoardName {
         match self {
             Self::QemuM7 => Some(Rings::CortexM7),
             Self::QemuM55 => Some(Rings::CortexM55),
-            Self::Loopback | Self::QemuJetson | Self::Jetson => None,
+            Self::Loopback | Self::QemuLinux | Self::Linux => None,
         }
     }
 
@@ -92,8 +102,8 @@ impl BoardName {
     pub const fn emulator(self) -> Option<&'static str> {
         match self {
             Self::QemuM7 | Self::QemuM55 => Some("qemu-system-arm"),
-            Self::QemuJetson => Some("qemu-aarch64"),
-            Self::Loopback | Self::Jetson => None,
+            Self::QemuLinux => Some("qemu-aarch64"),
+            Self::Loopback | Self::Linux => None,
         }
     }
 
@@ -105,8 +115,8 @@ impl BoardName {
             Self::Loopback => return None,
             Self::QemuM7 => return Some(one_robot("engram-qemu-m7", "mps2", robot)),
             Self::QemuM55 => return Some(one_robot("engram-qemu-m55", "mps3", robot)),
-            Self::QemuJetson => ("engram-board-linux-aarch64", "scripts/build-boards linux"),
-            Self::Jetson => ("engram-board-linux", "scripts/build-boards linux-native"),
+            Self::QemuLinux => ("engram-board-linux-aarch64", "scripts/build-boards linux"),
+            Self::Linux => ("engram-board-linux", "scripts/build-boards linux-native"),
         };
         Some((file.to_owned(), command.to_owned()))
     }
@@ -246,8 +256,8 @@ impl BoardName {
                 let machine = Some(("mps3-an547", 0x0100_0000));
                 ("engram-bench-qemu-m55.elf", machine, "bench-mps3")
             }
-            Self::QemuJetson => ("engram-bench-linux-aarch64", None, "bench-linux"),
-            Self::Loopback | Self::Jetson => return Ok(None),
+            Self::QemuLinux => ("engram-bench-linux-aarch64", None, "bench-linux"),
+            Self::Loopback | Self::Linux => return Ok(None),
         };
         let command = format!("scripts/build-boards {command}");
         Ok(Some(Bench {
@@ -305,9 +315,16 @@ mod tests {
             .expect_err("no such board")
             .to_string();
         assert!(
-            error.contains("qemu-m8") && error.contains("qemu-jetson"),
+            error.contains("qemu-m8") && error.contains("qemu-linux"),
             "{error}"
         );
+        for (old, new) in [
+            ("jetson", "it is linux;"),
+            ("qemu-jetson", "it is qemu-linux;"),
+        ] {
+            let error = old.parse::<BoardName>().expect_err("an old name");
+            assert!(error.to_string().contains(new), "{error}");
+        }
     }
 
     #[test]
@@ -329,7 +346,7 @@ mod tests {
                 "scripts/build-boards --robot ant mps3".to_owned()
             ))
         );
-        assert_eq!(file(BoardName::Jetson, "ant"), name("engram-board-linux"));
+        assert_eq!(file(BoardName::Linux, "ant"), name("engram-board-linux"));
         assert_eq!(file(BoardName::Loopback, "ant"), None);
     }
 

@@ -26,7 +26,7 @@ Examples:
   engram bench                           the images that ship and the reference shapes, on this machine
   engram bench --image policy.engram
   engram bench --board qemu-m7 --shapes S,M
-  engram bench --board qemu-jetson --shapes M --functions
+  engram bench --board qemu-linux --shapes M --functions
   engram bench --plant pendulum --json
 
 Shapes: pendulum and half-cheetah-vel (the images that ship), then with random weights S, M and P (the paper's, slot
@@ -34,7 +34,7 @@ positions). Times are of single steps on one thread with warm caches, without th
 multiply-accumulates on weights in the first-level cache, whichever takes longer. 'spin loop' is p99 over
 median of a loop that does nothing, run between the steps: what the machine does to any program.
 
-With --board, instructions that a Cortex-M7 (qemu-m7), a Cortex-M55 (qemu-m55) or 64-bit ARM (qemu-jetson) executes are
+With --board, instructions that a Cortex-M7 (qemu-m7), a Cortex-M55 (qemu-m55) or 64-bit ARM (qemu-linux) executes are
 counted in QEMU, exactly: per step, per multiply-accumulate and per kernel, with RAM and stack as the board measures them, on
 every path of the board. They are not cycles. It needs `scripts/build-boards bench-mps2 bench-mps3 bench-linux`. null in the
 JSON: not measured on that target, such as the stack of a Linux program, which the system gives.")]
@@ -45,7 +45,7 @@ pub struct Args {
     /// Measure this image instead of the reference shapes.
     #[arg(long, conflicts_with = "shapes")]
     image: Option<PathBuf>,
-    /// Count instructions on this board instead of taking times here: qemu-m7, qemu-m55 or qemu-jetson.
+    /// Count instructions on this board instead of taking times here: qemu-m7, qemu-m55 or qemu-linux.
     #[arg(long, conflicts_with_all = ["plant", "steps"])]
     board: Option<BoardName>,
     /// Also name the functions in which a full step spends its instructions.

@@ -28,7 +28,7 @@ kernels lay it out; without, ram_bytes is the policy's memory alone. `engram fly
 pub struct Args {
     /// The image.
     file: PathBuf,
-    /// Add what the built firmware of this board takes: loopback, qemu-m7, qemu-m55, qemu-jetson, jetson.
+    /// Add what the built firmware of this board takes: loopback, qemu-m7, qemu-m55, qemu-linux, linux.
     #[arg(long)]
     board: Option<BoardName>,
     /// Print one JSON object.
@@ -114,7 +114,7 @@ pub(super) fn contract_json(contract: &Contract<'_>) -> Value {
 /// Bytes that persist from step to step on a board; `None` without one, and where only that board's processor knows.
 fn state_bytes(board: Option<BoardName>, image: &Image<'_>) -> Option<usize> {
     match board? {
-        BoardName::QemuJetson => None,
+        BoardName::QemuLinux => None,
         board => Some(match board.rings() {
             Some(rings) => state_bytes_with(rings, &image.config),
             None => PackedWeights::new(image).policy(image).state_bytes(),

@@ -69,7 +69,7 @@ pub struct KernelCost {
 #[derive(Debug, thiserror::Error)]
 pub enum CountError {
     /// There is no bench program for this board.
-    #[error("instructions are counted on qemu-m7, qemu-m55 and qemu-jetson, not on {0}")]
+    #[error("instructions are counted on qemu-m7, qemu-m55 and qemu-linux, not on {0}")]
     Board(BoardName),
     /// Something has to be installed or built first.
     #[error(transparent)]
@@ -135,7 +135,7 @@ pub fn instructions(
 fn paths(board: BoardName, image: &Image<'_>) -> Result<Vec<(String, Vec<u8>)>, CountError> {
     let spec = ImageSpec::from(image);
     let rows = write(&spec)?;
-    if board == BoardName::QemuJetson {
+    if board == BoardName::QemuLinux {
         let paths = [
             policy::Path::Sdot,
             policy::Path::Neon,
