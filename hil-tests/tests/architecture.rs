@@ -71,9 +71,12 @@ fn no_arrow_between_crates_but_the_documented_ones() {
         // A microcontroller's crate has all of its dependencies under `[target.…]`.
         let targets = manifest.get("target").and_then(toml::Value::as_table);
         let targets = targets.into_iter().flat_map(toml::Table::values);
-        let tables = targets.filter_map(toml::Value::as_table).chain([&manifest]);
+        let tables: Vec<&toml::Table> = targets
+            .filter_map(toml::Value::as_table)
+            .chain([&manifest])
+            .collect();
         for section in ["dependencies", "dev-dependencies", "build-dependencies"] {
-            let listed = tables.clone().filter_map(|table| table.get(section));
+            let listed = tables.iter().filter_map(|table| table.get(section));
             for name in listed
                 .filter_map(toml::Value::as_table)
                 .flat_map(toml::Table::keys)
