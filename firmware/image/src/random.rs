@@ -15,7 +15,7 @@ const WEIGHT: f64 = 73.0;
 /// Typical sizes that the factors aim at: of an int8 activation, of the residual stream, of what a block adds to it.
 const ACTIVATION: f64 = 35.0;
 const RESIDUAL: f64 = 8_000.0;
-const BLOCK: f64 = 4_000.0;
+const BLOCK: f64 = 2_000.0;
 /// The same in the head: of a Q12 preactivation and of its tanh.
 const PREACTIVATION: f64 = 3_000.0;
 const TANH: f64 = 60.0;
