@@ -21,6 +21,18 @@ const ENDING: [u8; 50] = {
     ending
 };
 
+/// What is written to add whole records at `end`, where an ending stands: places and bytes, in an order that leaves an MCAP
+/// file whenever the program is killed. Until the last part has replaced it, the old ending ends the data, and the new one, which
+/// is written first, is the file's end for whoever looks there. Only the first and the last part, of 50 bytes each, are not cut.
+pub(super) fn commit(end: u64, records: &[u8]) -> [(u64, &[u8]); 3] {
+    let (over_the_ending, behind) = records.split_at(records.len().min(ENDING.len()));
+    [
+        (end + records.len() as u64, &ENDING),
+        (end + over_the_ending.len() as u64, behind),
+        (end, over_the_ending),
+    ]
+}
+
 /// Names tried for a new log.
 const NAMES: u32 = 100_000;
 
@@ -180,11 +192,9 @@ impl LogFile {
     ///
     /// # Errors
     /// What the operating system says; the file is as it was before then.
-    pub(super) fn commit(&mut self, mut records: Vec<u8>) -> Result<(), LogError> {
-        let length = records.len() as u64;
-        records.extend(ENDING);
-        self.write(&records)?;
-        self.end += length;
+    pub(super) fn commit(&mut self, records: &[u8]) -> Result<(), LogError> {
+        self.write(&commit(self.end, records))?;
+        self.end += records.len() as u64;
         Ok(())
     }
 
@@ -193,7 +203,7 @@ impl LogFile {
     /// # Errors
     /// As [`LogFile::commit`].
     pub(super) fn close(&mut self, records: &[u8]) -> Result<(), LogError> {
-        self.write(records)?;
+        self.write(&[(self.end, records)])?;
         self.end += records.len() as u64;
         if self.regular {
             let done = self
@@ -205,11 +215,11 @@ impl LogFile {
         Ok(())
     }
 
-    fn write(&mut self, bytes: &[u8]) -> Result<(), LogError> {
-        let written = self
-            .file
-            .seek(SeekFrom::Start(self.end))
-            .and_then(|_| self.file.write_all(bytes));
+    fn write(&mut self, parts: &[(u64, &[u8])]) -> Result<(), LogError> {
+        let written = parts.iter().try_for_each(|(place, bytes)| {
+            self.file.seek(SeekFrom::Start(*place))?;
+            self.file.write_all(bytes)
+        });
         written.map_err(|cause| {
             // What was there has its place on the disk, full or not.
             let ending: &[u8] = if self.end == 0 { &[] } else { &ENDING };

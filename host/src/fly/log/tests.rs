@@ -186,6 +186,46 @@ fn a_killed_writer_costs_at_most_a_second_and_leaves_a_file_that_others_read() {
 }
 
 #[test]
+fn a_writer_killed_amid_a_commit_leaves_a_file_that_others_read() {
+    let folder = Folder::new();
+    let path = folder.path("live.mcap");
+    let steps = |bytes: &[u8]| {
+        mcap::MessageStream::new(bytes)
+            .expect("an MCAP file")
+            .map(|message| message.expect("sound"))
+            .filter(|message| message.channel.topic == topic::STEP)
+            .count()
+    };
+    let mut log = write(&path, 70);
+    let before = std::fs::read(&path).expect("bytes");
+    for step in 70..100 {
+        log.step(&example_step(step), f64::from(step) * 0.02)
+            .expect("written");
+    }
+    let after = std::fs::read(&path).expect("bytes");
+    assert_eq!((steps(&before), steps(&after)), (50, 100));
+    let end = before.len() - 50;
+    let records = &after[end..after.len() - 50];
+    let mut file = before;
+    for (part, (place, bytes)) in file::commit(end as u64, records).into_iter().enumerate() {
+        let place = place as usize;
+        for written in (0..bytes.len()).step_by(509).chain([bytes.len()]) {
+            // What is so short is not cut.
+            if bytes.len() > 50 || written == bytes.len() {
+                file.resize(file.len().max(place + written), 0);
+                file[place..place + written].copy_from_slice(&bytes[..written]);
+            }
+            let count = if part == 2 && written > 0 { 100 } else { 50 };
+            assert_eq!(steps(&file), count, "part {part}, {written} bytes");
+            let flight = folder.read(&file).expect("it reads");
+            assert_eq!(flight.steps.len(), count, "part {part}, {written} bytes");
+            assert!(!flight.complete);
+        }
+    }
+    assert_eq!(file, after);
+}
+
+#[test]
 fn a_log_cut_anywhere_is_read_up_to_there_and_not_whole() {
     let folder = Folder::new();
     let bytes = folder.whole(60);

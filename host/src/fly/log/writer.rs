@@ -207,7 +207,7 @@ impl LogWriter {
     fn commit(&mut self) -> Result<(), LogError> {
         let flushed = self.container.flush();
         flushed.map_err(|cause| container_error(self.file.path(), cause))?;
-        let committed = self.file.commit(self.tape.take());
+        let committed = self.file.commit(&self.tape.take());
         // What could not be written is not tried again when the log is dropped.
         self.finished |= committed.is_err();
         committed
