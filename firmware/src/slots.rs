@@ -8,7 +8,7 @@
 use crate::policy::{self, Memory, Packed, Path, Policy};
 use crate::store::{ImageStore, Slot};
 use core::fmt::{self, Write};
-use engram_image::{Contract, Image, Layout, Packing};
+use engram_image::{Contract, Image, Layout, Packing, Weights};
 use engram_kernels::Line;
 use engram_link::limits::REASON_BYTES;
 use engram_link::{ImageStage, Reason};
@@ -73,18 +73,18 @@ impl<I: ImageStore> Slots<I> {
             .map(|active| active.layout.weights_sha256())
     }
 
-    /// The active image; cheap, see [`Layout::view`]. `contract` is the board's own.
-    pub fn view<'a>(&'a self, contract: &Contract<'a>) -> Option<Image<'a>> {
+    /// The weights of the active image; cheap, see [`Layout::weights`].
+    pub fn weights(&self) -> Option<Weights<'_>> {
         let active = self.active.as_ref()?;
-        active.layout.view(self.store.bytes(active.slot), contract)
+        active.layout.weights(self.store.bytes(active.slot))
     }
 
-    /// The policy of the active image, as [`Slots::view`] gives it; cheap.
-    pub fn policy<'a>(&'a self, image: &'a Image<'a>) -> Policy<'a> {
-        match &self.active {
-            Some(Active { slot, lines, .. }) => lines.packed.policy(image, self.store.lines(*slot)),
-            None => Policy::from(image),
-        }
+    /// The policy of the active image, whose weights [`Slots::weights`] gave; cheap.
+    pub fn policy<'a>(&'a self, weights: &'a Weights<'a>) -> Option<Policy<'a>> {
+        let active = self.active.as_ref()?;
+        let lines = self.store.lines(active.slot);
+        let parameters = active.layout.parameters(weights);
+        Some(active.lines.packed.policy(parameters, lines))
     }
 
     /// Reads the active image anew from the bytes in use and returns the hash of its weights; `None` if
@@ -294,7 +294,7 @@ fn verify(
     let packed = path.pack(&image, lines);
     let policy = packed.policy(&image, lines);
     policy
-        .replay_golden(memory)
+        .replay_golden(&image.golden, memory)
         .map_err(|difference| refused(ImageStage::Golden, &difference))?;
     let count = policy.path().lines(&image);
     let lines = Lines {
@@ -375,8 +375,10 @@ mod tests {
     fn a_view_is_what_the_reader_read() {
         let bytes = image(1);
         let slots = slots();
-        let view = slots.view(&CONTRACT).expect("an active image");
-        assert_eq!(view, Image::read(&bytes).expect("a good image"));
+        let weights = slots.weights().expect("an active image");
+        let policy = slots.policy(&weights).expect("an active image");
+        let image = Image::read(&bytes).expect("a good image");
+        assert_eq!(policy.parameters(), (&image).into());
     }
 
     #[test]
@@ -387,10 +389,10 @@ mod tests {
         assert_eq!(Layout::of(&read, &bytes.clone()), None);
         for length in (0..bytes.len()).step_by(7) {
             // Shorter bytes may still hold all parts but the last; never a panic.
-            let _ = layout.view(&bytes[..length], &CONTRACT);
+            let _ = layout.weights(&bytes[..length]);
         }
-        assert!(layout.view(&bytes[..bytes.len() / 2], &CONTRACT).is_none());
-        assert!(layout.view(&[], &CONTRACT).is_none());
+        assert!(layout.weights(&bytes[..bytes.len() / 2]).is_none());
+        assert!(layout.weights(&[]).is_none());
     }
 
     #[test]
@@ -408,17 +410,20 @@ mod tests {
                     byte ^ (seed >> 24) as u8
                 })
                 .collect();
-            let Some(view) = layout.view(&garbage, &CONTRACT) else {
-                // The texts are no longer UTF-8.
-                continue;
-            };
+            let weights = layout.weights(&garbage).expect("as long as before");
             let input = WorkingMemory {
                 observation: &[1.0, 0.5, 0.25],
                 issued: &[100],
                 reward: 1.0,
                 done: false,
             };
-            let _ = policy::step(&view, &mut memory, &input, &mut [0], &mut ());
+            let _ = policy::step(
+                layout.parameters(&weights),
+                &mut memory,
+                &input,
+                &mut [0],
+                &mut (),
+            );
         }
     }
 
@@ -444,11 +449,13 @@ mod tests {
                 .install(&image(seed), &CONTRACT, &mut memory)
                 .expect("a good image");
         }
-        let view = slots.view(&CONTRACT).expect("an active image");
-        let policy = slots.policy(&view);
+        let weights = slots.weights().expect("an active image");
+        let policy = slots.policy(&weights).expect("an active image");
         assert_eq!(policy.path(), Path::best());
-        assert_eq!(policy.replay_golden(&mut memory), Ok(()));
-        let hash = Some(view.weights_sha256);
+        let bytes = image(2);
+        let read = Image::read(&bytes).expect("a good image");
+        assert_eq!(policy.replay_golden(&read.golden, &mut memory), Ok(()));
+        let hash = Some(read.weights_sha256);
         assert_eq!(slots.recheck(), hash);
         if Path::best() == Path::Portable {
             return;

@@ -11,7 +11,7 @@ use std::collections::TryReserveError;
 
 use engram_firmware::policy::{Memory, Policy, WorkingMemory};
 use engram_firmware::safety::Settings;
-use engram_image::{Contract, Reward};
+use engram_image::{Contract, Image, Reward};
 use engram_kernels::{command_from_word, word_from_command};
 
 use line::{FIELDS, Format, Input, Line};
@@ -155,6 +155,7 @@ pub struct NoRoom {
 /// The memories of a batch.
 pub struct Batch<'a> {
     policy: Policy<'a>,
+    contract: &'a Contract<'a>,
     format: Format,
     /// Where every row is computed; what it keeps is stored in between.
     memory: Box<Memory>,
@@ -169,13 +170,12 @@ pub struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
-    /// `rows` empty memories of `policy`. An image alone runs on the portable path.
+    /// `rows` empty memories of `policy`, which is that of `image`.
     ///
     /// # Errors
     /// They do not fit into the memory of this machine.
-    pub fn new(policy: impl Into<Policy<'a>>, rows: usize) -> Result<Self, NoRoom> {
-        let policy = policy.into();
-        let contract = &policy.image().contract;
+    pub fn new(image: &'a Image<'a>, policy: Policy<'a>, rows: usize) -> Result<Self, NoRoom> {
+        let contract = &image.contract;
         let margin = Settings::for_period(contract.period_us).range_margin;
         let format = Format::new(contract, margin, rows);
         let safe = safe(contract);
@@ -217,6 +217,7 @@ impl<'a> Batch<'a> {
             line,
             answer,
             policy,
+            contract,
         })
     }
 
@@ -245,7 +246,7 @@ impl<'a> Batch<'a> {
                 issued,
                 fresh,
             };
-            let actions = row.step(&self.policy, &mut self.memory, &input);
+            let actions = row.step((&self.policy, self.contract), &mut self.memory, &input);
             write_row(&mut self.answer, &self.format, &actions, named);
             self.answer.push(b',');
         }
@@ -265,8 +266,12 @@ struct Row<'r> {
 
 impl Row<'_> {
     /// One step in `memory`; the commands.
-    fn step(self, policy: &Policy<'_>, memory: &mut Memory, input: &Input<'_>) -> Vec<f32> {
-        let contract = &policy.image().contract;
+    fn step(
+        self,
+        (policy, contract): (&Policy<'_>, &Contract<'_>),
+        memory: &mut Memory,
+        input: &Input<'_>,
+    ) -> Vec<f32> {
         if input.reset {
             memory.clear();
             self.issued.copy_from_slice(&safe(contract));

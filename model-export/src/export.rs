@@ -240,7 +240,7 @@ pub fn verify(bytes: &[u8]) -> Result<(), ExportError> {
     for path in Path::ALL.into_iter().filter(|path| path.is_available()) {
         PackedWeights::on(path, &image)
             .policy(&image)
-            .replay_golden(&mut memory)
+            .replay_golden(&image.golden, &mut memory)
             .map_err(ExportError::Difference)?;
     }
     Ok(())

@@ -42,6 +42,30 @@ pub struct Image<'a> {
     pub provenance: Provenance<'a>,
 }
 
+/// What a control step reads of an image: its shape, its scales and its weights. Passed by value.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Parameters<'a> {
+    /// How the weights lie.
+    pub packing: Packing,
+    /// The shape of the network.
+    pub config: &'a ModelConfig,
+    /// From working memories to integers.
+    pub input: &'a InputScales,
+    /// The network.
+    pub weights: &'a Weights<'a>,
+}
+
+impl<'a> From<&'a Image<'_>> for Parameters<'a> {
+    fn from(image: &'a Image<'_>) -> Self {
+        Self {
+            packing: image.packing,
+            config: &image.config,
+            input: &image.input,
+            weights: &image.weights,
+        }
+    }
+}
+
 /// `q = clamp(round_half_even((x - mean) * inverse), -32767, 32767)` for every entry of a working
 /// memory, in its order: observation, action, reward, done.
 #[derive(Clone, Copy, Debug, PartialEq)]

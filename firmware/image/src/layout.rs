@@ -1,34 +1,29 @@
-//! Where everything lies in an image that was read once: a view without reading again.
+//! Where the weights lie in an image that was read once: a view without reading again.
 //!
 //! The runtime keeps images in slots that it must also be able to rewrite, so it cannot hold an
 //! [`Image`], which borrows the slot, between control steps. It holds a [`Layout`], which borrows
 //! nothing, and asks it for a view of the slot's bytes in every step. That costs some hundred bounds
-//! checks, no hashing and no parsing.
+//! checks, no hashing and no parsing. What a step does not need (contract, golden trace, provenance) is not kept.
 //!
 //! A view is as trustworthy as the bytes are unchanged: [`Layout`] checks that every slice lies inside,
 //! never what it holds. Changed bytes give other numbers, not a panic.
 
-use crate::bounds::Bounds;
 use crate::config::ModelConfig;
-use crate::contract::Contract;
-use crate::image::{Golden, Image, InputScales, Provenance};
-use crate::limits::{MAX_LAYERS, TEXT_BYTES};
+use crate::image::{Image, InputScales, Parameters};
+use crate::limits::MAX_LAYERS;
 use crate::list::{Fill, List};
 use crate::packing::Packing;
 use crate::weights::{Head, Layer, Matrix, Requant, Weights};
 
-/// Places of all parts of one image, as offsets into its file, with the plain values.
+/// Places of all weights of one image, as offsets into its file, with the plain values.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Layout {
     total_length: u32,
     sha256: [u8; 32],
     weights_sha256: [u8; 32],
-    signed: bool,
     packing: Packing,
-    signature: Span,
     config: ModelConfig,
     input: InputScales,
-    residual_scale: f32,
     embed: MatrixLayout,
     positions: Span,
     layers: List<LayerLayout, MAX_LAYERS>,
@@ -37,13 +32,6 @@ pub struct Layout {
     raw: Option<MatrixLayout>,
     second: MatrixLayout,
     third: MatrixLayout,
-    golden: GoldenLayout,
-    bounds: Bounds,
-    plant: Span,
-    version: Span,
-    seed: u64,
-    config_sha256: [u8; 32],
-    training_return: f32,
 }
 
 impl Layout {
@@ -59,12 +47,9 @@ impl Layout {
             total_length: image.total_length,
             sha256: image.sha256,
             weights_sha256: image.weights_sha256,
-            signed: image.signed,
             packing: image.packing,
-            signature: Span::of(image.signature, bytes)?,
             config: image.config,
             input: image.input,
-            residual_scale: image.residual_scale,
             embed: MatrixLayout::of(&weights.embed, bytes)?,
             positions: Span::of(weights.positions, bytes)?,
             layers,
@@ -76,13 +61,6 @@ impl Layout {
             },
             second: MatrixLayout::of(&weights.head.second, bytes)?,
             third: MatrixLayout::of(&weights.head.third, bytes)?,
-            golden: GoldenLayout::of(&image.golden, bytes)?,
-            bounds: image.bounds,
-            plant: Span::of(image.provenance.plant.as_bytes(), bytes)?,
-            version: Span::of(image.provenance.version.as_bytes(), bytes)?,
-            seed: image.provenance.seed,
-            config_sha256: image.provenance.config_sha256,
-            training_return: image.provenance.training_return,
         })
     }
 
@@ -104,50 +82,40 @@ impl Layout {
         self.total_length
     }
 
-    /// The image in `bytes`, which must be the bytes of [`Layout::of`] or an unchanged copy; `None` if they are
-    /// too few. `contract` is the image's contract, which the caller found equal to its own.
+    /// The weights in `bytes`, which must be the bytes of [`Layout::of`] or an unchanged copy; `None` if they are
+    /// too few.
     #[must_use]
-    pub fn view<'a>(&self, bytes: &'a [u8], contract: &Contract<'a>) -> Option<Image<'a>> {
+    pub fn weights<'a>(&self, bytes: &'a [u8]) -> Option<Weights<'a>> {
         let mut layers = List::EMPTY;
         for layer in &self.layers {
             layers.push(layer.view(bytes)?).ok()?;
         }
-        Some(Image {
-            total_length: self.total_length,
-            sha256: self.sha256,
-            weights_sha256: self.weights_sha256,
-            signed: self.signed,
-            packing: self.packing,
-            signature: self.signature.bytes(bytes)?.try_into().ok()?,
-            config: self.config,
-            contract: *contract,
-            input: self.input,
-            residual_scale: self.residual_scale,
-            weights: Weights {
-                embed: self.embed.view(bytes)?,
-                positions: self.positions.chunks(bytes)?,
-                layers,
-                head: Head {
-                    input: self.head_input,
-                    first: self.first.view(bytes)?,
-                    raw: match &self.raw {
-                        Some(raw) => Some(raw.view(bytes)?),
-                        None => None,
-                    },
-                    second: self.second.view(bytes)?,
-                    third: self.third.view(bytes)?,
+        Some(Weights {
+            embed: self.embed.view(bytes)?,
+            positions: self.positions.chunks(bytes)?,
+            layers,
+            head: Head {
+                input: self.head_input,
+                first: self.first.view(bytes)?,
+                raw: match &self.raw {
+                    Some(raw) => Some(raw.view(bytes)?),
+                    None => None,
                 },
-            },
-            golden: self.golden.view(bytes)?,
-            bounds: self.bounds,
-            provenance: Provenance {
-                plant: self.plant.text(bytes)?,
-                version: self.version.text(bytes)?,
-                seed: self.seed,
-                config_sha256: self.config_sha256,
-                training_return: self.training_return,
+                second: self.second.view(bytes)?,
+                third: self.third.view(bytes)?,
             },
         })
+    }
+
+    /// What a control step reads, with the weights that [`Layout::weights`] gave.
+    #[must_use]
+    pub const fn parameters<'a>(&'a self, weights: &'a Weights<'a>) -> Parameters<'a> {
+        Parameters {
+            packing: self.packing,
+            config: &self.config,
+            input: &self.input,
+            weights,
+        }
     }
 }
 
@@ -175,14 +143,6 @@ impl Span {
 
     fn chunks<const N: usize>(self, bytes: &[u8]) -> Option<&[[u8; N]]> {
         Some(self.bytes(bytes)?.as_chunks::<N>().0)
-    }
-
-    fn text(self, bytes: &[u8]) -> Option<&str> {
-        // The reader allows no more; a view must stay cheap.
-        if self.length > TEXT_BYTES {
-            return None;
-        }
-        core::str::from_utf8(self.bytes(bytes)?).ok()
     }
 }
 
@@ -295,46 +255,6 @@ impl LayerLayout {
             ff_input: self.ff_input,
             ff1: self.ff1.view(bytes)?,
             ff2: self.ff2.view(bytes)?,
-        })
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct GoldenLayout {
-    steps: usize,
-    observations: usize,
-    actions: usize,
-    observation: Span,
-    reward: Span,
-    done: Span,
-    issued: Span,
-    words: Span,
-}
-
-impl GoldenLayout {
-    fn of(golden: &Golden<'_>, bytes: &[u8]) -> Option<Self> {
-        Some(Self {
-            steps: golden.steps,
-            observations: golden.observations,
-            actions: golden.actions,
-            observation: Span::of(golden.observation, bytes)?,
-            reward: Span::of(golden.reward, bytes)?,
-            done: Span::of(golden.done, bytes)?,
-            issued: Span::of(golden.issued, bytes)?,
-            words: Span::of(golden.words, bytes)?,
-        })
-    }
-
-    fn view<'a>(&self, bytes: &'a [u8]) -> Option<Golden<'a>> {
-        Some(Golden {
-            steps: self.steps,
-            observations: self.observations,
-            actions: self.actions,
-            observation: self.observation.chunks(bytes)?,
-            reward: self.reward.chunks(bytes)?,
-            done: self.done.bytes(bytes)?,
-            issued: self.issued.chunks(bytes)?,
-            words: self.words.chunks(bytes)?,
         })
     }
 }

@@ -46,7 +46,7 @@ pub use contract::{
     DifferenceInWords, QuadraticReward, Reward,
 };
 pub use error::{CborProblem, ReadError};
-pub use image::{Golden, GoldenStep, Image, InputScales, Provenance};
+pub use image::{Golden, GoldenStep, Image, InputScales, Parameters, Provenance};
 pub use layout::Layout;
 pub use list::{Fill, Full, List};
 pub use packing::Packing;

@@ -298,7 +298,7 @@ where
     }
 
     /// One control step; returns its report and how long it took by the board's clock, microseconds.
-    // Its own frame: kept out of the caller's, the stack holds the view of the image only while a
+    // Its own frame: kept out of the caller's, the stack holds the view of the weights only while a
     // step runs, and the frames of commands never lie under it.
     #[inline(never)]
     fn step(&mut self, now_us: u64) -> (StepReport, u64) {
@@ -306,12 +306,14 @@ where
         self.upload_share = self.upload_bytes_per_period;
         self.rechecked = false;
         let heard = core::mem::take(&mut self.heard);
-        let image = match self.control.state() {
-            State::Armed => self.slots.view(self.control.contract()),
+        let weights = match self.control.state() {
+            State::Armed => self.slots.weights(),
             _ => None,
         };
         let memory = self.memory.borrow_mut();
-        let policy = image.as_ref().map(|image| self.slots.policy(image));
+        let policy = weights
+            .as_ref()
+            .and_then(|weights| self.slots.policy(weights));
         let policy = policy.as_ref().map(|policy| (policy, memory));
         let report = self.control.step(now_us, heard, policy);
         let duration_us = self.platform.now_us().saturating_sub(started);

@@ -2,7 +2,7 @@
 
 use core::cell::Cell;
 
-use engram_image::{Image, Packing};
+use engram_image::{Image, Packing, Parameters};
 use engram_kernels::portable::Rows;
 use engram_kernels::{Attention, Kernels, Portable, Requant, Shape, Watch};
 
@@ -23,7 +23,14 @@ pub fn counted_macs(
         return Err(PolicyError::Packing(image.packing));
     }
     let macs = Cell::new(0);
-    step_on(Counting(&macs), image, memory, input, words, &mut ())?;
+    step_on(
+        Counting(&macs),
+        &Parameters::from(image),
+        memory,
+        input,
+        words,
+        &mut (),
+    )?;
     Ok(macs.get())
 }
 

@@ -2,8 +2,8 @@
 
 use core::fmt;
 
-use engram_image::Image;
 use engram_image::limits::{MAX_ACTIONS, MAX_OBSERVATIONS};
+use engram_image::{Golden, Image, Parameters};
 
 use engram_kernels::Kernels;
 
@@ -56,22 +56,23 @@ impl GoldenReplay {
 
     /// Replays at most `steps` more steps; returns whether the trace is through.
     ///
-    /// `image` and `memory` must be the same in all calls, and the memory must not be used in
+    /// All but `steps` must be the same in all calls, and the memory must not be used in
     /// between. The first call clears the memory, and so does the last.
     ///
     /// # Errors
     /// The first word that differs. The memory is cleared; only a new replay may follow.
     pub fn advance(
         &mut self,
-        image: &Image<'_>,
+        parameters: Parameters<'_>,
+        golden: &Golden<'_>,
         memory: &mut Memory,
         steps: usize,
     ) -> Result<bool, GoldenDifference> {
         #[cfg(all(target_arch = "arm", feature = "cortex-m7"))]
-        if image.packing == engram_image::Packing::CortexM {
-            return self.advance_on(super::CORTEX_M7, image, memory, steps);
+        if parameters.packing == engram_image::Packing::CortexM {
+            return self.advance_on(super::CORTEX_M7, &parameters, golden, memory, steps);
         }
-        self.advance_on(super::OF_ROWS, image, memory, steps)
+        self.advance_on(super::OF_ROWS, &parameters, golden, memory, steps)
     }
 
     /// [`GoldenReplay::advance`] on the kernels that the network is packed for.
@@ -79,15 +80,15 @@ impl GoldenReplay {
         &mut self,
         kernels: K,
         network: &impl Network<'n, K>,
+        trace: &Golden<'_>,
         memory: &mut Memory,
         steps: usize,
     ) -> Result<bool, GoldenDifference> {
-        let image = network.image();
         if self.next == 0 {
             memory.clear();
         }
         let first = self.next;
-        for golden in image.golden.iter().skip(first).take(steps) {
+        for golden in trace.iter().skip(first).take(steps) {
             let mut observation = [0.0; MAX_OBSERVATIONS];
             for (value, &bytes) in observation.iter_mut().zip(golden.observation) {
                 *value = f32::from_le_bytes(bytes);
@@ -120,7 +121,7 @@ impl GoldenReplay {
             }
             self.next = self.next.wrapping_add(1);
         }
-        let through = self.next >= image.golden.steps || self.next == first && steps > 0;
+        let through = self.next >= trace.steps || self.next == first && steps > 0;
         if through {
             memory.clear();
         }
@@ -134,6 +135,6 @@ impl GoldenReplay {
 /// The first word that differs.
 pub fn replay_golden(image: &Image<'_>, memory: &mut Memory) -> Result<(), GoldenDifference> {
     GoldenReplay::new()
-        .advance(image, memory, usize::MAX)
+        .advance(image.into(), &image.golden, memory, usize::MAX)
         .map(|_| ())
 }

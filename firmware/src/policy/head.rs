@@ -29,7 +29,7 @@ fn layers<'n, K: Kernels>(
 ) {
     let maps = network.head();
     let maps = maps.borrow();
-    let config = &network.image().config;
+    let config = network.parameters().config;
     let model = K::padded(config.model);
     let [width_0, width_1] = config.hidden.map(K::padded);
     let Scratch {

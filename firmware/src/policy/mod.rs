@@ -1,6 +1,6 @@
 //! The policy: one working memory in, one command word per action channel out, in integers.
 //!
-//! [`step`] runs the network of an [`Image`] on the episodic memory in [`Memory`]. Both kinds of
+//! [`step`] runs the network of an image on the episodic memory in [`Memory`]. Both kinds of
 //! positions share one routine for one token: `age` runs it once per step on keys and values that
 //! stay in a ring, `slot` runs it for every slot of the window. The work of a step depends on the
 //! image alone: empty places of the window are computed and masked.
@@ -42,7 +42,7 @@ pub use steps::{BenchProgram, count_steps};
 
 use core::fmt;
 
-use engram_image::{Image, ModelConfig, Packing, Positions};
+use engram_image::{Image, ModelConfig, Packing, Parameters, Positions};
 use engram_kernels::{Entries, Kernels, Place, Rings, add_saturating};
 
 use kept::Kept;
@@ -149,21 +149,22 @@ pub const fn runs(packing: Packing) -> bool {
 /// # Errors
 /// [`PolicyError`] when the length of a slice is not the one in the image's configuration, or the image
 /// is packed for another program ([`runs`]).
-pub fn step(
-    image: &Image<'_>,
+pub fn step<'a>(
+    parameters: impl Into<Parameters<'a>>,
     memory: &mut Memory,
     input: &WorkingMemory<'_>,
     words: &mut [i16],
     observer: &mut impl Observer,
 ) -> Result<(), PolicyError> {
+    let parameters = parameters.into();
     #[cfg(all(target_arch = "arm", feature = "cortex-m7"))]
-    if image.packing == Packing::CortexM {
-        return step_on(CORTEX_M7, image, memory, input, words, observer);
+    if parameters.packing == Packing::CortexM {
+        return step_on(CORTEX_M7, &parameters, memory, input, words, observer);
     }
-    if !runs(image.packing) {
-        return Err(PolicyError::Packing(image.packing));
+    if !runs(parameters.packing) {
+        return Err(PolicyError::Packing(parameters.packing));
     }
-    step_on(OF_ROWS, image, memory, input, words, observer)
+    step_on(OF_ROWS, &parameters, memory, input, words, observer)
 }
 
 /// Bytes that persist from step to step: keys and values as [`step`] of this program lays them out for `image`, or the
@@ -172,9 +173,9 @@ pub fn step(
 pub fn state_bytes(image: &Image<'_>) -> usize {
     #[cfg(all(target_arch = "arm", feature = "cortex-m7"))]
     if image.packing == Packing::CortexM {
-        return kept_on(CORTEX_M7, image).bytes();
+        return kept_on(CORTEX_M7, &image.config).bytes();
     }
-    kept_on(OF_ROWS, image).bytes()
+    kept_on(OF_ROWS, &image.config).bytes()
 }
 
 /// [`state_bytes`] with the rings of the kernels of any board.
@@ -184,10 +185,10 @@ pub fn state_bytes_with(rings: Rings, config: &ModelConfig) -> usize {
 }
 
 /// What persists from step to step on these kernels.
-fn kept_on<K: Kernels>(kernels: K, image: &Image<'_>) -> Kept {
-    let shape = token::shape(&image.config);
+fn kept_on<K: Kernels>(kernels: K, config: &ModelConfig) -> Kept {
+    let shape = token::shape(config);
     let rings = [kernels.key_bytes(shape), kernels.value_bytes(shape)];
-    kept_of(&image.config, rings)
+    kept_of(config, rings)
 }
 
 /// What persists from step to step where the keys and the values of one layer take so many bytes.
@@ -215,7 +216,7 @@ fn step_on<'n, K: Kernels>(
     words: &mut [i16],
     observer: &mut impl Observer,
 ) -> Result<(), PolicyError> {
-    let config = &network.image().config;
+    let config = network.parameters().config;
     let expected = config.observations;
     if input.observation.len() != expected {
         let given = input.observation.len();
@@ -249,7 +250,7 @@ fn run<'n, K: Kernels>(
     observer: Option<&mut dyn Observer>,
 ) {
     embed(kernels, network, input, &mut memory.scratch);
-    match network.image().config.positions {
+    match network.parameters().config.positions {
         Positions::Age => age(kernels, network, memory, observer),
         Positions::Slot => slot(kernels, network, memory, observer),
     }
@@ -263,22 +264,23 @@ fn embed<'n, K: Kernels>(
     input: &WorkingMemory<'_>,
     scratch: &mut Scratch,
 ) {
-    let image = network.image();
+    let Parameters {
+        config,
+        input: scales,
+        ..
+    } = network.parameters();
     let entries = Entries {
         observation: input.observation,
         issued: input.issued,
         last: [input.reward, if input.done { 1.0 } else { 0.0 }],
     };
     let (Some(quantized), Some(embedded)) = (
-        scratch
-            .quantized
-            .0
-            .get_mut(..K::padded(image.config.inputs())),
-        scratch.embedded.0.get_mut(..K::padded(image.config.model)),
+        scratch.quantized.0.get_mut(..K::padded(config.inputs())),
+        scratch.embedded.0.get_mut(..K::padded(config.model)),
     ) else {
         return;
     };
-    let scales = (image.input.mean.as_slice(), image.input.inverse.as_slice());
+    let scales = (scales.mean.as_slice(), scales.inverse.as_slice());
     kernels.quantize(entries, scales, quantized);
     kernels.run(
         #[inline(always)]
@@ -293,7 +295,7 @@ fn age<'n, K: Kernels>(
     memory: &mut Memory,
     observer: Option<&mut dyn Observer>,
 ) {
-    let (place, _) = memory.advance(network.image().config.window);
+    let (place, _) = memory.advance(network.parameters().config.window);
     let Scratch {
         residual, embedded, ..
     } = &mut memory.scratch;
@@ -312,8 +314,10 @@ fn slot<'n, K: Kernels>(
     memory: &mut Memory,
     mut observer: Option<&mut dyn Observer>,
 ) {
-    let image = network.image();
-    let (model, window) = (image.config.model, image.config.window);
+    let Parameters {
+        config, weights, ..
+    } = network.parameters();
+    let (model, window) = (config.model, config.window);
     let (place, oldest) = memory.advance(window);
     if let Some(row) = memory.slots.chunks_exact_mut(model.max(1)).nth(place.index) {
         for (kept, &embedded) in row.iter_mut().zip(&memory.scratch.embedded.0) {
@@ -326,7 +330,7 @@ fn slot<'n, K: Kernels>(
         return tokens::slots(kernels, network, memory, (oldest, newest), observer);
     }
     let mut index = oldest;
-    let positions = image.weights.positions.chunks_exact(model.max(1));
+    let positions = weights.positions.chunks_exact(model.max(1));
     for (slot, position) in (0..window).zip(positions) {
         if let Some(row) = memory.slots.chunks_exact(model.max(1)).nth(index) {
             let residual = &mut memory.scratch.residual.0;

@@ -2,14 +2,14 @@
 
 use core::borrow::Borrow;
 
-use engram_image::{Image, Matrix};
+use engram_image::{Matrix, Parameters};
 use engram_kernels::portable::Rows;
 use engram_kernels::{Kernels, Requant};
 
 /// An image whose linear maps lie as the kernels `K` read them.
 pub(super) trait Network<'a, K: Kernels> {
-    /// Configuration, scales and golden trace.
-    fn image(&self) -> &Image<'_>;
+    /// Configuration, scales, and the weights as they lie in the image.
+    fn parameters(&self) -> Parameters<'_>;
     /// The embedding.
     fn embed(&self) -> K::WideMap<'a>;
     /// The layer of this number, if there is one.
@@ -77,10 +77,10 @@ impl ReadsImages for engram_kernels::cortex_m::m55::CortexM55 {}
 #[cfg(all(target_arch = "arm", feature = "cortex-m7"))]
 impl ReadsImages for engram_kernels::cortex_m::m7::CortexM7 {}
 
-impl<'a, K: ReadsImages> Network<'a, K> for Image<'a> {
+impl<'a, K: ReadsImages> Network<'a, K> for Parameters<'a> {
     #[inline]
-    fn image(&self) -> &Image<'_> {
-        self
+    fn parameters(&self) -> Parameters<'_> {
+        *self
     }
 
     #[inline]

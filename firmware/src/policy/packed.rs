@@ -6,7 +6,7 @@ use core::borrow::Borrow;
 use core::num::NonZeroUsize;
 
 use engram_image::limits::MAX_LAYERS;
-use engram_image::{Image, Layer, Matrix};
+use engram_image::{Image, Layer, Matrix, Parameters};
 use engram_kernels::portable::Rows;
 use engram_kernels::{Line, PackedBiases, PackedMap, Packing, Shape};
 
@@ -17,7 +17,7 @@ use super::token;
 /// An image packed for the kernels `K`, in lines that the caller lends.
 pub(super) struct PackedImage<'a, K: Packing> {
     pub(super) kernels: K,
-    image: &'a Image<'a>,
+    parameters: Parameters<'a>,
     embed: K::WideMap<'a>,
     layers: [Option<LayerMaps<'a, K>>; MAX_LAYERS],
     head: HeadMaps<'a, K>,
@@ -73,14 +73,15 @@ impl<'a, K: Packing> PackedImage<'a, K> {
         packer.map::<K::Map<'_>>(&weights.head.third)
     }
 
-    /// `image` in the lines that [`PackedImage::pack`] packed it into. `None`: they cannot be those.
-    pub(super) fn view(kernels: K, image: &'a Image<'a>, lines: &'a [Line]) -> Option<Self> {
+    /// What a step reads of an image, in the lines that [`PackedImage::pack`] packed it into. `None`: they cannot be those.
+    pub(super) fn view(kernels: K, parameters: Parameters<'a>, lines: &'a [Line]) -> Option<Self> {
         let mut viewer = Viewer { lines };
-        let weights = &image.weights;
+        let weights = parameters.weights;
+        let shape = token::shape(parameters.config);
         let embed = viewer.map(&weights.embed)?;
         let mut layers = [const { None }; MAX_LAYERS];
         for (place, layer) in layers.iter_mut().zip(weights.layers()) {
-            *place = Some(viewer.layer(image, layer)?);
+            *place = Some(viewer.layer(shape, layer)?);
         }
         let head = HeadMaps {
             first: viewer.map(&weights.head.first)?,
@@ -93,7 +94,7 @@ impl<'a, K: Packing> PackedImage<'a, K> {
         };
         Some(Self {
             kernels,
-            image,
+            parameters,
             embed,
             layers,
             head,
@@ -182,13 +183,9 @@ impl<'a> Viewer<'a> {
         B::view(shape, factor(layer.logit), layer.age_bias, lines)
     }
 
-    fn layer<K: Packing>(
-        &mut self,
-        image: &Image<'_>,
-        layer: &Layer<'a>,
-    ) -> Option<LayerMaps<'a, K>> {
+    fn layer<K: Packing>(&mut self, shape: Shape, layer: &Layer<'a>) -> Option<LayerMaps<'a, K>> {
         let qkv = self.map(&layer.qkv)?;
-        let biases = self.biases(token::shape(&image.config), layer)?;
+        let biases = self.biases(shape, layer)?;
         Some(LayerMaps {
             attention_input: factor(layer.attention_input),
             qkv,
@@ -205,8 +202,8 @@ impl<'a> Viewer<'a> {
 
 impl<'a, K: Packing> Network<'a, K> for PackedImage<'a, K> {
     #[inline(always)]
-    fn image(&self) -> &Image<'_> {
-        self.image
+    fn parameters(&self) -> Parameters<'_> {
+        self.parameters
     }
 
     #[inline(always)]

@@ -2,8 +2,8 @@
 
 use core::fmt;
 
-use engram_image::Image;
 use engram_image::limits::IMAGE_BYTES;
+use engram_image::{Golden, Image, Parameters};
 use engram_kernels::Line;
 
 use super::golden::GoldenReplay;
@@ -31,7 +31,7 @@ macro_rules! packed_paths {
         // There is no heap here to put the larger ones into, and a policy is made once.
         #[allow(clippy::large_enum_variant)]
         enum Kind<'a> {
-            Portable(&'a Image<'a>),
+            Portable(Parameters<'a>),
             $(#[cfg(target_arch = $arch)] $path(super::packed::PackedImage<'a, $kernels>),)+
         }
 
@@ -111,10 +111,15 @@ macro_rules! packed_paths {
         }
 
         impl Packed {
-            /// The policy of `image`, which was packed into `lines` ([`Path::pack`]). Cheap: this may be asked for in
+            /// The policy of an image that was packed into `lines` ([`Path::pack`]). Cheap: this may be asked for in
             /// every step. Lines that hold something else give meaningless words, never a panic.
             #[must_use]
-            pub fn policy<'a>(self, image: &'a Image<'a>, lines: &'a [Line]) -> Policy<'a> {
+            pub fn policy<'a>(
+                self,
+                parameters: impl Into<Parameters<'a>>,
+                lines: &'a [Line],
+            ) -> Policy<'a> {
+                let parameters = parameters.into();
                 let packed = match self.0 {
                     Token::Portable => {
                         let _ = lines;
@@ -122,21 +127,21 @@ macro_rules! packed_paths {
                     }
                     $(#[cfg(target_arch = $arch)]
                     Token::$path(kernels) => {
-                        super::packed::PackedImage::view(kernels, image, lines).map(Kind::$path)
+                        super::packed::PackedImage::view(kernels, parameters, lines).map(Kind::$path)
                     })+
                 };
-                Policy(packed.unwrap_or(Kind::Portable(image)))
+                Policy(packed.unwrap_or(Kind::Portable(parameters)))
             }
         }
 
         impl Policy<'_> {
-            /// The image.
+            /// What it reads of its image.
             #[must_use]
-            pub fn image(&self) -> &Image<'_> {
+            pub fn parameters(&self) -> Parameters<'_> {
                 match &self.0 {
-                    Kind::Portable(image) => image,
+                    Kind::Portable(parameters) => *parameters,
                     $(#[cfg(target_arch = $arch)]
-                    Kind::$path(packed) => super::network::Network::image(packed),)+
+                    Kind::$path(packed) => super::network::Network::parameters(packed),)+
                 }
             }
 
@@ -161,7 +166,7 @@ macro_rules! packed_paths {
                 observer: &mut impl Observer,
             ) -> Result<(), PolicyError> {
                 match &self.0 {
-                    Kind::Portable(image) => super::step(image, memory, input, words, observer),
+                    Kind::Portable(parameters) => super::step(*parameters, memory, input, words, observer),
                     $(#[cfg(target_arch = $arch)]
                     Kind::$path(packed) => {
                         super::step_on(packed.kernels, packed, memory, input, words, observer)
@@ -171,26 +176,31 @@ macro_rules! packed_paths {
 
             /// What a memory keeps on this path.
             pub(super) fn kept(&self) -> super::kept::Kept {
+                let config = self.parameters().config;
                 match &self.0 {
-                    Kind::Portable(image) => super::kept_on(super::OF_ROWS, image),
+                    Kind::Portable(_) => super::kept_on(super::OF_ROWS, config),
                     $(#[cfg(target_arch = $arch)]
-                    Kind::$path(packed) => {
-                        super::kept_on(packed.kernels, super::network::Network::image(packed))
-                    })+
+                    Kind::$path(packed) => super::kept_on(packed.kernels, config),)+
                 }
             }
 
-            /// [`super::replay_golden`] on this path.
+            /// [`super::replay_golden`] on this path: `golden` is the image's.
             ///
             /// # Errors
             /// The first word that differs.
-            pub fn replay_golden(&self, memory: &mut Memory) -> Result<(), GoldenDifference> {
+            pub fn replay_golden(
+                &self,
+                golden: &Golden<'_>,
+                memory: &mut Memory,
+            ) -> Result<(), GoldenDifference> {
                 let mut replay = GoldenReplay::new();
                 match &self.0 {
-                    Kind::Portable(image) => replay.advance(image, memory, usize::MAX),
+                    Kind::Portable(parameters) => {
+                        replay.advance(*parameters, golden, memory, usize::MAX)
+                    }
                     $(#[cfg(target_arch = $arch)]
                     Kind::$path(packed) => {
-                        replay.advance_on(packed.kernels, packed, memory, usize::MAX)
+                        replay.advance_on(packed.kernels, packed, golden, memory, usize::MAX)
                     })+
                 }
                 .map(|_| ())
@@ -247,10 +257,10 @@ impl Packed {
 /// A memory belongs to one path as it belongs to one image: it must be cleared in between.
 pub struct Policy<'a>(Kind<'a>);
 
-impl<'a> From<&'a Image<'a>> for Policy<'a> {
+impl<'a, T: Into<Parameters<'a>>> From<T> for Policy<'a> {
     /// On [`Path::Portable`], which needs no lines.
-    fn from(image: &'a Image<'a>) -> Self {
-        Self(Kind::Portable(image))
+    fn from(parameters: T) -> Self {
+        Self(Kind::Portable(parameters.into()))
     }
 }
 

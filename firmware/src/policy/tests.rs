@@ -304,7 +304,9 @@ fn golden_replay_names_the_first_difference() {
         // In pieces, from a memory that was used before.
         words(&image, &mut memory, &moments(&config, 11, 9));
         let mut replay = GoldenReplay::new();
-        let pieces = core::iter::from_fn(|| Some(replay.advance(&image, &mut memory, 3)));
+        let pieces = core::iter::from_fn(|| {
+            Some(replay.advance((&image).into(), &image.golden, &mut memory, 3))
+        });
         let pieces = pieces.take_while(|through| *through == Ok(false)).count();
         assert_eq!(pieces, (4 * config.window - 1) / 3);
 

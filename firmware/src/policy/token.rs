@@ -44,8 +44,8 @@ fn layers<'n, K: Kernels>(
     place: Place,
     mut observer: Option<&mut dyn Observer>,
 ) {
-    let image = network.image();
-    let config = &image.config;
+    let parameters = network.parameters();
+    let config = parameters.config;
     let shape = shape(config);
     // Not zipped: the length of two zipped chunk iterators is a division, checked when not inlined.
     let mut keys = memory
@@ -77,7 +77,7 @@ fn layers<'n, K: Kernels>(
         return;
     };
     let (sums, weights, qkv) = (&mut sums.0, &mut weights.0, &mut qkv.0);
-    let head_input = factor(image.weights.head.input);
+    let head_input = factor(parameters.weights.head.input);
     let mut layer = network.layer(0);
     let input = layer
         .as_ref()

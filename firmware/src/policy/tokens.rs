@@ -7,7 +7,7 @@
 use core::borrow::Borrow;
 use core::num::NonZeroUsize;
 
-use engram_image::{Image, ModelConfig};
+use engram_image::{ModelConfig, Parameters};
 use engram_kernels::{Attention, HeadView, Kernels, Place, Requant, add_saturating};
 
 use super::memory::{self, Memory, Scratch, Tokens};
@@ -24,12 +24,13 @@ pub(super) fn slots<'n, K: Kernels>(
     (oldest, newest): (usize, usize),
     mut observer: Option<&mut dyn Observer>,
 ) {
-    let window = network.image().config.window;
+    let parameters = network.parameters();
+    let window = parameters.config.window;
     let together = K::TOKENS.min(memory::TOKENS);
     let mut index = oldest;
     let mut first = 0_usize;
     while let Some(count) = NonZeroUsize::new(together.min(window.saturating_sub(first))) {
-        index = embed::<K>(network.image(), memory, first..first + count.get(), index);
+        index = embed::<K>(parameters, memory, first..first + count.get(), index);
         let group = Group {
             first,
             count,
@@ -57,13 +58,13 @@ struct Group {
 
 /// The residuals of some slots, whose working memories lie in a ring from `index` on; returns what is next.
 fn embed<K: Kernels>(
-    image: &Image<'_>,
+    parameters: Parameters<'_>,
     memory: &mut Memory,
     slots: core::ops::Range<usize>,
     mut index: usize,
 ) -> usize {
-    let (model, window) = (image.config.model.max(1), image.config.window);
-    let positions = image
+    let (model, window) = (parameters.config.model.max(1), parameters.config.window);
+    let positions = parameters
         .weights
         .positions
         .chunks_exact(model)
@@ -93,8 +94,8 @@ fn layers<'n, K: Kernels>(
     group: Group,
     observer: &mut Option<&mut dyn Observer>,
 ) {
-    let image = network.image();
-    let shape = shape(&image.config);
+    let parameters = network.parameters();
+    let shape = shape(parameters.config);
     let mut keys = memory
         .keys
         .0
@@ -103,10 +104,10 @@ fn layers<'n, K: Kernels>(
         .values
         .0
         .chunks_exact_mut(kernels.value_bytes(shape).max(1));
-    let Some(mut buffers) = Buffers::new::<K>(&image.config, &mut memory.scratch, group) else {
+    let Some(mut buffers) = Buffers::new::<K>(parameters.config, &mut memory.scratch, group) else {
         return;
     };
-    let head_input = factor(image.weights.head.input);
+    let head_input = factor(parameters.weights.head.input);
     let mut layer = network.layer(0);
     let input = layer
         .as_ref()

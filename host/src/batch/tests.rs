@@ -1,13 +1,12 @@
 //! What lines do to rows, and how they are refused.
 
-use engram_image::Image;
 use serde_json::Value;
 
 use super::*;
 use crate::calibration::tests::image as image_bytes;
 
 fn batch<'a>(image: &'a Image<'a>, rows: usize) -> Batch<'a> {
-    Batch::new(image, rows).expect("room")
+    Batch::new(image, Policy::from(image), rows).expect("room")
 }
 
 /// The answer to a line that is one.
@@ -361,7 +360,7 @@ fn what_is_no_text_is_named_and_the_lines_after_it_are_taken() {
 fn a_row_takes_at_most_twice_its_state_and_too_many_are_refused_with_the_numbers() {
     let bytes = image_bytes();
     let image = Image::read(&bytes).expect("an image");
-    let refusal = Batch::new(&image, usize::MAX >> 20)
+    let refusal = Batch::new(&image, Policy::from(&image), usize::MAX >> 20)
         .map(|_| ())
         .expect_err("no room");
     let state = image.config.state_bytes();

@@ -67,7 +67,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         return Ok(say!("{described}")?);
     }
     let weights = PackedWeights::new(&image);
-    let batch = Batch::new(weights.policy(&image), args.batch as usize)
+    let batch = Batch::new(&image, weights.policy(&image), args.batch as usize)
         .with_context(|| format!("--batch {}", args.batch))?;
     let refused = serve(batch, std::io::stdin().lock(), std::io::stdout().lock())?;
     if refused > 0 {
@@ -108,6 +108,7 @@ fn serve(mut batch: Batch<'_>, input: impl BufRead, mut output: impl Write) -> a
 mod tests {
     use super::*;
     use crate::calibration::tests::image;
+    use engram_firmware::policy::Policy;
 
     #[test]
     fn every_line_is_answered_and_refusals_are_counted() {
@@ -117,7 +118,7 @@ mod tests {
             "{\"observation\": [[-1, 0, 0.5]]}\n\nnonsense\n{\"observation\": [[-1, 0, 0.5]]}\n";
         let mut output = Vec::new();
         let refused = serve(
-            Batch::new(&image, 1).expect("room"),
+            Batch::new(&image, Policy::from(&image), 1).expect("room"),
             input.as_bytes(),
             &mut output,
         )

@@ -129,7 +129,7 @@ struct Stepper<'s, 'a> {
 
 impl<'s, 'a> Stepper<'s, 'a> {
     fn new(policy: &'s Policy<'a>) -> Self {
-        let config = &policy.image().config;
+        let config = policy.parameters().config;
         let mut random = random_stream(0, Stream::HeldOut, 0);
         let mut observation = || {
             (0..config.observations)
@@ -206,7 +206,7 @@ struct Floor {
 
 impl Floor {
     fn new(policy: &Policy<'_>) -> Self {
-        let image = policy.image();
+        let image = policy.parameters();
         let matrices = image.weights.matrices();
         let bytes: usize = matrices.map(|(_, matrix)| matrix.weight.len()).sum();
         Self {

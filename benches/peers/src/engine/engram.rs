@@ -16,7 +16,7 @@ pub(crate) struct Integer<'a> {
 
 impl<'a> Integer<'a> {
     pub(crate) fn new(policy: Policy<'a>) -> Self {
-        let words = vec![0; policy.image().config.actions];
+        let words = vec![0; policy.parameters().config.actions];
         Self {
             policy,
             memory: Box::new(Memory::new()),

@@ -1,21 +1,23 @@
-//! The layout of an image gives the same image again, and never more than there is.
+//! The layout of an image gives the same weights again, and never more than there is.
 
-use engram_image::{Image, Layout};
+use engram_image::{Image, Layout, Parameters};
 
 use crate::sample;
 
 #[test]
-fn a_view_is_the_image() {
+fn a_view_is_what_the_reader_read() {
     for file in sample::files() {
         let image = Image::read(&file).unwrap();
         let layout = Layout::of(&image, &file).unwrap();
-        assert_eq!(layout.view(&file, &image.contract), Some(image));
+        let weights = layout.weights(&file).unwrap();
+        assert_eq!(layout.parameters(&weights), Parameters::from(&image));
         assert_eq!(layout.weights_sha256(), image.weights_sha256);
         assert_eq!(layout.total_length(), image.total_length);
         // The same bytes elsewhere, with the rest of a slot behind them.
         let mut slot = file.clone();
         slot.resize(file.len() + 100, 0xff);
-        assert_eq!(layout.view(&slot, &image.contract), Some(image));
+        let weights = layout.weights(&slot).unwrap();
+        assert_eq!(layout.parameters(&weights), Parameters::from(&image));
     }
 }
 
@@ -25,14 +27,9 @@ fn other_bytes_have_no_layout_and_fewer_no_view() {
     let image = Image::read(&file).unwrap();
     assert_eq!(Layout::of(&image, &other), None);
     let layout = Layout::of(&image, &file).unwrap();
-    let before_the_version = file.len() - 100;
-    assert!(
-        layout
-            .view(&file[..before_the_version], &image.contract)
-            .is_none()
-    );
-    assert!(layout.view(&[], &image.contract).is_none());
+    assert!(layout.weights(&file[..file.len() / 2]).is_none());
+    assert!(layout.weights(&[]).is_none());
     for length in 0..file.len() {
-        let _ = layout.view(&file[..length], &image.contract);
+        let _ = layout.weights(&file[..length]);
     }
 }
