@@ -7,15 +7,15 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use engram::board::{self, BoardName, Client, ClientError, Patience, Transport, UnknownBoard};
 use engram::fly::Mirror;
+use engram::plant::pendulum::CONTRACT;
 use engram_firmware::policy::WorkingMemory;
-use engram_firmware::robots::PENDULUM;
 use engram_image::Contract;
 use engram_link::{Action, HelloReply, Pace, Reason, Sensors, State};
 
-/// The contract of the boards under test, where a case says nothing else.
+/// The contract of the images that cases fly where they say nothing else.
 #[must_use]
 pub fn pendulum() -> Contract<'static> {
-    PENDULUM
+    CONTRACT
 }
 
 /// The reason why a board refused; anything else that came is an error.
@@ -93,16 +93,8 @@ impl Rig {
     /// # Errors
     /// When something is missing: that is a failure, never a reason to leave a case out.
     pub fn transport(&self) -> Result<Box<dyn Transport>> {
-        self.transport_as(&pendulum())
-    }
-
-    /// The same, as the robot with this contract.
-    ///
-    /// # Errors
-    /// As [`Rig::transport`].
-    pub fn transport_as(&self, contract: &Contract<'_>) -> Result<Box<dyn Transport>> {
         Ok(match &self.target {
-            Target::Board(board) => board::open(*board, contract)?,
+            Target::Board(board) => board::open(*board)?,
             Target::Port(port) => board::open_port(port, board::DEFAULT_BAUD)?,
         })
     }
@@ -195,7 +187,7 @@ impl<'a> Flyer<'a> {
     /// Control period, microseconds.
     #[must_use]
     pub fn period_us(&self) -> u64 {
-        u64::from(PENDULUM.period_us)
+        u64::from(CONTRACT.period_us)
     }
 
     /// Arms a disarmed board: a new trial.

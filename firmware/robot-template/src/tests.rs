@@ -160,7 +160,7 @@ fn eng_safe_15_makes_a_step_in_every_period_whatever_the_host_asks_for_and_the_l
         panic!("{answers:?}")
     };
     assert_eq!(*reason, Reason::NoLockStep);
-    assert_eq!(hello.contract_sha256, CONTRACT.digest());
+    assert_eq!(hello.contract_sha256, Some(CONTRACT.digest()));
     assert_eq!((hello.pace, hello.lock_step), (Pace::RealTime, false));
     assert_eq!(actions.len(), STEPS);
     for (number, action) in (1..).zip(actions) {

@@ -47,7 +47,7 @@ impl Actuators for RecordingActuators {
 
 /// A loop with image and memory that steps in virtual time.
 struct Rig<F> {
-    control: ControlLoop<'static, ScriptedSensors, RecordingActuators, F>,
+    control: ControlLoop<ScriptedSensors, RecordingActuators, F>,
     image: StdVec<u8>,
     memory: Box<Memory>,
     now_us: u64,
@@ -73,7 +73,7 @@ impl<F: Fallback> Rig<F> {
     fn with(contract: &'static Contract<'static>, settings: Settings, fallback: F) -> Self {
         Self {
             control: ControlLoop::new(
-                contract,
+                Terms::of(contract),
                 &settings,
                 ScriptedSensors(Err(SensorError::NotReady)),
                 RecordingActuators::default(),

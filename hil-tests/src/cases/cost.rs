@@ -6,12 +6,12 @@ use engram::measure::{BoardCost, CountError, instructions};
 use engram_firmware::policy::state_bytes_with;
 use engram_image::{Image, ModelConfig, Packing};
 
-use super::{Case, case, started_case};
+use super::{Case, case};
 use crate::sample_image::{AGE, SLOT, sample_image};
 use crate::{Rig, Target};
 
 pub(super) const CASES: &[Case] = &[
-    started_case("a_step_costs_what_the_reports_say", reports),
+    case("a_step_costs_what_the_reports_say", reports),
     case("every_width_of_a_map_gives_the_same_words", widths),
 ];
 

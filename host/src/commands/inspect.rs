@@ -13,7 +13,6 @@ use crate::board::BoardName;
 use crate::footprint::Footprint;
 use crate::hexadecimal::hexadecimal;
 use crate::output::{OutputError, say};
-use engram_firmware::robots;
 
 /// Show an image: contract, dimensions, what it needs, where it comes from.
 #[derive(clap::Args, Debug)]
@@ -53,11 +52,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         .with_context(|| format!("{}: a board would refuse it", args.file.display()))?;
     let firmware = match args.board {
         None => None,
-        Some(board) => {
-            let robot = robots::with_contract(&image.contract)
-                .ok_or(crate::board::OpenError::NoRobot { board })?;
-            board.find_firmware(robot.name)?
-        }
+        Some(board) => board.find_firmware()?,
     };
     let footprint = match firmware {
         Some(firmware) => {
