@@ -294,6 +294,10 @@ fn verify(
     };
     let packed = path.pack(&image, lines);
     let policy = packed.policy(&image, lines);
+    let (needed, lent) = (policy.cache_bytes(), memory.cache_bytes());
+    if needed > lent {
+        return Err(refused(ImageStage::Memory, &TooSmall { needed, lent }));
+    }
     policy
         .replay_golden(&image.golden, memory)
         .map_err(|difference| refused(ImageStage::Golden, &difference))?;
@@ -317,6 +321,22 @@ fn digest(lines: &[Line], count: usize) -> [u8; 32] {
         hash.update(line.0);
     }
     hash.finalize().into()
+}
+
+/// The cache that the board lends is too small.
+struct TooSmall {
+    needed: usize,
+    lent: usize,
+}
+
+impl fmt::Display for TooSmall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { needed, lent } = self;
+        write!(
+            f,
+            "the policy takes {needed} bytes of cache, this board has {lent}"
+        )
+    }
 }
 
 /// Why a board of real sensors or actuators that was built without a contract takes no image.
@@ -368,16 +388,18 @@ impl Write for Truncated {
 mod tests {
     extern crate std;
     use super::*;
-    use crate::policy::WorkingMemory;
+    use crate::policy::{LargestMemory, WorkingMemory};
     use crate::store::{PackedStore, RamStore};
     use crate::tests_support::{CONTRACT, image};
     use std::boxed::Box;
+    use std::format;
     use std::vec;
     use std::vec::Vec;
 
     fn install<I: ImageStore>(slots: &mut Slots<I>, image: &[u8]) -> Result<(), Reason> {
         slots.upload(image)?;
-        slots.commit(Some(&CONTRACT), &mut Box::new(Memory::new()), |_| {
+        let mut memory: Box<Memory> = Box::<LargestMemory>::default();
+        slots.commit(Some(&CONTRACT), &mut memory, |_| {
             panic!("the board has a contract of its own")
         })
     }
@@ -417,7 +439,7 @@ mod tests {
         let bytes = image(1);
         let read = Image::read(&bytes).expect("a good image");
         let layout = Layout::of(&read, &bytes).expect("its own bytes");
-        let mut memory = Box::new(Memory::new());
+        let mut memory: Box<Memory> = Box::<LargestMemory>::default();
         let mut seed = 7_u32;
         for _ in 0..200 {
             let garbage: Vec<u8> = bytes
@@ -460,7 +482,7 @@ mod tests {
         let lines = || vec![Line::ZERO; policy::LINES];
         let store = RamStore::new(vec![0; 20_000], vec![0; 20_000]);
         let mut slots = Slots::new(PackedStore::new(store, lines(), lines()));
-        let mut memory = Box::new(Memory::new());
+        let mut memory: Box<Memory> = Box::<LargestMemory>::default();
         for seed in [1, 2] {
             install(&mut slots, &image(seed)).expect("a good image");
         }
@@ -477,6 +499,24 @@ mod tests {
         }
         slots.store.parts(Slot::B).1[3].0[5] ^= 1;
         assert_eq!(slots.recheck(), None);
+    }
+
+    #[test]
+    fn a_policy_that_needs_more_memory_than_there_is_is_refused_with_both_numbers() {
+        let bytes = image(1);
+        let needed = Policy::from(&Image::read(&bytes).expect("a good image")).cache_bytes();
+        let mut small: Box<Memory> = Box::<Memory<[i8; 64]>>::default();
+        let mut slots = Slots::new(RamStore::new(vec![0; 20_000], vec![0; 20_000]));
+        slots.upload(&bytes).expect("it fits");
+        match slots.commit(None, &mut small, |_| panic!("not taken")) {
+            Err(Reason::Image { stage, text }) => {
+                assert_eq!(stage, ImageStage::Memory);
+                let both = format!("takes {needed} bytes of cache, this board has 64");
+                assert!(needed > 64 && text.contains(&both), "{text}");
+            }
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(slots.weights_sha256(), None);
     }
 
     #[test]

@@ -21,7 +21,7 @@ use engram_firmware::fallback::NoFallback;
 use engram_firmware::injected::{InjectedSensors, ReportedActuators};
 use engram_firmware::node::{ContractSource, Node, Parts};
 use engram_firmware::platform::Clock as _;
-use engram_firmware::policy::{LINES, Line as PackedLine, Memory};
+use engram_firmware::policy::{LINES, LargestMemory, Line as PackedLine, Memory};
 use engram_firmware::schedule::Schedule;
 use engram_firmware::store::{PackedStore, RamStore};
 use engram_image::limits::IMAGE_BYTES;
@@ -145,7 +145,7 @@ fn run(arguments: Arguments) -> Result<End, Failure> {
             vec![PackedLine::ZERO; LINES],
             vec![PackedLine::ZERO; LINES],
         ),
-        memory: Box::new(Memory::new()),
+        memory: Box::<LargestMemory>::default() as Box<Memory>,
         platform: Process::start(&arguments.name),
     });
     if let Some(path) = arguments.image {

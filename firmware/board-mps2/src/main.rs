@@ -37,7 +37,7 @@ struct Slot([u8; IMAGE_BYTES]);
 
 #[entry]
 fn main() -> ! {
-    static mut MEMORY: Memory = Memory::new();
+    static mut MEMORY: Memory<[i8; MACHINE.cache_bytes]> = Memory::new();
     static mut SLOT_A: Slot = Slot([0; IMAGE_BYTES]);
     static mut SLOT_B: Slot = Slot([0; IMAGE_BYTES]);
 
@@ -52,7 +52,7 @@ fn main() -> ! {
         actuators: ReportedActuators,
         fallback: NoFallback,
         store: RamStore::new(SLOT_A.0.as_mut_slice(), SLOT_B.0.as_mut_slice()),
-        memory: MEMORY,
+        memory: MEMORY as &mut Memory,
         platform: Board::<{ MACHINE.mhz }>::start(MACHINE.name, core.SYST),
     });
     let mut journal = Journal::start(&node.platform().identity());

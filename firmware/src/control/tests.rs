@@ -5,6 +5,7 @@ extern crate std;
 use super::*;
 use crate::actuators::ActuatorError;
 use crate::fallback::NoFallback;
+use crate::policy::LargestMemory;
 use crate::tests_support::{CONTRACT, image, image_for, sample};
 use engram_image::Image;
 use std::boxed::Box;
@@ -80,7 +81,7 @@ impl<F: Fallback> Rig<F> {
                 fallback,
             ),
             image: image_for(*contract, 1),
-            memory: Box::new(Memory::new()),
+            memory: Box::<LargestMemory>::default(),
             now_us: 1_000_000,
             heard: true,
         }

@@ -16,6 +16,7 @@ use super::*;
 use crate::fallback::NoFallback;
 use crate::injected::{InjectedSensors, ReportedActuators};
 use crate::platform::{Clock, Identity};
+use crate::policy::LargestMemory;
 use crate::store::RamStore;
 use crate::tests_support::{CONTRACT, image};
 use engram_link::{
@@ -103,7 +104,7 @@ impl Rig {
             actuators: ReportedActuators,
             fallback: NoFallback,
             store: RamStore::new(std::vec![0; 20_000], std::vec![0; 20_000]),
-            memory: Box::new(Memory::new()),
+            memory: Box::<LargestMemory>::default() as Box<Memory>,
             platform: TestBoard::default(),
         });
         Self {

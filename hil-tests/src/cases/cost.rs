@@ -3,7 +3,7 @@
 use anyhow::{Result, bail, ensure};
 use engram::board::BoardName;
 use engram::measure::{BoardCost, CountError, instructions};
-use engram_firmware::policy::state_bytes_with;
+use engram_firmware::policy::bytes_with;
 use engram_image::{Image, ModelConfig, Packing};
 
 use super::{Case, case};
@@ -37,7 +37,7 @@ fn reports(rig: &Rig) -> Result<()> {
             ensure!(cost.words_hash == costs[0].words_hash, "{costs:?}");
         }
         if let Some(rings) = board.rings() {
-            let report = state_bytes_with(rings, &config) as u64;
+            let report = bytes_with(rings, &config)[0] as u64;
             ensure!(costs[0].state_bytes == report, "{report} and {costs:?}");
         }
         let has_stack = board != BoardName::QemuLinux;

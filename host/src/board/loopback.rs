@@ -11,7 +11,7 @@ use engram_firmware::fallback::NoFallback;
 use engram_firmware::injected::{InjectedSensors, ReportedActuators};
 use engram_firmware::node::{ContractSource, Node, Parts};
 use engram_firmware::platform::{Clock, Identity, Platform};
-use engram_firmware::policy::{LINES, Line, Memory};
+use engram_firmware::policy::{LINES, LargestMemory, Line, Memory};
 use engram_firmware::store::{PackedStore, RamStore};
 use engram_image::limits::IMAGE_BYTES;
 use engram_link::Pace;
@@ -75,7 +75,7 @@ impl Loopback {
                     vec![Line::ZERO; LINES],
                     vec![Line::ZERO; LINES],
                 ),
-                memory: Box::new(Memory::new()),
+                memory: Box::<LargestMemory>::default() as Box<Memory>,
                 platform: Process { start },
             }),
             start,

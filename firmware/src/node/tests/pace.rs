@@ -59,7 +59,7 @@ pub(super) fn motor_node(contract: ContractSource) -> MotorNode {
         actuators: Motor::default(),
         fallback: NoFallback,
         store: RamStore::new(std::vec![0; 20_000], std::vec![0; 20_000]),
-        memory: Box::new(Memory::new()),
+        memory: Box::<LargestMemory>::default() as Box<Memory>,
         platform: TestBoard::default(),
     })
 }
