@@ -187,7 +187,7 @@ impl<'a> Flyer<'a> {
     /// Control period, microseconds.
     #[must_use]
     pub fn period_us(&self) -> u64 {
-        u64::from(CONTRACT.period_us)
+        u64::from(self.mirror.image().contract.period_us)
     }
 
     /// Arms a disarmed board: a new trial.
@@ -215,7 +215,18 @@ impl<'a> Flyer<'a> {
     #[must_use]
     pub fn observation(&self) -> Vec<f32> {
         let phase = (self.now_us as f32 * 1e-6) * 3.0;
-        vec![phase.cos(), phase.sin(), 3.0 * (phase * 0.7).sin()]
+        let channels = &self.mirror.image().contract.observations;
+        if channels.len() == CONTRACT.observations.len() {
+            return vec![phase.cos(), phase.sin(), 3.0 * (phase * 0.7).sin()];
+        }
+        channels
+            .iter()
+            .zip(1_u16..)
+            .map(|(channel, number)| {
+                let middle = f32::midpoint(channel.min, channel.max);
+                middle + (channel.max - middle) * (phase * f32::from(number)).sin()
+            })
+            .collect()
     }
 
     /// The next period's sample, good in every respect.
@@ -226,7 +237,8 @@ impl<'a> Flyer<'a> {
             now_us,
             sample_us: now_us,
             observation: self.observation().into_iter().collect(),
-            reward: None,
+            // Only contracts with an external one look at it.
+            reward: Some(0.5),
             done: false,
         }
     }

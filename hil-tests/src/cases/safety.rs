@@ -161,7 +161,8 @@ fn missing_reward(rig: &Rig) -> Result<()> {
         );
         before = Some(action);
     }
-    let sample = flyer.good_sample();
+    let mut sample = flyer.good_sample();
+    sample.reward = None;
     let action = flyer.step(&sample)?;
     let Some(before) = before else {
         bail!("no step was made")
