@@ -7,7 +7,7 @@ use engram_firmware::policy::{GoldenDifference, Memory, Path};
 use engram_image::write::{
     GoldenSpec, HeadSpec, ImageSpec, LayerSpec, MatrixSpec, WeightsSpec, WriteError, write,
 };
-use engram_image::{Contract, Image, InputScales, List, Provenance, ReadError, Requant};
+use engram_image::{Contract, Image, InputScales, List, Provenance, ReadError};
 use thiserror::Error;
 
 use crate::calibrate::{Calibration, CalibrationError, Trial, with_outliers};
@@ -265,7 +265,7 @@ fn image_spec<'a>(
             positions: integers.positions.clone(),
             layers: integers.layers.iter().map(layer).collect(),
             head: HeadSpec {
-                input: factor(integers.head_input),
+                input: integers.head_input,
                 first: matrix(&integers.first),
                 raw: integers.raw.as_ref().map(matrix),
                 second: matrix(&integers.second),
@@ -279,13 +279,13 @@ fn image_spec<'a>(
 
 fn layer(layer: &IntegerLayer) -> LayerSpec {
     LayerSpec {
-        attention_input: factor(layer.attention_input),
+        attention_input: layer.attention_input,
         qkv: matrix(&layer.qkv),
-        logit: factor(layer.logit),
+        logit: layer.logit,
         age_bias: layer.age_bias.clone(),
-        attention_output: factor(layer.attention_output),
+        attention_output: layer.attention_output,
         out: matrix(&layer.out),
-        ff_input: factor(layer.ff_input),
+        ff_input: layer.ff_input,
         ff1: matrix(&layer.ff1),
         ff2: matrix(&layer.ff2),
     }
@@ -297,14 +297,6 @@ fn matrix(matrix: &IntegerMatrix) -> MatrixSpec {
         columns: matrix.columns,
         weight: matrix.weight.clone(),
         bias: matrix.bias.clone(),
-        requant: matrix.factor.iter().copied().map(factor).collect(),
-    }
-}
-
-/// The image and the kernels each have their own type, because neither may know the other.
-fn factor(factor: engram_kernels::Requant) -> Requant {
-    Requant {
-        multiplier: factor.multiplier,
-        shift: factor.shift,
+        requant: matrix.factor.clone(),
     }
 }

@@ -3,13 +3,14 @@
 //! One encoder serves the contract's digest (on the board as well) and the writer.
 
 use ciborium_ll::{Encoder, Header};
+use engram_kernels::Requant;
 use sha2::{Digest, Sha256};
 
 use crate::config::ModelConfig;
 use crate::contract::{Contract, Reward};
 use crate::image::InputScales;
 use crate::limits::MAX_COLUMNS;
-use crate::weights::{Requant, Weights};
+use crate::weights::Weights;
 
 /// First byte of an f32 in CBOR: major type 7, four bytes follow.
 pub(crate) const FLOAT32: u8 = 0xfa;

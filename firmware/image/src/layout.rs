@@ -13,7 +13,8 @@ use crate::image::{Image, InputScales, Parameters};
 use crate::limits::MAX_LAYERS;
 use crate::list::{Fill, List};
 use crate::packing::Packing;
-use crate::weights::{Head, Layer, Matrix, Requant, Weights};
+use crate::weights::{Head, Layer, Matrix, Weights};
+use engram_kernels::Requant;
 
 /// Places of all weights of one image, as offsets into its file, with the plain values.
 #[derive(Clone, Debug, PartialEq)]
@@ -216,13 +217,13 @@ impl Fill for LayerLayout {
             shift: SPAN,
         };
         Self {
-            attention_input: Requant::EMPTY,
+            attention_input: Requant::ZERO,
             qkv: MATRIX,
-            logit: Requant::EMPTY,
+            logit: Requant::ZERO,
             age_bias: SPAN,
-            attention_output: Requant::EMPTY,
+            attention_output: Requant::ZERO,
             out: MATRIX,
-            ff_input: Requant::EMPTY,
+            ff_input: Requant::ZERO,
             ff1: MATRIX,
             ff2: MATRIX,
         }

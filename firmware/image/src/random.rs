@@ -3,11 +3,13 @@
 //! Their factors keep the activations in the middle of their types, so that signals neither die out nor sit in
 //! saturation: a wrong bit anywhere shows in the command words.
 
+use engram_kernels::Requant;
+
 use crate::config::{HeadInput, ModelConfig, Positions};
 use crate::contract::{ActionChannel, Channel, Contract, Reward};
 use crate::image::{InputScales, Provenance};
 use crate::list::{Fill, List};
-use crate::weights::{MatrixName, Requant};
+use crate::weights::MatrixName;
 use crate::write::{GoldenSpec, HeadSpec, ImageSpec, LayerSpec, MatrixSpec, WeightsSpec};
 
 /// Root mean square of a weight that is uniform in `[-127, 127]`.

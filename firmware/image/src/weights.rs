@@ -2,23 +2,12 @@
 
 use core::fmt;
 
+use engram_kernels::Requant;
+
 use crate::config::ModelConfig;
 use crate::limits::{MAX_COLUMNS, MAX_LAYERS};
 use crate::list::{Fill, List};
 use crate::packing::Packing;
-
-/// A fixed-point factor: `(accumulator * multiplier + 2^(shift-1)) >> shift`, then saturation.
-///
-/// In an image the multiplier lies in `[2^30, 2^31)` and the shift in `1..=62`; the multiplier 0
-/// stands only for a row of a [`Matrix`] that is zero altogether.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Requant {
-    /// Normalised multiplier.
-    pub multiplier: i32,
-    /// Right shift.
-    pub shift: u8,
-}
 
 /// One linear map: int8 weights, a bias and a factor for every output row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,22 +112,15 @@ pub struct Layer<'a> {
 
 impl Fill for Layer<'_> {
     const FILL: Self = Self {
-        attention_input: Requant::EMPTY,
+        attention_input: Requant::ZERO,
         qkv: Matrix::EMPTY,
-        logit: Requant::EMPTY,
+        logit: Requant::ZERO,
         age_bias: &[],
-        attention_output: Requant::EMPTY,
+        attention_output: Requant::ZERO,
         out: Matrix::EMPTY,
-        ff_input: Requant::EMPTY,
+        ff_input: Requant::ZERO,
         ff1: Matrix::EMPTY,
         ff2: Matrix::EMPTY,
-    };
-}
-
-impl Requant {
-    pub(crate) const EMPTY: Self = Self {
-        multiplier: 0,
-        shift: 1,
     };
 }
 
@@ -259,7 +241,7 @@ impl<'a> Weights<'a> {
         positions: &[],
         layers: List::EMPTY,
         head: Head {
-            input: Requant::EMPTY,
+            input: Requant::ZERO,
             first: Matrix::EMPTY,
             raw: None,
             second: Matrix::EMPTY,

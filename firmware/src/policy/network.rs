@@ -41,15 +41,6 @@ pub(super) struct HeadMaps<'a, K: Kernels> {
     pub(super) third: K::Map<'a>,
 }
 
-/// The kernels' factor of the image's.
-#[inline]
-pub(super) const fn factor(requant: engram_image::Requant) -> Requant {
-    Requant {
-        multiplier: requant.multiplier,
-        shift: requant.shift,
-    }
-}
-
 /// The kernels' rows of an image's matrix.
 #[inline]
 pub(super) const fn rows<'a>(matrix: &Matrix<'a>) -> Rows<'a> {
@@ -92,13 +83,13 @@ impl<'a, K: ReadsImages> Network<'a, K> for Parameters<'a> {
     fn layer(&self, index: usize) -> Option<impl Borrow<LayerMaps<'a, K>>> {
         let layer = self.weights.layers().get(index)?;
         Some(LayerMaps {
-            attention_input: factor(layer.attention_input),
+            attention_input: layer.attention_input,
             qkv: rows(&layer.qkv),
-            logit: factor(layer.logit),
+            logit: layer.logit,
             biases: layer.age_bias,
-            attention_output: factor(layer.attention_output),
+            attention_output: layer.attention_output,
             out: rows(&layer.out),
-            ff_input: factor(layer.ff_input),
+            ff_input: layer.ff_input,
             ff1: rows(&layer.ff1),
             ff2: rows(&layer.ff2),
         })

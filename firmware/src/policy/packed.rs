@@ -11,7 +11,7 @@ use engram_kernels::portable::Rows;
 use engram_kernels::{Line, PackedBiases, PackedMap, Packing, Shape};
 
 use super::memory::{RING_BYTES, TOKENS};
-use super::network::{HeadMaps, LayerMaps, Network, factor, rows};
+use super::network::{HeadMaps, LayerMaps, Network, rows};
 use super::token;
 
 /// An image packed for the kernels `K`, in lines that the caller lends.
@@ -157,7 +157,7 @@ impl<'a> Packer<'a> {
 
     fn biases<'m, B: PackedBiases<'m>>(&mut self, shape: Shape, layer: &Layer<'_>) -> Option<()> {
         let lines = self.take(B::lines(shape))?;
-        B::pack(shape, factor(layer.logit), layer.age_bias, lines)
+        B::pack(shape, layer.logit, layer.age_bias, lines)
     }
 }
 
@@ -180,20 +180,20 @@ impl<'a> Viewer<'a> {
 
     fn biases<B: PackedBiases<'a>>(&mut self, shape: Shape, layer: &Layer<'a>) -> Option<B> {
         let lines = self.take(B::lines(shape))?;
-        B::view(shape, factor(layer.logit), layer.age_bias, lines)
+        B::view(shape, layer.logit, layer.age_bias, lines)
     }
 
     fn layer<K: Packing>(&mut self, shape: Shape, layer: &Layer<'a>) -> Option<LayerMaps<'a, K>> {
         let qkv = self.map(&layer.qkv)?;
         let biases = self.biases(shape, layer)?;
         Some(LayerMaps {
-            attention_input: factor(layer.attention_input),
+            attention_input: layer.attention_input,
             qkv,
-            logit: factor(layer.logit),
+            logit: layer.logit,
             biases,
-            attention_output: factor(layer.attention_output),
+            attention_output: layer.attention_output,
             out: self.map(&layer.out)?,
-            ff_input: factor(layer.ff_input),
+            ff_input: layer.ff_input,
             ff1: self.map(&layer.ff1)?,
             ff2: self.map(&layer.ff2)?,
         })

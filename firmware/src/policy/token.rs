@@ -6,7 +6,7 @@ use engram_image::ModelConfig;
 use engram_kernels::{Attention, HeadView, Kernels, Place, Shape};
 
 use super::memory::{Memory, Scratch};
-use super::network::{Network, factor};
+use super::network::Network;
 use super::observer::Observer;
 
 /// Takes `scratch.residual` through all layers and leaves the token's keys and values at `place`.
@@ -77,7 +77,7 @@ fn layers<'n, K: Kernels>(
         return;
     };
     let (sums, weights, qkv) = (&mut sums.0, &mut weights.0, &mut qkv.0);
-    let head_input = factor(parameters.weights.head.input);
+    let head_input = parameters.weights.head.input;
     let mut layer = network.layer(0);
     let input = layer
         .as_ref()

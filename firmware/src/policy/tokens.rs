@@ -11,7 +11,7 @@ use engram_image::{ModelConfig, Parameters};
 use engram_kernels::{Attention, HeadView, Kernels, Place, Requant, add_saturating};
 
 use super::memory::{self, Memory, Scratch, Tokens};
-use super::network::{LayerMaps, Network, factor};
+use super::network::{LayerMaps, Network};
 use super::observer::Observer;
 use super::token::{report, shape};
 
@@ -107,7 +107,7 @@ fn layers<'n, K: Kernels>(
     let Some(mut buffers) = Buffers::new::<K>(parameters.config, &mut memory.scratch, group) else {
         return;
     };
-    let head_input = factor(parameters.weights.head.input);
+    let head_input = parameters.weights.head.input;
     let mut layer = network.layer(0);
     let input = layer
         .as_ref()

@@ -1,12 +1,14 @@
 //! The body's map `weights`: every tensor has exactly the size that the config gives it.
 
+use engram_kernels::Requant;
+
 use super::cursor::{Cursor, count};
 use crate::config::{HeadInput, ModelConfig, Positions};
 use crate::error::ReadError;
 use crate::limits::MAX_COLUMNS;
 use crate::list::{Fill, Full};
 use crate::packing::Packing;
-use crate::weights::{Layer, Matrix, MatrixName, Requant, Weights};
+use crate::weights::{Layer, Matrix, MatrixName, Weights};
 
 /// Smallest normalised multiplier.
 const MULTIPLIER_MIN: i32 = 1 << 30;

@@ -3,11 +3,13 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
+use engram_kernels::Requant;
+
 use crate::config::ModelConfig;
 use crate::contract::Contract;
 use crate::image::{Golden, Image, InputScales, Provenance};
 use crate::limits::MAX_COLUMNS;
-use crate::weights::{Head, Layer, Matrix, MatrixName, Requant, Weights};
+use crate::weights::{Head, Layer, Matrix, MatrixName, Weights};
 
 /// Everything in an image that is not computed from the rest.
 #[derive(Clone, Debug, PartialEq)]

@@ -3,7 +3,8 @@
 use engram_image::header::{HEADER_BYTES, Header};
 use engram_image::limits::MAX_COLUMNS;
 use engram_image::write::{ImageSpec, MatrixSpec, WriteError, write};
-use engram_image::{Bounds, Image, MatrixName, ReadError, Requant};
+use engram_image::{Bounds, Image, MatrixName, ReadError};
+use engram_kernels::Requant;
 use proptest::prelude::*;
 
 use crate::sample;

@@ -2,9 +2,10 @@
 
 use std::vec::Vec;
 
+use engram_image::ModelConfig;
 use engram_image::random::{SplitMix64, spec};
 use engram_image::write::{ImageSpec, LayerSpec, MatrixSpec};
-use engram_image::{ModelConfig, Requant};
+use engram_kernels::Requant;
 
 use crate::policy::{Moment, random_moments};
 

@@ -7,7 +7,8 @@
 use std::vec::Vec;
 
 use engram_image::limits::MAX_COLUMNS;
-use engram_image::{Image, Layer, Matrix, Positions, Requant};
+use engram_image::{Image, Layer, Matrix, Positions};
+use engram_kernels::Requant;
 
 use crate::policy::Moment;
 
