@@ -132,7 +132,7 @@ impl<K: Packing + 'static> Chain<K> {
             width: config.head_dim(),
             window: config.window,
         };
-        let layers = spec.layers.iter().map(|layer| {
+        let layers = spec.layers().map(|layer| {
             let logit = layer.logit;
             let biases: Vec<_> = layer.age_bias.iter().map(|b| b.to_le_bytes()).collect();
             let biases: &'static [_] = biases.leak();

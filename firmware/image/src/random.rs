@@ -139,10 +139,9 @@ fn weights(random: &mut SplitMix64, config: &ModelConfig) -> WeightsSpec {
         positions: (0..positions)
             .map(|_| random.integer(3_000) as i16)
             .collect(),
-        layers: (0..)
-            .take(config.layers)
-            .map(|index| layer(random, config, index))
-            .collect(),
+        layers: core::array::from_fn(|index| {
+            (index < config.layers).then(|| layer(random, config, index as u8))
+        }),
         head: HeadSpec {
             input: factor(ACTIVATION / RESIDUAL),
             first: matrix(random, config, MatrixName::First, ACTIVATION, PREACTIVATION),

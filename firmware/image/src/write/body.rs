@@ -95,8 +95,8 @@ fn weights(body: &mut Body, weights: &WeightsSpec) {
     encode::text(body, "embed");
     matrix(body, &weights.embed, true);
     encode::text(body, "layers");
-    encode::array(body, weights.layers.len());
-    for one in &weights.layers {
+    encode::array(body, weights.layers().count());
+    for one in weights.layers() {
         layer(body, one);
     }
     if positions {

@@ -34,7 +34,7 @@ pub(super) fn extreme(config: ModelConfig, seed: u64, parts: u64) -> ImageSpec<'
             *position = ends.one_of(&[-32_767, 32_767]);
         }
     }
-    for layer in &mut weights.layers {
+    for layer in weights.layers.iter_mut().flatten() {
         ends.layer(layer);
     }
     let head = &mut weights.head;
