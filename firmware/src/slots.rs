@@ -8,7 +8,7 @@
 use crate::policy::{self, Memory, Packed, Path, Policy};
 use crate::store::{ImageStore, Slot};
 use core::fmt::{self, Write};
-use engram_image::{Contract, Image, Layout, Packing, Weights};
+use engram_image::{Contract, Image, InPlace, Layout, Packing};
 use engram_kernels::Line;
 use engram_link::limits::REASON_BYTES;
 use engram_link::{ImageStage, Reason};
@@ -70,17 +70,17 @@ impl<I: ImageStore> Slots<I> {
     pub fn weights_sha256(&self) -> Option<[u8; 32]> {
         self.active
             .as_ref()
-            .map(|active| active.layout.weights_sha256())
+            .map(|active| active.layout.weights_sha256)
     }
 
     /// The weights of the active image; cheap, see [`Layout::weights`].
-    pub fn weights(&self) -> Option<Weights<'_>> {
+    pub fn weights(&self) -> Option<InPlace<'_>> {
         let active = self.active.as_ref()?;
         active.layout.weights(self.store.bytes(active.slot))
     }
 
     /// The policy of the active image, whose weights [`Slots::weights`] gave; cheap.
-    pub fn policy<'a>(&'a self, weights: &'a Weights<'a>) -> Option<Policy<'a>> {
+    pub fn policy<'a>(&'a self, weights: &'a InPlace<'a>) -> Option<Policy<'a>> {
         let active = self.active.as_ref()?;
         let lines = self.store.lines(active.slot);
         let parameters = active.layout.parameters(weights);
@@ -95,12 +95,12 @@ impl<I: ImageStore> Slots<I> {
     #[inline(never)]
     pub fn recheck(&mut self) -> Option<[u8; 32]> {
         let active = self.active.as_ref()?;
-        let length = usize::try_from(active.layout.total_length()).ok()?;
+        let length = usize::try_from(active.layout.total_length).ok()?;
         let bytes = self.store.bytes(active.slot).get(..length)?;
         // The reader hashes the body itself: the same hash is the same body.
         let intact = Image::read(bytes)
             .ok()
-            .filter(|image| image.sha256 == active.layout.sha256())
+            .filter(|image| image.sha256 == active.layout.sha256)
             .filter(|_| {
                 let lines = self.store.lines(active.slot);
                 digest(lines, active.lines.count) == active.lines.sha256

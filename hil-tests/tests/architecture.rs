@@ -36,7 +36,7 @@ fn sources() -> Vec<PathBuf> {
 /// Which crates of ours each crate may use (tests and examples included).
 const ARROWS: &[(&str, &[&str])] = &[
     ("firmware/kernels", &[]),
-    ("firmware/image", &[]),
+    ("firmware/image", &["kernels"]),
     ("firmware/link", &[]),
     ("firmware", &["kernels", "image", "link"]),
     ("firmware/cortex-m", &["firmware", "link"]),

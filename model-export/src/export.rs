@@ -4,10 +4,8 @@
 //! trace is replayed by the policy that boards run, and nothing that fails either is returned.
 
 use engram_firmware::policy::{GoldenDifference, LargestMemory, Memory, Path};
-use engram_image::write::{
-    GoldenSpec, HeadSpec, ImageSpec, LayerSpec, MatrixSpec, WeightsSpec, WriteError, write,
-};
-use engram_image::{Contract, Image, InputScales, List, Provenance, ReadError, Requant};
+use engram_image::write::{GoldenSpec, ImageSpec, MatrixSpec, WriteError, write};
+use engram_image::{Contract, Image, InputScales, List, Provenance, ReadError};
 use thiserror::Error;
 
 use crate::calibrate::{Calibration, CalibrationError, Trial, with_outliers};
@@ -16,9 +14,7 @@ use crate::compare::{Errors, compare};
 use crate::golden::{GoldenError, GoldenSource, golden_steps, record};
 use crate::packed::PackedWeights;
 use crate::places::{Place, places};
-use crate::quantize::{
-    IntegerLayer, IntegerMatrix, IntegerPolicy, Options, QuantizeError, quantize,
-};
+use crate::quantize::{IntegerMatrix, IntegerPolicy, Options, QuantizeError, quantize};
 
 /// One trial in this many is kept out of the calibration, to measure the result on.
 pub const CHECK_EVERY: usize = 8;
@@ -190,9 +186,10 @@ pub fn export(
     let bytes = write(&spec).map_err(ExportError::Write)?;
     verify(&bytes)?;
     let matrices = integers
+        .weights
         .matrices()
         .map(|(name, matrix)| MatrixReport {
-            name,
+            name: name.to_string().replace('[', ".").replace(']', ""),
             rows: matrix.rows,
             columns: matrix.columns,
             weight_snr_db: matrix.weight_snr_db,
@@ -252,6 +249,12 @@ fn image_spec<'a>(
     contract: &Contract<'a>,
     provenance: Provenance<'a>,
 ) -> ImageSpec<'a> {
+    let weights = integers.weights.try_map(
+        |_, integers| Some(matrix(integers)),
+        |_, integers| Some(matrix(integers)),
+        |layer| Some(layer.age_bias.clone()),
+        |positions| Some(positions.clone()),
+    );
     ImageSpec {
         config: integers.config,
         contract: *contract,
@@ -260,34 +263,9 @@ fn image_spec<'a>(
             inverse: List::from_slice(&integers.input_inverse),
         },
         residual_scale: integers.residual_scale,
-        weights: WeightsSpec {
-            embed: matrix(&integers.embed),
-            positions: integers.positions.clone(),
-            layers: integers.layers.iter().map(layer).collect(),
-            head: HeadSpec {
-                input: factor(integers.head_input),
-                first: matrix(&integers.first),
-                raw: integers.raw.as_ref().map(matrix),
-                second: matrix(&integers.second),
-                third: matrix(&integers.third),
-            },
-        },
+        weights: weights.expect("as many layers as there are"),
         golden: GoldenSpec::blank(&integers.config),
         provenance,
-    }
-}
-
-fn layer(layer: &IntegerLayer) -> LayerSpec {
-    LayerSpec {
-        attention_input: factor(layer.attention_input),
-        qkv: matrix(&layer.qkv),
-        logit: factor(layer.logit),
-        age_bias: layer.age_bias.clone(),
-        attention_output: factor(layer.attention_output),
-        out: matrix(&layer.out),
-        ff_input: factor(layer.ff_input),
-        ff1: matrix(&layer.ff1),
-        ff2: matrix(&layer.ff2),
     }
 }
 
@@ -297,14 +275,6 @@ fn matrix(matrix: &IntegerMatrix) -> MatrixSpec {
         columns: matrix.columns,
         weight: matrix.weight.clone(),
         bias: matrix.bias.clone(),
-        requant: matrix.factor.iter().copied().map(factor).collect(),
-    }
-}
-
-/// The image and the kernels each have their own type, because neither may know the other.
-fn factor(factor: engram_kernels::Requant) -> Requant {
-    Requant {
-        multiplier: factor.multiplier,
-        shift: factor.shift,
+        requant: matrix.factor.clone(),
     }
 }

@@ -93,13 +93,6 @@ struct Chain<K: Kernels + 'static> {
     room: Box<Room>,
 }
 
-fn factor(factor: engram_image::Requant) -> Requant {
-    Requant {
-        multiplier: factor.multiplier,
-        shift: factor.shift,
-    }
-}
-
 fn rows(spec: &'static MatrixSpec) -> Rows<'static> {
     let bytes = |values: Vec<i32>| -> &'static [[u8; 4]] {
         values
@@ -139,20 +132,20 @@ impl<K: Packing + 'static> Chain<K> {
             width: config.head_dim(),
             window: config.window,
         };
-        let layers = spec.layers.iter().map(|layer| {
-            let logit = factor(layer.logit);
+        let layers = spec.layers().map(|layer| {
+            let logit = layer.logit;
             let biases: Vec<_> = layer.age_bias.iter().map(|b| b.to_le_bytes()).collect();
             let biases: &'static [_] = biases.leak();
             let lines = lines(K::Biases::lines(shape));
             K::Biases::pack(shape, logit, biases, lines)?;
             Some(Layer {
-                attention_input: factor(layer.attention_input),
+                attention_input: layer.attention_input,
                 qkv: map(&layer.qkv)?,
                 logit,
                 biases: K::Biases::view(shape, logit, biases, lines)?,
-                attention_output: factor(layer.attention_output),
+                attention_output: layer.attention_output,
                 out: map(&layer.out)?,
-                ff_input: factor(layer.ff_input),
+                ff_input: layer.ff_input,
                 ff1: map(&layer.ff1)?,
                 ff2: map(&layer.ff2)?,
             })
@@ -168,7 +161,7 @@ impl<K: Packing + 'static> Chain<K> {
             embed: map(&spec.embed)?,
             layers,
             head: [map(&head.first)?, map(&head.second)?, map(&head.third)?],
-            head_input: factor(head.input),
+            head_input: head.input,
             place: Place {
                 index: 0,
                 filled: 0,

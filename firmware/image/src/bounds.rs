@@ -1,19 +1,19 @@
 //! What a policy needs of a controller: computed by the writer, and again by the reader.
 
-use crate::config::ModelConfig;
+use crate::image::Image;
 use crate::limits::{MAX_COLUMNS, MAX_MATRICES};
 use crate::list::List;
-use crate::weights::{MatrixName, Weights};
+use crate::weights::MatrixName;
 
 /// The bounds report.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Bounds {
-    /// [`ModelConfig::state_bytes`].
+    /// [`state_bytes`](crate::ModelConfig::state_bytes) of the config.
     pub state_bytes: u32,
-    /// [`ModelConfig::macs_per_step`].
+    /// [`macs_per_step`](crate::ModelConfig::macs_per_step) of the config.
     pub macs_per_step: u64,
     /// Largest magnitude an accumulator can reach, for every matrix in the order of
-    /// [`Weights::matrices`]; all below 2^31.
+    /// [`Weights::matrices`](crate::Weights::matrices); all below 2^31.
     pub accumulator: List<u32, MAX_MATRICES>,
 }
 
@@ -24,16 +24,17 @@ impl Bounds {
         accumulator: List::EMPTY,
     };
 
-    /// Computes the report; accumulators are capped at `u32::MAX`.
+    /// Computes the report of `image` from its config and weights; accumulators are capped at `u32::MAX`.
     #[must_use]
-    pub fn compute(config: &ModelConfig, weights: &Weights<'_>) -> Self {
+    pub fn of(image: &Image<'_>) -> Self {
+        let config = &image.config;
         let mut accumulator = List::EMPTY;
-        for (name, matrix) in weights.matrices() {
+        for matrix in image.matrices() {
             // The list holds every matrix of the largest network.
             let mut room = [0; MAX_COLUMNS];
-            let rows = (0..matrix.rows).map(|row| {
+            let rows = (0..matrix.rows.rows).map(|row| {
                 let row = matrix.row(row, &mut room);
-                row.map_or(0, |row| row_bound(name, row.weight, row.bias))
+                row.map_or(0, |row| row_bound(matrix.name, row.weight, row.bias))
             });
             let _ = accumulator.push(rows.max().unwrap_or(0));
         }

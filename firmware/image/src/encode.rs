@@ -3,13 +3,13 @@
 //! One encoder serves the contract's digest (on the board as well) and the writer.
 
 use ciborium_ll::{Encoder, Header};
+use engram_kernels::Requant;
 use sha2::{Digest, Sha256};
 
 use crate::config::ModelConfig;
 use crate::contract::{Contract, Reward};
-use crate::image::InputScales;
+use crate::image::Image;
 use crate::limits::MAX_COLUMNS;
-use crate::weights::{Requant, Weights};
 
 /// First byte of an f32 in CBOR: major type 7, four bytes follow.
 pub(crate) const FLOAT32: u8 = 0xfa;
@@ -189,21 +189,13 @@ pub(crate) fn contract(sink: &mut impl Sink, contract: &Contract<'_>) {
 ///
 /// It covers the map `config` (which fixes every length that follows), then the f32 of the scales,
 /// then for every factor and matrix its numbers, all little endian, in the order of
-/// [`Weights::matrices`] with a layer's own factors before its matrices.
-pub(crate) fn weights_digest(
-    model: &ModelConfig,
-    input: &InputScales,
-    residual_scale: f32,
-    weights: &Weights<'_>,
-) -> [u8; 32] {
+/// [`Image::matrices`] with a layer's own factors before its matrices.
+pub(crate) fn weights_digest(image: &Image<'_>) -> [u8; 32] {
+    let Image { input, weights, .. } = image;
     let mut hash = Hash::default();
-    config(&mut hash, model);
-    for value in input
-        .mean
-        .iter()
-        .chain(&input.inverse)
-        .chain(&[residual_scale])
-    {
+    config(&mut hash, &image.config);
+    let scales = input.mean.iter().chain(&input.inverse);
+    for value in scales.chain(&[image.residual_scale]) {
         hash.put(&value.to_le_bytes());
     }
     hash.put(weights.positions.as_flattened());
@@ -219,16 +211,16 @@ pub(crate) fn weights_digest(
         hash.put(layer.age_bias.as_flattened());
     }
     requant(&mut hash, weights.head.input);
-    for (_, matrix) in weights.matrices() {
+    for matrix in image.matrices() {
         let mut room = [0; MAX_COLUMNS];
-        for row in 0..matrix.rows {
+        for row in 0..matrix.rows.rows {
             if let Some(row) = matrix.row(row, &mut room) {
                 hash.put(bytemuck::must_cast_slice(row.weight));
             }
         }
-        hash.put(matrix.bias.as_flattened());
-        hash.put(matrix.multiplier.as_flattened());
-        hash.put(matrix.shift);
+        hash.put(matrix.rows.bias.as_flattened());
+        hash.put(matrix.rows.multiplier.as_flattened());
+        hash.put(matrix.rows.shift);
     }
     hash.finish()
 }

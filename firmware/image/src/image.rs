@@ -6,7 +6,7 @@ use crate::contract::Contract;
 use crate::limits::MAX_INPUTS;
 use crate::list::List;
 use crate::packing::Packing;
-use crate::weights::Weights;
+use crate::weights::{InPlace, Matrix};
 
 /// A checked image; borrows the bytes it was read from.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -33,7 +33,7 @@ pub struct Image<'a> {
     /// Real value of one unit of the residual stream; finite and positive.
     pub residual_scale: f32,
     /// The network.
-    pub weights: Weights<'a>,
+    pub weights: InPlace<'a>,
     /// Inputs and expected command words of a whole trial.
     pub golden: Golden<'a>,
     /// What the policy needs, recomputed by the reader.
@@ -52,7 +52,7 @@ pub struct Parameters<'a> {
     /// From working memories to integers.
     pub input: &'a InputScales,
     /// The network.
-    pub weights: &'a Weights<'a>,
+    pub weights: &'a InPlace<'a>,
 }
 
 impl<'a> From<&'a Image<'_>> for Parameters<'a> {
@@ -182,7 +182,7 @@ impl<'a> Image<'a> {
             inverse: List::EMPTY,
         },
         residual_scale: 1.0,
-        weights: Weights::EMPTY,
+        weights: InPlace::EMPTY,
         golden: Golden::EMPTY,
         bounds: Bounds::EMPTY,
         provenance: Provenance {
@@ -193,4 +193,10 @@ impl<'a> Image<'a> {
             training_return: 0.0,
         },
     };
+
+    /// Every matrix, in the order of [`Weights::matrices`](crate::Weights::matrices).
+    pub fn matrices(&self) -> impl Iterator<Item = Matrix<'a>> {
+        let matrices = self.weights.matrices();
+        matrices.map(|(name, rows)| Matrix::new(name, &self.config, self.packing, *rows))
+    }
 }

@@ -1,48 +1,40 @@
-//! Where the weights lie in an image that was read once: a view without reading again.
+//! Where the parameters that a step reads lie in an image that was read once: found again without reading again.
 //!
 //! The runtime keeps images in slots that it must also be able to rewrite, so it cannot hold an
 //! [`Image`], which borrows the slot, between control steps. It holds a [`Layout`], which borrows
-//! nothing, and asks it for a view of the slot's bytes in every step. That costs some hundred bounds
-//! checks, no hashing and no parsing. What a step does not need (contract, golden trace, provenance) is not kept.
+//! nothing, and takes the weights from the slot's bytes in every step. That costs some hundred bounds
+//! checks, no hashing and no parsing.
 //!
-//! A view is as trustworthy as the bytes are unchanged: [`Layout`] checks that every slice lies inside,
+//! The weights are as trustworthy as the bytes are unchanged: [`Layout`] checks that every slice lies inside,
 //! never what it holds. Changed bytes give other numbers, not a panic.
+
+use engram_kernels::portable::Rows;
 
 use crate::config::ModelConfig;
 use crate::image::{Image, InputScales, Parameters};
-use crate::limits::MAX_LAYERS;
-use crate::list::{Fill, List};
 use crate::packing::Packing;
-use crate::weights::{Head, Layer, Matrix, Requant, Weights};
+use crate::weights::{InPlace, Weights};
 
-/// Places of all weights of one image, as offsets into its file, with the plain values.
+/// The places of an image's weights, as offsets into its file, with the plain values of the rest of its [`Parameters`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Layout {
-    total_length: u32,
-    sha256: [u8; 32],
-    weights_sha256: [u8; 32],
+    /// Bytes of the image.
+    pub total_length: u32,
+    /// SHA-256 of the image's body, as taken when it was read.
+    pub sha256: [u8; 32],
+    /// SHA-256 of the image's logical weights, as taken when it was read.
+    pub weights_sha256: [u8; 32],
     packing: Packing,
     config: ModelConfig,
     input: InputScales,
-    embed: MatrixLayout,
-    positions: Span,
-    layers: List<LayerLayout, MAX_LAYERS>,
-    head_input: Requant,
-    first: MatrixLayout,
-    raw: Option<MatrixLayout>,
-    second: MatrixLayout,
-    third: MatrixLayout,
+    weights: Weights<MatrixSpan, Span, Span>,
 }
 
 impl Layout {
     /// The layout of `image`, which was read from `bytes`; `None` if it was read from others.
     #[must_use]
     pub fn of(image: &Image<'_>, bytes: &[u8]) -> Option<Self> {
-        let weights = &image.weights;
-        let mut layers = List::EMPTY;
-        for layer in weights.layers() {
-            layers.push(LayerLayout::of(layer, bytes)?).ok()?;
-        }
+        let matrix = |_, rows: &Rows<'_>| MatrixSpan::of(rows, bytes);
         Some(Self {
             total_length: image.total_length,
             sha256: image.sha256,
@@ -50,70 +42,34 @@ impl Layout {
             packing: image.packing,
             config: image.config,
             input: image.input,
-            embed: MatrixLayout::of(&weights.embed, bytes)?,
-            positions: Span::of(weights.positions, bytes)?,
-            layers,
-            head_input: weights.head.input,
-            first: MatrixLayout::of(&weights.head.first, bytes)?,
-            raw: match &weights.head.raw {
-                Some(raw) => Some(MatrixLayout::of(raw, bytes)?),
-                None => None,
-            },
-            second: MatrixLayout::of(&weights.head.second, bytes)?,
-            third: MatrixLayout::of(&weights.head.third, bytes)?,
+            weights: image.weights.try_map(
+                matrix,
+                matrix,
+                |layer| Span::of(layer.age_bias, bytes),
+                |positions| Span::of(positions, bytes),
+            )?,
         })
     }
 
-    /// SHA-256 of the image's logical weights, as taken when it was read.
+    /// The weights in `bytes`, which must be the bytes of [`Layout::of`] or an unchanged copy; `None` if they are too few.
     #[must_use]
-    pub const fn weights_sha256(&self) -> [u8; 32] {
-        self.weights_sha256
+    pub fn weights<'a>(&self, bytes: &'a [u8]) -> Option<InPlace<'a>> {
+        let matrix = |_, span: &MatrixSpan| span.rows(bytes);
+        self.weights.try_map(
+            matrix,
+            matrix,
+            |layer| layer.age_bias.chunks(bytes),
+            |positions| positions.chunks(bytes),
+        )
     }
 
-    /// SHA-256 of the image's body, as taken when it was read.
+    /// What a step reads; `weights` are those of [`Layout::weights`].
     #[must_use]
-    pub const fn sha256(&self) -> [u8; 32] {
-        self.sha256
-    }
-
-    /// Bytes of the image.
-    #[must_use]
-    pub const fn total_length(&self) -> u32 {
-        self.total_length
-    }
-
-    /// The weights in `bytes`, which must be the bytes of [`Layout::of`] or an unchanged copy; `None` if they are
-    /// too few.
-    #[must_use]
-    pub fn weights<'a>(&self, bytes: &'a [u8]) -> Option<Weights<'a>> {
-        let mut layers = List::EMPTY;
-        for layer in &self.layers {
-            layers.push(layer.view(bytes)?).ok()?;
-        }
-        Some(Weights {
-            embed: self.embed.view(bytes)?,
-            positions: self.positions.chunks(bytes)?,
-            layers,
-            head: Head {
-                input: self.head_input,
-                first: self.first.view(bytes)?,
-                raw: match &self.raw {
-                    Some(raw) => Some(raw.view(bytes)?),
-                    None => None,
-                },
-                second: self.second.view(bytes)?,
-                third: self.third.view(bytes)?,
-            },
-        })
-    }
-
-    /// What a control step reads, with the weights that [`Layout::weights`] gave.
-    #[must_use]
-    pub const fn parameters<'a>(&'a self, weights: &'a Weights<'a>) -> Parameters<'a> {
+    pub const fn parameters<'a>(&'a self, weights: &'a InPlace<'a>) -> Parameters<'a> {
         Parameters {
-            packing: self.packing,
             config: &self.config,
             input: &self.input,
+            packing: self.packing,
             weights,
         }
     }
@@ -146,115 +102,34 @@ impl Span {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-struct MatrixLayout {
+/// [`Rows`] in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct MatrixSpan {
     rows: usize,
-    columns: usize,
-    wide: bool,
-    packing: Packing,
     weight: Span,
     bias: Span,
     multiplier: Span,
     shift: Span,
 }
 
-impl MatrixLayout {
-    fn of(matrix: &Matrix<'_>, bytes: &[u8]) -> Option<Self> {
+impl MatrixSpan {
+    fn of(rows: &Rows<'_>, bytes: &[u8]) -> Option<Self> {
         Some(Self {
-            rows: matrix.rows,
-            columns: matrix.columns,
-            wide: matrix.wide,
-            packing: matrix.packing,
-            weight: Span::of(matrix.weight, bytes)?,
-            bias: Span::of(matrix.bias, bytes)?,
-            multiplier: Span::of(matrix.multiplier, bytes)?,
-            shift: Span::of(matrix.shift, bytes)?,
+            rows: rows.rows,
+            weight: Span::of(rows.weight, bytes)?,
+            bias: Span::of(rows.bias, bytes)?,
+            multiplier: Span::of(rows.multiplier, bytes)?,
+            shift: Span::of(rows.shift, bytes)?,
         })
     }
 
-    fn view<'a>(&self, bytes: &'a [u8]) -> Option<Matrix<'a>> {
-        Some(Matrix {
+    fn rows<'a>(&self, bytes: &'a [u8]) -> Option<Rows<'a>> {
+        Some(Rows {
             rows: self.rows,
-            columns: self.columns,
-            wide: self.wide,
-            packing: self.packing,
-            weight: bytemuck::try_cast_slice(self.weight.bytes(bytes)?).ok()?,
+            weight: bytemuck::must_cast_slice(self.weight.bytes(bytes)?),
             bias: self.bias.chunks(bytes)?,
             multiplier: self.multiplier.chunks(bytes)?,
             shift: self.shift.bytes(bytes)?,
-        })
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct LayerLayout {
-    attention_input: Requant,
-    qkv: MatrixLayout,
-    logit: Requant,
-    age_bias: Span,
-    attention_output: Requant,
-    out: MatrixLayout,
-    ff_input: Requant,
-    ff1: MatrixLayout,
-    ff2: MatrixLayout,
-}
-
-impl Fill for LayerLayout {
-    const FILL: Self = {
-        const SPAN: Span = Span {
-            offset: 0,
-            length: 0,
-        };
-        const MATRIX: MatrixLayout = MatrixLayout {
-            rows: 0,
-            columns: 0,
-            wide: false,
-            packing: Packing::Rows,
-            weight: SPAN,
-            bias: SPAN,
-            multiplier: SPAN,
-            shift: SPAN,
-        };
-        Self {
-            attention_input: Requant::EMPTY,
-            qkv: MATRIX,
-            logit: Requant::EMPTY,
-            age_bias: SPAN,
-            attention_output: Requant::EMPTY,
-            out: MATRIX,
-            ff_input: Requant::EMPTY,
-            ff1: MATRIX,
-            ff2: MATRIX,
-        }
-    };
-}
-
-impl LayerLayout {
-    fn of(layer: &Layer<'_>, bytes: &[u8]) -> Option<Self> {
-        Some(Self {
-            attention_input: layer.attention_input,
-            qkv: MatrixLayout::of(&layer.qkv, bytes)?,
-            logit: layer.logit,
-            age_bias: Span::of(layer.age_bias, bytes)?,
-            attention_output: layer.attention_output,
-            out: MatrixLayout::of(&layer.out, bytes)?,
-            ff_input: layer.ff_input,
-            ff1: MatrixLayout::of(&layer.ff1, bytes)?,
-            ff2: MatrixLayout::of(&layer.ff2, bytes)?,
-        })
-    }
-
-    fn view<'a>(&self, bytes: &'a [u8]) -> Option<Layer<'a>> {
-        Some(Layer {
-            attention_input: self.attention_input,
-            qkv: self.qkv.view(bytes)?,
-            logit: self.logit,
-            age_bias: self.age_bias.chunks(bytes)?,
-            attention_output: self.attention_output,
-            out: self.out.view(bytes)?,
-            ff_input: self.ff_input,
-            ff1: self.ff1.view(bytes)?,
-            ff2: self.ff2.view(bytes)?,
         })
     }
 }

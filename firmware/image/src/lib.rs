@@ -50,4 +50,4 @@ pub use image::{Golden, GoldenStep, Image, InputScales, Parameters, Provenance};
 pub use layout::Layout;
 pub use list::{Fill, Full, List};
 pub use packing::Packing;
-pub use weights::{Head, Layer, Matrix, MatrixName, MatrixRow, Requant, Weights};
+pub use weights::{Head, InPlace, Layer, Matrix, MatrixName, MatrixRow, Weights};

@@ -93,12 +93,16 @@ impl Packing {
         let Self::CortexM = self else {
             return true;
         };
-        let (rows, columns) = cortex_m::filled_up(matrix.rows, matrix.columns);
+        let (rows, columns) = cortex_m::filled_up(matrix.rows.rows, matrix.columns);
         (0..rows).all(|row| {
-            let first = if row < matrix.rows { matrix.columns } else { 0 };
+            let first = if row < matrix.rows.rows {
+                matrix.columns
+            } else {
+                0
+            };
             (first..columns).all(|column| {
-                let place = (row, column);
-                self.weight(matrix.weight, matrix.wide, columns, place) == 0
+                let (weight, wide) = (matrix.rows.weight, matrix.name.is_wide());
+                self.weight(weight, wide, columns, (row, column)) == 0
             })
         })
     }

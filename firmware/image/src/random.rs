@@ -3,11 +3,13 @@
 //! Their factors keep the activations in the middle of their types, so that signals neither die out nor sit in
 //! saturation: a wrong bit anywhere shows in the command words.
 
+use engram_kernels::Requant;
+
 use crate::config::{HeadInput, ModelConfig, Positions};
 use crate::contract::{ActionChannel, Channel, Contract, Reward};
 use crate::image::{InputScales, Provenance};
 use crate::list::{Fill, List};
-use crate::weights::{MatrixName, Requant};
+use crate::weights::MatrixName;
 use crate::write::{GoldenSpec, HeadSpec, ImageSpec, LayerSpec, MatrixSpec, WeightsSpec};
 
 /// Root mean square of a weight that is uniform in `[-127, 127]`.
@@ -155,10 +157,9 @@ fn weights(random: &mut SplitMix64, config: &ModelConfig) -> WeightsSpec {
         positions: (0..positions)
             .map(|_| random.integer(3_000) as i16)
             .collect(),
-        layers: (0..)
-            .take(config.layers)
-            .map(|index| layer(random, config, index))
-            .collect(),
+        layers: core::array::from_fn(|index| {
+            (index < config.layers).then(|| layer(random, config, index as u8))
+        }),
         head: HeadSpec {
             input: factor(ACTIVATION / RESIDUAL),
             first: matrix(random, config, MatrixName::First, ACTIVATION, PREACTIVATION),

@@ -42,12 +42,7 @@ impl<'a> Image<'a> {
         read_body(&mut cursor, &mut image)?;
         cursor.end()?;
         check_bounds(&image)?;
-        image.weights_sha256 = encode::weights_digest(
-            &image.config,
-            &image.input,
-            image.residual_scale,
-            &image.weights,
-        );
+        image.weights_sha256 = encode::weights_digest(&image);
         Ok(image)
     }
 }
@@ -74,7 +69,7 @@ fn read_body<'a>(cursor: &mut Cursor<'a>, image: &mut Image<'a>) -> Result<(), R
 /// Recomputes the bounds report: no accumulator overflows, and the report says what is so.
 fn check_bounds(image: &Image<'_>) -> Result<(), ReadError> {
     let stated = &image.bounds;
-    let computed = Bounds::compute(&image.config, &image.weights);
+    let computed = Bounds::of(image);
     let names = image.weights.matrices().map(|(matrix, _)| matrix);
     if let Some((matrix, bound)) = overflow(names, &computed) {
         return Err(ReadError::Accumulator { matrix, bound });

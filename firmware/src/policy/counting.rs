@@ -25,7 +25,7 @@ pub fn counted_macs(
     let macs = Cell::new(0);
     step_on(
         Counting(&macs),
-        &Parameters::from(image),
+        &Parameters::from(image).into(),
         memory,
         input,
         words,

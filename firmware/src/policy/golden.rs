@@ -70,16 +70,16 @@ impl GoldenReplay {
     ) -> Result<bool, GoldenDifference> {
         #[cfg(all(target_arch = "arm", feature = "cortex-m7"))]
         if parameters.packing == engram_image::Packing::CortexM {
-            return self.advance_on(super::CORTEX_M7, &parameters, golden, memory, steps);
+            return self.advance_on(super::CORTEX_M7, &parameters.into(), golden, memory, steps);
         }
-        self.advance_on(super::OF_ROWS, &parameters, golden, memory, steps)
+        self.advance_on(super::OF_ROWS, &parameters.into(), golden, memory, steps)
     }
 
     /// [`GoldenReplay::advance`] on the kernels that the network is packed for.
-    pub(super) fn advance_on<'n, K: Kernels>(
+    pub(super) fn advance_on<K: Kernels>(
         &mut self,
         kernels: K,
-        network: &impl Network<'n, K>,
+        network: &Network<'_, '_, K>,
         trace: &Golden<'_>,
         memory: &mut Memory,
         steps: usize,

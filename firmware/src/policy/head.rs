@@ -1,16 +1,14 @@
 //! The policy head: encoder output, and with `mixed` the embedding, to the command words.
 
-use core::borrow::Borrow;
-
 use engram_kernels::Kernels;
 
 use super::memory::{Memory, Scratch};
 use super::network::Network;
 
 /// Computes `words` from `scratch.encoded` and `scratch.embedded`.
-pub(super) fn run<'n, K: Kernels>(
+pub(super) fn run<K: Kernels>(
     kernels: K,
-    network: &impl Network<'n, K>,
+    network: &Network<'_, '_, K>,
     memory: &mut Memory,
     words: &mut [i16],
 ) {
@@ -21,15 +19,14 @@ pub(super) fn run<'n, K: Kernels>(
 }
 
 #[inline(always)]
-fn layers<'n, K: Kernels>(
+fn layers<K: Kernels>(
     kernels: K,
-    network: &impl Network<'n, K>,
+    network: &Network<'_, '_, K>,
     scratch: &mut Scratch,
     words: &mut [i16],
 ) {
-    let maps = network.head();
-    let maps = maps.borrow();
-    let config = network.parameters().config;
+    let maps = &network.weights.head;
+    let config = network.config;
     let model = K::padded(config.model);
     let [width_0, width_1] = config.hidden.map(K::padded);
     let Scratch {

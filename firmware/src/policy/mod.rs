@@ -166,12 +166,19 @@ pub fn step<'a>(
     let parameters = parameters.into();
     #[cfg(all(target_arch = "arm", feature = "cortex-m7"))]
     if parameters.packing == Packing::CortexM {
-        return step_on(CORTEX_M7, &parameters, memory, input, words, observer);
+        return step_on(
+            CORTEX_M7,
+            &parameters.into(),
+            memory,
+            input,
+            words,
+            observer,
+        );
     }
     if !runs(parameters.packing) {
         return Err(PolicyError::Packing(parameters.packing));
     }
-    step_on(OF_ROWS, &parameters, memory, input, words, observer)
+    step_on(OF_ROWS, &parameters.into(), memory, input, words, observer)
 }
 
 /// Bytes that persist from step to step: keys and values as [`step`] of this program lays them out for `image`, or the
@@ -209,15 +216,15 @@ fn cache_as_it_is(packing: Packing, config: &ModelConfig) -> CacheBytes {
 }
 
 /// [`step`] on the kernels that the network is packed for.
-fn step_on<'n, K: Kernels>(
+fn step_on<K: Kernels>(
     kernels: K,
-    network: &impl Network<'n, K>,
+    network: &Network<'_, '_, K>,
     memory: &mut Memory,
     input: &WorkingMemory<'_>,
     words: &mut [i16],
     observer: &mut impl Observer,
 ) -> Result<(), PolicyError> {
-    let config = network.parameters().config;
+    let config = network.config;
     let expected = config.observations;
     if input.observation.len() != expected {
         let given = input.observation.len();
@@ -247,16 +254,16 @@ fn step_on<'n, K: Kernels>(
 }
 
 /// [`step_on`] behind its checks.
-fn run<'n, K: Kernels>(
+fn run<K: Kernels>(
     kernels: K,
-    network: &impl Network<'n, K>,
+    network: &Network<'_, '_, K>,
     memory: &mut Memory,
     input: &WorkingMemory<'_>,
     words: &mut [i16],
     observer: Option<&mut dyn Observer>,
 ) {
     embed(kernels, network, input, &mut memory.scratch);
-    match network.parameters().config.positions {
+    match network.config.positions {
         Positions::Age => age(kernels, network, memory, observer),
         Positions::Slot => slot(kernels, network, memory, observer),
     }
@@ -264,17 +271,17 @@ fn run<'n, K: Kernels>(
 }
 
 /// The quantized working memory times `W_e`, into `scratch.embedded`.
-fn embed<'n, K: Kernels>(
+fn embed<K: Kernels>(
     kernels: K,
-    network: &impl Network<'n, K>,
+    network: &Network<'_, '_, K>,
     input: &WorkingMemory<'_>,
     scratch: &mut Scratch,
 ) {
-    let Parameters {
+    let Network {
         config,
         input: scales,
-        ..
-    } = network.parameters();
+        weights,
+    } = network;
     let entries = Entries {
         observation: input.observation,
         issued: input.issued,
@@ -290,18 +297,18 @@ fn embed<'n, K: Kernels>(
     kernels.quantize(entries, scales, quantized);
     kernels.run(
         #[inline(always)]
-        || kernels.embed(network.embed(), quantized, &mut scratch.sums.0, embedded),
+        || kernels.embed(weights.embed, quantized, &mut scratch.sums.0, embedded),
     );
 }
 
 /// `age`: one token; its keys and values take the oldest place of the ring.
-fn age<'n, K: Kernels>(
+fn age<K: Kernels>(
     kernels: K,
-    network: &impl Network<'n, K>,
+    network: &Network<'_, '_, K>,
     memory: &mut Memory,
     observer: Option<&mut dyn Observer>,
 ) {
-    let (place, _) = memory.advance(network.parameters().config.window);
+    let (place, _) = memory.advance(network.config.window);
     let Scratch {
         residual, embedded, ..
     } = &mut memory.scratch;
@@ -314,15 +321,15 @@ fn age<'n, K: Kernels>(
 ///
 /// Slots fill from 0. Those that are still empty are computed too and change nothing: a token sees
 /// only itself and the slots before it.
-fn slot<'n, K: Kernels>(
+fn slot<K: Kernels>(
     kernels: K,
-    network: &impl Network<'n, K>,
+    network: &Network<'_, '_, K>,
     memory: &mut Memory,
     mut observer: Option<&mut dyn Observer>,
 ) {
-    let Parameters {
+    let Network {
         config, weights, ..
-    } = network.parameters();
+    } = network;
     let (model, window) = (config.model, config.window);
     let (place, oldest) = memory.advance(window);
     let cache = cache_on(kernels, config);

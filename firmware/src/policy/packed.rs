@@ -2,46 +2,41 @@
 //!
 //! Packing moves weights, it changes none: the image stays what it is, and so do its hashes.
 
-use core::borrow::Borrow;
+use core::cell::Cell;
 use core::num::NonZeroUsize;
 
-use engram_image::limits::MAX_LAYERS;
-use engram_image::{Image, Layer, Matrix, Parameters};
+use engram_image::{Image, Parameters};
 use engram_kernels::portable::Rows;
-use engram_kernels::{Line, PackedBiases, PackedMap, Packing, Shape};
+use engram_kernels::{Line, PackedBiases, PackedMap, Packing};
 
 use super::memory::{LARGEST_CACHE, TOKENS};
-use super::network::{HeadMaps, LayerMaps, Network, factor, rows};
+use super::network::{KernelWeights, Network};
 use super::token;
 
-/// An image packed for the kernels `K`, in lines that the caller lends.
+/// An image packed for the kernels `K`, in lines that the caller lends: one map after the other, in the order of
+/// [`Weights::try_map`](engram_image::Weights::try_map).
 pub(super) struct PackedImage<'a, K: Packing> {
     pub(super) kernels: K,
-    parameters: Parameters<'a>,
-    embed: K::WideMap<'a>,
-    layers: [Option<LayerMaps<'a, K>>; MAX_LAYERS],
-    head: HeadMaps<'a, K>,
+    pub(super) parameters: Parameters<'a>,
+    weights: KernelWeights<'a, K>,
 }
 
 impl<'a, K: Packing> PackedImage<'a, K> {
     /// Lines that [`PackedImage::pack`] needs.
     pub(super) fn lines(image: &Image<'_>) -> usize {
         let shape = token::shape(&image.config);
-        let of = |matrix: &Matrix<'_>| K::Map::lines(matrix.rows, matrix.columns);
-        let wide = |matrix: &Matrix<'_>| K::WideMap::lines(matrix.rows, matrix.columns);
-        let layers = image.weights.layers().iter().map(|layer| {
-            [&layer.qkv, &layer.out, &layer.ff1, &layer.ff2]
-                .map(of)
-                .into_iter()
-                .fold(K::Biases::lines(shape), usize::saturating_add)
-        });
-        let head = &image.weights.head;
-        [&head.first, &head.second, &head.third]
-            .map(of)
-            .into_iter()
-            .chain(layers)
-            .chain(head.raw.as_ref().map(wide))
-            .fold(wide(&image.weights.embed), usize::saturating_add)
+        let count = Cell::new(0_usize);
+        let add = |lines| {
+            count.set(count.get().saturating_add(lines));
+            Some(())
+        };
+        let _ = image.weights.try_map(
+            |name, map| add(K::Map::lines(map.rows, name.shape(&image.config).1)),
+            |name, map| add(K::WideMap::lines(map.rows, name.shape(&image.config).1)),
+            |_| add(K::Biases::lines(shape)),
+            |_| Some(()),
+        );
+        count.get()
     }
 
     /// Packs `image` into lines that [`PackedImage::view`] reads. `None`: it is packed for a board already, its
@@ -54,50 +49,69 @@ impl<'a, K: Packing> PackedImage<'a, K> {
         if super::cache_on(kernels, &image.config).all() > LARGEST_CACHE {
             return None;
         }
-        let mut packer = Packer { lines };
-        let weights = &image.weights;
-        packer.map::<K::WideMap<'_>>(&weights.embed)?;
-        for layer in weights.layers() {
-            packer.map::<K::Map<'_>>(&layer.qkv)?;
-            packer.biases::<K::Biases<'_>>(shape, layer)?;
-            for matrix in [&layer.out, &layer.ff1, &layer.ff2] {
-                packer.map::<K::Map<'_>>(matrix)?;
-            }
-        }
-        packer.map::<K::Map<'_>>(&weights.head.first)?;
-        if let Some(raw) = &weights.head.raw {
-            packer.map::<K::WideMap<'_>>(raw)?;
-        }
-        packer.map::<K::Map<'_>>(&weights.head.second)?;
-        packer.map::<K::Map<'_>>(&weights.head.third)
+        let rest = Cell::new(lines);
+        let take = |count| {
+            let (taken, more) = rest.take().split_at_mut_checked(count)?;
+            rest.set(more);
+            Some(taken)
+        };
+        let packed = image.weights.try_map(
+            |name, map| {
+                let columns = name.shape(&image.config).1;
+                K::Map::pack(*map, columns, take(K::Map::lines(map.rows, columns))?)
+            },
+            |name, map| {
+                let columns = name.shape(&image.config).1;
+                K::WideMap::pack(*map, columns, take(K::WideMap::lines(map.rows, columns))?)
+            },
+            |layer| {
+                let lines = take(K::Biases::lines(shape))?;
+                K::Biases::pack(shape, layer.logit, layer.age_bias, lines)
+            },
+            |_| Some(()),
+        );
+        packed.map(|_| ())
     }
 
-    /// What a step reads of an image, in the lines that [`PackedImage::pack`] packed it into. `None`: they cannot be those.
+    /// An image in the lines that [`PackedImage::pack`] packed it into. `None`: they cannot be those.
     pub(super) fn view(kernels: K, parameters: Parameters<'a>, lines: &'a [Line]) -> Option<Self> {
-        let mut viewer = Viewer { lines };
-        let weights = parameters.weights;
         let shape = token::shape(parameters.config);
-        let embed = viewer.map(&weights.embed)?;
-        let mut layers = [const { None }; MAX_LAYERS];
-        for (place, layer) in layers.iter_mut().zip(weights.layers()) {
-            *place = Some(viewer.layer(shape, layer)?);
-        }
-        let head = HeadMaps {
-            first: viewer.map(&weights.head.first)?,
-            raw: match &weights.head.raw {
-                Some(raw) => Some(viewer.map(raw)?),
-                None => None,
-            },
-            second: viewer.map(&weights.head.second)?,
-            third: viewer.map(&weights.head.third)?,
+        let rest = Cell::new(lines);
+        let take = |count| {
+            let (taken, more) = rest.get().split_at_checked(count)?;
+            rest.set(more);
+            Some(taken)
         };
+        let weights = parameters.weights.try_map(
+            |name, map| {
+                let columns = name.shape(parameters.config).1;
+                K::Map::view(*map, columns, take(K::Map::lines(map.rows, columns))?)
+            },
+            |name, map| {
+                let columns = name.shape(parameters.config).1;
+                K::WideMap::view(*map, columns, take(K::WideMap::lines(map.rows, columns))?)
+            },
+            |layer| {
+                let lines = take(K::Biases::lines(shape))?;
+                K::Biases::view(shape, layer.logit, layer.age_bias, lines)
+            },
+            |positions| Some(*positions),
+        )?;
         Some(Self {
             kernels,
             parameters,
-            embed,
-            layers,
-            head,
+            weights,
         })
+    }
+
+    /// What a step reads.
+    #[inline(always)]
+    pub(super) fn network(&self) -> Network<'_, 'a, K> {
+        Network {
+            config: self.parameters.config,
+            input: self.parameters.input,
+            weights: &self.weights,
+        }
     }
 }
 
@@ -135,88 +149,4 @@ pub(super) fn products<K: Packing>(kernels: K, rounds: u32, lines: &mut [Line]) 
     core::hint::black_box(out);
     let macs = rows.checked_mul(columns)?.checked_mul(tokens.get())?;
     u64::try_from(macs).ok()?.checked_mul(u64::from(rounds))
-}
-
-/// Fills the lines, one map after the other, in the order in which a step reads them.
-struct Packer<'a> {
-    lines: &'a mut [Line],
-}
-
-impl<'a> Packer<'a> {
-    fn take(&mut self, count: usize) -> Option<&'a mut [Line]> {
-        let (taken, rest) = core::mem::take(&mut self.lines).split_at_mut_checked(count)?;
-        self.lines = rest;
-        Some(taken)
-    }
-
-    fn map<'m, M: PackedMap<'m>>(&mut self, matrix: &Matrix<'_>) -> Option<()> {
-        let lines = self.take(M::lines(matrix.rows, matrix.columns))?;
-        M::pack(rows(matrix), matrix.columns, lines)
-    }
-
-    fn biases<'m, B: PackedBiases<'m>>(&mut self, shape: Shape, layer: &Layer<'_>) -> Option<()> {
-        let lines = self.take(B::lines(shape))?;
-        B::pack(shape, factor(layer.logit), layer.age_bias, lines)
-    }
-}
-
-/// Finds the maps in the lines, in the order of [`Packer`].
-struct Viewer<'a> {
-    lines: &'a [Line],
-}
-
-impl<'a> Viewer<'a> {
-    fn take(&mut self, count: usize) -> Option<&'a [Line]> {
-        let (taken, rest) = self.lines.split_at_checked(count)?;
-        self.lines = rest;
-        Some(taken)
-    }
-
-    fn map<M: PackedMap<'a>>(&mut self, matrix: &Matrix<'a>) -> Option<M> {
-        let lines = self.take(M::lines(matrix.rows, matrix.columns))?;
-        M::view(rows(matrix), matrix.columns, lines)
-    }
-
-    fn biases<B: PackedBiases<'a>>(&mut self, shape: Shape, layer: &Layer<'a>) -> Option<B> {
-        let lines = self.take(B::lines(shape))?;
-        B::view(shape, factor(layer.logit), layer.age_bias, lines)
-    }
-
-    fn layer<K: Packing>(&mut self, shape: Shape, layer: &Layer<'a>) -> Option<LayerMaps<'a, K>> {
-        let qkv = self.map(&layer.qkv)?;
-        let biases = self.biases(shape, layer)?;
-        Some(LayerMaps {
-            attention_input: factor(layer.attention_input),
-            qkv,
-            logit: factor(layer.logit),
-            biases,
-            attention_output: factor(layer.attention_output),
-            out: self.map(&layer.out)?,
-            ff_input: factor(layer.ff_input),
-            ff1: self.map(&layer.ff1)?,
-            ff2: self.map(&layer.ff2)?,
-        })
-    }
-}
-
-impl<'a, K: Packing> Network<'a, K> for PackedImage<'a, K> {
-    #[inline(always)]
-    fn parameters(&self) -> Parameters<'_> {
-        self.parameters
-    }
-
-    #[inline(always)]
-    fn embed(&self) -> K::WideMap<'a> {
-        self.embed
-    }
-
-    #[inline(always)]
-    fn layer(&self, index: usize) -> Option<impl Borrow<LayerMaps<'a, K>>> {
-        self.layers.get(index)?.as_ref()
-    }
-
-    #[inline(always)]
-    fn head(&self) -> impl Borrow<HeadMaps<'a, K>> {
-        &self.head
-    }
 }

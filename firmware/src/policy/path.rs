@@ -141,7 +141,7 @@ macro_rules! packed_paths {
                 match &self.0 {
                     Kind::Portable(parameters) => *parameters,
                     $(#[cfg(target_arch = $arch)]
-                    Kind::$path(packed) => super::network::Network::parameters(packed),)+
+                    Kind::$path(packed) => packed.parameters,)+
                 }
             }
 
@@ -169,7 +169,7 @@ macro_rules! packed_paths {
                     Kind::Portable(parameters) => super::step(*parameters, memory, input, words, observer),
                     $(#[cfg(target_arch = $arch)]
                     Kind::$path(packed) => {
-                        super::step_on(packed.kernels, packed, memory, input, words, observer)
+                        super::step_on(packed.kernels, &packed.network(), memory, input, words, observer)
                     })+
                 }
             }
@@ -200,7 +200,7 @@ macro_rules! packed_paths {
                     }
                     $(#[cfg(target_arch = $arch)]
                     Kind::$path(packed) => {
-                        replay.advance_on(packed.kernels, packed, golden, memory, usize::MAX)
+                        replay.advance_on(packed.kernels, &packed.network(), golden, memory, usize::MAX)
                     })+
                 }
                 .map(|_| ())

@@ -1,13 +1,11 @@
 //! One token through all encoder layers: `h = x + out(attention(x))`, `x' = h + ff2(relu(ff1(h)))`.
 
-use core::borrow::Borrow;
-
 use engram_image::ModelConfig;
 use engram_kernels::{Attention, HeadView, Kernels, Place, Shape};
 
 use super::cache_on;
 use super::memory::{Memory, Parts, Scratch};
-use super::network::{Network, factor};
+use super::network::Network;
 use super::observer::Observer;
 
 /// Takes `scratch.residual` through all layers and leaves the token's keys and values at `place`.
@@ -15,9 +13,9 @@ use super::observer::Observer;
 /// What comes out stays in `scratch.residual`, and as the input of the head in `scratch.narrow`.
 // Not inlined: the proof that no panic is reachable looks for it by name.
 #[inline(never)]
-pub(super) fn run<'n, K: Kernels>(
+pub(super) fn run<K: Kernels>(
     kernels: K,
-    network: &impl Network<'n, K>,
+    network: &Network<'_, '_, K>,
     memory: &mut Memory,
     place: Place,
     observer: Option<&mut dyn Observer>,
@@ -38,15 +36,14 @@ pub(super) fn shape(config: &ModelConfig) -> Shape {
 }
 
 #[inline(always)]
-fn layers<'n, K: Kernels>(
+fn layers<K: Kernels>(
     kernels: K,
-    network: &impl Network<'n, K>,
+    network: &Network<'_, '_, K>,
     memory: &mut Memory,
     place: Place,
     mut observer: Option<&mut dyn Observer>,
 ) {
-    let parameters = network.parameters();
-    let config = parameters.config;
+    let config = network.config;
     let shape = shape(config);
     let Some(Parts {
         keys,
@@ -81,29 +78,28 @@ fn layers<'n, K: Kernels>(
         return;
     };
     let (sums, weights, qkv) = (&mut sums.0, &mut weights.0, &mut qkv.0);
-    let head_input = factor(parameters.weights.head.input);
+    let head_input = network.weights.head.input;
     let mut layer = network.layer(0);
     let input = layer
         .as_ref()
-        .map_or(head_input, |maps| maps.borrow().attention_input);
+        .map_or(head_input, |maps| maps.attention_input);
     kernels.narrow(residual, input, narrow);
     let mut index = 0_usize;
     while let Some(maps) = layer {
-        let maps = maps.borrow();
         let (Some(keys), Some(values)) = (keys.next(), values.next()) else {
             return;
         };
         layer = network.layer(index.wrapping_add(1));
         let next = layer
             .as_ref()
-            .map_or(head_input, |maps| maps.borrow().attention_input);
+            .map_or(head_input, |maps| maps.attention_input);
         kernels.project(maps.qkv, narrow, sums, qkv);
         let attention = Attention {
             shape,
             place,
             logit: maps.logit,
             output: maps.attention_output,
-            biases: maps.biases,
+            biases: maps.age_bias,
             qkv,
             keys,
             values,

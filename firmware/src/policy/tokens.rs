@@ -4,40 +4,32 @@
 //! begins, and a token attends to those before it. In the last layer only the newest token goes on behind
 //! its keys and values: nobody reads the others.
 
-use core::borrow::Borrow;
 use core::num::NonZeroUsize;
 
-use engram_image::{ModelConfig, Parameters};
+use engram_image::ModelConfig;
 use engram_kernels::{Attention, HeadView, Kernels, Place, Requant, add_saturating};
 
 use super::cache_on;
 use super::memory::{self, Memory, Parts, Scratch, Tokens};
-use super::network::{LayerMaps, Network, factor};
+use super::network::{Layer, Network};
 use super::observer::Observer;
 use super::token::{report, shape};
 
 /// Takes all slots through all layers, from the embedded working memories on; the newest one's result goes
 /// to `scratch.encoded`.
-pub(super) fn slots<'n, K: Kernels>(
+pub(super) fn slots<K: Kernels>(
     kernels: K,
-    network: &impl Network<'n, K>,
+    network: &Network<'_, '_, K>,
     memory: &mut Memory,
     (oldest, newest): (usize, usize),
     mut observer: Option<&mut dyn Observer>,
 ) {
-    let parameters = network.parameters();
-    let window = parameters.config.window;
+    let window = network.config.window;
     let together = K::TOKENS.min(memory::TOKENS);
     let mut index = oldest;
     let mut first = 0_usize;
     while let Some(count) = NonZeroUsize::new(together.min(window.saturating_sub(first))) {
-        index = embed(
-            kernels,
-            parameters,
-            memory,
-            first..first + count.get(),
-            index,
-        );
+        index = embed(kernels, network, memory, first..first + count.get(), index);
         let group = Group {
             first,
             count,
@@ -66,13 +58,13 @@ struct Group {
 /// The residuals of some slots, whose working memories lie in a ring from `index` on; returns what is next.
 fn embed<K: Kernels>(
     kernels: K,
-    parameters: Parameters<'_>,
+    network: &Network<'_, '_, K>,
     memory: &mut Memory,
     slots: core::ops::Range<usize>,
     mut index: usize,
 ) -> usize {
-    let (model, window) = (parameters.config.model.max(1), parameters.config.window);
-    let positions = parameters
+    let (model, window) = (network.config.model.max(1), network.config.window);
+    let positions = network
         .weights
         .positions
         .chunks_exact(model)
@@ -81,7 +73,7 @@ fn embed<K: Kernels>(
         slots: ring,
         scratch,
         ..
-    }) = memory.parts(cache_on(kernels, parameters.config))
+    }) = memory.parts(cache_on(kernels, network.config))
     else {
         return index;
     };
@@ -103,43 +95,41 @@ fn embed<K: Kernels>(
 }
 
 #[inline(always)]
-fn layers<'n, K: Kernels>(
+fn layers<K: Kernels>(
     kernels: K,
-    network: &impl Network<'n, K>,
+    network: &Network<'_, '_, K>,
     memory: &mut Memory,
     group: Group,
     observer: &mut Option<&mut dyn Observer>,
 ) {
-    let parameters = network.parameters();
-    let shape = shape(parameters.config);
+    let shape = shape(network.config);
     let Some(Parts {
         keys,
         values,
         scratch,
         ..
-    }) = memory.parts(cache_on(kernels, parameters.config))
+    }) = memory.parts(cache_on(kernels, network.config))
     else {
         return;
     };
     let mut keys = keys.chunks_exact_mut(kernels.key_bytes(shape).max(1));
     let mut values = values.chunks_exact_mut(kernels.value_bytes(shape).max(1));
-    let Some(mut buffers) = Buffers::new::<K>(parameters.config, scratch, group) else {
+    let Some(mut buffers) = Buffers::new::<K>(network.config, scratch, group) else {
         return;
     };
-    let head_input = factor(parameters.weights.head.input);
+    let head_input = network.weights.head.input;
     let mut layer = network.layer(0);
     let input = layer
         .as_ref()
-        .map_or(head_input, |maps| maps.borrow().attention_input);
+        .map_or(head_input, |maps| maps.attention_input);
     kernels.narrow(buffers.residual, input, buffers.narrow);
     let mut index = 0_usize;
     while let Some(maps) = layer {
-        let maps = maps.borrow();
         let (Some(keys), Some(values)) = (keys.next(), values.next()) else {
             return;
         };
         layer = network.layer(index.wrapping_add(1));
-        let next = layer.as_ref().map(|maps| maps.borrow().attention_input);
+        let next = layer.as_ref().map(|maps| maps.attention_input);
         kernels.project_all(
             maps.qkv,
             group.count,
@@ -162,7 +152,7 @@ fn layers<'n, K: Kernels>(
                 place,
                 logit: maps.logit,
                 output: maps.attention_output,
-                biases: maps.biases,
+                biases: maps.age_bias,
                 qkv,
                 keys: &mut *keys,
                 values: &mut *values,
@@ -240,7 +230,7 @@ impl<'a> Buffers<'a> {
     fn forward<K: Kernels>(
         &mut self,
         kernels: K,
-        maps: &LayerMaps<'_, K>,
+        maps: &Layer<'_, K>,
         count: NonZeroUsize,
         next: Requant,
     ) {
@@ -269,7 +259,7 @@ impl<'a> Buffers<'a> {
     fn last<K: Kernels>(
         &mut self,
         kernels: K,
-        maps: &LayerMaps<'_, K>,
+        maps: &Layer<'_, K>,
         newest: Option<usize>,
         head_input: Requant,
     ) {

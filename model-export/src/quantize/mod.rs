@@ -8,7 +8,8 @@ mod matrix;
 mod options;
 mod scales;
 
-use engram_image::Positions;
+use engram_image::limits::MAX_LAYERS;
+use engram_image::{Head, Positions, Weights};
 use engram_kernels::{
     LOGIT_FRACTION_BITS, MEAN_FRACTION_BITS, PREACTIVATION_FRACTION_BITS, Requant, WORD_MAX,
 };
@@ -70,9 +71,10 @@ pub fn quantize(
             },
         )
     };
-    let layers = (0..config.layers)
-        .map(|l| layer(parameters, calibration, &scales, l))
-        .collect::<Result<Vec<_>, _>>()?;
+    let mut layers = [const { None }; MAX_LAYERS];
+    for (l, place) in layers.iter_mut().enumerate().take(config.layers) {
+        *place = Some(layer(parameters, calibration, &scales, l)?);
+    }
     let [h0, h1] = config.hidden;
     let (q12, tanh) = (vec![PREACTIVATION; h0.max(h1)], vec![TANH; h0.max(h1)]);
     let (first, raw) = parameters.head_parts();
@@ -128,28 +130,32 @@ pub fn quantize(
             .map(|std| (32_767.0 / (f64::from(clip) * f64::from(*std))) as f32)
             .collect(),
         residual_scale: scales.residual_scale() as f32,
-        embed: matrix(
-            "embed",
-            &parameters.embed,
-            &inputs,
-            &seen(Site::Input),
-            &scales.residual,
-            32_768,
-        )?,
-        positions: match config.positions {
-            Positions::Age => Vec::new(),
-            Positions::Slot => slot_positions(config.window, config.model)
-                .iter()
-                .enumerate()
-                .map(residual_steps)
-                .collect(),
+        weights: Weights {
+            embed: matrix(
+                "embed",
+                &parameters.embed,
+                &inputs,
+                &seen(Site::Input),
+                &scales.residual,
+                32_768,
+            )?,
+            positions: match config.positions {
+                Positions::Age => Vec::new(),
+                Positions::Slot => slot_positions(config.window, config.model)
+                    .iter()
+                    .enumerate()
+                    .map(residual_steps)
+                    .collect(),
+            },
+            layers,
+            head: Head {
+                input: ratio("head.input", scales.residual[0], scales.head[0])?,
+                first,
+                raw,
+                second,
+                third,
+            },
         },
-        layers,
-        head_input: ratio("head.input", scales.residual[0], scales.head[0])?,
-        first,
-        raw,
-        second,
-        third,
         limits: scales.limits(),
     })
 }

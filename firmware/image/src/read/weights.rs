@@ -1,12 +1,14 @@
 //! The body's map `weights`: every tensor has exactly the size that the config gives it.
 
+use engram_kernels::Requant;
+use engram_kernels::portable::Rows;
+
 use super::cursor::{Cursor, count};
 use crate::config::{HeadInput, ModelConfig, Positions};
 use crate::error::ReadError;
 use crate::limits::MAX_COLUMNS;
-use crate::list::{Fill, Full};
 use crate::packing::Packing;
-use crate::weights::{Layer, Matrix, MatrixName, Requant, Weights};
+use crate::weights::{InPlace, Layer, Matrix, MatrixName};
 
 /// Smallest normalised multiplier.
 const MULTIPLIER_MIN: i32 = 1 << 30;
@@ -18,7 +20,7 @@ pub(super) fn read<'a>(
     cursor: &mut Cursor<'a>,
     packing: Packing,
     config: &ModelConfig,
-    weights: &mut Weights<'a>,
+    weights: &mut InPlace<'a>,
 ) -> Result<(), ReadError> {
     let entries = cursor.map()?;
     cursor.key("head")?;
@@ -27,14 +29,8 @@ pub(super) fn read<'a>(
     weights.embed = matrix(cursor, packing, config, MatrixName::Embed)?;
     cursor.key("layers")?;
     cursor.array_of("layers", config.layers)?;
-    for (index, _) in (0..).zip(0..config.layers) {
-        let layer = layer(cursor, packing, config, index)?;
-        let many = ReadError::Count {
-            thing: "layers",
-            found: config.layers,
-            expected: 0,
-        };
-        weights.layers.push(layer).map_err(|Full| many)?;
+    for (index, place) in (0..).zip(weights.layers.iter_mut().take(config.layers)) {
+        *place = Some(layer(cursor, packing, config, index)?);
     }
     match config.positions {
         Positions::Age => count("weights", entries, 3),
@@ -51,7 +47,7 @@ fn head<'a>(
     cursor: &mut Cursor<'a>,
     packing: Packing,
     config: &ModelConfig,
-    weights: &mut Weights<'a>,
+    weights: &mut InPlace<'a>,
 ) -> Result<(), ReadError> {
     let head = &mut weights.head;
     let entries = cursor.map()?;
@@ -79,8 +75,18 @@ fn layer<'a>(
     packing: Packing,
     config: &ModelConfig,
     index: u8,
-) -> Result<Layer<'a>, ReadError> {
-    let mut layer = Layer::FILL;
+) -> Result<Layer<Rows<'a>, &'a [[u8; 4]]>, ReadError> {
+    let mut layer = Layer {
+        attention_input: Requant::ZERO,
+        qkv: Rows::EMPTY,
+        logit: Requant::ZERO,
+        age_bias: &[][..],
+        attention_output: Requant::ZERO,
+        out: Rows::EMPTY,
+        ff_input: Requant::ZERO,
+        ff1: Rows::EMPTY,
+        ff2: Rows::EMPTY,
+    };
     let entries = cursor.map()?;
     cursor.key("ff1")?;
     layer.ff1 = matrix(cursor, packing, config, MatrixName::Ff1(index))?;
@@ -129,7 +135,7 @@ fn matrix<'a>(
     packing: Packing,
     config: &ModelConfig,
     name: MatrixName,
-) -> Result<Matrix<'a>, ReadError> {
+) -> Result<Rows<'a>, ReadError> {
     let (rows, columns) = name.shape(config);
     let biases = if name.has_bias() { rows } else { 0 };
     let entries = cursor.map()?;
@@ -144,29 +150,28 @@ fn matrix<'a>(
     let multiplier = cursor.elements("multiplier", rows)?;
     count("matrix", entries, 4)?;
     let weight = bytemuck::must_cast_slice(weight);
-    let matrix = Matrix {
+    let matrix = Rows {
         rows,
-        columns,
-        wide: name.is_wide(),
-        packing,
         weight,
         bias,
         multiplier,
         shift,
     };
-    check_rows(name, &matrix)?;
+    let matrix = Matrix::new(name, config, packing, matrix);
+    check_rows(&matrix)?;
     if !packing.is_filled_with_zeros(&matrix) {
         return Err(ReadError::Packing {
             matrix: name,
             row: u16::try_from(rows).unwrap_or(u16::MAX),
         });
     }
-    Ok(matrix)
+    Ok(matrix.rows)
 }
 
-fn check_rows(name: MatrixName, matrix: &Matrix<'_>) -> Result<(), ReadError> {
+fn check_rows(matrix: &Matrix<'_>) -> Result<(), ReadError> {
+    let name = matrix.name;
     let mut room = [0; MAX_COLUMNS];
-    for (index, number) in (0..).zip(0..matrix.rows) {
+    for (index, number) in (0..).zip(0..matrix.rows.rows) {
         let Some(row) = matrix.row(number, &mut room) else {
             return Ok(());
         };

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 use core::iter;
 
 use ciborium_ll::Header;
+use engram_kernels::Requant;
 
 use super::spec::{GoldenSpec, HeadSpec, ImageSpec, LayerSpec, MatrixSpec, WeightsSpec};
 use crate::bounds::accumulator_bound;
@@ -11,7 +12,6 @@ use crate::encode::{self, Shortest, Sink};
 use crate::header::HEADER_BYTES;
 use crate::image::Provenance;
 use crate::packing::Packing;
-use crate::weights::Requant;
 
 /// The body so far, and in which order weights go there.
 struct Body(Vec<u8>, Packing);
@@ -95,8 +95,8 @@ fn weights(body: &mut Body, weights: &WeightsSpec) {
     encode::text(body, "embed");
     matrix(body, &weights.embed, true);
     encode::text(body, "layers");
-    encode::array(body, weights.layers.len());
-    for one in &weights.layers {
+    encode::array(body, weights.layers().count());
+    for one in weights.layers() {
         layer(body, one);
     }
     if positions {

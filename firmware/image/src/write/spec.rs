@@ -3,11 +3,14 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
+use engram_kernels::Requant;
+use engram_kernels::portable::Rows;
+
 use crate::config::ModelConfig;
 use crate::contract::Contract;
 use crate::image::{Golden, Image, InputScales, Provenance};
 use crate::limits::MAX_COLUMNS;
-use crate::weights::{Head, Layer, Matrix, MatrixName, Requant, Weights};
+use crate::weights::{Head, Layer, Matrix, Weights};
 
 /// Everything in an image that is not computed from the rest.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,56 +31,12 @@ pub struct ImageSpec<'a> {
     pub provenance: Provenance<'a>,
 }
 
-/// Owned [`Weights`].
-#[derive(Clone, Debug, PartialEq)]
-pub struct WeightsSpec {
-    /// `d x inputs`, no bias.
-    pub embed: MatrixSpec,
-    /// `[window][d]` in units of the residual; empty with `age`.
-    pub positions: Vec<i16>,
-    /// The encoder layers in order.
-    pub layers: Vec<LayerSpec>,
-    /// The policy head.
-    pub head: HeadSpec,
-}
-
-/// Owned [`Layer`].
-#[derive(Clone, Debug, PartialEq)]
-pub struct LayerSpec {
-    /// Residual int16 to the int8 input of `qkv`.
-    pub attention_input: Requant,
-    /// `3d x d`.
-    pub qkv: MatrixSpec,
-    /// `q . k` to a logit in base 2, Q10.
-    pub logit: Requant,
-    /// `[heads][window]`, Q10 in base 2, by age; empty with `slot`.
-    pub age_bias: Vec<i32>,
-    /// Weighted mean of the values to the int8 input of `out`.
-    pub attention_output: Requant,
-    /// `d x d`.
-    pub out: MatrixSpec,
-    /// Residual int16 to the int8 input of `ff1`.
-    pub ff_input: Requant,
-    /// `ff x d`.
-    pub ff1: MatrixSpec,
-    /// `d x ff`.
-    pub ff2: MatrixSpec,
-}
-
-/// Owned [`Head`].
-#[derive(Clone, Debug, PartialEq)]
-pub struct HeadSpec {
-    /// Encoder output int16 to the int8 input of `first`.
-    pub input: Requant,
-    /// `h0 x d`.
-    pub first: MatrixSpec,
-    /// `h0 x d`, no bias; present exactly when the head's input is `mixed`.
-    pub raw: Option<MatrixSpec>,
-    /// `h1 x h0`.
-    pub second: MatrixSpec,
-    /// `actions x h1`.
-    pub third: MatrixSpec,
-}
+/// Owned weights.
+pub type WeightsSpec = Weights<MatrixSpec, Vec<i32>, Vec<i16>>;
+/// A layer of them.
+pub type LayerSpec = Layer<MatrixSpec, Vec<i32>>;
+/// Their head.
+pub type HeadSpec = Head<MatrixSpec>;
 
 /// Owned [`Matrix`].
 #[derive(Clone, Debug, PartialEq)]
@@ -109,28 +68,6 @@ pub struct GoldenSpec {
     pub words: Vec<i16>,
 }
 
-impl WeightsSpec {
-    /// Every matrix with its name, in the order of [`Weights::matrices`].
-    pub fn matrices(&self) -> impl Iterator<Item = (MatrixName, &MatrixSpec)> {
-        let layers = (0..).zip(&self.layers).flat_map(|(index, layer)| {
-            [
-                (MatrixName::Qkv(index), &layer.qkv),
-                (MatrixName::Out(index), &layer.out),
-                (MatrixName::Ff1(index), &layer.ff1),
-                (MatrixName::Ff2(index), &layer.ff2),
-            ]
-        });
-        core::iter::once((MatrixName::Embed, &self.embed))
-            .chain(layers)
-            .chain([(MatrixName::First, &self.head.first)])
-            .chain(self.head.raw.iter().map(|raw| (MatrixName::Raw, raw)))
-            .chain([
-                (MatrixName::Second, &self.head.second),
-                (MatrixName::Third, &self.head.third),
-            ])
-    }
-}
-
 impl GoldenSpec {
     /// A trace of zeros, one step longer than the window: enough to write an image, read it, and run
     /// its policy to record the real trace. A board would refuse such an image on its replay.
@@ -150,53 +87,25 @@ impl GoldenSpec {
 impl<'a> From<&Image<'a>> for ImageSpec<'a> {
     /// The specification that writes the same body again.
     fn from(image: &Image<'a>) -> Self {
+        let matrix = |name, rows: &Rows<'_>| {
+            let matrix = Matrix::new(name, &image.config, image.packing, *rows);
+            Some(MatrixSpec::from(&matrix))
+        };
+        let weights = image.weights.try_map(
+            matrix,
+            matrix,
+            |layer| Some(i32s(layer.age_bias)),
+            |positions| Some(i16s(positions)),
+        );
+        let weights = weights.expect("as many layers as there are");
         Self {
             config: image.config,
             contract: image.contract,
             input: image.input,
             residual_scale: image.residual_scale,
-            weights: (&image.weights).into(),
+            weights,
             golden: (&image.golden).into(),
             provenance: image.provenance,
-        }
-    }
-}
-
-impl From<&Weights<'_>> for WeightsSpec {
-    fn from(weights: &Weights<'_>) -> Self {
-        Self {
-            embed: (&weights.embed).into(),
-            positions: i16s(weights.positions),
-            layers: weights.layers().iter().map(LayerSpec::from).collect(),
-            head: (&weights.head).into(),
-        }
-    }
-}
-
-impl From<&Layer<'_>> for LayerSpec {
-    fn from(layer: &Layer<'_>) -> Self {
-        Self {
-            attention_input: layer.attention_input,
-            qkv: (&layer.qkv).into(),
-            logit: layer.logit,
-            age_bias: i32s(layer.age_bias),
-            attention_output: layer.attention_output,
-            out: (&layer.out).into(),
-            ff_input: layer.ff_input,
-            ff1: (&layer.ff1).into(),
-            ff2: (&layer.ff2).into(),
-        }
-    }
-}
-
-impl From<&Head<'_>> for HeadSpec {
-    fn from(head: &Head<'_>) -> Self {
-        Self {
-            input: head.input,
-            first: (&head.first).into(),
-            raw: head.raw.as_ref().map(MatrixSpec::from),
-            second: (&head.second).into(),
-            third: (&head.third).into(),
         }
     }
 }
@@ -204,7 +113,7 @@ impl From<&Head<'_>> for HeadSpec {
 impl From<&Matrix<'_>> for MatrixSpec {
     fn from(matrix: &Matrix<'_>) -> Self {
         let mut room = [0; MAX_COLUMNS];
-        let rows: Vec<(Vec<i8>, Requant)> = (0..matrix.rows)
+        let rows: Vec<(Vec<i8>, Requant)> = (0..matrix.rows.rows)
             .filter_map(|row| {
                 matrix
                     .row(row, &mut room)
@@ -212,14 +121,14 @@ impl From<&Matrix<'_>> for MatrixSpec {
             })
             .collect();
         Self {
-            rows: matrix.rows,
+            rows: matrix.rows.rows,
             columns: matrix.columns,
             weight: rows
                 .iter()
                 .flat_map(|(weight, _)| weight)
                 .copied()
                 .collect(),
-            bias: i32s(matrix.bias),
+            bias: i32s(matrix.rows.bias),
             requant: rows.iter().map(|&(_, requant)| requant).collect(),
         }
     }

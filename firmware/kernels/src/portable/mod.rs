@@ -20,7 +20,7 @@ use crate::{Attention, Kernels, Requant, Shape, Watch, add_saturating, tanh_q12}
 pub struct Portable;
 
 /// A linear map as it lies in an image: int8 weights, a bias and a factor for every row.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rows<'a> {
     /// Outputs.
     pub rows: usize,
@@ -35,6 +35,15 @@ pub struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
+    /// No outputs.
+    pub const EMPTY: Self = Self {
+        rows: 0,
+        weight: &[],
+        bias: &[],
+        multiplier: &[],
+        shift: &[],
+    };
+
     /// Per row: its factor, and `bias + sum_c weight[c] * input[c]`.
     #[inline]
     fn product(

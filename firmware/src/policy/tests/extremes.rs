@@ -2,9 +2,10 @@
 
 use std::vec::Vec;
 
+use engram_image::ModelConfig;
 use engram_image::random::{SplitMix64, spec};
 use engram_image::write::{ImageSpec, LayerSpec, MatrixSpec};
-use engram_image::{ModelConfig, Requant};
+use engram_kernels::Requant;
 
 use crate::policy::{Moment, random_moments};
 
@@ -33,7 +34,7 @@ pub(super) fn extreme(config: ModelConfig, seed: u64, parts: u64) -> ImageSpec<'
             *position = ends.one_of(&[-32_767, 32_767]);
         }
     }
-    for layer in &mut weights.layers {
+    for layer in weights.layers.iter_mut().flatten() {
         ends.layer(layer);
     }
     let head = &mut weights.head;

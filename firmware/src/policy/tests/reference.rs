@@ -7,7 +7,9 @@
 use std::vec::Vec;
 
 use engram_image::limits::MAX_COLUMNS;
-use engram_image::{Image, Layer, Matrix, Positions, Requant};
+use engram_image::{Image, Layer, MatrixName, Positions};
+use engram_kernels::Requant;
+use engram_kernels::portable::Rows;
 
 use crate::policy::Moment;
 
@@ -76,10 +78,12 @@ impl<'a> Reference<'a> {
             .collect()
     }
 
-    fn product(&self, matrix: &Matrix<'_>, x: &[f64], limit: f64) -> Vec<f64> {
+    fn product(&self, name: MatrixName, x: &[f64], limit: f64) -> Vec<f64> {
+        let matrices = &mut self.image.matrices();
+        let matrix = matrices.find(|matrix| matrix.name == name).unwrap();
         let mut room = [0; MAX_COLUMNS];
         let mut results = Vec::new();
-        for row in 0..matrix.rows {
+        for row in 0..matrix.rows.rows {
             let row = matrix.row(row, &mut room).unwrap();
             let products = row.weight.iter().zip(x).map(|(&w, x)| f64::from(w) * x);
             let sum = products.sum::<f64>() + f64::from(row.bias);
@@ -105,7 +109,7 @@ impl<'a> Reference<'a> {
                 )
             })
             .collect();
-        self.product(&self.image.weights.embed, &input, 32_767.0)
+        self.product(MatrixName::Embed, &input, 32_767.0)
     }
 
     fn add(x: &mut [f64], y: &[f64]) {
@@ -116,9 +120,10 @@ impl<'a> Reference<'a> {
 
     fn token(&mut self, mut x: Vec<f64>) -> Vec<f64> {
         let image = self.image;
-        for (index, layer) in image.weights.layers().iter().enumerate() {
+        for (number, layer) in (0..).zip(image.weights.layers()) {
+            let index = usize::from(number);
             let input = self.narrow(&x, layer.attention_input);
-            let qkv = self.product(&layer.qkv, &input, 127.0);
+            let qkv = self.product(MatrixName::Qkv(number), &input, 127.0);
             let [queries, keys, values] = [0, 1, 2].map(|part| {
                 let model = image.config.model;
                 qkv[part * model..(part + 1) * model].to_vec()
@@ -126,19 +131,30 @@ impl<'a> Reference<'a> {
             self.keys[index].push(keys);
             self.values[index].push(values);
             let mean = self.attend(index, layer, &queries);
-            Self::add(&mut x, &self.product(&layer.out, &mean, 32_767.0));
+            Self::add(
+                &mut x,
+                &self.product(MatrixName::Out(number), &mean, 32_767.0),
+            );
             let input = self.narrow(&x, layer.ff_input);
             let wide: Vec<f64> = self
-                .product(&layer.ff1, &input, 127.0)
+                .product(MatrixName::Ff1(number), &input, 127.0)
                 .iter()
                 .map(|x| x.max(0.0))
                 .collect();
-            Self::add(&mut x, &self.product(&layer.ff2, &wide, 32_767.0));
+            Self::add(
+                &mut x,
+                &self.product(MatrixName::Ff2(number), &wide, 32_767.0),
+            );
         }
         x
     }
 
-    fn attend(&self, index: usize, layer: &Layer<'_>, queries: &[f64]) -> Vec<f64> {
+    fn attend(
+        &self,
+        index: usize,
+        layer: &Layer<Rows<'_>, &[[u8; 4]]>,
+        queries: &[f64],
+    ) -> Vec<f64> {
         let config = &self.image.config;
         let mut mean = Vec::new();
         for head in 0..config.heads {
@@ -183,9 +199,16 @@ impl<'a> Reference<'a> {
 
     fn head(&self, encoded: &[f64], embedded: &[f64]) -> Vec<f64> {
         let head = &self.image.weights.head;
-        let mut x = self.product(&head.first, &self.narrow(encoded, head.input), f64::MAX);
-        if let Some(raw) = &head.raw {
-            for (x, y) in x.iter_mut().zip(self.product(raw, embedded, f64::MAX)) {
+        let mut x = self.product(
+            MatrixName::First,
+            &self.narrow(encoded, head.input),
+            f64::MAX,
+        );
+        if head.raw.is_some() {
+            for (x, y) in x
+                .iter_mut()
+                .zip(self.product(MatrixName::Raw, embedded, f64::MAX))
+            {
                 *x += y;
             }
         }
@@ -194,8 +217,8 @@ impl<'a> Reference<'a> {
                 .map(|x| self.round(127.0 * (x / 4_096.0).tanh(), 127.0))
                 .collect()
         };
-        let x = self.product(&head.second, &tanh(&x), f64::MAX);
-        self.product(&head.third, &tanh(&x), 32_767.0)
+        let x = self.product(MatrixName::Second, &tanh(&x), f64::MAX);
+        self.product(MatrixName::Third, &tanh(&x), 32_767.0)
     }
 }
 
