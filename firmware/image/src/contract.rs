@@ -85,6 +85,14 @@ pub struct QuadraticReward {
 }
 
 impl QuadraticReward {
+    /// Whether it is 0 whatever happens: the policy is told nothing of its reward.
+    #[must_use]
+    pub fn is_zero(&self) -> bool {
+        let factors = self.linear.iter().chain(&self.quadratic);
+        let mut factors = factors.chain(&self.action_quadratic);
+        self.constant == 0.0 && factors.all(|factor| *factor == 0.0)
+    }
+
     /// The reward of `observation` (channel units) after `action` (the last issued command, in
     /// contract units).
     ///

@@ -205,6 +205,7 @@ fn print(args: &Args, image: &Image<'_>, footprint: Option<Footprint>) -> Result
     }
     let reward = match contract.reward {
         Reward::External => "sent with every sample",
+        Reward::Formula(formula) if formula.is_zero() => "none: the policy is told 0",
         Reward::Formula(_) => "computed on board from observation and command",
     };
     say!("  reward    {reward}")?;

@@ -17,6 +17,7 @@ pub mod export;
 pub mod flash;
 pub mod fly;
 pub mod inspect;
+pub mod new_robot;
 pub mod policy;
 pub mod replay;
 pub mod report;
@@ -36,6 +37,7 @@ enum Command {
     Eval(eval::Args),
     Export(export::Args),
     Inspect(inspect::Args),
+    NewRobot(new_robot::Args),
     Policy(policy::Args),
     Boards(boards::Args),
     Flash(flash::Args),
@@ -79,6 +81,7 @@ pub fn main() -> ExitCode {
         Command::Eval(args) => eval::run(args),
         Command::Export(args) => export::run(args),
         Command::Inspect(args) => inspect::run(args),
+        Command::NewRobot(args) => new_robot::run(args),
         Command::Policy(args) => policy::run(args),
         Command::Boards(args) => boards::run(args),
         Command::Flash(args) => flash::run(args),

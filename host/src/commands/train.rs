@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use candle_core::Device;
 use engram_export::checkpoint::{RUN_FILE, folder};
+use engram_image::Reward;
 
 use crate::bounded_file;
 use crate::evaluate::{Float, Plan, evaluate};
@@ -118,6 +119,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let (device, device_name) = device::choose(args.device);
     let (mut trainer, _lock) = begin(asked, &args, &device)?;
     let interrupted = interrupt::listen().context("cannot listen for Ctrl-C")?;
+    tell_of_reward(&trainer)?;
 
     let begun = Instant::now();
     let first = trainer.steps();
@@ -145,6 +147,24 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         training_return,
     };
     tell(&trainer, &args, done)
+}
+
+/// Says what a robot in the field owes this policy.
+fn tell_of_reward(trainer: &Trainer) -> anyhow::Result<()> {
+    let plant = plant::by_name(&trainer.run().plant)?;
+    match plant.contract().reward {
+        Reward::External => tracing::warn!(
+            "the policy is told its reward, which no board can compute: who flies it must send one with every sample (a robot's file: \
+             reward_input = \"none\" trains without, \"formula\" lets the board compute it)"
+        ),
+        Reward::Formula(formula) if formula.is_zero() => {
+            tracing::info!("the policy is told nothing of its reward");
+        }
+        Reward::Formula(_) => {
+            tracing::info!("the board computes the reward that the policy is told");
+        }
+    }
+    Ok(())
 }
 
 /// Iterates and saves until all is done or somebody interrupts.

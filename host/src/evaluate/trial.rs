@@ -114,7 +114,7 @@ pub fn run(
                 state: &state,
                 holds,
             });
-            rewards.push(driven.reward());
+            rewards.push(driven.earned());
             let diverged = driven.plant().diverged();
             diverged_steps += u64::from(diverged);
             if episode == 0 {

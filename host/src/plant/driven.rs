@@ -21,6 +21,8 @@ pub struct Driven {
     issued: [i16; MAX_ACTIONS],
     command: [f32; MAX_ACTIONS],
     memory: Vec<f32>,
+    /// What the newest step earned, whether the policy is told or not.
+    earned: f32,
 }
 
 impl Driven {
@@ -36,6 +38,7 @@ impl Driven {
             issued: [0; MAX_ACTIONS],
             command: [0.0; MAX_ACTIONS],
             memory: vec![0.0; inputs],
+            earned: 0.0,
         }
     }
 
@@ -71,7 +74,13 @@ impl Driven {
         &self.memory
     }
 
-    /// The reward that belongs to this step's working memory.
+    /// What the newest step earned: what a learner maximises, and what policies are judged by.
+    #[must_use]
+    pub const fn earned(&self) -> f32 {
+        self.earned
+    }
+
+    /// The reward that belongs to this step's working memory: what the policy is told of [`Driven::earned`].
     #[must_use]
     pub fn reward(&self) -> f32 {
         self.memory.iter().rev().nth(1).copied().unwrap_or(0.0)
@@ -141,11 +150,13 @@ impl Driven {
     fn remember(&mut self, done: bool) {
         let observation = self.plant.observe();
         let actions = self.contract.actions.len();
+        let paid = self.plant.external_reward();
         let reward = match &self.contract.reward {
             Reward::Formula(formula) => formula.evaluate(observation, &self.command[..actions]),
             // A plant that owes its reward must not be taken for one that earns nothing: NaN stops training.
-            Reward::External => self.plant.external_reward().unwrap_or(f32::NAN),
+            Reward::External => paid.unwrap_or(f32::NAN),
         };
+        self.earned = paid.unwrap_or(reward);
         let (seen, rest) = self.memory.split_at_mut(observation.len());
         seen.copy_from_slice(observation);
         for (entry, word) in rest.iter_mut().zip(&self.issued[..actions]) {

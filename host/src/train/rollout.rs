@@ -233,7 +233,7 @@ impl Running {
         self.driven.act(&self.action);
         self.result.actions.extend(&self.action);
         self.result.log_probabilities.push(log_probability);
-        self.result.rewards.push(self.driven.reward());
+        self.result.rewards.push(self.driven.earned());
         let ended = self.driven.plant().ended();
         self.result.ended.push(ended);
         self.result.diverged.push(self.driven.plant().diverged());

@@ -5,6 +5,7 @@ use std::path::Path;
 use engram_image::limits::{MAX_ACTIONS, MAX_OBSERVATIONS, TEXT_BYTES};
 use engram_image::{ActionChannel, Channel, Contract, ContractError, List, Reward};
 
+use super::reward_input::reward;
 use super::terms::{conditions, effects, goal, named, rewards, sources};
 use super::text::{self, Draw};
 use super::{
@@ -103,7 +104,11 @@ pub(super) fn robot(source: &str, file: &Path) -> Result<Robot, RobotError> {
     };
     head(&context, &written)?;
     let parameters = parameters(&context, &written)?;
-    let contract = contract(&context, &written)?;
+    let sources = sources(&context, &written)?;
+    let rewards = rewards(&context, &written)?;
+    let mut contract = contract(&context, &written)?;
+    let input = written.reward_input;
+    contract.reward = reward(&context, input, &rewards, &sources, &contract.actions)?;
     let (changes, factors) = changes(&context, &written)?;
     let protocol = protocol(&context, &written, changes)?;
     let (goal, metric_name) = goal(&context, &written.goal)?;
@@ -115,7 +120,7 @@ pub(super) fn robot(source: &str, file: &Path) -> Result<Robot, RobotError> {
         parameters,
         changes,
         state_names: state_names(&written),
-        sources: sources(&context, &written)?,
+        sources,
         noise_std: written
             .observation
             .iter()
@@ -124,7 +129,7 @@ pub(super) fn robot(source: &str, file: &Path) -> Result<Robot, RobotError> {
         actuators: (written.action.iter().enumerate())
             .map(|(index, action)| named(&action.actuator, format!("action[{index}].actuator")))
             .collect(),
-        rewards: rewards(&context, &written)?,
+        rewards,
         ended: conditions(&context, &written)?,
         start: start(&context, &written)?,
         effects: effects(&context, &written)?,

@@ -8,6 +8,7 @@ mod check;
 mod error;
 mod files;
 mod meaning;
+mod reward_input;
 mod tasks;
 mod terms;
 mod text;
@@ -150,7 +151,7 @@ pub struct Robot {
     pub name: &'static str,
     /// The file of its MuJoCo model.
     pub model: PathBuf,
-    /// Channels and period; the plant owes the reward.
+    /// Channels and period, and what the policy is told of the reward.
     pub contract: Contract<'static>,
     /// How policies are judged.
     pub protocol: Protocol,

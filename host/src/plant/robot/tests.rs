@@ -221,3 +221,53 @@ fn a_build_without_mujoco_tells_mistakes_first_and_then_what_it_lacks() {
     let error = crate::plant::by_name(path).err().unwrap().to_string();
     assert!(error.contains("--features mujoco"), "{error}");
 }
+
+#[test]
+fn a_policy_is_told_of_its_reward_what_the_file_says() {
+    use engram_image::Reward;
+    let with = |line: &str| {
+        let text = EXAMPLE.replace("episodes = 2 ", &format!("{line}\nepisodes = 2 "));
+        parse(&text)
+    };
+    assert_eq!(with("").unwrap().contract.reward, Reward::External);
+    let Reward::Formula(none) = with("reward_input = \"none\"").unwrap().contract.reward else {
+        panic!("the board computes that it is 0");
+    };
+    assert!(none.is_zero() && none.linear.len() == 6 && none.action_quadratic.len() == 2);
+    let error = with("reward_input = \"formula\"").unwrap_err().to_string();
+    assert!(
+        error.contains("reward_input is \"formula\"") && error.contains("reward[0] cannot"),
+        "{error}"
+    );
+    let error = with("reward_input = \"all\"").unwrap_err().to_string();
+    assert!(error.contains("external"), "{error}");
+}
+
+#[test]
+fn a_board_computes_the_rewards_of_what_it_measures() {
+    use engram_image::Reward;
+    let text = EXAMPLE
+        .replace("episodes = 2 ", "reward_input = \"formula\"\nepisodes = 2 ")
+        .replace(
+            "track_velocity = { body = \"chassis\", axis = \"x\", frame = \"body\", target = \"speed\", width = 0.4 }",
+            "velocity = { body = \"chassis\", axis = \"x\", frame = \"body\" }",
+        )
+        .replace(
+            "track_rate = { body = \"chassis\", axis = \"z\", target = 0.0 }",
+            "alive = {}",
+        )
+        .replace(
+            "qvel = { joint = \"right_wheel\" }",
+            "body_velocity = { body = \"chassis\", axis = \"x\", frame = \"body\" }",
+        );
+    let Reward::Formula(formula) = parse(&text).unwrap().contract.reward else {
+        panic!("a formula was asked for");
+    };
+    assert!((formula.constant - 0.6).abs() < 1e-6);
+    assert_eq!(*formula.linear, [0.0, 0.0, 0.0, 0.0, 1.0, 0.0]);
+    // 0.05 of the square of the share of 0.5 Nm.
+    assert_eq!(*formula.action_quadratic, [-0.2, -0.2]);
+    let uneven = text.replacen("max = 0.5", "max = 0.6", 1);
+    let error = parse(&uneven).unwrap_err().to_string();
+    assert!(error.contains("reward[3] cannot"), "{error}");
+}

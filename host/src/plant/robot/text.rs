@@ -22,6 +22,8 @@ pub(super) struct File {
     pub(super) action: Vec<Action>,
     pub(super) reward: Vec<Reward>,
     #[serde(default)]
+    pub(super) reward_input: RewardInput,
+    #[serde(default)]
     pub(super) ended: Vec<Ended>,
     #[serde(default)]
     pub(super) start: Start,
@@ -35,6 +37,19 @@ pub(super) struct File {
 
 fn two() -> usize {
     2
+}
+
+/// What the policy is told of the reward.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum RewardInput {
+    /// Whoever sends the samples sends it, too.
+    #[default]
+    External,
+    /// The board computes it.
+    Formula,
+    /// Nothing: its entry in the working memory is 0.
+    None,
 }
 
 /// `x`, `y` or `z`.

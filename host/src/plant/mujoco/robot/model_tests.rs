@@ -200,14 +200,14 @@ fn a_refused_period_is_told_the_nearest_that_work() {
 #[test]
 fn too_many_channels_are_counted() {
     let mut case = Case::new(&arm(MOTOR));
-    for index in 0..40 {
+    for index in 0..130 {
         case = case.with(&format!(
             "[[observation]]\nname = \"o{index}\"\nunit = \"1\"\nmin = -1.0\nmax = 1.0\nqpos = {{ joint = \"j\" }}"
         ));
     }
     case.refused(&[
-        "there are 41 [[observation]] sections",
-        "from 1 to 32",
+        "there are 131 [[observation]] sections",
+        "from 1 to 128",
         "robot.toml:",
     ]);
 }

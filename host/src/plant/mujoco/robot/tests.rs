@@ -379,3 +379,32 @@ fn a_run_goes_on_with_the_robot_that_it_began_with_and_with_no_other() {
         );
     }
 }
+
+#[test]
+fn a_policy_that_is_told_nothing_of_its_reward_earns_it_all_the_same() {
+    let text = std::fs::read_to_string(FILE).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let model = Path::new(FILE).with_file_name("balancer.xml");
+    std::fs::copy(model, folder.path().join("balancer.xml")).unwrap();
+    let earned = |input: &str| {
+        let file = folder.path().join(format!("{input}.toml"));
+        let line = format!("reward_input = \"{input}\"\nepisodes = 2 ");
+        std::fs::write(&file, text.replace("episodes = 2 ", &line)).unwrap();
+        let mut driven = Driven::new(by_name(file.to_str().unwrap()).unwrap());
+        let mut random = random_stream(1, Stream::HeldOut, 3);
+        let task = driven.plant().sample_task(TaskSet::HeldOut, &mut random);
+        driven.begin(&task, 1);
+        let mut told = 0.0;
+        let mut earned = Vec::new();
+        for _ in 0..10 {
+            driven.act(&[0.1, -0.1]);
+            told += driven.reward().abs();
+            earned.push(driven.earned());
+        }
+        (told > 0.0, earned)
+    };
+    let (external, none) = (earned("external"), earned("none"));
+    assert!(external.0 && !none.0);
+    assert_eq!(external.1, none.1);
+    assert!(none.1.iter().any(|reward| *reward != 0.0));
+}

@@ -1,0 +1,327 @@
+//! `engram new-robot`: a crate for a robot's own controller, from the robot's file.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use clap::ValueEnum;
+use engram_image::{Contract, Image, Reward};
+use serde_json::json;
+
+use crate::hexadecimal::hexadecimal;
+use crate::image_file;
+use crate::output::say;
+use crate::plant::robot;
+
+/// Write a crate for a robot's own controller: its contract, places for its drivers, and tests.
+///
+/// The crate builds as it is and its tests pass. Its contract is the one of the robot's file, so that the images that are trained
+/// on that file fly on it, and no others; `sensors.rs` and `actuators.rs` say channel by channel what is to be filled in.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:
+  engram new-robot examples/robots/balancer.toml
+  engram new-robot my-robot.toml --out firmware/my-robot --processor cortex-m55
+  engram new-robot policy.engram          the robot that an image was made for
+  cd balancer && cargo test && cargo build --target thumbv7em-none-eabihf --release")]
+pub struct Args {
+    /// The robot's TOML file, or an image (.engram) that was made for it.
+    file: PathBuf,
+    /// The folder to make; without it the robot's name, here.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Whose kernels the policy runs on.
+    #[arg(long, value_enum, default_value_t = Processor::CortexM7)]
+    processor: Processor,
+    /// Folder of Engram's sources; without it the one that this program was built in, or else its repository.
+    #[arg(long, value_name = "DIR")]
+    engram: Option<PathBuf>,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Which kernels a crate turns on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Processor {
+    /// Cortex-M4 and Cortex-M7.
+    #[value(name = "cortex-m7", alias = "cortex-m4")]
+    CortexM7,
+    /// Cortex-M55.
+    #[value(name = "cortex-m55")]
+    CortexM55,
+    /// Any other: 64-bit processors choose their kernels by themselves, the rest runs plain Rust.
+    Other,
+}
+
+/// What a file says of a robot.
+struct Subject {
+    name: String,
+    contract: Contract<'static>,
+}
+
+/// Runs the subcommand.
+///
+/// # Errors
+/// The file cannot be read or is wrong, or the folder exists or cannot be written.
+pub fn run(args: Args) -> anyhow::Result<()> {
+    let subject = read(&args.file)?;
+    let folder = (args.out.clone()).unwrap_or_else(|| PathBuf::from(crate_name(&subject.name)));
+    if folder.exists() {
+        bail!("{} exists; --out names another folder", folder.display());
+    }
+    let files = files(&subject, &args)?;
+    for (path, text) in &files {
+        let path = folder.join(path);
+        let parent = path.parent().unwrap_or(&folder);
+        std::fs::create_dir_all(parent)
+            .and_then(|()| std::fs::write(&path, text))
+            .with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    let paths: Vec<_> = files.iter().map(|(path, _)| *path).collect();
+    if args.json {
+        return Ok(say!(
+            "{}",
+            json!({
+                "folder": folder.display().to_string(),
+                "files": paths,
+                "robot": subject.name,
+                "observations": subject.contract.observations.len(),
+                "actions": subject.contract.actions.len(),
+                "contract_sha256": hexadecimal(&subject.contract.digest()),
+            })
+        )?);
+    }
+    say!("{}: {}", folder.display(), paths.join(", "))?;
+    if subject.contract.reward == Reward::External {
+        say!(
+            "  the policy is told its reward, and no board computes it: sensors.rs must bring one with every sample, or the robot's file\n  \
+             say reward_input = \"none\" or \"formula\" before training"
+        )?;
+    }
+    say!(
+        "  next: fill in src/sensors.rs and src/actuators.rs, then\n  cd {} && cargo test",
+        folder.display()
+    )?;
+    Ok(())
+}
+
+fn read(file: &Path) -> anyhow::Result<Subject> {
+    let path = file.to_string_lossy();
+    if path.ends_with(robot::EXTENSION) {
+        let robot = robot::load(&path)?;
+        return Ok(Subject {
+            name: robot.name.to_owned(),
+            contract: robot.contract,
+        });
+    }
+    // It is read once, and the program ends soon.
+    let bytes = image_file::read(file)?.leak();
+    let image = Image::read(bytes).map_err(|error| {
+        anyhow::anyhow!(
+            "{} is neither a robot's file ({}) nor an image: {error}",
+            file.display(),
+            robot::EXTENSION
+        )
+    })?;
+    Ok(Subject {
+        name: image.provenance.plant.to_owned(),
+        contract: image.contract,
+    })
+}
+
+/// A name that cargo takes.
+fn crate_name(name: &str) -> String {
+    let name: String = name
+        .chars()
+        .map(|letter| {
+            if letter.is_ascii_alphanumeric() || letter == '_' {
+                letter
+            } else {
+                '-'
+            }
+        })
+        .collect();
+    if name.starts_with(|first: char| first.is_ascii_alphabetic()) {
+        name
+    } else {
+        format!("robot-{name}")
+    }
+}
+
+/// Every file of the crate: its path in it, and its text.
+fn files(subject: &Subject, args: &Args) -> anyhow::Result<Vec<(&'static str, String)>> {
+    let contract = &subject.contract;
+    let actions: Vec<_> = contract
+        .actions
+        .iter()
+        .map(|channel| identifier(channel.name))
+        .collect();
+    let reward = match contract.reward {
+        Reward::External => {
+            "// The contract wants the reward of the last action with every sample; without it nothing flies (ENG-SAFE-06).\n        sample.reward = None;"
+        }
+        Reward::Formula(_) => {
+            "// The board computes what the policy is told of its reward.\n        sample.reward = None;"
+        }
+    };
+    let processor = match args.processor {
+        Processor::CortexM7 => "\"cortex-m7\"",
+        Processor::CortexM55 => "\"cortex-m55\"",
+        Processor::Other => "",
+    };
+    let filled = |template: &str| {
+        template
+            .replace("@name@", &subject.name)
+            .replace(
+                "@file@",
+                &args.file.file_name().unwrap_or_default().to_string_lossy(),
+            )
+            .replace("@crate@", &crate_name(&subject.name))
+            .replace("@processor@", processor)
+            .replace("@period@", &contract.period_us.to_string())
+            .replace("@observations@", &contract.observations.len().to_string())
+            .replace("@pattern@", &actions.join(", "))
+            .replace("@reward@", reward)
+            .replace("@sha256@", &hexadecimal(&contract.digest()))
+    };
+    let measured = contract
+        .observations
+        .iter()
+        .fold(String::new(), |mut lines, channel| {
+            let _ = writeln!(
+                lines,
+                "        // {}: {} to {}{}",
+                channel.name,
+                channel.min,
+                channel.max,
+                unit(channel.unit)
+            );
+            lines
+        });
+    let commanded = contract
+        .actions
+        .iter()
+        .fold(String::new(), |mut lines, channel| {
+            let _ = writeln!(
+                lines,
+                "        // {}: {} to {}{}, safe {}",
+                channel.name,
+                channel.min,
+                channel.max,
+                unit(channel.unit),
+                channel.safe
+            );
+            lines
+        });
+    let sources = sources(args.engram.as_deref())?;
+    let depend = |folder: &str| match &sources {
+        Some(sources) => format!("{{ path = {:?} }}", sources.join(folder)),
+        None => format!("{{ git = {:?} }}", env!("CARGO_PKG_REPOSITORY")),
+    };
+    let manifest = filled(include_str!("new_robot/Cargo.toml.txt"))
+        .replace("@firmware@", &depend("firmware"))
+        .replace("@image@", &depend("firmware/image"))
+        .replace("@link@", &depend("firmware/link"));
+    Ok(vec![
+        ("Cargo.toml", manifest),
+        ("src/lib.rs", filled(include_str!("new_robot/lib.rs.txt"))),
+        ("src/contract.rs", contract_text(subject, &args.file)),
+        (
+            "src/sensors.rs",
+            filled(include_str!("new_robot/sensors.rs.txt")).replace("@channels@\n", &measured),
+        ),
+        (
+            "src/actuators.rs",
+            filled(include_str!("new_robot/actuators.rs.txt")).replace("@channels@\n", &commanded),
+        ),
+        (
+            "src/tests.rs",
+            filled(include_str!("new_robot/tests.rs.txt")),
+        ),
+    ])
+}
+
+/// A unit behind its numbers; nothing for what has none.
+fn unit(unit: &str) -> String {
+    match unit {
+        "1" => String::new(),
+        unit => format!(" {unit}"),
+    }
+}
+
+/// Where Engram's crates lie; `None`: in its repository alone.
+fn sources(asked: Option<&Path>) -> anyhow::Result<Option<PathBuf>> {
+    let is_there = |folder: &Path| folder.join("firmware/image/Cargo.toml").is_file();
+    match asked {
+        Some(folder) if is_there(folder) => Ok(Some(folder.canonicalize()?)),
+        Some(folder) => bail!("{}: no sources of Engram are there", folder.display()),
+        None => Ok(Path::new(env!("CARGO_MANIFEST_DIR"))
+            .parent()
+            .filter(|folder| is_there(folder))
+            .map(Path::to_owned)),
+    }
+}
+
+/// A channel's name as Rust takes it.
+fn identifier(name: &str) -> String {
+    let name: String = name
+        .chars()
+        .map(|letter| {
+            if letter.is_ascii_alphanumeric() {
+                letter.to_ascii_lowercase()
+            } else {
+                '_'
+            }
+        })
+        .collect();
+    format!("_{name}")
+}
+
+/// The contract as a constant.
+fn contract_text(subject: &Subject, file: &Path) -> String {
+    let Subject { name, contract } = subject;
+    let mut text = format!(
+        "//! What {name} and every policy that may move it agree on: the contract of {}.\n//!\n\
+         //! The board refuses an image whose contract differs in any name, unit, order, range or the period. Change the robot's file, train \
+         on it,\n//! and write this file anew; the test in `tests.rs` says whether both are the same.\n\n\
+         use engram_image::{{ActionChannel, Channel, Contract, List, {}Reward}};\n\n\
+         /// Channels, period and reward of the robot.\n\
+         pub const CONTRACT: Contract<'static> = Contract {{\n    period_us: {},\n    observations: List::from_slice(&[\n",
+        file.file_name().unwrap_or_default().to_string_lossy(),
+        match contract.reward {
+            Reward::External => "",
+            Reward::Formula(_) => "QuadraticReward, ",
+        },
+        contract.period_us
+    );
+    for channel in &contract.observations {
+        let _ = writeln!(
+            text,
+            "        Channel {{ name: {:?}, unit: {:?}, min: {:?}, max: {:?} }},",
+            channel.name, channel.unit, channel.min, channel.max
+        );
+    }
+    text += "    ]),\n    actions: List::from_slice(&[\n";
+    for channel in &contract.actions {
+        let _ = writeln!(
+            text,
+            "        ActionChannel {{ name: {:?}, unit: {:?}, min: {:?}, max: {:?}, slew_per_s: {:?}, safe: {:?} }},",
+            channel.name, channel.unit, channel.min, channel.max, channel.slew_per_s, channel.safe
+        );
+    }
+    text += "    ]),\n";
+    let _ = match &contract.reward {
+        Reward::External => writeln!(text, "    reward: Reward::External,"),
+        Reward::Formula(formula) => writeln!(
+            text,
+            "    reward: Reward::Formula(QuadraticReward {{\n        constant: {:?},\n        linear: List::from_slice(&{:?}),\n        \
+             quadratic: List::from_slice(&{:?}),\n        action_quadratic: List::from_slice(&{:?}),\n    }}),",
+            formula.constant,
+            formula.linear.as_slice(),
+            formula.quadratic.as_slice(),
+            formula.action_quadratic.as_slice()
+        ),
+    };
+    text += "};\n";
+    text
+}
