@@ -4,12 +4,15 @@ use std::path::Path;
 
 use object::{File, Object, ObjectSection, ObjectSymbol, SectionFlags, elf};
 
+/// The section of image slots that lie in flash.
+const SLOTS: &str = ".slots";
+
 /// Bytes that a firmware's sections take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Footprint {
     /// Code and constants, and what initialises variables.
     pub flash_bytes: u64,
-    /// Variables, image slots and the policy's memory included; without the stack.
+    /// Variables, the policy's memory included; without the stack and without image slots that lie in flash.
     pub ram_bytes: u64,
     /// What the linker keeps for the stack; none where the system gives it.
     pub stack_bytes: Option<u64>,
@@ -52,7 +55,9 @@ impl Footprint {
             if sh_flags & u64::from(elf::SHF_ALLOC) == 0 {
                 continue;
             }
-            if sh_flags & u64::from(elf::SHF_WRITE) != 0 {
+            // Where a controller has flash for them, this board keeps its image slots.
+            let slots = section.name() == Ok(SLOTS);
+            if sh_flags & u64::from(elf::SHF_WRITE) != 0 && !slots {
                 footprint.ram_bytes = footprint.ram_bytes.checked_add(section.size())?;
             }
             // What is all zero takes no place in the file.

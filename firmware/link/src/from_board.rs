@@ -36,6 +36,8 @@ pub struct HelloReply {
     pub upload_bytes_per_period: u32,
     /// Whether the board can be paced in lock-step: its sensors are injected and its actuators only report.
     pub lock_step: bool,
+    /// Bytes of cache that the board lends to policies.
+    pub cache_bytes: u32,
     /// How its kernels want weights packed: the flag of that packing in an image's header, 0 for rows.
     pub packing: u16,
 }

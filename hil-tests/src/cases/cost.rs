@@ -1,17 +1,19 @@
 //! What a step costs on the board, as `engram bench --board` counts it.
 
 use anyhow::{Result, bail, ensure};
-use engram::board::BoardName;
+use engram::board::{BoardName, packed_for};
 use engram::measure::{BoardCost, CountError, instructions};
 use engram_firmware::policy::bytes_with;
+use engram_image::shapes::REFERENCE;
 use engram_image::{Image, ModelConfig, Packing};
 
 use super::{Case, case};
-use crate::sample_image::{AGE, SLOT, sample_image};
-use crate::{Rig, Target};
+use crate::sample_image::{AGE, SLOT, random_image, sample_image};
+use crate::{Flyer, Rig, Target};
 
 pub(super) const CASES: &[Case] = &[
     case("a_step_costs_what_the_reports_say", reports),
+    case("a_policy_takes_no_more_ram_than_boards_have", ram),
     case("every_width_of_a_map_gives_the_same_words", widths),
 ];
 
@@ -42,6 +44,34 @@ fn reports(rig: &Rig) -> Result<()> {
         }
         let has_stack = board != BoardName::QemuLinux;
         ensure!(costs[0].stack_bytes.is_some() == has_stack, "{costs:?}");
+    }
+    Ok(())
+}
+
+/// All RAM of a microcontroller, stack included, that lends a policy just the cache that it takes, with images in flash: what the
+/// boards have that it is meant for.
+fn ram(rig: &Rig) -> Result<()> {
+    let Target::Board(board) = *rig.target() else {
+        bail!("the layout of the cache is known only of boards that are started here");
+    };
+    let Some(rings) = board.rings() else {
+        // A system has RAM by the gigabyte.
+        return Ok(());
+    };
+    let [(_, small), (_, medium), _] = REFERENCE;
+    for (name, config, most) in [("pendulum", AGE, 64), ("S", small, 96), ("M", medium, 192)] {
+        let image = random_image(13, &config)?;
+        let (client, hello) = rig.client()?;
+        let file = packed_for(hello.packing, &image);
+        let mut flyer = Flyer::arm_with(client, &image, &file)?;
+        flyer.cruise(4)?;
+        flyer.client.disarm()?;
+        let measured = flyer.client.telemetry()?;
+        let [_, cache] = bytes_with(rings, &config);
+        let beside = measured.ram_bytes - hello.cache_bytes + measured.worst_stack_bytes;
+        let total = beside as usize + cache;
+        println!("{board} {name}: {total} bytes of RAM, {cache} of them cache");
+        ensure!(total <= most * 1024, "{name} takes {total} bytes of RAM");
     }
     Ok(())
 }

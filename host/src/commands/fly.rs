@@ -341,8 +341,10 @@ fn words(summary: &Summary) -> String {
     }
     if summary.worst_stack_bytes > 0 {
         text.push_str(&format!(
-            "  stack      {} bytes at the deepest\n",
-            summary.worst_stack_bytes
+            "  RAM        {} bytes: {} of stack at its deepest, {} beside it with just the cache of this policy\n",
+            summary.worst_stack_bytes + summary.ram_bytes,
+            summary.worst_stack_bytes,
+            summary.ram_bytes
         ));
     }
     if let Some(log) = &summary.log {

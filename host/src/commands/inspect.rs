@@ -21,7 +21,7 @@ Example:
   engram inspect pendulum.engram --json | jq .macs_per_step
 
 The file is read and its golden trace replayed as a board does it; an image that a board would refuse is an error.
-With --board, ram_bytes is the static RAM of that board's firmware, image slots included, stack_bytes what it keeps for
+With --board, ram_bytes is the static RAM of that board's firmware, its cache for any policy included, stack_bytes what it keeps for
 the stack (null where the system gives it), board_state_bytes what the policy keeps from step to step as that board's
 kernels lay it out, and board_cache_bytes what it must lend to the policy for that; without, ram_bytes is the policy's memory alone.
 `engram fly` measures how deep the stack gets.")]
@@ -239,7 +239,7 @@ fn print(args: &Args, image: &Image<'_>, footprint: Option<Footprint>) -> Result
     )?;
     if let (Some(board), Some(footprint)) = (args.board, footprint) {
         say!(
-            "  on {board}: firmware {} bytes of flash, {} bytes of static RAM with both image slots",
+            "  on {board}: firmware {} bytes of flash, {} bytes of static RAM with the cache that it lends",
             footprint.flash_bytes,
             footprint.ram_bytes
         )?;

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use engram_firmware::policy::WorkingMemory;
+use engram_firmware::policy::{WorkingMemory, bytes_with};
 use engram_image::Contract;
-use engram_kernels::command_from_word;
+use engram_kernels::{Rings, command_from_word};
 use engram_link::{Action, HelloReply, Log, Pace, RequestedPace, Sensors, State, Telemetry};
 use sha2::{Digest, Sha256};
 
@@ -14,7 +14,7 @@ use super::pilot::{Decision, Pilot};
 use super::plan::FlightError;
 use super::record::{Order, SampleRecord};
 use super::recorder::Ending;
-use crate::board::{Client, Patience, Transport, packed_for, printable};
+use crate::board::{BoardName, Client, Patience, Transport, packed_for, printable};
 use crate::hexadecimal::hexadecimal;
 
 /// Steps that a disarmed board gets to bring its command to the safe one. The slowest slew limit
@@ -178,6 +178,17 @@ impl<'a> BoardPilot<'a> {
         Ok(())
     }
 
+    /// Static RAM of the board if it lent this policy just the cache that it takes; 0 where it does not know its RAM.
+    fn ram_bytes(&self, telemetry: &Telemetry) -> u32 {
+        let board = self.hello.board.parse::<BoardName>().ok();
+        let rings = board.and_then(BoardName::rings).unwrap_or(Rings::Plain);
+        let [_, needed] = bytes_with(rings, &self.mirror.image().config);
+        match telemetry.ram_bytes.checked_sub(self.hello.cache_bytes) {
+            Some(rest) => rest.saturating_add(u32::try_from(needed).unwrap_or(u32::MAX)),
+            None => 0,
+        }
+    }
+
     fn disarmed_step(&mut self) -> Result<Option<Action>, FlightError> {
         if self.client.pace() == Pace::RealTime {
             return Ok(self.client.next_action(Instant::now() + REAL_STEP)?);
@@ -300,6 +311,7 @@ impl Pilot for BoardPilot<'_> {
             ending.board_frames_dropped = dropped(&after).wrapping_sub(dropped(&self.before));
             ending.weights_sha256_after = weights(&after);
             ending.worst_stack_bytes = after.worst_stack_bytes;
+            ending.ram_bytes = self.ram_bytes(&after);
             ending.worst_step_us = after.worst_step_us;
         }
         ending.faults_injected = self.client.faults_injected();

@@ -269,6 +269,9 @@ pub struct Summary {
     pub diverged_steps: u32,
     /// Deepest stack on the board, bytes; 0 where it cannot say.
     pub worst_stack_bytes: u32,
+    /// Static RAM of the board if it lent this policy just the cache that it takes, bytes; 0 where it cannot say.
+    #[serde(default)]
+    pub ram_bytes: u32,
     /// Longest control step by the board's own clock, microseconds; 0 where it has none.
     pub worst_step_us: u32,
     /// Why the flight ended early; `None` when it flew to its end.

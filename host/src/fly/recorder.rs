@@ -46,6 +46,8 @@ pub struct Ending {
     pub weights_sha256_after: String,
     /// Deepest stack on the board, bytes; 0 where it cannot say.
     pub worst_stack_bytes: u32,
+    /// Static RAM of the board if it lent this policy just the cache that it takes; 0: unknown.
+    pub ram_bytes: u32,
     /// Longest control step by the board's clock, microseconds; 0 where it has none.
     pub worst_step_us: u32,
 }
@@ -357,6 +359,7 @@ impl<'a> Recorder<'a> {
             falls: self.falls,
             diverged_steps: self.diverged_steps,
             worst_stack_bytes: ending.worst_stack_bytes,
+            ram_bytes: ending.ram_bytes,
             worst_step_us: ending.worst_step_us,
             ended_early: early,
             log: self.log_path.clone(),

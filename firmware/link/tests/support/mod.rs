@@ -90,6 +90,7 @@ pub(crate) fn from_board() -> std::vec::Vec<(&'static str, FromBoard)> {
         image_bytes: 1 << 20,
         upload_bytes_per_period: 2048,
         lock_step: true,
+        cache_bytes: 65_536,
         packing: 2,
     };
     let action = Action {

@@ -67,6 +67,7 @@ pub(super) fn summary(steps: u32) -> Summary {
         falls: 0,
         diverged_steps: 0,
         worst_stack_bytes: 0,
+        ram_bytes: 0,
         worst_step_us: 0,
         ended_early: None,
         log: None,
