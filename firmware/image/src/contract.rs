@@ -4,11 +4,13 @@ mod check;
 mod difference;
 
 pub use check::ContractError;
+pub(crate) use check::is_plain;
 pub use difference::{ChannelField, ChannelKind, ContractDifference, DifferenceInWords};
 
-use crate::encode;
+use crate::codec::Hash;
 use crate::limits::{MAX_ACTIONS, MAX_OBSERVATIONS};
 use crate::list::{Fill, List};
+use crate::walk;
 
 /// One observation channel.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -85,6 +87,14 @@ pub struct QuadraticReward {
 }
 
 impl QuadraticReward {
+    /// No factors: a place to start from.
+    pub(crate) const EMPTY: Self = Self {
+        constant: 0.0,
+        linear: List::EMPTY,
+        quadratic: List::EMPTY,
+        action_quadratic: List::EMPTY,
+    };
+
     /// The reward of `observation` (channel units) after `action` (the last issued command, in
     /// contract units).
     ///
@@ -135,8 +145,9 @@ impl Contract<'_> {
     /// Two contracts have the same digest exactly when [`Contract::difference`] finds none.
     #[must_use]
     pub fn digest(&self) -> [u8; 32] {
-        let mut hash = encode::Hash::default();
-        encode::contract(&mut hash, self);
+        let mut hash = Hash::default();
+        // What hashes cannot fail, and puts what there is.
+        let _ = walk::contract(&mut hash, [0, 0], &mut self.clone());
         hash.finish()
     }
 }
