@@ -140,6 +140,28 @@ impl Contract<'_> {
         reward: Reward::External,
     };
 
+    /// The channels of a kind in order. An observation is like an action without slew limit and safe command.
+    fn channels(&self, kind: ChannelKind) -> impl Iterator<Item = ActionChannel<'_>> {
+        (0..).map_while(move |index| match kind {
+            ChannelKind::Action => self.actions.get(index).copied(),
+            ChannelKind::Observation => {
+                let &Channel {
+                    name,
+                    unit,
+                    min,
+                    max,
+                } = self.observations.get(index)?;
+                Some(ActionChannel {
+                    name,
+                    unit,
+                    min,
+                    max,
+                    ..ActionChannel::FILL
+                })
+            }
+        })
+    }
+
     /// SHA-256 of the contract's canonical CBOR, the same bytes that stand in an image.
     ///
     /// Two contracts have the same digest exactly when [`Contract::difference`] finds none.

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::{ChannelKind, Contract, Reward};
+use super::{ActionChannel, ChannelKind, Contract, Reward};
 use crate::limits::{NAME_BYTES, UNIT_BYTES};
 use crate::number::Number;
 
@@ -133,42 +133,17 @@ impl Contract<'_> {
         if self.period_us == 0 {
             return Err(ContractError::Period);
         }
-        let kind = ChannelKind::Observation;
-        if self.observations.is_empty() {
-            return Err(ContractError::NoChannel(kind));
-        }
-        for (index, channel) in (0..).zip(&self.observations) {
-            texts(kind, index, channel.name, channel.unit)?;
-            range(kind, index, channel.min, channel.max)?;
-            let earlier = self.observations.iter().take(usize::from(index));
-            unique(kind, index, channel.name, earlier.map(|other| other.name))?;
-        }
-        let kind = ChannelKind::Action;
-        if self.actions.is_empty() {
-            return Err(ContractError::NoChannel(kind));
-        }
-        for (index, channel) in (0..).zip(&self.actions) {
-            texts(kind, index, channel.name, channel.unit)?;
-            range(kind, index, channel.min, channel.max)?;
-            let number = |field, value, must| ContractError::Number {
-                kind,
-                index,
-                field,
-                value,
-                must,
-            };
-            if !(channel.slew_per_s.is_finite() && channel.slew_per_s > 0.0) {
-                return Err(number(
-                    "slew_per_s",
-                    channel.slew_per_s,
-                    "finite and positive",
-                ));
+        for kind in [ChannelKind::Observation, ChannelKind::Action] {
+            if self.channels(kind).next().is_none() {
+                return Err(ContractError::NoChannel(kind));
             }
-            if !(channel.min..=channel.max).contains(&channel.safe) {
-                return Err(number("safe", channel.safe, "within the range"));
+            for (index, channel) in (0..).zip(self.channels(kind)) {
+                check(kind, index, &channel)?;
+                let mut earlier = self.channels(kind).take(usize::from(index));
+                if earlier.any(|other| other.name == channel.name) {
+                    return Err(ContractError::Duplicate { kind, index });
+                }
             }
-            let earlier = self.actions.iter().take(usize::from(index));
-            unique(kind, index, channel.name, earlier.map(|other| other.name))?;
         }
         match &self.reward {
             Reward::External => Ok(()),
@@ -186,8 +161,12 @@ impl Contract<'_> {
     }
 }
 
-fn texts(kind: ChannelKind, index: u8, name: &str, unit: &str) -> Result<(), ContractError> {
-    for (field, text, limit) in [("name", name, NAME_BYTES), ("unit", unit, UNIT_BYTES)] {
+/// One channel by itself.
+fn check(kind: ChannelKind, index: u8, channel: &ActionChannel<'_>) -> Result<(), ContractError> {
+    for (field, text, limit) in [
+        ("name", channel.name, NAME_BYTES),
+        ("unit", channel.unit, UNIT_BYTES),
+    ] {
         if !is_plain(text, limit) {
             return Err(ContractError::Text {
                 kind,
@@ -197,39 +176,44 @@ fn texts(kind: ChannelKind, index: u8, name: &str, unit: &str) -> Result<(), Con
             });
         }
     }
+    let &ActionChannel {
+        min,
+        max,
+        slew_per_s,
+        safe,
+        ..
+    } = channel;
+    let action = kind == ChannelKind::Action;
+    let span = max > min && (max - min).is_finite();
+    let slews = slew_per_s.is_finite() && slew_per_s > 0.0;
+    for (holds, field, value, must) in [
+        (min.is_finite(), "min", min, "finite"),
+        (max.is_finite(), "max", max, "finite"),
+        (span, "max", max, "above min by a finite span"),
+        (
+            slews || !action,
+            "slew_per_s",
+            slew_per_s,
+            "finite and positive",
+        ),
+        (
+            (min..=max).contains(&safe) || !action,
+            "safe",
+            safe,
+            "within the range",
+        ),
+    ] {
+        if !holds {
+            return Err(ContractError::Number {
+                kind,
+                index,
+                field,
+                value,
+                must,
+            });
+        }
+    }
     Ok(())
-}
-
-fn range(kind: ChannelKind, index: u8, min: f32, max: f32) -> Result<(), ContractError> {
-    let number = |field, value, must| ContractError::Number {
-        kind,
-        index,
-        field,
-        value,
-        must,
-    };
-    if !min.is_finite() {
-        return Err(number("min", min, "finite"));
-    }
-    if !max.is_finite() {
-        return Err(number("max", max, "finite"));
-    }
-    if max <= min || !(max - min).is_finite() {
-        return Err(number("max", max, "above min by a finite span"));
-    }
-    Ok(())
-}
-
-fn unique<'n>(
-    kind: ChannelKind,
-    index: u8,
-    name: &str,
-    mut earlier: impl Iterator<Item = &'n str>,
-) -> Result<(), ContractError> {
-    match earlier.any(|other| other == name) {
-        true => Err(ContractError::Duplicate { kind, index }),
-        false => Ok(()),
-    }
 }
 
 fn factors(field: &'static str, values: &[f32], expected: usize) -> Result<(), ContractError> {
@@ -252,7 +236,7 @@ fn factors(field: &'static str, values: &[f32], expected: usize) -> Result<(), C
 
 #[cfg(test)]
 mod tests {
-    use super::super::{ActionChannel, Channel, QuadraticReward};
+    use super::super::{Channel, QuadraticReward};
     use super::*;
     use crate::list::List;
 
