@@ -22,7 +22,6 @@ mod bounds;
 mod codec;
 mod config;
 mod contract;
-mod cortex_m;
 mod error;
 pub mod header;
 mod image;

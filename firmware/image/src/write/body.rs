@@ -62,7 +62,7 @@ fn bytes<T: Copy, const N: usize>(values: &[T], bytes: fn(T) -> [u8; N]) -> Vec<
 /// A matrix as it will lie in the file.
 struct MatrixBytes {
     rows: usize,
-    weight: Vec<u8>,
+    weight: Vec<i8>,
     bias: Vec<[u8; 4]>,
     multiplier: Vec<[u8; 4]>,
     shift: Vec<u8>,
@@ -84,7 +84,7 @@ impl MatrixBytes {
     fn rows(&self) -> Rows<'_> {
         Rows {
             rows: self.rows,
-            weight: bytemuck::must_cast_slice(&self.weight),
+            weight: &self.weight,
             bias: &self.bias,
             multiplier: &self.multiplier,
             shift: &self.shift,
