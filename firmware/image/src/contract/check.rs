@@ -1,20 +1,25 @@
 //! What every contract must satisfy before anything is sized or scaled by it.
 
-use core::fmt;
+use thiserror::Error;
 
 use super::{ActionChannel, ChannelKind, Contract, Reward};
 use crate::limits::{NAME_BYTES, UNIT_BYTES};
 use crate::number::Number;
 
 /// A contract that no board may run.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Error)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum ContractError {
     /// The control period is 0.
+    #[error("the control period is 0 us")]
     Period,
     /// There is no channel of this kind.
+    #[error("there is no {0} channel")]
     NoChannel(ChannelKind),
     /// A name or unit is empty, too long, or not printable ASCII without spaces.
+    #[error(
+        "the {field} of {kind} {index} must be 1 to {limit} bytes of printable ASCII without spaces"
+    )]
     Text {
         /// Kind of the channel.
         kind: ChannelKind,
@@ -26,6 +31,7 @@ pub enum ContractError {
         limit: usize,
     },
     /// Two channels of a kind share a name.
+    #[error("{kind} {index} has the name of an earlier {kind}")]
     Duplicate {
         /// Kind of the channels.
         kind: ChannelKind,
@@ -33,6 +39,7 @@ pub enum ContractError {
         index: u8,
     },
     /// A number is not finite, or not where it must be.
+    #[error("the {field} of {kind} {index} is {}, but must be {must}", Number(*value))]
     Number {
         /// Kind of the channel.
         kind: ChannelKind,
@@ -46,6 +53,7 @@ pub enum ContractError {
         must: &'static str,
     },
     /// A factor of the reward is not finite.
+    #[error("reward: {field}[{index}] is {}, but must be finite", Number(*value))]
     RewardFactor {
         /// The list of factors.
         field: &'static str,
@@ -55,6 +63,7 @@ pub enum ContractError {
         value: f32,
     },
     /// The reward has not one factor for every channel.
+    #[error("reward: {field} has {found} factors for {expected} channels")]
     RewardFactors {
         /// The list of factors.
         field: &'static str,
@@ -64,60 +73,6 @@ pub enum ContractError {
         expected: usize,
     },
 }
-
-impl fmt::Display for ContractError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            Self::Period => f.write_str("the control period is 0 us"),
-            Self::NoChannel(kind) => write!(f, "there is no {kind} channel"),
-            Self::Text {
-                kind,
-                index,
-                field,
-                limit,
-            } => write!(
-                f,
-                "the {field} of {kind} {index} must be 1 to {limit} bytes of printable ASCII without spaces"
-            ),
-            Self::Duplicate { kind, index } => {
-                write!(f, "{kind} {index} has the name of an earlier {kind}")
-            }
-            Self::Number {
-                kind,
-                index,
-                field,
-                value,
-                must,
-            } => {
-                write!(
-                    f,
-                    "the {field} of {kind} {index} is {}, but must be {must}",
-                    Number(value)
-                )
-            }
-            Self::RewardFactor {
-                field,
-                index,
-                value,
-            } => {
-                let value = Number(value);
-                write!(f, "reward: {field}[{index}] is {value}, but must be finite")
-            }
-            Self::RewardFactors {
-                field,
-                found,
-                expected,
-            } => {
-                write!(
-                    f,
-                    "reward: {field} has {found} factors for {expected} channels"
-                )
-            }
-        }
-    }
-}
-
-impl core::error::Error for ContractError {}
 
 /// Printable ASCII without spaces: what a terminal, a log and a CSV header show unchanged.
 pub(crate) fn is_plain(text: &str, limit: usize) -> bool {
