@@ -12,7 +12,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use engram_firmware::policy::{Memory, Path, Policy, random_moments};
+use engram_firmware::policy::{LargestMemory, Memory, Path, Policy, random_moments};
 use engram_image::shapes::REFERENCE;
 use engram_image::write::write;
 use engram_image::{Image, random};
@@ -72,7 +72,7 @@ fn measure(name: &str, bytes: &[u8], rounds: usize) {
         .map(|(&path, lines)| {
             (
                 Policy::new(path, &image, lines),
-                Box::new(Memory::new()),
+                Box::<LargestMemory>::default() as Box<Memory>,
                 Vec::new(),
             )
         })

@@ -10,10 +10,9 @@ mod tests;
 use crate::actuators::Actuators;
 use crate::fallback::Fallback;
 use crate::policy::{Memory, Policy, WorkingMemory};
-use crate::safety::{
-    ArmRefused, DeadlineMonitor, Envelope, Ladder, LinkWatch, SampleMonitor, Settings,
-};
+use crate::safety::{ArmRefused, DeadlineMonitor, Ladder, LinkWatch, SampleMonitor, Settings};
 use crate::sensors::{Sample, SensorError, Sensors};
+use crate::terms::Terms;
 use engram_image::limits::MAX_ACTIONS;
 use engram_image::{Contract, Reward};
 use engram_link::{CommandSource, Fault, Faults, State};
@@ -61,12 +60,11 @@ enum Reading {
 /// Sensors, actuators and everything between them but the policy's image and memory, which the
 /// caller lends for each step.
 #[derive(Debug)]
-pub struct ControlLoop<'c, S, A, F> {
-    contract: &'c Contract<'c>,
+pub struct ControlLoop<S, A, F> {
+    terms: Terms,
     sensors: S,
     actuators: A,
     fallback: F,
-    envelope: Envelope,
     samples: SampleMonitor,
     deadline: DeadlineMonitor,
     link: LinkWatch,
@@ -82,27 +80,17 @@ pub struct ControlLoop<'c, S, A, F> {
     counters: ControlCounters,
 }
 
-impl<'c, S: Sensors, A: Actuators, F: Fallback> ControlLoop<'c, S, A, F> {
-    /// A disarmed loop whose last issued command is the contract's safe command.
-    ///
-    /// `contract` must be valid ([`Contract::validate`]).
-    pub fn new(
-        contract: &'c Contract<'c>,
-        settings: &Settings,
-        sensors: S,
-        actuators: A,
-        fallback: F,
-    ) -> Self {
-        let envelope = Envelope::new(contract);
-        let issued = envelope.safe_words();
+impl<S: Sensors, A: Actuators, F: Fallback> ControlLoop<S, A, F> {
+    /// A disarmed loop whose last issued command is the safe one.
+    pub fn new(terms: Terms, settings: &Settings, sensors: S, actuators: A, fallback: F) -> Self {
+        let issued = terms.envelope.safe_words();
         Self {
-            contract,
+            samples: SampleMonitor::new(settings),
+            deadline: DeadlineMonitor::new(terms.period_us, settings),
+            terms,
             sensors,
             actuators,
             fallback,
-            envelope,
-            samples: SampleMonitor::new(settings),
-            deadline: DeadlineMonitor::new(contract.period_us, settings),
             link: LinkWatch::new(settings.link_silence_us),
             ladder: Ladder::new(settings, F::AVAILABLE),
             sample: Sample::new(),
@@ -114,9 +102,25 @@ impl<'c, S: Sensors, A: Actuators, F: Fallback> ControlLoop<'c, S, A, F> {
         }
     }
 
-    /// The contract that the loop flies by.
-    pub fn contract(&self) -> &'c Contract<'c> {
-        self.contract
+    /// The numbers that the loop flies by.
+    pub fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
+    /// Flies by another contract from now on, with the default bounds for its period; the last issued command becomes its safe one,
+    /// so that only a loop whose actuators report may do so. Does nothing in flight, or where the contract is the same.
+    pub fn adopt(&mut self, contract: &Contract<'_>) {
+        if self.ladder.is_flying() || self.terms.sha256 == contract.digest() {
+            return;
+        }
+        self.terms.take(contract);
+        let settings = Settings::for_period(contract.period_us);
+        self.issued = self.terms.envelope.safe_words();
+        self.samples = SampleMonitor::new(&settings);
+        self.deadline.adopt(contract.period_us, &settings);
+        self.link = LinkWatch::new(settings.link_silence_us);
+        self.ladder.adopt(&settings);
+        self.restart_clock();
     }
 
     /// Where the loop stands on the safety ladder.
@@ -141,7 +145,7 @@ impl<'c, S: Sensors, A: Actuators, F: Fallback> ControlLoop<'c, S, A, F> {
 
     /// Whether the last issued command is the safe one.
     pub fn is_settled(&self) -> bool {
-        self.envelope.is_safe(&self.issued)
+        self.terms.envelope.is_safe(&self.issued)
     }
 
     /// Counters since the start.
@@ -180,7 +184,7 @@ impl<'c, S: Sensors, A: Actuators, F: Fallback> ControlLoop<'c, S, A, F> {
         self.samples.restart();
         self.deadline.restart();
         self.link.restart();
-        self.envelope.restart();
+        self.terms.envelope.restart();
         Ok(())
     }
 
@@ -224,8 +228,8 @@ impl<'c, S: Sensors, A: Actuators, F: Fallback> ControlLoop<'c, S, A, F> {
         // The first step of all has nothing before it, and neither has one in virtual time that was set back: a period.
         let last_us = self.issued_us.replace(now_us);
         let elapsed_us = last_us.and_then(|last| now_us.checked_sub(last));
-        self.envelope
-            .elapse(elapsed_us.unwrap_or(u64::from(self.contract.period_us)));
+        let elapsed_us = elapsed_us.unwrap_or(u64::from(self.terms.period_us));
+        self.terms.envelope.elapse(elapsed_us);
         let mut faults = self.watch(now_us, heard);
         let reading = self.read(now_us);
         if let Reading::Faulty(found) = reading {
@@ -277,7 +281,7 @@ impl<'c, S: Sensors, A: Actuators, F: Fallback> ControlLoop<'c, S, A, F> {
     fn read(&mut self, now_us: u64) -> Reading {
         let faults = match self.sensors.read(&mut self.sample) {
             Ok(()) => {
-                let faults = self.samples.check(&self.sample, self.contract, now_us);
+                let faults = self.samples.check(&self.sample, &self.terms, now_us);
                 if faults.is_empty() {
                     return Reading::Good;
                 }
@@ -311,7 +315,7 @@ impl<'c, S: Sensors, A: Actuators, F: Fallback> ControlLoop<'c, S, A, F> {
         }
         let mut words = Words::new();
         words
-            .resize(self.envelope.actions(), 0)
+            .resize(self.terms.envelope.actions(), 0)
             .map_err(|_| Fault::PolicyOutput)?;
         let input = WorkingMemory {
             observation: &self.sample.observation,
@@ -334,12 +338,12 @@ impl<'c, S: Sensors, A: Actuators, F: Fallback> ControlLoop<'c, S, A, F> {
         if self.first_of_trial {
             return 0.0;
         }
-        match &self.contract.reward {
+        match &self.terms.reward {
             // Its absence was found by the sample's checks before.
             Reward::External => self.sample.reward.unwrap_or(f32::NAN),
             Reward::Formula(formula) => formula.evaluate(
                 &self.sample.observation,
-                &self.envelope.commands(&self.issued),
+                &self.terms.envelope.commands(&self.issued),
             ),
         }
     }
@@ -362,10 +366,10 @@ impl<'c, S: Sensors, A: Actuators, F: Fallback> ControlLoop<'c, S, A, F> {
             report.source = CommandSource::Held;
             return;
         }
-        let last = self.envelope.commands(&self.issued);
+        let last = self.terms.envelope.commands(&self.issued);
         let mut command = last.clone();
         let words = if self.fallback.command(&self.sample, &last, &mut command) {
-            self.envelope.words(&command)
+            self.terms.envelope.words(&command)
         } else {
             None
         };
@@ -382,18 +386,19 @@ impl<'c, S: Sensors, A: Actuators, F: Fallback> ControlLoop<'c, S, A, F> {
     }
 
     fn issue_safe(&mut self, report: &mut StepReport) {
-        self.envelope.approach_safe(&mut self.issued);
+        self.terms.envelope.approach_safe(&mut self.issued);
         report.source = CommandSource::Safe;
     }
 
     fn limit(&mut self, words: &[i16]) {
-        if self.envelope.limit(&mut self.issued, words) {
+        if self.terms.envelope.limit(&mut self.issued, words) {
             self.counters.limited_commands = self.counters.limited_commands.wrapping_add(1);
         }
     }
 
     /// Issued command -> actuators.
     fn act(&mut self) -> Result<(), crate::actuators::ActuatorError> {
-        self.actuators.write(&self.envelope.commands(&self.issued))
+        self.actuators
+            .write(&self.terms.envelope.commands(&self.issued))
     }
 }

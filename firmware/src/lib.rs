@@ -2,8 +2,9 @@
 //!
 //! - [`policy`]: one integer step of a policy image.
 //! - [`sensors`], [`actuators`], [`fallback`]: traits that a robot's author implements; [`injected`] implements
-//!   them over the link, for hardware in the loop. [`robots`]: contracts of the built-in plants.
-//! - [`safety`]: checks, envelope and state machine. [`control`]: the control step that calls them.
+//!   them over the link, for hardware in the loop.
+//! - [`safety`]: checks, envelope and state machine. [`terms`]: the numbers of a contract that they work with. [`control`]: the control
+//!   step that calls them.
 //! - [`store`], [`slots`]: two image slots, upload, verification, activation.
 //! - [`node`]: all of it behind a serial link; [`transmit`]: what waits for the line; [`platform`]: what it must know of the board; [`schedule`]:
 //!   when a board that keeps its own time makes a step.
@@ -25,12 +26,12 @@ pub mod injected;
 pub mod node;
 pub mod platform;
 pub mod policy;
-pub mod robots;
 pub mod safety;
 pub mod schedule;
 pub mod sensors;
 pub mod slots;
 pub mod store;
+pub mod terms;
 pub mod transmit;
 
 #[cfg(test)]

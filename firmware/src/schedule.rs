@@ -19,6 +19,11 @@ impl Schedule {
         }
     }
 
+    /// Another period, from the next step on.
+    pub const fn set_period_us(&mut self, period_us: u32) {
+        self.period_us = period_us as u64;
+    }
+
     /// Whether a step is due at `now_us`. If so, this step counts as made.
     pub const fn take(&mut self, now_us: u64) -> bool {
         if now_us < self.due_us {

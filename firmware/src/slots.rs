@@ -1,7 +1,7 @@
 //! The two image slots: upload, verification, activation.
 //!
 //! One slot holds the active image, the other receives. An image becomes active only when its bytes
-//! have the announced hash, the reader accepts them, its contract is the board's own and its golden
+//! have the announced hash, the reader accepts them, its contract is the board's own (where the board has one) and its golden
 //! trace replays word for word on this board, packed for it where the store has lines for that; until then, and if any of it fails, the active image
 //! stays as it is. The caller asks for that only while disarmed.
 
@@ -187,14 +187,20 @@ impl<I: ImageStore> Slots<I> {
     }
 
     /// Verifies the uploaded image, replays its golden trace and makes it the active one. Its time
-    /// grows with the image (seconds on a slow board); `memory` is left cleared.
+    /// grows with the image (seconds on a slow board); `memory` is left cleared. `contract` is the board's own; a board
+    /// without one takes any, and `adopt` is given it.
     ///
     /// # Errors
     /// [`Reason::NoUpload`], [`Reason::UploadIncomplete`]: nothing changed. [`Reason::Image`]: the upload is
     /// forgotten, the active image stays.
     // Its own frame: kept out of the caller's, the stack holds it only while it runs.
     #[inline(never)]
-    pub fn commit(&mut self, contract: &Contract<'_>, memory: &mut Memory) -> Result<(), Reason> {
+    pub fn commit(
+        &mut self,
+        contract: Option<&Contract<'_>>,
+        memory: &mut Memory,
+        adopt: impl FnOnce(&Contract<'_>),
+    ) -> Result<(), Reason> {
         let upload = self.status()?;
         if upload.offset != upload.length {
             return Err(Reason::UploadIncomplete {
@@ -209,7 +215,7 @@ impl<I: ImageStore> Slots<I> {
             .ok()
             .and_then(|length| bytes.get(..length))
             .ok_or(Reason::Store)?;
-        let verified = verify(bytes, &upload.sha256, contract, lines, memory);
+        let verified = verify(bytes, &upload.sha256, contract, lines, memory, adopt);
         memory.clear();
         let (layout, lines) = verified?;
         self.active = Some(Active {
@@ -220,16 +226,11 @@ impl<I: ImageStore> Slots<I> {
         Ok(())
     }
 
-    /// Uploads and commits an image that the board has at hand.
+    /// Uploads an image that the board has at hand.
     ///
     /// # Errors
-    /// As [`Slots::begin`], [`Slots::chunk`] and [`Slots::commit`].
-    pub fn install(
-        &mut self,
-        image: &[u8],
-        contract: &Contract<'_>,
-        memory: &mut Memory,
-    ) -> Result<(), Reason> {
+    /// As [`Slots::begin`] and [`Slots::chunk`].
+    pub fn upload(&mut self, image: &[u8]) -> Result<(), Reason> {
         let length = u32::try_from(image.len()).map_err(|_| Reason::ImageTooLong {
             length: u32::MAX,
             most: self.capacity(),
@@ -239,8 +240,7 @@ impl<I: ImageStore> Slots<I> {
             .ok()
             .and_then(|offset| image.get(offset..))
             .unwrap_or(&[]);
-        self.chunk(upload.offset, rest)?;
-        self.commit(contract, memory)
+        self.chunk(upload.offset, rest).map(|_| ())
     }
 
     /// Flips one bit of the active image, as a failing memory would.
@@ -268,9 +268,10 @@ impl<I: ImageStore> Slots<I> {
 fn verify(
     bytes: &[u8],
     sha256: &[u8; 32],
-    contract: &Contract<'_>,
+    contract: Option<&Contract<'_>>,
     lines: &mut [Line],
     memory: &mut Memory,
+    adopt: impl FnOnce(&Contract<'_>),
 ) -> Result<(Layout, Lines), Reason> {
     let got: [u8; 32] = Sha256::digest(bytes).into();
     if got != *sha256 {
@@ -283,7 +284,7 @@ fn verify(
     if !policy::runs(image.packing) {
         return Err(refused(ImageStage::Read, &NotForThisBoard(image.packing)));
     }
-    if let Some(difference) = image.contract.difference(contract) {
+    if let Some(difference) = contract.and_then(|own| image.contract.difference(own)) {
         return Err(refused(ImageStage::Contract, &difference));
     }
     let path = if lines.is_empty() {
@@ -293,6 +294,10 @@ fn verify(
     };
     let packed = path.pack(&image, lines);
     let policy = packed.policy(&image, lines);
+    let (needed, lent) = (policy.cache_bytes(), memory.cache_bytes());
+    if needed > lent {
+        return Err(refused(ImageStage::Memory, &TooSmall { needed, lent }));
+    }
     policy
         .replay_golden(&image.golden, memory)
         .map_err(|difference| refused(ImageStage::Golden, &difference))?;
@@ -303,6 +308,9 @@ fn verify(
         sha256: digest(lines, count),
     };
     let layout = Layout::of(&image, bytes).ok_or(Reason::Store)?;
+    if contract.is_none() {
+        adopt(&image.contract);
+    }
     Ok((layout, lines))
 }
 
@@ -313,6 +321,30 @@ fn digest(lines: &[Line], count: usize) -> [u8; 32] {
         hash.update(line.0);
     }
     hash.finalize().into()
+}
+
+/// The cache that the board lends is too small.
+struct TooSmall {
+    needed: usize,
+    lent: usize,
+}
+
+impl fmt::Display for TooSmall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { needed, lent } = self;
+        write!(
+            f,
+            "the policy takes {needed} bytes of cache, this board has {lent}"
+        )
+    }
+}
+
+/// Why a board of real sensors or actuators that was built without a contract takes no image.
+pub(crate) fn no_contract() -> Reason {
+    refused(
+        ImageStage::Contract,
+        &"this board moves or measures something and was built without a contract of its own",
+    )
 }
 
 /// An image that is packed for kernels that this firmware does not have.
@@ -356,18 +388,25 @@ impl Write for Truncated {
 mod tests {
     extern crate std;
     use super::*;
-    use crate::policy::WorkingMemory;
+    use crate::policy::{LargestMemory, WorkingMemory};
     use crate::store::{PackedStore, RamStore};
     use crate::tests_support::{CONTRACT, image};
     use std::boxed::Box;
+    use std::format;
     use std::vec;
     use std::vec::Vec;
 
+    fn install<I: ImageStore>(slots: &mut Slots<I>, image: &[u8]) -> Result<(), Reason> {
+        slots.upload(image)?;
+        let mut memory: Box<Memory> = Box::<LargestMemory>::default();
+        slots.commit(Some(&CONTRACT), &mut memory, |_| {
+            panic!("the board has a contract of its own")
+        })
+    }
+
     fn slots() -> Slots<RamStore<Vec<u8>>> {
         let mut slots = Slots::new(RamStore::new(vec![0; 20_000], vec![0; 20_000]));
-        slots
-            .install(&image(1), &CONTRACT, &mut Box::new(Memory::new()))
-            .expect("a good image");
+        install(&mut slots, &image(1)).expect("a good image");
         slots
     }
 
@@ -400,7 +439,7 @@ mod tests {
         let bytes = image(1);
         let read = Image::read(&bytes).expect("a good image");
         let layout = Layout::of(&read, &bytes).expect("its own bytes");
-        let mut memory = Box::new(Memory::new());
+        let mut memory: Box<Memory> = Box::<LargestMemory>::default();
         let mut seed = 7_u32;
         for _ in 0..200 {
             let garbage: Vec<u8> = bytes
@@ -443,11 +482,9 @@ mod tests {
         let lines = || vec![Line::ZERO; policy::LINES];
         let store = RamStore::new(vec![0; 20_000], vec![0; 20_000]);
         let mut slots = Slots::new(PackedStore::new(store, lines(), lines()));
-        let mut memory = Box::new(Memory::new());
+        let mut memory: Box<Memory> = Box::<LargestMemory>::default();
         for seed in [1, 2] {
-            slots
-                .install(&image(seed), &CONTRACT, &mut memory)
-                .expect("a good image");
+            install(&mut slots, &image(seed)).expect("a good image");
         }
         let weights = slots.weights().expect("an active image");
         let policy = slots.policy(&weights).expect("an active image");
@@ -462,6 +499,24 @@ mod tests {
         }
         slots.store.parts(Slot::B).1[3].0[5] ^= 1;
         assert_eq!(slots.recheck(), None);
+    }
+
+    #[test]
+    fn a_policy_that_needs_more_memory_than_there_is_is_refused_with_both_numbers() {
+        let bytes = image(1);
+        let needed = Policy::from(&Image::read(&bytes).expect("a good image")).cache_bytes();
+        let mut small: Box<Memory> = Box::<Memory<[i8; 64]>>::default();
+        let mut slots = Slots::new(RamStore::new(vec![0; 20_000], vec![0; 20_000]));
+        slots.upload(&bytes).expect("it fits");
+        match slots.commit(None, &mut small, |_| panic!("not taken")) {
+            Err(Reason::Image { stage, text }) => {
+                assert_eq!(stage, ImageStage::Memory);
+                let both = format!("takes {needed} bytes of cache, this board has 64");
+                assert!(needed > 64 && text.contains(&both), "{text}");
+            }
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(slots.weights_sha256(), None);
     }
 
     #[test]
@@ -488,7 +543,7 @@ mod tests {
         let packed = engram_image::write::write_packed(&spec, Packing::CortexM).expect("it fits");
         let mut slots = slots();
         let before = slots.recheck();
-        match slots.install(&packed, &CONTRACT, &mut Box::new(Memory::new())) {
+        match install(&mut slots, &packed) {
             Err(Reason::Image { stage, text }) => {
                 assert_eq!(stage, ImageStage::Read);
                 assert!(text.starts_with("packed for cortex-m"), "{text}");

@@ -70,9 +70,14 @@ pub(crate) fn image(seed: u64) -> Vec<u8> {
     image_for(contract(), seed)
 }
 
-/// The same for another contract (three observations, one action).
+/// The same for another contract.
 pub(crate) fn image_for(contract: Contract<'_>, seed: u64) -> Vec<u8> {
-    with_golden(random::spec_for(&CONFIG, contract, seed), 20)
+    let config = ModelConfig {
+        observations: contract.observations.len(),
+        actions: contract.actions.len(),
+        ..CONFIG
+    };
+    with_golden(random::spec_for(&config, contract, seed), 20)
 }
 
 /// The image of `spec` with a golden trace of its own policy, `steps` long.

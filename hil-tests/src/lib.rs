@@ -11,5 +11,5 @@ pub mod sample_image;
 
 mod rig;
 
-pub use cases::{Boards, Case};
+pub use cases::Case;
 pub use rig::{Flyer, Rig, Target, pendulum, refusal};

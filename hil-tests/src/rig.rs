@@ -7,15 +7,15 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use engram::board::{self, BoardName, Client, ClientError, Patience, Transport, UnknownBoard};
 use engram::fly::Mirror;
+use engram::plant::pendulum::CONTRACT;
 use engram_firmware::policy::WorkingMemory;
-use engram_firmware::robots::PENDULUM;
 use engram_image::Contract;
 use engram_link::{Action, HelloReply, Pace, Reason, Sensors, State};
 
-/// The contract of the boards under test, where a case says nothing else.
+/// The contract of the images that cases fly where they say nothing else.
 #[must_use]
 pub fn pendulum() -> Contract<'static> {
-    PENDULUM
+    CONTRACT
 }
 
 /// The reason why a board refused; anything else that came is an error.
@@ -93,16 +93,8 @@ impl Rig {
     /// # Errors
     /// When something is missing: that is a failure, never a reason to leave a case out.
     pub fn transport(&self) -> Result<Box<dyn Transport>> {
-        self.transport_as(&pendulum())
-    }
-
-    /// The same, as the robot with this contract.
-    ///
-    /// # Errors
-    /// As [`Rig::transport`].
-    pub fn transport_as(&self, contract: &Contract<'_>) -> Result<Box<dyn Transport>> {
         Ok(match &self.target {
-            Target::Board(board) => board::open(*board, contract)?,
+            Target::Board(board) => board::open(*board)?,
             Target::Port(port) => board::open_port(port, board::DEFAULT_BAUD)?,
         })
     }
@@ -195,7 +187,7 @@ impl<'a> Flyer<'a> {
     /// Control period, microseconds.
     #[must_use]
     pub fn period_us(&self) -> u64 {
-        u64::from(PENDULUM.period_us)
+        u64::from(self.mirror.image().contract.period_us)
     }
 
     /// Arms a disarmed board: a new trial.
@@ -223,7 +215,18 @@ impl<'a> Flyer<'a> {
     #[must_use]
     pub fn observation(&self) -> Vec<f32> {
         let phase = (self.now_us as f32 * 1e-6) * 3.0;
-        vec![phase.cos(), phase.sin(), 3.0 * (phase * 0.7).sin()]
+        let channels = &self.mirror.image().contract.observations;
+        if channels.len() == CONTRACT.observations.len() {
+            return vec![phase.cos(), phase.sin(), 3.0 * (phase * 0.7).sin()];
+        }
+        channels
+            .iter()
+            .zip(1_u16..)
+            .map(|(channel, number)| {
+                let middle = f32::midpoint(channel.min, channel.max);
+                middle + (channel.max - middle) * (phase * f32::from(number)).sin()
+            })
+            .collect()
     }
 
     /// The next period's sample, good in every respect.
@@ -234,7 +237,8 @@ impl<'a> Flyer<'a> {
             now_us,
             sample_us: now_us,
             observation: self.observation().into_iter().collect(),
-            reward: None,
+            // Only contracts with an external one look at it.
+            reward: Some(0.5),
             done: false,
         }
     }

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use engram::plant::{self, Stream, TaskSet, random_stream};
-use engram_firmware::policy::{Recorder, WorkingMemory};
+use engram_firmware::policy::{Recorder, WorkingMemory, random_moments};
 use engram_firmware::safety::Envelope;
 use engram_image::write::{GoldenSpec, ImageSpec, write};
 use engram_image::{Contract, HeadInput, Image, ModelConfig, Positions, Reward, random};
@@ -107,6 +107,24 @@ pub fn sample_image_for(
     contract: &Contract<'static>,
 ) -> Result<Vec<u8>> {
     finished(blank("pendulum", seed, config, contract), seed)
+}
+
+/// An image of any shape under a contract of its channels, and a golden trace on random working memories: no plant has it.
+///
+/// # Errors
+/// As [`sample_image`].
+pub fn random_image(seed: u64, config: &ModelConfig) -> Result<Vec<u8>> {
+    let mut spec = random::spec(config, seed);
+    let blank = encode(&spec)?;
+    let image = Image::read(&blank).map_err(|error| anyhow::anyhow!("sample image: {error}"))?;
+    let mut recorder = Recorder::new(&image);
+    for moment in random_moments(config, seed, config.window + 8) {
+        recorder
+            .step(&moment.view())
+            .map_err(|error| anyhow::anyhow!("sample image: {error}"))?;
+    }
+    spec.golden = recorder.finish();
+    encode(&spec)
 }
 
 /// An image for another plant, of the shape that `config` has beside its channels.

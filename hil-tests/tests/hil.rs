@@ -7,8 +7,7 @@
 
 use std::process::ExitCode;
 
-use engram::board::BoardName;
-use engram_hil_tests::{Boards, Rig, Target, cases};
+use engram_hil_tests::{Rig, Target, cases};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 fn main() -> ExitCode {
@@ -28,14 +27,6 @@ fn main() -> ExitCode {
             }
         };
         for case in cases::all() {
-            let fits = match case.boards {
-                Boards::All => true,
-                Boards::Started => matches!(target, Target::Board(_)),
-                Boards::Loopback => target == Target::Board(BoardName::Loopback),
-            };
-            if !fits {
-                continue;
-            }
             let rig = Rig::new(target.clone());
             trials.push(Trial::test(format!("{target}::{}", case.name), move || {
                 (case.run)(&rig).map_err(|error| Failed::from(format!("{error:#}")))

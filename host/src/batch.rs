@@ -9,7 +9,7 @@ mod lines;
 
 use std::collections::TryReserveError;
 
-use engram_firmware::policy::{Memory, Policy, WorkingMemory};
+use engram_firmware::policy::{LargestMemory, Memory, Policy, WorkingMemory};
 use engram_firmware::safety::Settings;
 use engram_image::{Contract, Image, Reward};
 use engram_kernels::{command_from_word, word_from_command};
@@ -210,7 +210,7 @@ impl<'a> Batch<'a> {
         let (stored, issued, fresh, line, answer) = reserve().map_err(|_| no_room(None))?;
         Ok(Self {
             format,
-            memory: Box::new(Memory::new()),
+            memory: Box::<LargestMemory>::default(),
             stored,
             issued,
             fresh,

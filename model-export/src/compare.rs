@@ -1,6 +1,6 @@
 //! The integer policy beside the f32 policy on the same working memories, open loop.
 
-use engram_firmware::policy::{Memory, Observer, WorkingMemory};
+use engram_firmware::policy::{LargestMemory, Memory, Observer, WorkingMemory};
 use engram_image::{Image, ModelConfig};
 use engram_kernels::{WORD_MAX, word_from_command};
 
@@ -45,7 +45,7 @@ pub fn compare(
     let weights = PackedWeights::new(image);
     let on_board = weights.policy(image);
     let mut state = policy.new_state();
-    let mut memory = Box::new(Memory::new());
+    let mut memory: Box<Memory> = Box::<LargestMemory>::default();
     let mut mean = vec![0.0_f32; config.actions];
     let mut words = vec![0_i16; config.actions];
     let mut float = FloatSide {

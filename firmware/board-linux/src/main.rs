@@ -19,11 +19,9 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use engram_firmware::fallback::NoFallback;
 use engram_firmware::injected::{InjectedSensors, ReportedActuators};
-use engram_firmware::node::{Node, Parts};
+use engram_firmware::node::{ContractSource, Node, Parts};
 use engram_firmware::platform::Clock as _;
-use engram_firmware::policy::{LINES, Line as PackedLine, Memory};
-use engram_firmware::robots;
-use engram_firmware::safety::Settings;
+use engram_firmware::policy::{LINES, LargestMemory, Line as PackedLine, Memory};
 use engram_firmware::schedule::Schedule;
 use engram_firmware::store::{PackedStore, RamStore};
 use engram_image::limits::IMAGE_BYTES;
@@ -63,9 +61,6 @@ struct Arguments {
     /// Install this image at the start, with all checks of an upload
     #[arg(long, value_name = "FILE")]
     image: Option<PathBuf>,
-    /// Robot that this board is: pendulum, half-cheetah, ant, walker or hopper
-    #[arg(long, value_name = "NAME", default_value = robots::DEFAULT.name)]
-    robot: String,
     /// Name that the host is told
     #[arg(long, value_name = "NAME", default_value = "linux")]
     name: String,
@@ -116,8 +111,6 @@ enum Failure {
     },
     #[error("{0}")]
     Image(Reason),
-    #[error("there is no robot '{name}'; there are: {}", robots::ALL.map(|robot| robot.name).join(", "))]
-    Robot { name: String },
 }
 
 /// A line on standard error. That it cannot be shown changes nothing.
@@ -141,14 +134,8 @@ fn main() -> ExitCode {
 /// Runs until it is told to end. A line that goes away is a lost link and does not end it.
 fn run(arguments: Arguments) -> Result<End, Failure> {
     ctrlc::set_handler(|| END.store(true, Ordering::Relaxed))?;
-    let contract = robots::named(&arguments.robot)
-        .ok_or(Failure::Robot {
-            name: arguments.robot,
-        })?
-        .contract;
     let mut node = Node::new(Parts {
-        contract: &contract,
-        settings: Settings::for_period(contract.period_us),
+        contract: ContractSource::Image,
         pace: Pace::LockStep,
         sensors: InjectedSensors::new(),
         actuators: ReportedActuators,
@@ -158,7 +145,7 @@ fn run(arguments: Arguments) -> Result<End, Failure> {
             vec![PackedLine::ZERO; LINES],
             vec![PackedLine::ZERO; LINES],
         ),
-        memory: Box::new(Memory::new()),
+        memory: Box::<LargestMemory>::default() as Box<Memory>,
         platform: Process::start(&arguments.name),
     });
     if let Some(path) = arguments.image {
@@ -173,7 +160,7 @@ fn run(arguments: Arguments) -> Result<End, Failure> {
             line
         }
     };
-    let mut schedule = Schedule::new(contract.period_us);
+    let mut schedule = Schedule::new(node.period_us());
     // Told to end, it goes on until nothing moves any more.
     let mut ends: Option<Instant> = None;
     loop {
@@ -198,6 +185,8 @@ fn run(arguments: Arguments) -> Result<End, Failure> {
         if ending {
             node.disarm();
         }
+        // An image may have brought another one.
+        schedule.set_period_us(node.period_us());
         let now_us = node.platform().now_us();
         if schedule.take(now_us) {
             // In lock-step this does nothing: the host's messages make the steps.

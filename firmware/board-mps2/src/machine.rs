@@ -19,12 +19,23 @@ pub(crate) struct Machine {
     pub(crate) uart0_interrupt: u16,
     /// The order of weights that its kernels read.
     pub(crate) packing: Packing,
+    /// Bytes of cache that the board lends to policies: its one capacity. `ENGRAM_CACHE_BYTES` sets another at build time.
+    pub(crate) cache_bytes: usize,
     /// Where QEMU loads the image whose steps are counted.
     pub(crate) image: usize,
     /// How much of the suite of all kernels is run: of the small shapes one in so many, and so many others. A few seconds of
     /// QEMU, which takes its time for vectors.
     pub(crate) suite: (usize, u32),
 }
+
+/// Room for every policy: these machines have megabytes.
+const CACHE_BYTES: usize = match option_env!("ENGRAM_CACHE_BYTES") {
+    None => 256 * 1024,
+    Some(text) => match usize::from_str_radix(text, 10) {
+        Ok(bytes) => bytes,
+        Err(_) => panic!("ENGRAM_CACHE_BYTES is not a number of bytes"),
+    },
+};
 
 /// mps2-an500, a Cortex-M7.
 const AN500: Machine = Machine {
@@ -33,6 +44,7 @@ const AN500: Machine = Machine {
     uart0: 0x4000_4000,
     uart0_interrupt: 0,
     packing: Packing::CortexM,
+    cache_bytes: CACHE_BYTES,
     image: 0x0010_0000,
     suite: (61, 48),
 };
@@ -44,6 +56,7 @@ const AN547: Machine = Machine {
     uart0: 0x5930_3000,
     uart0_interrupt: 43,
     packing: Packing::Rows,
+    cache_bytes: CACHE_BYTES,
     image: 0x0100_0000,
     suite: (131, 20),
 };

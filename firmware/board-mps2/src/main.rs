@@ -18,14 +18,11 @@ use cortex_m_rt::entry;
 use engram_cortex_m::{Board, Journal, logger};
 use engram_firmware::fallback::NoFallback;
 use engram_firmware::injected::{InjectedSensors, ReportedActuators};
-use engram_firmware::node::{Node, Parts};
+use engram_firmware::node::{ContractSource, Node, Parts};
 use engram_firmware::platform::{Clock as _, Platform as _};
 use engram_firmware::policy::Memory;
-use engram_firmware::robots::{self, Robot};
-use engram_firmware::safety::Settings;
 use engram_firmware::schedule::Schedule;
 use engram_firmware::store::RamStore;
-use engram_image::Contract;
 use engram_image::limits::IMAGE_BYTES;
 use engram_link::Pace;
 
@@ -34,23 +31,13 @@ use crate::uart::Uart;
 
 engram_cortex_m::last_words_over!(Uart);
 
-/// What this board is, fixed when it is built: `scripts/build-boards --robot NAME` sets the variable.
-const ROBOT: Robot = match option_env!("ENGRAM_ROBOT") {
-    None => robots::DEFAULT,
-    Some(name) => match robots::named(name) {
-        Some(robot) => robot,
-        None => panic!("ENGRAM_ROBOT names no robot of firmware/src/robots"),
-    },
-};
-static CONTRACT: Contract<'static> = ROBOT.contract;
-
 /// One image slot; weights are read in place, so it has their alignment.
 #[repr(align(16))]
 struct Slot([u8; IMAGE_BYTES]);
 
 #[entry]
 fn main() -> ! {
-    static mut MEMORY: Memory = Memory::new();
+    static mut MEMORY: Memory<[i8; MACHINE.cache_bytes]> = Memory::new();
     static mut SLOT_A: Slot = Slot([0; IMAGE_BYTES]);
     static mut SLOT_B: Slot = Slot([0; IMAGE_BYTES]);
 
@@ -59,18 +46,17 @@ fn main() -> ! {
         engram_cortex_m::stop("the peripherals are taken")
     };
     let mut node = Node::new(Parts {
-        contract: &CONTRACT,
-        settings: Settings::for_period(ROBOT.contract.period_us),
+        contract: ContractSource::Image,
         pace: Pace::LockStep,
         sensors: InjectedSensors::new(),
         actuators: ReportedActuators,
         fallback: NoFallback,
         store: RamStore::new(SLOT_A.0.as_mut_slice(), SLOT_B.0.as_mut_slice()),
-        memory: MEMORY,
+        memory: MEMORY as &mut Memory,
         platform: Board::<{ MACHINE.mhz }>::start(MACHINE.name, core.SYST),
     });
     let mut journal = Journal::start(&node.platform().identity());
-    let mut schedule = Schedule::new(ROBOT.contract.period_us);
+    let mut schedule = Schedule::new(node.period_us());
     loop {
         if node.serve(&mut uart) {
             journal.note(node.state(), node.faults());
@@ -79,6 +65,8 @@ fn main() -> ! {
         } else {
             uart.sleep();
         }
+        // An image may have brought another one.
+        schedule.set_period_us(node.period_us());
         let now_us = node.platform().now_us();
         if schedule.take(now_us) {
             // In lock-step this does nothing: the host's messages make the steps.

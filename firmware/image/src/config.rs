@@ -306,7 +306,7 @@ mod tests {
             |c| c.observations = limits::MAX_OBSERVATIONS + 1,
             "observations",
         );
-        refused(|c| c.actions = 9, "actions");
+        refused(|c| c.actions = limits::MAX_ACTIONS + 1, "actions");
         refused(|c| c.layers = usize::MAX, "layers");
         refused(|c| c.heads = 0, "heads");
         refused(|c| c.ff = 513, "ff");

@@ -4,9 +4,9 @@
 //! No other file may hold a capacity of its own.
 
 /// Observation channels of a contract.
-pub const MAX_OBSERVATIONS: usize = 32;
+pub const MAX_OBSERVATIONS: usize = 128;
 /// Action channels of a contract.
-pub const MAX_ACTIONS: usize = 8;
+pub const MAX_ACTIONS: usize = 32;
 /// Entries of one working memory: observation, last action, last reward, done.
 pub const MAX_INPUTS: usize = MAX_OBSERVATIONS + MAX_ACTIONS + 2;
 /// Encoder layers.

@@ -22,8 +22,26 @@ const BLOCK: f64 = 2_000.0;
 const PREACTIVATION: f64 = 3_000.0;
 const TANH: f64 = 60.0;
 
-/// One letter each for as many channels as a contract has at most.
-const NAMES: &str = "abcdefghijklmnopqrstuvwxyzABCDEF";
+/// A letter each for the first channels of a contract.
+const LETTERS: &str = "abcdefghijklmnopqrstuvwxyzABCDEF";
+/// A letter and a digit for those after them.
+const PAIRS: [[u8; 2]; 260] = {
+    let mut pairs = [[0; 2]; 260];
+    let mut index = 0;
+    while index < pairs.len() {
+        pairs[index] = [b'a' + (index / 10) as u8, b'0' + (index % 10) as u8];
+        index += 1;
+    }
+    pairs
+};
+
+/// The name of a channel; `None` beyond the last.
+fn name(index: usize) -> Option<&'static str> {
+    match index.checked_sub(LETTERS.len()) {
+        None => LETTERS.get(index..=index),
+        Some(rest) => core::str::from_utf8(PAIRS.get(rest)?).ok(),
+    }
+}
 
 /// The generator `SplitMix64`: every seed gives another sequence, the same for ever.
 #[derive(Clone, Debug)]
@@ -63,7 +81,7 @@ impl SplitMix64 {
 /// A contract of `config`'s channels, dimensionless and in `[-1, 1]`, with an external reward; 50 steps a second.
 #[must_use]
 pub fn contract(config: &ModelConfig) -> Contract<'static> {
-    let names = |count| (0..count).map_while(|index: usize| NAMES.get(index..=index));
+    let names = |count: usize| (0..count).map_while(name);
     Contract {
         period_us: 20_000,
         observations: list(names(config.observations).map(|name| Channel {
@@ -261,9 +279,9 @@ mod tests {
     #[test]
     fn a_shape_that_no_image_has_is_refused_by_the_writer() {
         for change in [
-            |config: &mut ModelConfig| config.observations = 33,
-            |config: &mut ModelConfig| config.actions = 9,
-            |config: &mut ModelConfig| (config.observations, config.actions) = (100, 100),
+            |config: &mut ModelConfig| config.observations = 129,
+            |config: &mut ModelConfig| config.actions = 33,
+            |config: &mut ModelConfig| (config.observations, config.actions) = (400, 400),
             |config: &mut ModelConfig| config.heads = 0,
             |config: &mut ModelConfig| (config.model, config.hidden) = (0, [0, 0]),
         ] {

@@ -18,9 +18,9 @@ pub struct HelloReply {
     pub firmware: String<FIRMWARE_BYTES>,
     /// Name of the board, as in `engram boards`.
     pub board: String<BOARD_BYTES>,
-    /// SHA-256 of the board's contract.
-    pub contract_sha256: [u8; 32],
-    /// Control period, microseconds.
+    /// SHA-256 of the contract that the board was built with; `None`: it takes each image's.
+    pub contract_sha256: Option<[u8; 32]>,
+    /// Control period, microseconds; of the active image where the contract comes with it.
     pub period_us: u32,
     /// SHA-256 over the active image's logical weights; `None` without an active image.
     pub weights_sha256: Option<[u8; 32]>,

@@ -4,9 +4,9 @@
 //! compile time, since this crate depends on no other of the project.
 
 /// Observation channels in a sensor frame.
-pub const MAX_OBSERVATIONS: usize = 32;
+pub const MAX_OBSERVATIONS: usize = 128;
 /// Action channels in an action frame.
-pub const MAX_ACTIONS: usize = 8;
+pub const MAX_ACTIONS: usize = 32;
 /// Data bytes of one upload chunk.
 pub const CHUNK_BYTES: usize = 512;
 /// Bytes of the text in a log frame, or of one defmt frame.

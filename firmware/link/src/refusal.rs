@@ -19,6 +19,8 @@ pub enum ImageStage {
     Contract,
     /// The golden trace.
     Golden,
+    /// What the policy needs of the board's memory.
+    Memory,
 }
 
 impl fmt::Display for ImageStage {
@@ -28,6 +30,7 @@ impl fmt::Display for ImageStage {
             ImageStage::Read => "reading",
             ImageStage::Contract => "contract",
             ImageStage::Golden => "golden trace",
+            ImageStage::Memory => "memory",
         })
     }
 }

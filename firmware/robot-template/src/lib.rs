@@ -25,7 +25,7 @@ use embedded_hal::i2c::I2c;
 use embedded_hal::pwm::SetDutyCycle;
 use embedded_io::{Read, ReadReady, Write, WriteReady};
 use engram_firmware::fallback::NoFallback;
-use engram_firmware::node::{Node, Parts};
+use engram_firmware::node::{ContractSource, Node, Parts};
 use engram_firmware::platform::{Clock, Platform};
 use engram_firmware::policy::Memory;
 use engram_firmware::safety::Settings;
@@ -67,7 +67,6 @@ pub struct Flight<E, G, C, W, D, U, P> {
 }
 
 type RobotNode<E, G, C, W, D, P> = Node<
-    'static,
     PendulumSensors<E, G, C>,
     Motor<W, D>,
     NoFallback,
@@ -89,8 +88,10 @@ where
         let [slot_a, slot_b] = robot.slots;
         Ok(Self {
             node: Node::new(Parts {
-                contract: &CONTRACT,
-                settings: Settings::for_period(CONTRACT.period_us),
+                contract: ContractSource::Board {
+                    contract: &CONTRACT,
+                    settings: Settings::for_period(CONTRACT.period_us),
+                },
                 pace: Pace::RealTime,
                 sensors: PendulumSensors::new(
                     robot.encoder,

@@ -12,6 +12,7 @@ use embedded_hal_mock::eh1::i2c::{Mock as I2cMock, Transaction};
 use embedded_hal_mock::eh1::pwm::{Mock as Pwm, Transaction as Duty};
 use embedded_io::{ErrorKind, ErrorType};
 use engram_firmware::platform::Identity;
+use engram_firmware::policy::LargestMemory;
 use engram_link::{
     Encoder, FromBoard, FromBoardDecoder, PROTOCOL_VERSION, Reason, RequestedPace, ToBoard,
 };
@@ -132,7 +133,7 @@ fn eng_safe_15_makes_a_step_in_every_period_whatever_the_host_asks_for_and_the_l
         },
         platform: board.clone(),
         slots: [vec![0; 1_024].leak(), vec![0; 1_024].leak()],
-        memory: Box::leak(Box::new(Memory::new())),
+        memory: Box::leak(Box::<LargestMemory>::default()),
     })
     .expect("the sensors answer");
     for step in 0..STEPS as u64 {
@@ -160,7 +161,7 @@ fn eng_safe_15_makes_a_step_in_every_period_whatever_the_host_asks_for_and_the_l
         panic!("{answers:?}")
     };
     assert_eq!(*reason, Reason::NoLockStep);
-    assert_eq!(hello.contract_sha256, CONTRACT.digest());
+    assert_eq!(hello.contract_sha256, Some(CONTRACT.digest()));
     assert_eq!((hello.pace, hello.lock_step), (Pace::RealTime, false));
     assert_eq!(actions.len(), STEPS);
     for (number, action) in (1..).zip(actions) {

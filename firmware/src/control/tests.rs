@@ -5,6 +5,7 @@ extern crate std;
 use super::*;
 use crate::actuators::ActuatorError;
 use crate::fallback::NoFallback;
+use crate::policy::LargestMemory;
 use crate::tests_support::{CONTRACT, image, image_for, sample};
 use engram_image::Image;
 use std::boxed::Box;
@@ -47,7 +48,7 @@ impl Actuators for RecordingActuators {
 
 /// A loop with image and memory that steps in virtual time.
 struct Rig<F> {
-    control: ControlLoop<'static, ScriptedSensors, RecordingActuators, F>,
+    control: ControlLoop<ScriptedSensors, RecordingActuators, F>,
     image: StdVec<u8>,
     memory: Box<Memory>,
     now_us: u64,
@@ -73,14 +74,14 @@ impl<F: Fallback> Rig<F> {
     fn with(contract: &'static Contract<'static>, settings: Settings, fallback: F) -> Self {
         Self {
             control: ControlLoop::new(
-                contract,
+                Terms::of(contract),
                 &settings,
                 ScriptedSensors(Err(SensorError::NotReady)),
                 RecordingActuators::default(),
                 fallback,
             ),
             image: image_for(*contract, 1),
-            memory: Box::new(Memory::new()),
+            memory: Box::<LargestMemory>::default(),
             now_us: 1_000_000,
             heard: true,
         }

@@ -16,7 +16,7 @@ use engram_link::{
     UploadChunk, UploadProgress,
 };
 
-impl<S, A, F, I, M, P> Node<'_, S, A, F, I, M, P>
+impl<S, A, F, I, M, P> Node<S, A, F, I, M, P>
 where
     S: Sensors,
     A: Actuators,
@@ -107,12 +107,6 @@ where
         } else {
             self.answer_past(request, command, result);
         }
-    }
-
-    fn commit(&mut self) -> Result<(), Reason> {
-        self.require_disarmed()?;
-        self.slots
-            .commit(self.control.contract(), self.memory.borrow_mut())
     }
 
     /// The frame came twice: by a retry of the host, or by the wire. It was carried out once.

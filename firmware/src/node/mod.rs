@@ -18,8 +18,9 @@ use crate::platform::Platform;
 use crate::policy::Memory;
 use crate::safety::{Faults, Settings, State};
 use crate::sensors::Sensors;
-use crate::slots::Slots;
+use crate::slots::{self, Slots};
 use crate::store::ImageStore;
+use crate::terms::{PERIOD_WITHOUT_IMAGE_US, Terms};
 use crate::transmit::{Kind, TransmitQueue};
 use core::borrow::BorrowMut;
 use embedded_io::{Read, ReadReady, Write, WriteReady};
@@ -37,13 +38,26 @@ const _: () = {
 /// Bytes taken from the line between two looks at the clock.
 const RECEIVE_BYTES: usize = 64;
 
+/// Where a node's contract comes from.
+#[derive(Debug, Clone, Copy)]
+pub enum ContractSource {
+    /// The board's own: it refuses an image that has another.
+    Board {
+        /// What sensors, actuators and policy agree on; must be valid.
+        contract: &'static Contract<'static>,
+        /// Bounds of the safety ladder, e.g. [`Settings::for_period`].
+        settings: Settings,
+    },
+    /// Each image brings its own, with the default bounds for its period. Only where sensors are injected and actuators only
+    /// report: with real ones an image might mean another robot, and none is taken.
+    Image,
+}
+
 /// Everything a node is made of.
 #[derive(Debug)]
-pub struct Parts<'c, S, A, F, I, M, P> {
-    /// What sensors, actuators and policy agree on; must be valid.
-    pub contract: &'c Contract<'c>,
-    /// Bounds of the safety ladder, e.g. [`Settings::for_period`].
-    pub settings: Settings,
+pub struct Parts<S, A, F, I, M, P> {
+    /// What an image must have been made for.
+    pub contract: ContractSource,
     /// Who makes control steps until a host says otherwise; real time where sensors or actuators are real.
     pub pace: Pace,
     /// Drivers, or [`crate::injected::InjectedSensors`].
@@ -62,8 +76,9 @@ pub struct Parts<'c, S, A, F, I, M, P> {
 
 /// A whole controller. See the module's text.
 #[derive(Debug)]
-pub struct Node<'c, S, A, F, I, M, P> {
-    control: ControlLoop<'c, S, A, F>,
+pub struct Node<S, A, F, I, M, P> {
+    contract: ContractSource,
+    control: ControlLoop<S, A, F>,
     slots: Slots<I>,
     memory: M,
     platform: P,
@@ -90,7 +105,7 @@ pub struct Node<'c, S, A, F, I, M, P> {
     line_errors: u32,
 }
 
-impl<'c, S, A, F, I, M, P> Node<'c, S, A, F, I, M, P>
+impl<S, A, F, I, M, P> Node<S, A, F, I, M, P>
 where
     S: Sensors,
     A: Actuators,
@@ -103,11 +118,16 @@ where
     const LOCK_STEP: bool = S::INJECTED && A::REPORTED;
 
     /// A disarmed node without an image.
-    pub fn new(parts: Parts<'c, S, A, F, I, M, P>) -> Self {
+    pub fn new(parts: Parts<S, A, F, I, M, P>) -> Self {
+        let (terms, settings) = match parts.contract {
+            ContractSource::Board { contract, settings } => (Terms::of(contract), settings),
+            ContractSource::Image => (Terms::NONE, Settings::for_period(PERIOD_WITHOUT_IMAGE_US)),
+        };
         Self {
+            contract: parts.contract,
             control: ControlLoop::new(
-                parts.contract,
-                &parts.settings,
+                terms,
+                &settings,
                 parts.sensors,
                 parts.actuators,
                 parts.fallback,
@@ -129,8 +149,8 @@ where
             answer: None,
             waiting_commit: None,
             rechecked: false,
-            upload_bytes_per_period: parts.settings.upload_bytes_per_period,
-            upload_share: parts.settings.upload_bytes_per_period,
+            upload_bytes_per_period: settings.upload_bytes_per_period,
+            upload_share: settings.upload_bytes_per_period,
             worst_step_us: 0,
             line_errors: 0,
         }
@@ -212,8 +232,28 @@ where
     /// [`Reason`], as for an upload; the active image stays.
     pub fn install(&mut self, image: &[u8]) -> Result<(), Reason> {
         self.require_disarmed()?;
+        self.slots.upload(image)?;
+        self.commit()
+    }
+
+    /// Activates what has been uploaded; where the contract comes with the image, the loop flies by it from now on.
+    fn commit(&mut self) -> Result<(), Reason> {
+        self.require_disarmed()?;
+        let contract = match self.contract {
+            ContractSource::Board { contract, .. } => Some(contract),
+            ContractSource::Image if Self::LOCK_STEP => None,
+            ContractSource::Image => return Err(slots::no_contract()),
+        };
+        let control = &mut self.control;
         self.slots
-            .install(image, self.control.contract(), self.memory.borrow_mut())
+            .commit(contract, self.memory.borrow_mut(), |contract| {
+                control.adopt(contract);
+            })
+    }
+
+    /// Control period, microseconds: what a board's timer has to keep.
+    pub fn period_us(&self) -> u32 {
+        self.control.terms().period_us
     }
 
     /// Arms: the policy flies from the next control step on, with empty memory.
@@ -273,7 +313,7 @@ where
     }
 
     /// The control loop's parts, for a board that must reach its drivers.
-    pub fn control(&mut self) -> &mut ControlLoop<'c, S, A, F> {
+    pub fn control(&mut self) -> &mut ControlLoop<S, A, F> {
         &mut self.control
     }
 

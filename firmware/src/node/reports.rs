@@ -1,6 +1,6 @@
 //! What the node says about itself: hello and telemetry.
 
-use super::Node;
+use super::{ContractSource, Node};
 use crate::actuators::Actuators;
 use crate::fallback::Fallback;
 use crate::platform::Platform;
@@ -13,7 +13,7 @@ use core::borrow::BorrowMut;
 use engram_link::{FromBoard, HelloReply, PROTOCOL_VERSION, Pace, Telemetry};
 use heapless::String;
 
-impl<S, A, F, I, M, P> Node<'_, S, A, F, I, M, P>
+impl<S, A, F, I, M, P> Node<S, A, F, I, M, P>
 where
     S: Sensors,
     A: Actuators,
@@ -24,14 +24,17 @@ where
 {
     pub(super) fn hello_reply(&mut self, request: u32) -> FromBoard {
         let identity = self.platform.identity();
-        let contract = self.control.contract();
+        let terms = self.control.terms();
         FromBoard::Hello(HelloReply {
             request,
             protocol: PROTOCOL_VERSION,
             firmware: cut(identity.firmware),
             board: cut(identity.board),
-            contract_sha256: contract.digest(),
-            period_us: contract.period_us,
+            contract_sha256: match self.contract {
+                ContractSource::Board { .. } => Some(terms.sha256),
+                ContractSource::Image => None,
+            },
+            period_us: terms.period_us,
             weights_sha256: self.slots.weights_sha256(),
             state: self.control.state(),
             faults: self.control.faults(),

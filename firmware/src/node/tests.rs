@@ -3,6 +3,7 @@
 extern crate std;
 
 mod arbitrary;
+mod contract;
 mod faults;
 mod flight;
 mod hosts;
@@ -15,6 +16,7 @@ use super::*;
 use crate::fallback::NoFallback;
 use crate::injected::{InjectedSensors, ReportedActuators};
 use crate::platform::{Clock, Identity};
+use crate::policy::LargestMemory;
 use crate::store::RamStore;
 use crate::tests_support::{CONTRACT, image};
 use engram_link::{
@@ -26,6 +28,12 @@ use std::boxed::Box;
 use std::vec::Vec;
 
 const PERIOD_US: u64 = 20_000;
+
+/// The contract of most boards under test.
+const OWN: ContractSource = ContractSource::Board {
+    contract: &CONTRACT,
+    settings: Settings::for_period(20_000),
+};
 
 /// A clock that the test moves.
 #[derive(Default)]
@@ -57,15 +65,8 @@ impl Platform for TestBoard {
     }
 }
 
-type TestNode = Node<
-    'static,
-    InjectedSensors,
-    ReportedActuators,
-    NoFallback,
-    RamStore<Vec<u8>>,
-    Box<Memory>,
-    TestBoard,
->;
+type TestNode =
+    Node<InjectedSensors, ReportedActuators, NoFallback, RamStore<Vec<u8>>, Box<Memory>, TestBoard>;
 
 /// Takes all that the node has to send.
 fn sent(node: &mut TestNode) -> Vec<u8> {
@@ -91,15 +92,19 @@ struct Rig {
 impl Rig {
     /// Before hello.
     fn silent(pace: Pace) -> Self {
+        Self::with(OWN, pace)
+    }
+
+    /// The same with another source of the contract.
+    fn with(contract: ContractSource, pace: Pace) -> Self {
         let node = Node::new(Parts {
-            contract: &CONTRACT,
-            settings: Settings::for_period(20_000),
+            contract,
             pace,
             sensors: InjectedSensors::new(),
             actuators: ReportedActuators,
             fallback: NoFallback,
             store: RamStore::new(std::vec![0; 20_000], std::vec![0; 20_000]),
-            memory: Box::new(Memory::new()),
+            memory: Box::<LargestMemory>::default() as Box<Memory>,
             platform: TestBoard::default(),
         });
         Self {
@@ -262,7 +267,7 @@ fn hello_says_who_the_board_is() {
     let mut rig = Rig::silent(Pace::RealTime);
     let reply = rig.hello(Pace::LockStep);
     assert_eq!(reply.board.as_str(), "test");
-    assert_eq!(reply.contract_sha256, CONTRACT.digest());
+    assert_eq!(reply.contract_sha256, Some(CONTRACT.digest()));
     assert_eq!((reply.pace, reply.period_us), (Pace::LockStep, 20_000));
     assert_eq!(reply.weights_sha256, None);
     assert_eq!(reply.image_bytes, 20_000);

@@ -1,6 +1,6 @@
 //! What a policy keeps from step to step, taken out of its memory and put back: on a host, one [`Memory`] serves many.
 //!
-//! A `Memory` has room for every image that there may be, and the buffers of a step. What one policy keeps is some
+//! A host's `Memory` has room for every image that there may be, and the buffers of a step. What one policy keeps is some
 //! hundredth of that.
 
 use super::{Memory, Policy};
@@ -8,29 +8,20 @@ use super::{Memory, Policy};
 /// Bytes of a number that says where the window stands.
 const NUMBER: usize = size_of::<u16>();
 
-/// Bytes of a memory that later steps read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Kept {
-    pub(super) keys: usize,
-    pub(super) values: usize,
-    /// Embedded working memories, `slot` only.
-    pub(super) slots: usize,
-}
-
-impl Kept {
-    /// All of them.
-    pub(super) const fn bytes(self) -> usize {
-        self.keys
-            .saturating_add(self.values)
-            .saturating_add(self.slots)
-    }
-}
-
 impl Policy<'_> {
     /// [`super::state_bytes`] on this path.
     #[must_use]
     pub fn state_bytes(&self) -> usize {
-        self.kept().bytes()
+        self.cache()
+            .kept()
+            .into_iter()
+            .fold(0, usize::saturating_add)
+    }
+
+    /// [`super::cache_bytes`] on this path.
+    #[must_use]
+    pub fn cache_bytes(&self) -> usize {
+        self.cache().all()
     }
 
     /// Bytes that [`Policy::store`] writes: the state, and where the window stands.
@@ -40,61 +31,53 @@ impl Policy<'_> {
     }
 
     /// Writes what `memory` keeps of this policy to `stored`, of [`Policy::stored_bytes`]; of fewer bytes it fills what there is.
-    pub fn store(&self, memory: &Memory, stored: &mut [u8]) {
-        let Kept {
-            keys,
-            values,
-            slots,
-        } = self.kept();
-        let (stand, rest) = halves_mut(stored, 2 * NUMBER);
+    pub fn store(&self, memory: &mut Memory, stored: &mut [u8]) {
         // Neither is more than the largest window, 512.
         let numbers = [memory.next, memory.filled].map(|number| (number as u16).to_le_bytes());
-        for (to, from) in stand.iter_mut().zip(numbers.as_flattened()) {
+        let (to_numbers, mut rest) = halves_mut(stored, 2 * NUMBER);
+        for (to, from) in to_numbers.iter_mut().zip(numbers.as_flattened()) {
             *to = *from;
         }
-        let (to_keys, rest) = halves_mut(rest, keys);
-        let (to_values, to_slots) = halves_mut(rest, values);
-        for (to, from) in to_keys.iter_mut().zip(&memory.keys.0) {
-            *to = from.cast_unsigned();
-        }
-        for (to, from) in to_values.iter_mut().zip(&memory.values.0) {
-            *to = from.cast_unsigned();
-        }
-        let (to_slots, _) = halves_mut(to_slots, slots);
-        for (to, from) in to_slots.chunks_exact_mut(2).zip(&memory.slots) {
-            for (to, from) in to.iter_mut().zip(from.to_le_bytes()) {
-                *to = from;
+        for part in self.kept_parts(memory) {
+            let to;
+            (to, rest) = halves_mut(rest, part.len());
+            for (to, from) in to.iter_mut().zip(part) {
+                *to = from.cast_unsigned();
             }
         }
     }
 
     /// Puts back what [`Policy::store`] wrote, into a memory that may have served another since. Zeros are an empty memory.
     pub fn load(&self, stored: &[u8], memory: &mut Memory) {
-        let Kept {
-            keys,
-            values,
-            slots,
-        } = self.kept();
-        let (stand, rest) = halves(stored, 2 * NUMBER);
-        let mut numbers = stand
+        let (numbers, mut rest) = halves(stored, 2 * NUMBER);
+        let mut numbers = numbers
             .as_chunks::<NUMBER>()
             .0
             .iter()
             .map(|&number| usize::from(u16::from_le_bytes(number)));
         memory.next = numbers.next().unwrap_or(0);
         memory.filled = numbers.next().unwrap_or(0);
-        let (from_keys, rest) = halves(rest, keys);
-        let (from_values, from_slots) = halves(rest, values);
-        for (to, from) in memory.keys.0.iter_mut().zip(from_keys) {
-            *to = from.cast_signed();
+        for part in self.kept_parts(memory) {
+            let from;
+            (from, rest) = halves(rest, part.len());
+            for (to, from) in part.iter_mut().zip(from) {
+                *to = from.cast_signed();
+            }
         }
-        for (to, from) in memory.values.0.iter_mut().zip(from_values) {
-            *to = from.cast_signed();
-        }
-        let (from_slots, _) = halves(from_slots, slots);
-        for (to, &from) in memory.slots.iter_mut().zip(from_slots.as_chunks().0) {
-            *to = i16::from_le_bytes(from);
-        }
+    }
+
+    /// The parts of the cache that later steps read, in the order in which they are stored.
+    fn kept_parts<'m>(&self, memory: &'m mut Memory) -> [&'m mut [i8]; 3] {
+        let cache = self.cache();
+        let [slots, keys, values] = cache.kept();
+        let Some(parts) = memory.parts(cache) else {
+            return [&mut [], &mut [], &mut []];
+        };
+        [
+            parts.slots.get_mut(..slots).unwrap_or_default(),
+            parts.keys.get_mut(..keys).unwrap_or_default(),
+            parts.values.get_mut(..values).unwrap_or_default(),
+        ]
     }
 }
 

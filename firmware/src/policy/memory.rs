@@ -4,9 +4,9 @@
 use core::ops::Range;
 
 use engram_image::limits::{
-    KV_BYTES, MAX_ACTIONS, MAX_FF, MAX_HIDDEN, MAX_INPUTS, MAX_LAYERS, MAX_MODEL, MAX_WINDOW,
-    SLOT_ENTRIES,
+    KV_BYTES, MAX_ACTIONS, MAX_FF, MAX_HIDDEN, MAX_INPUTS, MAX_MODEL, MAX_WINDOW, SLOT_ENTRIES,
 };
+use engram_image::{ModelConfig, Positions};
 use engram_kernels::Place;
 
 /// Largest number of rows of any product: a feed-forward block, the stacked queries, keys and
@@ -20,43 +20,94 @@ const LANES_MAX: usize = 16;
 #[cfg(target_pointer_width = "64")]
 pub(super) const TOKENS: usize = 8;
 
-/// Bytes of the ring of keys, and of values. Kernels of vectors pad heads and places to multiples of four, and only hosts have
-/// such kernels; those of the Cortex-M7 fill windows up to a multiple of four and keep values as int16, those of the
-/// Cortex-M55 fill the windows of values up to a multiple of eight.
-pub(super) const RING_BYTES: [usize; 2] = if cfg!(target_pointer_width = "64") {
-    [4 * KV_BYTES; 2]
-} else if cfg!(feature = "cortex-m7") {
-    let filled_up = KV_BYTES + 3 * MAX_LAYERS * MAX_MODEL;
-    [filled_up, 2 * filled_up]
-} else if cfg!(feature = "cortex-m55") {
-    [KV_BYTES, KV_BYTES + 7 * MAX_LAYERS * MAX_MODEL]
+/// Bytes of cache that the largest policy takes here: hosts, which have them, lend as many. Kernels of vectors pad heads and places to
+/// multiples of four; a policy that would take more for its padding runs on the portable kernels.
+pub const LARGEST_CACHE: usize = if cfg!(target_pointer_width = "64") {
+    8 * KV_BYTES + 2 * SLOT_ENTRIES
 } else {
-    [KV_BYTES; 2]
+    2 * KV_BYTES + 2 * SLOT_ENTRIES
 };
 
-/// The episodic memory of one policy: keys and values of every layer, and where the window stands.
+/// Bytes of a [`Memory`] beside its cache: the buffers of a step.
+pub const BUFFERS_BYTES: usize = size_of::<Memory<[i8; 0]>>();
+
+/// A memory with room for every policy, on hosts.
+pub type LargestMemory = Memory<[i8; LARGEST_CACHE]>;
+
+/// The episodic memory of one policy: keys and values of every layer, where the window stands, and the buffers of a step, so that the
+/// stack stays small.
 ///
-/// Sized by the limits of engram-image: about 150 KiB, with the kernels of the Cortex-M7 about 225, on hosts about 540. A board
-/// keeps it in a static, a host in a box.
-/// It also holds the buffers of a step, so that the stack stays small.
+/// The caller lends the room: `Memory<[i8; N]>`, in a static or in a box, has `N` bytes for the cache, and becomes a `Memory` by
+/// itself where one is asked for by reference. A policy takes [`super::cache_bytes`] of them, and none that needs more is run.
 ///
 /// Within a layer, keys and values lie as the kernels want them. With `age`, places are a ring over the steps;
-/// with `slot` they are the slots, and the ring holds embedded working memories instead.
-pub struct Memory {
-    pub(super) keys: Aligned<[i8; RING_BYTES[0]]>,
-    pub(super) values: Aligned<[i8; RING_BYTES[1]]>,
-    /// `[place][model]`, `slot` only.
-    pub(super) slots: [i16; SLOT_ENTRIES],
+/// with `slot` they are the slots, and before them stands a ring of embedded working memories.
+pub struct Memory<T: ?Sized = [i8]> {
     /// Where the next working memory goes.
     pub(super) next: usize,
     /// Working memories since the memory was cleared, at most the window.
     pub(super) filled: usize,
     pub(super) scratch: Scratch,
+    pub(super) cache: Aligned<T>,
+}
+
+/// How many bytes of a cache hold what; each part begins at a cache line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct CacheBytes {
+    /// Embedded working memories, `[place][model]` of int16, `slot` only.
+    pub(super) slots: usize,
+    /// Keys of all layers.
+    pub(super) keys: usize,
+    /// Values of all layers.
+    pub(super) values: usize,
+}
+
+/// A cache in its parts, with the buffers beside it.
+pub(super) struct Parts<'a> {
+    pub(super) slots: &'a mut [i8],
+    pub(super) keys: &'a mut [i8],
+    pub(super) values: &'a mut [i8],
+    pub(super) scratch: &'a mut Scratch,
+}
+
+impl CacheBytes {
+    /// What a policy of this shape takes where the keys and the values of one layer take so many bytes.
+    pub(super) fn of(config: &ModelConfig, [keys, values]: [usize; 2]) -> Self {
+        Self {
+            slots: match config.positions {
+                Positions::Slot => config.state_bytes(),
+                Positions::Age => 0,
+            },
+            keys: keys.saturating_mul(config.layers),
+            values: values.saturating_mul(config.layers),
+        }
+    }
+
+    /// Those of slots, keys and values that persist from step to step: the keys and values of a `slot` policy are computed
+    /// anew in every step.
+    pub(super) const fn kept(self) -> [usize; 3] {
+        match self.slots {
+            0 => [0, self.keys, self.values],
+            slots => [slots, 0, 0],
+        }
+    }
+
+    /// Bytes of cache that the policy needs; `usize::MAX` for an image that contradicts itself.
+    pub(super) const fn all(self) -> usize {
+        line(self.slots)
+            .saturating_add(line(self.keys))
+            .saturating_add(line(self.values))
+    }
+}
+
+/// Whole cache lines.
+const fn line(bytes: usize) -> usize {
+    bytes.div_ceil(64).saturating_mul(64)
 }
 
 /// Aligned to a cache line, for the kernels' vectors.
 #[repr(align(64))]
-pub(super) struct Aligned<T>(pub(super) T);
+pub(super) struct Aligned<T: ?Sized>(pub(super) T);
 
 /// Buffers of a step. Nothing in them outlives the step.
 pub(super) struct Scratch {
@@ -101,22 +152,28 @@ pub(super) struct Tokens {
     pub(super) wide: Aligned<[i8; TOKENS * MAX_FF]>,
 }
 
-impl Memory {
+impl<const N: usize> Memory<[i8; N]> {
     /// An empty memory.
     #[must_use]
     pub const fn new() -> Self {
         Self {
-            keys: Aligned([0; RING_BYTES[0]]),
-            values: Aligned([0; RING_BYTES[1]]),
-            slots: [0; SLOT_ENTRIES],
             next: 0,
             filled: 0,
             scratch: Scratch::EMPTY,
+            cache: Aligned([0; N]),
         }
     }
+}
 
+impl<const N: usize> Default for Memory<[i8; N]> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Memory {
     /// Forgets everything: from here on it behaves like a new memory. Constant time: what lies in
-    /// the rings stays there, masked until it is overwritten.
+    /// the cache stays there, masked until it is overwritten.
     pub const fn clear(&mut self) {
         self.next = 0;
         self.filled = 0;
@@ -128,29 +185,41 @@ impl Memory {
         self.filled
     }
 
-    /// Bytes of keys, of values and of embedded working memories up to the last that is not zero: what the policy that
-    /// ran on a new memory has written.
-    #[cfg(test)]
-    pub(super) fn written_bytes(&self) -> [usize; 3] {
-        let end = |last: Option<usize>| last.map_or(0, |index| index.wrapping_add(1));
-        let bytes = |ring: &[i8]| end(ring.iter().rposition(|&byte| byte != 0));
-        let slots = end(self.slots.iter().rposition(|&entry| entry != 0));
-        [
-            bytes(&self.keys.0),
-            bytes(&self.values.0),
-            slots.wrapping_mul(size_of::<i16>()),
-        ]
+    /// Bytes that were lent for the cache.
+    #[must_use]
+    pub const fn cache_bytes(&self) -> usize {
+        self.cache.0.len()
     }
 
-    /// Addresses of keys, of values and of embedded working memories, all that an image may use of them.
+    /// The cache of a policy, and the buffers; `None` where it is too small.
+    pub(super) fn parts(&mut self, bytes: CacheBytes) -> Option<Parts<'_>> {
+        let CacheBytes {
+            slots,
+            keys,
+            values,
+        } = bytes;
+        let (to_slots, rest) = self.cache.0.split_at_mut_checked(line(slots))?;
+        let (to_keys, to_values) = rest.split_at_mut_checked(line(keys))?;
+        Some(Parts {
+            slots: to_slots.get_mut(..slots)?,
+            keys: to_keys.get_mut(..keys)?,
+            values: to_values.get_mut(..values)?,
+            scratch: &mut self.scratch,
+        })
+    }
+
+    /// Bytes of the cache up to the last that is not zero: what the policy that ran on a new memory has written.
+    #[cfg(test)]
+    pub(super) fn written_bytes(&self) -> usize {
+        let last = self.cache.0.iter().rposition(|&byte| byte != 0);
+        last.map_or(0, |index| index.wrapping_add(1))
+    }
+
+    /// Addresses of the cache.
     #[cfg(feature = "count-macs")]
-    pub(super) fn addresses(&self) -> [Range<usize>; 3] {
-        let range = |start: usize, bytes: usize| start..start.wrapping_add(bytes);
-        [
-            range(self.keys.0.as_ptr().addr(), size_of_val(&self.keys.0)),
-            range(self.values.0.as_ptr().addr(), size_of_val(&self.values.0)),
-            range(self.slots.as_ptr().addr(), size_of_val(&self.slots)),
-        ]
+    pub(super) fn addresses(&self) -> Range<usize> {
+        let start = self.cache.0.as_ptr().addr();
+        start..start.wrapping_add(self.cache.0.len())
     }
 
     /// Takes the next place of a ring of `window`; returns it, and the place of the oldest memory.
@@ -168,12 +237,6 @@ impl Memory {
         let wrapped = if index < age { window } else { 0 };
         let oldest = index.wrapping_add(wrapped).wrapping_sub(age);
         (Place { index, filled }, oldest)
-    }
-}
-
-impl Default for Memory {
-    fn default() -> Self {
-        Self::new()
     }
 }
 
@@ -201,6 +264,17 @@ impl Scratch {
             wide: Aligned([0; TOKENS * MAX_FF]),
         },
     };
+}
+
+/// The embedded working memory at a place of the ring, as bytes of int16.
+pub(super) fn row_mut(slots: &mut [i8], model: usize, index: usize) -> Option<&mut [[i8; 2]]> {
+    let rows = slots.as_chunks_mut::<2>().0;
+    rows.chunks_exact_mut(model.max(1)).nth(index)
+}
+
+/// An entry of [`row_mut`].
+pub(super) const fn entry(bytes: [i8; 2]) -> i16 {
+    i16::from_le_bytes([bytes[0].cast_unsigned(), bytes[1].cast_unsigned()])
 }
 
 /// The place after `index` in a ring of `window`.

@@ -32,7 +32,7 @@ mod tokens;
 pub use counting::counted_macs;
 pub use engram_kernels::Line;
 pub use golden::{GoldenDifference, GoldenReplay, replay_golden};
-pub use memory::Memory;
+pub use memory::{BUFFERS_BYTES, LARGEST_CACHE, LargestMemory, Memory};
 pub use observer::Observer;
 pub use path::{LINES, Packed, Path, Policy};
 #[cfg(feature = "record")]
@@ -44,8 +44,7 @@ use engram_image::{Image, ModelConfig, Packing, Parameters, Positions};
 use engram_kernels::{Entries, Kernels, Place, Rings, add_saturating};
 use thiserror::Error;
 
-use kept::Kept;
-use memory::Scratch;
+use memory::{CacheBytes, Parts, Scratch};
 use network::Network;
 
 /// The kernels of images that are packed for them.
@@ -106,6 +105,14 @@ pub enum PolicyError {
     /// The image is packed for kernels that this program does not have.
     #[error("the weights are packed for {0}, which runs on a board only; export without --for")]
     Packing(Packing),
+    /// The cache that was lent is too small.
+    #[error("{given} bytes of cache for a policy of {expected}")]
+    Cache {
+        /// Bytes lent.
+        given: usize,
+        /// Bytes that the policy needs.
+        expected: usize,
+    },
 }
 
 /// The packing that the kernels of this firmware want, which a host sends unless an image is signed.
@@ -162,40 +169,34 @@ pub fn step<'a>(
 /// ring of embedded working memories of a `slot` policy, whose keys and values are computed anew in every step.
 #[must_use]
 pub fn state_bytes(image: &Image<'_>) -> usize {
-    #[cfg(all(target_arch = "arm", feature = "cortex-m7"))]
-    if image.packing == Packing::CortexM {
-        return kept_on(CORTEX_M7, &image.config).bytes();
-    }
-    kept_on(OF_ROWS, &image.config).bytes()
+    Policy::from(image).state_bytes()
 }
 
-/// [`state_bytes`] with the rings of the kernels of any board.
+/// [`state_bytes`] and [`Policy::cache_bytes`] with the rings of the kernels of any board.
 #[must_use]
-pub fn state_bytes_with(rings: Rings, config: &ModelConfig) -> usize {
-    kept_of(config, rings.bytes(token::shape(config))).bytes()
+pub fn bytes_with(rings: Rings, config: &ModelConfig) -> [usize; 2] {
+    let cache = CacheBytes::of(config, rings.bytes(token::shape(config)));
+    let state = cache.kept().into_iter().fold(0, usize::saturating_add);
+    [state, cache.all()]
 }
 
-/// What persists from step to step on these kernels.
-fn kept_on<K: Kernels>(kernels: K, config: &ModelConfig) -> Kept {
+/// What a policy takes of a cache on these kernels.
+fn cache_on<K: Kernels>(kernels: K, config: &ModelConfig) -> CacheBytes {
     let shape = token::shape(config);
-    let rings = [kernels.key_bytes(shape), kernels.value_bytes(shape)];
-    kept_of(config, rings)
+    CacheBytes::of(
+        config,
+        [kernels.key_bytes(shape), kernels.value_bytes(shape)],
+    )
 }
 
-/// What persists from step to step where the keys and the values of one layer take so many bytes.
-fn kept_of(config: &ModelConfig, [keys, values]: [usize; 2]) -> Kept {
-    match config.positions {
-        Positions::Slot => Kept {
-            keys: 0,
-            values: 0,
-            slots: config.state_bytes(),
-        },
-        Positions::Age => Kept {
-            keys: keys.saturating_mul(config.layers),
-            values: values.saturating_mul(config.layers),
-            slots: 0,
-        },
+/// [`cache_on`] the kernels that read an image as it lies.
+fn cache_as_it_is(packing: Packing, config: &ModelConfig) -> CacheBytes {
+    #[cfg(all(target_arch = "arm", feature = "cortex-m7"))]
+    if packing == Packing::CortexM {
+        return cache_on(CORTEX_M7, config);
     }
+    let _ = packing;
+    cache_on(OF_ROWS, config)
 }
 
 /// [`step`] on the kernels that the network is packed for.
@@ -221,6 +222,11 @@ fn step_on<K: Kernels>(
     if words.len() != expected {
         let given = words.len();
         return Err(PolicyError::Words { given, expected });
+    }
+    let expected = cache_on(kernels, config).all();
+    if memory.cache_bytes() < expected {
+        let given = memory.cache_bytes();
+        return Err(PolicyError::Cache { given, expected });
     }
     let observer: Option<&mut dyn Observer> = if observer.watches() {
         Some(observer)
@@ -310,9 +316,12 @@ fn slot<K: Kernels>(
     } = network;
     let (model, window) = (config.model, config.window);
     let (place, oldest) = memory.advance(window);
-    if let Some(row) = memory.slots.chunks_exact_mut(model.max(1)).nth(place.index) {
-        for (kept, &embedded) in row.iter_mut().zip(&memory.scratch.embedded.0) {
-            *kept = embedded;
+    let cache = cache_on(kernels, config);
+    if let Some(Parts { slots, scratch, .. }) = memory.parts(cache)
+        && let Some(row) = memory::row_mut(slots, model, place.index)
+    {
+        for (kept, &embedded) in row.iter_mut().zip(&scratch.embedded.0) {
+            *kept = embedded.to_le_bytes().map(u8::cast_signed);
         }
     }
     let newest = place.filled.wrapping_sub(1);
@@ -323,11 +332,13 @@ fn slot<K: Kernels>(
     let mut index = oldest;
     let positions = weights.positions.chunks_exact(model.max(1));
     for (slot, position) in (0..window).zip(positions) {
-        if let Some(row) = memory.slots.chunks_exact(model.max(1)).nth(index) {
-            let residual = &mut memory.scratch.residual.0;
+        if let Some(Parts { slots, scratch, .. }) = memory.parts(cache)
+            && let Some(row) = memory::row_mut(slots, model, index)
+        {
+            let residual = &mut scratch.residual.0;
             let entries = residual.iter_mut().zip(row).zip(position);
-            for ((residual, &embedded), &position) in entries {
-                *residual = add_saturating(embedded, i16::from_le_bytes(position));
+            for ((residual, &mut embedded), &position) in entries {
+                *residual = add_saturating(memory::entry(embedded), i16::from_le_bytes(position));
             }
         }
         let place = Place {

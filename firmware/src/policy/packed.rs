@@ -9,7 +9,7 @@ use engram_image::{Image, Parameters};
 use engram_kernels::portable::Rows;
 use engram_kernels::{Line, PackedBiases, PackedMap, Packing};
 
-use super::memory::{RING_BYTES, TOKENS};
+use super::memory::{LARGEST_CACHE, TOKENS};
 use super::network::{KernelWeights, Network};
 use super::token;
 
@@ -40,14 +40,13 @@ impl<'a, K: Packing> PackedImage<'a, K> {
     }
 
     /// Packs `image` into lines that [`PackedImage::view`] reads. `None`: it is packed for a board already, its
-    /// rings do not fit as these kernels lay them, the lines are too few, or the image contradicts itself.
+    /// keys and values take more than any cache as these kernels lay them, the lines are too few, or the image contradicts itself.
     pub(super) fn pack(kernels: K, image: &Image<'_>, lines: &mut [Line]) -> Option<()> {
         if image.packing != engram_image::Packing::Rows {
             return None;
         }
         let shape = token::shape(&image.config);
-        let largest = kernels.key_bytes(shape).max(kernels.value_bytes(shape));
-        if largest.checked_mul(image.config.layers)? > RING_BYTES[0].min(RING_BYTES[1]) {
+        if super::cache_on(kernels, &image.config).all() > LARGEST_CACHE {
             return None;
         }
         let rest = Cell::new(lines);

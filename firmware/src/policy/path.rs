@@ -174,13 +174,13 @@ macro_rules! packed_paths {
                 }
             }
 
-            /// What a memory keeps on this path.
-            pub(super) fn kept(&self) -> super::kept::Kept {
+            /// What it takes of a cache on this path.
+            pub(super) fn cache(&self) -> super::memory::CacheBytes {
                 let config = self.parameters().config;
                 match &self.0 {
-                    Kind::Portable(_) => super::kept_on(super::OF_ROWS, config),
+                    Kind::Portable(parameters) => super::cache_as_it_is(parameters.packing, config),
                     $(#[cfg(target_arch = $arch)]
-                    Kind::$path(packed) => super::kept_on(packed.kernels, config),)+
+                    Kind::$path(packed) => super::cache_on(packed.kernels, config),)+
                 }
             }
 

@@ -8,7 +8,7 @@ use engram_image::random::SplitMix64;
 use engram_image::write::GoldenSpec;
 use engram_image::{Image, ModelConfig};
 
-use super::{Memory, PolicyError, WorkingMemory, step};
+use super::{LargestMemory, Memory, PolicyError, WorkingMemory, step};
 
 /// Runs a policy from an empty memory and writes down what it is told and what it answers.
 pub struct Recorder<'a> {
@@ -23,7 +23,7 @@ impl<'a> Recorder<'a> {
     pub fn new(image: &'a Image<'a>) -> Self {
         Self {
             image,
-            memory: Box::new(Memory::new()),
+            memory: Box::<LargestMemory>::default(),
             trace: GoldenSpec {
                 observation: Vec::new(),
                 reward: Vec::new(),

@@ -49,15 +49,12 @@ pub fn count_steps(
         run.step(program);
     }
     program.region("step_full", macs, || run.step(program));
-    let [keys, values, slots] = run.memory.addresses();
-    // The keys and values of a `slot` policy last for a step only.
-    let rings = match config.positions {
-        Positions::Age => &[keys, values][..],
-        Positions::Slot => &[slots],
-    };
-    for ring in rings {
-        program.say(format_args!("ring {:x} {:x}", ring.start, ring.end));
+    let mut cache = run.memory.addresses();
+    if config.positions == Positions::Slot {
+        // Its keys and values last for a step only; the ring stands before them.
+        cache.end = cache.start.wrapping_add(config.state_bytes());
     }
+    program.say(format_args!("ring {:x} {:x}", cache.start, cache.end));
     run.memory.clear();
     program.region("step_after_reset", macs, || run.step(program));
     program.say(format_args!("fact words_hash {}", run.hash));

@@ -3,7 +3,8 @@
 use engram_image::ModelConfig;
 use engram_kernels::{Attention, HeadView, Kernels, Place, Shape};
 
-use super::memory::{Memory, Scratch};
+use super::cache_on;
+use super::memory::{Memory, Parts, Scratch};
 use super::network::Network;
 use super::observer::Observer;
 
@@ -44,15 +45,18 @@ fn layers<K: Kernels>(
 ) {
     let config = network.config;
     let shape = shape(config);
+    let Some(Parts {
+        keys,
+        values,
+        scratch,
+        ..
+    }) = memory.parts(cache_on(kernels, config))
+    else {
+        return;
+    };
     // Not zipped: the length of two zipped chunk iterators is a division, checked when not inlined.
-    let mut keys = memory
-        .keys
-        .0
-        .chunks_exact_mut(kernels.key_bytes(shape).max(1));
-    let mut values = memory
-        .values
-        .0
-        .chunks_exact_mut(kernels.value_bytes(shape).max(1));
+    let mut keys = keys.chunks_exact_mut(kernels.key_bytes(shape).max(1));
+    let mut values = values.chunks_exact_mut(kernels.value_bytes(shape).max(1));
     let Scratch {
         sums,
         residual,
@@ -62,7 +66,7 @@ fn layers<K: Kernels>(
         weights,
         wide,
         ..
-    } = &mut memory.scratch;
+    } = scratch;
     // The reader keeps all of them below the buffers' sizes.
     let (model, ff) = (K::padded(config.model), K::padded(config.ff));
     let (Some(residual), Some(narrow), Some(means), Some(wide)) = (

@@ -9,7 +9,8 @@ use core::num::NonZeroUsize;
 use engram_image::ModelConfig;
 use engram_kernels::{Attention, HeadView, Kernels, Place, Requant, add_saturating};
 
-use super::memory::{self, Memory, Scratch, Tokens};
+use super::cache_on;
+use super::memory::{self, Memory, Parts, Scratch, Tokens};
 use super::network::{Layer, Network};
 use super::observer::Observer;
 use super::token::{report, shape};
@@ -28,7 +29,7 @@ pub(super) fn slots<K: Kernels>(
     let mut index = oldest;
     let mut first = 0_usize;
     while let Some(count) = NonZeroUsize::new(together.min(window.saturating_sub(first))) {
-        index = embed(network, memory, first..first + count.get(), index);
+        index = embed(kernels, network, memory, first..first + count.get(), index);
         let group = Group {
             first,
             count,
@@ -56,6 +57,7 @@ struct Group {
 
 /// The residuals of some slots, whose working memories lie in a ring from `index` on; returns what is next.
 fn embed<K: Kernels>(
+    kernels: K,
     network: &Network<'_, '_, K>,
     memory: &mut Memory,
     slots: core::ops::Range<usize>,
@@ -67,16 +69,24 @@ fn embed<K: Kernels>(
         .positions
         .chunks_exact(model)
         .skip(slots.start);
-    let residuals = memory
-        .scratch
+    let Some(Parts {
+        slots: ring,
+        scratch,
+        ..
+    }) = memory.parts(cache_on(kernels, network.config))
+    else {
+        return index;
+    };
+    let residuals = scratch
         .tokens
         .residual
         .0
         .chunks_exact_mut(K::padded(model).max(1));
     for ((_, residual), position) in slots.zip(residuals).zip(positions) {
-        if let Some(row) = memory.slots.chunks_exact(model).nth(index) {
-            for ((residual, &embedded), &position) in residual.iter_mut().zip(row).zip(position) {
-                *residual = add_saturating(embedded, i16::from_le_bytes(position));
+        if let Some(row) = memory::row_mut(ring, model, index) {
+            let entries = residual.iter_mut().zip(row).zip(position);
+            for ((residual, &mut embedded), &position) in entries {
+                *residual = add_saturating(memory::entry(embedded), i16::from_le_bytes(position));
             }
         }
         index = memory::next_index(index, window);
@@ -93,15 +103,18 @@ fn layers<K: Kernels>(
     observer: &mut Option<&mut dyn Observer>,
 ) {
     let shape = shape(network.config);
-    let mut keys = memory
-        .keys
-        .0
-        .chunks_exact_mut(kernels.key_bytes(shape).max(1));
-    let mut values = memory
-        .values
-        .0
-        .chunks_exact_mut(kernels.value_bytes(shape).max(1));
-    let Some(mut buffers) = Buffers::new::<K>(network.config, &mut memory.scratch, group) else {
+    let Some(Parts {
+        keys,
+        values,
+        scratch,
+        ..
+    }) = memory.parts(cache_on(kernels, network.config))
+    else {
+        return;
+    };
+    let mut keys = keys.chunks_exact_mut(kernels.key_bytes(shape).max(1));
+    let mut values = values.chunks_exact_mut(kernels.value_bytes(shape).max(1));
+    let Some(mut buffers) = Buffers::new::<K>(network.config, scratch, group) else {
         return;
     };
     let head_input = network.weights.head.input;

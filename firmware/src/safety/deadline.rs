@@ -37,6 +37,14 @@ impl DeadlineMonitor {
         }
     }
 
+    /// Another period and other bounds, afresh; the count of misses goes on.
+    pub fn adopt(&mut self, period_us: u32, settings: &Settings) {
+        *self = Self {
+            misses: self.misses,
+            ..Self::new(period_us, settings)
+        };
+    }
+
     /// Starts afresh; the count of misses goes on.
     pub fn restart(&mut self) {
         self.level = 0;

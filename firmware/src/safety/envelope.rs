@@ -60,6 +60,16 @@ pub struct Envelope {
 }
 
 impl Envelope {
+    /// No channels.
+    pub const NONE: Self = Self {
+        channels: Vec::new(),
+        time: SlewTime {
+            period_us: 0,
+            begin_us: 0,
+            end_us: 0,
+        },
+    };
+
     /// The limits that follow from a contract.
     ///
     /// The slew limit of a channel is `slew_per_s * period / (max - min) * 65534` words per step, rounded

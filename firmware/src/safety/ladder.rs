@@ -52,6 +52,12 @@ impl Ladder {
         }
     }
 
+    /// Other times for hold and fallback; state and faults stay.
+    pub fn adopt(&mut self, settings: &Settings) {
+        self.hold_us = u64::from(settings.hold_us);
+        self.fallback_us = u64::from(settings.fallback_us);
+    }
+
     /// Where the runtime stands.
     pub const fn state(&self) -> State {
         self.state

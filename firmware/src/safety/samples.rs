@@ -4,7 +4,8 @@
 
 use super::Settings;
 use crate::sensors::Sample;
-use engram_image::{Contract, Reward};
+use crate::terms::Terms;
+use engram_image::Reward;
 use engram_link::{Fault, Faults};
 
 /// Checks samples against the contract and against time.
@@ -48,10 +49,10 @@ impl SampleMonitor {
     }
 
     /// Checks a sample in the step at `now_us`; returns everything that is wrong with it.
-    pub fn check(&mut self, sample: &Sample, contract: &Contract<'_>, now_us: u64) -> Faults {
+    pub fn check(&mut self, sample: &Sample, terms: &Terms, now_us: u64) -> Faults {
         self.time(sample.time_us, now_us)
-            .union(reward(sample.reward, &contract.reward))
-            .union(self.values(&sample.observation, contract))
+            .union(reward(sample.reward, &terms.reward))
+            .union(self.values(&sample.observation, terms))
     }
 
     fn time(&mut self, time_us: u64, now_us: u64) -> Faults {
@@ -72,12 +73,12 @@ impl SampleMonitor {
         faults
     }
 
-    fn values(&self, observation: &[f32], contract: &Contract<'_>) -> Faults {
+    fn values(&self, observation: &[f32], terms: &Terms) -> Faults {
         let mut faults = Faults::NONE;
-        if observation.len() != contract.observations.len() {
+        if observation.len() != terms.observations.len() {
             faults = faults.with(Fault::ObservationCount);
         }
-        for (value, channel) in observation.iter().zip(contract.observations.iter()) {
+        for (value, channel) in observation.iter().zip(&terms.observations) {
             let margin = (channel.max - channel.min) * self.margin;
             if !value.is_finite() {
                 faults = faults.with(Fault::NonFinite);
@@ -103,13 +104,17 @@ mod tests {
     use super::*;
     use crate::tests_support::{contract, sample};
 
+    fn terms() -> Terms {
+        Terms::of(&contract())
+    }
+
     const SETTINGS: Settings = Settings::for_period(20_000);
 
     fn check(change: impl Fn(&mut Sample)) -> Faults {
         let mut monitor = SampleMonitor::new(&SETTINGS);
         let mut sample = sample(1_000_000);
         change(&mut sample);
-        monitor.check(&sample, &contract(), 1_000_000)
+        monitor.check(&sample, &terms(), 1_000_000)
     }
 
     #[test]
@@ -127,7 +132,7 @@ mod tests {
                 );
             }
         }
-        let mut external = contract();
+        let mut external = terms();
         external.reward = Reward::External;
         let mut sample = sample(5);
         sample.reward = Some(f32::NAN);
@@ -169,19 +174,19 @@ mod tests {
     fn eng_safe_04_time_stamps_must_advance() {
         let mut monitor = SampleMonitor::new(&SETTINGS);
         assert_eq!(
-            monitor.check(&sample(1_000_000), &contract(), 1_000_000),
+            monitor.check(&sample(1_000_000), &terms(), 1_000_000),
             Faults::NONE
         );
         assert_eq!(
-            monitor.check(&sample(1_000_000), &contract(), 1_020_000),
+            monitor.check(&sample(1_000_000), &terms(), 1_020_000),
             Fault::SampleRepeated.into()
         );
         assert_eq!(
-            monitor.check(&sample(999_999), &contract(), 1_020_000),
+            monitor.check(&sample(999_999), &terms(), 1_020_000),
             Fault::SampleRepeated.into()
         );
         assert_eq!(
-            monitor.check(&sample(1_000_001), &contract(), 1_020_000),
+            monitor.check(&sample(1_000_001), &terms(), 1_020_000),
             Faults::NONE
         );
     }
@@ -205,7 +210,7 @@ mod tests {
 
     #[test]
     fn eng_safe_06_an_external_reward_must_come() {
-        let mut external = contract();
+        let mut external = terms();
         external.reward = Reward::External;
         let mut monitor = SampleMonitor::new(&SETTINGS);
         assert_eq!(

@@ -3,15 +3,15 @@
 use anyhow::{Result, bail, ensure};
 use engram::board::BoardName;
 use engram::measure::{BoardCost, CountError, instructions};
-use engram_firmware::policy::state_bytes_with;
+use engram_firmware::policy::bytes_with;
 use engram_image::{Image, ModelConfig, Packing};
 
-use super::{Case, case, started_case};
+use super::{Case, case};
 use crate::sample_image::{AGE, SLOT, sample_image};
 use crate::{Rig, Target};
 
 pub(super) const CASES: &[Case] = &[
-    started_case("a_step_costs_what_the_reports_say", reports),
+    case("a_step_costs_what_the_reports_say", reports),
     case("every_width_of_a_map_gives_the_same_words", widths),
 ];
 
@@ -37,7 +37,7 @@ fn reports(rig: &Rig) -> Result<()> {
             ensure!(cost.words_hash == costs[0].words_hash, "{costs:?}");
         }
         if let Some(rings) = board.rings() {
-            let report = state_bytes_with(rings, &config) as u64;
+            let report = bytes_with(rings, &config)[0] as u64;
             ensure!(costs[0].state_bytes == report, "{report} and {costs:?}");
         }
         let has_stack = board != BoardName::QemuLinux;

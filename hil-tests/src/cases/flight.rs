@@ -52,7 +52,7 @@ pub(super) fn fly_once(
     log: &Path,
 ) -> Result<(Summary, Flight)> {
     let contract = plant::by_name(&plan.plant)?.contract();
-    let mut transport = rig.transport_as(&contract)?;
+    let mut transport = rig.transport()?;
     if !plan.fault.is_empty() {
         let faults: FaultPlan = plan.fault.parse()?;
         transport = Box::new(FaultyTransport::new(transport, faults));

@@ -21,43 +21,10 @@ pub struct Case {
     pub name: &'static str,
     /// Fails with the reason.
     pub run: fn(&Rig) -> Result<()>,
-    /// Where it can be tried.
-    pub boards: Boards,
-}
-
-/// The boards that a case is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Boards {
-    /// All of them.
-    All,
-    /// Those that are started here, as any built-in robot: what waits on a port is the pendulum.
-    Started,
-    /// Loopback: it can be any robot.
-    Loopback,
 }
 
 const fn case(name: &'static str, run: fn(&Rig) -> Result<()>) -> Case {
-    Case {
-        name,
-        run,
-        boards: Boards::All,
-    }
-}
-
-const fn loopback_case(name: &'static str, run: fn(&Rig) -> Result<()>) -> Case {
-    Case {
-        name,
-        run,
-        boards: Boards::Loopback,
-    }
-}
-
-const fn started_case(name: &'static str, run: fn(&Rig) -> Result<()>) -> Case {
-    Case {
-        name,
-        run,
-        boards: Boards::Started,
-    }
+    Case { name, run }
 }
 
 /// All cases.

@@ -4,11 +4,13 @@ use anyhow::{Result, bail, ensure};
 use engram::board::{BoardName, Client, FaultPlan, FaultyTransport};
 use engram::footprint::Footprint;
 use engram_image::write::{ImageSpec, write_packed};
-use engram_image::{ActionChannel, Image, List, Packing};
+use engram_image::{ActionChannel, Image, List, ModelConfig, Packing};
 use engram_link::{ImageStage, Reason, State, ToBoard, UploadChunk};
 
 use super::{Case, case};
-use crate::sample_image::{AGE, SLOT, sample_image, sample_image_for, with_wrong_golden};
+use crate::sample_image::{
+    AGE, SLOT, random_image, sample_image, sample_image_for, with_wrong_golden,
+};
 use crate::{Flyer, Rig, Target, pendulum, refusal};
 
 pub(super) const CASES: &[Case] = &[
@@ -16,7 +18,8 @@ pub(super) const CASES: &[Case] = &[
     case("an_upload_over_a_bad_wire_arrives", bad_wire),
     case("a_truncated_image_is_refused", truncated),
     case("an_image_with_a_flipped_bit_is_refused", flipped),
-    case("an_image_of_another_contract_is_refused", other_contract),
+    case("each_image_flies_by_its_own_contract", other_contract),
+    case("contracts_of_legged_robots_fly", legged),
     case(
         "an_image_with_a_wrong_golden_trace_is_refused",
         wrong_golden,
@@ -151,7 +154,7 @@ fn bounds(rig: &Rig) -> Result<()> {
     let Target::Board(board) = rig.target() else {
         bail!("only a board whose firmware lies here has a report");
     };
-    let firmware = board.find_firmware("pendulum")?;
+    let firmware = board.find_firmware()?;
     let report = firmware.map(|file| Footprint::read(&file)).transpose()?;
     let reserved = report.and_then(|report| Some((report.ram_bytes, report.stack_bytes?)));
     // A program of the system has no memory of its own to report, and says so.
@@ -209,8 +212,37 @@ fn other_contract(rig: &Rig) -> Result<()> {
         ..contract.actions[0]
     };
     contract.actions = List::from_slice(&[weaker]);
-    let image = sample_image_for(6, &AGE, &contract)?;
-    refused(rig, &image, ImageStage::Contract, "action 0")
+    let (wide, narrow) = (
+        sample_image(6, &AGE)?,
+        sample_image_for(6, &AGE, &contract)?,
+    );
+    let mut client = rig.client()?.0;
+    for image in [&wide, &narrow, &wide] {
+        let mut flyer = Flyer::arm(client, image)?;
+        flyer.cruise(20)?;
+        flyer.client.disarm()?;
+        client = flyer.client;
+    }
+    Ok(())
+}
+
+/// As many observations and actions as a Unitree Go1 has, a Microduck, and as contracts have at most.
+fn legged(rig: &Rig) -> Result<()> {
+    let mut client = rig.client()?.0;
+    for (observations, actions) in [(48, 12), (61, 14), (128, 32), (1, 1)] {
+        let config = ModelConfig {
+            observations,
+            actions,
+            ..AGE
+        };
+        let image = random_image(4, &config)?;
+        let mut flyer = Flyer::arm(client, &image)?;
+        let action = flyer.cruise(AGE.window as u32 + 4)?;
+        ensure!(action.words.len() == actions && action.issued.len() == actions);
+        flyer.client.disarm()?;
+        client = flyer.client;
+    }
+    Ok(())
 }
 
 fn wrong_golden(rig: &Rig) -> Result<()> {

@@ -2,7 +2,10 @@
 
 use serde_json::Value;
 
+use engram_firmware::policy::LargestMemory;
+
 use super::*;
+
 use crate::calibration::tests::image as image_bytes;
 
 fn batch<'a>(image: &'a Image<'a>, rows: usize) -> Batch<'a> {
@@ -26,7 +29,7 @@ fn rows_are_policies_side_by_side_with_formula_reward_and_issued_command() {
     let bytes = image_bytes();
     let image = Image::read(&bytes).expect("an image");
     let mut rows = batch(&image, 2);
-    let mut memory = Memory::new();
+    let mut memory = LargestMemory::new();
     let mut words = [0_i16];
     for step in 0..20 {
         let rate = 0.3 * f64::from(step) - 2.0;

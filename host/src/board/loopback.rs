@@ -5,25 +5,20 @@
 //! looked at, each at its own time, as if it had run all along; what the host did not read waits in the node's
 //! bounded queue, as behind a real wire without any buffer.
 
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use engram_firmware::fallback::NoFallback;
 use engram_firmware::injected::{InjectedSensors, ReportedActuators};
-use engram_firmware::node::{Node, Parts};
+use engram_firmware::node::{ContractSource, Node, Parts};
 use engram_firmware::platform::{Clock, Identity, Platform};
-use engram_firmware::policy::{LINES, Line, Memory};
-use engram_firmware::robots;
-use engram_firmware::safety::Settings;
+use engram_firmware::policy::{LINES, LargestMemory, Line, Memory};
 use engram_firmware::store::{PackedStore, RamStore};
 use engram_image::limits::IMAGE_BYTES;
-use engram_image::{ActionChannel, Channel, Contract, List};
 use engram_link::Pace;
 
 use super::transport::{Transport, TransportError};
 
 type LoopbackNode = Node<
-    'static,
     InjectedSensors,
     ReportedActuators,
     NoFallback,
@@ -55,75 +50,22 @@ impl Platform for Process {
     }
 }
 
-/// A copy of `contract` that stays until the program ends, one for each different contract: a board is one robot
-/// for good, and its node holds no contract of its own.
-fn kept(contract: &Contract<'_>) -> &'static Contract<'static> {
-    static KEPT: Mutex<Vec<&'static Contract<'static>>> = Mutex::new(Vec::new());
-    let mut kept = KEPT
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
-    if let Some(known) = kept
-        .iter()
-        .find(|known| known.difference(contract).is_none())
-    {
-        return known;
-    }
-    let text = |text: &str| -> &'static str { String::from(text).leak() };
-    let observations: Vec<Channel<'static>> = contract
-        .observations
-        .iter()
-        .map(|channel| Channel {
-            name: text(channel.name),
-            unit: text(channel.unit),
-            min: channel.min,
-            max: channel.max,
-        })
-        .collect();
-    let actions: Vec<ActionChannel<'static>> = contract
-        .actions
-        .iter()
-        .map(|channel| ActionChannel {
-            name: text(channel.name),
-            unit: text(channel.unit),
-            ..*channel
-        })
-        .collect();
-    let copy: &'static Contract<'static> = Box::leak(Box::new(Contract {
-        period_us: contract.period_us,
-        observations: List::from_slice(&observations),
-        actions: List::from_slice(&actions),
-        reward: contract.reward,
-    }));
-    kept.push(copy);
-    copy
-}
-
 /// A board in this process.
 pub struct Loopback {
     node: LoopbackNode,
-    period: Duration,
     start: Instant,
     next_tick: Instant,
     dead: bool,
 }
 
 impl Loopback {
-    /// A pendulum's controller without an image.
+    /// A controller without an image.
     #[must_use]
     pub fn new() -> Self {
-        Self::robot(&robots::DEFAULT.contract)
-    }
-
-    /// A controller for another robot, which may be known only since the program runs.
-    #[must_use]
-    pub fn robot(contract: &Contract<'_>) -> Self {
-        let contract = kept(contract);
         let start = Instant::now();
-        let period = Duration::from_micros(u64::from(contract.period_us));
         Self {
             node: Node::new(Parts {
-                contract,
-                settings: Settings::for_period(contract.period_us),
+                contract: ContractSource::Image,
                 pace: Pace::LockStep,
                 sensors: InjectedSensors::new(),
                 actuators: ReportedActuators,
@@ -133,10 +75,9 @@ impl Loopback {
                     vec![Line::ZERO; LINES],
                     vec![Line::ZERO; LINES],
                 ),
-                memory: Box::new(Memory::new()),
+                memory: Box::<LargestMemory>::default() as Box<Memory>,
                 platform: Process { start },
             }),
-            period,
             start,
             next_tick: start,
             dead: false,
@@ -158,7 +99,7 @@ impl Loopback {
         while self.node.pace() == Pace::RealTime && self.next_tick <= now {
             let at_us = (self.next_tick - self.start).as_micros();
             self.node.tick(u64::try_from(at_us).unwrap_or(u64::MAX));
-            self.next_tick += self.period;
+            self.next_tick += Duration::from_micros(u64::from(self.node.period_us()));
         }
     }
 
@@ -218,30 +159,5 @@ impl Transport for Loopback {
 
     fn kill(&mut self) {
         self.dead = true;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::board::{Client, Patience};
-
-    #[test]
-    fn a_robot_may_be_known_only_at_run_time() {
-        let hello = |contract: &Contract<'_>| {
-            let transport = Box::new(Loopback::robot(contract));
-            Client::connect(transport, Pace::LockStep, Patience::default())
-                .expect("an answer")
-                .1
-        };
-        let name = String::from("weight_") + "on_wheels";
-        let mut contract = robots::DEFAULT.contract;
-        let mut observations = contract.observations.to_vec();
-        observations[2].name = &name;
-        contract.observations = List::from_slice(&observations);
-        assert_eq!(hello(&contract).contract_sha256, contract.digest());
-        let pendulum = robots::DEFAULT.contract;
-        assert_eq!(hello(&pendulum).contract_sha256, pendulum.digest());
-        assert!(std::ptr::eq(kept(&contract), kept(&contract)));
     }
 }

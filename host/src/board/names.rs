@@ -4,7 +4,6 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use engram_firmware::robots;
 use engram_image::Packing;
 use engram_kernels::Rings;
 
@@ -107,30 +106,17 @@ impl BoardName {
         }
     }
 
-    /// File name of the firmware for a robot that `scripts/build-boards` leaves, and what builds it. A microcontroller's
-    /// firmware is one robot; the Linux board becomes one when it is started.
+    /// File name of the firmware that `scripts/build-boards` leaves, and what builds it.
     #[must_use]
-    pub fn firmware(self, robot: &str) -> Option<(String, String)> {
-        let (file, command) = match self {
-            Self::Loopback => return None,
-            Self::QemuM7 => return Some(one_robot("engram-qemu-m7", "mps2", robot)),
-            Self::QemuM55 => return Some(one_robot("engram-qemu-m55", "mps3", robot)),
-            Self::QemuLinux => ("engram-board-linux-aarch64", "scripts/build-boards linux"),
-            Self::Linux => ("engram-board-linux", "scripts/build-boards linux-native"),
-        };
-        Some((file.to_owned(), command.to_owned()))
+    pub const fn firmware(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::Loopback => None,
+            Self::QemuM7 => Some(("engram-qemu-m7.elf", "scripts/build-boards mps2")),
+            Self::QemuM55 => Some(("engram-qemu-m55.elf", "scripts/build-boards mps3")),
+            Self::QemuLinux => Some(("engram-board-linux-aarch64", "scripts/build-boards linux")),
+            Self::Linux => Some(("engram-board-linux", "scripts/build-boards linux-native")),
+        }
     }
-}
-
-/// [`BoardName::firmware`] of a microcontroller: `file` without robot and ending, and what `scripts/build-boards`
-/// calls the board.
-fn one_robot(file: &str, board: &str, robot: &str) -> (String, String) {
-    if robot == robots::DEFAULT.name {
-        let command = format!("scripts/build-boards {board}");
-        return (format!("{file}.elf"), command);
-    }
-    let command = format!("scripts/build-boards --robot {robot} {board}");
-    (format!("{file}-{robot}.elf"), command)
 }
 
 impl fmt::Display for BoardName {
@@ -216,24 +202,23 @@ impl BoardName {
     ///
     /// # Errors
     /// [`Missing::Firmware`] says where it looked and what builds it.
-    pub fn find_firmware(self, robot: &str) -> Result<Option<PathBuf>, Missing> {
-        match self.firmware(robot) {
-            None => Ok(None),
-            Some((file, command)) => self.find_file(file, command).map(Some),
-        }
+    pub fn find_firmware(self) -> Result<Option<PathBuf>, Missing> {
+        self.firmware()
+            .map(|(file, command)| self.find_file(file, command))
+            .transpose()
     }
 
     /// Finds a file that `command` builds for this board.
-    fn find_file(self, file: String, command: String) -> Result<PathBuf, Missing> {
+    fn find_file(self, file: &str, command: &str) -> Result<PathBuf, Missing> {
         let folders = firmware_folders();
         folders
             .iter()
-            .map(|folder| folder.join(&file))
+            .map(|folder| folder.join(file))
             .find(|path| path.is_file())
             .ok_or_else(|| Missing::Firmware {
                 board: self,
-                file,
-                command,
+                file: file.to_owned(),
+                command: command.to_owned(),
                 looked: folders
                     .iter()
                     .map(|folder| folder.display().to_string())
@@ -261,19 +246,19 @@ impl BoardName {
         };
         let command = format!("scripts/build-boards {command}");
         Ok(Some(Bench {
-            program: self.find_file(program.to_owned(), command.clone())?,
-            plugin: self.find_file("engram-instruction-counter.so".to_owned(), command)?,
+            program: self.find_file(program, &command)?,
+            plugin: self.find_file("engram-instruction-counter.so", &command)?,
             machine,
         }))
     }
 
-    /// Whether the board can be used here, as the robot that boards are unless told otherwise.
+    /// Whether the board can be used here.
     ///
     /// # Errors
     /// What is missing.
     pub fn available(self) -> Result<(), Missing> {
         self.find_emulator()?;
-        self.find_firmware(robots::DEFAULT.name)?;
+        self.find_firmware()?;
         Ok(())
     }
 }
@@ -325,29 +310,6 @@ mod tests {
             let error = old.parse::<BoardName>().expect_err("an old name");
             assert!(error.to_string().contains(new), "{error}");
         }
-    }
-
-    #[test]
-    fn a_microcontrollers_firmware_is_one_robot() {
-        let file = |board: BoardName, robot| board.firmware(robot).map(|(file, _)| file);
-        let name = |text: &str| Some(text.to_owned());
-        assert_eq!(
-            file(BoardName::QemuM7, "pendulum"),
-            name("engram-qemu-m7.elf")
-        );
-        assert_eq!(
-            file(BoardName::QemuM7, "ant"),
-            name("engram-qemu-m7-ant.elf")
-        );
-        assert_eq!(
-            BoardName::QemuM55.firmware("ant"),
-            Some((
-                "engram-qemu-m55-ant.elf".to_owned(),
-                "scripts/build-boards --robot ant mps3".to_owned()
-            ))
-        );
-        assert_eq!(file(BoardName::Linux, "ant"), name("engram-board-linux"));
-        assert_eq!(file(BoardName::Loopback, "ant"), None);
     }
 
     #[test]

@@ -8,8 +8,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use engram_firmware::robots;
-use engram_image::Contract;
 use serialport::{SerialPort as _, TTYPort};
 
 use super::loopback::Loopback;
@@ -30,14 +28,6 @@ pub enum OpenError {
     /// Something has to be installed or built first.
     #[error(transparent)]
     Missing(#[from] Missing),
-    /// No firmware is this robot.
-    #[error(
-        "board {board} has no firmware for this robot; there is one for {}: fly on loopback, or add the robot's contract to firmware/src/robots and build the board", robots::ALL.map(|robot| robot.name).join(", ")
-    )]
-    NoRobot {
-        /// The board.
-        board: BoardName,
-    },
     /// The program did not start.
     #[error("board {board}: {program} did not start: {cause}")]
     Start {
@@ -76,19 +66,16 @@ pub enum OpenError {
     },
 }
 
-/// Starts `board` as the robot with `contract` and opens the link to it. The board ends when the transport is dropped.
+/// Starts `board` and opens the link to it. The board ends when the transport is dropped.
 ///
 /// # Errors
 /// [`OpenError`] says what to install or build, or how the start failed.
-pub fn open(board: BoardName, contract: &Contract<'_>) -> Result<Box<dyn Transport>, OpenError> {
-    if board == BoardName::Loopback {
-        return Ok(Box::new(Loopback::robot(contract)));
-    }
-    let robot = robots::with_contract(contract).ok_or(OpenError::NoRobot { board })?;
+pub fn open(board: BoardName) -> Result<Box<dyn Transport>, OpenError> {
     match board {
-        BoardName::QemuM7 => Ok(Box::new(open_mps(board, "mps2-an500", robot.name)?)),
-        BoardName::QemuM55 => Ok(Box::new(open_mps(board, "mps3-an547", robot.name)?)),
-        _ => Ok(Box::new(open_process(board, robot.name)?)),
+        BoardName::Loopback => Ok(Box::new(Loopback::new())),
+        BoardName::QemuM7 => Ok(Box::new(open_mps(board, "mps2-an500")?)),
+        BoardName::QemuM55 => Ok(Box::new(open_mps(board, "mps3-an547")?)),
+        BoardName::Linux | BoardName::QemuLinux => Ok(Box::new(open_process(board)?)),
     }
 }
 
@@ -153,13 +140,13 @@ fn emulator(board: BoardName) -> Result<PathBuf, OpenError> {
     Ok(board.find_emulator()?.unwrap_or_default())
 }
 
-fn firmware(board: BoardName, robot: &str) -> Result<PathBuf, OpenError> {
-    Ok(board.find_firmware(robot)?.unwrap_or_default())
+fn firmware(board: BoardName) -> Result<PathBuf, OpenError> {
+    Ok(board.find_firmware()?.unwrap_or_default())
 }
 
-fn open_mps(board: BoardName, machine: &str, robot: &str) -> Result<Stream, OpenError> {
+fn open_mps(board: BoardName, machine: &str) -> Result<Stream, OpenError> {
     let program = emulator(board)?;
-    let elf = firmware(board, robot)?;
+    let elf = firmware(board)?;
     let wire = |what| move |cause| OpenError::Wire { board, what, cause };
     let folder = tempfile::Builder::new()
         .prefix("engram-")
@@ -199,8 +186,8 @@ fn open_mps(board: BoardName, machine: &str, robot: &str) -> Result<Stream, Open
 
 /// The Linux board makes a pseudo terminal and prints its path: that works under qemu-aarch64 too,
 /// which does not emulate what opening a serial device takes.
-fn open_process(board: BoardName, robot: &str) -> Result<Stream, OpenError> {
-    let firmware = firmware(board, robot)?;
+fn open_process(board: BoardName) -> Result<Stream, OpenError> {
+    let firmware = firmware(board)?;
     let (program, mut command) = match board.find_emulator()? {
         Some(emulator) => {
             let mut command = Command::new(&emulator);
@@ -213,7 +200,7 @@ fn open_process(board: BoardName, robot: &str) -> Result<Stream, OpenError> {
         None => (firmware.clone(), Command::new(&firmware)),
     };
     command
-        .args(["--pty", "--name", board.name(), "--robot", robot])
+        .args(["--pty", "--name", board.name()])
         .stdout(Stdio::piped());
     let mut process = spawn(board, &program, &mut command)?;
     let deadline = Instant::now() + START_PATIENCE;

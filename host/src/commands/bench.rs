@@ -159,8 +159,7 @@ fn rows(name: &str, image: &Image<'_>, steps: usize, rows: &mut Vec<Row>) -> any
         // A shape that the path does not take runs portably, and has that row already.
         if policy.path() == path {
             let latency = latency(&policy, steps)?;
-            let state_bytes = policy.state_bytes();
-            rows.push(Row::here(name, image, path, state_bytes, &latency));
+            rows.push(Row::here(name, image, &policy, &latency));
         }
     }
     Ok(())

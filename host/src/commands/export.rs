@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use engram_export::checkpoint::folder::write_one;
 use engram_export::export::MatrixReport;
 use engram_export::{Checkpoint, CheckpointError, Exported, Options, export, golden_steps};
-use engram_firmware::policy::Memory;
+use engram_firmware::policy::{BUFFERS_BYTES, Policy};
 use engram_image::write::{ImageSpec, write_packed};
 use engram_image::{Contract, Image, Packing};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -329,7 +329,7 @@ fn record(
         "file": args.output.display().to_string(),
         "plant": image.provenance.plant,
         "flash_bytes": image.total_length,
-        "ram_bytes": size_of::<Memory>(),
+        "ram_bytes": BUFFERS_BYTES + Policy::from(image).cache_bytes(),
         "state_bytes": image.bounds.state_bytes,
         "macs_per_step": image.bounds.macs_per_step,
         "sha256": hexadecimal(&image.sha256),

@@ -55,7 +55,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         .map_err(|error| anyhow::anyhow!("{file} is not a valid image: {error}"))?;
     let (name, transport) = match (&args.port, args.board) {
         (Some(port), _) => (port.clone(), board::open_port(port, args.baud)?),
-        (None, Some(board)) => (board.to_string(), board::open(board, &image.contract)?),
+        (None, Some(board)) => (board.to_string(), board::open(board)?),
         (None, None) => bail!("name a board or a --port"),
     };
     let (mut client, hello) =

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use engram_export::{PackedWeights, verify};
-use engram_firmware::policy::{Memory, state_bytes_with};
+use engram_firmware::policy::{BUFFERS_BYTES, Policy, bytes_with};
 use engram_image::write::in_rows;
 use engram_image::{Contract, Image, Reward};
 use serde_json::{Value, json};
@@ -13,7 +13,6 @@ use crate::board::BoardName;
 use crate::footprint::Footprint;
 use crate::hexadecimal::hexadecimal;
 use crate::output::{OutputError, say};
-use engram_firmware::robots;
 
 /// Show an image: contract, dimensions, what it needs, where it comes from.
 #[derive(clap::Args, Debug)]
@@ -23,8 +22,9 @@ Example:
 
 The file is read and its golden trace replayed as a board does it; an image that a board would refuse is an error.
 With --board, ram_bytes is the static RAM of that board's firmware, image slots included, stack_bytes what it keeps for
-the stack (null where the system gives it), and board_state_bytes what the policy keeps from step to step as that board's
-kernels lay it out; without, ram_bytes is the policy's memory alone. `engram fly` measures how deep the stack gets.")]
+the stack (null where the system gives it), board_state_bytes what the policy keeps from step to step as that board's
+kernels lay it out, and board_cache_bytes what it must lend to the policy for that; without, ram_bytes is the policy's memory alone.
+`engram fly` measures how deep the stack gets.")]
 pub struct Args {
     /// The image.
     file: PathBuf,
@@ -53,11 +53,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         .with_context(|| format!("{}: a board would refuse it", args.file.display()))?;
     let firmware = match args.board {
         None => None,
-        Some(board) => {
-            let robot = robots::with_contract(&image.contract)
-                .ok_or(crate::board::OpenError::NoRobot { board })?;
-            board.find_firmware(robot.name)?
-        }
+        Some(board) => board.find_firmware()?,
     };
     let footprint = match firmware {
         Some(firmware) => {
@@ -111,13 +107,18 @@ pub(super) fn contract_json(contract: &Contract<'_>) -> Value {
     })
 }
 
-/// Bytes that persist from step to step on a board; `None` without one, and where only that board's processor knows.
-fn state_bytes(board: Option<BoardName>, image: &Image<'_>) -> Option<usize> {
+/// Bytes that persist from step to step on a board, and bytes of cache that it must lend; `None` without a board, and where only
+/// that board's processor knows.
+fn needs(board: Option<BoardName>, image: &Image<'_>) -> Option<[usize; 2]> {
     match board? {
         BoardName::QemuLinux => None,
         board => Some(match board.rings() {
-            Some(rings) => state_bytes_with(rings, &image.config),
-            None => PackedWeights::new(image).policy(image).state_bytes(),
+            Some(rings) => bytes_with(rings, &image.config),
+            None => {
+                let weights = PackedWeights::new(image);
+                let policy = weights.policy(image);
+                [policy.state_bytes(), policy.cache_bytes()]
+            }
         }),
     }
 }
@@ -131,6 +132,8 @@ fn record(args: &Args, image: &Image<'_>, footprint: Option<Footprint>) -> Value
         .zip(&image.bounds.accumulator)
         .map(|((name, _), bound)| (name.to_string(), json!(bound)))
         .collect();
+    let needs = needs(args.board, image);
+    let here = BUFFERS_BYTES + Policy::from(image).cache_bytes();
     json!({
         "file": args.file.display().to_string(),
         "config": {
@@ -149,9 +152,10 @@ fn record(args: &Args, image: &Image<'_>, footprint: Option<Footprint>) -> Value
         "contract": contract_json(&image.contract),
         "macs_per_step": image.bounds.macs_per_step,
         "flash_bytes": image.total_length,
-        "ram_bytes": footprint.map_or(size_of::<Memory>() as u64, |footprint| footprint.ram_bytes),
+        "ram_bytes": footprint.map_or(here as u64, |footprint| footprint.ram_bytes),
         "state_bytes": image.bounds.state_bytes,
-        "board_state_bytes": state_bytes(args.board, image),
+        "board_state_bytes": needs.map(|[state, _]| state),
+        "board_cache_bytes": needs.map(|[_, cache]| cache),
         "stack_bytes": footprint.and_then(|footprint| footprint.stack_bytes),
         "board": args.board.map(BoardName::name),
         "firmware_flash_bytes": footprint.map(|footprint| footprint.flash_bytes),
@@ -219,9 +223,9 @@ fn print(args: &Args, image: &Image<'_>, footprint: Option<Footprint>) -> Result
     say!("\nneeds")?;
     say!("  flash   {} bytes", image.total_length)?;
     say!(
-        "  memory  {} bytes of window, within the {} bytes that this program reserves for any (--board: what a board does)",
+        "  memory  {} bytes of window, in {} bytes of cache beside {BUFFERS_BYTES} bytes of buffers (--board: what a board takes)",
         image.bounds.state_bytes,
-        size_of::<Memory>()
+        Policy::from(image).cache_bytes()
     )?;
     say!(
         "  work    {} multiply-accumulates per step",
@@ -243,8 +247,10 @@ fn print(args: &Args, image: &Image<'_>, footprint: Option<Footprint>) -> Result
                 "  on {board}: {stack_bytes} bytes of stack; `engram fly` measures how deep it gets"
             )?;
         }
-        if let Some(state_bytes) = state_bytes(args.board, image) {
-            say!("  on {board}: {state_bytes} bytes of window as its kernels lay it out")?;
+        if let Some([state, cache]) = needs(args.board, image) {
+            say!(
+                "  on {board}: {cache} bytes of cache, {state} of them window as its kernels lay it out; it refuses the image if it has less"
+            )?;
         }
     }
     say!("\nprovenance")?;

@@ -1,7 +1,7 @@
 //! The integer policy of an image, as a board computes it.
 
 use engram_export::PackedWeights;
-use engram_firmware::policy::{Memory, Observer};
+use engram_firmware::policy::{LargestMemory, Memory, Observer};
 use engram_image::Image;
 
 use super::{Controller, Moment};
@@ -23,7 +23,7 @@ impl<'a> Integer<'a> {
         Self {
             image,
             weights: PackedWeights::new(image),
-            memory: Box::new(Memory::new()),
+            memory: Box::<LargestMemory>::default(),
             wiped,
             attention: None,
         }

@@ -228,19 +228,16 @@ impl<'a> BoardPilot<'a> {
     }
 }
 
-/// Refuses a board whose contract is not the image's.
-pub(super) fn check_contract(
-    hello: &HelloReply,
-    contract: &Contract<'_>,
-) -> Result<(), FlightError> {
+/// Refuses a board with a contract of its own that is not the image's.
+fn check_contract(hello: &HelloReply, contract: &Contract<'_>) -> Result<(), FlightError> {
     let wanted = contract.digest();
-    if hello.contract_sha256 == wanted {
-        return Ok(());
+    match hello.contract_sha256 {
+        Some(own) if own != wanted => Err(FlightError::BoardContract {
+            board: hexadecimal(&own),
+            image: hexadecimal(&wanted),
+        }),
+        _ => Ok(()),
     }
-    Err(FlightError::BoardContract {
-        board: hexadecimal(&hello.contract_sha256),
-        image: hexadecimal(&wanted),
-    })
 }
 
 /// Sends and activates an image on a disarmed board.

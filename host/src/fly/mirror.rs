@@ -4,7 +4,7 @@
 //! have computed. It decides nothing: whether the policy ran in a step is the board's word.
 
 use engram_export::PackedWeights;
-use engram_firmware::policy::{Memory, Observer, PolicyError, WorkingMemory};
+use engram_firmware::policy::{LargestMemory, Memory, Observer, PolicyError, WorkingMemory};
 use engram_image::{Image, ReadError};
 
 /// The most attention shares that one step records: beyond this only the words are compared.
@@ -41,7 +41,7 @@ impl<'a> Mirror<'a> {
         Ok(Self {
             weights: PackedWeights::new(&image),
             image,
-            memory: Box::new(Memory::new()),
+            memory: Box::<LargestMemory>::default(),
             words: vec![0; config.actions],
             looked,
         })

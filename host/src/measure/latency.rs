@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use allocation_counter::measure;
-use engram_firmware::policy::{Memory, Path, Policy, PolicyError, WorkingMemory};
+use engram_firmware::policy::{LargestMemory, Memory, Path, Policy, PolicyError, WorkingMemory};
 use engram_kernels::{Line, line_reader};
 use rand::RngExt;
 
@@ -138,7 +138,7 @@ impl<'s, 'a> Stepper<'s, 'a> {
         };
         Self {
             policy,
-            memory: Box::new(Memory::new()),
+            memory: Box::<LargestMemory>::default(),
             observations: (0..INPUTS).map(|_| observation()).collect(),
             issued: vec![0; config.actions],
             words: vec![0; config.actions],

@@ -1,7 +1,7 @@
 //! Engram itself: the integers of the image, and the f32 policy of the trainer.
 
 use engram_export::{FloatPolicy, FloatState};
-use engram_firmware::policy::{Memory, Policy};
+use engram_firmware::policy::{LargestMemory, Memory, Policy};
 use engram_kernels::fraction_from_word;
 
 use super::Engine;
@@ -19,7 +19,7 @@ impl<'a> Integer<'a> {
         let words = vec![0; policy.parameters().config.actions];
         Self {
             policy,
-            memory: Box::new(Memory::new()),
+            memory: Box::<LargestMemory>::default(),
             words,
         }
     }

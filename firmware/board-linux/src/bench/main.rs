@@ -9,7 +9,7 @@ use std::fmt::Arguments;
 use std::hint::black_box;
 use std::process::ExitCode;
 
-use engram_firmware::policy::{BenchProgram, Line, Memory, Path, count_steps};
+use engram_firmware::policy::{BenchProgram, LargestMemory, Line, Memory, Path, count_steps};
 use engram_image::Image;
 
 fn main() -> ExitCode {
@@ -39,14 +39,15 @@ fn count(image: &Image<'_>, path: Path) {
     let mut lines = vec![Line::ZERO; path.lines(image)];
     let packed = path.pack(image, &mut lines);
     let policy = packed.policy(image, &lines);
-    let mut memory = Box::new(Memory::new());
+    let mut memory: Box<Memory> = Box::<LargestMemory>::default();
     println!("path {}", policy.path());
     println!("fact macs {}", image.bounds.macs_per_step);
     println!("fact logical_state_bytes {}", image.bounds.state_bytes);
     println!("fact state_bytes {}", policy.state_bytes());
     println!("fact image_bytes {}", image.total_length);
     println!("fact packed_bytes {}", size_of_val(&*lines));
-    println!("fact memory_bytes {}", size_of::<Memory>());
+    let memory_bytes = size_of::<Memory<[i8; 0]>>() + policy.cache_bytes();
+    println!("fact memory_bytes {memory_bytes}");
     count_steps(&ThisMachine, image, &mut memory, |memory, input, words| {
         black_box(&policy)
             .step(memory, input, words, &mut ())

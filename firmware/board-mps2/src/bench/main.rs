@@ -24,7 +24,7 @@ use core::fmt::Arguments;
 use core::hint::black_box;
 
 use cortex_m_rt::entry;
-use engram_firmware::policy::{BenchProgram, Memory, count_steps, state_bytes, step};
+use engram_firmware::policy::{BenchProgram, Memory, Policy, count_steps, state_bytes, step};
 use engram_image::Image;
 use engram_kernels::Line;
 
@@ -33,11 +33,11 @@ use crate::machine::MACHINE;
 
 #[entry]
 fn main() -> ! {
-    static mut MEMORY: Memory = Memory::new();
+    static mut MEMORY: Memory<[i8; MACHINE.cache_bytes]> = Memory::new();
     static mut ROOM: [Line; check::ROOM_LINES] = [Line::ZERO; check::ROOM_LINES];
 
     region("nothing", 0, || {});
-    let mut is_own = false;
+    let (mut is_own, mut spare) = (false, 0);
     match Image::read(console::image()) {
         Ok(image) => {
             is_own = image.packing == MACHINE.packing;
@@ -48,6 +48,11 @@ fn main() -> ! {
             ));
             say(format_args!("fact state_bytes {}", state_bytes(&image)));
             say(format_args!("fact image_bytes {}", image.total_length));
+            let cache_bytes = Policy::from(&image).cache_bytes();
+            // What a board with no more cache than this policy needs would have.
+            let memory_bytes = size_of::<Memory<[i8; 0]>>() + cache_bytes;
+            say(format_args!("fact memory_bytes {memory_bytes}"));
+            spare = size_of_val(MEMORY) - memory_bytes;
             count_steps(&ThisBoard, &image, MEMORY, |memory, input, words| {
                 step(black_box(&image), memory, input, words, &mut ()).is_ok()
             });
@@ -62,10 +67,9 @@ fn main() -> ! {
         "fact stack_limit_bytes {}",
         memory::stack_bytes()
     ));
-    // Without what only the check below needs.
-    let static_bytes = memory::static_bytes() - size_of_val(ROOM) as u32;
+    // Without what only the check below needs, and what other policies would need.
+    let static_bytes = memory::static_bytes() - (size_of_val(ROOM) + spare) as u32;
     say(format_args!("fact static_bytes {static_bytes}"));
-    say(format_args!("fact memory_bytes {}", size_of::<Memory>()));
     kernels::count();
     // Once is enough of what takes seconds: another packing runs in plain Rust.
     if is_own {

@@ -81,7 +81,7 @@ pub(crate) fn from_board() -> std::vec::Vec<(&'static str, FromBoard)> {
         protocol: PROTOCOL_VERSION,
         firmware: text("engram-firmware 0.1.0"),
         board: text("qemu-m7"),
-        contract_sha256: [0x11; 32],
+        contract_sha256: Some([0x11; 32]),
         period_us: 20_000,
         weights_sha256: Some([0x22; 32]),
         state: State::Disarmed,

@@ -1,7 +1,7 @@
 //! Lock-step flight: one step per message, the same words as the policy alone, retries and loss.
 
 use super::*;
-use crate::policy::{self, WorkingMemory};
+use crate::policy::{self, LargestMemory, WorkingMemory};
 use engram_image::{Image, Reward};
 use engram_link::CommandSource;
 
@@ -15,7 +15,7 @@ fn every_word_is_the_policys_own() {
         panic!("the test contract has a formula");
     };
     let envelope = crate::safety::Envelope::new(&CONTRACT);
-    let mut memory = Box::new(Memory::new());
+    let mut memory: Box<Memory> = Box::<LargestMemory>::default();
     let mut issued = [0_i16];
     let mut words = [0_i16];
     for step in 1..=40_u32 {

@@ -37,7 +37,7 @@ fn eng_safe_15_a_hello_may_leave_the_pace_as_it_is() {
 
 /// Actuators that move something.
 #[derive(Default)]
-struct Motor(Vec<f32>);
+pub(super) struct Motor(Vec<f32>);
 
 impl Actuators for Motor {
     fn write(&mut self, command: &[f32]) -> Result<(), ActuatorError> {
@@ -46,20 +46,27 @@ impl Actuators for Motor {
     }
 }
 
-#[test]
-fn eng_safe_15_a_board_that_moves_something_has_no_lock_step() {
-    let mut node = Node::new(Parts {
-        contract: &CONTRACT,
-        settings: Settings::for_period(20_000),
+pub(super) type MotorNode =
+    Node<InjectedSensors, Motor, NoFallback, RamStore<Vec<u8>>, Box<Memory>, TestBoard>;
+
+/// A board that moves something.
+pub(super) fn motor_node(contract: ContractSource) -> MotorNode {
+    Node::new(Parts {
+        contract,
         // Not to be had: a mistake in a board's `main` must not cost the control loop.
         pace: Pace::LockStep,
         sensors: InjectedSensors::new(),
         actuators: Motor::default(),
         fallback: NoFallback,
         store: RamStore::new(std::vec![0; 20_000], std::vec![0; 20_000]),
-        memory: Box::new(Memory::new()),
+        memory: Box::<LargestMemory>::default() as Box<Memory>,
         platform: TestBoard::default(),
-    });
+    })
+}
+
+#[test]
+fn eng_safe_15_a_board_that_moves_something_has_no_lock_step() {
+    let mut node = motor_node(OWN);
     assert_eq!(node.pace(), Pace::RealTime);
     let mut host = Encoder::new();
     let mut decoder = FromBoardDecoder::new();

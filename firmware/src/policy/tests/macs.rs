@@ -8,7 +8,7 @@ use engram_image::write::write;
 use engram_image::{HeadInput, Image, ModelConfig, Positions};
 
 use super::{AGE, SLOT};
-use crate::policy::{Memory, counted_macs, random_moments};
+use crate::policy::{LargestMemory, Memory, counted_macs, random_moments};
 
 #[test]
 fn a_step_makes_the_multiply_accumulates_of_the_report() {
@@ -31,7 +31,7 @@ fn a_step_makes_the_multiply_accumulates_of_the_report() {
     for (config, seed) in [(AGE, 1), (SLOT, 2), (mixed, 3), (medium, 4)] {
         let bytes = write(&spec(&config, seed)).unwrap();
         let image = Image::read(&bytes).unwrap();
-        let mut memory = Box::new(Memory::new());
+        let mut memory: Box<Memory> = Box::<LargestMemory>::default();
         let mut words = vec![0; config.actions];
         for moment in random_moments(&config, seed, 2 * config.window + 1) {
             let macs = counted_macs(&image, &mut memory, &moment.view(), &mut words).unwrap();

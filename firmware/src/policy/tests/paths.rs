@@ -13,7 +13,7 @@ use proptest::prelude::*;
 
 use super::extremes::{contrary_moments, extreme};
 use super::{AGE, moments, words};
-use crate::policy::{LINES, Memory, Moment, Path, Policy, PolicyError};
+use crate::policy::{LINES, LargestMemory, Memory, Moment, Path, Policy, PolicyError};
 
 /// The words of every moment on `policy`.
 fn words_on(
@@ -48,7 +48,7 @@ fn compare_extreme(config: ModelConfig, seed: u64, parts: u64) {
 fn compare_trials(bytes: &[u8], moments: fn(&ModelConfig, u64, usize) -> Vec<Moment>, seed: u64) {
     let image = Image::read(bytes).unwrap();
     let config = image.config;
-    let mut memory = Box::new(Memory::new());
+    let mut memory: Box<Memory> = Box::<LargestMemory>::default();
     let trials = [seed, seed + 1].map(|seed| {
         let moments = moments(&config, seed, 2 * config.window + 3);
         memory.clear();
@@ -59,7 +59,7 @@ fn compare_trials(bytes: &[u8], moments: fn(&ModelConfig, u64, usize) -> Vec<Mom
         let mut lines = vec![Line::ZERO; path.lines(&image)];
         let policy = Policy::new(path, &image, &mut lines);
         assert_eq!(policy.path(), path, "{config:?}");
-        let mut memory = Box::new(Memory::new());
+        let mut memory: Box<Memory> = Box::<LargestMemory>::default();
         for (moments, expected) in &trials {
             memory.clear();
             let got = words_on(&policy, &mut memory, config.actions, moments);
@@ -124,7 +124,12 @@ fn an_image_for_a_board_is_not_packed_again() {
         let mut lines = vec![Line::ZERO; path.lines(&image)];
         let policy = Policy::new(path, &image, &mut lines);
         let (moment, mut words) = (&moments(&AGE, 4, 1)[0], [0; 2]);
-        let done = policy.step(&mut Memory::new(), &moment.view(), &mut words, &mut ());
+        let done = policy.step(
+            &mut LargestMemory::new(),
+            &moment.view(),
+            &mut words,
+            &mut (),
+        );
         assert_eq!(done, Err(PolicyError::Packing(Packing::CortexM)));
     }
 }
@@ -228,7 +233,7 @@ fn lines_of_another_image_give_no_panic() {
         let (one, other) = (Image::read(&one).unwrap(), Image::read(&other).unwrap());
         let mut lines = vec![Line::ZERO; LINES];
         let packed = path.pack(&one, &mut lines);
-        let mut memory = Box::new(Memory::new());
+        let mut memory: Box<Memory> = Box::<LargestMemory>::default();
         let moments = moments(&AGE, 6, 20);
         let run = |image: &Image<'_>, lines: &[Line], memory: &mut Memory| {
             words_on(&packed.policy(image, lines), memory, AGE.actions, &moments)
@@ -260,16 +265,14 @@ fn a_policy_writes_the_state_that_it_reports() {
             let image = Image::read(&bytes).unwrap();
             let mut lines = vec![Line::ZERO; path.lines(&image)];
             let policy = Policy::new(path, &image, &mut lines);
-            let mut memory = Box::new(Memory::new());
+            let mut memory: Box<Memory> = Box::<LargestMemory>::default();
             words_on(
                 &policy,
                 &mut memory,
                 config.actions,
                 &moments(&config, 9, 2 * window),
             );
-            let [keys, values, slots] = memory.written_bytes();
-            let (written, state) = (keys + values, policy.state_bytes());
-            assert_eq!(slots, 0);
+            let (written, state) = (memory.written_bytes(), policy.cache_bytes());
             // What fills up the last block of places may stay zero.
             assert!(
                 written <= state && state < written + 512,
@@ -295,10 +298,10 @@ fn what_is_stored_of_many_policies_goes_on_in_one_memory_as_in_memories_of_their
             let policy = Policy::new(path, &image, &mut lines);
             let trials = [1, 2, 3].map(|seed| moments(&config, seed, 2 * config.window + 3));
             let expected = trials.each_ref().map(|moments| {
-                let mut memory = Box::new(Memory::new());
+                let mut memory: Box<Memory> = Box::<LargestMemory>::default();
                 words_on(&policy, &mut memory, config.actions, moments)
             });
-            let mut memory = Box::new(Memory::new());
+            let mut memory: Box<Memory> = Box::<LargestMemory>::default();
             let mut stored = vec![0; 3 * policy.stored_bytes()];
             assert_eq!(policy.stored_bytes(), policy.state_bytes() + 4);
             for step in 0..trials[0].len() {
@@ -306,12 +309,12 @@ fn what_is_stored_of_many_policies_goes_on_in_one_memory_as_in_memories_of_their
                     policy.load(stored, &mut memory);
                     let moments = &trials[index][step..=step];
                     let words = words_on(&policy, &mut memory, config.actions, moments);
-                    policy.store(&memory, stored);
+                    policy.store(&mut memory, stored);
                     assert_eq!(words[0], expected[index][step], "{path} {config:?} {step}");
                 }
             }
             // Too few bytes lose the memory, and nothing else.
-            policy.store(&memory, &mut stored[..3]);
+            policy.store(&mut memory, &mut stored[..3]);
             policy.load(&stored[..3], &mut memory);
         }
     }

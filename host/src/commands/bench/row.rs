@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use engram_firmware::policy::{Memory, Path};
+use engram_firmware::policy::{BUFFERS_BYTES, Policy};
 use engram_image::Image;
 use engram_kernels::Line;
 
@@ -63,11 +63,11 @@ impl Row {
     pub(super) fn here(
         name: &str,
         image: &Image<'_>,
-        path: Path,
-        state_bytes: usize,
+        policy: &Policy<'_>,
         latency: &Latency,
     ) -> Self {
-        let memory_bytes = size_of::<Memory>() as u64;
+        let memory_bytes = (BUFFERS_BYTES + policy.cache_bytes()) as u64;
+        let path = policy.path();
         let packed_bytes = (path.lines(image) * size_of::<Line>()) as u64;
         Self {
             name: name.to_owned(),
@@ -93,7 +93,7 @@ impl Row {
             words_hash: None,
             ram_bytes: memory_bytes + packed_bytes,
             stack_bytes: None,
-            state_bytes: state_bytes as u64,
+            state_bytes: policy.state_bytes() as u64,
             touched_bytes: None,
             memory_bytes,
             packed_bytes: Some(packed_bytes),

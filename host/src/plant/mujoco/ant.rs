@@ -2,9 +2,9 @@
 //!
 //! Observation: positions without x and y (13), velocities (14). Contact forces enter the reward only.
 
-use engram_firmware::robots;
 use rand::RngExt;
 
+use super::contracts;
 use super::design::{Design, Goal, NO_CHANGE, StartNoise, Step};
 use super::simulation::{After, Simulation};
 use crate::plant::{Parameter, Random, TaskSet};
@@ -41,7 +41,7 @@ const ANT: Design = Design {
     model: "ant.xml",
     frame_skip: 5,
     after: After::ContactForces,
-    contract: robots::ANT,
+    contract: contracts::ANT,
     parameters: &[],
     changes: &[NO_CHANGE],
     change: |_, _| (),

@@ -2,9 +2,9 @@
 //!
 //! Observation: positions without x (8), velocities (9), the torso's place (3).
 
-use engram_firmware::robots;
 use rand::RngExt;
 
+use super::contracts;
 use super::design::{Design, Goal, NO_CHANGE, StartNoise, Step};
 use super::simulation::{After, Simulation};
 use crate::plant::{Parameter, Random, TaskSet};
@@ -33,7 +33,7 @@ const DIRECTION_DESIGN: Design = Design {
     model: "half_cheetah.xml",
     frame_skip: 5,
     after: After::Nothing,
-    contract: robots::HALF_CHEETAH,
+    contract: contracts::HALF_CHEETAH,
     parameters: &[Parameter {
         name: "direction",
         unit: "1",

@@ -5,6 +5,7 @@
 
 mod ant;
 mod cheetah;
+mod contracts;
 mod design;
 mod locomotion;
 mod log;

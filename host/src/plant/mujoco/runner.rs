@@ -3,10 +3,10 @@
 //! Four factors, each `1.5^exponent`: the torso's mass, the legs' mass, the joints' damping, the friction of all
 //! contacts. Inertia follows mass. Observation: positions without x, then velocities, clipped to 10 as in gymnasium.
 
-use engram_firmware::robots;
 use mujoco_rs::wrappers::MjModel;
 use rand::RngExt;
 
+use super::contracts;
 use super::design::{Design, Goal, NO_CHANGE, StartNoise};
 use super::simulation::{After, Simulation, TORSO};
 use crate::plant::{Change, Parameter, Random, TaskSet};
@@ -15,7 +15,7 @@ use crate::plant::{Change, Parameter, Random, TaskSet};
 pub(super) static WALKER: Design = Design {
     name: "walker-params",
     model: "walker2d_v5.xml",
-    contract: robots::WALKER,
+    contract: contracts::WALKER,
     healthy: |simulation| {
         matches!(simulation.qpos(), [_, z, pitch, ..]
             if *z > 0.8 && *z < 2.0 && pitch.abs() < 1.0)
@@ -31,7 +31,7 @@ const HOPPER_DESIGN: Design = Design {
     model: "hopper.xml",
     frame_skip: 4,
     after: After::Nothing,
-    contract: robots::HOPPER,
+    contract: contracts::HOPPER,
     parameters: &[
         exponent("torso_mass_exponent"),
         exponent("leg_mass_exponent"),

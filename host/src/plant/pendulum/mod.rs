@@ -4,10 +4,12 @@
 //! grows the rate. A policy that does not find out the polarity drives the rod the wrong way.
 //! The measurements are noisy on purpose, so that no single step betrays the polarity.
 
+mod contract;
 mod dynamics;
 mod tasks;
 
-use engram_firmware::robots;
+pub use contract::CONTRACT;
+
 use engram_image::Contract;
 use rand::{Rng, RngExt};
 
@@ -112,7 +114,7 @@ impl Plant for Pendulum {
     }
 
     fn contract(&self) -> Contract<'static> {
-        robots::PENDULUM
+        CONTRACT
     }
 
     fn protocol(&self) -> Protocol {
@@ -185,7 +187,7 @@ impl Plant for Pendulum {
     }
 
     fn time_s(&self) -> f64 {
-        self.steps as f64 * f64::from(robots::PENDULUM.period_us) * 1e-6
+        self.steps as f64 * f64::from(CONTRACT.period_us) * 1e-6
     }
 
     fn state(&self) -> &[f32] {
@@ -218,7 +220,7 @@ mod tests {
 
     #[test]
     fn observations_stay_within_the_contract() {
-        let contract = robots::PENDULUM;
+        let contract = CONTRACT;
         let mut pendulum = Pendulum::new();
         let mut random = random_stream(2, Stream::Training, 0);
         for seed in 0..20 {

@@ -3,7 +3,7 @@
 use engram_image::{ActionChannel, Channel, Contract, List, Reward};
 
 /// The half-cheetah: a planar runner with six motors, at 20 Hz. Positions without x, velocities, the torso's place.
-pub const HALF_CHEETAH: Contract<'static> = contract(
+pub(super) const HALF_CHEETAH: Contract<'static> = contract(
     50_000,
     &[
         channel("z", "m", 4.0),
@@ -38,7 +38,7 @@ pub const HALF_CHEETAH: Contract<'static> = contract(
 );
 
 /// The ant: four legs with eight motors, at 20 Hz. Positions without x and y, then velocities.
-pub const ANT: Contract<'static> = contract(
+pub(super) const ANT: Contract<'static> = contract(
     50_000,
     &[
         channel("z", "m", 10.0),
@@ -83,7 +83,7 @@ pub const ANT: Contract<'static> = contract(
 );
 
 /// The walker: two planar legs with six motors, at 125 Hz. Positions without x, then velocities.
-pub const WALKER: Contract<'static> = contract(
+pub(super) const WALKER: Contract<'static> = contract(
     8_000,
     &[
         channel("z", "m", 3.0),
@@ -115,7 +115,7 @@ pub const WALKER: Contract<'static> = contract(
 );
 
 /// The hopper: one planar leg with three motors, at 125 Hz. Positions without x, then velocities.
-pub const HOPPER: Contract<'static> = contract(
+pub(super) const HOPPER: Contract<'static> = contract(
     8_000,
     &[
         channel("z", "m", 4.0),

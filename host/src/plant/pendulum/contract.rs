@@ -1,4 +1,4 @@
-//! The pendulum on its motor.
+//! What the pendulum and its policies agree on.
 
 use engram_image::{ActionChannel, Channel, Contract, List, QuadraticReward, Reward};
 
@@ -6,7 +6,7 @@ use engram_image::{ActionChannel, Channel, Contract, List, QuadraticReward, Rewa
 ///
 /// The reward is `((1 + cos) / 2)^2` less a little for speed and torque: 1 at rest upright, 0 hanging. The square
 /// makes it steep near the top, and makes leaning on the motor half-way up worth next to nothing.
-pub const PENDULUM: Contract<'static> = Contract {
+pub const CONTRACT: Contract<'static> = Contract {
     period_us: 20_000,
     observations: List::from_slice(&[
         Channel {
