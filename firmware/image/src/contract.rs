@@ -178,6 +178,33 @@ impl Contract<'_> {
 mod tests {
     use super::*;
 
+    pub(super) const ANGLE: Channel<'_> = Channel {
+        name: "angle",
+        unit: "rad",
+        min: -3.2,
+        max: 3.2,
+    };
+    pub(super) const RATE: Channel<'_> = Channel {
+        name: "rate",
+        unit: "rad/s",
+        min: -20.0,
+        max: 20.0,
+    };
+    pub(super) const TORQUE: ActionChannel<'_> = ActionChannel {
+        name: "torque",
+        unit: "Nm",
+        min: -2.0,
+        max: 2.0,
+        slew_per_s: 40.0,
+        safe: 0.0,
+    };
+    pub(super) const CONTRACT: Contract<'_> = Contract {
+        period_us: 20_000,
+        observations: List::from_slice(&[ANGLE, RATE]),
+        actions: List::from_slice(&[TORQUE]),
+        reward: Reward::External,
+    };
+
     fn reward() -> QuadraticReward {
         QuadraticReward {
             constant: -1.0,
@@ -196,16 +223,10 @@ mod tests {
 
     #[test]
     fn digest_sees_every_bit_of_a_number() {
-        let channel = Channel {
-            name: "x",
-            unit: "m",
-            min: 0.0,
-            max: 1.0,
-        };
+        let channel = Channel { min: 0.0, ..ANGLE };
         let contract = Contract {
-            period_us: 1_000,
             observations: List::from_slice(&[channel]),
-            ..Contract::EMPTY
+            ..CONTRACT
         };
         let mut other = contract;
         assert_eq!(contract.digest(), other.digest());

@@ -191,36 +191,10 @@ fn factors(field: &'static str, values: &[f32], expected: usize) -> Result<(), C
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::{ANGLE, CONTRACT, RATE, TORQUE};
     use super::super::{Channel, QuadraticReward};
     use super::*;
     use crate::list::List;
-
-    const ANGLE: Channel<'_> = Channel {
-        name: "angle",
-        unit: "rad",
-        min: -3.2,
-        max: 3.2,
-    };
-    const RATE: Channel<'_> = Channel {
-        name: "rate",
-        unit: "rad/s",
-        min: -20.0,
-        max: 20.0,
-    };
-    const TORQUE: ActionChannel<'_> = ActionChannel {
-        name: "torque",
-        unit: "Nm",
-        min: -2.0,
-        max: 2.0,
-        slew_per_s: 40.0,
-        safe: 0.0,
-    };
-    const CONTRACT: Contract<'_> = Contract {
-        period_us: 20_000,
-        observations: List::from_slice(&[ANGLE, RATE]),
-        actions: List::from_slice(&[TORQUE]),
-        reward: Reward::External,
-    };
 
     fn observation(change: fn(&mut Channel<'static>)) -> Result<(), ContractError> {
         let mut channel = RATE;

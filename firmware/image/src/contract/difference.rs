@@ -280,30 +280,11 @@ fn rewards_differ(a: &Reward, b: &Reward) -> bool {
 mod tests {
     extern crate std;
 
+    use super::super::tests::{self as external, ANGLE, RATE, TORQUE};
     use super::super::{Channel, QuadraticReward};
     use super::*;
     use crate::list::List;
 
-    const ANGLE: Channel<'_> = Channel {
-        name: "angle",
-        unit: "rad",
-        min: -3.2,
-        max: 3.2,
-    };
-    const RATE: Channel<'_> = Channel {
-        name: "rate",
-        unit: "rad/s",
-        min: -20.0,
-        max: 20.0,
-    };
-    const TORQUE: ActionChannel<'_> = ActionChannel {
-        name: "torque",
-        unit: "Nm",
-        min: -2.0,
-        max: 2.0,
-        slew_per_s: 40.0,
-        safe: 0.0,
-    };
     const REWARD: QuadraticReward = QuadraticReward {
         constant: 0.0,
         linear: List::from_slice(&[1.0, 0.0]),
@@ -311,10 +292,8 @@ mod tests {
         action_quadratic: List::from_slice(&[-0.01]),
     };
     const CONTRACT: Contract<'_> = Contract {
-        period_us: 20_000,
-        observations: List::from_slice(&[ANGLE, RATE]),
-        actions: List::from_slice(&[TORQUE]),
         reward: Reward::Formula(REWARD),
+        ..external::CONTRACT
     };
 
     #[test]
