@@ -1,37 +1,28 @@
 //! Where commands go: the trait that a robot's author implements over `embedded-hal` drivers.
 
-use core::fmt;
 use embedded_hal::{i2c, pwm, spi};
+use thiserror::Error;
 
 /// Why a command could not be handed to the actuators.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum ActuatorError {
     /// A PWM output failed.
+    #[error("PWM output failed: {0}")]
     Pwm(pwm::ErrorKind),
     /// An SPI transfer failed.
+    #[error("SPI transfer failed: {0}")]
     Spi(spi::ErrorKind),
     /// An I2C transfer failed.
+    #[error("I2C transfer failed: {0}")]
     I2c(i2c::ErrorKind),
     /// A serial device failed.
+    #[error("serial device failed: {0:?}")]
     Io(embedded_io::ErrorKind),
     /// The device answered, but not what it should.
+    #[error("the actuator gave an impossible answer")]
     Device,
 }
-
-impl fmt::Display for ActuatorError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ActuatorError::Pwm(kind) => write!(f, "PWM output failed: {kind}"),
-            ActuatorError::Spi(kind) => write!(f, "SPI transfer failed: {kind}"),
-            ActuatorError::I2c(kind) => write!(f, "I2C transfer failed: {kind}"),
-            ActuatorError::Io(kind) => write!(f, "serial device failed: {kind:?}"),
-            ActuatorError::Device => f.write_str("the actuator gave an impossible answer"),
-        }
-    }
-}
-
-impl core::error::Error for ActuatorError {}
 
 impl From<pwm::ErrorKind> for ActuatorError {
     fn from(kind: pwm::ErrorKind) -> Self {

@@ -3,10 +3,10 @@
 //! A driver knows nothing of policies and safety; it brings numbers in the contract's units with the
 //! time at which they were true. Checking them is the control step's business.
 
-use core::fmt;
 use embedded_hal::{i2c, spi};
 use engram_link::limits::MAX_OBSERVATIONS;
 use heapless::Vec;
+use thiserror::Error;
 
 /// One sample of the plant.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -35,34 +35,25 @@ impl Sample {
 }
 
 /// Why no sample could be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum SensorError {
     /// Nothing new since the last read. Not a fault until the last sample is too old.
+    #[error("no new sample")]
     NotReady,
     /// An SPI transfer failed.
+    #[error("SPI transfer failed: {0}")]
     Spi(spi::ErrorKind),
     /// An I2C transfer failed.
+    #[error("I2C transfer failed: {0}")]
     I2c(i2c::ErrorKind),
     /// A serial device failed.
+    #[error("serial device failed: {0:?}")]
     Io(embedded_io::ErrorKind),
     /// The device answered, but not what it should (wrong identity, broken checksum, self-test).
+    #[error("the sensor gave an impossible answer")]
     Device,
 }
-
-impl fmt::Display for SensorError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            SensorError::NotReady => f.write_str("no new sample"),
-            SensorError::Spi(kind) => write!(f, "SPI transfer failed: {kind}"),
-            SensorError::I2c(kind) => write!(f, "I2C transfer failed: {kind}"),
-            SensorError::Io(kind) => write!(f, "serial device failed: {kind:?}"),
-            SensorError::Device => f.write_str("the sensor gave an impossible answer"),
-        }
-    }
-}
-
-impl core::error::Error for SensorError {}
 
 impl From<spi::ErrorKind> for SensorError {
     fn from(kind: spi::ErrorKind) -> Self {

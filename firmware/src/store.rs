@@ -1,8 +1,7 @@
 //! Where image bytes are kept: two slots, in RAM here, in flash on boards that have it to spare.
 
-use core::fmt;
-
 use engram_kernels::Line;
+use thiserror::Error;
 
 /// One of the two places for an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,25 +25,16 @@ impl Slot {
 }
 
 /// The store could not take the bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum StoreError {
     /// The bytes do not lie inside the slot.
+    #[error("the bytes do not lie inside the slot")]
     Bounds,
     /// The device failed to erase or write.
+    #[error("the device failed to erase or write")]
     Device,
 }
-
-impl fmt::Display for StoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            StoreError::Bounds => "the bytes do not lie inside the slot",
-            StoreError::Device => "the device failed to erase or write",
-        })
-    }
-}
-
-impl core::error::Error for StoreError {}
 
 /// Two slots whose bytes can be read in place.
 ///

@@ -46,16 +46,6 @@ impl Bounds {
     }
 }
 
-/// Maximum over the rows of [`row_bound`].
-#[cfg(any(feature = "write", test))]
-pub(crate) fn accumulator_bound<'w>(
-    name: MatrixName,
-    rows: impl Iterator<Item = (&'w [i8], i32)>,
-) -> u32 {
-    let bounds = rows.map(|(weight, bias)| row_bound(name, weight, bias));
-    bounds.max().unwrap_or(0)
-}
-
 /// `|bias| + input_max * sum |weight|`, capped at `u32::MAX`.
 fn row_bound(name: MatrixName, weight: &[i8], bias: i32) -> u32 {
     let sum = weight.iter().fold(0_u32, |sum, weight| {
@@ -73,7 +63,10 @@ mod tests {
     #[test]
     fn the_worst_row_counts() {
         let rows: [(&[i8], i32); 2] = [(&[1, -2, 3], 1_000), (&[127, -127, 0], -5)];
-        let bound = |name, rows: [(&[i8], i32); 2]| accumulator_bound(name, rows.into_iter());
+        let bound = |name, rows: [(&[i8], i32); 2]| {
+            let bounds = rows.map(|(weight, bias)| row_bound(name, weight, bias));
+            bounds.into_iter().max().unwrap()
+        };
         assert_eq!(bound(MatrixName::First, rows), 254 * 128 + 5);
         assert_eq!(
             bound(MatrixName::Embed, rows.map(|(weight, _)| (weight, 0))),

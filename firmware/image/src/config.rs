@@ -1,6 +1,6 @@
 //! The shape of a policy network, and what follows from it: memory, work, receptive field.
 
-use core::fmt;
+use thiserror::Error;
 
 use crate::limits;
 
@@ -73,10 +73,11 @@ pub struct ModelConfig {
 }
 
 /// A dimension that the controller cannot run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum ConfigError {
     /// A dimension is zero or above its capacity.
+    #[error("{name} is {value}, but must be in 1..={limit}")]
     Range {
         /// The dimension, or the product of dimensions.
         name: &'static str,
@@ -86,6 +87,7 @@ pub enum ConfigError {
         limit: usize,
     },
     /// The width of the model is not a multiple of the number of heads.
+    #[error("model is {model}, not a multiple of the {heads} heads")]
     Heads {
         /// Width of the model.
         model: usize,
@@ -93,21 +95,6 @@ pub enum ConfigError {
         heads: usize,
     },
 }
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            Self::Range { name, value, limit } => {
-                write!(f, "{name} is {value}, but must be in 1..={limit}")
-            }
-            Self::Heads { model, heads } => {
-                write!(f, "model is {model}, not a multiple of the {heads} heads")
-            }
-        }
-    }
-}
-
-impl core::error::Error for ConfigError {}
 
 impl ModelConfig {
     /// The smallest configuration; what unread places hold.

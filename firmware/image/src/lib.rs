@@ -10,8 +10,8 @@
 //! file, not against a wrong one; therefore everything is checked after it as well.
 //!
 //! - `limits`: every capacity. - `config`, `contract`, `weights`, `image`: plain types.
-//! - `header`, `read`: the reader. - `encode`: the canonical encoder that the contract's digest and
-//!   the writer share. - `write`, `random` (feature `write`): owned images, the writer, and random images; hosts only.
+//! - `walk`: every key of the body, for reader, writer and hashes; `codec`: what they do with it. - `header`, `read`: the reader.
+//! - `write`, `random` (feature `write`): owned images, the writer, and random images; hosts only.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -19,10 +19,9 @@
 extern crate alloc;
 
 mod bounds;
+mod codec;
 mod config;
 mod contract;
-mod cortex_m;
-mod encode;
 mod error;
 pub mod header;
 mod image;
@@ -35,6 +34,7 @@ mod packing;
 pub mod random;
 mod read;
 pub mod shapes;
+mod walk;
 mod weights;
 #[cfg(feature = "write")]
 pub mod write;

@@ -5,7 +5,8 @@
 
 use core::fmt;
 
-use crate::cortex_m;
+use engram_kernels::cortex_m::packing as cortex_m;
+
 use crate::error::ReadError;
 use crate::header::FLAG_CORTEX_M;
 use crate::weights::{Matrix, MatrixName};
@@ -64,10 +65,7 @@ impl Packing {
                 let index = place.0.saturating_mul(columns).saturating_add(place.1);
                 weight.get(index).copied().unwrap_or(0)
             }
-            Self::CortexM if wide => {
-                cortex_m::weight(weight, columns, cortex_m::weights_of_word_i16, place)
-            }
-            Self::CortexM => cortex_m::weight(weight, columns, cortex_m::weights_of_word_i8, place),
+            Self::CortexM => cortex_m::weight(weight, columns, wide, place),
         }
     }
 
@@ -114,18 +112,13 @@ impl Packing {
         weight: &[i8],
         wide: bool,
         columns: usize,
-    ) -> Option<alloc::vec::Vec<u8>> {
+    ) -> Option<alloc::vec::Vec<i8>> {
         match self {
-            Self::Rows => Some(weight.iter().map(|&weight| weight as u8).collect()),
+            Self::Rows => Some(weight.to_vec()),
             Self::CortexM => {
                 let rows = weight.len().checked_div(columns)?;
                 let mut packed = alloc::vec![0; cortex_m::packed_bytes(rows, columns)];
-                let word = if wide {
-                    cortex_m::word_i16
-                } else {
-                    cortex_m::word_i8
-                };
-                cortex_m::pack(weight, columns, word, &mut packed)?;
+                cortex_m::pack(weight, columns, wide, &mut packed)?;
                 Some(packed)
             }
         }

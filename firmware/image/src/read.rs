@@ -4,16 +4,17 @@
 //! Every count is known before it is read (from the config or from [`crate::limits`]), so that
 //! nothing in the file decides how much work or memory the reader spends.
 
-mod contract;
 mod cursor;
-mod sections;
-mod weights;
+
+use engram_kernels::Requant;
 
 use crate::bounds::Bounds;
-use crate::encode;
+use crate::codec::{Hash, Sink, count};
 use crate::error::ReadError;
 use crate::header::{self, HEADER_BYTES};
 use crate::image::Image;
+use crate::limits::MAX_COLUMNS;
+use crate::walk;
 use crate::weights::MatrixName;
 use cursor::Cursor;
 
@@ -39,31 +40,58 @@ impl<'a> Image<'a> {
         image.signature = header.signature;
 
         let mut cursor = Cursor::new(bytes, HEADER_BYTES);
-        read_body(&mut cursor, &mut image)?;
+        walk::body(&mut cursor, &mut image)?;
         cursor.end()?;
         check_bounds(&image)?;
-        image.weights_sha256 = encode::weights_digest(&image);
+        image.weights_sha256 = weights_digest(&image);
         Ok(image)
     }
 }
 
-fn read_body<'a>(cursor: &mut Cursor<'a>, image: &mut Image<'a>) -> Result<(), ReadError> {
-    let entries = cursor.map()?;
-    cursor.key("bounds")?;
-    sections::bounds(cursor, &mut image.bounds)?;
-    cursor.key("config")?;
-    image.config = sections::config(cursor)?;
-    cursor.key("golden")?;
-    image.golden = sections::golden(cursor, &image.config)?;
-    cursor.key("scales")?;
-    image.residual_scale = sections::scales(cursor, &image.config, &mut image.input)?;
-    cursor.key("weights")?;
-    weights::read(cursor, image.packing, &image.config, &mut image.weights)?;
-    cursor.key("contract")?;
-    contract::read(cursor, &image.config, &mut image.contract)?;
-    cursor.key("provenance")?;
-    image.provenance = sections::provenance(cursor)?;
-    cursor::count("body", entries, 7)
+/// SHA-256 of the logical weights, the same for every packing of one policy.
+///
+/// It covers the map `config` (which fixes every length that follows), then the f32 of the scales,
+/// then for every factor and matrix its numbers, all little endian, in the order of
+/// [`Image::matrices`] with a layer's own factors before its matrices.
+fn weights_digest(image: &Image<'_>) -> [u8; 32] {
+    let Image { input, weights, .. } = image;
+    let mut hash = Hash::default();
+    // What hashes cannot fail.
+    let _ = walk::config(&mut hash, "config", &mut image.config.clone());
+    let scales = input.mean.iter().chain(&input.inverse);
+    for value in scales.chain(&[image.residual_scale]) {
+        hash.put(&value.to_le_bytes());
+    }
+    hash.put(weights.positions.as_flattened());
+    for layer in weights.layers() {
+        for factor in [
+            layer.attention_input,
+            layer.logit,
+            layer.attention_output,
+            layer.ff_input,
+        ] {
+            requant(&mut hash, factor);
+        }
+        hash.put(layer.age_bias.as_flattened());
+    }
+    requant(&mut hash, weights.head.input);
+    for matrix in image.matrices() {
+        let mut room = [0; MAX_COLUMNS];
+        for row in 0..matrix.rows.rows {
+            if let Some(row) = matrix.row(row, &mut room) {
+                hash.put(bytemuck::must_cast_slice(row.weight));
+            }
+        }
+        hash.put(matrix.rows.bias.as_flattened());
+        hash.put(matrix.rows.multiplier.as_flattened());
+        hash.put(matrix.rows.shift);
+    }
+    hash.finish()
+}
+
+fn requant(hash: &mut Hash, factor: Requant) {
+    hash.put(&factor.multiplier.to_le_bytes());
+    hash.put(&[factor.shift]);
 }
 
 /// Recomputes the bounds report: no accumulator overflows, and the report says what is so.
@@ -92,7 +120,7 @@ fn check_bounds(image: &Image<'_>) -> Result<(), ReadError> {
         stated.macs_per_step,
         computed.macs_per_step,
     )?;
-    cursor::count(
+    count(
         "accumulator",
         stated.accumulator.len(),
         computed.accumulator.len(),

@@ -73,12 +73,12 @@ impl<M, B, P, W> Weights<M, B, P, W> {
     /// The same network made of other parts, in the order of [`Weights::matrices`], a layer's biases after its `qkv`; `None`
     /// where a part cannot be made.
     #[inline]
-    pub fn try_map<N, C, Q, V>(
-        &self,
-        mut matrix: impl FnMut(MatrixName, &M) -> Option<N>,
-        mut wide: impl FnMut(MatrixName, &W) -> Option<V>,
-        mut biases: impl FnMut(&Layer<M, B>) -> Option<C>,
-        positions: impl FnOnce(&P) -> Option<Q>,
+    pub fn try_map<'s, N, C, Q, V>(
+        &'s self,
+        mut matrix: impl FnMut(MatrixName, &'s M) -> Option<N>,
+        mut wide: impl FnMut(MatrixName, &'s W) -> Option<V>,
+        mut biases: impl FnMut(&'s Layer<M, B>) -> Option<C>,
+        positions: impl FnOnce(&'s P) -> Option<Q>,
     ) -> Option<Weights<N, C, Q, V>> {
         let embed = wide(MatrixName::Embed, &self.embed)?;
         let mut layers = [const { None }; MAX_LAYERS];
@@ -135,6 +135,20 @@ impl<M, B, P> Weights<M, B, P> {
                 (MatrixName::Third, &self.head.third),
             ])
     }
+}
+
+impl Layer<Rows<'_>, &[[u8; 4]]> {
+    pub(crate) const EMPTY: Self = Self {
+        attention_input: Requant::ZERO,
+        qkv: Rows::EMPTY,
+        logit: Requant::ZERO,
+        age_bias: &[],
+        attention_output: Requant::ZERO,
+        out: Rows::EMPTY,
+        ff_input: Requant::ZERO,
+        ff1: Rows::EMPTY,
+        ff2: Rows::EMPTY,
+    };
 }
 
 impl InPlace<'_> {

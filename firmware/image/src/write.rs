@@ -7,7 +7,8 @@ mod body;
 mod spec;
 
 use alloc::vec::Vec;
-use core::fmt;
+
+use thiserror::Error;
 
 pub use spec::{GoldenSpec, HeadSpec, ImageSpec, LayerSpec, MatrixSpec, WeightsSpec};
 
@@ -19,9 +20,10 @@ use crate::packing::Packing;
 use crate::weights::MatrixName;
 
 /// Why no image could be written.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Error)]
 pub enum WriteError {
     /// A matrix has other dimensions than the config gives it.
+    #[error("{matrix} has {} rows of {}, the config makes it {} rows of {}", found.0, found.1, expected.0, expected.1)]
     Shape {
         /// The matrix.
         matrix: MatrixName,
@@ -31,6 +33,7 @@ pub enum WriteError {
         expected: (usize, usize),
     },
     /// The image would not fit into a slot.
+    #[error("the image would have {length} bytes; a slot holds {limit}")]
     TooLong {
         /// Bytes of the image.
         length: usize,
@@ -38,33 +41,9 @@ pub enum WriteError {
         limit: usize,
     },
     /// The reader refuses what was specified.
+    #[error("the reader would refuse the image: {0}")]
     Refused(ReadError),
 }
-
-impl fmt::Display for WriteError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Shape {
-                matrix,
-                found: (rows, columns),
-                expected,
-            } => write!(
-                f,
-                "{matrix} has {rows} rows of {columns}, the config makes it {} rows of {}",
-                expected.0, expected.1
-            ),
-            Self::TooLong { length, limit } => {
-                write!(
-                    f,
-                    "the image would have {length} bytes; a slot holds {limit}"
-                )
-            }
-            Self::Refused(error) => write!(f, "the reader would refuse the image: {error}"),
-        }
-    }
-}
-
-impl core::error::Error for WriteError {}
 
 /// The bytes of the image that `spec` describes, unsigned.
 ///

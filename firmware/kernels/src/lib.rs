@@ -28,10 +28,6 @@ extern crate std;
 #[cfg(target_arch = "aarch64")]
 #[allow(unsafe_code)]
 mod aarch64;
-#[cfg(all(
-    target_arch = "arm",
-    any(feature = "cortex-m7", feature = "cortex-m55")
-))]
 pub mod cortex_m;
 mod floor;
 mod kernels;

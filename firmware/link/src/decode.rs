@@ -8,36 +8,27 @@ use crate::limits::MAX_FRAME_BYTES;
 use crate::sequence::SequenceMonitor;
 use crate::{Arrival, Frame, FromBoard, Message, Order, ToBoard};
 use cobs::{DecodeResult, DecoderState};
-use core::fmt;
 use core::marker::PhantomData;
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 /// Why bytes between two zeros were no frame. All of them are counted, none stops the decoder.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum DecodeError {
     /// More bytes than any frame has; the rest up to the next zero is dropped too.
+    #[error("more bytes than a frame may have came without a zero")]
     Overflow,
     /// The byte stuffing is broken, or nothing but a CRC could be inside.
+    #[error("the byte stuffing of a frame is broken")]
     Stuffing,
     /// The CRC does not fit the payload.
+    #[error("the CRC of a frame does not fit")]
     Crc,
     /// An intact payload that is no message of this protocol version.
+    #[error("an intact frame holds no message of this protocol version")]
     Message,
 }
-
-impl fmt::Display for DecodeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            DecodeError::Overflow => "more bytes than a frame may have came without a zero",
-            DecodeError::Stuffing => "the byte stuffing of a frame is broken",
-            DecodeError::Crc => "the CRC of a frame does not fit",
-            DecodeError::Message => "an intact frame holds no message of this protocol version",
-        })
-    }
-}
-
-impl core::error::Error for DecodeError {}
 
 /// What a receiver has seen; every counter wraps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

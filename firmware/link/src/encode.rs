@@ -1,9 +1,9 @@
 //! Turning a message into the bytes of a frame.
 
 use crate::limits::{MAX_FRAME_BYTES, MAX_PAYLOAD_BYTES};
-use core::fmt;
 use crc::{CRC_32_ISO_HDLC, Crc};
 use serde::Serialize;
+use thiserror::Error;
 
 /// CRC-32 of the payload, as in Ethernet and zip.
 pub(crate) const CRC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
@@ -11,34 +11,21 @@ pub(crate) const CRC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
 pub(crate) const CRC_BYTES: usize = 4;
 
 /// A message could not be put into a frame.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum EncodeError {
     /// The message needs more than [`MAX_PAYLOAD_BYTES`]. No message of this crate does; a test says so.
+    #[error("the message does not fit into the {MAX_PAYLOAD_BYTES} bytes of a payload")]
     Payload,
     /// The output needs up to [`MAX_FRAME_BYTES`]; it has this many.
+    #[error(
+        "the frame does not fit into an output of {length} bytes; {MAX_FRAME_BYTES} always suffice"
+    )]
     Output {
         /// Length of the output, bytes.
         length: usize,
     },
 }
-
-impl fmt::Display for EncodeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            EncodeError::Payload => write!(
-                f,
-                "the message does not fit into the {MAX_PAYLOAD_BYTES} bytes of a payload"
-            ),
-            EncodeError::Output { length } => write!(
-                f,
-                "the frame does not fit into an output of {length} bytes; {MAX_FRAME_BYTES} always suffice"
-            ),
-        }
-    }
-}
-
-impl core::error::Error for EncodeError {}
 
 /// Writes one frame, final zero included, and returns its length in bytes.
 ///

@@ -1,18 +1,20 @@
 //! The golden trace: proof that this firmware computes what the exporter computed.
 
-use core::fmt;
-
 use engram_image::limits::{MAX_ACTIONS, MAX_OBSERVATIONS};
 use engram_image::{Golden, Image, Parameters};
 
 use engram_kernels::Kernels;
+use thiserror::Error;
 
 use super::network::Network;
 use super::{Memory, WorkingMemory, run};
 
 /// The first word of a replay that differs from the golden trace.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[error(
+    "golden trace differs at step {step}, action {action}: expected word {expected}, computed {got}"
+)]
 pub struct GoldenDifference {
     /// Control step of the trace, from 0.
     pub step: usize,
@@ -23,23 +25,6 @@ pub struct GoldenDifference {
     /// Word computed here.
     pub got: i16,
 }
-
-impl fmt::Display for GoldenDifference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            step,
-            action,
-            expected,
-            got,
-        } = self;
-        write!(
-            f,
-            "golden trace differs at step {step}, action {action}: expected word {expected}, computed {got}"
-        )
-    }
-}
-
-impl core::error::Error for GoldenDifference {}
 
 /// A replay of an image's golden trace in pieces, for boards that have other things to do as well.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -40,10 +40,9 @@ pub use record::{Moment, Recorder, random_moments};
 #[cfg(feature = "count-macs")]
 pub use steps::{BenchProgram, count_steps};
 
-use core::fmt;
-
 use engram_image::{Image, ModelConfig, Packing, Parameters, Positions};
 use engram_kernels::{Entries, Kernels, Place, Rings, add_saturating};
+use thiserror::Error;
 
 use memory::{CacheBytes, Parts, Scratch};
 use network::Network;
@@ -76,10 +75,11 @@ pub struct WorkingMemory<'a> {
 }
 
 /// A slice that does not fit the image's configuration, or an image for another program. Nothing has been computed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum PolicyError {
     /// Observations in the working memory.
+    #[error("{given} observations for a policy of {expected}")]
     Observations {
         /// Entries given.
         given: usize,
@@ -87,6 +87,7 @@ pub enum PolicyError {
         expected: usize,
     },
     /// Issued command words in the working memory.
+    #[error("{given} issued command words for a policy of {expected}")]
     Issued {
         /// Entries given.
         given: usize,
@@ -94,6 +95,7 @@ pub enum PolicyError {
         expected: usize,
     },
     /// Places for the command words.
+    #[error("{given} places for command words for a policy of {expected}")]
     Words {
         /// Entries given.
         given: usize,
@@ -101,8 +103,10 @@ pub enum PolicyError {
         expected: usize,
     },
     /// The image is packed for kernels that this program does not have.
+    #[error("the weights are packed for {0}, which runs on a board only; export without --for")]
     Packing(Packing),
     /// The cache that was lent is too small.
+    #[error("{given} bytes of cache for a policy of {expected}")]
     Cache {
         /// Bytes lent.
         given: usize,
@@ -110,26 +114,6 @@ pub enum PolicyError {
         expected: usize,
     },
 }
-
-impl fmt::Display for PolicyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (name, given, expected) = match *self {
-            Self::Packing(packing) => {
-                return write!(
-                    f,
-                    "the weights are packed for {packing}, which runs on a board only; export without --for"
-                );
-            }
-            Self::Cache { given, expected } => ("bytes of cache", given, expected),
-            Self::Observations { given, expected } => ("observations", given, expected),
-            Self::Issued { given, expected } => ("issued command words", given, expected),
-            Self::Words { given, expected } => ("places for command words", given, expected),
-        };
-        write!(f, "{given} {name} for a policy of {expected}")
-    }
-}
-
-impl core::error::Error for PolicyError {}
 
 /// The packing that the kernels of this firmware want, which a host sends unless an image is signed.
 pub const PACKING: Packing = if cfg!(all(target_arch = "arm", feature = "cortex-m7")) {

@@ -10,7 +10,7 @@ use engram_kernels::{command_from_word, word_from_command};
 use heapless::Vec;
 
 /// Largest command word; the smallest is its negative.
-const WORD_MAX: i32 = 32_767;
+const WORD_MAX: i32 = engram_kernels::WORD_MAX as i32;
 
 /// Limits of one action channel.
 #[derive(Debug, Clone, Copy, PartialEq)]

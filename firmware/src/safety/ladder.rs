@@ -1,29 +1,20 @@
 //! The state machine: disarmed, armed, hold, fallback, safe stop.
 
 use super::Settings;
-use core::fmt;
 use engram_link::{Fault, Faults, State};
+use thiserror::Error;
 
 /// Why the runtime did not arm.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum ArmRefused {
     /// Arming starts from disarmed only.
+    #[error("the state is {0}, not disarmed")]
     NotDisarmed(State),
     /// These faults are latched.
+    #[error("faults are latched: {0}")]
     FaultsLatched(Faults),
 }
-
-impl fmt::Display for ArmRefused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ArmRefused::NotDisarmed(state) => write!(f, "the state is {state}, not disarmed"),
-            ArmRefused::FaultsLatched(faults) => write!(f, "faults are latched: {faults}"),
-        }
-    }
-}
-
-impl core::error::Error for ArmRefused {}
 
 /// Faults that do not touch what a fallback controller needs: it flies on in spite of them.
 const FALLBACK_TOLERATES: Faults = Faults::NONE

@@ -1,20 +1,25 @@
 //! What every contract must satisfy before anything is sized or scaled by it.
 
-use core::fmt;
+use thiserror::Error;
 
-use super::{ChannelKind, Contract, Reward};
+use super::{ActionChannel, ChannelKind, Contract, Reward};
 use crate::limits::{NAME_BYTES, UNIT_BYTES};
 use crate::number::Number;
 
 /// A contract that no board may run.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Error)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum ContractError {
     /// The control period is 0.
+    #[error("the control period is 0 us")]
     Period,
     /// There is no channel of this kind.
+    #[error("there is no {0} channel")]
     NoChannel(ChannelKind),
     /// A name or unit is empty, too long, or not printable ASCII without spaces.
+    #[error(
+        "the {field} of {kind} {index} must be 1 to {limit} bytes of printable ASCII without spaces"
+    )]
     Text {
         /// Kind of the channel.
         kind: ChannelKind,
@@ -26,6 +31,7 @@ pub enum ContractError {
         limit: usize,
     },
     /// Two channels of a kind share a name.
+    #[error("{kind} {index} has the name of an earlier {kind}")]
     Duplicate {
         /// Kind of the channels.
         kind: ChannelKind,
@@ -33,6 +39,7 @@ pub enum ContractError {
         index: u8,
     },
     /// A number is not finite, or not where it must be.
+    #[error("the {field} of {kind} {index} is {}, but must be {must}", Number(*value))]
     Number {
         /// Kind of the channel.
         kind: ChannelKind,
@@ -46,6 +53,7 @@ pub enum ContractError {
         must: &'static str,
     },
     /// A factor of the reward is not finite.
+    #[error("reward: {field}[{index}] is {}, but must be finite", Number(*value))]
     RewardFactor {
         /// The list of factors.
         field: &'static str,
@@ -55,6 +63,7 @@ pub enum ContractError {
         value: f32,
     },
     /// The reward has not one factor for every channel.
+    #[error("reward: {field} has {found} factors for {expected} channels")]
     RewardFactors {
         /// The list of factors.
         field: &'static str,
@@ -64,60 +73,6 @@ pub enum ContractError {
         expected: usize,
     },
 }
-
-impl fmt::Display for ContractError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            Self::Period => f.write_str("the control period is 0 us"),
-            Self::NoChannel(kind) => write!(f, "there is no {kind} channel"),
-            Self::Text {
-                kind,
-                index,
-                field,
-                limit,
-            } => write!(
-                f,
-                "the {field} of {kind} {index} must be 1 to {limit} bytes of printable ASCII without spaces"
-            ),
-            Self::Duplicate { kind, index } => {
-                write!(f, "{kind} {index} has the name of an earlier {kind}")
-            }
-            Self::Number {
-                kind,
-                index,
-                field,
-                value,
-                must,
-            } => {
-                write!(
-                    f,
-                    "the {field} of {kind} {index} is {}, but must be {must}",
-                    Number(value)
-                )
-            }
-            Self::RewardFactor {
-                field,
-                index,
-                value,
-            } => {
-                let value = Number(value);
-                write!(f, "reward: {field}[{index}] is {value}, but must be finite")
-            }
-            Self::RewardFactors {
-                field,
-                found,
-                expected,
-            } => {
-                write!(
-                    f,
-                    "reward: {field} has {found} factors for {expected} channels"
-                )
-            }
-        }
-    }
-}
-
-impl core::error::Error for ContractError {}
 
 /// Printable ASCII without spaces: what a terminal, a log and a CSV header show unchanged.
 pub(crate) fn is_plain(text: &str, limit: usize) -> bool {
@@ -133,42 +88,17 @@ impl Contract<'_> {
         if self.period_us == 0 {
             return Err(ContractError::Period);
         }
-        let kind = ChannelKind::Observation;
-        if self.observations.is_empty() {
-            return Err(ContractError::NoChannel(kind));
-        }
-        for (index, channel) in (0..).zip(&self.observations) {
-            texts(kind, index, channel.name, channel.unit)?;
-            range(kind, index, channel.min, channel.max)?;
-            let earlier = self.observations.iter().take(usize::from(index));
-            unique(kind, index, channel.name, earlier.map(|other| other.name))?;
-        }
-        let kind = ChannelKind::Action;
-        if self.actions.is_empty() {
-            return Err(ContractError::NoChannel(kind));
-        }
-        for (index, channel) in (0..).zip(&self.actions) {
-            texts(kind, index, channel.name, channel.unit)?;
-            range(kind, index, channel.min, channel.max)?;
-            let number = |field, value, must| ContractError::Number {
-                kind,
-                index,
-                field,
-                value,
-                must,
-            };
-            if !(channel.slew_per_s.is_finite() && channel.slew_per_s > 0.0) {
-                return Err(number(
-                    "slew_per_s",
-                    channel.slew_per_s,
-                    "finite and positive",
-                ));
+        for kind in [ChannelKind::Observation, ChannelKind::Action] {
+            if self.channels(kind).next().is_none() {
+                return Err(ContractError::NoChannel(kind));
             }
-            if !(channel.min..=channel.max).contains(&channel.safe) {
-                return Err(number("safe", channel.safe, "within the range"));
+            for (index, channel) in (0..).zip(self.channels(kind)) {
+                check(kind, index, &channel)?;
+                let mut earlier = self.channels(kind).take(usize::from(index));
+                if earlier.any(|other| other.name == channel.name) {
+                    return Err(ContractError::Duplicate { kind, index });
+                }
             }
-            let earlier = self.actions.iter().take(usize::from(index));
-            unique(kind, index, channel.name, earlier.map(|other| other.name))?;
         }
         match &self.reward {
             Reward::External => Ok(()),
@@ -186,8 +116,12 @@ impl Contract<'_> {
     }
 }
 
-fn texts(kind: ChannelKind, index: u8, name: &str, unit: &str) -> Result<(), ContractError> {
-    for (field, text, limit) in [("name", name, NAME_BYTES), ("unit", unit, UNIT_BYTES)] {
+/// One channel by itself.
+fn check(kind: ChannelKind, index: u8, channel: &ActionChannel<'_>) -> Result<(), ContractError> {
+    for (field, text, limit) in [
+        ("name", channel.name, NAME_BYTES),
+        ("unit", channel.unit, UNIT_BYTES),
+    ] {
         if !is_plain(text, limit) {
             return Err(ContractError::Text {
                 kind,
@@ -197,39 +131,44 @@ fn texts(kind: ChannelKind, index: u8, name: &str, unit: &str) -> Result<(), Con
             });
         }
     }
+    let &ActionChannel {
+        min,
+        max,
+        slew_per_s,
+        safe,
+        ..
+    } = channel;
+    let action = kind == ChannelKind::Action;
+    let span = max > min && (max - min).is_finite();
+    let slews = slew_per_s.is_finite() && slew_per_s > 0.0;
+    for (holds, field, value, must) in [
+        (min.is_finite(), "min", min, "finite"),
+        (max.is_finite(), "max", max, "finite"),
+        (span, "max", max, "above min by a finite span"),
+        (
+            slews || !action,
+            "slew_per_s",
+            slew_per_s,
+            "finite and positive",
+        ),
+        (
+            (min..=max).contains(&safe) || !action,
+            "safe",
+            safe,
+            "within the range",
+        ),
+    ] {
+        if !holds {
+            return Err(ContractError::Number {
+                kind,
+                index,
+                field,
+                value,
+                must,
+            });
+        }
+    }
     Ok(())
-}
-
-fn range(kind: ChannelKind, index: u8, min: f32, max: f32) -> Result<(), ContractError> {
-    let number = |field, value, must| ContractError::Number {
-        kind,
-        index,
-        field,
-        value,
-        must,
-    };
-    if !min.is_finite() {
-        return Err(number("min", min, "finite"));
-    }
-    if !max.is_finite() {
-        return Err(number("max", max, "finite"));
-    }
-    if max <= min || !(max - min).is_finite() {
-        return Err(number("max", max, "above min by a finite span"));
-    }
-    Ok(())
-}
-
-fn unique<'n>(
-    kind: ChannelKind,
-    index: u8,
-    name: &str,
-    mut earlier: impl Iterator<Item = &'n str>,
-) -> Result<(), ContractError> {
-    match earlier.any(|other| other == name) {
-        true => Err(ContractError::Duplicate { kind, index }),
-        false => Ok(()),
-    }
 }
 
 fn factors(field: &'static str, values: &[f32], expected: usize) -> Result<(), ContractError> {
@@ -252,36 +191,10 @@ fn factors(field: &'static str, values: &[f32], expected: usize) -> Result<(), C
 
 #[cfg(test)]
 mod tests {
-    use super::super::{ActionChannel, Channel, QuadraticReward};
+    use super::super::tests::{ANGLE, CONTRACT, RATE, TORQUE};
+    use super::super::{Channel, QuadraticReward};
     use super::*;
     use crate::list::List;
-
-    const ANGLE: Channel<'_> = Channel {
-        name: "angle",
-        unit: "rad",
-        min: -3.2,
-        max: 3.2,
-    };
-    const RATE: Channel<'_> = Channel {
-        name: "rate",
-        unit: "rad/s",
-        min: -20.0,
-        max: 20.0,
-    };
-    const TORQUE: ActionChannel<'_> = ActionChannel {
-        name: "torque",
-        unit: "Nm",
-        min: -2.0,
-        max: 2.0,
-        slew_per_s: 40.0,
-        safe: 0.0,
-    };
-    const CONTRACT: Contract<'_> = Contract {
-        period_us: 20_000,
-        observations: List::from_slice(&[ANGLE, RATE]),
-        actions: List::from_slice(&[TORQUE]),
-        reward: Reward::External,
-    };
 
     fn observation(change: fn(&mut Channel<'static>)) -> Result<(), ContractError> {
         let mut channel = RATE;

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::{ActionChannel, Channel, Contract, Reward};
+use super::{ActionChannel, Contract, Reward};
 use crate::list::Fill as _;
 
 /// Observation or action.
@@ -40,6 +40,17 @@ pub enum ChannelField {
     SlewPerS,
     /// Its safe command.
     Safe,
+}
+
+impl ChannelField {
+    const ALL: [Self; 6] = [
+        Self::Name,
+        Self::Unit,
+        Self::Min,
+        Self::Max,
+        Self::SlewPerS,
+        Self::Safe,
+    ];
 }
 
 impl fmt::Display for ChannelField {
@@ -115,47 +126,43 @@ impl Contract<'_> {
                 other_us: other.period_us,
             });
         }
-        let kind = ChannelKind::Observation;
-        if let Some(found) = counts(kind, self.observations.len(), other.observations.len()) {
-            return Some(found);
-        }
-        for (index, (a, b)) in (0..).zip(self.observations.iter().zip(&other.observations)) {
-            let field = if a.name != b.name {
-                ChannelField::Name
-            } else if a.unit != b.unit {
-                ChannelField::Unit
-            } else if differ(a.min, b.min) {
-                ChannelField::Min
-            } else if differ(a.max, b.max) {
-                ChannelField::Max
-            } else {
-                continue;
-            };
-            return Some(ContractDifference::Channel { kind, index, field });
-        }
-        let kind = ChannelKind::Action;
-        if let Some(found) = counts(kind, self.actions.len(), other.actions.len()) {
-            return Some(found);
-        }
-        for (index, (a, b)) in (0..).zip(self.actions.iter().zip(&other.actions)) {
-            let field = if a.name != b.name {
-                ChannelField::Name
-            } else if a.unit != b.unit {
-                ChannelField::Unit
-            } else if differ(a.min, b.min) {
-                ChannelField::Min
-            } else if differ(a.max, b.max) {
-                ChannelField::Max
-            } else if differ(a.slew_per_s, b.slew_per_s) {
-                ChannelField::SlewPerS
-            } else if differ(a.safe, b.safe) {
-                ChannelField::Safe
-            } else {
-                continue;
-            };
-            return Some(ContractDifference::Channel { kind, index, field });
+        for kind in [ChannelKind::Observation, ChannelKind::Action] {
+            if let Some(found) = self.counts(kind, other) {
+                return Some(found);
+            }
+            let pairs = self.channels(kind).zip(other.channels(kind));
+            for (index, (a, b)) in (0..).zip(pairs) {
+                let mut fields = ChannelField::ALL.into_iter();
+                if let Some(field) = fields.find(|&field| a.property(field) != b.property(field)) {
+                    return Some(ContractDifference::Channel { kind, index, field });
+                }
+            }
         }
         rewards_differ(&self.reward, &other.reward).then_some(ContractDifference::Reward)
+    }
+
+    /// Whether the numbers of channels differ.
+    fn counts(&self, kind: ChannelKind, other: &Contract<'_>) -> Option<ContractDifference> {
+        let [this, other] = [self, other].map(|contract| contract.channels(kind).count());
+        let small = |count: usize| u8::try_from(count).unwrap_or(u8::MAX);
+        (this != other).then(|| ContractDifference::Count {
+            kind,
+            this: small(this),
+            other: small(other),
+        })
+    }
+}
+
+impl<'a> ActionChannel<'a> {
+    fn property(&self, field: ChannelField) -> Property<'a> {
+        match field {
+            ChannelField::Name => Property::Text(self.name),
+            ChannelField::Unit => Property::Text(self.unit),
+            ChannelField::Min => Property::Number(self.min.to_bits()),
+            ChannelField::Max => Property::Number(self.max.to_bits()),
+            ChannelField::SlewPerS => Property::Number(self.slew_per_s.to_bits()),
+            ChannelField::Safe => Property::Number(self.safe.to_bits()),
+        }
     }
 }
 
@@ -184,14 +191,10 @@ impl<'a> Contract<'a> {
     /// numbers, whatever else is the same.
     #[must_use]
     pub fn channels_in_words(&'a self, other: &'a Contract<'a>) -> Option<DifferenceInWords<'a>> {
-        use ChannelKind::{Action, Observation};
-        let observations = counts(
-            Observation,
-            self.observations.len(),
-            other.observations.len(),
-        );
-        let actions = || counts(Action, self.actions.len(), other.actions.len());
-        let difference = observations.or_else(actions)?;
+        let kinds = [ChannelKind::Observation, ChannelKind::Action];
+        let difference = kinds
+            .into_iter()
+            .find_map(|kind| self.counts(kind, other))?;
         Some(DifferenceInWords {
             difference,
             this: self,
@@ -199,69 +202,25 @@ impl<'a> Contract<'a> {
         })
     }
 
-    /// The names of its channels.
-    fn names(&self, kind: ChannelKind) -> impl Iterator<Item = &str> {
-        let observations = self.observations.iter().map(|channel| channel.name);
-        let actions = self.actions.iter().map(|channel| channel.name);
-        let (observations, actions) = match kind {
-            ChannelKind::Observation => (Some(observations), None),
-            ChannelKind::Action => (None, Some(actions)),
-        };
-        (observations.into_iter().flatten()).chain(actions.into_iter().flatten())
-    }
-
     /// A channel that `other` has not.
     fn alone(&self, kind: ChannelKind, other: &Contract<'_>) -> Option<&str> {
-        self.names(kind)
-            .find(|name| other.names(kind).all(|other| other != *name))
-    }
-
-    /// A channel's name and one of its properties.
-    fn property(
-        &self,
-        kind: ChannelKind,
-        index: usize,
-        field: ChannelField,
-    ) -> (&str, Property<'_>) {
-        use Property::{Number, Text};
-        match kind {
-            ChannelKind::Observation => {
-                let channel = self.observations.get(index).unwrap_or(&Channel::FILL);
-                let property = match field {
-                    ChannelField::Name => Text(channel.name),
-                    ChannelField::Unit => Text(channel.unit),
-                    ChannelField::Min => Number(channel.min),
-                    _ => Number(channel.max),
-                };
-                (channel.name, property)
-            }
-            ChannelKind::Action => {
-                let channel = self.actions.get(index).unwrap_or(&ActionChannel::FILL);
-                let property = match field {
-                    ChannelField::Name => Text(channel.name),
-                    ChannelField::Unit => Text(channel.unit),
-                    ChannelField::Min => Number(channel.min),
-                    ChannelField::Max => Number(channel.max),
-                    ChannelField::SlewPerS => Number(channel.slew_per_s),
-                    ChannelField::Safe => Number(channel.safe),
-                };
-                (channel.name, property)
-            }
-        }
+        let mut names = self.channels(kind).map(|channel| channel.name);
+        names.find(|name| other.channels(kind).all(|other| other.name != *name))
     }
 }
 
-/// What a channel says of itself.
+/// What a channel says of itself: a text, or the bits of a number.
+#[derive(PartialEq)]
 enum Property<'a> {
     Text(&'a str),
-    Number(f32),
+    Number(u32),
 }
 
 impl fmt::Display for Property<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Text(text) => write!(f, "'{text}'"),
-            Self::Number(number) => write!(f, "{number}"),
+            Self::Number(bits) => write!(f, "{}", f32::from_bits(*bits)),
         }
     }
 }
@@ -282,19 +241,18 @@ impl fmt::Display for DifferenceInWords<'_> {
             }
             _ => return self.difference.fmt(f),
         };
-        let (name, this) = self.this.property(kind, usize::from(index), field);
-        let (_, other) = self.other.property(kind, usize::from(index), field);
-        write!(f, "{kind} {index} '{name}': {field} {this} against {other}")
+        let index_of = usize::from(index);
+        let this = self.this.channels(kind).nth(index_of);
+        let other = self.other.channels(kind).nth(index_of);
+        let [this, other] = [this, other].map(|channel| channel.unwrap_or(ActionChannel::FILL));
+        write!(
+            f,
+            "{kind} {index} '{}': {field} {} against {}",
+            this.name,
+            this.property(field),
+            other.property(field)
+        )
     }
-}
-
-fn counts(kind: ChannelKind, this: usize, other: usize) -> Option<ContractDifference> {
-    let small = |count: usize| u8::try_from(count).unwrap_or(u8::MAX);
-    (this != other).then(|| ContractDifference::Count {
-        kind,
-        this: small(this),
-        other: small(other),
-    })
 }
 
 fn differ(a: f32, b: f32) -> bool {
@@ -322,30 +280,11 @@ fn rewards_differ(a: &Reward, b: &Reward) -> bool {
 mod tests {
     extern crate std;
 
-    use super::super::QuadraticReward;
+    use super::super::tests::{self as external, ANGLE, RATE, TORQUE};
+    use super::super::{Channel, QuadraticReward};
     use super::*;
     use crate::list::List;
 
-    const ANGLE: Channel<'_> = Channel {
-        name: "angle",
-        unit: "rad",
-        min: -3.2,
-        max: 3.2,
-    };
-    const RATE: Channel<'_> = Channel {
-        name: "rate",
-        unit: "rad/s",
-        min: -20.0,
-        max: 20.0,
-    };
-    const TORQUE: ActionChannel<'_> = ActionChannel {
-        name: "torque",
-        unit: "Nm",
-        min: -2.0,
-        max: 2.0,
-        slew_per_s: 40.0,
-        safe: 0.0,
-    };
     const REWARD: QuadraticReward = QuadraticReward {
         constant: 0.0,
         linear: List::from_slice(&[1.0, 0.0]),
@@ -353,10 +292,8 @@ mod tests {
         action_quadratic: List::from_slice(&[-0.01]),
     };
     const CONTRACT: Contract<'_> = Contract {
-        period_us: 20_000,
-        observations: List::from_slice(&[ANGLE, RATE]),
-        actions: List::from_slice(&[TORQUE]),
         reward: Reward::Formula(REWARD),
+        ..external::CONTRACT
     };
 
     #[test]

@@ -25,16 +25,10 @@ use core::marker::PhantomData;
 
 use matrix::{Prepared, Room, product_wide};
 
+use super::packing::{COLUMNS, GROUP, MIN_SHIFT};
 use crate::kernels::Watch;
 use crate::portable::Rows;
 use crate::{Attention, Kernels, Requant, Rings, Shape, portable, tanh_q12};
-
-/// Rows of a block, and columns of a group.
-const GROUP: usize = 4;
-/// Columns are filled up to a multiple of this.
-const COLUMNS: usize = 2 * GROUP;
-/// The smallest shift of a factor that scales a 256-fold sum.
-const MIN_SHIFT: u8 = 25;
 
 /// The kernels of a core with the DSP extension; the target has it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

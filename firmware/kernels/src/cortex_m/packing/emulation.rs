@@ -1,14 +1,11 @@
 //! The packed sums computed by an emulation of the DSP instructions, against plain sums.
 
-use alloc::vec;
-use alloc::vec::Vec;
+use std::vec;
+use std::vec::Vec;
 
 use proptest::prelude::*;
 
-use super::{
-    COLUMNS, GROUP, fits, pack, packed_bytes, weight, weights_of_word_i8, weights_of_word_i16,
-    word_i8, word_i16,
-};
+use super::{COLUMNS, GROUP, fits, pack, packed_bytes, weight, weights, word};
 
 /// The two halfwords, low first.
 fn halves(word: u32) -> [i32; 2] {
@@ -46,7 +43,7 @@ fn prepare([x0, x1, x2, x3]: [i8; GROUP]) -> [u32; 2] {
 }
 
 /// All rows of a packed int8 map, as the kernel adds them.
-fn sums_i8(packed: &[u8], rows: usize, input: &[i8]) -> Vec<i32> {
+fn sums_i8(packed: &[i8], rows: usize, input: &[i8]) -> Vec<i32> {
     let mut input = input.to_vec();
     input.resize(input.len().next_multiple_of(COLUMNS), 55);
     let (groups, _) = input.as_chunks::<GROUP>();
@@ -58,7 +55,7 @@ fn sums_i8(packed: &[u8], rows: usize, input: &[i8]) -> Vec<i32> {
         for (words, &group) in block.chunks(16).zip(groups) {
             let [odd, even] = prepare(group);
             for (word, sum) in words.chunks(4).zip(&mut *sums) {
-                let word = u32::from_le_bytes(word.try_into().unwrap());
+                let word = u32::from_le_bytes(bytemuck::cast_slice(word).try_into().unwrap());
                 *sum = smlad(word, odd, *sum);
                 *sum = smlad(sxtb16(word, 0), even, *sum);
             }
@@ -68,7 +65,7 @@ fn sums_i8(packed: &[u8], rows: usize, input: &[i8]) -> Vec<i32> {
     sums
 }
 
-fn sums_i16(packed: &[u8], rows: usize, input: &[i16]) -> Vec<i32> {
+fn sums_i16(packed: &[i8], rows: usize, input: &[i16]) -> Vec<i32> {
     let mut input = input.to_vec();
     input.resize(input.len().next_multiple_of(COLUMNS), 5_555);
     let (groups, _) = input.as_chunks::<GROUP>();
@@ -80,7 +77,7 @@ fn sums_i16(packed: &[u8], rows: usize, input: &[i16]) -> Vec<i32> {
         for (words, &[x0, x1, x2, x3]) in block.chunks(16).zip(groups) {
             let pairs = [[x0, x1], [x2, x3]].map(|pair| word_of_halves(pair.map(i32::from)));
             for (word, sum) in words.chunks(4).zip(&mut *sums) {
-                let word = u32::from_le_bytes(word.try_into().unwrap());
+                let word = u32::from_le_bytes(bytemuck::cast_slice(word).try_into().unwrap());
                 *sum = smlad(sxtb16(word, 0), pairs[0], *sum);
                 *sum = smlad(sxtb16(word, 8), pairs[1], *sum);
             }
@@ -105,13 +102,15 @@ fn exact<T: Copy + Into<i64>>(weight: &[i8], input: &[T], scale: i64) -> Vec<i32
 
 fn check(weight_rows: &[i8], input: &[i8]) {
     let (rows, columns) = (weight_rows.len() / input.len(), input.len());
-    let mut packed = vec![0xaa; packed_bytes(rows, columns) + 3];
-    let packed = pack(weight_rows, columns, word_i8, &mut packed).unwrap();
-    assert_eq!(sums_i8(packed, rows, input), exact(weight_rows, input, 256));
+    let mut packed = vec![0x55; packed_bytes(rows, columns)];
+    pack(weight_rows, columns, false, &mut packed).unwrap();
+    assert_eq!(
+        sums_i8(&packed, rows, input),
+        exact(weight_rows, input, 256)
+    );
     for (index, &expected) in weight_rows.iter().enumerate() {
         let place = (index / columns, index % columns);
-        let packed: &[i8] = bytemuck::must_cast_slice(packed);
-        assert_eq!(weight(packed, columns, weights_of_word_i8, place), expected);
+        assert_eq!(weight(&packed, columns, false, place), expected);
     }
 }
 
@@ -147,12 +146,12 @@ proptest! {
         )),
     ) {
         let (rows, columns) = (weights.len() / input.len(), input.len());
-        let mut packed = vec![0xaa; packed_bytes(rows, columns)];
-        let packed = pack(&weights, columns, word_i16, &mut packed).unwrap();
-        prop_assert_eq!(sums_i16(packed, rows, &input), exact(&weights, &input, 1));
+        let mut packed = vec![0x55; packed_bytes(rows, columns)];
+        pack(&weights, columns, true, &mut packed).unwrap();
+        prop_assert_eq!(sums_i16(&packed, rows, &input), exact(&weights, &input, 1));
         for (index, &expected) in weights.iter().enumerate() {
             let place = (index / columns, index % columns);
-            prop_assert_eq!(weight(bytemuck::must_cast_slice(packed), columns, weights_of_word_i16, place), expected);
+            prop_assert_eq!(weight(&packed, columns, true, place), expected);
         }
     }
 }
@@ -183,16 +182,16 @@ fn the_largest_rows_fit() {
 fn every_pair_of_weights_survives() {
     for (low, high) in (-127..=127).flat_map(|low| (-127..=127).map(move |high| (low, high))) {
         let four = [low, high, high, low];
-        assert_eq!(weights_of_word_i8(word_i8(four)), four);
-        assert_eq!(weights_of_word_i16(word_i16(four)), four);
+        for wide in [false, true] {
+            assert_eq!(weights(word(four, wide), wide), four);
+        }
     }
 }
 
 #[test]
 fn a_wrong_shape_is_not_packed() {
-    let mut room = [0; 64];
-    assert!(pack(&[1; 7], 3, word_i8, &mut room).is_none());
-    assert!(pack(&[1; 6], 0, word_i8, &mut room).is_none());
-    assert!(pack(&[1; 33], 33, word_i8, &mut room).is_none());
-    assert!(pack(&[1; 6], 3, word_i8, &mut room).is_some());
+    assert!(pack(&[1; 7], 3, false, &mut [0; 32]).is_none());
+    assert!(pack(&[1; 6], 0, false, &mut [0; 32]).is_none());
+    assert!(pack(&[1; 33], 33, false, &mut [0; 64]).is_none());
+    assert!(pack(&[1; 6], 3, false, &mut [0; 32]).is_some());
 }
