@@ -41,6 +41,8 @@ mod packing;
 pub mod portable;
 mod requant;
 mod rings;
+#[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
+mod simd;
 mod softmax;
 #[cfg(any(test, feature = "suite"))]
 pub mod suite;

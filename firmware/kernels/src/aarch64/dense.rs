@@ -4,11 +4,12 @@ use core::arch::aarch64::*;
 
 use super::Sdot;
 use super::dot::{Dot, Tile};
-use super::map::{COLUMNS, HEADER, Packed, ROWS, WIDE_COLUMNS, block_lines};
 use super::memory::{load_four, load_i16, load_i32, store, store_i16, store_i32};
 use super::numbers::{Factors, Single, Sixteen, add_i16, numbers, to_i8, to_i16};
+use super::packed::{COLUMNS, HEADER, ROWS, RUN, WIDE_COLUMNS};
 use super::rows::{add_of_groups, bytes_of_groups, one_block, two_blocks};
 use super::tanh::tanh;
+use crate::simd::packed::{Map, WideMap};
 use crate::{Line, Requant};
 
 /// [`crate::Kernels::narrow`].
@@ -39,17 +40,11 @@ fn to_input(factor: Single, [a, b]: [int16x8_t; 2]) -> int8x16_t {
 /// [`crate::Kernels::project`] with a `least` of -127, [`crate::Kernels::rectify`] with one of 0.
 #[inline]
 #[target_feature(enable = "neon")]
-pub(super) fn bytes<D: Dot>(
-    token: D,
-    map: Packed<'_, D, false>,
-    input: &[i8],
-    least: i8,
-    out: &mut [i8],
-) {
+pub(super) fn bytes<D: Dot>(token: D, map: Map<'_, D>, input: &[i8], least: i8, out: &mut [i8]) {
     let (mut map, mut out) = (map, out.as_chunks_mut::<ROWS>().0);
     if let Some((sdot, input, size)) = whole_groups(token, map, input) {
         let (groups, _) = out.as_chunks_mut::<2>();
-        let count = groups.len().min(map.blocks() / 2);
+        let count = groups.len().min(map.blocks / 2);
         let groups = groups.get_mut(..count).unwrap_or_default();
         if bytes_of_groups(sdot, map.lines, input, vdupq_n_s8(least), groups) {
             map.lines = map.lines.get(count * size..).unwrap_or_default();
@@ -69,19 +64,19 @@ pub(super) fn bytes<D: Dot>(
 #[inline]
 fn whole_groups<'a, D: Dot>(
     token: D,
-    map: Packed<'_, D, false>,
+    map: Map<'_, D>,
     input: &'a [i8],
 ) -> Option<(Sdot, &'a [Tile], usize)> {
     let input = input.as_chunks::<COLUMNS>().0.get(..map.depth)?;
-    let sdot = token.sdot().filter(|_| map.high)?;
-    Some((sdot, input, 2 * block_lines::<false>(map.depth).get()))
+    let sdot = token.sdot().filter(|_| map.prescale.is_some())?;
+    Some((sdot, input, 2 * (HEADER + RUN * map.depth)))
 }
 
 /// [`crate::Kernels::add`].
 #[target_feature(enable = "neon")]
 pub(super) fn add<D: Dot>(
     token: D,
-    map: Packed<'_, D, false>,
+    map: Map<'_, D>,
     input: &[i8],
     residual: &mut [i16],
     next: Requant,
@@ -92,7 +87,7 @@ pub(super) fn add<D: Dot>(
     let mut narrow = narrow.as_chunks_mut::<ROWS>().0;
     if let (true, Some((sdot, input, size))) = (next.high, whole_groups(token, map, input)) {
         let (groups, _) = narrow.as_chunks_mut::<2>();
-        let count = groups.len().min(map.blocks() / 2);
+        let count = groups.len().min(map.blocks / 2);
         let groups = groups.get_mut(..count).unwrap_or_default();
         let both = residual.as_flattened_mut().as_chunks_mut::<32>().0;
         let limits = [vreinterpretq_s8_s16(vdupq_n_s16(-32_767)), vdupq_n_s8(-127)];
@@ -120,7 +115,7 @@ pub(super) fn add<D: Dot>(
 
 /// [`crate::Kernels::embed`].
 #[target_feature(enable = "neon")]
-pub(super) fn embed<D: Dot>(map: Packed<'_, D, true>, input: &[i16], out: &mut [i16]) {
+pub(super) fn embed<D: Dot>(map: WideMap<'_, D>, input: &[i16], out: &mut [i16]) {
     let mut out = out.as_chunks_mut::<ROWS>().0.iter_mut();
     wide_product(map, input, |x| {
         if let Some(out) = out.next() {
@@ -142,9 +137,9 @@ fn words_of([a, b, c, d]: Sixteen, out: &mut [i16; ROWS]) {
 #[target_feature(enable = "neon")]
 pub(super) fn hidden<D: Dot>(
     token: D,
-    map: Packed<'_, D, false>,
+    map: Map<'_, D>,
     input: &[i8],
-    raw: Option<(Packed<'_, D, true>, &[i16])>,
+    raw: Option<(WideMap<'_, D>, &[i16])>,
     sums: &mut [i32],
     out: &mut [i8],
 ) {
@@ -180,7 +175,7 @@ pub(super) fn hidden<D: Dot>(
 
 /// [`crate::Kernels::words`].
 #[target_feature(enable = "neon")]
-pub(super) fn words<D: Dot>(token: D, map: Packed<'_, D, false>, input: &[i8], out: &mut [i16]) {
+pub(super) fn words<D: Dot>(token: D, map: Map<'_, D>, input: &[i8], out: &mut [i16]) {
     let mut out = out.as_chunks_mut::<ROWS>().0.iter_mut();
     product(token, map, input, |x| {
         if let Some(out) = out.next() {
@@ -192,20 +187,15 @@ pub(super) fn words<D: Dot>(token: D, map: Packed<'_, D, false>, input: &[i8], o
 /// Gives every block's sums, with bias and factor applied, to `each`.
 #[inline]
 #[target_feature(enable = "neon")]
-fn product<D: Dot>(
-    token: D,
-    map: Packed<'_, D, false>,
-    input: &[i8],
-    mut each: impl FnMut(Sixteen),
-) {
+fn product<D: Dot>(token: D, map: Map<'_, D>, input: &[i8], mut each: impl FnMut(Sixteen)) {
     let Some(input) = input.as_chunks::<COLUMNS>().0.get(..map.depth) else {
         return;
     };
-    let two = 2 * block_lines::<false>(map.depth).get();
+    let two = 2 * (HEADER + RUN * map.depth);
     let mut lines = map.lines;
     while let Some((group, rest)) = lines.split_at_checked(two) {
         lines = rest;
-        let sums = if map.high {
+        let sums = if map.prescale.is_some() {
             two_blocks::<D, true>(token, group, input)
         } else {
             two_blocks::<D, false>(token, group, input).map(|sums| scaled(sums, group))
@@ -217,7 +207,7 @@ fn product<D: Dot>(
     if lines.is_empty() {
         return;
     }
-    let sums = if map.high {
+    let sums = if map.prescale.is_some() {
         one_block::<D, true>(token, lines, input)
     } else {
         one_block::<D, false>(token, lines, input).map(|sums| scaled(sums, lines))
@@ -257,13 +247,13 @@ const PAIRS: usize = WIDE_COLUMNS / 2;
 /// [`product`] for an int16 input.
 #[inline]
 #[target_feature(enable = "neon")]
-fn wide_product<D: Dot>(map: Packed<'_, D, true>, input: &[i16], mut each: impl FnMut(Sixteen)) {
+fn wide_product<D: Dot>(map: WideMap<'_, D>, input: &[i16], mut each: impl FnMut(Sixteen)) {
     let (input, _) = input.as_chunks::<WIDE_COLUMNS>();
     if input.len() * PAIRS < map.depth {
         return;
     }
     let mut lines = map.lines;
-    while let Some((block, rest)) = lines.split_at_checked(block_lines::<true>(map.depth).get()) {
+    while let Some((block, rest)) = lines.split_at_checked(HEADER + map.depth) {
         lines = rest;
         let Some(([biases, multipliers, counts], weights)) = block.split_first_chunk::<HEADER>()
         else {
@@ -292,7 +282,7 @@ fn wide_product<D: Dot>(map: Packed<'_, D, true>, input: &[i16], mut each: impl 
             }
         }
         let factors = (multipliers, counts);
-        each(if map.high {
+        each(if map.prescale.is_some() {
             apply::<true>(sums, factors)
         } else {
             apply::<false>(sums, factors)

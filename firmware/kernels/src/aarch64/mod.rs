@@ -8,18 +8,18 @@ mod attention;
 mod dense;
 mod detect;
 mod dot;
-mod map;
 mod memory;
 mod numbers;
+mod packed;
 mod rows;
 mod softmax;
 mod tanh;
 #[cfg(test)]
 mod tests;
 
+use crate::simd::packed::{Map, WideMap};
 use attention::Biases;
 use dot::Dot;
-use map::Packed;
 
 use crate::{Attention, Kernels, Line, Packing, Requant, Shape, Watch};
 
@@ -52,8 +52,8 @@ impl<D: Dot> Kernels for D {
     // A map that one token has read is near when the next one comes.
     const TOKENS: usize = 5;
 
-    type Map<'a> = Packed<'a, D, false>;
-    type WideMap<'a> = Packed<'a, D, true>;
+    type Map<'a> = Map<'a, D>;
+    type WideMap<'a> = WideMap<'a, D>;
     type Biases<'a> = Biases<'a>;
 
     #[inline(always)]

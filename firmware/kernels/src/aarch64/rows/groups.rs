@@ -5,8 +5,8 @@ use core::arch::asm;
 
 use super::super::Sdot;
 use super::super::dot::Tile;
-use super::super::map::{HEADER, RUN};
 use super::super::numbers::Factors;
+use super::super::packed::{HEADER, RUN};
 use super::EIGHT;
 use crate::Line;
 

@@ -8,8 +8,8 @@ mod groups;
 use core::arch::asm;
 
 use super::dot::{Dot, Tile};
-use super::map::{HEADER, RUN};
 use super::numbers::Sixteen;
+use super::packed::{HEADER, RUN};
 use crate::Line;
 pub(super) use groups::{add_of_groups, bytes_of_groups};
 

@@ -2,11 +2,13 @@
 
 use core::arch::x86_64::*;
 
-use super::map::{Map, ROWS, WideMap};
+use super::Avx2With;
 use super::memory::{load, load_i16, load_i32, store_i8, store_i16, store_i32};
 use super::numbers::{Single, add_i16, add_i32, to_i8, to_i16};
+use super::packed::ROWS;
 use super::product::{product, wide_product};
 use super::tanh::tanh;
+use crate::simd::packed::{Map, WideMap};
 use crate::{Line, Requant};
 
 /// [`crate::Kernels::narrow`].
@@ -41,7 +43,12 @@ impl Narrow {
 
 /// Results from `low` to 127: [`crate::Kernels::project`] and [`crate::Kernels::rectify`].
 #[target_feature(enable = "avx2,fma")]
-pub(super) fn bytes<const DOT: u8>(map: Map<'_>, input: &[i8], low: i32, out: &mut [i8]) {
+pub(super) fn bytes<const DOT: u8>(
+    map: Map<'_, Avx2With<DOT>>,
+    input: &[i8],
+    low: i32,
+    out: &mut [i8],
+) {
     let mut out = out.as_chunks_mut::<ROWS>().0.iter_mut();
     product::<DOT>(map, input, |x| {
         if let Some(out) = out.next() {
@@ -53,7 +60,7 @@ pub(super) fn bytes<const DOT: u8>(map: Map<'_>, input: &[i8], low: i32, out: &m
 /// [`crate::Kernels::add`].
 #[target_feature(enable = "avx2,fma")]
 pub(super) fn add<const DOT: u8>(
-    map: Map<'_>,
+    map: Map<'_, Avx2With<DOT>>,
     input: &[i8],
     residual: &mut [i16],
     next: Requant,
@@ -74,7 +81,11 @@ pub(super) fn add<const DOT: u8>(
 
 /// [`crate::Kernels::embed`].
 #[target_feature(enable = "avx2,fma")]
-pub(super) fn embed<const DOT: u8>(map: WideMap<'_>, input: &[i16], out: &mut [i16]) {
+pub(super) fn embed<const DOT: u8>(
+    map: WideMap<'_, Avx2With<DOT>>,
+    input: &[i16],
+    out: &mut [i16],
+) {
     let mut out = out.as_chunks_mut::<ROWS>().0.iter_mut();
     wide_product::<DOT>(map, input, |x| {
         if let Some(out) = out.next() {
@@ -85,7 +96,7 @@ pub(super) fn embed<const DOT: u8>(map: WideMap<'_>, input: &[i16], out: &mut [i
 
 /// [`crate::Kernels::words`].
 #[target_feature(enable = "avx2,fma")]
-pub(super) fn words<const DOT: u8>(map: Map<'_>, input: &[i8], out: &mut [i16]) {
+pub(super) fn words<const DOT: u8>(map: Map<'_, Avx2With<DOT>>, input: &[i8], out: &mut [i16]) {
     let mut out = out.as_chunks_mut::<ROWS>().0.iter_mut();
     product::<DOT>(map, input, |x| {
         if let Some(out) = out.next() {
@@ -97,9 +108,9 @@ pub(super) fn words<const DOT: u8>(map: Map<'_>, input: &[i8], out: &mut [i16]) 
 /// [`crate::Kernels::hidden`].
 #[target_feature(enable = "avx2,fma")]
 pub(super) fn hidden<const DOT: u8>(
-    map: Map<'_>,
+    map: Map<'_, Avx2With<DOT>>,
     input: &[i8],
-    raw: Option<(WideMap<'_>, &[i16])>,
+    raw: Option<(WideMap<'_, Avx2With<DOT>>, &[i16])>,
     sums: &mut [i32],
     out: &mut [i8],
 ) {

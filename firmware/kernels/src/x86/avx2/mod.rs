@@ -7,19 +7,18 @@
 mod attention;
 mod dense;
 mod dot;
-mod map;
 mod memory;
 mod numbers;
+mod packed;
 mod product;
 mod softmax;
 mod tanh;
 #[cfg(test)]
 mod tests;
 
-use attention::Biases;
-use map::{Map, WideMap};
-
+use crate::simd::packed::{Map, WideMap};
 use crate::{Attention, Kernels, Line, Packing, Requant, Shape, Watch};
+use attention::Biases;
 
 /// Proof that AVX2 and FMA may be used, and the instructions that [`dot`] calls `DOT`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,8 +69,8 @@ fn run<R>(f: impl FnOnce() -> R) -> R {
 impl<const DOT: u8> Kernels for Avx2With<DOT> {
     const LANES: usize = 8;
 
-    type Map<'a> = Map<'a>;
-    type WideMap<'a> = WideMap<'a>;
+    type Map<'a> = Map<'a, Self>;
+    type WideMap<'a> = WideMap<'a, Self>;
     type Biases<'a> = Biases<'a>;
 
     #[inline(always)]
@@ -97,13 +96,13 @@ impl<const DOT: u8> Kernels for Avx2With<DOT> {
     }
 
     #[inline(always)]
-    fn project(self, map: Map<'_>, input: &[i8], _: &mut [i32], out: &mut [i8]) {
+    fn project(self, map: Map<'_, Self>, input: &[i8], _: &mut [i32], out: &mut [i8]) {
         // SAFETY: the token proves that the instructions may be used.
         unsafe { dense::bytes::<DOT>(map, input, -127, out) }
     }
 
     #[inline(always)]
-    fn rectify(self, map: Map<'_>, input: &[i8], _: &mut [i32], out: &mut [i8]) {
+    fn rectify(self, map: Map<'_, Self>, input: &[i8], _: &mut [i32], out: &mut [i8]) {
         // SAFETY: the token proves that the instructions may be used.
         unsafe { dense::bytes::<DOT>(map, input, 0, out) }
     }
@@ -111,7 +110,7 @@ impl<const DOT: u8> Kernels for Avx2With<DOT> {
     #[inline(always)]
     fn add(
         self,
-        map: Map<'_>,
+        map: Map<'_, Self>,
         input: &[i8],
         _: &mut [i32],
         residual: &mut [i16],
@@ -122,7 +121,7 @@ impl<const DOT: u8> Kernels for Avx2With<DOT> {
     }
 
     #[inline(always)]
-    fn embed(self, map: WideMap<'_>, input: &[i16], _: &mut [i32], out: &mut [i16]) {
+    fn embed(self, map: WideMap<'_, Self>, input: &[i16], _: &mut [i32], out: &mut [i16]) {
         // SAFETY: the token proves that the instructions may be used.
         unsafe { dense::embed::<DOT>(map, input, out) }
     }
@@ -130,9 +129,9 @@ impl<const DOT: u8> Kernels for Avx2With<DOT> {
     #[inline(always)]
     fn hidden(
         self,
-        map: Map<'_>,
+        map: Map<'_, Self>,
         input: &[i8],
-        raw: Option<(WideMap<'_>, &[i16])>,
+        raw: Option<(WideMap<'_, Self>, &[i16])>,
         (sums, _): (&mut [i32], &mut [i32]),
         out: &mut [i8],
     ) {
@@ -141,7 +140,7 @@ impl<const DOT: u8> Kernels for Avx2With<DOT> {
     }
 
     #[inline(always)]
-    fn words(self, map: Map<'_>, input: &[i8], _: &mut [i32], out: &mut [i16]) {
+    fn words(self, map: Map<'_, Self>, input: &[i8], _: &mut [i32], out: &mut [i16]) {
         // SAFETY: the token proves that the instructions may be used.
         unsafe { dense::words::<DOT>(map, input, out) }
     }

@@ -2,15 +2,17 @@
 
 use core::arch::x86_64::*;
 
+use super::Avx512Vnni;
 use super::bytes::Bytes;
-use super::map::{Map, ROWS, WideMap};
 use super::narrow::Narrow;
 use super::numbers::{
     add_i32, load, load_i16, load_i32, load_words, store_bytes, store_half, store_i16, store_i32,
     store_words, to_i16, words,
 };
+use super::packed::ROWS;
 use super::product::product;
 use super::tanh::tanh;
+use crate::simd::packed::{Map, WideMap};
 use crate::{Line, Requant};
 
 /// Rows of two blocks.
@@ -33,7 +35,11 @@ pub(super) fn narrow(residual: &[i16], factor: Requant, out: &mut [i8]) {
 
 /// [`crate::Kernels::project`] of every token.
 #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-pub(super) fn project<const T: usize>(map: Map<'_>, inputs: [&[i8]; T], outs: [&mut [i8]; T]) {
+pub(super) fn project<const T: usize>(
+    map: Map<'_, Avx512Vnni>,
+    inputs: [&[i8]; T],
+    outs: [&mut [i8]; T],
+) {
     let mut outs = outs.map(|out| Bytes {
         out,
         least: 1,
@@ -48,7 +54,11 @@ pub(super) fn project<const T: usize>(map: Map<'_>, inputs: [&[i8]; T], outs: [&
 
 /// [`crate::Kernels::rectify`] of every token.
 #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-pub(super) fn rectify<const T: usize>(map: Map<'_>, inputs: [&[i8]; T], outs: [&mut [i8]; T]) {
+pub(super) fn rectify<const T: usize>(
+    map: Map<'_, Avx512Vnni>,
+    inputs: [&[i8]; T],
+    outs: [&mut [i8]; T],
+) {
     let mut outs = outs.map(|out| Bytes {
         out,
         least: 128,
@@ -72,7 +82,7 @@ fn take<'a, T, const N: usize>(slice: &mut &'a mut [T]) -> Option<&'a mut [T; N]
 /// [`crate::Kernels::add`] of every token.
 #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
 pub(super) fn add<const T: usize>(
-    map: Map<'_>,
+    map: Map<'_, Avx512Vnni>,
     inputs: [&[i8]; T],
     mut residuals: [&mut [i16]; T],
     next: Requant,
@@ -126,13 +136,13 @@ fn store_group(out: &mut &mut [i16], x: &[__m512i]) {
 
 /// [`crate::Kernels::embed`].
 #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-pub(super) fn embed(map: WideMap<'_>, input: &[i16], mut out: &mut [i16]) {
+pub(super) fn embed(map: WideMap<'_, Avx512Vnni>, input: &[i16], mut out: &mut [i16]) {
     product::<_, 1, false>(map, [pairs(input)], |_, x| store_group(&mut out, x));
 }
 
 /// [`crate::Kernels::words`].
 #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-pub(super) fn command_words(map: Map<'_>, input: &[i8], mut out: &mut [i16]) {
+pub(super) fn command_words(map: Map<'_, Avx512Vnni>, input: &[i8], mut out: &mut [i16]) {
     product::<_, 1, false>(map, [quads(input)], |_, x| store_group(&mut out, x));
 }
 
@@ -142,9 +152,9 @@ const HIDDEN: usize = 128;
 /// [`crate::Kernels::hidden`].
 #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
 pub(super) fn hidden(
-    map: Map<'_>,
+    map: Map<'_, Avx512Vnni>,
     input: &[i8],
-    raw: Option<(WideMap<'_>, &[i16])>,
+    raw: Option<(WideMap<'_, Avx512Vnni>, &[i16])>,
     mut out: &mut [i8],
 ) {
     let Some((raw, raw_input)) = raw else {

@@ -8,10 +8,10 @@ mod attention;
 mod bytes;
 mod dense;
 mod entries;
-mod map;
 mod memory;
 mod narrow;
 mod numbers;
+mod packed;
 mod product;
 mod softmax;
 mod tanh;
@@ -19,12 +19,12 @@ mod tanh;
 mod tests;
 
 use attention::Biases;
-use map::{Map, WideMap};
 use product::TOKENS;
 
 use core::num::NonZeroUsize;
 
 use crate::kernels::{each, each_mut};
+use crate::simd::packed::{Map, WideMap};
 use crate::{Attention, Entries, Kernels, Line, Packing, Requant, Shape, Watch};
 
 /// Proof that AVX-512 F, CD, DQ, BW, VL and VNNI may be used.
@@ -69,8 +69,8 @@ impl Kernels for Avx512Vnni {
     const LANES: usize = 16;
     const TOKENS: usize = TOKENS;
 
-    type Map<'a> = Map<'a>;
-    type WideMap<'a> = WideMap<'a>;
+    type Map<'a> = Map<'a, Self>;
+    type WideMap<'a> = WideMap<'a, Self>;
     type Biases<'a> = Biases<'a>;
 
     #[inline(always)]
@@ -102,13 +102,13 @@ impl Kernels for Avx512Vnni {
     }
 
     #[inline(always)]
-    fn project(self, map: Map<'_>, input: &[i8], _: &mut [i32], out: &mut [i8]) {
+    fn project(self, map: Map<'_, Self>, input: &[i8], _: &mut [i32], out: &mut [i8]) {
         // SAFETY: the token proves that the instructions may be used.
         unsafe { dense::project(map, [input], [out]) }
     }
 
     #[inline(always)]
-    fn rectify(self, map: Map<'_>, input: &[i8], _: &mut [i32], out: &mut [i8]) {
+    fn rectify(self, map: Map<'_, Self>, input: &[i8], _: &mut [i32], out: &mut [i8]) {
         // SAFETY: the token proves that the instructions may be used.
         unsafe { dense::rectify(map, [input], [out]) }
     }
@@ -116,7 +116,7 @@ impl Kernels for Avx512Vnni {
     #[inline(always)]
     fn add(
         self,
-        map: Map<'_>,
+        map: Map<'_, Self>,
         input: &[i8],
         _: &mut [i32],
         residual: &mut [i16],
@@ -128,7 +128,7 @@ impl Kernels for Avx512Vnni {
 
     fn project_all(
         self,
-        map: Map<'_>,
+        map: Map<'_, Self>,
         tokens: NonZeroUsize,
         input: &[i8],
         _: &mut [i32],
@@ -143,7 +143,7 @@ impl Kernels for Avx512Vnni {
 
     fn rectify_all(
         self,
-        map: Map<'_>,
+        map: Map<'_, Self>,
         tokens: NonZeroUsize,
         input: &[i8],
         _: &mut [i32],
@@ -158,7 +158,7 @@ impl Kernels for Avx512Vnni {
 
     fn add_all(
         self,
-        map: Map<'_>,
+        map: Map<'_, Self>,
         tokens: NonZeroUsize,
         input: &[i8],
         _: &mut [i32],
@@ -175,7 +175,7 @@ impl Kernels for Avx512Vnni {
     }
 
     #[inline(always)]
-    fn embed(self, map: WideMap<'_>, input: &[i16], _: &mut [i32], out: &mut [i16]) {
+    fn embed(self, map: WideMap<'_, Self>, input: &[i16], _: &mut [i32], out: &mut [i16]) {
         // SAFETY: the token proves that the instructions may be used.
         unsafe { dense::embed(map, input, out) }
     }
@@ -183,9 +183,9 @@ impl Kernels for Avx512Vnni {
     #[inline(always)]
     fn hidden(
         self,
-        map: Map<'_>,
+        map: Map<'_, Self>,
         input: &[i8],
-        raw: Option<(WideMap<'_>, &[i16])>,
+        raw: Option<(WideMap<'_, Self>, &[i16])>,
         _: (&mut [i32], &mut [i32]),
         out: &mut [i8],
     ) {
@@ -194,7 +194,7 @@ impl Kernels for Avx512Vnni {
     }
 
     #[inline(always)]
-    fn words(self, map: Map<'_>, input: &[i8], _: &mut [i32], out: &mut [i16]) {
+    fn words(self, map: Map<'_, Self>, input: &[i8], _: &mut [i32], out: &mut [i16]) {
         // SAFETY: the token proves that the instructions may be used.
         unsafe { dense::command_words(map, input, out) }
     }

@@ -3,7 +3,7 @@
 //! For every head `falling[j] = bias[-j mod window]`, so that the biases of the places from `p` on start at
 //! `window - index + p`, wherever the ring begins.
 
-use super::super::map::ROWS;
+use super::super::packed::ROWS;
 use crate::{Line, PackedBiases, Requant, Shape};
 
 /// The age biases of one layer.

@@ -17,11 +17,12 @@ use means::Means;
 use means::Output;
 use rings::{Ring, WIDTH_MAX, store_key, store_value};
 
-use super::map::{PAIR, QUAD, ROWS};
 use super::memory::{Half, load_i32, store_i16, store_i32};
 use super::numbers::{Single, add_i32};
+use super::packed::ROWS;
 use super::product::accumulate;
 use super::softmax;
+use crate::simd::packed::{PAIR, QUAD};
 use crate::{Attention, HeadView, MASKED_LOGIT, Place, ValueOrder, Watch};
 
 /// Largest magnitude of a logit that is not masked.

@@ -4,9 +4,10 @@
 //! rows are the places. Values: int16, `[head][channel / 8][place / 2]` halves of eight channels, two places each.
 //! Channels and places that do not exist are zeros, or weighed by zeros.
 
-use super::super::map::{QUAD, ROWS};
 use super::super::memory::Half;
+use super::super::packed::ROWS;
 use crate::Shape;
+use crate::simd::packed::QUAD;
 
 /// Most channels of a head.
 pub(super) const WIDTH_MAX: usize = 256;
