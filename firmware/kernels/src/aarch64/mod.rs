@@ -17,8 +17,8 @@ mod tanh;
 #[cfg(test)]
 mod tests;
 
+use crate::simd::biases::Biases;
 use crate::simd::packed::{Map, WideMap};
-use attention::Biases;
 use dot::Dot;
 
 use crate::{Attention, Kernels, Line, Packing, Requant, Shape, Watch};
@@ -54,7 +54,7 @@ impl<D: Dot> Kernels for D {
 
     type Map<'a> = Map<'a, D>;
     type WideMap<'a> = WideMap<'a, D>;
-    type Biases<'a> = Biases<'a>;
+    type Biases<'a> = Biases<'a, D>;
 
     #[inline(always)]
     fn run<R>(self, f: impl FnOnce() -> R) -> R {
@@ -128,7 +128,7 @@ impl<D: Dot> Kernels for D {
     }
 
     #[inline]
-    fn attend(self, attention: Attention<'_, Biases<'_>>, watch: Option<&mut Watch<'_>>) {
+    fn attend(self, attention: Attention<'_, Biases<'_, D>>, watch: Option<&mut Watch<'_>>) {
         // SAFETY: NEON is there; the token proves the rest.
         unsafe { attention::run(self, attention, watch) }
     }
