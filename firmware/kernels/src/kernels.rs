@@ -52,11 +52,7 @@ pub trait Kernels: Copy {
     /// 0; zeros behind them.
     #[inline]
     fn quantize(self, entries: Entries<'_>, scales: (&[f32], &[f32]), out: &mut [i16]) {
-        let scales = scales.0.iter().zip(scales.1);
-        out.fill(0);
-        for ((out, entry), (&mean, &inverse)) in out.iter_mut().zip(entries.iter()).zip(scales) {
-            *out = quantize(entry, mean, inverse);
-        }
+        quantize_all(entries, scales, out);
     }
 
     /// The residual stream as the int8 input of a map: `out[i] = factor.to_i8(residual[i])`.
@@ -146,6 +142,16 @@ pub trait Kernels: Copy {
     /// Stores the token's keys and values at its place and leaves the requantized weighted means of
     /// the values, the input of a map, in `means`. `watch` is called once per head.
     fn attend(self, attention: Attention<'_, Self::Biases<'_>>, watch: Option<&mut Watch<'_>>);
+}
+
+/// [`Kernels::quantize`], entry by entry.
+#[inline(always)]
+pub(crate) fn quantize_all(entries: Entries<'_>, scales: (&[f32], &[f32]), out: &mut [i16]) {
+    let scales = scales.0.iter().zip(scales.1);
+    out.fill(0);
+    for ((out, entry), (&mean, &inverse)) in out.iter_mut().zip(entries.iter()).zip(scales) {
+        *out = quantize(entry, mean, inverse);
+    }
 }
 
 /// The vectors of so many tokens.

@@ -42,6 +42,7 @@ pub mod portable;
 mod requant;
 mod rings;
 #[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
+#[allow(unsafe_code)]
 mod simd;
 mod softmax;
 #[cfg(any(test, feature = "suite"))]

@@ -1,26 +1,157 @@
-//! Linear maps: products of whole groups of blocks, requantized in registers.
+//! The kernels of a step: products of whole groups of blocks, requantized in registers.
 
 use core::arch::aarch64::*;
 
 use super::Sdot;
+use super::attention::{self, ring_bytes};
 use super::dot::{Dot, Tile};
 use super::memory::{load_four, load_i16, load_i32, store, store_i16, store_i32};
 use super::numbers::{Factors, Single, Sixteen, add_i16, numbers, to_i8, to_i16};
 use super::packed::{COLUMNS, HEADER, ROWS, RUN, WIDE_COLUMNS};
 use super::rows::{add_of_groups, bytes_of_groups, one_block, two_blocks};
 use super::tanh::tanh;
+use crate::simd::Simd;
+use crate::simd::biases::Biases;
 use crate::simd::packed::{Map, WideMap};
-use crate::{Line, Requant};
+use crate::{Attention, Line, Requant, Shape, Watch};
 
-/// [`crate::Kernels::narrow`].
-#[target_feature(enable = "neon")]
-pub(super) fn narrow(residual: &[i16], factor: Requant, out: &mut [i8]) {
-    let factor = Single::new(factor);
-    let (residual, _) = residual.as_chunks::<8>();
-    let (residual, _) = residual.as_chunks::<2>();
-    let (out, _) = out.as_chunks_mut::<ROWS>();
-    for (out, [a, b]) in out.iter_mut().zip(residual) {
-        store(out, to_input(factor, [load_i16(a), load_i16(b)]));
+impl<D: Dot> Simd for D {
+    type Biases<'a> = Biases<'a, D>;
+
+    fn key_bytes(shape: Shape) -> usize {
+        ring_bytes(shape)
+    }
+
+    fn value_bytes(shape: Shape) -> usize {
+        ring_bytes(shape)
+    }
+
+    #[inline(always)]
+    unsafe fn enter<R>(f: impl FnOnce() -> R) -> R {
+        f()
+    }
+
+    #[target_feature(enable = "neon")]
+    unsafe fn requantize(self, residual: &[i16], factor: Requant, out: &mut [i8]) {
+        let factor = Single::new(factor);
+        let (residual, _) = residual.as_chunks::<8>();
+        let (residual, _) = residual.as_chunks::<2>();
+        let (out, _) = out.as_chunks_mut::<ROWS>();
+        for (out, [a, b]) in out.iter_mut().zip(residual) {
+            store(out, to_input(factor, [load_i16(a), load_i16(b)]));
+        }
+    }
+
+    #[inline]
+    #[target_feature(enable = "neon")]
+    unsafe fn linear_i8<const RECTIFY: bool, const T: usize>(
+        self,
+        map: Map<'_, Self>,
+        inputs: [&[i8]; T],
+        outs: [&mut [i8]; T],
+    ) {
+        let least = if RECTIFY { 0 } else { -127 };
+        for (input, out) in inputs.into_iter().zip(outs) {
+            bytes(self, map, input, least, out);
+        }
+    }
+
+    #[target_feature(enable = "neon")]
+    unsafe fn linear_add<const T: usize>(
+        self,
+        map: Map<'_, Self>,
+        inputs: [&[i8]; T],
+        residuals: [&mut [i16]; T],
+        next: Requant,
+        narrows: [&mut [i8]; T],
+    ) {
+        let next = Single::new(next);
+        for ((input, residual), narrow) in inputs.into_iter().zip(residuals).zip(narrows) {
+            add(self, map, input, residual, next, narrow);
+        }
+    }
+
+    #[target_feature(enable = "neon")]
+    unsafe fn wide_linear_i16(self, map: WideMap<'_, Self>, input: &[i16], out: &mut [i16]) {
+        let mut out = out.as_chunks_mut::<ROWS>().0.iter_mut();
+        wide_product(map, input, |x| {
+            if let Some(out) = out.next() {
+                words_of(x, out);
+            }
+        });
+    }
+
+    #[target_feature(enable = "neon")]
+    unsafe fn linear_tanh(
+        self,
+        map: Map<'_, Self>,
+        input: &[i8],
+        raw: Option<(WideMap<'_, Self>, &[i16])>,
+        sums: &mut [i32],
+        out: &mut [i8],
+    ) {
+        let mut out = out.as_chunks_mut::<ROWS>().0.iter_mut();
+        let Some((raw, raw_input)) = raw else {
+            return product(self, map, input, |x| {
+                if let Some(out) = out.next() {
+                    store(out, to_i8(x.map(|x| tanh(x)), -127));
+                }
+            });
+        };
+        let (sums, _) = sums.as_chunks_mut::<4>();
+        let (sums, _) = sums.as_chunks_mut::<4>();
+        let mut places = sums.iter_mut();
+        wide_product(raw, raw_input, |x| {
+            if let Some(place) = places.next() {
+                for (place, x) in place.iter_mut().zip(x) {
+                    store_i32(place, x);
+                }
+            }
+        });
+        let mut places = out.zip(&*sums);
+        product(self, map, input, |x| {
+            if let Some((out, raw)) = places.next() {
+                let mut x = x;
+                for (x, raw) in x.iter_mut().zip(raw) {
+                    *x = tanh(vqaddq_s32(*x, load_i32(raw)));
+                }
+                store(out, to_i8(x, -127));
+            }
+        });
+    }
+
+    #[target_feature(enable = "neon")]
+    unsafe fn linear_i16(self, map: Map<'_, Self>, input: &[i8], out: &mut [i16]) {
+        let mut out = out.as_chunks_mut::<ROWS>().0.iter_mut();
+        product(self, map, input, |x| {
+            if let Some(out) = out.next() {
+                words_of(x, out);
+            }
+        });
+    }
+
+    #[inline]
+    unsafe fn attention(
+        self,
+        attention: Attention<'_, Biases<'_, D>>,
+        watch: Option<&mut Watch<'_>>,
+    ) {
+        // SAFETY: the caller's.
+        unsafe { attention::run(self, attention, watch) }
+    }
+
+    #[target_feature(enable = "neon")]
+    unsafe fn read_lines(self, lines: &[Line]) -> u64 {
+        let mut bits = [vdupq_n_s8(0); 4];
+        for line in lines {
+            let tiles = load_four(bytemuck::must_cast_ref(line));
+            for (bits, tile) in bits.iter_mut().zip(tiles) {
+                *bits = vorrq_s8(*bits, tile);
+            }
+        }
+        let [a, b, c, d] = bits;
+        let all = vreinterpretq_u64_s8(vorrq_s8(vorrq_s8(a, b), vorrq_s8(c, d)));
+        vgetq_lane_u64::<0>(all) | vgetq_lane_u64::<1>(all)
     }
 }
 
@@ -40,7 +171,7 @@ fn to_input(factor: Single, [a, b]: [int16x8_t; 2]) -> int8x16_t {
 /// [`crate::Kernels::project`] with a `least` of -127, [`crate::Kernels::rectify`] with one of 0.
 #[inline]
 #[target_feature(enable = "neon")]
-pub(super) fn bytes<D: Dot>(token: D, map: Map<'_, D>, input: &[i8], least: i8, out: &mut [i8]) {
+fn bytes<D: Dot>(token: D, map: Map<'_, D>, input: &[i8], least: i8, out: &mut [i8]) {
     let (mut map, mut out) = (map, out.as_chunks_mut::<ROWS>().0);
     if let Some((sdot, input, size)) = whole_groups(token, map, input) {
         let (groups, _) = out.as_chunks_mut::<2>();
@@ -74,15 +205,14 @@ fn whole_groups<'a, D: Dot>(
 
 /// [`crate::Kernels::add`].
 #[target_feature(enable = "neon")]
-pub(super) fn add<D: Dot>(
+fn add<D: Dot>(
     token: D,
     map: Map<'_, D>,
     input: &[i8],
     residual: &mut [i16],
-    next: Requant,
+    next: Single,
     narrow: &mut [i8],
 ) {
-    let next = Single::new(next);
     let (mut map, mut residual) = (map, residual.as_chunks_mut::<ROWS>().0);
     let mut narrow = narrow.as_chunks_mut::<ROWS>().0;
     if let (true, Some((sdot, input, size))) = (next.high, whole_groups(token, map, input)) {
@@ -113,17 +243,6 @@ pub(super) fn add<D: Dot>(
     });
 }
 
-/// [`crate::Kernels::embed`].
-#[target_feature(enable = "neon")]
-pub(super) fn embed<D: Dot>(map: WideMap<'_, D>, input: &[i16], out: &mut [i16]) {
-    let mut out = out.as_chunks_mut::<ROWS>().0.iter_mut();
-    wide_product(map, input, |x| {
-        if let Some(out) = out.next() {
-            words_of(x, out);
-        }
-    });
-}
-
 /// Stores sixteen numbers as int16.
 #[inline]
 #[target_feature(enable = "neon")]
@@ -131,57 +250,6 @@ fn words_of([a, b, c, d]: Sixteen, out: &mut [i16; ROWS]) {
     let [low, high]: &mut [[i16; 8]; 2] = bytemuck::must_cast_mut(out);
     store_i16(low, to_i16(a, b));
     store_i16(high, to_i16(c, d));
-}
-
-/// [`crate::Kernels::hidden`].
-#[target_feature(enable = "neon")]
-pub(super) fn hidden<D: Dot>(
-    token: D,
-    map: Map<'_, D>,
-    input: &[i8],
-    raw: Option<(WideMap<'_, D>, &[i16])>,
-    sums: &mut [i32],
-    out: &mut [i8],
-) {
-    let mut out = out.as_chunks_mut::<ROWS>().0.iter_mut();
-    let Some((raw, raw_input)) = raw else {
-        return product(token, map, input, |x| {
-            if let Some(out) = out.next() {
-                store(out, to_i8(x.map(|x| tanh(x)), -127));
-            }
-        });
-    };
-    let (sums, _) = sums.as_chunks_mut::<4>();
-    let (sums, _) = sums.as_chunks_mut::<4>();
-    let mut places = sums.iter_mut();
-    wide_product(raw, raw_input, |x| {
-        if let Some(place) = places.next() {
-            for (place, x) in place.iter_mut().zip(x) {
-                store_i32(place, x);
-            }
-        }
-    });
-    let mut places = out.zip(&*sums);
-    product(token, map, input, |x| {
-        if let Some((out, raw)) = places.next() {
-            let mut x = x;
-            for (x, raw) in x.iter_mut().zip(raw) {
-                *x = tanh(vqaddq_s32(*x, load_i32(raw)));
-            }
-            store(out, to_i8(x, -127));
-        }
-    });
-}
-
-/// [`crate::Kernels::words`].
-#[target_feature(enable = "neon")]
-pub(super) fn words<D: Dot>(token: D, map: Map<'_, D>, input: &[i8], out: &mut [i16]) {
-    let mut out = out.as_chunks_mut::<ROWS>().0.iter_mut();
-    product(token, map, input, |x| {
-        if let Some(out) = out.next() {
-            words_of(x, out);
-        }
-    });
 }
 
 /// Gives every block's sums, with bias and factor applied, to `each`.
@@ -315,19 +383,4 @@ fn wide_column<const COLUMN: i32>(
     sums[1] = vmlal_high_laneq_s16::<COLUMN>(sums[1], low, input);
     sums[2] = vmlal_laneq_s16::<COLUMN>(sums[2], vget_low_s16(high), input);
     sums[3] = vmlal_high_laneq_s16::<COLUMN>(sums[3], high, input);
-}
-
-/// [`crate::Packing::read`].
-#[target_feature(enable = "neon")]
-pub(super) fn read(lines: &[Line]) -> u64 {
-    let mut bits = [vdupq_n_s8(0); 4];
-    for line in lines {
-        let tiles = load_four(bytemuck::must_cast_ref(line));
-        for (bits, tile) in bits.iter_mut().zip(tiles) {
-            *bits = vorrq_s8(*bits, tile);
-        }
-    }
-    let [a, b, c, d] = bits;
-    let all = vreinterpretq_u64_s8(vorrq_s8(vorrq_s8(a, b), vorrq_s8(c, d)));
-    vgetq_lane_u64::<0>(all) | vgetq_lane_u64::<1>(all)
 }

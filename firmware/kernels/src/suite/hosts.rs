@@ -4,6 +4,8 @@ use super::mismatch::Mismatch;
 use super::room::Room;
 use super::subject::Subject;
 use crate::portable::Rows;
+use crate::simd::Simd;
+use crate::simd::packed::{PackedLayout, QUAD};
 use crate::{PackedBiases, PackedMap, Requant, Shape};
 
 /// [`Subject::map`] and [`Subject::wide_map`].
@@ -29,55 +31,34 @@ fn pack_biases<'a, B: PackedBiases<'a>>(
     Ok(packed.and_then(|()| B::view(shape, logit, plain, lines)))
 }
 
-/// Kernels that pack at run time, and how an int8 input of theirs differs from its number.
-macro_rules! packing {
-    ($($kernels:ty: $flip:literal;)+) => {$(
-        impl Subject for $kernels {
-            const FLIP: i8 = $flip;
+impl<S: Simd> Subject for S {
+    const FLIP: i8 = <S as PackedLayout<QUAD>>::INPUT_OFFSET as i8;
 
-            fn map<'a>(
-                self,
-                plain: Rows<'a>,
-                columns: usize,
-                room: &mut Room<'a>,
-            ) -> Result<Option<Self::Map<'a>>, Mismatch> {
-                pack(plain, columns, room)
-            }
+    fn map<'a>(
+        self,
+        plain: Rows<'a>,
+        columns: usize,
+        room: &mut Room<'a>,
+    ) -> Result<Option<Self::Map<'a>>, Mismatch> {
+        pack(plain, columns, room)
+    }
 
-            fn wide_map<'a>(
-                self,
-                plain: Rows<'a>,
-                columns: usize,
-                room: &mut Room<'a>,
-            ) -> Result<Option<Self::WideMap<'a>>, Mismatch> {
-                pack(plain, columns, room)
-            }
+    fn wide_map<'a>(
+        self,
+        plain: Rows<'a>,
+        columns: usize,
+        room: &mut Room<'a>,
+    ) -> Result<Option<Self::WideMap<'a>>, Mismatch> {
+        pack(plain, columns, room)
+    }
 
-            fn biases<'a>(
-                self,
-                shape: Shape,
-                logit: Requant,
-                plain: &'a [[u8; 4]],
-                room: &mut Room<'a>,
-            ) -> Result<Option<Self::Biases<'a>>, Mismatch> {
-                pack_biases(shape, logit, plain, room)
-            }
-        }
-    )+};
-}
-
-#[cfg(target_arch = "x86_64")]
-packing! {
-    crate::Avx512Vnni: -128;
-    crate::Avx2: 0;
-    crate::AvxVnni: 0;
-}
-#[cfg(all(test, target_arch = "x86_64"))]
-packing! {
-    crate::x86::Avx512Half: 0;
-}
-#[cfg(target_arch = "aarch64")]
-packing! {
-    crate::Sdot: 0;
-    crate::Neon: 0;
+    fn biases<'a>(
+        self,
+        shape: Shape,
+        logit: Requant,
+        plain: &'a [[u8; 4]],
+        room: &mut Room<'a>,
+    ) -> Result<Option<<S as Simd>::Biases<'a>>, Mismatch> {
+        pack_biases(shape, logit, plain, room)
+    }
 }

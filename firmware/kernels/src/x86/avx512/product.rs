@@ -9,9 +9,6 @@ use super::packed::{ROWS, SHIFTS};
 use crate::Line;
 use crate::simd::packed::{Packed, Prescale, QUAD};
 
-/// Tokens that a product takes together: with four blocks of rows their sums fill twenty registers.
-pub(super) const TOKENS: usize = 5;
-
 /// How many lines ahead of the products weights are asked for: 1536 bytes, which take about as long to
 /// come as a map of a small policy to be computed. Maps follow each other, so this reaches into the next.
 const AHEAD: usize = 24;
@@ -20,7 +17,7 @@ const AHEAD: usize = 24;
 /// rows are dealt out as [`super::packed`] says, or one.
 ///
 /// With `DOUBLE`, twice the results, rounded down and as far as an i8 can tell them apart: to be halved,
-/// halves up. There are one or [`TOKENS`] tokens.
+/// halves up. There are one or [`crate::simd::TOKENS`] tokens.
 #[inline]
 #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
 pub(super) fn product<const C: usize, const T: usize, const DOUBLE: bool>(

@@ -37,6 +37,7 @@ const PLACES: usize = 4;
 const WINDOW: usize = 512;
 /// Channels of the widest head.
 const WIDTH: usize = 128;
+
 /// Largest magnitude of a product of query and key. Scaled up until its upper half is enough, and down
 /// again, no logit is larger than `2^29`: with a bias, none has to be limited.
 const PRODUCT_MAX: u64 = 127 * 127 * WIDTH as u64;
