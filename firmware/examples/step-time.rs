@@ -12,7 +12,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use engram_firmware::policy::{Memory, Path, Policy, random_moments};
+use engram_firmware::policy::{Backend, Memory, Policy, random_moments};
 use engram_image::shapes::REFERENCE;
 use engram_image::write::write;
 use engram_image::{Image, random};
@@ -57,7 +57,7 @@ fn measure(name: &str, bytes: &[u8], rounds: usize) {
     let weight_bytes: usize = matrices.map(|(_, matrix)| matrix.weight.len()).sum();
     let moments = random_moments(&config, 1, STEPS);
     let path = std::env::args().nth(3);
-    let paths: Vec<Path> = Path::ALL
+    let paths: Vec<Backend> = Backend::ALL
         .into_iter()
         .filter(|path| path.is_available())
         .filter(|given| path.as_deref().is_none_or(|path| path == given.name()))
@@ -124,7 +124,7 @@ fn measure(name: &str, bytes: &[u8], rounds: usize) {
         let times = Times::of(times);
         println!(
             "  {:<12} {times}   p99 {:.3} x median ({:.2} of spin's), {:.2} x floor (of minima {:.2})",
-            policy.path().name(),
+            policy.backend().name(),
             times.p99 / times.median,
             times.p99 / times.median / (spin.p99 / spin.median),
             times.median / floor.median,

@@ -5,7 +5,7 @@
 //! trace replays word for word on this board, packed for it where the store has lines for that; until then, and if any of it fails, the active image
 //! stays as it is. The caller asks for that only while disarmed.
 
-use crate::policy::{self, Memory, Packed, Path, Policy};
+use crate::policy::{self, Backend, Memory, Packed, Policy};
 use crate::store::{ImageStore, Slot};
 use core::fmt::{self, Write};
 use engram_image::{Contract, Image, Layout, Packing};
@@ -286,17 +286,12 @@ fn verify(
     if let Some(difference) = image.contract.difference(contract) {
         return Err(refused(ImageStage::Contract, &difference));
     }
-    let path = if lines.is_empty() {
-        Path::Portable
-    } else {
-        Path::best()
-    };
-    let packed = path.pack(&image, lines);
+    let packed = Backend::best().pack(&image, lines);
     let policy = packed.policy(&image, lines);
     policy
         .replay_golden(memory)
         .map_err(|difference| refused(ImageStage::Golden, &difference))?;
-    let count = policy.path().lines(&image);
+    let count = policy.backend().lines(&image);
     let lines = Lines {
         packed,
         count,
@@ -418,7 +413,7 @@ mod tests {
                 reward: 1.0,
                 done: false,
             };
-            let _ = policy::step(&view, &mut memory, &input, &mut [0], &mut ());
+            let _ = Policy::from(&view).step(&mut memory, &input, &mut [0], &mut ());
         }
     }
 
@@ -446,11 +441,11 @@ mod tests {
         }
         let view = slots.view(&CONTRACT).expect("an active image");
         let policy = slots.policy(&view);
-        assert_eq!(policy.path(), Path::best());
+        assert_eq!(policy.backend(), Backend::best());
         assert_eq!(policy.replay_golden(&mut memory), Ok(()));
         let hash = Some(view.weights_sha256);
         assert_eq!(slots.recheck(), hash);
-        if Path::best() == Path::Portable {
+        if Backend::best() == Backend::Portable {
             return;
         }
         slots.store.parts(Slot::B).1[3].0[5] ^= 1;

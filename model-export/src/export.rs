@@ -3,7 +3,7 @@
 //! The last steps are the point: the bytes are read back by the reader that boards use, the golden
 //! trace is replayed by the policy that boards run, and nothing that fails either is returned.
 
-use engram_firmware::policy::{GoldenDifference, Memory, Path};
+use engram_firmware::policy::{Backend, GoldenDifference, Memory};
 use engram_image::write::{
     GoldenSpec, HeadSpec, ImageSpec, LayerSpec, MatrixSpec, WeightsSpec, WriteError, write,
 };
@@ -237,7 +237,7 @@ fn split(trials: &[Trial]) -> (Vec<Trial>, Vec<Trial>) {
 pub fn verify(bytes: &[u8]) -> Result<(), ExportError> {
     let image = Image::read(bytes).map_err(ExportError::Read)?;
     let mut memory = Box::new(Memory::new());
-    for path in Path::ALL.into_iter().filter(|path| path.is_available()) {
+    for path in Backend::ALL.into_iter().filter(|path| path.is_available()) {
         PackedWeights::on(path, &image)
             .policy(&image)
             .replay_golden(&mut memory)

@@ -248,8 +248,7 @@ impl<K: Kernels + 'static> Chain<K> {
     fn token(&mut self) {
         let kernels = self.kernels;
         let (model, ff) = (self.model, self.ff);
-        let key_bytes = kernels.key_bytes(self.shape);
-        let value_bytes = kernels.value_bytes(self.shape);
+        let [key_bytes, value_bytes] = K::ring_bytes(self.shape);
         let Room {
             residual,
             narrow,

@@ -13,7 +13,7 @@ mod shapes;
 use std::hint::black_box;
 use std::time::Instant;
 
-use engram_firmware::policy::{Memory, Path, Policy, random_moments};
+use engram_firmware::policy::{Backend, Memory, Policy, random_moments};
 use engram_image::write::write;
 use engram_image::{Image, ModelConfig, random};
 use engram_kernels::Line;
@@ -105,12 +105,12 @@ fn policy_run(config: &ModelConfig) -> (String, Box<dyn FnMut(usize)>) {
     let image = Box::leak(Box::new(
         Image::read(Box::leak(bytes.into_boxed_slice())).expect("a valid image"),
     ));
-    let lines = vec![Line::ZERO; Path::best().lines(image)];
-    let policy = Policy::new(Path::best(), image, Box::leak(lines.into_boxed_slice()));
+    let lines = vec![Line::ZERO; Backend::best().lines(image)];
+    let policy = Policy::new(Backend::best(), image, Box::leak(lines.into_boxed_slice()));
     let moments = random_moments(config, 1, STEPS);
     let mut memory = Box::new(Memory::new());
     let mut words = vec![0; config.actions];
-    let path = policy.path().name().to_owned();
+    let path = policy.backend().name().to_owned();
     let run = move |steps: usize| {
         for moment in moments.iter().cycle().take(steps) {
             policy

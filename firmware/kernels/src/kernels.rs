@@ -10,7 +10,7 @@
 
 use core::num::NonZeroUsize;
 
-use crate::{Requant, fraction_from_word, quantize};
+use crate::{Requant, Rings, fraction_from_word, quantize};
 
 /// The arithmetic of one policy step on one instruction set.
 ///
@@ -24,6 +24,9 @@ pub trait Kernels: Copy {
     /// Tokens that are best computed together where a step has several: every weight is read once for all of
     /// them. With 1, the functions for all tokens are not called.
     const TOKENS: usize = 1;
+
+    /// How keys and values lie.
+    const RINGS: Rings;
 
     /// A linear map of an int8 input, as these kernels read it.
     type Map<'a>: Copy;
@@ -42,11 +45,12 @@ pub trait Kernels: Copy {
     /// Runs `f` with the instructions of these kernels: what is inlined into it may use them.
     fn run<R>(self, f: impl FnOnce() -> R) -> R;
 
-    /// Bytes of the keys of one layer.
-    fn key_bytes(self, shape: Shape) -> usize;
-
-    /// Bytes of the values of one layer.
-    fn value_bytes(self, shape: Shape) -> usize;
+    /// Bytes of the keys and of the values of one layer.
+    #[inline]
+    #[must_use]
+    fn ring_bytes(shape: Shape) -> [usize; 2] {
+        Self::RINGS.bytes(shape)
+    }
 
     /// The entries of a working memory, each as `clamp(round_half_even((x - mean) * inverse), -32767, 32767)` with NaN as
     /// 0; zeros behind them.
@@ -219,9 +223,9 @@ pub struct Attention<'a, B> {
     pub biases: B,
     /// Queries, keys and values of the token, `heads * width` each.
     pub qkv: &'a [i8],
-    /// [`Kernels::key_bytes`].
+    /// The first of [`Kernels::ring_bytes`].
     pub keys: &'a mut [i8],
-    /// [`Kernels::value_bytes`].
+    /// The second of [`Kernels::ring_bytes`].
     pub values: &'a mut [i8],
     /// Work space for inner products: at least `window`.
     pub sums: &'a mut [i32],

@@ -4,15 +4,15 @@ use core::cell::Cell;
 
 use engram_image::{Image, Packing};
 use engram_kernels::portable::Rows;
-use engram_kernels::{Attention, Kernels, Portable, Requant, Shape, Watch};
+use engram_kernels::{Attention, Kernels, Portable, Requant, Rings, Watch};
 
-use super::network::ReadsImages;
+use super::network::{ImageAsItLies, ReadsImages};
 use super::{Memory, PolicyError, WorkingMemory, step_on};
 
-/// [`super::step`] in plain Rust; returns how many products it has made.
+/// [`super::Policy::step`] in plain Rust; returns how many products it has made.
 ///
 /// # Errors
-/// As [`super::step`], and for an image that is not in the order of rows.
+/// As [`super::Policy::step`], and for an image that is not in the order of rows.
 pub fn counted_macs(
     image: &Image<'_>,
     memory: &mut Memory,
@@ -23,7 +23,9 @@ pub fn counted_macs(
         return Err(PolicyError::Packing(image.packing));
     }
     let macs = Cell::new(0);
-    step_on(Counting(&macs), image, memory, input, words, &mut ())?;
+    let kernels = Counting(&macs);
+    let network = ImageAsItLies { kernels, image };
+    step_on(&network, memory, input, words, &mut ())?;
     Ok(macs.get())
 }
 
@@ -41,6 +43,7 @@ impl ReadsImages for Counting<'_> {}
 
 impl Kernels for Counting<'_> {
     const LANES: usize = Portable::LANES;
+    const RINGS: Rings = Portable::RINGS;
 
     type Map<'a> = Rows<'a>;
     type WideMap<'a> = Rows<'a>;
@@ -48,14 +51,6 @@ impl Kernels for Counting<'_> {
 
     fn run<R>(self, f: impl FnOnce() -> R) -> R {
         f()
-    }
-
-    fn key_bytes(self, shape: Shape) -> usize {
-        Portable.key_bytes(shape)
-    }
-
-    fn value_bytes(self, shape: Shape) -> usize {
-        Portable.value_bytes(shape)
     }
 
     fn narrow(self, residual: &[i16], factor: Requant, out: &mut [i8]) {

@@ -2,7 +2,6 @@
 
 use core::fmt;
 
-use engram_image::Image;
 use engram_image::limits::{MAX_ACTIONS, MAX_OBSERVATIONS};
 
 use engram_kernels::Kernels;
@@ -41,53 +40,15 @@ impl fmt::Display for GoldenDifference {
 
 impl core::error::Error for GoldenDifference {}
 
-/// A replay of an image's golden trace in pieces, for boards that have other things to do as well.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct GoldenReplay {
-    next: usize,
-}
-
-impl GoldenReplay {
-    /// A replay before its first step.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self { next: 0 }
-    }
-
-    /// Replays at most `steps` more steps; returns whether the trace is through.
-    ///
-    /// `image` and `memory` must be the same in all calls, and the memory must not be used in
-    /// between. The first call clears the memory, and so does the last.
-    ///
-    /// # Errors
-    /// The first word that differs. The memory is cleared; only a new replay may follow.
-    pub fn advance(
-        &mut self,
-        image: &Image<'_>,
-        memory: &mut Memory,
-        steps: usize,
-    ) -> Result<bool, GoldenDifference> {
-        #[cfg(all(target_arch = "arm", feature = "cortex-m7"))]
-        if image.packing == engram_image::Packing::CortexM {
-            return self.advance_on(super::CORTEX_M7, image, memory, steps);
-        }
-        self.advance_on(super::OF_ROWS, image, memory, steps)
-    }
-
-    /// [`GoldenReplay::advance`] on the kernels that the network is packed for.
-    pub(super) fn advance_on<'n, K: Kernels>(
-        &mut self,
-        kernels: K,
-        network: &impl Network<'n, K>,
-        memory: &mut Memory,
-        steps: usize,
-    ) -> Result<bool, GoldenDifference> {
-        let image = network.image();
-        if self.next == 0 {
-            memory.clear();
-        }
-        let first = self.next;
-        for golden in image.golden.iter().skip(first).take(steps) {
+/// [`super::Policy::replay_golden`].
+pub(super) fn replay<'n, K: Kernels>(
+    network: &impl Network<'n, K>,
+    memory: &mut Memory,
+) -> Result<(), GoldenDifference> {
+    memory.clear();
+    let replayed = (0..)
+        .zip(network.image().golden.iter())
+        .try_for_each(|(step, golden)| {
             let mut observation = [0.0; MAX_OBSERVATIONS];
             for (value, &bytes) in observation.iter_mut().zip(golden.observation) {
                 *value = f32::from_le_bytes(bytes);
@@ -105,35 +66,20 @@ impl GoldenReplay {
                 done: golden.done,
             };
             let mut words = [0; MAX_ACTIONS];
-            run(kernels, network, memory, &input, &mut words, None);
+            run(network, memory, &input, &mut words, None);
             for (action, (&bytes, &got)) in golden.words.iter().zip(&words).enumerate() {
                 let expected = i16::from_le_bytes(bytes);
                 if got != expected {
-                    memory.clear();
                     return Err(GoldenDifference {
-                        step: self.next,
+                        step,
                         action,
                         expected,
                         got,
                     });
                 }
             }
-            self.next = self.next.wrapping_add(1);
-        }
-        let through = self.next >= image.golden.steps || self.next == first && steps > 0;
-        if through {
-            memory.clear();
-        }
-        Ok(through)
-    }
-}
-
-/// Replays the whole golden trace of `image` on `memory`, which is cleared before and after.
-///
-/// # Errors
-/// The first word that differs.
-pub fn replay_golden(image: &Image<'_>, memory: &mut Memory) -> Result<(), GoldenDifference> {
-    GoldenReplay::new()
-        .advance(image, memory, usize::MAX)
-        .map(|_| ())
+            Ok(())
+        });
+    memory.clear();
+    replayed
 }

@@ -9,24 +9,19 @@ use super::network::Network;
 
 /// Computes `words` from `scratch.encoded` and `scratch.embedded`.
 pub(super) fn run<'n, K: Kernels>(
-    kernels: K,
     network: &impl Network<'n, K>,
     memory: &mut Memory,
     words: &mut [i16],
 ) {
-    kernels.run(
+    network.kernels().run(
         #[inline(always)]
-        || layers(kernels, network, &mut memory.scratch, words),
+        || layers(network, &mut memory.scratch, words),
     );
 }
 
 #[inline(always)]
-fn layers<'n, K: Kernels>(
-    kernels: K,
-    network: &impl Network<'n, K>,
-    scratch: &mut Scratch,
-    words: &mut [i16],
-) {
+fn layers<'n, K: Kernels>(network: &impl Network<'n, K>, scratch: &mut Scratch, words: &mut [i16]) {
+    let kernels = network.kernels();
     let maps = network.head();
     let maps = maps.borrow();
     let config = &network.image().config;

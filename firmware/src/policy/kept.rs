@@ -27,7 +27,8 @@ impl Kept {
 }
 
 impl Policy<'_> {
-    /// [`super::state_bytes`] on this path.
+    /// Bytes that persist from step to step: keys and values as the backend lays them out, or the ring of embedded working
+    /// memories of a `slot` policy, whose keys and values are computed anew in every step.
     #[must_use]
     pub fn state_bytes(&self) -> usize {
         self.kept().bytes()

@@ -9,6 +9,8 @@ use engram_image::limits::{
 };
 use engram_kernels::Place;
 
+use super::backend::ring_bytes;
+
 /// Largest number of rows of any product: a feed-forward block, the stacked queries, keys and
 /// values, the logits of a window, or a hidden layer of the head.
 pub(super) const MAX_ROWS: usize = largest(&[MAX_FF, 3 * MAX_MODEL, MAX_WINDOW, MAX_HIDDEN]);
@@ -20,19 +22,8 @@ const LANES_MAX: usize = 16;
 #[cfg(target_pointer_width = "64")]
 pub(super) const TOKENS: usize = 8;
 
-/// Bytes of the ring of keys, and of values. Kernels of vectors pad heads and places to multiples of four, and only hosts have
-/// such kernels; those of the Cortex-M7 fill windows up to a multiple of four and keep values as int16, those of the
-/// Cortex-M55 fill the windows of values up to a multiple of eight.
-pub(super) const RING_BYTES: [usize; 2] = if cfg!(target_pointer_width = "64") {
-    [4 * KV_BYTES; 2]
-} else if cfg!(feature = "cortex-m7") {
-    let filled_up = KV_BYTES + 3 * MAX_LAYERS * MAX_MODEL;
-    [filled_up, 2 * filled_up]
-} else if cfg!(feature = "cortex-m55") {
-    [KV_BYTES, KV_BYTES + 7 * MAX_LAYERS * MAX_MODEL]
-} else {
-    [KV_BYTES; 2]
-};
+/// Bytes of the rings of keys and of values, as the kernels of this program fill them up.
+pub(super) const RING_BYTES: [usize; 2] = ring_bytes(MAX_LAYERS * MAX_MODEL, KV_BYTES);
 
 /// The episodic memory of one policy: keys and values of every layer, and where the window stands.
 ///
@@ -214,7 +205,7 @@ const fn padded(length: usize) -> usize {
     length.next_multiple_of(LANES_MAX)
 }
 
-const fn largest(values: &[usize]) -> usize {
+pub(super) const fn largest(values: &[usize]) -> usize {
     let mut largest = 0;
     let mut i = 0;
     while i < values.len() {

@@ -1,6 +1,6 @@
 //! The policy: one working memory in, one command word per action channel out, in integers.
 //!
-//! [`step`] runs the network of an [`Image`] on the episodic memory in [`Memory`]. Both kinds of
+//! [`Policy::step`] runs the network of an [`engram_image::Image`] on the episodic memory in [`Memory`]. Both kinds of
 //! positions share one routine for one token: `age` runs it once per step on keys and values that
 //! stay in a ring, `slot` runs it for every slot of the window. The work of a step depends on the
 //! image alone: empty places of the window are computed and masked.
@@ -9,6 +9,7 @@
 //! in engram-kernels. What may not happen here: allocation, a reachable panic, floating point
 //! after the inputs are quantized, and a weight that changes.
 
+mod backend;
 #[cfg(feature = "count-macs")]
 mod counting;
 mod golden;
@@ -19,7 +20,6 @@ mod network;
 mod observer;
 #[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
 mod packed;
-mod path;
 #[cfg(feature = "record")]
 mod record;
 #[cfg(feature = "count-macs")]
@@ -28,13 +28,13 @@ mod token;
 #[cfg(target_pointer_width = "64")]
 mod tokens;
 
+pub use backend::{Backend, LINES, Packed, Policy};
 #[cfg(feature = "count-macs")]
 pub use counting::counted_macs;
 pub use engram_kernels::Line;
-pub use golden::{GoldenDifference, GoldenReplay, replay_golden};
+pub use golden::GoldenDifference;
 pub use memory::Memory;
 pub use observer::Observer;
-pub use path::{LINES, Packed, Path, Policy};
 #[cfg(feature = "record")]
 pub use record::{Moment, Recorder, random_moments};
 #[cfg(feature = "count-macs")]
@@ -42,24 +42,12 @@ pub use steps::{BenchProgram, count_steps};
 
 use core::fmt;
 
-use engram_image::{Image, ModelConfig, Packing, Positions};
+use engram_image::{ModelConfig, Packing, Positions};
 use engram_kernels::{Entries, Kernels, Place, Rings, add_saturating};
 
 use kept::Kept;
 use memory::Scratch;
 use network::Network;
-
-/// The kernels of images that are packed for them.
-#[cfg(all(target_arch = "arm", feature = "cortex-m7"))]
-const CORTEX_M7: engram_kernels::cortex_m::m7::CortexM7 =
-    engram_kernels::cortex_m::m7::CortexM7::new();
-
-/// The kernels of images in the order of rows.
-#[cfg(all(target_arch = "arm", feature = "cortex-m55"))]
-const OF_ROWS: engram_kernels::cortex_m::m55::CortexM55 =
-    engram_kernels::cortex_m::m55::CortexM55::new();
-#[cfg(not(all(target_arch = "arm", feature = "cortex-m55")))]
-const OF_ROWS: engram_kernels::Portable = engram_kernels::Portable;
 
 /// The newest working memory `[observation_t, action_{t-1}, reward_{t-1}, done_{t-1}]`.
 ///
@@ -140,54 +128,16 @@ pub const fn runs(packing: Packing) -> bool {
     )
 }
 
-/// One control step of the policy: takes `input` into `memory` and writes one word per action.
-///
-/// `memory` must have been cleared since another image used it; otherwise the words are defined
-/// but mean nothing. An image that did not come from the reader and contradicts its own
-/// configuration likewise gives meaningless words, never a panic.
-///
-/// # Errors
-/// [`PolicyError`] when the length of a slice is not the one in the image's configuration, or the image
-/// is packed for another program ([`runs`]).
-pub fn step(
-    image: &Image<'_>,
-    memory: &mut Memory,
-    input: &WorkingMemory<'_>,
-    words: &mut [i16],
-    observer: &mut impl Observer,
-) -> Result<(), PolicyError> {
-    #[cfg(all(target_arch = "arm", feature = "cortex-m7"))]
-    if image.packing == Packing::CortexM {
-        return step_on(CORTEX_M7, image, memory, input, words, observer);
-    }
-    if !runs(image.packing) {
-        return Err(PolicyError::Packing(image.packing));
-    }
-    step_on(OF_ROWS, image, memory, input, words, observer)
-}
-
-/// Bytes that persist from step to step: keys and values as [`step`] of this program lays them out for `image`, or the
-/// ring of embedded working memories of a `slot` policy, whose keys and values are computed anew in every step.
-#[must_use]
-pub fn state_bytes(image: &Image<'_>) -> usize {
-    #[cfg(all(target_arch = "arm", feature = "cortex-m7"))]
-    if image.packing == Packing::CortexM {
-        return kept_on(CORTEX_M7, image).bytes();
-    }
-    kept_on(OF_ROWS, image).bytes()
-}
-
-/// [`state_bytes`] with the rings of the kernels of any board.
+/// [`Policy::state_bytes`] with the rings of the kernels of any board.
 #[must_use]
 pub fn state_bytes_with(rings: Rings, config: &ModelConfig) -> usize {
     kept_of(config, rings.bytes(token::shape(config))).bytes()
 }
 
-/// What persists from step to step on these kernels.
-fn kept_on<K: Kernels>(kernels: K, image: &Image<'_>) -> Kept {
-    let shape = token::shape(&image.config);
-    let rings = [kernels.key_bytes(shape), kernels.value_bytes(shape)];
-    kept_of(&image.config, rings)
+/// What persists from step to step on a network's kernels.
+fn kept_on<'n, K: Kernels>(network: &impl Network<'n, K>) -> Kept {
+    let config = &network.image().config;
+    kept_of(config, K::ring_bytes(token::shape(config)))
 }
 
 /// What persists from step to step where the keys and the values of one layer take so many bytes.
@@ -206,16 +156,19 @@ fn kept_of(config: &ModelConfig, [keys, values]: [usize; 2]) -> Kept {
     }
 }
 
-/// [`step`] on the kernels that the network is packed for.
+/// [`Policy::step`].
 fn step_on<'n, K: Kernels>(
-    kernels: K,
     network: &impl Network<'n, K>,
     memory: &mut Memory,
     input: &WorkingMemory<'_>,
     words: &mut [i16],
     observer: &mut impl Observer,
 ) -> Result<(), PolicyError> {
-    let config = &network.image().config;
+    let image = network.image();
+    if !runs(image.packing) {
+        return Err(PolicyError::Packing(image.packing));
+    }
+    let config = &image.config;
     let expected = config.observations;
     if input.observation.len() != expected {
         let given = input.observation.len();
@@ -235,30 +188,28 @@ fn step_on<'n, K: Kernels>(
     } else {
         None
     };
-    run(kernels, network, memory, input, words, observer);
+    run(network, memory, input, words, observer);
     Ok(())
 }
 
 /// [`step_on`] behind its checks.
 fn run<'n, K: Kernels>(
-    kernels: K,
     network: &impl Network<'n, K>,
     memory: &mut Memory,
     input: &WorkingMemory<'_>,
     words: &mut [i16],
     observer: Option<&mut dyn Observer>,
 ) {
-    embed(kernels, network, input, &mut memory.scratch);
+    embed(network, input, &mut memory.scratch);
     match network.image().config.positions {
-        Positions::Age => age(kernels, network, memory, observer),
-        Positions::Slot => slot(kernels, network, memory, observer),
+        Positions::Age => age(network, memory, observer),
+        Positions::Slot => slot(network, memory, observer),
     }
-    head::run(kernels, network, memory, words);
+    head::run(network, memory, words);
 }
 
 /// The quantized working memory times `W_e`, into `scratch.embedded`.
 fn embed<'n, K: Kernels>(
-    kernels: K,
     network: &impl Network<'n, K>,
     input: &WorkingMemory<'_>,
     scratch: &mut Scratch,
@@ -279,6 +230,7 @@ fn embed<'n, K: Kernels>(
         return;
     };
     let scales = (image.input.mean.as_slice(), image.input.inverse.as_slice());
+    let kernels = network.kernels();
     kernels.quantize(entries, scales, quantized);
     kernels.run(
         #[inline(always)]
@@ -288,7 +240,6 @@ fn embed<'n, K: Kernels>(
 
 /// `age`: one token; its keys and values take the oldest place of the ring.
 fn age<'n, K: Kernels>(
-    kernels: K,
     network: &impl Network<'n, K>,
     memory: &mut Memory,
     observer: Option<&mut dyn Observer>,
@@ -298,7 +249,7 @@ fn age<'n, K: Kernels>(
         residual, embedded, ..
     } = &mut memory.scratch;
     residual.0 = embedded.0;
-    token::run(kernels, network, memory, place, observer);
+    token::run(network, memory, place, observer);
     memory.scratch.encoded.0 = memory.scratch.narrow.0;
 }
 
@@ -307,7 +258,6 @@ fn age<'n, K: Kernels>(
 /// Slots fill from 0. Those that are still empty are computed too and change nothing: a token sees
 /// only itself and the slots before it.
 fn slot<'n, K: Kernels>(
-    kernels: K,
     network: &impl Network<'n, K>,
     memory: &mut Memory,
     mut observer: Option<&mut dyn Observer>,
@@ -323,7 +273,7 @@ fn slot<'n, K: Kernels>(
     let newest = place.filled.wrapping_sub(1);
     #[cfg(target_pointer_width = "64")]
     if K::TOKENS > 1 {
-        return tokens::slots(kernels, network, memory, (oldest, newest), observer);
+        return tokens::slots(network, memory, (oldest, newest), observer);
     }
     let mut index = oldest;
     let positions = image.weights.positions.chunks_exact(model.max(1));
@@ -340,10 +290,10 @@ fn slot<'n, K: Kernels>(
             filled: slot.wrapping_add(1),
         };
         if slot == newest {
-            token::run(kernels, network, memory, place, observer.take());
+            token::run(network, memory, place, observer.take());
             memory.scratch.encoded.0 = memory.scratch.narrow.0;
         } else {
-            token::run(kernels, network, memory, place, None);
+            token::run(network, memory, place, None);
         }
         index = memory::next_index(index, window);
     }

@@ -2,12 +2,14 @@
 
 use core::borrow::Borrow;
 
-use engram_image::{Image, Matrix};
+use engram_image::{Image, Matrix, Packing};
 use engram_kernels::portable::Rows;
-use engram_kernels::{Kernels, Requant};
+use engram_kernels::{Kernels, Line, Requant};
 
 /// An image whose linear maps lie as the kernels `K` read them.
 pub(super) trait Network<'a, K: Kernels> {
+    /// The kernels.
+    fn kernels(&self) -> K;
     /// Configuration, scales and golden trace.
     fn image(&self) -> &Image<'_>;
     /// The embedding.
@@ -62,11 +64,12 @@ pub(super) const fn rows<'a>(matrix: &Matrix<'a>) -> Rows<'a> {
     }
 }
 
-/// Kernels that read the maps of an image as they lie there. Who calls them has looked at the image's packing: other kernels
-/// would make meaningless numbers of it.
+/// Kernels that read the maps of an image as they lie there, in one packing: other kernels would make meaningless numbers of it.
 pub(super) trait ReadsImages:
     for<'a> Kernels<Map<'a> = Rows<'a>, WideMap<'a> = Rows<'a>, Biases<'a> = &'a [[u8; 4]]>
 {
+    /// The packing.
+    const PACKING: Packing = Packing::Rows;
 }
 
 impl ReadsImages for engram_kernels::Portable {}
@@ -75,22 +78,52 @@ impl ReadsImages for engram_kernels::Portable {}
 impl ReadsImages for engram_kernels::cortex_m::m55::CortexM55 {}
 
 #[cfg(all(target_arch = "arm", feature = "cortex-m7"))]
-impl ReadsImages for engram_kernels::cortex_m::m7::CortexM7 {}
+impl ReadsImages for engram_kernels::cortex_m::m7::CortexM7 {
+    const PACKING: Packing = Packing::CortexM;
+}
 
-impl<'a, K: ReadsImages> Network<'a, K> for Image<'a> {
+/// An image in the packing that the kernels read.
+pub(super) struct ImageAsItLies<'a, K> {
+    pub(super) kernels: K,
+    pub(super) image: &'a Image<'a>,
+}
+
+impl<'a, K: ReadsImages> ImageAsItLies<'a, K> {
+    /// No lines are needed.
+    pub(super) const fn lines(_: &Image<'_>) -> usize {
+        0
+    }
+
+    /// `None`: the image has another packing.
+    pub(super) fn pack(_: K, image: &Image<'_>, _: &mut [Line]) -> Option<()> {
+        (image.packing == K::PACKING).then_some(())
+    }
+
+    /// The image.
+    pub(super) const fn view(kernels: K, image: &'a Image<'a>, _: &'a [Line]) -> Option<Self> {
+        Some(Self { kernels, image })
+    }
+}
+
+impl<'a, K: ReadsImages> Network<'a, K> for ImageAsItLies<'a, K> {
+    #[inline]
+    fn kernels(&self) -> K {
+        self.kernels
+    }
+
     #[inline]
     fn image(&self) -> &Image<'_> {
-        self
+        self.image
     }
 
     #[inline]
     fn embed(&self) -> Rows<'a> {
-        rows(&self.weights.embed)
+        rows(&self.image.weights.embed)
     }
 
     #[inline]
     fn layer(&self, index: usize) -> Option<impl Borrow<LayerMaps<'a, K>>> {
-        let layer = self.weights.layers().get(index)?;
+        let layer = self.image.weights.layers().get(index)?;
         Some(LayerMaps {
             attention_input: factor(layer.attention_input),
             qkv: rows(&layer.qkv),
@@ -106,7 +139,7 @@ impl<'a, K: ReadsImages> Network<'a, K> for Image<'a> {
 
     #[inline]
     fn head(&self) -> impl Borrow<HeadMaps<'a, K>> {
-        let head = &self.weights.head;
+        let head = &self.image.weights.head;
         HeadMaps {
             first: rows(&head.first),
             raw: head.raw.as_ref().map(rows),

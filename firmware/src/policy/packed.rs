@@ -3,20 +3,18 @@
 //! Packing moves weights, it changes none: the image stays what it is, and so do its hashes.
 
 use core::borrow::Borrow;
-use core::num::NonZeroUsize;
 
 use engram_image::limits::MAX_LAYERS;
 use engram_image::{Image, Layer, Matrix};
-use engram_kernels::portable::Rows;
 use engram_kernels::{Line, PackedBiases, PackedMap, Packing, Shape};
 
-use super::memory::{RING_BYTES, TOKENS};
+use super::memory::RING_BYTES;
 use super::network::{HeadMaps, LayerMaps, Network, factor, rows};
 use super::token;
 
 /// An image packed for the kernels `K`, in lines that the caller lends.
 pub(super) struct PackedImage<'a, K: Packing> {
-    pub(super) kernels: K,
+    kernels: K,
     image: &'a Image<'a>,
     embed: K::WideMap<'a>,
     layers: [Option<LayerMaps<'a, K>>; MAX_LAYERS],
@@ -46,14 +44,15 @@ impl<'a, K: Packing> PackedImage<'a, K> {
 
     /// Packs `image` into lines that [`PackedImage::view`] reads. `None`: it is packed for a board already, its
     /// rings do not fit as these kernels lay them, the lines are too few, or the image contradicts itself.
-    pub(super) fn pack(kernels: K, image: &Image<'_>, lines: &mut [Line]) -> Option<()> {
+    pub(super) fn pack(_: K, image: &Image<'_>, lines: &mut [Line]) -> Option<()> {
         if image.packing != engram_image::Packing::Rows {
             return None;
         }
         let shape = token::shape(&image.config);
-        let largest = kernels.key_bytes(shape).max(kernels.value_bytes(shape));
-        if largest.checked_mul(image.config.layers)? > RING_BYTES[0].min(RING_BYTES[1]) {
-            return None;
+        for (bytes, most) in K::ring_bytes(shape).into_iter().zip(RING_BYTES) {
+            if bytes.checked_mul(image.config.layers)? > most {
+                return None;
+            }
         }
         let mut packer = Packer { lines };
         let weights = &image.weights;
@@ -99,42 +98,6 @@ impl<'a, K: Packing> PackedImage<'a, K> {
             head,
         })
     }
-}
-
-/// Rows and columns of the map of [`products`]: 16 KB of weights.
-const PRODUCT: [usize; 2] = [64, 256];
-
-/// Packs a map that stays in the first-level cache into `lines` and multiplies it `rounds` times, with as many tokens as
-/// the kernels take together: so they come nearest to what the processor can multiply. Returns the
-/// multiply-accumulates of that. `None`: the lines are too few.
-pub(super) fn products<K: Packing>(kernels: K, rounds: u32, lines: &mut [Line]) -> Option<u64> {
-    let [rows, columns] = PRODUCT;
-    let map = Rows {
-        rows,
-        weight: &[1; PRODUCT[0] * PRODUCT[1]],
-        bias: &[],
-        multiplier: &[[0, 0, 0, 0x40]; PRODUCT[0]],
-        shift: &[40; PRODUCT[0]],
-    };
-    let lines = lines.get_mut(..K::Map::lines(rows, columns))?;
-    K::Map::pack(map, columns, lines)?;
-    let map = K::Map::view(map, columns, lines)?;
-    let tokens = NonZeroUsize::new(K::TOKENS.min(TOKENS)).unwrap_or(NonZeroUsize::MIN);
-    let mut input = [3; TOKENS * PRODUCT[1]];
-    let (mut sums, mut out) = ([0; PRODUCT[0]], [0; TOKENS * PRODUCT[0]]);
-    let input = input.get_mut(..tokens.get().checked_mul(columns)?)?;
-    let out = out.get_mut(..tokens.get().checked_mul(rows)?)?;
-    for _ in 0..rounds {
-        kernels.run(
-            #[inline(always)]
-            || kernels.project_all(map, tokens, input, &mut sums, out),
-        );
-        // The next product waits for this one, as in a step.
-        *input.first_mut()? = *out.first()?;
-    }
-    core::hint::black_box(out);
-    let macs = rows.checked_mul(columns)?.checked_mul(tokens.get())?;
-    u64::try_from(macs).ok()?.checked_mul(u64::from(rounds))
 }
 
 /// Fills the lines, one map after the other, in the order in which a step reads them.
@@ -204,6 +167,11 @@ impl<'a> Viewer<'a> {
 }
 
 impl<'a, K: Packing> Network<'a, K> for PackedImage<'a, K> {
+    #[inline(always)]
+    fn kernels(&self) -> K {
+        self.kernels
+    }
+
     #[inline(always)]
     fn image(&self) -> &Image<'_> {
         self.image

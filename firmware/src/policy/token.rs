@@ -15,15 +15,14 @@ use super::observer::Observer;
 // Not inlined: the proof that no panic is reachable looks for it by name.
 #[inline(never)]
 pub(super) fn run<'n, K: Kernels>(
-    kernels: K,
     network: &impl Network<'n, K>,
     memory: &mut Memory,
     place: Place,
     observer: Option<&mut dyn Observer>,
 ) {
-    kernels.run(
+    network.kernels().run(
         #[inline(always)]
-        || layers(kernels, network, memory, place, observer),
+        || layers(network, memory, place, observer),
     );
 }
 
@@ -38,24 +37,18 @@ pub(super) fn shape(config: &ModelConfig) -> Shape {
 
 #[inline(always)]
 fn layers<'n, K: Kernels>(
-    kernels: K,
     network: &impl Network<'n, K>,
     memory: &mut Memory,
     place: Place,
     mut observer: Option<&mut dyn Observer>,
 ) {
-    let image = network.image();
+    let (kernels, image) = (network.kernels(), network.image());
     let config = &image.config;
     let shape = shape(config);
     // Not zipped: the length of two zipped chunk iterators is a division, checked when not inlined.
-    let mut keys = memory
-        .keys
-        .0
-        .chunks_exact_mut(kernels.key_bytes(shape).max(1));
-    let mut values = memory
-        .values
-        .0
-        .chunks_exact_mut(kernels.value_bytes(shape).max(1));
+    let [key_bytes, value_bytes] = K::ring_bytes(shape);
+    let mut keys = memory.keys.0.chunks_exact_mut(key_bytes.max(1));
+    let mut values = memory.values.0.chunks_exact_mut(value_bytes.max(1));
     let Scratch {
         sums,
         residual,

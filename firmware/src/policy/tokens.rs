@@ -18,7 +18,6 @@ use super::token::{report, shape};
 /// Takes all slots through all layers, from the embedded working memories on; the newest one's result goes
 /// to `scratch.encoded`.
 pub(super) fn slots<'n, K: Kernels>(
-    kernels: K,
     network: &impl Network<'n, K>,
     memory: &mut Memory,
     (oldest, newest): (usize, usize),
@@ -37,9 +36,9 @@ pub(super) fn slots<'n, K: Kernels>(
                 .checked_sub(first)
                 .filter(|&token| token < count.get()),
         };
-        kernels.run(
+        network.kernels().run(
             #[inline(always)]
-            || layers(kernels, network, memory, group, &mut observer),
+            || layers(network, memory, group, &mut observer),
         );
         first += count.get();
     }
@@ -87,22 +86,16 @@ fn embed<K: Kernels>(
 
 #[inline(always)]
 fn layers<'n, K: Kernels>(
-    kernels: K,
     network: &impl Network<'n, K>,
     memory: &mut Memory,
     group: Group,
     observer: &mut Option<&mut dyn Observer>,
 ) {
-    let image = network.image();
+    let (kernels, image) = (network.kernels(), network.image());
     let shape = shape(&image.config);
-    let mut keys = memory
-        .keys
-        .0
-        .chunks_exact_mut(kernels.key_bytes(shape).max(1));
-    let mut values = memory
-        .values
-        .0
-        .chunks_exact_mut(kernels.value_bytes(shape).max(1));
+    let [key_bytes, value_bytes] = K::ring_bytes(shape);
+    let mut keys = memory.keys.0.chunks_exact_mut(key_bytes.max(1));
+    let mut values = memory.values.0.chunks_exact_mut(value_bytes.max(1));
     let Some(mut buffers) = Buffers::new::<K>(&image.config, &mut memory.scratch, group) else {
         return;
     };

@@ -9,15 +9,15 @@ use std::fmt::Arguments;
 use std::hint::black_box;
 use std::process::ExitCode;
 
-use engram_firmware::policy::{BenchProgram, Line, Memory, Path, count_steps};
+use engram_firmware::policy::{Backend, BenchProgram, Line, Memory, count_steps};
 use engram_image::Image;
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
     let (file, name) = (arguments.next(), arguments.next());
     let path = match &name {
-        Some(name) => Path::ALL.into_iter().find(|path| path.name() == name),
-        None => Some(Path::best()),
+        Some(name) => Backend::ALL.into_iter().find(|path| path.name() == name),
+        None => Some(Backend::best()),
     };
     let (Some(file), Some(path)) = (file, path) else {
         eprintln!("engram-bench-linux IMAGE [PATH]");
@@ -35,12 +35,12 @@ fn main() -> ExitCode {
 }
 
 /// Counts steps on `path`.
-fn count(image: &Image<'_>, path: Path) {
+fn count(image: &Image<'_>, path: Backend) {
     let mut lines = vec![Line::ZERO; path.lines(image)];
     let packed = path.pack(image, &mut lines);
     let policy = packed.policy(image, &lines);
     let mut memory = Box::new(Memory::new());
-    println!("path {}", policy.path());
+    println!("path {}", policy.backend());
     println!("fact macs {}", image.bounds.macs_per_step);
     println!("fact logical_state_bytes {}", image.bounds.state_bytes);
     println!("fact state_bytes {}", policy.state_bytes());

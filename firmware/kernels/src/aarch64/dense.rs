@@ -18,12 +18,8 @@ use crate::{Attention, Line, Requant, Shape, Watch};
 impl<D: Dot> Simd for D {
     type Biases<'a> = Biases<'a, D>;
 
-    fn key_bytes(shape: Shape) -> usize {
-        ring_bytes(shape)
-    }
-
-    fn value_bytes(shape: Shape) -> usize {
-        ring_bytes(shape)
+    fn ring_bytes(shape: Shape) -> [usize; 2] {
+        [ring_bytes(shape); 2]
     }
 
     #[inline(always)]

@@ -13,11 +13,19 @@ mod matvec;
 pub(crate) use attention::to_logits;
 pub use matvec::{matvec_i8, matvec_i16};
 
-use crate::{Attention, Kernels, Requant, Shape, Watch, add_saturating, tanh_q12};
+use crate::{Attention, Kernels, Requant, Rings, Watch, add_saturating, tanh_q12};
 
 /// The reference: plain Rust, no instructions that the compiler does not choose itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Portable;
+
+impl Portable {
+    /// Every machine has them.
+    #[must_use]
+    pub const fn detect() -> Option<Self> {
+        Some(Self)
+    }
+}
 
 /// A linear map as it lies in an image: int8 weights, a bias and a factor for every row.
 #[derive(Clone, Copy, Debug)]
@@ -82,6 +90,7 @@ impl<'a> Rows<'a> {
 
 impl Kernels for Portable {
     const LANES: usize = 1;
+    const RINGS: Rings = Rings::PLAIN;
 
     type Map<'a> = Rows<'a>;
     type WideMap<'a> = Rows<'a>;
@@ -91,17 +100,6 @@ impl Kernels for Portable {
     #[inline]
     fn run<R>(self, f: impl FnOnce() -> R) -> R {
         f()
-    }
-
-    #[inline]
-    fn key_bytes(self, shape: Shape) -> usize {
-        let places = shape.heads.saturating_mul(shape.window);
-        places.saturating_mul(shape.width)
-    }
-
-    #[inline]
-    fn value_bytes(self, shape: Shape) -> usize {
-        self.key_bytes(shape)
     }
 
     fn narrow(self, residual: &[i16], factor: Requant, out: &mut [i8]) {

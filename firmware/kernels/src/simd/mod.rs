@@ -7,7 +7,9 @@ pub(crate) mod packed;
 use core::num::NonZeroUsize;
 
 use crate::kernels::{each, each_mut, quantize_all};
-use crate::{Attention, Entries, Kernels, Line, PackedBiases, Packing, Requant, Shape, Watch};
+use crate::{
+    Attention, Entries, Kernels, Line, PackedBiases, Packing, Requant, Rings, Shape, Watch,
+};
 use packed::{Map, PAIR, PackedLayout, QUAD, WideMap};
 
 /// Tokens that are computed together where a step has several: with four blocks of sixteen rows their sums fill twenty
@@ -26,11 +28,8 @@ pub trait Simd: PackedLayout<QUAD> + PackedLayout<PAIR> {
     /// [`Kernels::Biases`]
     type Biases<'a>: PackedBiases<'a>;
 
-    /// [`Kernels::key_bytes`]
-    fn key_bytes(shape: Shape) -> usize;
-
-    /// [`Kernels::value_bytes`]
-    fn value_bytes(shape: Shape) -> usize;
+    /// [`Kernels::ring_bytes`]
+    fn ring_bytes(shape: Shape) -> [usize; 2];
 
     /// Runs `f` with the instructions.
     unsafe fn enter<R>(f: impl FnOnce() -> R) -> R;
@@ -127,6 +126,7 @@ fn linear_all<S: Simd, const RECTIFY: bool>(
 impl<S: Simd> Kernels for S {
     const LANES: usize = <S as PackedLayout<QUAD>>::ROWS;
     const TOKENS: usize = <S as Simd>::TOKENS;
+    const RINGS: Rings = Rings::VECTORS;
 
     type Map<'a> = Map<'a, S>;
     type WideMap<'a> = WideMap<'a, S>;
@@ -139,13 +139,8 @@ impl<S: Simd> Kernels for S {
     }
 
     #[inline]
-    fn key_bytes(self, shape: Shape) -> usize {
-        <S as Simd>::key_bytes(shape)
-    }
-
-    #[inline]
-    fn value_bytes(self, shape: Shape) -> usize {
-        <S as Simd>::value_bytes(shape)
+    fn ring_bytes(shape: Shape) -> [usize; 2] {
+        <S as Simd>::ring_bytes(shape)
     }
 
     #[inline(always)]

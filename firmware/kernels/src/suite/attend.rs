@@ -131,16 +131,9 @@ struct Memory<'a> {
 
 impl<'a> Memory<'a> {
     /// Work space with `padded` places.
-    fn new<K: Kernels>(
-        kernels: K,
-        shape: Shape,
-        padded: usize,
-        room: &mut Room<'a>,
-    ) -> Result<Self, Mismatch> {
-        let (keys, values): (&mut [i8], &mut [i8]) = (
-            room.take(kernels.key_bytes(shape))?,
-            room.take(kernels.value_bytes(shape))?,
-        );
+    fn new<K: Kernels>(shape: Shape, padded: usize, room: &mut Room<'a>) -> Result<Self, Mismatch> {
+        let [keys, values] = K::ring_bytes(shape);
+        let (keys, values): (&mut [i8], &mut [i8]) = (room.take(keys)?, room.take(values)?);
         keys.fill(0);
         values.fill(0);
         Ok(Self {
@@ -202,8 +195,8 @@ fn run<K: Subject>(
     let biases = biases.ok_or(refused(layer.label))?;
     // Kernels fill a window up; a head may be wider than a window is long.
     let padded = K::padded(window.max(width)).next_multiple_of(16);
-    let mut plain = Memory::new(Portable, layer.shape, padded, room)?;
-    let mut own = Memory::new(kernels, layer.shape, padded, room)?;
+    let mut plain = Memory::new::<Portable>(layer.shape, padded, room)?;
+    let mut own = Memory::new::<K>(layer.shape, padded, room)?;
     let qkv: &mut [i8] = room.take(K::padded(3 * model))?;
     let mut means = Output::<i8>::new(room, model, K::padded(model), 1)?;
     let mut seen = Seen {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use engram_firmware::policy::{Memory, Path};
+use engram_firmware::policy::{Backend, Memory};
 use engram_image::Image;
 use engram_kernels::Line;
 
@@ -63,7 +63,7 @@ impl Row {
     pub(super) fn here(
         name: &str,
         image: &Image<'_>,
-        path: Path,
+        path: Backend,
         state_bytes: usize,
         latency: &Latency,
     ) -> Self {

@@ -43,10 +43,11 @@ const fn ring_tiles(shape: Shape) -> usize {
     fours.saturating_mul(shape.width / SIDE)
 }
 
-/// [`Kernels::key_bytes`] and [`Kernels::value_bytes`].
+/// Either of [`Kernels::ring_bytes`].
 pub(super) fn ring_bytes(shape: Shape) -> usize {
     if !fits(shape) {
-        return Portable.key_bytes(shape);
+        let [bytes, _] = Portable::ring_bytes(shape);
+        return bytes;
     }
     let bytes = ring_tiles(shape).saturating_mul(size_of::<Tile>());
     bytes.saturating_mul(shape.heads)

@@ -51,10 +51,10 @@ const VALUE_ORDER: ValueOrder = match NonZeroUsize::new(LANES) {
 pub struct CortexM55(PhantomData<()>);
 
 impl CortexM55 {
-    /// The kernels.
+    /// The kernels, which every machine of the target has.
     #[must_use]
-    pub const fn new() -> Self {
-        Self(PhantomData)
+    pub const fn detect() -> Option<Self> {
+        Some(Self(PhantomData))
     }
 
     /// Whether the kernels of attention compute heads of this shape; otherwise [`portable`] does.
@@ -86,6 +86,7 @@ fn wide_sums_of<'a>(map: Rows<'_>, input: &[i16], sums: &'a mut [i32]) -> &'a mu
 
 impl Kernels for CortexM55 {
     const LANES: usize = 1;
+    const RINGS: Rings = Rings::CORTEX_M55;
 
     type Map<'a> = Rows<'a>;
     type WideMap<'a> = Rows<'a>;
@@ -95,18 +96,6 @@ impl Kernels for CortexM55 {
     #[inline]
     fn run<R>(self, f: impl FnOnce() -> R) -> R {
         f()
-    }
-
-    #[inline]
-    fn key_bytes(self, shape: Shape) -> usize {
-        let [keys, _] = Rings::CortexM55.bytes(shape);
-        keys
-    }
-
-    #[inline]
-    fn value_bytes(self, shape: Shape) -> usize {
-        let [_, values] = Rings::CortexM55.bytes(shape);
-        values
     }
 
     #[inline]

@@ -45,10 +45,10 @@ pub struct CortexM7(PhantomData<()>);
 pub type Packed<'a> = Rows<'a>;
 
 impl CortexM7 {
-    /// The kernels.
+    /// The kernels, which every machine of the target has.
     #[must_use]
-    pub const fn new() -> Self {
-        Self(PhantomData)
+    pub const fn detect() -> Option<Self> {
+        Some(Self(PhantomData))
     }
 
     /// Whether the kernels of attention compute heads of this shape; otherwise [`portable`] does.
@@ -87,6 +87,7 @@ fn wide_rows<'a>(
 
 impl Kernels for CortexM7 {
     const LANES: usize = COLUMNS;
+    const RINGS: Rings = Rings::CORTEX_M7;
 
     type Map<'a> = Packed<'a>;
     type WideMap<'a> = Packed<'a>;
@@ -96,18 +97,6 @@ impl Kernels for CortexM7 {
     #[inline]
     fn run<R>(self, f: impl FnOnce() -> R) -> R {
         f()
-    }
-
-    #[inline]
-    fn key_bytes(self, shape: Shape) -> usize {
-        let [keys, _] = Rings::CortexM7.bytes(shape);
-        keys
-    }
-
-    #[inline]
-    fn value_bytes(self, shape: Shape) -> usize {
-        let [_, values] = Rings::CortexM7.bytes(shape);
-        values
     }
 
     #[inline]

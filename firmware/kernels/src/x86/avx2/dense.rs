@@ -18,12 +18,8 @@ impl<const DOT: u8> Simd for Avx2With<DOT> {
 
     type Biases<'a> = Biases<'a>;
 
-    fn key_bytes(shape: Shape) -> usize {
-        attention::key_bytes(shape)
-    }
-
-    fn value_bytes(shape: Shape) -> usize {
-        attention::value_bytes(shape)
+    fn ring_bytes(shape: Shape) -> [usize; 2] {
+        attention::ring_bytes(shape)
     }
 
     #[inline]

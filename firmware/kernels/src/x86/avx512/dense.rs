@@ -24,12 +24,8 @@ const TWO: usize = 2 * ROWS;
 impl Simd for Avx512Vnni {
     type Biases<'a> = Biases<'a>;
 
-    fn key_bytes(shape: Shape) -> usize {
-        ring_bytes(shape)
-    }
-
-    fn value_bytes(shape: Shape) -> usize {
-        ring_bytes(shape)
+    fn ring_bytes(shape: Shape) -> [usize; 2] {
+        [ring_bytes(shape); 2]
     }
 
     #[inline]

@@ -10,7 +10,7 @@ use core::num::{NonZeroU32, NonZeroUsize};
 pub(super) use biases::Biases;
 #[cfg(test)]
 pub(super) use means::Means;
-pub(super) use rings::{key_bytes, value_bytes};
+pub(super) use rings::ring_bytes;
 
 #[cfg(not(test))]
 use means::Means;

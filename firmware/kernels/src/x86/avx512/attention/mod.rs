@@ -58,10 +58,11 @@ const fn ring_lines(shape: Shape) -> usize {
         .saturating_mul(shape.width / 4)
 }
 
-/// [`Kernels::key_bytes`] and [`Kernels::value_bytes`].
+/// Either of [`Kernels::ring_bytes`].
 pub(super) fn ring_bytes(shape: Shape) -> usize {
     if !fits(shape) {
-        return Portable.key_bytes(shape);
+        let [bytes, _] = Portable::ring_bytes(shape);
+        return bytes;
     }
     ring_lines(shape)
         .saturating_mul(shape.heads.div_ceil(HEADS))

@@ -1,0 +1,83 @@
+//! What no step can be faster than: reading its weights, and multiplying.
+
+use std::hint::black_box;
+use std::num::NonZeroUsize;
+
+use engram_firmware::policy::Backend;
+use engram_kernels::portable::Rows;
+use engram_kernels::{Line, PackedMap, Packing};
+
+/// Rows and columns of the map of [`products`]: 16 KB of weights.
+const PRODUCT: [usize; 2] = [64, 256];
+/// Lines that hold it.
+pub(super) const PRODUCT_LINES: usize = 512;
+
+/// Evaluates a function of a backend's kernels, where this machine has them and they pack.
+macro_rules! with_kernels {
+    ($backend:expr, $with:expr) => {
+        match $backend {
+            #[cfg(target_arch = "x86_64")]
+            Backend::Avx512Vnni => engram_kernels::Avx512Vnni::detect().and_then($with),
+            #[cfg(target_arch = "x86_64")]
+            Backend::AvxVnni => engram_kernels::AvxVnni::detect().and_then($with),
+            #[cfg(target_arch = "x86_64")]
+            Backend::Avx2 => engram_kernels::Avx2::detect().and_then($with),
+            #[cfg(target_arch = "aarch64")]
+            Backend::Sdot => engram_kernels::Sdot::detect().and_then($with),
+            #[cfg(target_arch = "aarch64")]
+            Backend::Neon => engram_kernels::Neon::detect().and_then($with),
+            _ => None,
+        }
+    };
+}
+
+/// Multiplies a map whose weights stay in the first-level cache `rounds` times, with as many tokens as the backend takes
+/// together: so it comes nearest to what the processor can multiply. Returns the multiply-accumulates of that. `None`: plain
+/// Rust, a backend that this machine does not have, or fewer lines than the map needs ([`PRODUCT_LINES`] do).
+pub(super) fn products(backend: Backend, rounds: u32, lines: &mut [Line]) -> Option<u64> {
+    with_kernels!(backend, |kernels| products_on(kernels, rounds, lines))
+}
+
+fn products_on<K: Packing>(kernels: K, rounds: u32, lines: &mut [Line]) -> Option<u64> {
+    let [rows, columns] = PRODUCT;
+    let map = Rows {
+        rows,
+        weight: &[1; PRODUCT[0] * PRODUCT[1]],
+        bias: &[],
+        multiplier: &[[0, 0, 0, 0x40]; PRODUCT[0]],
+        shift: &[40; PRODUCT[0]],
+    };
+    let lines = lines.get_mut(..K::Map::lines(rows, columns))?;
+    K::Map::pack(map, columns, lines)?;
+    let map = K::Map::view(map, columns, lines)?;
+    let tokens = NonZeroUsize::new(K::TOKENS)?;
+    let mut input = vec![3; tokens.get() * columns];
+    let (mut sums, mut out) = ([0; PRODUCT[0]], vec![0; tokens.get() * rows]);
+    for _ in 0..rounds {
+        kernels.run(
+            #[inline(always)]
+            || kernels.project_all(map, tokens, &input, &mut sums, &mut out),
+        );
+        // The next product waits for this one, as in a step.
+        input[0] = out[0];
+    }
+    black_box(out);
+    Some((rows * columns * tokens.get()) as u64 * u64::from(rounds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn products_are_counted() {
+        for backend in Backend::ALL {
+            let macs = products(backend, 3, &mut vec![Line::ZERO; PRODUCT_LINES]);
+            let counts = backend.is_available() && backend != Backend::Portable;
+            let together = matches!(backend, Backend::Avx512Vnni | Backend::Sdot | Backend::Neon);
+            let tokens = if together { 5 } else { 1 };
+            assert_eq!(macs, counts.then_some(3 * tokens * 64 * 256), "{backend}");
+            assert_eq!(products(backend, 3, &mut []), None);
+        }
+    }
+}
