@@ -33,7 +33,6 @@ mod aarch64;
     any(feature = "cortex-m7", feature = "cortex-m55")
 ))]
 pub mod cortex_m;
-mod floor;
 mod kernels;
 #[allow(unsafe_code)]
 mod line;
@@ -55,8 +54,7 @@ mod x86;
 
 #[cfg(target_arch = "aarch64")]
 pub use aarch64::{Neon, Sdot};
-pub use floor::line_reader;
-pub use kernels::{Attention, Entries, HeadView, Kernels, Place, Shape, ValueOrder, Watch};
+pub use kernels::{Attention, Entries, Kernels, Place, Shape, Watch};
 pub use line::Line;
 pub use packing::{PackedBiases, PackedMap, Packing};
 pub use portable::{Portable, matvec_i8, matvec_i16};

@@ -3,7 +3,7 @@
 use core::borrow::Borrow;
 
 use engram_image::ModelConfig;
-use engram_kernels::{Attention, HeadView, Kernels, Place, Shape};
+use engram_kernels::{Attention, Kernels, Place, Shape};
 
 use super::memory::{Memory, Scratch};
 use super::network::{Network, factor};
@@ -102,8 +102,8 @@ fn layers<'n, K: Kernels>(
         };
         match &mut observer {
             Some(observer) => {
-                let mut watch = |head: usize, view: &HeadView<'_>| {
-                    report(*observer, index, head, place, view);
+                let mut watch = |head: usize, weights: &[i16], total: u32| {
+                    report(*observer, (index, head), place, weights, total);
                 };
                 kernels.attend(attention, Some(&mut watch));
             }
@@ -116,20 +116,20 @@ fn layers<'n, K: Kernels>(
     }
 }
 
-/// Tells the observer the weights by age.
+/// Tells the observer the weights of a layer's head by age.
 pub(super) fn report(
     observer: &mut dyn Observer,
-    layer: usize,
-    head: usize,
+    (layer, head): (usize, usize),
     place: Place,
-    view: &HeadView<'_>,
+    weights: &[i16],
+    total: u32,
 ) {
-    let window = view.weights.len();
+    let window = weights.len();
     let mut index = place.index;
     for age in 0..window {
-        let weight = view.weights.get(index).copied().unwrap_or(0);
+        let weight = weights.get(index).copied().unwrap_or(0);
         let weight = u32::from(weight.unsigned_abs());
-        observer.attention(layer, head, age, weight, view.total);
+        observer.attention(layer, head, age, weight, total);
         index = if index == 0 { window } else { index }.wrapping_sub(1);
     }
 }

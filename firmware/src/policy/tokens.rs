@@ -8,7 +8,7 @@ use core::borrow::Borrow;
 use core::num::NonZeroUsize;
 
 use engram_image::{Image, ModelConfig};
-use engram_kernels::{Attention, HeadView, Kernels, Place, Requant, add_saturating};
+use engram_kernels::{Attention, Kernels, Place, Requant, add_saturating};
 
 use super::memory::{self, Memory, Scratch, Tokens};
 use super::network::{LayerMaps, Network, factor};
@@ -145,8 +145,8 @@ fn layers<'n, K: Kernels>(
             };
             match observer {
                 Some(observer) if group.newest == Some(token) => {
-                    let mut watch = |head: usize, view: &HeadView<'_>| {
-                        report(&mut **observer, index, head, place, view);
+                    let mut watch = |head: usize, weights: &[i16], total: u32| {
+                        report(&mut **observer, (index, head), place, weights, total);
                     };
                     kernels.attend(attention, Some(&mut watch));
                 }

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 
 use engram_firmware::policy::Backend;
 use engram_kernels::portable::Rows;
-use engram_kernels::{Line, PackedMap, Packing};
+use engram_kernels::{Kernels, Line, PackedMap, Packing};
 
 /// Rows and columns of the map of [`products`]: 16 KB of weights.
 const PRODUCT: [usize; 2] = [64, 256];
@@ -29,6 +29,49 @@ macro_rules! with_kernels {
             _ => None,
         }
     };
+}
+
+/// What reads lines once each, with the widest loads of this machine: what it gives depends on all bits.
+///
+/// Which loads there are is asked here, once: on a virtual machine the answer takes microseconds.
+pub(super) fn line_reader() -> impl Fn(&[Line]) -> u64 {
+    #[cfg(target_arch = "x86_64")]
+    let kernels = engram_kernels::Avx512Vnni::detect();
+    #[cfg(target_arch = "aarch64")]
+    let kernels = engram_kernels::Neon::detect();
+    #[cfg(not(any(target_arch = "aarch64", target_arch = "x86_64")))]
+    let kernels = engram_kernels::Portable::detect();
+    move |lines| match kernels {
+        // The loop is compiled for the instructions that it runs with.
+        Some(kernels) => kernels.run(
+            #[inline(always)]
+            || read(lines),
+        ),
+        None => read(lines),
+    }
+}
+
+#[inline(always)]
+fn read(lines: &[Line]) -> u64 {
+    let mut all = [[0; 64]; 4];
+    let (fours, rest) = lines.as_chunks::<4>();
+    for four in fours {
+        for (all, line) in all.iter_mut().zip(four) {
+            or(all, &line.0);
+        }
+    }
+    for line in rest {
+        or(&mut all[0], &line.0);
+    }
+    let words = all.as_flattened().as_chunks().0.iter();
+    words.fold(0, |bits, &word| bits | u64::from_le_bytes(word))
+}
+
+#[inline(always)]
+fn or(all: &mut [u8; 64], line: &[u8; 64]) {
+    for (all, byte) in all.iter_mut().zip(line) {
+        *all |= byte;
+    }
 }
 
 /// Multiplies a map whose weights stay in the first-level cache `rounds` times, with as many tokens as the backend takes
@@ -68,6 +111,18 @@ fn products_on<K: Packing>(kernels: K, rounds: u32, lines: &mut [Line]) -> Optio
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_line_is_read() {
+        let mut lines = [Line::ZERO; 9];
+        let read = line_reader();
+        assert_eq!(read(&lines), 0);
+        for index in 0..9 {
+            lines[index].0[7 * index] = 1;
+            assert_ne!(read(&lines[index..=index]), 0);
+        }
+        assert_eq!(read(&lines).count_ones(), 8);
+    }
 
     #[test]
     fn products_are_counted() {

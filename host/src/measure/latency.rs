@@ -5,10 +5,10 @@ use std::time::Instant;
 
 use allocation_counter::measure;
 use engram_firmware::policy::{Backend, Memory, Policy, PolicyError, WorkingMemory};
-use engram_kernels::{Line, line_reader};
+use engram_kernels::Line;
 use rand::RngExt;
 
-use super::floor::{PRODUCT_LINES, products};
+use super::floor::{PRODUCT_LINES, line_reader, products};
 use crate::plant::{Stream, random_stream};
 
 /// Steps before the clock counts.

@@ -135,20 +135,6 @@ impl<D: Dot> Simd for D {
         // SAFETY: the caller's.
         unsafe { attention::run(self, attention, watch) }
     }
-
-    #[target_feature(enable = "neon")]
-    unsafe fn read_lines(self, lines: &[Line]) -> u64 {
-        let mut bits = [vdupq_n_s8(0); 4];
-        for line in lines {
-            let tiles = load_four(bytemuck::must_cast_ref(line));
-            for (bits, tile) in bits.iter_mut().zip(tiles) {
-                *bits = vorrq_s8(*bits, tile);
-            }
-        }
-        let [a, b, c, d] = bits;
-        let all = vreinterpretq_u64_s8(vorrq_s8(vorrq_s8(a, b), vorrq_s8(c, d)));
-        vgetq_lane_u64::<0>(all) | vgetq_lane_u64::<1>(all)
-    }
 }
 
 /// Sixteen entries of the residual as the input of a map.

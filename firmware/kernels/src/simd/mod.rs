@@ -7,9 +7,7 @@ pub(crate) mod packed;
 use core::num::NonZeroUsize;
 
 use crate::kernels::{each, each_mut, quantize_all};
-use crate::{
-    Attention, Entries, Kernels, Line, PackedBiases, Packing, Requant, Rings, Shape, Watch,
-};
+use crate::{Attention, Entries, Kernels, PackedBiases, Requant, Rings, Shape, Watch};
 use packed::{Map, PAIR, PackedLayout, QUAD, WideMap};
 
 /// Tokens that are computed together where a step has several: with four blocks of sixteen rows their sums fill twenty
@@ -83,9 +81,6 @@ pub trait Simd: PackedLayout<QUAD> + PackedLayout<PAIR> {
         attention: Attention<'_, Self::Biases<'_>>,
         watch: Option<&mut Watch<'_>>,
     );
-
-    /// [`Packing::read`]
-    unsafe fn read_lines(self, lines: &[Line]) -> u64;
 }
 
 /// Takes the first `count` entries off a slice.
@@ -258,12 +253,5 @@ impl<S: Simd> Kernels for S {
     ) {
         // SAFETY: the token proves that the instructions may be used.
         unsafe { self.attention(attention, watch) }
-    }
-}
-
-impl<S: Simd> Packing for S {
-    fn read(self, lines: &[Line]) -> u64 {
-        // SAFETY: the token proves that the instructions may be used.
-        unsafe { self.read_lines(lines) }
     }
 }

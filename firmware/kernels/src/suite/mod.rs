@@ -43,7 +43,7 @@ pub use room::Room;
 pub use subject::{Limits, Subject};
 
 #[cfg(test)]
-pub(crate) use packing::{foreign_lines, least_weight, read, refusals};
+pub(crate) use packing::{foreign_lines, least_weight, refusals};
 #[cfg(test)]
 pub(crate) use stamp::{stamp, stamp_tests, test};
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What packing refuses, what becomes of lines that hold something else, and reading them.
+//! What packing refuses, and what becomes of lines that hold something else.
 
 use super::draw::Draw;
 use super::maps::{fill_up, plain, weights_of};
@@ -6,7 +6,7 @@ use super::mismatch::{Label, Mismatch, Output};
 use super::room::Room;
 use super::subject::{Limits, Subject};
 use crate::portable::Rows;
-use crate::{Kernels, Line, PackedMap, Packing, Portable};
+use crate::{Kernels, PackedMap, Packing, Portable};
 
 /// Rows and columns, some groups and a remainder.
 const MOST: [usize; 2] = [96, 160];
@@ -147,25 +147,4 @@ pub(crate) fn foreign_lines<K: Subject + Packing>(
         wide_out.check(label, "embedded", |x| x)?;
     }
     Ok(())
-}
-
-/// What [`Packing::read`] returns depends on every bit.
-pub(crate) fn read<K: Subject + Packing>(
-    kernels: K,
-    seed: u32,
-    mut room: Room<'_>,
-) -> Result<(), Mismatch> {
-    let draw = &mut Draw::new(seed);
-    let count = draw.length(512).min(room.bytes() / 64);
-    let lines = room.lines(count)?;
-    lines.fill(Line::ZERO);
-    let label = Label {
-        kernel: "read",
-        shape: [count, 1, 1],
-    };
-    label.equal("bits", 0, 0, kernels.read(lines) as i64)?;
-    let (line, byte, bit) = (draw.below(count), draw.below(64), draw.below(8));
-    lines[line].0[byte] = 1 << bit;
-    let seen = i64::from(kernels.read(lines) != 0);
-    label.equal("whether a bit is seen", line, 1, seen)
 }

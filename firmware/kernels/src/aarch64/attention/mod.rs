@@ -154,8 +154,7 @@ fn heads<D: Dot, const Q: usize, const P: usize>(
         means::store(sums, reciprocals, output, means);
         if let Some(watch) = &mut watch {
             values::weigh(logits, max, weights);
-            let tiles = values.as_flattened();
-            watch::head::<D>(*watch, (head, shape), weights, total, tiles);
+            watch::head(*watch, (head, shape), weights, total);
         }
     }
 }

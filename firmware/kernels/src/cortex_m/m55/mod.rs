@@ -17,11 +17,10 @@ mod tanh;
 mod values;
 
 use core::marker::PhantomData;
-use core::num::NonZeroUsize;
 
 use matrix::{product, product_wide};
 
-use crate::kernels::{ValueOrder, Watch};
+use crate::kernels::Watch;
 use crate::portable::Rows;
 use crate::{Attention, Kernels, Requant, Rings, Shape, portable};
 
@@ -36,15 +35,6 @@ use cpu;
 
 /// Places and channels of a block of values.
 const LANES: usize = 8;
-
-/// How the values of a head lie.
-const VALUE_ORDER: ValueOrder = match NonZeroUsize::new(LANES) {
-    Some(eight) => ValueOrder::Blocks {
-        channels: eight,
-        places: eight,
-    },
-    None => ValueOrder::Rows,
-};
 
 /// The kernels of a core with MVE's integer instructions; the target has them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -4,14 +4,14 @@ use core::arch::x86_64::*;
 
 use super::Avx2With;
 use super::attention::{self, Biases};
-use super::memory::{load, load_i16, load_i32, store_i8, store_i16, store_i32};
+use super::memory::{load_i16, load_i32, store_i8, store_i16, store_i32};
 use super::numbers::{Single, add_i16, add_i32, to_i8, to_i16};
 use super::packed::ROWS;
 use super::product::{product, wide_product};
 use super::tanh::tanh;
 use crate::simd::Simd;
 use crate::simd::packed::{Map, WideMap};
-use crate::{Attention, Line, Requant, Shape, Watch};
+use crate::{Attention, Requant, Shape, Watch};
 
 impl<const DOT: u8> Simd for Avx2With<DOT> {
     const TOKENS: usize = 1;
@@ -120,28 +120,6 @@ impl<const DOT: u8> Simd for Avx2With<DOT> {
     unsafe fn attention(self, attention: Attention<'_, Biases<'_>>, watch: Option<&mut Watch<'_>>) {
         // SAFETY: the caller's.
         unsafe { attention::run::<DOT>(attention, watch) }
-    }
-
-    #[target_feature(enable = "avx2,fma")]
-    unsafe fn read_lines(self, lines: &[Line]) -> u64 {
-        let mut bits = [_mm256_setzero_si256(); 4];
-        let (fours, rest) =
-            bytemuck::cast_slice::<Line, super::memory::Half>(lines).as_chunks::<4>();
-        for four in fours {
-            for (bits, half) in bits.iter_mut().zip(four) {
-                *bits = _mm256_or_si256(*bits, load(half));
-            }
-        }
-        for half in rest {
-            bits[0] = _mm256_or_si256(bits[0], load(half));
-        }
-        let [a, b, c, d] = bits;
-        let all = _mm256_or_si256(_mm256_or_si256(a, b), _mm256_or_si256(c, d));
-        let all = _mm_or_si128(
-            _mm256_castsi256_si128(all),
-            _mm256_extracti128_si256::<1>(all),
-        );
-        (_mm_extract_epi64::<0>(all) | _mm_extract_epi64::<1>(all)).cast_unsigned()
     }
 }
 

@@ -8,7 +8,7 @@ use super::bytes::Bytes;
 use super::entries::quantize;
 use super::narrow::Narrow;
 use super::numbers::{
-    add_i32, load, load_i16, load_i32, load_words, store_bytes, store_half, store_i16, store_i32,
+    add_i32, load_i16, load_i32, load_words, store_bytes, store_half, store_i16, store_i32,
     store_words, to_i16, words,
 };
 use super::packed::ROWS;
@@ -16,7 +16,7 @@ use super::product::product;
 use super::tanh::tanh;
 use crate::simd::Simd;
 use crate::simd::packed::{Map, WideMap};
-use crate::{Attention, Entries, Line, Requant, Shape, Watch};
+use crate::{Attention, Entries, Requant, Shape, Watch};
 
 /// Rows of two blocks.
 const TWO: usize = 2 * ROWS;
@@ -166,23 +166,6 @@ impl Simd for Avx512Vnni {
     unsafe fn attention(self, attention: Attention<'_, Biases<'_>>, watch: Option<&mut Watch<'_>>) {
         // SAFETY: the caller's.
         unsafe { attention::run(attention, watch) }
-    }
-
-    #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-    unsafe fn read_lines(self, lines: &[Line]) -> u64 {
-        let mut bits = [_mm512_setzero_si512(); 4];
-        let (fours, rest) = lines.as_chunks::<4>();
-        for four in fours {
-            for (bits, line) in bits.iter_mut().zip(four) {
-                *bits = _mm512_or_si512(*bits, load(line));
-            }
-        }
-        for line in rest {
-            bits[0] = _mm512_or_si512(bits[0], load(line));
-        }
-        let [a, b, c, d] = bits;
-        let all = _mm512_or_si512(_mm512_or_si512(a, b), _mm512_or_si512(c, d));
-        _mm512_reduce_or_epi64(all) as u64
     }
 }
 

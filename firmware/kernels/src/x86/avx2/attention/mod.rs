@@ -5,7 +5,7 @@ mod means;
 mod rings;
 
 use core::arch::x86_64::*;
-use core::num::{NonZeroU32, NonZeroUsize};
+use core::num::NonZeroU32;
 
 pub(super) use biases::Biases;
 #[cfg(test)]
@@ -23,13 +23,10 @@ use super::packed::ROWS;
 use super::product::accumulate;
 use super::softmax;
 use crate::simd::packed::{PAIR, QUAD};
-use crate::{Attention, HeadView, MASKED_LOGIT, Place, ValueOrder, Watch};
+use crate::{Attention, MASKED_LOGIT, Place, Watch};
 
 /// Largest magnitude of a logit that is not masked.
 const LOGIT_MAX: i32 = 1 << 30;
-
-/// Channels of a block of values.
-const BLOCK: NonZeroUsize = NonZeroUsize::MIN.saturating_add(ROWS - 1);
 
 /// [`crate::Kernels::attend`].
 #[target_feature(enable = "avx2,fma")]
@@ -82,17 +79,7 @@ pub(super) fn run<const DOT: u8>(
         let total = scores.weights(sums, most, weights);
         average::<DOT>(values, weights, (Means::new(total), output), means);
         if let Some(watch) = &mut watch {
-            let view = HeadView {
-                weights: weights.get(..window).unwrap_or_default(),
-                values: bytemuck::must_cast_slice(values.as_flattened()),
-                width,
-                total: total.get(),
-                order: ValueOrder::WideBlocks {
-                    channels: BLOCK,
-                    places: ring.places,
-                },
-            };
-            watch(head, &view);
+            watch(head, weights.get(..window).unwrap_or_default(), total.get());
         }
     }
 }

@@ -221,7 +221,7 @@ fn heads<const Q: usize, const EXACT: bool>(
             }
         }
         if let Some(watch) = &mut watch {
-            watch::group(*watch, shape, group, &weights, values);
+            watch::group(*watch, shape, group, &weights);
         }
     }
 }
