@@ -8,9 +8,11 @@
 //! Implementations are tokens: whoever holds one may run its instructions, so that safe code needs no
 //! check of its own.
 
-use core::num::NonZeroUsize;
-
 use crate::{Requant, Rings, fraction_from_word, quantize};
+
+/// Tokens that are computed together where a step has several: with four blocks of sixteen rows their sums fill twenty
+/// registers, and a map that one of them has read is near when the next one comes.
+pub const TOKENS: usize = 5;
 
 /// The arithmetic of one policy step on one instruction set.
 ///
@@ -21,9 +23,9 @@ pub trait Kernels: Copy {
     /// Entries that are computed together.
     const LANES: usize;
 
-    /// Tokens that are best computed together where a step has several: every weight is read once for all of
-    /// them. With 1, the functions for all tokens are not called.
-    const TOKENS: usize = 1;
+    /// Whether [`TOKENS`] tokens are best computed together where a step has as many: every weight is read once for all
+    /// of them.
+    const TOGETHER: bool = false;
 
     /// How keys and values lie.
     const RINGS: Rings;
@@ -62,67 +64,24 @@ pub trait Kernels: Copy {
     /// The residual stream as the int8 input of a map: `out[i] = factor.to_i8(residual[i])`.
     fn narrow(self, residual: &[i16], factor: Requant, out: &mut [i8]);
 
-    /// `out[r] = to_i8(map * input)`, as numbers: queries, keys, values.
-    fn project(self, map: Self::Map<'_>, input: &[i8], sums: &mut [i32], out: &mut [i8]);
-
+    /// Of every token `out[r] = to_i8(map * input)`, as numbers: queries, keys, values. With `RECTIFY`
     /// `out[r] = to_relu_i8(map * input)`, as the input of a map.
-    fn rectify(self, map: Self::Map<'_>, input: &[i8], sums: &mut [i32], out: &mut [i8]);
-
-    /// `residual[r] += to_i16(map * input)`, saturating, and [`Kernels::narrow`] of the result.
-    fn add(
+    fn linear_i8<const RECTIFY: bool, const T: usize>(
         self,
         map: Self::Map<'_>,
-        input: &[i8],
+        inputs: [&[i8]; T],
         sums: &mut [i32],
-        residual: &mut [i16],
-        next: (Requant, &mut [i8]),
+        outs: [&mut [i8]; T],
     );
 
-    /// [`Kernels::project`] of so many tokens: every slice holds their vectors one after the other.
-    fn project_all(
+    /// Of every token `residual[r] += to_i16(map * input)`, saturating, and [`Kernels::narrow`] of the result.
+    fn linear_add<const T: usize>(
         self,
         map: Self::Map<'_>,
-        tokens: NonZeroUsize,
-        input: &[i8],
+        inputs: [&[i8]; T],
         sums: &mut [i32],
-        out: &mut [i8],
-    ) {
-        let inputs = each(input, tokens);
-        for (input, out) in inputs.zip(each_mut(out, tokens)) {
-            self.project(map, input, sums, out);
-        }
-    }
-
-    /// [`Kernels::rectify`] of so many tokens.
-    fn rectify_all(
-        self,
-        map: Self::Map<'_>,
-        tokens: NonZeroUsize,
-        input: &[i8],
-        sums: &mut [i32],
-        out: &mut [i8],
-    ) {
-        let inputs = each(input, tokens);
-        for (input, out) in inputs.zip(each_mut(out, tokens)) {
-            self.rectify(map, input, sums, out);
-        }
-    }
-
-    /// [`Kernels::add`] of so many tokens.
-    fn add_all(
-        self,
-        map: Self::Map<'_>,
-        tokens: NonZeroUsize,
-        input: &[i8],
-        sums: &mut [i32],
-        residual: &mut [i16],
-        (next, narrow): (Requant, &mut [i8]),
-    ) {
-        let places = each_mut(residual, tokens).zip(each_mut(narrow, tokens));
-        for (input, (residual, narrow)) in each(input, tokens).zip(places) {
-            self.add(map, input, sums, residual, (next, narrow));
-        }
-    }
+        onto: Onto<'_, T>,
+    );
 
     /// `out[r] = to_i16(map * input)`: the embedding.
     fn embed(self, map: Self::WideMap<'_>, input: &[i16], sums: &mut [i32], out: &mut [i16]);
@@ -158,15 +117,8 @@ pub(crate) fn quantize_all(entries: Entries<'_>, scales: (&[f32], &[f32]), out: 
     }
 }
 
-/// The vectors of so many tokens.
-pub(crate) fn each<T>(all: &[T], tokens: NonZeroUsize) -> impl Iterator<Item = &[T]> {
-    all.chunks_exact((all.len() / tokens).max(1))
-}
-
-/// [`each`], to be written.
-pub(crate) fn each_mut<T>(all: &mut [T], tokens: NonZeroUsize) -> impl Iterator<Item = &mut [T]> {
-    all.chunks_exact_mut((all.len() / tokens).max(1))
-}
+/// Residuals of tokens, the factor of their next inputs, and these.
+pub type Onto<'a, const T: usize> = ([&'a mut [i16]; T], Requant, [&'a mut [i8]; T]);
 
 /// A working memory as a step finds it.
 #[derive(Clone, Copy, Debug)]

@@ -54,7 +54,7 @@ mod x86;
 
 #[cfg(target_arch = "aarch64")]
 pub use aarch64::{Neon, Sdot};
-pub use kernels::{Attention, Entries, Kernels, Place, Shape, Watch};
+pub use kernels::{Attention, Entries, Kernels, Onto, Place, Shape, TOKENS, Watch};
 pub use line::Line;
 pub use packing::{PackedBiases, PackedMap, Packing};
 pub use portable::{Portable, matvec_i8, matvec_i16};

@@ -6,7 +6,7 @@ use engram_image::limits::IMAGE_BYTES;
 use engram_image::{Image, Packing};
 #[cfg(target_arch = "arm")]
 use engram_kernels::cortex_m;
-use engram_kernels::{Kernels, Line};
+use engram_kernels::{Kernels, Line, TOKENS};
 
 use super::golden::{GoldenDifference, replay};
 use super::kept::Kept;
@@ -59,6 +59,16 @@ macro_rules! backends {
             {
                 let [keys, values] = <$kernels as Kernels>::RINGS.most(channels, plain);
                 most = [largest(&[keys, most[0]]), largest(&[values, most[1]])];
+            })+
+            most
+        }
+
+        /// Tokens that the kernels of some backend of this program compute together.
+        pub(super) const fn most_tokens() -> usize {
+            let mut most = 1;
+            $(#[cfg($condition)]
+            if <$kernels as Kernels>::TOGETHER {
+                most = TOKENS;
             })+
             most
         }

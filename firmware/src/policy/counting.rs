@@ -4,7 +4,7 @@ use core::cell::Cell;
 
 use engram_image::{Image, Packing};
 use engram_kernels::portable::Rows;
-use engram_kernels::{Attention, Kernels, Portable, Requant, Rings, Watch};
+use engram_kernels::{Attention, Kernels, Onto, Portable, Requant, Rings, Watch};
 
 use super::network::{ImageAsItLies, ReadsImages};
 use super::{Memory, PolicyError, WorkingMemory, step_on};
@@ -57,26 +57,27 @@ impl Kernels for Counting<'_> {
         Portable.narrow(residual, factor, out);
     }
 
-    fn project(self, map: Rows<'_>, input: &[i8], sums: &mut [i32], out: &mut [i8]) {
-        self.count(map.weight.len());
-        Portable.project(map, input, sums, out);
-    }
-
-    fn rectify(self, map: Rows<'_>, input: &[i8], sums: &mut [i32], out: &mut [i8]) {
-        self.count(map.weight.len());
-        Portable.rectify(map, input, sums, out);
-    }
-
-    fn add(
+    #[inline]
+    fn linear_i8<const RECTIFY: bool, const T: usize>(
         self,
         map: Rows<'_>,
-        input: &[i8],
+        inputs: [&[i8]; T],
         sums: &mut [i32],
-        residual: &mut [i16],
-        next: (Requant, &mut [i8]),
+        outs: [&mut [i8]; T],
     ) {
-        self.count(map.weight.len());
-        Portable.add(map, input, sums, residual, next);
+        self.count(map.weight.len().saturating_mul(T));
+        Portable.linear_i8::<RECTIFY, T>(map, inputs, sums, outs);
+    }
+
+    fn linear_add<const T: usize>(
+        self,
+        map: Rows<'_>,
+        inputs: [&[i8]; T],
+        sums: &mut [i32],
+        onto: Onto<'_, T>,
+    ) {
+        self.count(map.weight.len().saturating_mul(T));
+        Portable.linear_add(map, inputs, sums, onto);
     }
 
     fn embed(self, map: Rows<'_>, input: &[i16], sums: &mut [i32], out: &mut [i16]) {

@@ -9,7 +9,7 @@ use engram_image::limits::{
 };
 use engram_kernels::Place;
 
-use super::backend::ring_bytes;
+use super::backend::{most_tokens, ring_bytes};
 
 /// Largest number of rows of any product: a feed-forward block, the stacked queries, keys and
 /// values, the logits of a window, or a hidden layer of the head.
@@ -18,9 +18,8 @@ pub(super) const MAX_ROWS: usize = largest(&[MAX_FF, 3 * MAX_MODEL, MAX_WINDOW, 
 /// No kernels compute more lanes at a time. The limits that are not padded here are multiples of it.
 const LANES_MAX: usize = 16;
 
-/// Tokens that a step takes through the layers together, at most; only hosts have kernels that do.
-#[cfg(target_pointer_width = "64")]
-pub(super) const TOKENS: usize = 8;
+/// Tokens that a step of this program takes through the layers together, at most.
+const TOKENS: usize = most_tokens();
 
 /// Bytes of the rings of keys and of values, as the kernels of this program fill them up.
 pub(super) const RING_BYTES: [usize; 2] = ring_bytes(MAX_LAYERS * MAX_MODEL, KV_BYTES);
@@ -57,39 +56,26 @@ pub(super) struct Scratch {
     pub(super) quantized: Aligned<[i16; padded(MAX_INPUTS)]>,
     /// `[model]`: embedding of the newest working memory.
     pub(super) embedded: Aligned<[i16; MAX_MODEL]>,
-    /// `[model]`: the token on its way through the layers.
-    pub(super) residual: Aligned<[i16; MAX_MODEL]>,
-    /// `[model]`: input of a product.
-    pub(super) narrow: Aligned<[i8; MAX_MODEL]>,
+    /// `[token][model]`: the tokens on their way through the layers.
+    pub(super) residual: Aligned<[i16; TOKENS * MAX_MODEL]>,
+    /// `[token][model]`: input of a product.
+    pub(super) narrow: Aligned<[i8; TOKENS * MAX_MODEL]>,
     /// `[model]`: the newest token after the last layer, as the input of the head.
     pub(super) encoded: Aligned<[i8; MAX_MODEL]>,
-    /// `[3 model]`: queries, keys, values.
-    pub(super) qkv: Aligned<[i8; 3 * MAX_MODEL]>,
+    /// `[token][3 model]`: queries, keys, values.
+    pub(super) qkv: Aligned<[i8; TOKENS * 3 * MAX_MODEL]>,
     /// `[window]`: attention weights of one head.
     pub(super) weights: Aligned<[i16; MAX_WINDOW]>,
-    /// `[model]`: weighted means of the values.
-    pub(super) means: Aligned<[i8; MAX_MODEL]>,
-    /// `[ff]`
-    pub(super) wide: Aligned<[i8; MAX_FF]>,
+    /// `[token][model]`: weighted means of the values.
+    pub(super) means: Aligned<[i8; TOKENS * MAX_MODEL]>,
+    /// `[token][ff]`
+    pub(super) wide: Aligned<[i8; TOKENS * MAX_FF]>,
     /// `[hidden]`: preactivations of the head.
     pub(super) preactivation: Aligned<[i32; MAX_HIDDEN]>,
     /// `[hidden]`: activations of the head's two hidden layers.
     pub(super) hidden: [Aligned<[i8; MAX_HIDDEN]>; 2],
     /// `[actions]`
     pub(super) words: Aligned<[i16; padded(MAX_ACTIONS)]>,
-    /// Several tokens at once.
-    #[cfg(target_pointer_width = "64")]
-    pub(super) tokens: Tokens,
-}
-
-/// The buffers of tokens that go through the layers together: of each as in [`Scratch`], one behind the other.
-#[cfg(target_pointer_width = "64")]
-pub(super) struct Tokens {
-    pub(super) residual: Aligned<[i16; TOKENS * MAX_MODEL]>,
-    pub(super) narrow: Aligned<[i8; TOKENS * MAX_MODEL]>,
-    pub(super) qkv: Aligned<[i8; TOKENS * 3 * MAX_MODEL]>,
-    pub(super) means: Aligned<[i8; TOKENS * MAX_MODEL]>,
-    pub(super) wide: Aligned<[i8; TOKENS * MAX_FF]>,
 }
 
 impl Memory {
@@ -173,24 +159,16 @@ impl Scratch {
         sums: Aligned([0; MAX_ROWS]),
         quantized: Aligned([0; padded(MAX_INPUTS)]),
         embedded: Aligned([0; MAX_MODEL]),
-        residual: Aligned([0; MAX_MODEL]),
-        narrow: Aligned([0; MAX_MODEL]),
+        residual: Aligned([0; TOKENS * MAX_MODEL]),
+        narrow: Aligned([0; TOKENS * MAX_MODEL]),
         encoded: Aligned([0; MAX_MODEL]),
-        qkv: Aligned([0; 3 * MAX_MODEL]),
+        qkv: Aligned([0; TOKENS * 3 * MAX_MODEL]),
         weights: Aligned([0; MAX_WINDOW]),
-        means: Aligned([0; MAX_MODEL]),
-        wide: Aligned([0; MAX_FF]),
+        means: Aligned([0; TOKENS * MAX_MODEL]),
+        wide: Aligned([0; TOKENS * MAX_FF]),
         preactivation: Aligned([0; MAX_HIDDEN]),
         hidden: [const { Aligned([0; MAX_HIDDEN]) }; 2],
         words: Aligned([0; padded(MAX_ACTIONS)]),
-        #[cfg(target_pointer_width = "64")]
-        tokens: Tokens {
-            residual: Aligned([0; TOKENS * MAX_MODEL]),
-            narrow: Aligned([0; TOKENS * MAX_MODEL]),
-            qkv: Aligned([0; TOKENS * 3 * MAX_MODEL]),
-            means: Aligned([0; TOKENS * MAX_MODEL]),
-            wide: Aligned([0; TOKENS * MAX_FF]),
-        },
     };
 }
 

@@ -12,6 +12,7 @@
 mod backend;
 #[cfg(feature = "count-macs")]
 mod counting;
+mod encoder;
 mod golden;
 mod head;
 mod kept;
@@ -24,9 +25,6 @@ mod packed;
 mod record;
 #[cfg(feature = "count-macs")]
 mod steps;
-mod token;
-#[cfg(target_pointer_width = "64")]
-mod tokens;
 
 pub use backend::{Backend, LINES, Packed, Policy};
 #[cfg(feature = "count-macs")]
@@ -43,7 +41,7 @@ pub use steps::{BenchProgram, count_steps};
 use core::fmt;
 
 use engram_image::{ModelConfig, Packing, Positions};
-use engram_kernels::{Entries, Kernels, Place, Rings, add_saturating};
+use engram_kernels::{Entries, Kernels, Rings};
 
 use kept::Kept;
 use memory::Scratch;
@@ -131,13 +129,13 @@ pub const fn runs(packing: Packing) -> bool {
 /// [`Policy::state_bytes`] with the rings of the kernels of any board.
 #[must_use]
 pub fn state_bytes_with(rings: Rings, config: &ModelConfig) -> usize {
-    kept_of(config, rings.bytes(token::shape(config))).bytes()
+    kept_of(config, rings.bytes(encoder::shape(config))).bytes()
 }
 
 /// What persists from step to step on a network's kernels.
 fn kept_on<'n, K: Kernels>(network: &impl Network<'n, K>) -> Kept {
     let config = &network.image().config;
-    kept_of(config, K::ring_bytes(token::shape(config)))
+    kept_of(config, K::ring_bytes(encoder::shape(config)))
 }
 
 /// What persists from step to step where the keys and the values of one layer take so many bytes.
@@ -201,10 +199,7 @@ fn run<'n, K: Kernels>(
     observer: Option<&mut dyn Observer>,
 ) {
     embed(network, input, &mut memory.scratch);
-    match network.image().config.positions {
-        Positions::Age => age(network, memory, observer),
-        Positions::Slot => slot(network, memory, observer),
-    }
+    encoder::step(network, memory, observer);
     head::run(network, memory, words);
 }
 
@@ -236,67 +231,6 @@ fn embed<'n, K: Kernels>(
         #[inline(always)]
         || kernels.embed(network.embed(), quantized, &mut scratch.sums.0, embedded),
     );
-}
-
-/// `age`: one token; its keys and values take the oldest place of the ring.
-fn age<'n, K: Kernels>(
-    network: &impl Network<'n, K>,
-    memory: &mut Memory,
-    observer: Option<&mut dyn Observer>,
-) {
-    let (place, _) = memory.advance(network.image().config.window);
-    let Scratch {
-        residual, embedded, ..
-    } = &mut memory.scratch;
-    residual.0 = embedded.0;
-    token::run(network, memory, place, observer);
-    memory.scratch.encoded.0 = memory.scratch.narrow.0;
-}
-
-/// `slot`: the embedding takes the oldest place of the ring, then all slots are computed in order.
-///
-/// Slots fill from 0. Those that are still empty are computed too and change nothing: a token sees
-/// only itself and the slots before it.
-fn slot<'n, K: Kernels>(
-    network: &impl Network<'n, K>,
-    memory: &mut Memory,
-    mut observer: Option<&mut dyn Observer>,
-) {
-    let image = network.image();
-    let (model, window) = (image.config.model, image.config.window);
-    let (place, oldest) = memory.advance(window);
-    if let Some(row) = memory.slots.chunks_exact_mut(model.max(1)).nth(place.index) {
-        for (kept, &embedded) in row.iter_mut().zip(&memory.scratch.embedded.0) {
-            *kept = embedded;
-        }
-    }
-    let newest = place.filled.wrapping_sub(1);
-    #[cfg(target_pointer_width = "64")]
-    if K::TOKENS > 1 {
-        return tokens::slots(network, memory, (oldest, newest), observer);
-    }
-    let mut index = oldest;
-    let positions = image.weights.positions.chunks_exact(model.max(1));
-    for (slot, position) in (0..window).zip(positions) {
-        if let Some(row) = memory.slots.chunks_exact(model.max(1)).nth(index) {
-            let residual = &mut memory.scratch.residual.0;
-            let entries = residual.iter_mut().zip(row).zip(position);
-            for ((residual, &embedded), &position) in entries {
-                *residual = add_saturating(embedded, i16::from_le_bytes(position));
-            }
-        }
-        let place = Place {
-            index: slot,
-            filled: slot.wrapping_add(1),
-        };
-        if slot == newest {
-            token::run(network, memory, place, observer.take());
-            memory.scratch.encoded.0 = memory.scratch.narrow.0;
-        } else {
-            token::run(network, memory, place, None);
-        }
-        index = memory::next_index(index, window);
-    }
 }
 
 #[cfg(test)]

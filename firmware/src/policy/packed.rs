@@ -8,9 +8,9 @@ use engram_image::limits::MAX_LAYERS;
 use engram_image::{Image, Layer, Matrix};
 use engram_kernels::{Line, PackedBiases, PackedMap, Packing, Shape};
 
+use super::encoder;
 use super::memory::RING_BYTES;
 use super::network::{HeadMaps, LayerMaps, Network, factor, rows};
-use super::token;
 
 /// An image packed for the kernels `K`, in lines that the caller lends.
 pub(super) struct PackedImage<'a, K: Packing> {
@@ -24,7 +24,7 @@ pub(super) struct PackedImage<'a, K: Packing> {
 impl<'a, K: Packing> PackedImage<'a, K> {
     /// Lines that [`PackedImage::pack`] needs.
     pub(super) fn lines(image: &Image<'_>) -> usize {
-        let shape = token::shape(&image.config);
+        let shape = encoder::shape(&image.config);
         let of = |matrix: &Matrix<'_>| K::Map::lines(matrix.rows, matrix.columns);
         let wide = |matrix: &Matrix<'_>| K::WideMap::lines(matrix.rows, matrix.columns);
         let layers = image.weights.layers().iter().map(|layer| {
@@ -48,7 +48,7 @@ impl<'a, K: Packing> PackedImage<'a, K> {
         if image.packing != engram_image::Packing::Rows {
             return None;
         }
-        let shape = token::shape(&image.config);
+        let shape = encoder::shape(&image.config);
         for (bytes, most) in K::ring_bytes(shape).into_iter().zip(RING_BYTES) {
             if bytes.checked_mul(image.config.layers)? > most {
                 return None;
@@ -151,7 +151,7 @@ impl<'a> Viewer<'a> {
         layer: &Layer<'a>,
     ) -> Option<LayerMaps<'a, K>> {
         let qkv = self.map(&layer.qkv)?;
-        let biases = self.biases(token::shape(&image.config), layer)?;
+        let biases = self.biases(encoder::shape(&image.config), layer)?;
         Some(LayerMaps {
             attention_input: factor(layer.attention_input),
             qkv,

@@ -1,11 +1,10 @@
 //! What no step can be faster than: reading its weights, and multiplying.
 
 use std::hint::black_box;
-use std::num::NonZeroUsize;
 
 use engram_firmware::policy::Backend;
 use engram_kernels::portable::Rows;
-use engram_kernels::{Kernels, Line, PackedMap, Packing};
+use engram_kernels::{Kernels, Line, PackedMap, Packing, TOKENS};
 
 /// Rows and columns of the map of [`products`]: 16 KB of weights.
 const PRODUCT: [usize; 2] = [64, 256];
@@ -82,6 +81,18 @@ pub(super) fn products(backend: Backend, rounds: u32, lines: &mut [Line]) -> Opt
 }
 
 fn products_on<K: Packing>(kernels: K, rounds: u32, lines: &mut [Line]) -> Option<u64> {
+    if K::TOGETHER {
+        products_of::<K, TOKENS>(kernels, rounds, lines)
+    } else {
+        products_of::<K, 1>(kernels, rounds, lines)
+    }
+}
+
+fn products_of<K: Packing, const T: usize>(
+    kernels: K,
+    rounds: u32,
+    lines: &mut [Line],
+) -> Option<u64> {
     let [rows, columns] = PRODUCT;
     let map = Rows {
         rows,
@@ -93,19 +104,22 @@ fn products_on<K: Packing>(kernels: K, rounds: u32, lines: &mut [Line]) -> Optio
     let lines = lines.get_mut(..K::Map::lines(rows, columns))?;
     K::Map::pack(map, columns, lines)?;
     let map = K::Map::view(map, columns, lines)?;
-    let tokens = NonZeroUsize::new(K::TOKENS)?;
-    let mut input = vec![3; tokens.get() * columns];
-    let (mut sums, mut out) = ([0; PRODUCT[0]], vec![0; tokens.get() * rows]);
+    let (mut inputs, mut sums) = ([[3; PRODUCT[1]]; T], [0; PRODUCT[0]]);
+    let mut outs = [[0; PRODUCT[0]]; T];
     for _ in 0..rounds {
         kernels.run(
             #[inline(always)]
-            || kernels.project_all(map, tokens, &input, &mut sums, &mut out),
+            || {
+                let inputs = inputs.each_ref().map(|input| &input[..]);
+                let outs = outs.each_mut().map(|out| &mut out[..]);
+                kernels.linear_i8::<false, T>(map, inputs, &mut sums, outs);
+            },
         );
         // The next product waits for this one, as in a step.
-        input[0] = out[0];
+        inputs[0][0] = outs[0][0];
     }
-    black_box(out);
-    Some((rows * columns * tokens.get()) as u64 * u64::from(rounds))
+    black_box(outs);
+    Some((rows * columns * T) as u64 * u64::from(rounds))
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use super::tanh::tanh;
 use crate::simd::Simd;
 use crate::simd::biases::Biases;
 use crate::simd::packed::{Map, WideMap};
-use crate::{Attention, Line, Requant, Shape, Watch};
+use crate::{Attention, Line, Onto, Requant, Shape, Watch};
 
 impl<D: Dot> Simd for D {
     type Biases<'a> = Biases<'a, D>;
@@ -57,9 +57,7 @@ impl<D: Dot> Simd for D {
         self,
         map: Map<'_, Self>,
         inputs: [&[i8]; T],
-        residuals: [&mut [i16]; T],
-        next: Requant,
-        narrows: [&mut [i8]; T],
+        (residuals, next, narrows): Onto<'_, T>,
     ) {
         let next = Single::new(next);
         for ((input, residual), narrow) in inputs.into_iter().zip(residuals).zip(narrows) {
@@ -150,7 +148,7 @@ fn to_input(factor: Single, [a, b]: [int16x8_t; 2]) -> int8x16_t {
     to_i8(factor.apply(wide), -127)
 }
 
-/// [`crate::Kernels::project`] with a `least` of -127, [`crate::Kernels::rectify`] with one of 0.
+/// [`crate::Kernels::linear_i8`]; it rectifies with a `least` of 0, and does not with one of -127.
 #[inline]
 #[target_feature(enable = "neon")]
 fn bytes<D: Dot>(token: D, map: Map<'_, D>, input: &[i8], least: i8, out: &mut [i8]) {

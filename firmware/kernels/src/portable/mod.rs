@@ -13,7 +13,7 @@ mod matvec;
 pub(crate) use attention::to_logits;
 pub use matvec::{matvec_i8, matvec_i16};
 
-use crate::{Attention, Kernels, Requant, Rings, Watch, add_saturating, tanh_q12};
+use crate::{Attention, Kernels, Onto, Requant, Rings, Watch, add_saturating, tanh_q12};
 
 /// The reference: plain Rust, no instructions that the compiler does not choose itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -109,31 +109,39 @@ impl Kernels for Portable {
     }
 
     #[inline]
-    fn project(self, map: Rows<'_>, input: &[i8], sums: &mut [i32], out: &mut [i8]) {
-        for (out, (factor, sum)) in out.iter_mut().zip(map.product(input, sums)) {
-            *out = factor.to_i8(sum);
-        }
-    }
-
-    #[inline]
-    fn rectify(self, map: Rows<'_>, input: &[i8], sums: &mut [i32], out: &mut [i8]) {
-        for (out, (factor, sum)) in out.iter_mut().zip(map.product(input, sums)) {
-            *out = factor.to_relu_i8(sum);
-        }
-    }
-
-    fn add(
+    fn linear_i8<const RECTIFY: bool, const T: usize>(
         self,
         map: Rows<'_>,
-        input: &[i8],
+        inputs: [&[i8]; T],
         sums: &mut [i32],
-        residual: &mut [i16],
-        (next, narrow): (Requant, &mut [i8]),
+        outs: [&mut [i8]; T],
     ) {
-        for (residual, (factor, sum)) in residual.iter_mut().zip(map.product(input, sums)) {
-            *residual = add_saturating(*residual, factor.to_i16(sum));
+        for (input, out) in inputs.into_iter().zip(outs) {
+            for (out, (factor, sum)) in out.iter_mut().zip(map.product(input, sums)) {
+                *out = if RECTIFY {
+                    factor.to_relu_i8(sum)
+                } else {
+                    factor.to_i8(sum)
+                };
+            }
         }
-        self.narrow(residual, next, narrow);
+    }
+
+    fn linear_add<const T: usize>(
+        self,
+        map: Rows<'_>,
+        inputs: [&[i8]; T],
+        sums: &mut [i32],
+        onto: Onto<'_, T>,
+    ) {
+        let (residuals, next, narrows) = onto;
+        let tokens = inputs.into_iter().zip(residuals).zip(narrows);
+        for ((input, residual), narrow) in tokens {
+            for (residual, (factor, sum)) in residual.iter_mut().zip(map.product(input, sums)) {
+                *residual = add_saturating(*residual, factor.to_i16(sum));
+            }
+            self.narrow(residual, next, narrow);
+        }
     }
 
     #[inline]

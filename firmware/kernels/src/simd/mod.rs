@@ -4,15 +4,9 @@
 pub(crate) mod biases;
 pub(crate) mod packed;
 
-use core::num::NonZeroUsize;
-
-use crate::kernels::{each, each_mut, quantize_all};
-use crate::{Attention, Entries, Kernels, PackedBiases, Requant, Rings, Shape, Watch};
+use crate::kernels::quantize_all;
+use crate::{Attention, Entries, Kernels, Onto, PackedBiases, Requant, Rings, Shape, Watch};
 use packed::{Map, PAIR, PackedLayout, QUAD, WideMap};
-
-/// Tokens that are computed together where a step has several: with four blocks of sixteen rows their sums fill twenty
-/// registers, and a map that one of them has read is near when the next one comes.
-pub(crate) const TOKENS: usize = 5;
 
 /// The kernels of one set of instructions: a token that proves that they may be used.
 ///
@@ -20,8 +14,8 @@ pub(crate) const TOKENS: usize = 5;
 /// Unsafe functions may be called where the instructions may be used: a token is enough. They are unsafe because a
 /// function with instructions of its own can be no safe one of a trait.
 pub trait Simd: PackedLayout<QUAD> + PackedLayout<PAIR> {
-    /// [`Kernels::TOKENS`]: 1 or [`TOKENS`].
-    const TOKENS: usize = TOKENS;
+    /// [`Kernels::TOGETHER`]
+    const TOGETHER: bool = true;
 
     /// [`Kernels::Biases`]
     type Biases<'a>: PackedBiases<'a>;
@@ -41,7 +35,7 @@ pub trait Simd: PackedLayout<QUAD> + PackedLayout<PAIR> {
     /// [`Kernels::narrow`]
     unsafe fn requantize(self, residual: &[i16], factor: Requant, out: &mut [i8]);
 
-    /// [`Kernels::project`] of every token, or [`Kernels::rectify`].
+    /// [`Kernels::linear_i8`]
     unsafe fn linear_i8<const RECTIFY: bool, const T: usize>(
         self,
         map: Map<'_, Self>,
@@ -49,14 +43,12 @@ pub trait Simd: PackedLayout<QUAD> + PackedLayout<PAIR> {
         outs: [&mut [i8]; T],
     );
 
-    /// [`Kernels::add`] of every token.
+    /// [`Kernels::linear_add`]
     unsafe fn linear_add<const T: usize>(
         self,
         map: Map<'_, Self>,
         inputs: [&[i8]; T],
-        residuals: [&mut [i16]; T],
-        next: Requant,
-        narrows: [&mut [i8]; T],
+        onto: Onto<'_, T>,
     );
 
     /// [`Kernels::embed`]
@@ -91,36 +83,9 @@ pub(crate) fn take<'a, T>(slice: &mut &'a mut [T], count: usize) -> Option<&'a m
     Some(taken)
 }
 
-/// The next `T` of them; empty ones where there are no more.
-fn next<S: Default, const T: usize>(all: &mut impl Iterator<Item = S>) -> [S; T] {
-    core::array::from_fn(|_| all.next().unwrap_or_default())
-}
-
-/// [`Kernels::project_all`] and [`Kernels::rectify_all`].
-#[inline(always)]
-fn linear_all<S: Simd, const RECTIFY: bool>(
-    kernels: S,
-    map: Map<'_, S>,
-    tokens: NonZeroUsize,
-    input: &[i8],
-    out: &mut [i8],
-) {
-    let (mut inputs, mut outs) = (each(input, tokens), each_mut(out, tokens));
-    for _ in 0..tokens.get() / TOKENS {
-        let (inputs, outs) = (next(&mut inputs), next(&mut outs));
-        // SAFETY: the token proves that the instructions may be used.
-        unsafe { kernels.linear_i8::<RECTIFY, TOKENS>(map, inputs, outs) }
-    }
-    for _ in 0..tokens.get() % TOKENS {
-        let (inputs, outs) = (next(&mut inputs), next(&mut outs));
-        // SAFETY: as above.
-        unsafe { kernels.linear_i8::<RECTIFY, 1>(map, inputs, outs) }
-    }
-}
-
 impl<S: Simd> Kernels for S {
     const LANES: usize = <S as PackedLayout<QUAD>>::ROWS;
-    const TOKENS: usize = <S as Simd>::TOKENS;
+    const TOGETHER: bool = <S as Simd>::TOGETHER;
     const RINGS: Rings = Rings::VECTORS;
 
     type Map<'a> = Map<'a, S>;
@@ -151,73 +116,27 @@ impl<S: Simd> Kernels for S {
     }
 
     #[inline(always)]
-    fn project(self, map: Map<'_, S>, input: &[i8], _: &mut [i32], out: &mut [i8]) {
+    fn linear_i8<const RECTIFY: bool, const T: usize>(
+        self,
+        map: Map<'_, S>,
+        inputs: [&[i8]; T],
+        _: &mut [i32],
+        outs: [&mut [i8]; T],
+    ) {
         // SAFETY: the token proves that the instructions may be used.
-        unsafe { self.linear_i8::<false, 1>(map, [input], [out]) }
+        unsafe { Simd::linear_i8::<RECTIFY, T>(self, map, inputs, outs) }
     }
 
     #[inline(always)]
-    fn rectify(self, map: Map<'_, S>, input: &[i8], _: &mut [i32], out: &mut [i8]) {
-        // SAFETY: the token proves that the instructions may be used.
-        unsafe { self.linear_i8::<true, 1>(map, [input], [out]) }
-    }
-
-    #[inline(always)]
-    fn add(
+    fn linear_add<const T: usize>(
         self,
         map: Map<'_, S>,
-        input: &[i8],
+        inputs: [&[i8]; T],
         _: &mut [i32],
-        residual: &mut [i16],
-        (next, narrow): (Requant, &mut [i8]),
+        onto: Onto<'_, T>,
     ) {
         // SAFETY: the token proves that the instructions may be used.
-        unsafe { self.linear_add(map, [input], [residual], next, [narrow]) }
-    }
-
-    fn project_all(
-        self,
-        map: Map<'_, S>,
-        tokens: NonZeroUsize,
-        input: &[i8],
-        _: &mut [i32],
-        out: &mut [i8],
-    ) {
-        linear_all::<S, false>(self, map, tokens, input, out);
-    }
-
-    fn rectify_all(
-        self,
-        map: Map<'_, S>,
-        tokens: NonZeroUsize,
-        input: &[i8],
-        _: &mut [i32],
-        out: &mut [i8],
-    ) {
-        linear_all::<S, true>(self, map, tokens, input, out);
-    }
-
-    fn add_all(
-        self,
-        map: Map<'_, S>,
-        tokens: NonZeroUsize,
-        input: &[i8],
-        _: &mut [i32],
-        residual: &mut [i16],
-        (factor, narrow): (Requant, &mut [i8]),
-    ) {
-        let mut inputs = each(input, tokens);
-        let (mut residuals, mut narrows) = (each_mut(residual, tokens), each_mut(narrow, tokens));
-        for _ in 0..tokens.get() / TOKENS {
-            let (inputs, residuals) = (next::<_, TOKENS>(&mut inputs), next(&mut residuals));
-            // SAFETY: the token proves that the instructions may be used.
-            unsafe { self.linear_add(map, inputs, residuals, factor, next(&mut narrows)) }
-        }
-        for _ in 0..tokens.get() % TOKENS {
-            let (inputs, residuals) = (next::<_, 1>(&mut inputs), next(&mut residuals));
-            // SAFETY: as above.
-            unsafe { self.linear_add(map, inputs, residuals, factor, next(&mut narrows)) }
-        }
+        unsafe { Simd::linear_add(self, map, inputs, onto) }
     }
 
     #[inline(always)]

@@ -104,10 +104,10 @@ pub(crate) fn least_weight<K: Subject + Packing>(
     fill_up(draw, input, |x| x ^ K::FLIP, filled);
     let sums = room.take(K::padded(rows))?;
     let mut out = Output::<i8>::new(&mut room, rows, K::padded(rows), 1)?;
-    Portable.project(map, input, sums, out.expected);
-    kernels.run(|| kernels.project(packed, filled, sums, out.got()));
+    Portable.linear_i8::<false, 1>(map, [input], sums, [out.expected]);
+    kernels.run(|| kernels.linear_i8::<false, 1>(packed, [filled], sums, [out.got()]));
     let label = Label {
-        kernel: "project with a weight of -128",
+        kernel: "linear_i8 with a weight of -128",
         shape: [rows, columns, 1],
     };
     out.check(label, "out", |x| x)
@@ -139,7 +139,7 @@ pub(crate) fn foreign_lines<K: Subject + Packing>(
         shape: [rows, columns, 1],
     };
     if let Some(map) = K::Map::view(map, columns, &lines[..K::Map::lines(rows, columns)]) {
-        kernels.run(|| kernels.project(map, filled, sums, out.got()));
+        kernels.run(|| kernels.linear_i8::<false, 1>(map, [filled], sums, [out.got()]));
         out.check(label, "out", |x| x)?;
     }
     if let Some(map) = K::WideMap::view(map, columns, &lines[..K::WideMap::lines(rows, columns)]) {

@@ -22,7 +22,7 @@ use matrix::{product, product_wide};
 
 use crate::kernels::Watch;
 use crate::portable::Rows;
-use crate::{Attention, Kernels, Requant, Rings, Shape, portable};
+use crate::{Attention, Kernels, Onto, Requant, Rings, Shape, portable};
 
 /// The first line of every naked function: these are assembled on their own, and know the target's
 /// instructions only if told.
@@ -94,25 +94,36 @@ impl Kernels for CortexM55 {
     }
 
     #[inline]
-    fn project(self, map: Rows<'_>, input: &[i8], sums: &mut [i32], out: &mut [i8]) {
-        requant::to_i8(map, sums_of(map, input, sums), out);
-    }
-
-    #[inline]
-    fn rectify(self, map: Rows<'_>, input: &[i8], sums: &mut [i32], out: &mut [i8]) {
-        requant::to_relu_i8(map, sums_of(map, input, sums), out);
-    }
-
-    fn add(
+    fn linear_i8<const RECTIFY: bool, const T: usize>(
         self,
         map: Rows<'_>,
-        input: &[i8],
+        inputs: [&[i8]; T],
         sums: &mut [i32],
-        residual: &mut [i16],
-        (next, narrow): (Requant, &mut [i8]),
+        outs: [&mut [i8]; T],
     ) {
-        requant::add_i16(map, sums_of(map, input, sums), residual);
-        requant::narrow(residual, next, narrow);
+        for (input, out) in inputs.into_iter().zip(outs) {
+            let sums = sums_of(map, input, sums);
+            if RECTIFY {
+                requant::to_relu_i8(map, sums, out);
+            } else {
+                requant::to_i8(map, sums, out);
+            }
+        }
+    }
+
+    fn linear_add<const T: usize>(
+        self,
+        map: Rows<'_>,
+        inputs: [&[i8]; T],
+        sums: &mut [i32],
+        onto: Onto<'_, T>,
+    ) {
+        let (residuals, next, narrows) = onto;
+        let tokens = inputs.into_iter().zip(residuals).zip(narrows);
+        for ((input, residual), narrow) in tokens {
+            requant::add_i16(map, sums_of(map, input, sums), residual);
+            requant::narrow(residual, next, narrow);
+        }
     }
 
     fn embed(self, map: Rows<'_>, input: &[i16], sums: &mut [i32], out: &mut [i16]) {

@@ -27,7 +27,7 @@ use matrix::{Prepared, Room, product_wide};
 
 use crate::kernels::Watch;
 use crate::portable::Rows;
-use crate::{Attention, Kernels, Requant, Rings, Shape, portable, tanh_q12};
+use crate::{Attention, Kernels, Onto, Requant, Rings, Shape, portable, tanh_q12};
 
 /// Rows of a block, and columns of a group.
 const GROUP: usize = 4;
@@ -105,28 +105,36 @@ impl Kernels for CortexM7 {
     }
 
     #[inline]
-    fn project(self, map: Packed<'_>, input: &[i8], sums: &mut [i32], out: &mut [i8]) {
-        let sums = product(map, input, sums);
-        requant::to_i8(map, sums, out);
-    }
-
-    #[inline]
-    fn rectify(self, map: Packed<'_>, input: &[i8], sums: &mut [i32], out: &mut [i8]) {
-        let sums = product(map, input, sums);
-        requant::to_relu_i8(map, sums, out);
-    }
-
-    fn add(
+    fn linear_i8<const RECTIFY: bool, const T: usize>(
         self,
         map: Packed<'_>,
-        input: &[i8],
+        inputs: [&[i8]; T],
         sums: &mut [i32],
-        residual: &mut [i16],
-        (next, narrow): (Requant, &mut [i8]),
+        outs: [&mut [i8]; T],
     ) {
-        let sums = product(map, input, sums);
-        requant::add_i16(map, sums, residual);
-        requant::narrow(residual, next, narrow);
+        for (input, out) in inputs.into_iter().zip(outs) {
+            let sums = product(map, input, sums);
+            if RECTIFY {
+                requant::to_relu_i8(map, sums, out);
+            } else {
+                requant::to_i8(map, sums, out);
+            }
+        }
+    }
+
+    fn linear_add<const T: usize>(
+        self,
+        map: Packed<'_>,
+        inputs: [&[i8]; T],
+        sums: &mut [i32],
+        onto: Onto<'_, T>,
+    ) {
+        let (residuals, next, narrows) = onto;
+        let tokens = inputs.into_iter().zip(residuals).zip(narrows);
+        for ((input, residual), narrow) in tokens {
+            requant::add_i16(map, product(map, input, sums), residual);
+            requant::narrow(residual, next, narrow);
+        }
     }
 
     fn embed(self, map: Packed<'_>, input: &[i16], sums: &mut [i32], out: &mut [i16]) {

@@ -11,10 +11,10 @@ use super::product::{product, wide_product};
 use super::tanh::tanh;
 use crate::simd::Simd;
 use crate::simd::packed::{Map, WideMap};
-use crate::{Attention, Requant, Shape, Watch};
+use crate::{Attention, Onto, Requant, Shape, Watch};
 
 impl<const DOT: u8> Simd for Avx2With<DOT> {
-    const TOKENS: usize = 1;
+    const TOGETHER: bool = false;
 
     type Biases<'a> = Biases<'a>;
 
@@ -57,9 +57,7 @@ impl<const DOT: u8> Simd for Avx2With<DOT> {
         self,
         map: Map<'_, Self>,
         inputs: [&[i8]; T],
-        residuals: [&mut [i16]; T],
-        next: Requant,
-        narrows: [&mut [i8]; T],
+        (residuals, next, narrows): Onto<'_, T>,
     ) {
         for ((input, residual), narrow) in inputs.into_iter().zip(residuals).zip(narrows) {
             add(map, input, residual, next, narrow);

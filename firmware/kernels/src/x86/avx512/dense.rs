@@ -16,7 +16,7 @@ use super::product::product;
 use super::tanh::tanh;
 use crate::simd::Simd;
 use crate::simd::packed::{Map, WideMap};
-use crate::{Attention, Entries, Requant, Shape, Watch};
+use crate::{Attention, Entries, Onto, Requant, Shape, Watch};
 
 /// Rows of two blocks.
 const TWO: usize = 2 * ROWS;
@@ -81,9 +81,7 @@ impl Simd for Avx512Vnni {
         self,
         map: Map<'_, Self>,
         inputs: [&[i8]; T],
-        mut residuals: [&mut [i16]; T],
-        next: Requant,
-        mut narrows: [&mut [i8]; T],
+        (mut residuals, next, mut narrows): Onto<'_, T>,
     ) {
         let next = Narrow::new(next);
         product::<_, T, false>(map, inputs.map(quads), |token, x| {

@@ -17,7 +17,7 @@ const AHEAD: usize = 24;
 /// rows are dealt out as [`super::packed`] says, or one.
 ///
 /// With `DOUBLE`, twice the results, rounded down and as far as an i8 can tell them apart: to be halved,
-/// halves up. There are one or [`crate::simd::TOKENS`] tokens.
+/// halves up. There are one or [`crate::TOKENS`] tokens.
 #[inline]
 #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
 pub(super) fn product<const C: usize, const T: usize, const DOUBLE: bool>(
