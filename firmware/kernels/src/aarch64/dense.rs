@@ -183,7 +183,7 @@ fn whole_groups<'a, D: Dot>(
     Some((sdot, input, 2 * (HEADER + RUN * map.depth)))
 }
 
-/// [`crate::Kernels::add`].
+/// [`crate::Kernels::linear_add`].
 #[target_feature(enable = "neon")]
 fn add<D: Dot>(
     token: D,
