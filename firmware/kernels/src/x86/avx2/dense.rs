@@ -3,20 +3,21 @@
 use core::arch::x86_64::*;
 
 use super::Avx2With;
-use super::attention::{self, Biases};
+use super::attention;
 use super::memory::{load_i16, load_i32, store_i8, store_i16, store_i32};
 use super::numbers::{Single, add_i16, add_i32, to_i8, to_i16};
 use super::packed::ROWS;
 use super::product::{product, wide_product};
 use super::tanh::tanh;
 use crate::simd::Simd;
+use crate::simd::biases::Biases;
 use crate::simd::packed::{Map, WideMap};
 use crate::{Attention, Onto, Requant, Shape, Watch};
 
 impl<const DOT: u8> Simd for Avx2With<DOT> {
     const TOGETHER: bool = false;
 
-    type Biases<'a> = Biases<'a>;
+    type Biases<'a> = Biases<'a, Self>;
 
     fn ring_bytes(shape: Shape) -> [usize; 2] {
         attention::ring_bytes(shape)
@@ -115,7 +116,11 @@ impl<const DOT: u8> Simd for Avx2With<DOT> {
     }
 
     #[inline(always)]
-    unsafe fn attention(self, attention: Attention<'_, Biases<'_>>, watch: Option<&mut Watch<'_>>) {
+    unsafe fn attention(
+        self,
+        attention: Attention<'_, Biases<'_, Self>>,
+        watch: Option<&mut Watch<'_>>,
+    ) {
         // SAFETY: the caller's.
         unsafe { attention::run::<DOT>(attention, watch) }
     }
