@@ -47,11 +47,6 @@ impl CortexM55 {
         Some(Self(PhantomData))
     }
 
-    /// Whether the kernels of attention compute heads of this shape; otherwise [`portable`] does.
-    const fn attends(shape: Shape) -> bool {
-        Rings::attends(shape)
-    }
-
     /// Places of the ring of values of one head.
     const fn places(shape: Shape) -> usize {
         shape.window.div_ceil(LANES).saturating_mul(LANES)
@@ -160,7 +155,7 @@ impl Kernels for CortexM55 {
     }
 
     fn attend(self, attention: Attention<'_, &[[u8; 4]]>, watch: Option<&mut Watch<'_>>) {
-        if Self::attends(attention.shape) {
+        if Rings::attends(attention.shape) {
             attention::run(attention, watch);
         } else {
             portable::Portable.attend(attention, watch);

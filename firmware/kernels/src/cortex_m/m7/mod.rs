@@ -51,11 +51,6 @@ impl CortexM7 {
         Some(Self(PhantomData))
     }
 
-    /// Whether the kernels of attention compute heads of this shape; otherwise [`portable`] does.
-    const fn attends(shape: Shape) -> bool {
-        Rings::attends(shape)
-    }
-
     /// Places of the rings of one head.
     const fn places(shape: Shape) -> usize {
         shape.window.div_ceil(GROUP).saturating_mul(GROUP)
@@ -172,7 +167,7 @@ impl Kernels for CortexM7 {
     }
 
     fn attend(self, attention: Attention<'_, &[[u8; 4]]>, watch: Option<&mut Watch<'_>>) {
-        if Self::attends(attention.shape) {
+        if Rings::attends(attention.shape) {
             attention::run(attention, watch);
         } else {
             portable::Portable.attend(attention, watch);
