@@ -18,8 +18,6 @@ mod boards;
 mod draw;
 mod embed;
 mod hidden;
-#[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
-mod hosts;
 mod linear;
 mod maps;
 mod mismatch;

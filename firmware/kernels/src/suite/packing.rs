@@ -6,17 +6,13 @@ use super::mismatch::{Label, Mismatch, Output};
 use super::room::Room;
 use super::subject::{Limits, Subject};
 use crate::portable::Rows;
-use crate::{Kernels, PackedMap, Packing, Portable};
+use crate::{Kernels, PackedMap, Portable};
 
 /// Rows and columns, some groups and a remainder.
 const MOST: [usize; 2] = [96, 160];
 
 /// Maps that contradict themselves, and lines of another number, are refused.
-pub(crate) fn refusals<K: Subject + Packing>(
-    _: K,
-    seed: u32,
-    mut room: Room<'_>,
-) -> Result<(), Mismatch> {
+pub(crate) fn refusals<K: Subject>(_: K, seed: u32, mut room: Room<'_>) -> Result<(), Mismatch> {
     let draw = &mut Draw::new(seed);
     let shape = draw.shape(MOST, weights_of(&room));
     let [rows, columns] = shape;
@@ -84,7 +80,7 @@ pub(crate) fn refusals<K: Subject + Packing>(
 }
 
 /// A weight of -128, which no image has, is refused or multiplied rightly.
-pub(crate) fn least_weight<K: Subject + Packing>(
+pub(crate) fn least_weight<K: Subject>(
     kernels: K,
     seed: u32,
     mut room: Room<'_>,
@@ -114,7 +110,7 @@ pub(crate) fn least_weight<K: Subject + Packing>(
 }
 
 /// Lines that hold anything else give other numbers, and nothing is written behind these.
-pub(crate) fn foreign_lines<K: Subject + Packing>(
+pub(crate) fn foreign_lines<K: Subject>(
     kernels: K,
     seed: u32,
     mut room: Room<'_>,
