@@ -2,6 +2,7 @@
 //! makes it [`Kernels`].
 
 pub(crate) mod biases;
+pub(crate) mod memory;
 pub(crate) mod packed;
 
 use crate::kernels::quantize_all;
