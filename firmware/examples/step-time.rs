@@ -1,22 +1,21 @@
-//! Time of a control step on every path of this machine, beside the floor: reading as many bytes as the
-//! int8 weights have out of the second-level cache, a cache line at a time.
+//! Time of a control step on every backend of this machine.
 //!
-//! `cargo run --release -p engram-firmware --example step-time [ROUNDS] [SHAPE] [PATH]`, where a shape is S, M, P or the file
+//! `cargo run --release -p engram-firmware --example step-time [ROUNDS] [SHAPE] [BACKEND]`, where a shape is S, M, P or the file
 //! of an image; without one, the images in `images` and all shapes.
 //!
-//! Every round times some steps of each path and some reads of the floor, one after the other, so that
-//! whatever else the machine does meets all of them alike; and a loop that only counts, about as long as the steps
-//! of the first path: what makes its rounds uneven is the machine. Printed are the median, the 99th percentile and
+//! Every round times some steps of each backend, one after the other, so that whatever else the machine does meets all
+//! of them alike; and a loop that only counts, about as long as the steps of the first backend: what makes its rounds
+//! uneven is the machine. Printed are the median, the 99th percentile and
 //! the minimum over the rounds of the mean time of a step within a round.
 
 use std::hint::black_box;
 use std::time::Instant;
 
-use engram_firmware::policy::{LargestMemory, Memory, Path, Policy, random_moments};
+use engram_firmware::policy::{Backend, LargestMemory, Memory, Policy, random_moments};
 use engram_image::shapes::REFERENCE;
 use engram_image::write::write;
 use engram_image::{Image, random};
-use engram_kernels::{Line, line_reader};
+use engram_kernels::Line;
 
 /// Steps of one round.
 const STEPS: usize = 32;
@@ -57,7 +56,7 @@ fn measure(name: &str, bytes: &[u8], rounds: usize) {
     let weight_bytes: usize = matrices.map(|(_, matrix)| matrix.weight.len()).sum();
     let moments = random_moments(&config, 1, STEPS);
     let path = std::env::args().nth(3);
-    let paths: Vec<Path> = Path::ALL
+    let paths: Vec<Backend> = Backend::ALL
         .into_iter()
         .filter(|path| path.is_available())
         .filter(|given| path.as_deref().is_none_or(|path| path == given.name()))
@@ -77,10 +76,7 @@ fn measure(name: &str, bytes: &[u8], rounds: usize) {
             )
         })
         .collect();
-    let floor_lines = vec![Line([1; 64]); weight_bytes.div_ceil(64)];
-    let read = line_reader();
     let (mut counts, mut count_us, mut spins) = (1_000, f64::INFINITY, Vec::new());
-    let mut floor = Vec::new();
     let mut words = vec![0; config.actions];
     for _ in 0..rounds {
         for (policy, memory, times) in &mut policies {
@@ -103,16 +99,9 @@ fn measure(name: &str, bytes: &[u8], rounds: usize) {
             let step_us = times.iter().copied().fold(f64::INFINITY, f64::min);
             counts = (step_us * STEPS as f64 / count_us) as u32 + 1;
         }
-        let start = Instant::now();
-        for _ in 0..STEPS {
-            black_box(read(black_box(&floor_lines)));
-        }
-        floor.push(start.elapsed().as_secs_f64() * 1e6 / STEPS as f64);
     }
     let macs = config.macs_per_step();
     println!("{name}: {macs} multiply-accumulates, {weight_bytes} bytes of weights");
-    let floor = Times::of(floor);
-    println!("  {:<12} {floor}", "floor");
     let settled = spins.len() / 2;
     let spin = Times::of(spins.split_off(settled));
     println!(
@@ -123,12 +112,10 @@ fn measure(name: &str, bytes: &[u8], rounds: usize) {
     for (policy, _, times) in policies {
         let times = Times::of(times);
         println!(
-            "  {:<12} {times}   p99 {:.3} x median ({:.2} of spin's), {:.2} x floor (of minima {:.2})",
-            policy.path().name(),
+            "  {:<12} {times}   p99 {:.3} x median ({:.2} of spin's)",
+            policy.backend().name(),
             times.p99 / times.median,
-            times.p99 / times.median / (spin.p99 / spin.median),
-            times.median / floor.median,
-            times.min / floor.min
+            times.p99 / times.median / (spin.p99 / spin.median)
         );
     }
 }

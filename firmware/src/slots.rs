@@ -5,7 +5,7 @@
 //! trace replays word for word on this board, packed for it where the store has lines for that; until then, and if any of it fails, the active image
 //! stays as it is. The caller asks for that only while disarmed.
 
-use crate::policy::{self, Memory, Packed, Path, Policy};
+use crate::policy::{self, Backend, Memory, Packed, Policy};
 use crate::store::{ImageStore, Slot};
 use core::fmt::{self, Write};
 use engram_image::{Contract, Image, InPlace, Layout, Packing};
@@ -287,12 +287,7 @@ fn verify(
     if let Some(difference) = contract.and_then(|own| image.contract.difference(own)) {
         return Err(refused(ImageStage::Contract, &difference));
     }
-    let path = if lines.is_empty() {
-        Path::Portable
-    } else {
-        Path::best()
-    };
-    let packed = path.pack(&image, lines);
+    let packed = Backend::best().pack(&image, lines);
     let policy = packed.policy(&image, lines);
     let (needed, lent) = (policy.cache_bytes(), memory.cache_bytes());
     if needed > lent {
@@ -301,7 +296,7 @@ fn verify(
     policy
         .replay_golden(&image.golden, memory)
         .map_err(|difference| refused(ImageStage::Golden, &difference))?;
-    let count = policy.path().lines(&image);
+    let count = policy.backend().lines(&image);
     let lines = Lines {
         packed,
         count,
@@ -456,13 +451,11 @@ mod tests {
                 reward: 1.0,
                 done: false,
             };
-            let _ = policy::step(
-                layout.parameters(&weights),
-                &mut memory,
-                &input,
-                &mut [0],
-                &mut (),
-            );
+            let parameters = layout.parameters(&weights);
+            let policy = Backend::Portable
+                .pack(&read, &mut [])
+                .policy(parameters, &[]);
+            let _ = policy.step(&mut memory, &input, &mut [0], &mut ());
         }
     }
 
@@ -488,13 +481,13 @@ mod tests {
         }
         let weights = slots.weights().expect("an active image");
         let policy = slots.policy(&weights).expect("an active image");
-        assert_eq!(policy.path(), Path::best());
+        assert_eq!(policy.backend(), Backend::best());
         let bytes = image(2);
         let read = Image::read(&bytes).expect("a good image");
         assert_eq!(policy.replay_golden(&read.golden, &mut memory), Ok(()));
         let hash = Some(read.weights_sha256);
         assert_eq!(slots.recheck(), hash);
-        if Path::best() == Path::Portable {
+        if Backend::best() == Backend::Portable {
             return;
         }
         slots.store.parts(Slot::B).1[3].0[5] ^= 1;

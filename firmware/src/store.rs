@@ -60,7 +60,7 @@ pub trait ImageStore {
     fn write(&mut self, slot: Slot, offset: usize, data: &[u8]) -> Result<(), StoreError>;
 
     /// All bytes of a slot, and the lines that belong to it: for weights packed for this machine
-    /// ([`crate::policy::Path::pack`]). A store without lines has images run as they lie.
+    /// ([`crate::policy::Backend::pack`]). A store without lines has images run as they lie.
     fn parts(&mut self, slot: Slot) -> (&[u8], &mut [Line]) {
         (self.bytes(slot), &mut [])
     }

@@ -3,7 +3,7 @@
 //! The last steps are the point: the bytes are read back by the reader that boards use, the golden
 //! trace is replayed by the policy that boards run, and nothing that fails either is returned.
 
-use engram_firmware::policy::{GoldenDifference, LargestMemory, Memory, Path};
+use engram_firmware::policy::{Backend, GoldenDifference, LargestMemory, Memory};
 use engram_image::write::{GoldenSpec, ImageSpec, MatrixSpec, WriteError, write};
 use engram_image::{Contract, Image, InputScales, List, Provenance, ReadError};
 use thiserror::Error;
@@ -234,7 +234,7 @@ fn split(trials: &[Trial]) -> (Vec<Trial>, Vec<Trial>) {
 pub fn verify(bytes: &[u8]) -> Result<(), ExportError> {
     let image = Image::read(bytes).map_err(ExportError::Read)?;
     let mut memory: Box<Memory> = Box::<LargestMemory>::default();
-    for path in Path::ALL.into_iter().filter(|path| path.is_available()) {
+    for path in Backend::ALL.into_iter().filter(|path| path.is_available()) {
         PackedWeights::on(path, &image)
             .policy(&image)
             .replay_golden(&image.golden, &mut memory)

@@ -1,6 +1,6 @@
 //! An image's weights packed for this machine, in memory of its own.
 
-use engram_firmware::policy::{Line, Packed, Path, Policy};
+use engram_firmware::policy::{Backend, Line, Packed, Policy};
 use engram_image::Image;
 
 /// Lines that hold the weights of one image for the fastest path of this machine.
@@ -13,12 +13,12 @@ impl PackedWeights {
     /// Packs `image` for the fastest path of this machine.
     #[must_use]
     pub fn new(image: &Image<'_>) -> Self {
-        Self::on(Path::best(), image)
+        Self::on(Backend::best(), image)
     }
 
-    /// Packs `image` for `path`; [`Path::pack`] says when it stays as it is.
+    /// Packs `image` for `path`; [`Backend::pack`] says when it stays as it is.
     #[must_use]
-    pub fn on(path: Path, image: &Image<'_>) -> Self {
+    pub fn on(path: Backend, image: &Image<'_>) -> Self {
         let mut lines = vec![Line::ZERO; path.lines(image)];
         let packed = path.pack(image, &mut lines);
         Self { lines, packed }

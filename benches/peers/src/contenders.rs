@@ -2,7 +2,7 @@
 
 use std::path::Path as FilePath;
 
-use engram_firmware::policy::{Path, Policy};
+use engram_firmware::policy::{Backend, Policy};
 use engram_image::{Image, Positions};
 use engram_kernels::Line;
 
@@ -47,11 +47,11 @@ pub(crate) fn engram<'a>(
         Positions::Age => Function::Token(Cache::Ring),
         Positions::Slot => Function::Window,
     };
-    let policy = Policy::new(Path::best(), image, lines);
+    let policy = Policy::new(Backend::best(), image, lines);
     let integer = Contender {
         engine: "engram",
         function,
-        variant: format!("int8, {}", policy.path()),
+        variant: format!("int8, {}", policy.backend()),
         is_integer: true,
         is_equal: true,
         policy: Box::new(Integer::new(policy)),

@@ -5,7 +5,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use engram_firmware::policy::Path;
+use engram_firmware::policy::Backend;
 use engram_image::ModelConfig;
 
 /// What `vpdpbusd` on 512 bits does. Zen 4 starts one a cycle; a processor that starts two has half the floor.
@@ -40,7 +40,7 @@ impl Floor {
 
     /// Microseconds of the multiply-accumulates alone. None without AVX-512 VNNI.
     pub(crate) fn us(&self) -> Option<f64> {
-        let has_vnni = Path::best() == Path::Avx512Vnni;
+        let has_vnni = Backend::best() == Backend::Avx512Vnni;
         has_vnni.then(|| self.macs as f64 / MACS_PER_CYCLE / self.clock_ghz / 1e3)
     }
 }

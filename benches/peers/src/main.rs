@@ -21,7 +21,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::Context as _;
 use clap::Parser;
-use engram_firmware::policy::Path;
+use engram_firmware::policy::Backend;
 use engram_image::Image;
 use engram_image::shapes::REFERENCE;
 use engram_kernels::Line;
@@ -86,7 +86,7 @@ fn measure(
 ) -> anyhow::Result<Table> {
     let reference = Reference::new(config)?;
     let image = Image::read(&reference.image).map_err(|error| anyhow::anyhow!("{error}"))?;
-    let mut lines = vec![Line::ZERO; Path::best().lines(&image)];
+    let mut lines = vec![Line::ZERO; Backend::best().lines(&image)];
     let mut contenders = Vec::from(contenders::engram(&reference, &image, &mut lines));
     contenders.extend(contenders::peers(&reference, &arguments.library)?);
     let differences = contenders

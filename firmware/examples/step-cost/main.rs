@@ -5,15 +5,14 @@
 //! `cargo run --release -p engram-firmware --example step-cost -- images DIR`
 //!
 //! Rounds time some steps of every shape, one shape after the other. The first steps of a turn are not timed:
-//! they bring the weights back into the caches. With `images`, the shapes that a board holds are written instead.
+//! they bring the weights back into the caches. With `images`, the shapes are written as images instead.
 
-mod chain;
 mod shapes;
 
 use std::hint::black_box;
 use std::time::Instant;
 
-use engram_firmware::policy::{LargestMemory, Memory, Path, Policy, random_moments};
+use engram_firmware::policy::{Backend, LargestMemory, Memory, Policy, random_moments};
 use engram_image::write::write;
 use engram_image::{Image, ModelConfig, random};
 use engram_kernels::Line;
@@ -43,7 +42,7 @@ fn main() {
         return;
     }
     let rounds = first.and_then(|text| text.parse().ok()).unwrap_or(1_000);
-    let mut subjects: Vec<Subject> = shapes().into_iter().filter_map(subject).collect();
+    let mut subjects: Vec<Subject> = shapes().into_iter().map(subject).collect();
     for subject in &mut subjects {
         (subject.run)(2 * subject.shape.config.window);
     }
@@ -84,19 +83,15 @@ impl Subject {
     }
 }
 
-/// A shape as a policy; one that is too wide for an image as a chain of kernels, where the machine has fast ones.
-fn subject(shape: Shape) -> Option<Subject> {
-    let (path, run): (_, Box<dyn FnMut(usize)>) = if shape.is_chain {
-        ("kernels".to_owned(), chain::run(&shape.config)?)
-    } else {
-        policy_run(&shape.config)
-    };
-    Some(Subject {
+/// A shape as a policy.
+fn subject(shape: Shape) -> Subject {
+    let (path, run) = policy_run(&shape.config);
+    Subject {
         shape,
         path,
         run,
         times_us: Vec::new(),
-    })
+    }
 }
 
 fn policy_run(config: &ModelConfig) -> (String, Box<dyn FnMut(usize)>) {
@@ -105,12 +100,12 @@ fn policy_run(config: &ModelConfig) -> (String, Box<dyn FnMut(usize)>) {
     let image = Box::leak(Box::new(
         Image::read(Box::leak(bytes.into_boxed_slice())).expect("a valid image"),
     ));
-    let lines = vec![Line::ZERO; Path::best().lines(image)];
-    let policy = Policy::new(Path::best(), image, Box::leak(lines.into_boxed_slice()));
+    let lines = vec![Line::ZERO; Backend::best().lines(image)];
+    let policy = Policy::new(Backend::best(), image, Box::leak(lines.into_boxed_slice()));
     let moments = random_moments(config, 1, STEPS);
     let mut memory: Box<Memory> = Box::<LargestMemory>::default();
     let mut words = vec![0; config.actions];
-    let path = policy.path().name().to_owned();
+    let path = policy.backend().name().to_owned();
     let run = move |steps: usize| {
         for moment in moments.iter().cycle().take(steps) {
             policy
@@ -122,9 +117,9 @@ fn policy_run(config: &ModelConfig) -> (String, Box<dyn FnMut(usize)>) {
     (path, Box::new(run))
 }
 
-/// Writes the shapes that fit a board's memory for images.
+/// Writes the shapes as images.
 fn write_images(folder: &std::path::Path) {
-    for shape in shapes().into_iter().filter(|shape| !shape.is_chain) {
+    for shape in shapes() {
         let bytes = write(&random::spec(&shape.config, 1)).expect("a valid image");
         let ModelConfig {
             layers,

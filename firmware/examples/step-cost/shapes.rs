@@ -1,4 +1,4 @@
-//! The shapes: windows from 8 to 512 and widths from 32 to 256.
+//! The shapes: windows from 8 to 512 and widths from 32 to 128.
 
 use engram_image::ModelConfig;
 use engram_image::shapes::SMALL;
@@ -9,8 +9,6 @@ pub(crate) struct Shape {
     /// Which curve.
     pub(crate) series: &'static str,
     pub(crate) config: ModelConfig,
-    /// Wider than an image may be: only the kernels compute it.
-    pub(crate) is_chain: bool,
 }
 
 /// All points, curve by curve. An image's rings hold `layers * window * model` up to 65,536: the window of a
@@ -27,15 +25,11 @@ pub(crate) fn shapes() -> Vec<Shape> {
     for (series, config) in [("window-d32", SMALL), ("window-d128", wide)] {
         for window in [8, 16, 32, 64, 128, 256, 512] {
             let config = ModelConfig { window, ..config };
-            shapes.push(Shape {
-                series,
-                config,
-                is_chain: false,
-            });
+            shapes.push(Shape { series, config });
         }
     }
     // Heads of eight channels at every width, so that one routine computes all.
-    for model in [32, 64, 96, 128, 160, 192, 224, 256] {
+    for model in [32, 64, 96, 128] {
         let config = ModelConfig {
             heads: model / 8,
             model,
@@ -46,21 +40,7 @@ pub(crate) fn shapes() -> Vec<Shape> {
         shapes.push(Shape {
             series: "width",
             config,
-            is_chain: config.validate().is_err(),
         });
     }
-    // The widest image once more by kernels alone: what they leave out shows.
-    let config = ModelConfig {
-        heads: 16,
-        model: 128,
-        ff: 512,
-        window: 32,
-        ..SMALL
-    };
-    shapes.push(Shape {
-        series: "width",
-        config,
-        is_chain: true,
-    });
     shapes
 }

@@ -8,9 +8,11 @@
 //! Implementations are tokens: whoever holds one may run its instructions, so that safe code needs no
 //! check of its own.
 
-use core::num::NonZeroUsize;
+use crate::{Requant, Rings, fraction_from_word, quantize};
 
-use crate::{Requant, fraction_from_word, quantize};
+/// Tokens that are computed together where a step has several: with four blocks of sixteen rows their sums fill twenty
+/// registers, and a map that one of them has read is near when the next one comes.
+pub const TOKENS: usize = 5;
 
 /// The arithmetic of one policy step on one instruction set.
 ///
@@ -21,9 +23,12 @@ pub trait Kernels: Copy {
     /// Entries that are computed together.
     const LANES: usize;
 
-    /// Tokens that are best computed together where a step has several: every weight is read once for all of
-    /// them. With 1, the functions for all tokens are not called.
-    const TOKENS: usize = 1;
+    /// Whether [`TOKENS`] tokens are best computed together where a step has as many: every weight is read once for all
+    /// of them.
+    const TOGETHER: bool = false;
+
+    /// How keys and values lie.
+    const RINGS: Rings;
 
     /// A linear map of an int8 input, as these kernels read it.
     type Map<'a>: Copy;
@@ -42,87 +47,41 @@ pub trait Kernels: Copy {
     /// Runs `f` with the instructions of these kernels: what is inlined into it may use them.
     fn run<R>(self, f: impl FnOnce() -> R) -> R;
 
-    /// Bytes of the keys of one layer.
-    fn key_bytes(self, shape: Shape) -> usize;
-
-    /// Bytes of the values of one layer.
-    fn value_bytes(self, shape: Shape) -> usize;
+    /// Bytes of the keys and of the values of one layer.
+    #[inline]
+    #[must_use]
+    fn ring_bytes(shape: Shape) -> [usize; 2] {
+        Self::RINGS.bytes(shape)
+    }
 
     /// The entries of a working memory, each as `clamp(round_half_even((x - mean) * inverse), -32767, 32767)` with NaN as
     /// 0; zeros behind them.
     #[inline]
     fn quantize(self, entries: Entries<'_>, scales: (&[f32], &[f32]), out: &mut [i16]) {
-        let scales = scales.0.iter().zip(scales.1);
-        out.fill(0);
-        for ((out, entry), (&mean, &inverse)) in out.iter_mut().zip(entries.iter()).zip(scales) {
-            *out = quantize(entry, mean, inverse);
-        }
+        quantize_all(entries, scales, out);
     }
 
     /// The residual stream as the int8 input of a map: `out[i] = factor.to_i8(residual[i])`.
     fn narrow(self, residual: &[i16], factor: Requant, out: &mut [i8]);
 
-    /// `out[r] = to_i8(map * input)`, as numbers: queries, keys, values.
-    fn project(self, map: Self::Map<'_>, input: &[i8], sums: &mut [i32], out: &mut [i8]);
-
+    /// Of every token `out[r] = to_i8(map * input)`, as numbers: queries, keys, values. With `RECTIFY`
     /// `out[r] = to_relu_i8(map * input)`, as the input of a map.
-    fn rectify(self, map: Self::Map<'_>, input: &[i8], sums: &mut [i32], out: &mut [i8]);
-
-    /// `residual[r] += to_i16(map * input)`, saturating, and [`Kernels::narrow`] of the result.
-    fn add(
+    fn linear_i8<const RECTIFY: bool, const T: usize>(
         self,
         map: Self::Map<'_>,
-        input: &[i8],
+        inputs: [&[i8]; T],
         sums: &mut [i32],
-        residual: &mut [i16],
-        next: (Requant, &mut [i8]),
+        outs: [&mut [i8]; T],
     );
 
-    /// [`Kernels::project`] of so many tokens: every slice holds their vectors one after the other.
-    fn project_all(
+    /// Of every token `residual[r] += to_i16(map * input)`, saturating, and [`Kernels::narrow`] of the result.
+    fn linear_add<const T: usize>(
         self,
         map: Self::Map<'_>,
-        tokens: NonZeroUsize,
-        input: &[i8],
+        inputs: [&[i8]; T],
         sums: &mut [i32],
-        out: &mut [i8],
-    ) {
-        let inputs = each(input, tokens);
-        for (input, out) in inputs.zip(each_mut(out, tokens)) {
-            self.project(map, input, sums, out);
-        }
-    }
-
-    /// [`Kernels::rectify`] of so many tokens.
-    fn rectify_all(
-        self,
-        map: Self::Map<'_>,
-        tokens: NonZeroUsize,
-        input: &[i8],
-        sums: &mut [i32],
-        out: &mut [i8],
-    ) {
-        let inputs = each(input, tokens);
-        for (input, out) in inputs.zip(each_mut(out, tokens)) {
-            self.rectify(map, input, sums, out);
-        }
-    }
-
-    /// [`Kernels::add`] of so many tokens.
-    fn add_all(
-        self,
-        map: Self::Map<'_>,
-        tokens: NonZeroUsize,
-        input: &[i8],
-        sums: &mut [i32],
-        residual: &mut [i16],
-        (next, narrow): (Requant, &mut [i8]),
-    ) {
-        let places = each_mut(residual, tokens).zip(each_mut(narrow, tokens));
-        for (input, (residual, narrow)) in each(input, tokens).zip(places) {
-            self.add(map, input, sums, residual, (next, narrow));
-        }
-    }
+        onto: Onto<'_, T>,
+    );
 
     /// `out[r] = to_i16(map * input)`: the embedding.
     fn embed(self, map: Self::WideMap<'_>, input: &[i16], sums: &mut [i32], out: &mut [i16]);
@@ -148,15 +107,18 @@ pub trait Kernels: Copy {
     fn attend(self, attention: Attention<'_, Self::Biases<'_>>, watch: Option<&mut Watch<'_>>);
 }
 
-/// The vectors of so many tokens.
-pub(crate) fn each<T>(all: &[T], tokens: NonZeroUsize) -> impl Iterator<Item = &[T]> {
-    all.chunks_exact((all.len() / tokens).max(1))
+/// [`Kernels::quantize`], entry by entry.
+#[inline(always)]
+pub(crate) fn quantize_all(entries: Entries<'_>, scales: (&[f32], &[f32]), out: &mut [i16]) {
+    let scales = scales.0.iter().zip(scales.1);
+    out.fill(0);
+    for ((out, entry), (&mean, &inverse)) in out.iter_mut().zip(entries.iter()).zip(scales) {
+        *out = quantize(entry, mean, inverse);
+    }
 }
 
-/// [`each`], to be written.
-pub(crate) fn each_mut<T>(all: &mut [T], tokens: NonZeroUsize) -> impl Iterator<Item = &mut [T]> {
-    all.chunks_exact_mut((all.len() / tokens).max(1))
-}
+/// Residuals of tokens, the factor of their next inputs, and these.
+pub type Onto<'a, const T: usize> = ([&'a mut [i16]; T], Requant, [&'a mut [i8]; T]);
 
 /// A working memory as a step finds it.
 #[derive(Clone, Copy, Debug)]
@@ -213,9 +175,9 @@ pub struct Attention<'a, B> {
     pub biases: B,
     /// Queries, keys and values of the token, `heads * width` each.
     pub qkv: &'a [i8],
-    /// [`Kernels::key_bytes`].
+    /// The first of [`Kernels::ring_bytes`].
     pub keys: &'a mut [i8],
-    /// [`Kernels::value_bytes`].
+    /// The second of [`Kernels::ring_bytes`].
     pub values: &'a mut [i8],
     /// Work space for inner products: at least `window`.
     pub sums: &'a mut [i32],
@@ -245,99 +207,5 @@ impl<B> Attention<'_, B> {
     }
 }
 
-/// Called with the number of a head and what it attends to.
-pub type Watch<'a> = dyn FnMut(usize, &HeadView<'_>) + 'a;
-
-/// Attention weights of one head and the values they weigh, for whoever looks on.
-#[derive(Clone, Copy, Debug)]
-pub struct HeadView<'a> {
-    /// `[window]`, by place, not negative.
-    pub weights: &'a [i16],
-    /// The values, at the places that [`HeadView::value`] knows.
-    pub values: &'a [i8],
-    /// Channels of the head.
-    pub width: usize,
-    /// Sum of the weights, at least 1.
-    pub total: u32,
-    /// How `values` lie.
-    pub order: ValueOrder,
-}
-
-/// How the values of one head lie.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ValueOrder {
-    /// `[channel][place]`, without gaps.
-    Rows,
-    /// `[channel / channels][place / places][channels][places]`, both rounded up to whole blocks.
-    Blocks {
-        /// Channels of a block.
-        channels: NonZeroUsize,
-        /// Places of a block.
-        places: NonZeroUsize,
-    },
-    /// `[place / 4][channel / 4]` lines of four heads, with so many quads of channels: a head has 16 bytes
-    /// of a line, `[4 channels][4 places]`. The first line starts at its head.
-    Lines(NonZeroUsize),
-    /// int16, `[channel / channels][place / 2][channels][2]`.
-    WideBlocks {
-        /// Channels of a block.
-        channels: NonZeroUsize,
-        /// Places, a multiple of 2.
-        places: usize,
-    },
-    /// `[place / 4][channel / 4]` tiles, so many to four places, of 16 bytes: `[4 channels][4 places]`, or the
-    /// halves of that one after the other, `[2][4 channels][2 places]`.
-    Tiles {
-        /// Quads of channels.
-        quads: NonZeroUsize,
-        /// Whether tiles lie in halves.
-        halves: bool,
-    },
-}
-
-impl HeadView<'_> {
-    /// The value of `channel` that lies at `place`; 0 for one that does not exist.
-    #[must_use]
-    pub fn value(&self, channel: usize, place: usize) -> i8 {
-        let index = match self.order {
-            ValueOrder::Rows => channel.wrapping_mul(self.weights.len()).wrapping_add(place),
-            ValueOrder::Blocks { channels, places } => {
-                let groups = self.weights.len().div_ceil(places.get());
-                (channel / channels)
-                    .wrapping_mul(groups)
-                    .wrapping_add(place / places)
-                    .wrapping_mul(channels.get())
-                    .wrapping_add(channel % channels)
-                    .wrapping_mul(places.get())
-                    .wrapping_add(place % places)
-            }
-            ValueOrder::Lines(quads) => (place / 4)
-                .wrapping_mul(quads.get())
-                .wrapping_add(channel / 4)
-                .wrapping_mul(64)
-                .wrapping_add(channel % 4 * 4)
-                .wrapping_add(place % 4),
-            ValueOrder::Tiles { quads, halves } => {
-                let tile = (place / 4)
-                    .wrapping_mul(quads.get())
-                    .wrapping_add(channel / 4);
-                let (row, column) = (channel % 4, place % 4);
-                let byte = if halves {
-                    column / 2 * 8 + row * 2 + column % 2
-                } else {
-                    row * 4 + column
-                };
-                tile.wrapping_mul(16).wrapping_add(byte)
-            }
-            // The low byte is the value.
-            ValueOrder::WideBlocks { channels, places } => (channel / channels)
-                .wrapping_mul(places / 2)
-                .wrapping_add(place / 2)
-                .wrapping_mul(channels.get())
-                .wrapping_add(channel % channels)
-                .wrapping_mul(4)
-                .wrapping_add(place % 2 * 2),
-        };
-        self.values.get(index).copied().unwrap_or(0)
-    }
-}
+/// Called with the number of a head, its attention weights by place, none of them negative, and their sum, at least 1.
+pub type Watch<'a> = dyn FnMut(usize, &[i16], u32) + 'a;

@@ -29,7 +29,6 @@ extern crate std;
 #[allow(unsafe_code)]
 mod aarch64;
 pub mod cortex_m;
-mod floor;
 mod kernels;
 #[allow(unsafe_code)]
 mod line;
@@ -37,6 +36,9 @@ mod packing;
 pub mod portable;
 mod requant;
 mod rings;
+#[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
+#[allow(unsafe_code)]
+mod simd;
 mod softmax;
 #[cfg(any(test, feature = "suite"))]
 pub mod suite;
@@ -48,8 +50,7 @@ mod x86;
 
 #[cfg(target_arch = "aarch64")]
 pub use aarch64::{Neon, Sdot};
-pub use floor::line_reader;
-pub use kernels::{Attention, Entries, HeadView, Kernels, Place, Shape, ValueOrder, Watch};
+pub use kernels::{Attention, Entries, Kernels, Onto, Place, Shape, TOKENS, Watch};
 pub use line::Line;
 pub use packing::{PackedBiases, PackedMap, Packing};
 pub use portable::{Portable, matvec_i8, matvec_i16};

@@ -32,7 +32,10 @@ pub trait PackedBiases<'a>: Copy {
 pub trait Packing:
     for<'a> Kernels<Map<'a>: PackedMap<'a>, WideMap<'a>: PackedMap<'a>, Biases<'a>: PackedBiases<'a>>
 {
-    /// Reads every line once: no product over as many weights can be faster. What comes back depends on
-    /// all bits.
-    fn read(self, lines: &[Line]) -> u64;
+}
+
+impl<K> Packing for K where
+    for<'a> K:
+        Kernels<Map<'a>: PackedMap<'a>, WideMap<'a>: PackedMap<'a>, Biases<'a>: PackedBiases<'a>>
+{
 }

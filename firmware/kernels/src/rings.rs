@@ -1,41 +1,47 @@
-//! How much the rings of keys and values take, kernels by kernels: what a host reports of a board.
+//! How the rings of keys and values lie, kernels by kernels: also for what a host reports of a board.
 
-use crate::{Kernels, Portable, Shape};
+use crate::Shape;
 
-/// Who lays out the rings of attention.
+/// Of keys and of values: bytes of an entry, and of which number the places of a head are filled up to a multiple.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rings {
-    /// Without gaps: [`crate::Portable`].
-    Plain,
-    /// The Cortex-M7's kernels of packed images: whole groups of four places, values as int16.
-    CortexM7,
-    /// The Cortex-M55's kernels: values in whole vectors of eight places.
-    CortexM55,
-}
+pub struct Rings([[usize; 2]; 2]);
 
 impl Rings {
+    /// Without gaps: [`crate::Portable`].
+    pub const PLAIN: Self = Self([[1, 1], [1, 1]]);
+    /// The Cortex-M7's kernels of packed images: whole groups of four places, values as int16.
+    pub const CORTEX_M7: Self = Self([[1, 4], [2, 4]]);
+    /// The Cortex-M55's kernels: values in whole vectors of eight places.
+    pub const CORTEX_M55: Self = Self([[1, 1], [1, 8]]);
+    /// Hosts' vectors, at most: heads and places filled up to multiples of four.
+    pub const VECTORS: Self = Self([[4, 1], [4, 1]]);
+
     /// Channels that the width of a head must be a multiple of; other heads are laid out plainly.
     const CHANNELS: usize = 8;
 
     /// Bytes of the keys and of the values of one layer.
     #[must_use]
     pub fn bytes(self, shape: Shape) -> [usize; 2] {
-        let plain = Portable.key_bytes(shape);
-        if !Self::attends(shape) {
-            return [plain; 2];
-        }
-        let filled_up = |places: usize| {
-            let places = shape.window.div_ceil(places).saturating_mul(places);
-            shape
-                .heads
-                .saturating_mul(places)
-                .saturating_mul(shape.width)
+        let Self(rings) = if Self::attends(shape) {
+            self
+        } else {
+            Self::PLAIN
         };
-        match self {
-            Self::Plain => [plain; 2],
-            Self::CortexM7 => [filled_up(4), filled_up(4).saturating_mul(2)],
-            Self::CortexM55 => [plain, filled_up(8)],
-        }
+        rings.map(|[entry, fill]| {
+            let places = shape.window.div_ceil(fill.max(1)).saturating_mul(fill);
+            let channels = shape.heads.saturating_mul(shape.width);
+            channels.saturating_mul(places).saturating_mul(entry)
+        })
+    }
+
+    /// The most bytes of keys and of values that layers of so many channels in all have, whose rings without gaps have so many.
+    #[must_use]
+    pub const fn most(self, channels: usize, plain: usize) -> [usize; 2] {
+        let Self([[key, keys], [value, values]]) = self;
+        [
+            key * (plain + (keys - 1) * channels),
+            value * (plain + (values - 1) * channels),
+        ]
     }
 
     /// Whether the microcontrollers' kernels compute heads of this shape; otherwise [`crate::Portable`] does.
@@ -56,11 +62,11 @@ mod tests {
             width: 16,
             window: 50,
         };
-        assert_eq!(Rings::Plain.bytes(shape), [6_400; 2]);
-        assert_eq!(Rings::CortexM7.bytes(shape), [6_656, 13_312]);
-        assert_eq!(Rings::CortexM55.bytes(shape), [6_400, 7_168]);
+        assert_eq!(Rings::PLAIN.bytes(shape), [6_400; 2]);
+        assert_eq!(Rings::CORTEX_M7.bytes(shape), [6_656, 13_312]);
+        assert_eq!(Rings::CORTEX_M55.bytes(shape), [6_400, 7_168]);
         let narrow = Shape { width: 4, ..shape };
-        for rings in [Rings::Plain, Rings::CortexM7, Rings::CortexM55] {
+        for rings in [Rings::PLAIN, Rings::CORTEX_M7, Rings::CORTEX_M55] {
             assert_eq!(rings.bytes(narrow), [1_600; 2]);
         }
     }

@@ -2,17 +2,17 @@
 
 use core::cell::Cell;
 
-use engram_image::{Image, Packing, Parameters};
+use engram_image::{Image, Packing};
 use engram_kernels::portable::Rows;
-use engram_kernels::{Attention, Kernels, Portable, Requant, Shape, Watch};
+use engram_kernels::{Attention, Kernels, Onto, Portable, Requant, Rings, Watch};
 
-use super::network::ReadsImages;
+use super::network::{ImageAsItLies, ReadsImages};
 use super::{Memory, PolicyError, WorkingMemory, step_on};
 
-/// [`super::step`] in plain Rust; returns how many products it has made.
+/// [`super::Policy::step`] in plain Rust; returns how many products it has made.
 ///
 /// # Errors
-/// As [`super::step`], and for an image that is not in the order of rows.
+/// As [`super::Policy::step`], and for an image that is not in the order of rows.
 pub fn counted_macs(
     image: &Image<'_>,
     memory: &mut Memory,
@@ -23,14 +23,13 @@ pub fn counted_macs(
         return Err(PolicyError::Packing(image.packing));
     }
     let macs = Cell::new(0);
-    step_on(
-        Counting(&macs),
-        &Parameters::from(image).into(),
-        memory,
-        input,
-        words,
-        &mut (),
-    )?;
+    let kernels = Counting(&macs);
+    let parameters = image.into();
+    let network = ImageAsItLies {
+        kernels,
+        parameters,
+    };
+    step_on(&network.network(), memory, input, words, &mut ())?;
     Ok(macs.get())
 }
 
@@ -48,6 +47,7 @@ impl ReadsImages for Counting<'_> {}
 
 impl Kernels for Counting<'_> {
     const LANES: usize = Portable::LANES;
+    const RINGS: Rings = Portable::RINGS;
 
     type Map<'a> = Rows<'a>;
     type WideMap<'a> = Rows<'a>;
@@ -57,38 +57,31 @@ impl Kernels for Counting<'_> {
         f()
     }
 
-    fn key_bytes(self, shape: Shape) -> usize {
-        Portable.key_bytes(shape)
-    }
-
-    fn value_bytes(self, shape: Shape) -> usize {
-        Portable.value_bytes(shape)
-    }
-
     fn narrow(self, residual: &[i16], factor: Requant, out: &mut [i8]) {
         Portable.narrow(residual, factor, out);
     }
 
-    fn project(self, map: Rows<'_>, input: &[i8], sums: &mut [i32], out: &mut [i8]) {
-        self.count(map.weight.len());
-        Portable.project(map, input, sums, out);
-    }
-
-    fn rectify(self, map: Rows<'_>, input: &[i8], sums: &mut [i32], out: &mut [i8]) {
-        self.count(map.weight.len());
-        Portable.rectify(map, input, sums, out);
-    }
-
-    fn add(
+    #[inline]
+    fn linear_i8<const RECTIFY: bool, const T: usize>(
         self,
         map: Rows<'_>,
-        input: &[i8],
+        inputs: [&[i8]; T],
         sums: &mut [i32],
-        residual: &mut [i16],
-        next: (Requant, &mut [i8]),
+        outs: [&mut [i8]; T],
     ) {
-        self.count(map.weight.len());
-        Portable.add(map, input, sums, residual, next);
+        self.count(map.weight.len().saturating_mul(T));
+        Portable.linear_i8::<RECTIFY, T>(map, inputs, sums, outs);
+    }
+
+    fn linear_add<const T: usize>(
+        self,
+        map: Rows<'_>,
+        inputs: [&[i8]; T],
+        sums: &mut [i32],
+        onto: Onto<'_, T>,
+    ) {
+        self.count(map.weight.len().saturating_mul(T));
+        Portable.linear_add(map, inputs, sums, onto);
     }
 
     fn embed(self, map: Rows<'_>, input: &[i16], sums: &mut [i32], out: &mut [i16]) {

@@ -7,24 +7,19 @@ use super::network::Network;
 
 /// Computes `words` from `scratch.encoded` and `scratch.embedded`.
 pub(super) fn run<K: Kernels>(
-    kernels: K,
     network: &Network<'_, '_, K>,
     memory: &mut Memory,
     words: &mut [i16],
 ) {
-    kernels.run(
+    network.kernels.run(
         #[inline(always)]
-        || layers(kernels, network, &mut memory.scratch, words),
+        || layers(network, &mut memory.scratch, words),
     );
 }
 
 #[inline(always)]
-fn layers<K: Kernels>(
-    kernels: K,
-    network: &Network<'_, '_, K>,
-    scratch: &mut Scratch,
-    words: &mut [i16],
-) {
+fn layers<K: Kernels>(network: &Network<'_, '_, K>, scratch: &mut Scratch, words: &mut [i16]) {
+    let kernels = network.kernels;
     let maps = &network.weights.head;
     let config = network.config;
     let model = K::padded(config.model);

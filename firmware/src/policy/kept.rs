@@ -9,16 +9,14 @@ use super::{Memory, Policy};
 const NUMBER: usize = size_of::<u16>();
 
 impl Policy<'_> {
-    /// [`super::state_bytes`] on this path.
+    /// Bytes that persist from step to step: keys and values as the backend lays them out, or the ring of embedded working
+    /// memories of a `slot` policy, whose keys and values are computed anew in every step.
     #[must_use]
     pub fn state_bytes(&self) -> usize {
-        self.cache()
-            .kept()
-            .into_iter()
-            .fold(0, usize::saturating_add)
+        self.cache().kept_bytes()
     }
 
-    /// [`super::cache_bytes`] on this path.
+    /// Bytes of cache that a memory must have for this policy.
     #[must_use]
     pub fn cache_bytes(&self) -> usize {
         self.cache().all()

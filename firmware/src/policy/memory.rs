@@ -4,10 +4,13 @@
 use core::ops::Range;
 
 use engram_image::limits::{
-    KV_BYTES, MAX_ACTIONS, MAX_FF, MAX_HIDDEN, MAX_INPUTS, MAX_MODEL, MAX_WINDOW, SLOT_ENTRIES,
+    KV_BYTES, MAX_ACTIONS, MAX_FF, MAX_HIDDEN, MAX_INPUTS, MAX_LAYERS, MAX_MODEL, MAX_WINDOW,
+    SLOT_ENTRIES,
 };
 use engram_image::{ModelConfig, Positions};
 use engram_kernels::Place;
+
+use super::backend::{most_tokens, ring_bytes};
 
 /// Largest number of rows of any product: a feed-forward block, the stacked queries, keys and
 /// values, the logits of a window, or a hidden layer of the head.
@@ -16,16 +19,14 @@ pub(super) const MAX_ROWS: usize = largest(&[MAX_FF, 3 * MAX_MODEL, MAX_WINDOW, 
 /// No kernels compute more lanes at a time. The limits that are not padded here are multiples of it.
 const LANES_MAX: usize = 16;
 
-/// Tokens that a step takes through the layers together, at most; only hosts have kernels that do.
-#[cfg(target_pointer_width = "64")]
-pub(super) const TOKENS: usize = 8;
+/// Tokens that a step of this program takes through the layers together, at most.
+const TOKENS: usize = most_tokens();
 
-/// Bytes of cache that the largest policy takes here: hosts, which have them, lend as many. Kernels of vectors pad heads and places to
-/// multiples of four; a policy that would take more for its padding runs on the portable kernels.
-pub const LARGEST_CACHE: usize = if cfg!(target_pointer_width = "64") {
-    8 * KV_BYTES + 2 * SLOT_ENTRIES
-} else {
-    2 * KV_BYTES + 2 * SLOT_ENTRIES
+/// Bytes of cache that the largest policy takes on the kernels of this program. One that would take more for its padding, which only
+/// tiny heads can, runs on the portable kernels.
+pub const LARGEST_CACHE: usize = {
+    let [keys, values] = ring_bytes(MAX_LAYERS * MAX_MODEL, KV_BYTES);
+    line(keys) + line(values) + 2 * SLOT_ENTRIES
 };
 
 /// Bytes of a [`Memory`] beside its cache: the buffers of a step.
@@ -38,7 +39,7 @@ pub type LargestMemory = Memory<[i8; LARGEST_CACHE]>;
 /// stack stays small.
 ///
 /// The caller lends the room: `Memory<[i8; N]>`, in a static or in a box, has `N` bytes for the cache, and becomes a `Memory` by
-/// itself where one is asked for by reference. A policy takes [`super::cache_bytes`] of them, and none that needs more is run.
+/// itself where one is asked for by reference. A policy takes [`super::Policy::cache_bytes`] of them, and none that needs more is run.
 ///
 /// Within a layer, keys and values lie as the kernels want them. With `age`, places are a ring over the steps;
 /// with `slot` they are the slots, and before them stands a ring of embedded working memories.
@@ -92,6 +93,11 @@ impl CacheBytes {
         }
     }
 
+    /// Bytes that persist from step to step.
+    pub(super) fn kept_bytes(self) -> usize {
+        self.kept().into_iter().fold(0, usize::saturating_add)
+    }
+
     /// Bytes of cache that the policy needs; `usize::MAX` for an image that contradicts itself.
     pub(super) const fn all(self) -> usize {
         line(self.slots)
@@ -117,39 +123,26 @@ pub(super) struct Scratch {
     pub(super) quantized: Aligned<[i16; padded(MAX_INPUTS)]>,
     /// `[model]`: embedding of the newest working memory.
     pub(super) embedded: Aligned<[i16; MAX_MODEL]>,
-    /// `[model]`: the token on its way through the layers.
-    pub(super) residual: Aligned<[i16; MAX_MODEL]>,
-    /// `[model]`: input of a product.
-    pub(super) narrow: Aligned<[i8; MAX_MODEL]>,
+    /// `[token][model]`: the tokens on their way through the layers.
+    pub(super) residual: Aligned<[i16; TOKENS * MAX_MODEL]>,
+    /// `[token][model]`: input of a product.
+    pub(super) narrow: Aligned<[i8; TOKENS * MAX_MODEL]>,
     /// `[model]`: the newest token after the last layer, as the input of the head.
     pub(super) encoded: Aligned<[i8; MAX_MODEL]>,
-    /// `[3 model]`: queries, keys, values.
-    pub(super) qkv: Aligned<[i8; 3 * MAX_MODEL]>,
+    /// `[token][3 model]`: queries, keys, values.
+    pub(super) qkv: Aligned<[i8; TOKENS * 3 * MAX_MODEL]>,
     /// `[window]`: attention weights of one head.
     pub(super) weights: Aligned<[i16; MAX_WINDOW]>,
-    /// `[model]`: weighted means of the values.
-    pub(super) means: Aligned<[i8; MAX_MODEL]>,
-    /// `[ff]`
-    pub(super) wide: Aligned<[i8; MAX_FF]>,
+    /// `[token][model]`: weighted means of the values.
+    pub(super) means: Aligned<[i8; TOKENS * MAX_MODEL]>,
+    /// `[token][ff]`
+    pub(super) wide: Aligned<[i8; TOKENS * MAX_FF]>,
     /// `[hidden]`: preactivations of the head.
     pub(super) preactivation: Aligned<[i32; MAX_HIDDEN]>,
     /// `[hidden]`: activations of the head's two hidden layers.
     pub(super) hidden: [Aligned<[i8; MAX_HIDDEN]>; 2],
     /// `[actions]`
     pub(super) words: Aligned<[i16; padded(MAX_ACTIONS)]>,
-    /// Several tokens at once.
-    #[cfg(target_pointer_width = "64")]
-    pub(super) tokens: Tokens,
-}
-
-/// The buffers of tokens that go through the layers together: of each as in [`Scratch`], one behind the other.
-#[cfg(target_pointer_width = "64")]
-pub(super) struct Tokens {
-    pub(super) residual: Aligned<[i16; TOKENS * MAX_MODEL]>,
-    pub(super) narrow: Aligned<[i8; TOKENS * MAX_MODEL]>,
-    pub(super) qkv: Aligned<[i8; TOKENS * 3 * MAX_MODEL]>,
-    pub(super) means: Aligned<[i8; TOKENS * MAX_MODEL]>,
-    pub(super) wide: Aligned<[i8; TOKENS * MAX_FF]>,
 }
 
 impl<const N: usize> Memory<[i8; N]> {
@@ -245,24 +238,16 @@ impl Scratch {
         sums: Aligned([0; MAX_ROWS]),
         quantized: Aligned([0; padded(MAX_INPUTS)]),
         embedded: Aligned([0; MAX_MODEL]),
-        residual: Aligned([0; MAX_MODEL]),
-        narrow: Aligned([0; MAX_MODEL]),
+        residual: Aligned([0; TOKENS * MAX_MODEL]),
+        narrow: Aligned([0; TOKENS * MAX_MODEL]),
         encoded: Aligned([0; MAX_MODEL]),
-        qkv: Aligned([0; 3 * MAX_MODEL]),
+        qkv: Aligned([0; TOKENS * 3 * MAX_MODEL]),
         weights: Aligned([0; MAX_WINDOW]),
-        means: Aligned([0; MAX_MODEL]),
-        wide: Aligned([0; MAX_FF]),
+        means: Aligned([0; TOKENS * MAX_MODEL]),
+        wide: Aligned([0; TOKENS * MAX_FF]),
         preactivation: Aligned([0; MAX_HIDDEN]),
         hidden: [const { Aligned([0; MAX_HIDDEN]) }; 2],
         words: Aligned([0; padded(MAX_ACTIONS)]),
-        #[cfg(target_pointer_width = "64")]
-        tokens: Tokens {
-            residual: Aligned([0; TOKENS * MAX_MODEL]),
-            narrow: Aligned([0; TOKENS * MAX_MODEL]),
-            qkv: Aligned([0; TOKENS * 3 * MAX_MODEL]),
-            means: Aligned([0; TOKENS * MAX_MODEL]),
-            wide: Aligned([0; TOKENS * MAX_FF]),
-        },
     };
 }
 
@@ -288,7 +273,7 @@ const fn padded(length: usize) -> usize {
     length.next_multiple_of(LANES_MAX)
 }
 
-const fn largest(values: &[usize]) -> usize {
+pub(super) const fn largest(values: &[usize]) -> usize {
     let mut largest = 0;
     let mut i = 0;
     while i < values.len() {

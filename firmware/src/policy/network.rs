@@ -1,8 +1,8 @@
 //! Where a step reads its weights: an image as it is, or one that was packed for other kernels.
 
-use engram_image::{InputScales, ModelConfig, Parameters, Weights};
-use engram_kernels::Kernels;
+use engram_image::{Image, InputScales, ModelConfig, Packing, Parameters, Weights};
 use engram_kernels::portable::Rows;
+use engram_kernels::{Kernels, Line};
 
 /// The weights of a network whose linear maps lie as the kernels `K` read them.
 pub(super) type KernelWeights<'a, K> = Weights<
@@ -18,6 +18,8 @@ pub(super) type Layer<'a, K> =
 
 /// What a step on the kernels `K` reads.
 pub(super) struct Network<'n, 'a, K: Kernels> {
+    pub(super) kernels: K,
+    pub(super) packing: Packing,
     pub(super) config: &'n ModelConfig,
     pub(super) input: &'n InputScales,
     pub(super) weights: &'n KernelWeights<'a, K>,
@@ -31,11 +33,12 @@ impl<'n, 'a, K: Kernels> Network<'n, 'a, K> {
     }
 }
 
-/// Kernels that read the maps of an image as they lie there. Who calls them has looked at the image's packing: other kernels
-/// would make meaningless numbers of it.
+/// Kernels that read the maps of an image as they lie there, in one packing: other kernels would make meaningless numbers of it.
 pub(super) trait ReadsImages:
     for<'a> Kernels<Map<'a> = Rows<'a>, WideMap<'a> = Rows<'a>, Biases<'a> = &'a [[u8; 4]]>
 {
+    /// The packing.
+    const PACKING: Packing = Packing::Rows;
 }
 
 impl ReadsImages for engram_kernels::Portable {}
@@ -44,15 +47,48 @@ impl ReadsImages for engram_kernels::Portable {}
 impl ReadsImages for engram_kernels::cortex_m::m55::CortexM55 {}
 
 #[cfg(all(target_arch = "arm", feature = "cortex-m7"))]
-impl ReadsImages for engram_kernels::cortex_m::m7::CortexM7 {}
+impl ReadsImages for engram_kernels::cortex_m::m7::CortexM7 {
+    const PACKING: Packing = Packing::CortexM;
+}
 
-impl<'a, K: ReadsImages> From<Parameters<'a>> for Network<'a, 'a, K> {
-    #[inline]
-    fn from(parameters: Parameters<'a>) -> Self {
-        Self {
-            config: parameters.config,
-            input: parameters.input,
-            weights: parameters.weights,
+/// An image in the packing that the kernels read.
+pub(super) struct ImageAsItLies<'a, K> {
+    pub(super) kernels: K,
+    pub(super) parameters: Parameters<'a>,
+}
+
+impl<'a, K: ReadsImages> ImageAsItLies<'a, K> {
+    /// No lines are needed.
+    pub(super) const fn lines(_: &Image<'_>) -> usize {
+        0
+    }
+
+    /// `None`: the image has another packing.
+    pub(super) fn pack(_: K, image: &Image<'_>, _: &mut [Line]) -> Option<()> {
+        (image.packing == K::PACKING).then_some(())
+    }
+
+    /// The image.
+    pub(super) const fn view(
+        kernels: K,
+        parameters: Parameters<'a>,
+        _: &'a [Line],
+    ) -> Option<Self> {
+        Some(Self {
+            kernels,
+            parameters,
+        })
+    }
+
+    /// What a step reads.
+    #[inline(always)]
+    pub(super) const fn network(&self) -> Network<'a, 'a, K> {
+        Network {
+            kernels: self.kernels,
+            packing: self.parameters.packing,
+            config: self.parameters.config,
+            input: self.parameters.input,
+            weights: self.parameters.weights,
         }
     }
 }

@@ -8,7 +8,7 @@ use engram_image::random::SplitMix64;
 use engram_image::write::GoldenSpec;
 use engram_image::{Image, ModelConfig};
 
-use super::{LargestMemory, Memory, PolicyError, WorkingMemory, step};
+use super::{LargestMemory, Memory, Policy, PolicyError, WorkingMemory};
 
 /// Runs a policy from an empty memory and writes down what it is told and what it answers.
 pub struct Recorder<'a> {
@@ -37,10 +37,10 @@ impl<'a> Recorder<'a> {
     /// One more step; returns its words, one per action.
     ///
     /// # Errors
-    /// As [`step`]; the trace is as before.
+    /// As [`Policy::step`]; the trace is as before.
     pub fn step(&mut self, input: &WorkingMemory<'_>) -> Result<Vec<i16>, PolicyError> {
         let mut words = vec![0; self.image.config.actions];
-        step(self.image, &mut self.memory, input, &mut words, &mut ())?;
+        Policy::from(self.image).step(&mut self.memory, input, &mut words, &mut ())?;
         self.trace.observation.extend(input.observation);
         self.trace.reward.push(input.reward);
         self.trace.done.push(input.done);
@@ -70,7 +70,7 @@ pub struct Moment {
 }
 
 impl Moment {
-    /// What [`step`] takes.
+    /// What [`Policy::step`] takes.
     #[must_use]
     pub fn view(&self) -> WorkingMemory<'_> {
         WorkingMemory {

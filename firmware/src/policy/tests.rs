@@ -45,7 +45,10 @@ fn memory() -> Box<Memory> {
 fn words(image: &Image<'_>, memory: &mut Memory, moments: &[Moment]) -> Vec<Vec<i16>> {
     let run = |moment: &Moment| {
         let mut words = std::vec![0; image.config.actions];
-        step(image, memory, &moment.view(), &mut words, &mut ()).unwrap();
+        let policy = Policy::from(image);
+        policy
+            .step(memory, &moment.view(), &mut words, &mut ())
+            .unwrap();
         words
     };
     moments.iter().map(run).collect()
@@ -268,14 +271,10 @@ fn every_step_does_the_same_work_and_an_observer_changes_nothing() {
         for (step_index, (moment, expected)) in moments.iter().zip(&expected).enumerate() {
             let mut counter = Counter::default();
             let mut words = [0; 2];
-            step(
-                &image,
-                &mut watched,
-                &moment.view(),
-                &mut words,
-                &mut counter,
-            )
-            .unwrap();
+            let policy = Policy::from(&image);
+            policy
+                .step(&mut watched, &moment.view(), &mut words, &mut counter)
+                .unwrap();
             assert_eq!(words[..], expected[..]);
             // Every age of every head of every layer, however full the window is.
             let heads = config.layers * config.heads;
@@ -298,17 +297,13 @@ fn golden_replay_names_the_first_difference() {
         let bytes = with_golden(spec(&config, 10), 4 * config.window);
         let image = Image::read(&bytes).unwrap();
         let mut memory = memory();
-        assert_eq!(replay_golden(&image, &mut memory), Ok(()));
-        assert_eq!(memory.filled(), 0);
-
-        // In pieces, from a memory that was used before.
+        // From a memory that was used before.
         words(&image, &mut memory, &moments(&config, 11, 9));
-        let mut replay = GoldenReplay::new();
-        let pieces = core::iter::from_fn(|| {
-            Some(replay.advance((&image).into(), &image.golden, &mut memory, 3))
-        });
-        let pieces = pieces.take_while(|through| *through == Ok(false)).count();
-        assert_eq!(pieces, (4 * config.window - 1) / 3);
+        assert_eq!(
+            Policy::from(&image).replay_golden(&image.golden, &mut memory),
+            Ok(())
+        );
+        assert_eq!(memory.filled(), 0);
 
         let mut spec = engram_image::write::ImageSpec::from(&image);
         let entry = 2 * 5 + 1;
@@ -322,7 +317,10 @@ fn golden_replay_names_the_first_difference() {
             got: spec.golden.words[entry] ^ 1,
         };
         let image = Image::read(&bytes).unwrap();
-        assert_eq!(replay_golden(&image, &mut memory), Err(difference));
+        assert_eq!(
+            Policy::from(&image).replay_golden(&image.golden, &mut memory),
+            Err(difference)
+        );
         assert_eq!(memory.filled(), 0);
     }
 }
@@ -335,7 +333,8 @@ fn wrong_lengths_are_errors_and_touch_nothing() {
     let mut memory = memory();
     let mut run = |input: &WorkingMemory<'_>, places: usize| {
         let mut words = [0; 8];
-        step(&image, &mut memory, input, &mut words[..places], &mut ())
+        let policy = Policy::from(&image);
+        policy.step(&mut memory, input, &mut words[..places], &mut ())
     };
     let short = WorkingMemory {
         observation: &moment.observation[1..],
@@ -413,7 +412,8 @@ proptest! {
         memory.filled = filled;
         for moment in moments(&base, 14, steps) {
             // Nothing is computed where no cache is large enough.
-            let _ = step(&image, &mut memory, &moment.view(), &mut std::vec![0; base.actions], &mut ());
+            let words = &mut std::vec![0; base.actions];
+            let _ = Policy::from(&image).step(&mut memory, &moment.view(), words, &mut ());
         }
     }
 }

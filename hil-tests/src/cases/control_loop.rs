@@ -272,10 +272,7 @@ fn lock_step(rig: &Rig) -> Result<()> {
         protocol: engram_link::PROTOCOL_VERSION,
         pace: RequestedPace::LockStep,
     };
-    match refusal(flight.client.ask(&lock_step))? {
-        Reason::PaceFixed(State::Armed) => {}
-        other => bail!("lock-step in flight: {other:?}"),
-    }
+    ensure!(refusal(flight.client.ask(&lock_step))? == Reason::PaceFixed(State::Armed));
     flight.client.disarm()?;
     match flight.client.ask(&lock_step) {
         // A slow host asks when the command is safe already.
@@ -324,10 +321,7 @@ fn upload(rig: &Rig) -> Result<()> {
     // A new conversation that asks for no pace, as `engram flash` does.
     let hello = flight.client.hello(RequestedPace::Unchanged)?;
     ensure!(hello.pace == Pace::RealTime);
-    match refusal(flight.client.commit())? {
-        Reason::NoUpload => {}
-        other => bail!("{other:?}"),
-    }
+    ensure!(refusal(flight.client.commit())? == Reason::NoUpload);
     let steps = steps_in_half_a_second(&mut flight.client)?;
     ensure!(
         steps >= 5,

@@ -315,10 +315,7 @@ fn in_flight(rig: &Rig) -> Result<()> {
     for (sample, action) in samples {
         flyer.follow(&sample, &action)?;
     }
-    match refusal(flyer.client.commit())? {
-        Reason::NotDisarmed(State::Armed) => {}
-        other => bail!("{other:?}"),
-    }
+    ensure!(refusal(flyer.client.commit())? == Reason::NotDisarmed(State::Armed));
     flyer.cruise(20)?;
     flyer.client.disarm()?;
     flyer.client.commit()?;
@@ -344,8 +341,6 @@ fn no_image(rig: &Rig) -> Result<()> {
         // A board that waits on a port may have an image from before.
         return Ok(());
     }
-    match refusal(client.arm())? {
-        Reason::NoImage => Ok(()),
-        other => bail!("{other:?}"),
-    }
+    ensure!(refusal(client.arm())? == Reason::NoImage);
+    Ok(())
 }

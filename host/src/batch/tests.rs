@@ -52,7 +52,8 @@ fn rows_are_policies_side_by_side_with_formula_reward_and_issued_command() {
             reward,
             done: false,
         };
-        engram_firmware::policy::step(&image, &mut memory, &moment, &mut words, &mut ())
+        Policy::from(&image)
+            .step(&mut memory, &moment, &mut words, &mut ())
             .expect("a step");
         assert_eq!(
             action(&said, 0),

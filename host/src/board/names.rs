@@ -90,8 +90,8 @@ impl BoardName {
     #[must_use]
     pub const fn rings(self) -> Option<Rings> {
         match self {
-            Self::QemuM7 => Some(Rings::CortexM7),
-            Self::QemuM55 => Some(Rings::CortexM55),
+            Self::QemuM7 => Some(Rings::CORTEX_M7),
+            Self::QemuM55 => Some(Rings::CORTEX_M55),
             Self::Loopback | Self::QemuLinux | Self::Linux => None,
         }
     }

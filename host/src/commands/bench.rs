@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use engram_export::PackedWeights;
-use engram_firmware::policy::Path;
+use engram_firmware::policy::Backend;
 use engram_image::Image;
 use engram_image::write::in_rows;
 
@@ -153,11 +153,11 @@ fn images(args: &Args) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
 
 /// One row for every path of this machine, the fastest first.
 fn rows(name: &str, image: &Image<'_>, steps: usize, rows: &mut Vec<Row>) -> anyhow::Result<()> {
-    for path in Path::ALL.into_iter().filter(|path| path.is_available()) {
+    for path in Backend::ALL.into_iter().filter(|path| path.is_available()) {
         let weights = PackedWeights::on(path, image);
         let policy = weights.policy(image);
         // A shape that the path does not take runs portably, and has that row already.
-        if policy.path() == path {
+        if policy.backend() == path {
             let latency = latency(&policy, steps)?;
             rows.push(Row::here(name, image, &policy, &latency));
         }

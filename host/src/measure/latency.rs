@@ -4,10 +4,11 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use allocation_counter::measure;
-use engram_firmware::policy::{LargestMemory, Memory, Path, Policy, PolicyError, WorkingMemory};
-use engram_kernels::{Line, line_reader};
+use engram_firmware::policy::{Backend, LargestMemory, Memory, Policy, PolicyError, WorkingMemory};
+use engram_kernels::Line;
 use rand::RngExt;
 
+use super::floor::{PRODUCT_LINES, line_reader, products};
 use crate::plant::{Stream, random_stream};
 
 /// Steps before the clock counts.
@@ -20,8 +21,6 @@ const FLOOR_EVERY: usize = 256;
 const FLOOR_READS: u32 = 16;
 /// Products of one measurement of the floor.
 const FLOOR_PRODUCTS: u32 = 64;
-/// Lines that hold the map of those products.
-const PRODUCT_LINES: usize = 512;
 /// Steps whose allocations are counted.
 const COUNTED_STEPS: usize = 256;
 
@@ -196,7 +195,7 @@ impl Spins {
 
 /// What no step can be faster than.
 struct Floor {
-    path: Path,
+    backend: Backend,
     macs: f64,
     weights: Vec<Line>,
     map: Vec<Line>,
@@ -210,7 +209,7 @@ impl Floor {
         let matrices = image.weights.matrices();
         let bytes: usize = matrices.map(|(_, matrix)| matrix.weight.len()).sum();
         Self {
-            path: policy.path(),
+            backend: policy.backend(),
             macs: image.config.least_macs_per_step() as f64,
             weights: vec![Line([1; 64]); bytes.div_ceil(64)],
             map: vec![Line::ZERO; PRODUCT_LINES],
@@ -228,15 +227,17 @@ impl Floor {
         }
         self.reads.push(since(start) / f64::from(FLOOR_READS));
         // Instructions and map were used last hundreds of steps ago.
-        let _ = self.path.products(FLOOR_PRODUCTS, &mut self.map);
+        let _ = products(self.backend, FLOOR_PRODUCTS, &mut self.map);
         // What packing the map takes, which is part of either call, is taken off.
         let start = Instant::now();
-        let _ = self.path.products(FLOOR_PRODUCTS, &mut self.map);
+        let _ = products(self.backend, FLOOR_PRODUCTS, &mut self.map);
         let few = since(start);
         let start = Instant::now();
-        let macs = self.path.products(3 * FLOOR_PRODUCTS, &mut self.map);
+        let macs = products(self.backend, 3 * FLOOR_PRODUCTS, &mut self.map);
         let many = since(start);
-        if macs > 0 && many > few {
+        if let Some(macs) = macs
+            && many > few
+        {
             self.products
                 .push((many - few) * self.macs / (macs as f64 * 2.0 / 3.0));
         }
@@ -267,7 +268,7 @@ mod tests {
         let shape = shapes().into_iter().find(|shape| shape.name == "S");
         let bytes = write(&spec(&shape.expect("a shape").config, 0)).expect("an image");
         let image = Image::read(&bytes).expect("an image");
-        for path in Path::ALL.into_iter().filter(|path| path.is_available()) {
+        for path in Backend::ALL.into_iter().filter(|path| path.is_available()) {
             let weights = PackedWeights::on(path, &image);
             let once = || latency(&weights.policy(&image), 500).expect("steps");
             // Where other programs run meanwhile, they may take the floor's time: again, then.
@@ -277,7 +278,10 @@ mod tests {
             let latency = latency.unwrap_or_else(|| panic!("{path}: {:?}", once()));
             assert_eq!(latency.allocations, 0, "{path}");
             assert!(latency.median_us <= latency.p99_us && latency.p99_us <= latency.max_us);
-            assert_eq!(latency.product_floor_us.is_some(), path != Path::Portable);
+            assert_eq!(
+                latency.product_floor_us.is_some(),
+                path != Backend::Portable
+            );
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Timings are decided by a clock, and nothing else in the project may read them; counts of instructions are not.
 
+mod floor;
 mod instructions;
 mod latency;
 mod plants;

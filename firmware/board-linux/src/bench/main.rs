@@ -9,15 +9,15 @@ use std::fmt::Arguments;
 use std::hint::black_box;
 use std::process::ExitCode;
 
-use engram_firmware::policy::{BenchProgram, LargestMemory, Line, Memory, Path, count_steps};
+use engram_firmware::policy::{Backend, BenchProgram, LargestMemory, Line, Memory, count_steps};
 use engram_image::Image;
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
     let (file, name) = (arguments.next(), arguments.next());
     let path = match &name {
-        Some(name) => Path::ALL.into_iter().find(|path| path.name() == name),
-        None => Some(Path::best()),
+        Some(name) => Backend::ALL.into_iter().find(|path| path.name() == name),
+        None => Some(Backend::best()),
     };
     let (Some(file), Some(path)) = (file, path) else {
         eprintln!("engram-bench-linux IMAGE [PATH]");
@@ -35,19 +35,18 @@ fn main() -> ExitCode {
 }
 
 /// Counts steps on `path`.
-fn count(image: &Image<'_>, path: Path) {
+fn count(image: &Image<'_>, path: Backend) {
     let mut lines = vec![Line::ZERO; path.lines(image)];
     let packed = path.pack(image, &mut lines);
     let policy = packed.policy(image, &lines);
     let mut memory: Box<Memory> = Box::<LargestMemory>::default();
-    println!("path {}", policy.path());
+    println!("path {}", policy.backend());
     println!("fact macs {}", image.bounds.macs_per_step);
     println!("fact logical_state_bytes {}", image.bounds.state_bytes);
     println!("fact state_bytes {}", policy.state_bytes());
     println!("fact image_bytes {}", image.total_length);
     println!("fact packed_bytes {}", size_of_val(&*lines));
-    let memory_bytes = size_of::<Memory<[i8; 0]>>() + policy.cache_bytes();
-    println!("fact memory_bytes {memory_bytes}");
+    println!("fact memory_bytes {}", size_of::<Memory>());
     count_steps(&ThisMachine, image, &mut memory, |memory, input, words| {
         black_box(&policy)
             .step(memory, input, words, &mut ())

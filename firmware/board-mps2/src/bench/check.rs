@@ -13,7 +13,7 @@ pub(crate) const ROOM_LINES: usize = (512 << 10) / size_of::<Line>();
 pub(crate) fn all(room: &mut [Line]) {
     let (stride, others) = MACHINE.suite;
     let seeds = (0..SWEEP).step_by(stride).chain(SWEEP..SWEEP + others);
-    match check_all(Kernels::new(), seeds, room) {
+    match check_all(Kernels::default(), seeds, room) {
         Ok(cases) => say(format_args!("fact cases_checked {cases}")),
         Err((seed, mismatch)) => say(format_args!("error seed {seed}: {mismatch}")),
     }

@@ -24,7 +24,7 @@ use core::fmt::Arguments;
 use core::hint::black_box;
 
 use cortex_m_rt::entry;
-use engram_firmware::policy::{BenchProgram, Memory, Policy, count_steps, state_bytes, step};
+use engram_firmware::policy::{BenchProgram, Memory, Policy, count_steps};
 use engram_image::Image;
 use engram_kernels::Line;
 
@@ -46,7 +46,8 @@ fn main() -> ! {
                 "fact logical_state_bytes {}",
                 image.bounds.state_bytes
             ));
-            say(format_args!("fact state_bytes {}", state_bytes(&image)));
+            let state_bytes = Policy::from(&image).state_bytes();
+            say(format_args!("fact state_bytes {state_bytes}"));
             say(format_args!("fact image_bytes {}", image.total_length));
             let cache_bytes = Policy::from(&image).cache_bytes();
             // What a board with no more cache than this policy needs would have.
@@ -54,7 +55,8 @@ fn main() -> ! {
             say(format_args!("fact memory_bytes {memory_bytes}"));
             spare = size_of_val(MEMORY) - memory_bytes;
             count_steps(&ThisBoard, &image, MEMORY, |memory, input, words| {
-                step(black_box(&image), memory, input, words, &mut ()).is_ok()
+                let policy = Policy::from(black_box(&image));
+                policy.step(memory, input, words, &mut ()).is_ok()
             });
         }
         Err(error) => say(format_args!("error {error}")),

@@ -1,25 +1,137 @@
-//! Linear maps: products of whole groups of blocks, requantized in registers.
+//! The kernels of a step: products of whole groups of blocks, requantized in registers.
 
 use core::arch::aarch64::*;
 
 use super::Sdot;
+use super::attention::{self, ring_bytes};
 use super::dot::{Dot, Tile};
-use super::map::{COLUMNS, HEADER, Packed, ROWS, WIDE_COLUMNS, block_lines};
 use super::memory::{load_four, load_i16, load_i32, store, store_i16, store_i32};
 use super::numbers::{Factors, Single, Sixteen, add_i16, numbers, to_i8, to_i16};
+use super::packed::{COLUMNS, HEADER, ROWS, RUN, WIDE_COLUMNS};
 use super::rows::{add_of_groups, bytes_of_groups, one_block, two_blocks};
 use super::tanh::tanh;
-use crate::{Line, Requant};
+use crate::simd::Simd;
+use crate::simd::biases::Biases;
+use crate::simd::packed::{Map, WideMap};
+use crate::{Attention, Line, Onto, Requant, Shape, Watch};
 
-/// [`crate::Kernels::narrow`].
-#[target_feature(enable = "neon")]
-pub(super) fn narrow(residual: &[i16], factor: Requant, out: &mut [i8]) {
-    let factor = Single::new(factor);
-    let (residual, _) = residual.as_chunks::<8>();
-    let (residual, _) = residual.as_chunks::<2>();
-    let (out, _) = out.as_chunks_mut::<ROWS>();
-    for (out, [a, b]) in out.iter_mut().zip(residual) {
-        store(out, to_input(factor, [load_i16(a), load_i16(b)]));
+impl<D: Dot> Simd for D {
+    type Biases<'a> = Biases<'a, D>;
+
+    fn ring_bytes(shape: Shape) -> [usize; 2] {
+        [ring_bytes(shape); 2]
+    }
+
+    #[inline(always)]
+    unsafe fn enter<R>(f: impl FnOnce() -> R) -> R {
+        f()
+    }
+
+    #[target_feature(enable = "neon")]
+    unsafe fn requantize(self, residual: &[i16], factor: Requant, out: &mut [i8]) {
+        let factor = Single::new(factor);
+        let (residual, _) = residual.as_chunks::<8>();
+        let (residual, _) = residual.as_chunks::<2>();
+        let (out, _) = out.as_chunks_mut::<ROWS>();
+        for (out, [a, b]) in out.iter_mut().zip(residual) {
+            store(out, to_input(factor, [load_i16(a), load_i16(b)]));
+        }
+    }
+
+    #[inline]
+    #[target_feature(enable = "neon")]
+    unsafe fn linear_i8<const RECTIFY: bool, const T: usize>(
+        self,
+        map: Map<'_, Self>,
+        inputs: [&[i8]; T],
+        outs: [&mut [i8]; T],
+    ) {
+        let least = if RECTIFY { 0 } else { -127 };
+        for (input, out) in inputs.into_iter().zip(outs) {
+            bytes(self, map, input, least, out);
+        }
+    }
+
+    #[target_feature(enable = "neon")]
+    unsafe fn linear_add<const T: usize>(
+        self,
+        map: Map<'_, Self>,
+        inputs: [&[i8]; T],
+        (residuals, next, narrows): Onto<'_, T>,
+    ) {
+        let next = Single::new(next);
+        for ((input, residual), narrow) in inputs.into_iter().zip(residuals).zip(narrows) {
+            add(self, map, input, residual, next, narrow);
+        }
+    }
+
+    #[target_feature(enable = "neon")]
+    unsafe fn wide_linear_i16(self, map: WideMap<'_, Self>, input: &[i16], out: &mut [i16]) {
+        let mut out = out.as_chunks_mut::<ROWS>().0.iter_mut();
+        wide_product(map, input, |x| {
+            if let Some(out) = out.next() {
+                words_of(x, out);
+            }
+        });
+    }
+
+    #[target_feature(enable = "neon")]
+    unsafe fn linear_tanh(
+        self,
+        map: Map<'_, Self>,
+        input: &[i8],
+        raw: Option<(WideMap<'_, Self>, &[i16])>,
+        sums: &mut [i32],
+        out: &mut [i8],
+    ) {
+        let mut out = out.as_chunks_mut::<ROWS>().0.iter_mut();
+        let Some((raw, raw_input)) = raw else {
+            return product(self, map, input, |x| {
+                if let Some(out) = out.next() {
+                    store(out, to_i8(x.map(|x| tanh(x)), -127));
+                }
+            });
+        };
+        let (sums, _) = sums.as_chunks_mut::<4>();
+        let (sums, _) = sums.as_chunks_mut::<4>();
+        let mut places = sums.iter_mut();
+        wide_product(raw, raw_input, |x| {
+            if let Some(place) = places.next() {
+                for (place, x) in place.iter_mut().zip(x) {
+                    store_i32(place, x);
+                }
+            }
+        });
+        let mut places = out.zip(&*sums);
+        product(self, map, input, |x| {
+            if let Some((out, raw)) = places.next() {
+                let mut x = x;
+                for (x, raw) in x.iter_mut().zip(raw) {
+                    *x = tanh(vqaddq_s32(*x, load_i32(raw)));
+                }
+                store(out, to_i8(x, -127));
+            }
+        });
+    }
+
+    #[target_feature(enable = "neon")]
+    unsafe fn linear_i16(self, map: Map<'_, Self>, input: &[i8], out: &mut [i16]) {
+        let mut out = out.as_chunks_mut::<ROWS>().0.iter_mut();
+        product(self, map, input, |x| {
+            if let Some(out) = out.next() {
+                words_of(x, out);
+            }
+        });
+    }
+
+    #[inline]
+    unsafe fn attention(
+        self,
+        attention: Attention<'_, Biases<'_, D>>,
+        watch: Option<&mut Watch<'_>>,
+    ) {
+        // SAFETY: the caller's.
+        unsafe { attention::run(self, attention, watch) }
     }
 }
 
@@ -36,20 +148,14 @@ fn to_input(factor: Single, [a, b]: [int16x8_t; 2]) -> int8x16_t {
     to_i8(factor.apply(wide), -127)
 }
 
-/// [`crate::Kernels::project`] with a `least` of -127, [`crate::Kernels::rectify`] with one of 0.
+/// [`crate::Kernels::linear_i8`]; it rectifies with a `least` of 0, and does not with one of -127.
 #[inline]
 #[target_feature(enable = "neon")]
-pub(super) fn bytes<D: Dot>(
-    token: D,
-    map: Packed<'_, D, false>,
-    input: &[i8],
-    least: i8,
-    out: &mut [i8],
-) {
+fn bytes<D: Dot>(token: D, map: Map<'_, D>, input: &[i8], least: i8, out: &mut [i8]) {
     let (mut map, mut out) = (map, out.as_chunks_mut::<ROWS>().0);
     if let Some((sdot, input, size)) = whole_groups(token, map, input) {
         let (groups, _) = out.as_chunks_mut::<2>();
-        let count = groups.len().min(map.blocks() / 2);
+        let count = groups.len().min(map.blocks / 2);
         let groups = groups.get_mut(..count).unwrap_or_default();
         if bytes_of_groups(sdot, map.lines, input, vdupq_n_s8(least), groups) {
             map.lines = map.lines.get(count * size..).unwrap_or_default();
@@ -69,30 +175,29 @@ pub(super) fn bytes<D: Dot>(
 #[inline]
 fn whole_groups<'a, D: Dot>(
     token: D,
-    map: Packed<'_, D, false>,
+    map: Map<'_, D>,
     input: &'a [i8],
 ) -> Option<(Sdot, &'a [Tile], usize)> {
     let input = input.as_chunks::<COLUMNS>().0.get(..map.depth)?;
-    let sdot = token.sdot().filter(|_| map.high)?;
-    Some((sdot, input, 2 * block_lines::<false>(map.depth).get()))
+    let sdot = token.sdot().filter(|_| map.prescale.is_some())?;
+    Some((sdot, input, 2 * (HEADER + RUN * map.depth)))
 }
 
-/// [`crate::Kernels::add`].
+/// [`crate::Kernels::linear_add`].
 #[target_feature(enable = "neon")]
-pub(super) fn add<D: Dot>(
+fn add<D: Dot>(
     token: D,
-    map: Packed<'_, D, false>,
+    map: Map<'_, D>,
     input: &[i8],
     residual: &mut [i16],
-    next: Requant,
+    next: Single,
     narrow: &mut [i8],
 ) {
-    let next = Single::new(next);
     let (mut map, mut residual) = (map, residual.as_chunks_mut::<ROWS>().0);
     let mut narrow = narrow.as_chunks_mut::<ROWS>().0;
     if let (true, Some((sdot, input, size))) = (next.high, whole_groups(token, map, input)) {
         let (groups, _) = narrow.as_chunks_mut::<2>();
-        let count = groups.len().min(map.blocks() / 2);
+        let count = groups.len().min(map.blocks / 2);
         let groups = groups.get_mut(..count).unwrap_or_default();
         let both = residual.as_flattened_mut().as_chunks_mut::<32>().0;
         let limits = [vreinterpretq_s8_s16(vdupq_n_s16(-32_767)), vdupq_n_s8(-127)];
@@ -118,17 +223,6 @@ pub(super) fn add<D: Dot>(
     });
 }
 
-/// [`crate::Kernels::embed`].
-#[target_feature(enable = "neon")]
-pub(super) fn embed<D: Dot>(map: Packed<'_, D, true>, input: &[i16], out: &mut [i16]) {
-    let mut out = out.as_chunks_mut::<ROWS>().0.iter_mut();
-    wide_product(map, input, |x| {
-        if let Some(out) = out.next() {
-            words_of(x, out);
-        }
-    });
-}
-
 /// Stores sixteen numbers as int16.
 #[inline]
 #[target_feature(enable = "neon")]
@@ -138,74 +232,18 @@ fn words_of([a, b, c, d]: Sixteen, out: &mut [i16; ROWS]) {
     store_i16(high, to_i16(c, d));
 }
 
-/// [`crate::Kernels::hidden`].
-#[target_feature(enable = "neon")]
-pub(super) fn hidden<D: Dot>(
-    token: D,
-    map: Packed<'_, D, false>,
-    input: &[i8],
-    raw: Option<(Packed<'_, D, true>, &[i16])>,
-    sums: &mut [i32],
-    out: &mut [i8],
-) {
-    let mut out = out.as_chunks_mut::<ROWS>().0.iter_mut();
-    let Some((raw, raw_input)) = raw else {
-        return product(token, map, input, |x| {
-            if let Some(out) = out.next() {
-                store(out, to_i8(x.map(|x| tanh(x)), -127));
-            }
-        });
-    };
-    let (sums, _) = sums.as_chunks_mut::<4>();
-    let (sums, _) = sums.as_chunks_mut::<4>();
-    let mut places = sums.iter_mut();
-    wide_product(raw, raw_input, |x| {
-        if let Some(place) = places.next() {
-            for (place, x) in place.iter_mut().zip(x) {
-                store_i32(place, x);
-            }
-        }
-    });
-    let mut places = out.zip(&*sums);
-    product(token, map, input, |x| {
-        if let Some((out, raw)) = places.next() {
-            let mut x = x;
-            for (x, raw) in x.iter_mut().zip(raw) {
-                *x = tanh(vqaddq_s32(*x, load_i32(raw)));
-            }
-            store(out, to_i8(x, -127));
-        }
-    });
-}
-
-/// [`crate::Kernels::words`].
-#[target_feature(enable = "neon")]
-pub(super) fn words<D: Dot>(token: D, map: Packed<'_, D, false>, input: &[i8], out: &mut [i16]) {
-    let mut out = out.as_chunks_mut::<ROWS>().0.iter_mut();
-    product(token, map, input, |x| {
-        if let Some(out) = out.next() {
-            words_of(x, out);
-        }
-    });
-}
-
 /// Gives every block's sums, with bias and factor applied, to `each`.
 #[inline]
 #[target_feature(enable = "neon")]
-fn product<D: Dot>(
-    token: D,
-    map: Packed<'_, D, false>,
-    input: &[i8],
-    mut each: impl FnMut(Sixteen),
-) {
+fn product<D: Dot>(token: D, map: Map<'_, D>, input: &[i8], mut each: impl FnMut(Sixteen)) {
     let Some(input) = input.as_chunks::<COLUMNS>().0.get(..map.depth) else {
         return;
     };
-    let two = 2 * block_lines::<false>(map.depth).get();
+    let two = 2 * (HEADER + RUN * map.depth);
     let mut lines = map.lines;
     while let Some((group, rest)) = lines.split_at_checked(two) {
         lines = rest;
-        let sums = if map.high {
+        let sums = if map.prescale.is_some() {
             two_blocks::<D, true>(token, group, input)
         } else {
             two_blocks::<D, false>(token, group, input).map(|sums| scaled(sums, group))
@@ -217,7 +255,7 @@ fn product<D: Dot>(
     if lines.is_empty() {
         return;
     }
-    let sums = if map.high {
+    let sums = if map.prescale.is_some() {
         one_block::<D, true>(token, lines, input)
     } else {
         one_block::<D, false>(token, lines, input).map(|sums| scaled(sums, lines))
@@ -257,13 +295,13 @@ const PAIRS: usize = WIDE_COLUMNS / 2;
 /// [`product`] for an int16 input.
 #[inline]
 #[target_feature(enable = "neon")]
-fn wide_product<D: Dot>(map: Packed<'_, D, true>, input: &[i16], mut each: impl FnMut(Sixteen)) {
+fn wide_product<D: Dot>(map: WideMap<'_, D>, input: &[i16], mut each: impl FnMut(Sixteen)) {
     let (input, _) = input.as_chunks::<WIDE_COLUMNS>();
     if input.len() * PAIRS < map.depth {
         return;
     }
     let mut lines = map.lines;
-    while let Some((block, rest)) = lines.split_at_checked(block_lines::<true>(map.depth).get()) {
+    while let Some((block, rest)) = lines.split_at_checked(HEADER + map.depth) {
         lines = rest;
         let Some(([biases, multipliers, counts], weights)) = block.split_first_chunk::<HEADER>()
         else {
@@ -292,7 +330,7 @@ fn wide_product<D: Dot>(map: Packed<'_, D, true>, input: &[i16], mut each: impl 
             }
         }
         let factors = (multipliers, counts);
-        each(if map.high {
+        each(if map.prescale.is_some() {
             apply::<true>(sums, factors)
         } else {
             apply::<false>(sums, factors)
@@ -325,19 +363,4 @@ fn wide_column<const COLUMN: i32>(
     sums[1] = vmlal_high_laneq_s16::<COLUMN>(sums[1], low, input);
     sums[2] = vmlal_laneq_s16::<COLUMN>(sums[2], vget_low_s16(high), input);
     sums[3] = vmlal_high_laneq_s16::<COLUMN>(sums[3], high, input);
-}
-
-/// [`crate::Packing::read`].
-#[target_feature(enable = "neon")]
-pub(super) fn read(lines: &[Line]) -> u64 {
-    let mut bits = [vdupq_n_s8(0); 4];
-    for line in lines {
-        let tiles = load_four(bytemuck::must_cast_ref(line));
-        for (bits, tile) in bits.iter_mut().zip(tiles) {
-            *bits = vorrq_s8(*bits, tile);
-        }
-    }
-    let [a, b, c, d] = bits;
-    let all = vreinterpretq_u64_s8(vorrq_s8(vorrq_s8(a, b), vorrq_s8(c, d)));
-    vgetq_lane_u64::<0>(all) | vgetq_lane_u64::<1>(all)
 }

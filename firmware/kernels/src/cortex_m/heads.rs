@@ -4,9 +4,7 @@ use core::num::NonZeroU32;
 
 use crate::kernels::Watch;
 use crate::portable::to_logits;
-use crate::{
-    Attention, HeadView, Place, Reciprocal, Requant, Shape, ValueOrder, attention_weights,
-};
+use crate::{Attention, Place, Reciprocal, Requant, Shape, attention_weights};
 
 /// What a core does for one head.
 pub(super) trait Heads {
@@ -64,7 +62,6 @@ pub(super) struct Layout {
     pub(super) places: usize,
     pub(super) key_bytes: usize,
     pub(super) value_bytes: usize,
-    pub(super) order: ValueOrder,
 }
 
 /// [`crate::Kernels::attend`] once the token's keys and values are in the rings.
@@ -117,14 +114,7 @@ pub(super) fn run<H: Heads>(
         let sums = sums.get_mut(..width).unwrap_or_default();
         heads.means(total, values, weights, sums, means);
         if let Some(watch) = &mut watch {
-            let view = HeadView {
-                weights: weights.get(..window).unwrap_or_default(),
-                values,
-                width,
-                total: total.get(),
-                order: layout.order,
-            };
-            watch(head, &view);
+            watch(head, weights.get(..window).unwrap_or_default(), total.get());
         }
     }
 }

@@ -2,8 +2,7 @@
 
 use super::{matvec_i8, matvec_i16};
 use crate::{
-    Attention, HeadView, MASKED_LOGIT, Place, Reciprocal, Requant, ValueOrder, Watch,
-    attention_weights, biased_logit,
+    Attention, MASKED_LOGIT, Place, Reciprocal, Requant, Watch, attention_weights, biased_logit,
 };
 
 /// [`crate::Kernels::attend`].
@@ -69,14 +68,7 @@ pub(super) fn run(attention: Attention<'_, &[[u8; 4]]>, mut watch: Option<&mut W
             *mean = output.to_i8(reciprocal.mean_q16(sum));
         }
         if let Some(watch) = &mut watch {
-            let view = HeadView {
-                weights,
-                values,
-                width,
-                total: total.get(),
-                order: ValueOrder::Rows,
-            };
-            watch(head, &view);
+            watch(head, weights, total.get());
         }
     }
 }

@@ -13,11 +13,19 @@ mod matvec;
 pub(crate) use attention::to_logits;
 pub use matvec::{matvec_i8, matvec_i16};
 
-use crate::{Attention, Kernels, Requant, Shape, Watch, add_saturating, tanh_q12};
+use crate::{Attention, Kernels, Onto, Requant, Rings, Watch, add_saturating, tanh_q12};
 
 /// The reference: plain Rust, no instructions that the compiler does not choose itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Portable;
+
+impl Portable {
+    /// Every machine has them.
+    #[must_use]
+    pub const fn detect() -> Option<Self> {
+        Some(Self)
+    }
+}
 
 /// A linear map as it lies in an image: int8 weights, a bias and a factor for every row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +99,7 @@ impl<'a> Rows<'a> {
 
 impl Kernels for Portable {
     const LANES: usize = 1;
+    const RINGS: Rings = Rings::PLAIN;
 
     type Map<'a> = Rows<'a>;
     type WideMap<'a> = Rows<'a>;
@@ -102,17 +111,6 @@ impl Kernels for Portable {
         f()
     }
 
-    #[inline]
-    fn key_bytes(self, shape: Shape) -> usize {
-        let places = shape.heads.saturating_mul(shape.window);
-        places.saturating_mul(shape.width)
-    }
-
-    #[inline]
-    fn value_bytes(self, shape: Shape) -> usize {
-        self.key_bytes(shape)
-    }
-
     fn narrow(self, residual: &[i16], factor: Requant, out: &mut [i8]) {
         for (out, &residual) in out.iter_mut().zip(residual) {
             *out = factor.to_i8(i32::from(residual));
@@ -120,31 +118,39 @@ impl Kernels for Portable {
     }
 
     #[inline]
-    fn project(self, map: Rows<'_>, input: &[i8], sums: &mut [i32], out: &mut [i8]) {
-        for (out, (factor, sum)) in out.iter_mut().zip(map.product(input, sums)) {
-            *out = factor.to_i8(sum);
-        }
-    }
-
-    #[inline]
-    fn rectify(self, map: Rows<'_>, input: &[i8], sums: &mut [i32], out: &mut [i8]) {
-        for (out, (factor, sum)) in out.iter_mut().zip(map.product(input, sums)) {
-            *out = factor.to_relu_i8(sum);
-        }
-    }
-
-    fn add(
+    fn linear_i8<const RECTIFY: bool, const T: usize>(
         self,
         map: Rows<'_>,
-        input: &[i8],
+        inputs: [&[i8]; T],
         sums: &mut [i32],
-        residual: &mut [i16],
-        (next, narrow): (Requant, &mut [i8]),
+        outs: [&mut [i8]; T],
     ) {
-        for (residual, (factor, sum)) in residual.iter_mut().zip(map.product(input, sums)) {
-            *residual = add_saturating(*residual, factor.to_i16(sum));
+        for (input, out) in inputs.into_iter().zip(outs) {
+            for (out, (factor, sum)) in out.iter_mut().zip(map.product(input, sums)) {
+                *out = if RECTIFY {
+                    factor.to_relu_i8(sum)
+                } else {
+                    factor.to_i8(sum)
+                };
+            }
         }
-        self.narrow(residual, next, narrow);
+    }
+
+    fn linear_add<const T: usize>(
+        self,
+        map: Rows<'_>,
+        inputs: [&[i8]; T],
+        sums: &mut [i32],
+        onto: Onto<'_, T>,
+    ) {
+        let (residuals, next, narrows) = onto;
+        let tokens = inputs.into_iter().zip(residuals).zip(narrows);
+        for ((input, residual), narrow) in tokens {
+            for (residual, (factor, sum)) in residual.iter_mut().zip(map.product(input, sums)) {
+                *residual = add_saturating(*residual, factor.to_i16(sum));
+            }
+            self.narrow(residual, next, narrow);
+        }
     }
 
     #[inline]

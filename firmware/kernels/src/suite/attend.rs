@@ -6,7 +6,7 @@ use super::mismatch::{Label, Mismatch, Output};
 use super::numbers::{SHIFTS, factor, fill};
 use super::room::Room;
 use super::subject::Subject;
-use crate::{Attention, HeadView, Kernels, Place, Portable, Requant, Shape, Watch};
+use crate::{Attention, Kernels, Place, Portable, Requant, Shape, Watch};
 
 /// Largest model, most heads, longest window.
 const MODEL: usize = 128;
@@ -131,16 +131,9 @@ struct Memory<'a> {
 
 impl<'a> Memory<'a> {
     /// Work space with `padded` places.
-    fn new<K: Kernels>(
-        kernels: K,
-        shape: Shape,
-        padded: usize,
-        room: &mut Room<'a>,
-    ) -> Result<Self, Mismatch> {
-        let (keys, values): (&mut [i8], &mut [i8]) = (
-            room.take(kernels.key_bytes(shape))?,
-            room.take(kernels.value_bytes(shape))?,
-        );
+    fn new<K: Kernels>(shape: Shape, padded: usize, room: &mut Room<'a>) -> Result<Self, Mismatch> {
+        let [keys, values] = K::ring_bytes(shape);
+        let (keys, values): (&mut [i8], &mut [i8]) = (room.take(keys)?, room.take(values)?);
         keys.fill(0);
         values.fill(0);
         Ok(Self {
@@ -202,8 +195,8 @@ fn run<K: Subject>(
     let biases = biases.ok_or(refused(layer.label))?;
     // Kernels fill a window up; a head may be wider than a window is long.
     let padded = K::padded(window.max(width)).next_multiple_of(16);
-    let mut plain = Memory::new(Portable, layer.shape, padded, room)?;
-    let mut own = Memory::new(kernels, layer.shape, padded, room)?;
+    let mut plain = Memory::new::<Portable>(layer.shape, padded, room)?;
+    let mut own = Memory::new::<K>(layer.shape, padded, room)?;
     let qkv: &mut [i8] = room.take(K::padded(3 * model))?;
     let mut means = Output::<i8>::new(room, model, K::padded(model), 1)?;
     let mut seen = Seen {
@@ -213,7 +206,7 @@ fn run<K: Subject>(
     let steps = PRODUCTS_PER_BYTE * bytes / (2 * window * model);
     let steps = steps.clamp(FEW, window + window / 2 + FEW);
     let mut places = Places::new(draw, window);
-    for step in 0..steps {
+    for _ in 0..steps {
         let place = places.next(draw);
         for part in qkv.chunks_mut(model) {
             fill(draw, part);
@@ -221,18 +214,14 @@ fn run<K: Subject>(
         let attention = plain.attention(&layer, place, (layer.biases, qkv), means.expected);
         Portable.attend(
             attention,
-            Some(&mut |head, view: &HeadView<'_>| seen.note(head, view)),
+            Some(&mut |head, weights: &[i16], total| seen.note(head, weights, total)),
         );
         let attention = own.attention(&layer, place, (biases, qkv), means.got());
         let mut heads_seen = 0;
         let mut result = Ok(());
-        let mut watch = |head: usize, view: &HeadView<'_>| {
+        let mut watch = |head: usize, weights: &[i16], total: u32| {
             heads_seen += 1;
-            let values = &plain.values[head * width * window..];
-            // All values would take longer than attention.
-            let all = step + 1 == steps;
-            let same = seen.check(&layer, head, view, (values, place.index, all));
-            result = result.and(same);
+            result = result.and(seen.check(&layer, head, weights, total));
         };
         let watch: Option<&mut Watch<'_>> = if watched { Some(&mut watch) } else { None };
         kernels.run(|| kernels.attend(attention, watch));
@@ -248,45 +237,25 @@ fn run<K: Subject>(
 }
 
 impl Seen<'_> {
-    fn note(&mut self, head: usize, view: &HeadView<'_>) {
-        let window = view.weights.len();
-        self.weights[head * window..][..window].copy_from_slice(view.weights);
-        self.totals[head] = view.total;
+    fn note(&mut self, head: usize, weights: &[i16], total: u32) {
+        let window = weights.len();
+        self.weights[head * window..][..window].copy_from_slice(weights);
+        self.totals[head] = total;
     }
 
-    /// Whether other kernels show the same; `values` are the reference's of this head, to be compared at the newest
-    /// place or at all of them.
+    /// Whether other kernels show the same.
     fn check(
         &self,
         layer: &Layer<'_>,
         head: usize,
-        view: &HeadView<'_>,
-        (values, newest, all): (&[i8], usize, bool),
+        weights: &[i16],
+        total: u32,
     ) -> Result<(), Mismatch> {
-        let (label, Shape { width, window, .. }) = (layer.label, layer.shape);
-        label.equal("width seen", head, width as i64, view.width as i64)?;
-        label.equal(
-            "weights seen",
-            head,
-            window as i64,
-            view.weights.len() as i64,
-        )?;
-        let weights = &self.weights[head * window..][..window];
-        label.same(
-            "weights",
-            weights.iter().copied(),
-            view.weights.iter().copied(),
-        )?;
-        label.equal("total", head, self.totals[head].into(), view.total.into())?;
-        let places = if all { 0..window } else { newest..newest + 1 };
-        for place in places {
-            for channel in 0..width {
-                let expected = values[channel * window + place];
-                let got = view.value(channel, place);
-                label.equal("values", place, expected.into(), got.into())?;
-            }
-        }
-        Ok(())
+        let (label, window) = (layer.label, layer.shape.window);
+        label.equal("weights seen", head, window as i64, weights.len() as i64)?;
+        let expected = &self.weights[head * window..][..window];
+        label.same("weights", expected.iter().copied(), weights.iter().copied())?;
+        label.equal("total", head, self.totals[head].into(), total.into())
     }
 }
 

@@ -1,54 +1,50 @@
 //! The microcontrollers' kernels: what is packed for them is packed with the image.
 
-use super::mismatch::Mismatch;
-use super::room::Room;
 use super::subject::Subject;
 use crate::portable::Rows;
-use crate::{Requant, Shape};
+use crate::{Line, PackedBiases, PackedMap, Requant, Shape};
 
-/// Kernels that read the rows of an image as they are.
-#[cfg(feature = "cortex-m55")]
-impl Subject for crate::cortex_m::m55::CortexM55 {
-    const FLIP: i8 = 0;
-
-    fn map<'a>(
-        self,
-        plain: Rows<'a>,
-        _: usize,
-        _: &mut Room<'a>,
-    ) -> Result<Option<Rows<'a>>, Mismatch> {
-        Ok(Some(plain))
+/// What is read as it lies.
+impl<'a> PackedMap<'a> for Rows<'a> {
+    fn lines(_: usize, _: usize) -> usize {
+        0
     }
 
-    fn wide_map<'a>(
-        self,
-        plain: Rows<'a>,
-        _: usize,
-        _: &mut Room<'a>,
-    ) -> Result<Option<Rows<'a>>, Mismatch> {
-        Ok(Some(plain))
+    fn pack(_: Rows<'_>, _: usize, _: &mut [Line]) -> Option<()> {
+        Some(())
     }
 
-    fn biases<'a>(
-        self,
-        _: Shape,
-        _: Requant,
-        plain: &'a [[u8; 4]],
-        _: &mut Room<'a>,
-    ) -> Result<Option<&'a [[u8; 4]]>, Mismatch> {
-        Ok(Some(plain))
+    fn view(map: Rows<'a>, _: usize, _: &'a [Line]) -> Option<Self> {
+        Some(map)
     }
 }
 
+impl<'a> PackedBiases<'a> for &'a [[u8; 4]] {
+    fn lines(_: Shape) -> usize {
+        0
+    }
+
+    fn pack(_: Shape, _: Requant, _: &[[u8; 4]], _: &mut [Line]) -> Option<()> {
+        Some(())
+    }
+
+    fn view(_: Shape, _: Requant, biases: &'a [[u8; 4]], _: &'a [Line]) -> Option<Self> {
+        Some(biases)
+    }
+}
+
+#[cfg(feature = "cortex-m55")]
+impl Subject for crate::cortex_m::m55::CortexM55 {}
+
 #[cfg(feature = "cortex-m7")]
 mod m7 {
-    use super::{Mismatch, Requant, Room, Rows, Shape, Subject};
+    use super::{Rows, Subject};
+    use crate::Kernels;
     use crate::cortex_m::m7::{CortexM7, Packed};
     use crate::cortex_m::packing;
-    use crate::suite::Limits;
+    use crate::suite::{Limits, Mismatch, Room};
 
     impl Subject for CortexM7 {
-        const FLIP: i8 = 0;
         /// What the reader of a packed image checks.
         const LIMITS: Limits = Limits {
             shift: packing::MIN_SHIFT,
@@ -71,16 +67,6 @@ mod m7 {
             room: &mut Room<'a>,
         ) -> Result<Option<Packed<'a>>, Mismatch> {
             pack(plain, columns, true, room)
-        }
-
-        fn biases<'a>(
-            self,
-            _: Shape,
-            _: Requant,
-            plain: &'a [[u8; 4]],
-            _: &mut Room<'a>,
-        ) -> Result<Option<&'a [[u8; 4]]>, Mismatch> {
-            Ok(Some(plain))
         }
     }
 

@@ -136,6 +136,16 @@ impl<'a, T: Pod + Into<i64>> Output<'a, T> {
         &mut self.got[..guard]
     }
 
+    /// The vectors that the reference writes and those that the kernel writes, each by itself.
+    pub(super) fn vectors<const N: usize>(&mut self) -> ([&mut [T]; N], [&mut [T]; N]) {
+        let mut expected = self.expected.chunks_exact_mut(self.length);
+        let mut got = self.got.chunks_exact_mut(self.padded);
+        (
+            core::array::from_fn(|_| expected.next().unwrap_or_default()),
+            core::array::from_fn(|_| got.next().unwrap_or_default()),
+        )
+    }
+
     /// Fills what the kernel gets, padding included, and gives the reference the same vectors.
     pub(super) fn start_with(&mut self, fill: impl FnOnce(&mut [T])) {
         fill(self.got());

@@ -18,8 +18,7 @@ mod boards;
 mod draw;
 mod embed;
 mod hidden;
-#[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
-mod hosts;
+mod linear;
 mod maps;
 mod mismatch;
 mod narrow;
@@ -27,15 +26,13 @@ mod numbers;
 #[cfg(test)]
 mod packing;
 mod quantize;
-mod residual;
 mod room;
-mod rows;
 #[cfg(test)]
 mod stamp;
 mod subject;
-mod tokens;
 #[cfg(test)]
 pub(crate) mod vectors;
+mod words;
 
 pub use draw::SWEEP;
 pub use mismatch::Mismatch;
@@ -43,7 +40,7 @@ pub use room::Room;
 pub use subject::{Limits, Subject};
 
 #[cfg(test)]
-pub(crate) use packing::{foreign_lines, least_weight, read, refusals};
+pub(crate) use packing::{foreign_lines, least_weight, refusals};
 #[cfg(test)]
 pub(crate) use stamp::{stamp, stamp_tests, test};
 #[cfg(test)]
@@ -52,11 +49,13 @@ pub(crate) use vectors::stamp_vectors;
 pub(crate) use attend::{attend, attend_watched};
 pub(crate) use embed::embed;
 pub(crate) use hidden::{hidden, hidden_raw};
+pub(crate) use linear::{
+    linear_add, linear_add_together, linear_i8, linear_i8_together, linear_relu_i8,
+    linear_relu_i8_together,
+};
 pub(crate) use narrow::narrow;
 pub(crate) use quantize::quantize;
-pub(crate) use residual::add;
-pub(crate) use rows::{project, rectify, words};
-pub(crate) use tokens::{add_all, project_all, rectify_all};
+pub(crate) use words::words;
 
 use crate::Line;
 
@@ -68,7 +67,8 @@ macro_rules! every_case {
     ($then:ident $($argument:tt)*) => {
         $then! {
             $($argument)*
-            quantize narrow project rectify words add project_all rectify_all add_all
+            quantize narrow linear_i8 linear_relu_i8 linear_add
+            linear_i8_together linear_relu_i8_together linear_add_together words
             embed hidden hidden_raw attend attend_watched
         }
     };

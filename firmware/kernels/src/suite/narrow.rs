@@ -1,8 +1,9 @@
 //! `narrow`: the residual as the input of a map.
 
 use super::draw::Draw;
+use super::linear::next;
 use super::mismatch::{Label, Mismatch, Output};
-use super::residual::{next, residuals};
+use super::numbers::fill;
 use super::room::Room;
 use super::subject::Subject;
 use crate::{Kernels, Portable};
@@ -20,7 +21,8 @@ pub(crate) fn narrow<K: Subject>(
         shape: [length, 1, 1],
     };
     let factor = next(draw);
-    let mut residual = residuals(draw, &mut room, length, K::padded(length), 1)?;
+    let mut residual = Output::<i16>::new(&mut room, length, K::padded(length), 1)?;
+    residual.start_with(|entries| fill(draw, entries));
     let mut out = Output::<i8>::new(&mut room, length, K::padded(length), 1)?;
     Portable.narrow(residual.expected, factor, out.expected);
     kernels.run(|| kernels.narrow(residual.got(), factor, out.got()));

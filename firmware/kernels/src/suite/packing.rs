@@ -1,4 +1,4 @@
-//! What packing refuses, what becomes of lines that hold something else, and reading them.
+//! What packing refuses, and what becomes of lines that hold something else.
 
 use super::draw::Draw;
 use super::maps::{fill_up, plain, weights_of};
@@ -6,17 +6,13 @@ use super::mismatch::{Label, Mismatch, Output};
 use super::room::Room;
 use super::subject::{Limits, Subject};
 use crate::portable::Rows;
-use crate::{Kernels, Line, PackedMap, Packing, Portable};
+use crate::{Kernels, PackedMap, Portable};
 
 /// Rows and columns, some groups and a remainder.
 const MOST: [usize; 2] = [96, 160];
 
 /// Maps that contradict themselves, and lines of another number, are refused.
-pub(crate) fn refusals<K: Subject + Packing>(
-    _: K,
-    seed: u32,
-    mut room: Room<'_>,
-) -> Result<(), Mismatch> {
+pub(crate) fn refusals<K: Subject>(_: K, seed: u32, mut room: Room<'_>) -> Result<(), Mismatch> {
     let draw = &mut Draw::new(seed);
     let shape = draw.shape(MOST, weights_of(&room));
     let [rows, columns] = shape;
@@ -84,7 +80,7 @@ pub(crate) fn refusals<K: Subject + Packing>(
 }
 
 /// A weight of -128, which no image has, is refused or multiplied rightly.
-pub(crate) fn least_weight<K: Subject + Packing>(
+pub(crate) fn least_weight<K: Subject>(
     kernels: K,
     seed: u32,
     mut room: Room<'_>,
@@ -104,17 +100,17 @@ pub(crate) fn least_weight<K: Subject + Packing>(
     fill_up(draw, input, |x| x ^ K::FLIP, filled);
     let sums = room.take(K::padded(rows))?;
     let mut out = Output::<i8>::new(&mut room, rows, K::padded(rows), 1)?;
-    Portable.project(map, input, sums, out.expected);
-    kernels.run(|| kernels.project(packed, filled, sums, out.got()));
+    Portable.linear_i8::<false, 1>(map, [input], sums, [out.expected]);
+    kernels.run(|| kernels.linear_i8::<false, 1>(packed, [filled], sums, [out.got()]));
     let label = Label {
-        kernel: "project with a weight of -128",
+        kernel: "linear_i8 with a weight of -128",
         shape: [rows, columns, 1],
     };
     out.check(label, "out", |x| x)
 }
 
 /// Lines that hold anything else give other numbers, and nothing is written behind these.
-pub(crate) fn foreign_lines<K: Subject + Packing>(
+pub(crate) fn foreign_lines<K: Subject>(
     kernels: K,
     seed: u32,
     mut room: Room<'_>,
@@ -139,7 +135,7 @@ pub(crate) fn foreign_lines<K: Subject + Packing>(
         shape: [rows, columns, 1],
     };
     if let Some(map) = K::Map::view(map, columns, &lines[..K::Map::lines(rows, columns)]) {
-        kernels.run(|| kernels.project(map, filled, sums, out.got()));
+        kernels.run(|| kernels.linear_i8::<false, 1>(map, [filled], sums, [out.got()]));
         out.check(label, "out", |x| x)?;
     }
     if let Some(map) = K::WideMap::view(map, columns, &lines[..K::WideMap::lines(rows, columns)]) {
@@ -147,25 +143,4 @@ pub(crate) fn foreign_lines<K: Subject + Packing>(
         wide_out.check(label, "embedded", |x| x)?;
     }
     Ok(())
-}
-
-/// What [`Packing::read`] returns depends on every bit.
-pub(crate) fn read<K: Subject + Packing>(
-    kernels: K,
-    seed: u32,
-    mut room: Room<'_>,
-) -> Result<(), Mismatch> {
-    let draw = &mut Draw::new(seed);
-    let count = draw.length(512).min(room.bytes() / 64);
-    let lines = room.lines(count)?;
-    lines.fill(Line::ZERO);
-    let label = Label {
-        kernel: "read",
-        shape: [count, 1, 1],
-    };
-    label.equal("bits", 0, 0, kernels.read(lines) as i64)?;
-    let (line, byte, bit) = (draw.below(count), draw.below(64), draw.below(8));
-    lines[line].0[byte] = 1 << bit;
-    let seen = i64::from(kernels.read(lines) != 0);
-    label.equal("whether a bit is seen", line, 1, seen)
 }

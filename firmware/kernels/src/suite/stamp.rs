@@ -53,7 +53,7 @@ macro_rules! stamp {
             use super::*;
             use $crate::suite::stamp_tests;
 
-            $crate::suite::every_case!(stamp_tests [$detect] refusals least_weight foreign_lines read);
+            $crate::suite::every_case!(stamp_tests [$detect] refusals least_weight foreign_lines);
         }
     };
 }

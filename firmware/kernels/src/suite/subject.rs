@@ -3,7 +3,9 @@
 use super::mismatch::Mismatch;
 use super::room::Room;
 use crate::portable::Rows;
-use crate::{Kernels, Requant, Shape};
+#[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
+use crate::simd::packed::{PackedLayout, QUAD};
+use crate::{PackedBiases, PackedMap, Packing, Requant, Shape};
 
 /// What kernels ask of the maps of int8 inputs.
 #[derive(Clone, Copy, Debug)]
@@ -25,9 +27,9 @@ impl Limits {
 /// Kernels that the suite tests.
 ///
 /// `None` where a map that keeps to the limits was refused: that is a mismatch.
-pub trait Subject: Kernels {
+pub trait Subject: Packing {
     /// By what an int8 input of a map differs from its number (exclusive or).
-    const FLIP: i8;
+    const FLIP: i8 = 0;
     /// What maps must keep to.
     const LIMITS: Limits = Limits::NONE;
 
@@ -40,7 +42,9 @@ pub trait Subject: Kernels {
         plain: Rows<'a>,
         columns: usize,
         room: &mut Room<'a>,
-    ) -> Result<Option<Self::Map<'a>>, Mismatch>;
+    ) -> Result<Option<Self::Map<'a>>, Mismatch> {
+        pack(plain, columns, room)
+    }
 
     /// A map of an int16 input.
     ///
@@ -51,7 +55,9 @@ pub trait Subject: Kernels {
         plain: Rows<'a>,
         columns: usize,
         room: &mut Room<'a>,
-    ) -> Result<Option<Self::WideMap<'a>>, Mismatch>;
+    ) -> Result<Option<Self::WideMap<'a>>, Mismatch> {
+        pack(plain, columns, room)
+    }
 
     /// Age biases.
     ///
@@ -63,5 +69,25 @@ pub trait Subject: Kernels {
         logit: Requant,
         plain: &'a [[u8; 4]],
         room: &mut Room<'a>,
-    ) -> Result<Option<Self::Biases<'a>>, Mismatch>;
+    ) -> Result<Option<Self::Biases<'a>>, Mismatch> {
+        let lines = room.lines(Self::Biases::lines(shape))?;
+        let packed = Self::Biases::pack(shape, logit, plain, lines);
+        Ok(packed.and_then(|()| Self::Biases::view(shape, logit, plain, lines)))
+    }
+}
+
+/// A map as some kernels pack it.
+fn pack<'a, M: PackedMap<'a>>(
+    plain: Rows<'a>,
+    columns: usize,
+    room: &mut Room<'a>,
+) -> Result<Option<M>, Mismatch> {
+    let lines = room.lines(M::lines(plain.rows, columns))?;
+    let packed = M::pack(plain, columns, lines);
+    Ok(packed.and_then(|()| M::view(plain, columns, lines)))
+}
+
+#[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
+impl<S: crate::simd::Simd> Subject for S {
+    const FLIP: i8 = <S as PackedLayout<QUAD>>::INPUT_OFFSET as i8;
 }

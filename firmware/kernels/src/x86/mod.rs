@@ -5,7 +5,5 @@ mod avx512;
 mod detect;
 mod prescale;
 
-#[cfg(test)]
-pub(crate) use avx2::Avx512Half;
 pub use avx2::{Avx2, AvxVnni};
 pub use avx512::Avx512Vnni;

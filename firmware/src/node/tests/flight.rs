@@ -1,7 +1,7 @@
 //! Lock-step flight: one step per message, the same words as the policy alone, retries and loss.
 
 use super::*;
-use crate::policy::{self, LargestMemory, WorkingMemory};
+use crate::policy::{LargestMemory, Policy, WorkingMemory};
 use engram_image::{Image, Reward};
 use engram_link::CommandSource;
 
@@ -11,6 +11,7 @@ fn every_word_is_the_policys_own() {
     rig.done(&ToBoard::Arm);
     let bytes = image(1);
     let image = Image::read(&bytes).expect("valid");
+    let policy = Policy::from(&image);
     let Reward::Formula(formula) = CONTRACT.reward else {
         panic!("the test contract has a formula");
     };
@@ -32,7 +33,9 @@ fn every_word_is_the_policys_own() {
             reward,
             done: false,
         };
-        policy::step(&image, &mut memory, &input, &mut words, &mut ()).expect("fits");
+        policy
+            .step(&mut memory, &input, &mut words, &mut ())
+            .expect("fits");
         assert_eq!(action.words, words);
         assert_eq!(action.reward.to_bits(), reward.to_bits());
         envelope.limit(&mut issued, &words);

@@ -13,7 +13,7 @@ use proptest::prelude::*;
 
 use super::extremes::{contrary_moments, extreme};
 use super::{AGE, moments, words};
-use crate::policy::{LINES, LargestMemory, Memory, Moment, Path, Policy, PolicyError};
+use crate::policy::{Backend, LINES, LargestMemory, Memory, Moment, Policy, PolicyError};
 
 /// The words of every moment on `policy`.
 fn words_on(
@@ -55,10 +55,10 @@ fn compare_trials(bytes: &[u8], moments: fn(&ModelConfig, u64, usize) -> Vec<Mom
         let expected = words(&image, &mut memory, &moments);
         (moments, expected)
     });
-    for path in available().filter(|&path| path != Path::Portable) {
+    for path in available().filter(|&path| path != Backend::Portable) {
         let mut lines = vec![Line::ZERO; path.lines(&image)];
         let policy = Policy::new(path, &image, &mut lines);
-        assert_eq!(policy.path(), path, "{config:?}");
+        assert_eq!(policy.backend(), path, "{config:?}");
         let mut memory: Box<Memory> = Box::<LargestMemory>::default();
         for (moments, expected) in &trials {
             memory.clear();
@@ -68,8 +68,8 @@ fn compare_trials(bytes: &[u8], moments: fn(&ModelConfig, u64, usize) -> Vec<Mom
     }
 }
 
-fn available() -> impl Iterator<Item = Path> {
-    Path::ALL.into_iter().filter(|path| path.is_available())
+fn available() -> impl Iterator<Item = Backend> {
+    Backend::ALL.into_iter().filter(|path| path.is_available())
 }
 
 #[test]
@@ -206,22 +206,6 @@ fn the_largest_images_have_enough_lines() {
             let image = Image::read(&bytes).unwrap();
             assert!(path.lines(&image) <= LINES, "{path} {config:?}");
         }
-    }
-}
-
-#[test]
-fn products_are_counted() {
-    for path in Path::ALL {
-        let macs = path.products(3, &mut vec![Line::ZERO; 512]);
-        let counts = path.is_available() && path != Path::Portable;
-        let together = matches!(path, Path::Avx512Vnni | Path::Sdot | Path::Neon);
-        let tokens = if together { 5 } else { 1 };
-        assert_eq!(
-            macs,
-            if counts { 3 * tokens * 64 * 256 } else { 0 },
-            "{path}"
-        );
-        assert_eq!(path.products(3, &mut []), 0);
     }
 }
 

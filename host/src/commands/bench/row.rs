@@ -67,7 +67,7 @@ impl Row {
         latency: &Latency,
     ) -> Self {
         let memory_bytes = (BUFFERS_BYTES + policy.cache_bytes()) as u64;
-        let path = policy.path();
+        let path = policy.backend();
         let packed_bytes = (path.lines(image) * size_of::<Line>()) as u64;
         Self {
             name: name.to_owned(),

@@ -137,9 +137,9 @@ fn paths(board: BoardName, image: &Image<'_>) -> Result<Vec<(String, Vec<u8>)>, 
     let rows = write(&spec)?;
     if board == BoardName::QemuLinux {
         let paths = [
-            policy::Path::Sdot,
-            policy::Path::Neon,
-            policy::Path::Portable,
+            policy::Backend::Sdot,
+            policy::Backend::Neon,
+            policy::Backend::Portable,
         ];
         return Ok(paths.map(|path| (path.to_string(), rows.clone())).into());
     }

@@ -19,10 +19,9 @@ use core::arch::aarch64::*;
 
 use super::dot::{Dot, SIDE, Tile};
 use super::numbers::{Factors, HIGH_SHIFT, Single};
-use crate::{
-    Attention, Kernels, Line, MASKED_LOGIT, PackedBiases, Portable, Reciprocal, Requant, Shape,
-    Watch,
-};
+use crate::simd::biases::{BiasLayout, Biases, portable};
+use crate::simd::take;
+use crate::{Attention, Kernels, MASKED_LOGIT, Portable, Reciprocal, Requant, Shape, Watch};
 #[cfg(test)]
 pub(super) use means::Reciprocals;
 use places::Limits;
@@ -31,25 +30,6 @@ use places::Limits;
 const PAIR: usize = 2 * SIDE;
 /// Places of the longest window.
 const WINDOW: usize = 512;
-/// Largest magnitude of a bias. Products of at most 2^19 give logits of at most 2^18: with a bias, none has to be
-/// limited.
-const BIAS_MAX: u32 = 1 << 29;
-
-/// What attention of one layer needs besides the rings.
-#[derive(Clone, Copy, Debug)]
-pub struct Biases<'a> {
-    /// Age biases as in the image.
-    image: &'a [[u8; 4]],
-    /// `[head][row]` i32: biases by falling age, twice in a row, so that the ages of all places of a ring lie
-    /// in a row wherever it stands. `None`: left to [`Portable`].
-    falling: Option<&'a [i32]>,
-}
-
-/// Lines of the biases of one head.
-const fn bias_lines(window: usize) -> usize {
-    window.saturating_mul(2).saturating_add(PAIR).div_ceil(16)
-}
-
 const fn fits(shape: Shape) -> bool {
     matches!(shape.width, 4..=32)
         && shape.width.is_multiple_of(SIDE)
@@ -63,74 +43,35 @@ const fn ring_tiles(shape: Shape) -> usize {
     fours.saturating_mul(shape.width / SIDE)
 }
 
-/// [`Kernels::key_bytes`] and [`Kernels::value_bytes`].
+/// Either of [`Kernels::ring_bytes`].
 pub(super) fn ring_bytes(shape: Shape) -> usize {
     if !fits(shape) {
-        return Portable.key_bytes(shape);
+        let [bytes, _] = Portable::ring_bytes(shape);
+        return bytes;
     }
     let bytes = ring_tiles(shape).saturating_mul(size_of::<Tile>());
     bytes.saturating_mul(shape.heads)
 }
 
-impl<'a> PackedBiases<'a> for Biases<'a> {
-    /// The first says whether the others are in use.
-    fn lines(shape: Shape) -> usize {
-        bias_lines(shape.window)
-            .saturating_mul(shape.heads)
-            .saturating_add(1)
+impl<D: Dot> BiasLayout for D {
+    const HEADS: usize = 1;
+    const PLACES: usize = PAIR;
+
+    /// Products of at most 2^19 give logits of at most 2^18.
+    fn takes(shape: Shape, logit: Requant) -> bool {
+        fits(shape) && logit.shift >= HIGH_SHIFT
     }
-
-    fn pack(shape: Shape, logit: Requant, image: &[[u8; 4]], lines: &mut [Line]) -> Option<()> {
-        let entries = shape.heads.checked_mul(shape.window)?;
-        if lines.len() != Self::lines(shape) || !image.is_empty() && image.len() != entries {
-            return None;
-        }
-        let small = |bias: &[u8; 4]| i32::from_le_bytes(*bias).unsigned_abs() <= BIAS_MAX;
-        lines.fill(Line::ZERO);
-        let (first, lines) = lines.split_first_mut()?;
-        if !takes(shape, logit) || !image.iter().all(small) {
-            return Some(());
-        }
-        first.0[0] = IN_USE;
-        let heads = lines.chunks_exact_mut(bias_lines(shape.window));
-        for (row, biases) in heads.zip(image.chunks_exact(shape.window)) {
-            let row = bytemuck::cast_slice_mut::<Line, i32>(row);
-            let biases = biases.iter().rev().cycle().take(2 * shape.window);
-            for (place, &bias) in row.iter_mut().zip(biases) {
-                *place = i32::from_le_bytes(bias);
-            }
-        }
-        Some(())
-    }
-
-    fn view(shape: Shape, logit: Requant, image: &'a [[u8; 4]], lines: &'a [Line]) -> Option<Self> {
-        if lines.len() != Self::lines(shape) {
-            return None;
-        }
-        let (first, lines) = lines.split_first()?;
-        let in_use = first.0[0] == IN_USE && takes(shape, logit);
-        let falling = in_use.then(|| bytemuck::cast_slice(lines));
-        Some(Self { image, falling })
-    }
-}
-
-/// Marks the lines of biases that are in use.
-const IN_USE: u8 = 1;
-
-/// Whether these kernels compute such attention, given small biases.
-const fn takes(shape: Shape, logit: Requant) -> bool {
-    fits(shape) && logit.shift >= HIGH_SHIFT
 }
 
 /// [`Kernels::attend`].
 #[target_feature(enable = "neon")]
 pub(super) fn run<D: Dot>(
     token: D,
-    attention: Attention<'_, Biases<'_>>,
+    mut attention: Attention<'_, Biases<'_, D>>,
     watch: Option<&mut Watch<'_>>,
 ) {
     let Some(falling) = attention.biases.falling else {
-        return portable(attention, watch);
+        return portable(&mut attention, watch);
     };
     let Shape { width, window, .. } = attention.shape;
     // Up to 64 places have a smaller frame on the stack.
@@ -146,14 +87,6 @@ pub(super) fn run<D: Dot>(
         };
     }
     by_quads!(1 2 3 4 5 6 7 8);
-}
-
-/// Attention as the reference does it. Never inlined: it would take the registers.
-#[cold]
-#[inline(never)]
-fn portable(mut attention: Attention<'_, Biases<'_>>, watch: Option<&mut Watch<'_>>) {
-    let image = attention.biases.image;
-    Portable.attend(attention.with_biases(image), watch);
 }
 
 /// Four channels of every head with `Q` of them.
@@ -172,7 +105,7 @@ fn quads_if<const Q: usize, const N: usize>(places: &[[Tile; Q]]) -> Option<&[[T
 #[target_feature(enable = "neon")]
 fn heads<D: Dot, const Q: usize, const P: usize>(
     token: D,
-    attention: Attention<'_, Biases<'_>>,
+    attention: Attention<'_, Biases<'_, D>>,
     falling: &[i32],
     mut watch: Option<&mut Watch<'_>>,
 ) {
@@ -201,7 +134,7 @@ fn heads<D: Dot, const Q: usize, const P: usize>(
     let mut keys = tiles.as_chunks_mut::<Q>().0;
     let (tiles, _) = attention.values.as_chunks_mut::<16>();
     let mut values = tiles.as_chunks_mut::<Q>().0;
-    let row = bias_lines(shape.window) * 16;
+    let row = D::bias_lines(shape.window) * 16;
     let newest = shape.window.wrapping_sub(place.index.wrapping_add(1));
     let mut biases = falling.get(newest..).unwrap_or_default();
     let (means, _) = attention.means.as_chunks_mut::<SIDE>();
@@ -221,16 +154,7 @@ fn heads<D: Dot, const Q: usize, const P: usize>(
         means::store(sums, reciprocals, output, means);
         if let Some(watch) = &mut watch {
             values::weigh(logits, max, weights);
-            let tiles = values.as_flattened();
-            watch::head::<D>(*watch, (head, shape), weights, total, tiles);
+            watch::head(*watch, (head, shape), weights, total);
         }
     }
-}
-
-/// Takes the first `count` entries off a slice.
-#[inline]
-fn take<'a, T>(slice: &mut &'a mut [T], count: usize) -> Option<&'a mut [T]> {
-    let (taken, rest) = core::mem::take(slice).split_at_mut_checked(count)?;
-    *slice = rest;
-    Some(taken)
 }

@@ -5,8 +5,8 @@ use core::arch::asm;
 
 use super::super::Sdot;
 use super::super::dot::Tile;
-use super::super::map::{HEADER, RUN};
 use super::super::numbers::Factors;
+use super::super::packed::{HEADER, RUN};
 use super::EIGHT;
 use crate::Line;
 
@@ -83,21 +83,23 @@ macro_rules! add_32 {
     };
 }
 
-/// Whole groups of a map, to the residual stream and from there to bytes.
-macro_rules! add_groups {
-    ($name:ident, $before:expr, $rounds:expr) => {
-        /// Adds `groups` groups, at least one.
+/// Whole groups of a map, to bytes, with what is done with them before: parameters, instructions, operands.
+macro_rules! groups {
+    (
+        $name:ident, $before:expr, $rounds:expr,
+        ($($parameter:ident: $type:ty),*) $add:expr, ($($operands:tt)*)
+    ) => {
+        /// The bytes of as many groups as are in `out`, at least one.
         ///
         /// # Safety
-        /// The lines and the input hold what so many rounds and groups read, `residual` and `out` what they
-        /// read and write; SDOT may be used.
+        /// The lines and the input hold what so many rounds and groups read, what is to be written has room for
+        /// them; SDOT may be used.
         #[inline(always)]
         unsafe fn $name(
             lines: &[Line],
             (input, rounds): (&[Tile], usize),
-            residual: &mut [[i16; 32]],
-            next: Factors,
-            [lowest, least]: [int8x16_t; 2],
+            $($parameter: $type,)*
+            least: int8x16_t,
             out: &mut [[Tile; 2]],
         ) {
             // SAFETY: the caller's.
@@ -110,22 +112,19 @@ macro_rules! add_groups {
                     begin_32!(),
                     $rounds,
                     scale_32!(),
-                    add_32!(),
+                    $add,
                     bytes_32!(),
                     "subs {g}, {g}, #1",
                     "b.ne 3b",
+                    $($operands)*
                     w = inout(reg) lines.as_ptr() => _,
                     o = inout(reg) out.as_mut_ptr() => _,
-                    res = inout(reg) residual.as_mut_ptr() => _,
                     g = inout(reg) out.len() => _,
                     x = in(reg) input.as_ptr(),
                     r = in(reg) rounds,
                     i = out(reg) _,
                     n = out(reg) _,
                     m = out(reg) _,
-                    fm = in(vreg) next.multiplier,
-                    fc = in(vreg) next.count,
-                    lowest = in(vreg) lowest,
                     least = in(vreg) least,
                     out("v0") _, out("v1") _, out("v2") _, out("v3") _,
                     out("v4") _, out("v5") _, out("v6") _, out("v7") _,
@@ -140,52 +139,25 @@ macro_rules! add_groups {
     };
 }
 
-/// Whole groups of a map whose input has so many rounds of eight runs, to bytes.
+/// Whole groups of a map, to bytes.
 macro_rules! bytes_of_groups {
     ($name:ident, $before:expr, $rounds:expr) => {
-        /// The bytes of `groups` groups, at least one.
-        ///
-        /// # Safety
-        /// The lines and the input hold what so many rounds and groups read, `out` what they write; SDOT may be
-        /// used.
-        #[inline(always)]
-        unsafe fn $name(
-            lines: &[Line],
-            (input, rounds): (&[Tile], usize),
-            least: int8x16_t,
-            out: &mut [[Tile; 2]],
-        ) {
-            // SAFETY: the caller's.
-            unsafe {
-                asm!(
-                    sdot_here!(),
-                    again!(),
-                    $before,
-                    "3:",
-                    begin_32!(),
-                    $rounds,
-                    scale_32!(),
-                    bytes_32!(),
-                    "subs {g}, {g}, #1",
-                    "b.ne 3b",
-                    w = inout(reg) lines.as_ptr() => _,
-                    o = inout(reg) out.as_mut_ptr() => _,
-                    g = inout(reg) out.len() => _,
-                    x = in(reg) input.as_ptr(),
-                    r = in(reg) rounds,
-                    i = out(reg) _,
-                    n = out(reg) _,
-                    m = out(reg) _,
-                    least = in(vreg) least,
-                    out("v0") _, out("v1") _, out("v2") _, out("v3") _,
-                    out("v4") _, out("v5") _, out("v6") _, out("v7") _,
-                    out("v16") _, out("v17") _, out("v18") _, out("v19") _,
-                    out("v20") _, out("v21") _, out("v22") _, out("v23") _,
-                    out("v24") _, out("v25") _, out("v26") _, out("v27") _,
-                    out("v28") _, out("v29") _, out("v30") _, out("v31") _,
-                    options(nostack),
-                );
-            }
+        groups! { $name, $before, $rounds, () "", () }
+    };
+}
+
+/// Whole groups of a map, to the residual stream and from there to bytes.
+macro_rules! add_groups {
+    ($name:ident, $before:expr, $rounds:expr) => {
+        groups! {
+            $name, $before, $rounds,
+            (residual: &mut [[i16; 32]], next: Factors, lowest: int8x16_t) add_32!(),
+            (
+                res = inout(reg) residual.as_mut_ptr() => _,
+                fm = in(vreg) next.multiplier,
+                fc = in(vreg) next.count,
+                lowest = in(vreg) lowest,
+            )
         }
     };
 }
@@ -206,7 +178,7 @@ pub(in crate::aarch64) fn add_of_groups(
     lines: &[Line],
     input: &[Tile],
     residual: &mut [[i16; 32]],
-    (next, limits): (Factors, [int8x16_t; 2]),
+    (next, [lowest, least]): (Factors, [int8x16_t; 2]),
     out: &mut [[Tile; 2]],
 ) -> bool {
     let runs = input.len();
@@ -221,11 +193,19 @@ pub(in crate::aarch64) fn add_of_groups(
     // SAFETY: there is what is read and written; the token proves that SDOT may be used.
     unsafe {
         if runs == EIGHT {
-            add_by_eight(lines, (input, 1), residual, next, limits, out);
+            add_by_eight(lines, (input, 1), residual, next, lowest, least, out);
         } else if runs.is_multiple_of(EIGHT) {
-            add_by_eights(lines, (input, runs / EIGHT), residual, next, limits, out);
+            add_by_eights(
+                lines,
+                (input, runs / EIGHT),
+                residual,
+                next,
+                lowest,
+                least,
+                out,
+            );
         } else {
-            add_by_runs(lines, (input, runs), residual, next, limits, out);
+            add_by_runs(lines, (input, runs), residual, next, lowest, least, out);
         }
     }
     true

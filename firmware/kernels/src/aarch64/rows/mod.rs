@@ -8,14 +8,14 @@ mod groups;
 use core::arch::asm;
 
 use super::dot::{Dot, Tile};
-use super::map::{HEADER, RUN};
 use super::numbers::Sixteen;
+use super::packed::{HEADER, RUN};
 use crate::Line;
 pub(super) use groups::{add_of_groups, bytes_of_groups};
 
 /// A function of 32 rows: of the lines of a group, an input and the rounds of the loop, at least one.
 macro_rules! kernel_32 {
-    ($doc:literal, $name:ident, $($part:expr),+) => {
+    ($doc:literal $name:ident: $($part:expr),+) => {
         #[doc = $doc]
         ///
         /// # Safety
@@ -47,7 +47,7 @@ macro_rules! kernel_32 {
 
 /// [`kernel_32`] for sixteen rows.
 macro_rules! kernel_16 {
-    ($doc:literal, $name:ident, $($part:expr),+) => {
+    ($doc:literal $name:ident: $($part:expr),+) => {
         #[doc = $doc]
         ///
         /// # Safety
@@ -75,70 +75,33 @@ macro_rules! kernel_16 {
     };
 }
 
-kernel_32!(
-    "Eight runs of columns a round, scaled, by SDOT.",
-    eights_scaled,
-    sdot_here!(),
-    begin_32!(),
-    eights!(),
-    scale_32!()
-);
-kernel_32!(
-    "A run of columns a round, scaled, by SDOT.",
-    sdot_32_scaled,
-    sdot_here!(),
-    begin_32!(),
-    runs!(sdot_32),
-    scale_32!()
-);
-kernel_32!(
-    "A run of columns a round, by SDOT.",
-    sdot_32_plain,
-    sdot_here!(),
-    begin_32!(),
-    runs!(sdot_32)
-);
-kernel_16!(
-    "A run of columns a round, scaled, by SDOT.",
-    sdot_16_scaled,
-    sdot_here!(),
-    begin_16!(),
-    runs!(sdot_16),
-    scale_16!()
-);
-kernel_16!(
-    "A run of columns a round, by SDOT.",
-    sdot_16_plain,
-    sdot_here!(),
-    begin_16!(),
-    runs!(sdot_16)
-);
-kernel_32!(
-    "A run of columns a round, scaled.",
-    pairs_32_scaled,
-    begin_32!(),
-    runs!(pairs_32),
-    scale_32!()
-);
-kernel_32!(
-    "A run of columns a round.",
-    pairs_32_plain,
-    begin_32!(),
-    runs!(pairs_32)
-);
-kernel_16!(
-    "A run of columns a round, scaled.",
-    pairs_16_scaled,
-    begin_16!(),
-    runs!(pairs_16),
-    scale_16!()
-);
-kernel_16!(
-    "A run of columns a round.",
-    pairs_16_plain,
-    begin_16!(),
-    runs!(pairs_16)
-);
+kernel_32! {
+    "Eight runs of columns a round, scaled, by SDOT." eights_scaled: sdot_here!(), begin_32!(), eights!(), scale_32!()
+}
+kernel_32! {
+    "A run of columns a round, scaled, by SDOT." sdot_32_scaled: sdot_here!(), begin_32!(), runs!(sdot_32), scale_32!()
+}
+kernel_32! {
+    "A run of columns a round, by SDOT." sdot_32_plain: sdot_here!(), begin_32!(), runs!(sdot_32)
+}
+kernel_16! {
+    "A run of columns a round, scaled, by SDOT." sdot_16_scaled: sdot_here!(), begin_16!(), runs!(sdot_16), scale_16!()
+}
+kernel_16! {
+    "A run of columns a round, by SDOT." sdot_16_plain: sdot_here!(), begin_16!(), runs!(sdot_16)
+}
+kernel_32! {
+    "A run of columns a round, scaled." pairs_32_scaled: begin_32!(), runs!(pairs_32), scale_32!()
+}
+kernel_32! {
+    "A run of columns a round." pairs_32_plain: begin_32!(), runs!(pairs_32)
+}
+kernel_16! {
+    "A run of columns a round, scaled." pairs_16_scaled: begin_16!(), runs!(pairs_16), scale_16!()
+}
+kernel_16! {
+    "A run of columns a round." pairs_16_plain: begin_16!(), runs!(pairs_16)
+}
 
 /// Runs of columns of a round of the longest loop.
 const EIGHT: usize = 8;

@@ -63,7 +63,7 @@ macro_rules! begin_16 {
     };
 }
 
-/// Sums times factors, with shifts from [`super::numbers::HIGH_SHIFT`] on: see [`super::numbers::Factors`].
+/// Sums times factors, with shifts from [`crate::aarch64::numbers::HIGH_SHIFT`] on: see [`crate::aarch64::numbers::Factors`].
 macro_rules! scale_32 {
     () => {
         concat!(
@@ -132,7 +132,7 @@ macro_rules! sdot_32 {
 }
 
 /// Adds the products of a line with a quad of columns, whose halves are in all of `v28` and of `v29`. Pairs of
-/// products stay below 2^15: see [`super::dot::dot`].
+/// products stay below 2^15: see [`crate::aarch64::dot::dot`].
 macro_rules! pairs {
     ($s0:literal, $s1:literal, $s2:literal, $s3:literal) => {
         concat!(

@@ -5,7 +5,7 @@ use core::num::NonZeroU32;
 
 use super::logits::{self, Logits};
 use super::matrix::product;
-use super::{CortexM55, VALUE_ORDER, cpu, values};
+use super::{CortexM55, cpu, values};
 
 use crate::cortex_m::heads::{self, Layout, Token};
 use crate::kernels::Watch;
@@ -22,7 +22,6 @@ pub(super) fn run(attention: Attention<'_, &[[u8; 4]]>, watch: Option<&mut Watch
         places,
         key_bytes: shape.window.saturating_mul(shape.width),
         value_bytes: places.saturating_mul(shape.width),
-        order: VALUE_ORDER,
     };
     values::store(attention.values, token.values, place.index, places);
     let ring = layout.key_bytes;

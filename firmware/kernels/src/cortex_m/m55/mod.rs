@@ -17,13 +17,12 @@ mod tanh;
 mod values;
 
 use core::marker::PhantomData;
-use core::num::NonZeroUsize;
 
 use matrix::{product, product_wide};
 
-use crate::kernels::{ValueOrder, Watch};
+use crate::kernels::Watch;
 use crate::portable::Rows;
-use crate::{Attention, Kernels, Requant, Rings, Shape, portable};
+use crate::{Attention, Kernels, Onto, Requant, Rings, Shape, portable};
 
 /// The first line of every naked function: these are assembled on their own, and know the target's
 /// instructions only if told.
@@ -37,29 +36,15 @@ use cpu;
 /// Places and channels of a block of values.
 const LANES: usize = 8;
 
-/// How the values of a head lie.
-const VALUE_ORDER: ValueOrder = match NonZeroUsize::new(LANES) {
-    Some(eight) => ValueOrder::Blocks {
-        channels: eight,
-        places: eight,
-    },
-    None => ValueOrder::Rows,
-};
-
 /// The kernels of a core with MVE's integer instructions; the target has them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CortexM55(PhantomData<()>);
 
 impl CortexM55 {
-    /// The kernels.
+    /// The kernels, which every machine of the target has.
     #[must_use]
-    pub const fn new() -> Self {
-        Self(PhantomData)
-    }
-
-    /// Whether the kernels of attention compute heads of this shape; otherwise [`portable`] does.
-    const fn attends(shape: Shape) -> bool {
-        Rings::attends(shape)
+    pub const fn detect() -> Option<Self> {
+        Some(Self(PhantomData))
     }
 
     /// Places of the ring of values of one head.
@@ -86,6 +71,7 @@ fn wide_sums_of<'a>(map: Rows<'_>, input: &[i16], sums: &'a mut [i32]) -> &'a mu
 
 impl Kernels for CortexM55 {
     const LANES: usize = 1;
+    const RINGS: Rings = Rings::CORTEX_M55;
 
     type Map<'a> = Rows<'a>;
     type WideMap<'a> = Rows<'a>;
@@ -98,42 +84,41 @@ impl Kernels for CortexM55 {
     }
 
     #[inline]
-    fn key_bytes(self, shape: Shape) -> usize {
-        let [keys, _] = Rings::CortexM55.bytes(shape);
-        keys
-    }
-
-    #[inline]
-    fn value_bytes(self, shape: Shape) -> usize {
-        let [_, values] = Rings::CortexM55.bytes(shape);
-        values
-    }
-
-    #[inline]
     fn narrow(self, residual: &[i16], factor: Requant, out: &mut [i8]) {
         requant::narrow(residual, factor, out);
     }
 
     #[inline]
-    fn project(self, map: Rows<'_>, input: &[i8], sums: &mut [i32], out: &mut [i8]) {
-        requant::to_i8(map, sums_of(map, input, sums), out);
-    }
-
-    #[inline]
-    fn rectify(self, map: Rows<'_>, input: &[i8], sums: &mut [i32], out: &mut [i8]) {
-        requant::to_relu_i8(map, sums_of(map, input, sums), out);
-    }
-
-    fn add(
+    fn linear_i8<const RECTIFY: bool, const T: usize>(
         self,
         map: Rows<'_>,
-        input: &[i8],
+        inputs: [&[i8]; T],
         sums: &mut [i32],
-        residual: &mut [i16],
-        (next, narrow): (Requant, &mut [i8]),
+        outs: [&mut [i8]; T],
     ) {
-        requant::add_i16(map, sums_of(map, input, sums), residual);
-        requant::narrow(residual, next, narrow);
+        for (input, out) in inputs.into_iter().zip(outs) {
+            let sums = sums_of(map, input, sums);
+            if RECTIFY {
+                requant::to_relu_i8(map, sums, out);
+            } else {
+                requant::to_i8(map, sums, out);
+            }
+        }
+    }
+
+    fn linear_add<const T: usize>(
+        self,
+        map: Rows<'_>,
+        inputs: [&[i8]; T],
+        sums: &mut [i32],
+        onto: Onto<'_, T>,
+    ) {
+        let (residuals, next, narrows) = onto;
+        let tokens = inputs.into_iter().zip(residuals).zip(narrows);
+        for ((input, residual), narrow) in tokens {
+            requant::add_i16(map, sums_of(map, input, sums), residual);
+            requant::narrow(residual, next, narrow);
+        }
     }
 
     fn embed(self, map: Rows<'_>, input: &[i16], sums: &mut [i32], out: &mut [i16]) {
@@ -170,7 +155,7 @@ impl Kernels for CortexM55 {
     }
 
     fn attend(self, attention: Attention<'_, &[[u8; 4]]>, watch: Option<&mut Watch<'_>>) {
-        if Self::attends(attention.shape) {
+        if Rings::attends(attention.shape) {
             attention::run(attention, watch);
         } else {
             portable::Portable.attend(attention, watch);

@@ -1,16 +1,13 @@
 //! Attention of one token over the window on packed keys.
 
-use core::num::{NonZeroU32, NonZeroUsize};
+use core::num::NonZeroU32;
 
 use super::matrix::{Prepared, Room};
 use super::{CortexM7, logits, rings, values};
 
 use crate::cortex_m::heads::{self, Layout, Token};
 use crate::kernels::Watch;
-use crate::{Attention, Place, Reciprocal, Requant, ValueOrder};
-
-/// Channels of a block of values.
-const BLOCK: NonZeroUsize = NonZeroUsize::MIN.saturating_add(3);
+use crate::{Attention, Place, Reciprocal, Requant};
 
 /// [`crate::Kernels::attend`] for heads of a multiple of eight channels.
 pub(super) fn run(attention: Attention<'_, &[[u8; 4]]>, watch: Option<&mut Watch<'_>>) {
@@ -24,10 +21,6 @@ pub(super) fn run(attention: Attention<'_, &[[u8; 4]]>, watch: Option<&mut Watch
         places,
         key_bytes,
         value_bytes: key_bytes.saturating_mul(size_of::<i16>()),
-        order: ValueOrder::WideBlocks {
-            channels: BLOCK,
-            places,
-        },
     };
     let ring = rings::Ring {
         places,

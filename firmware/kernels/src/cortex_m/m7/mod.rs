@@ -28,7 +28,7 @@ use matrix::{Prepared, Room, product_wide};
 use super::packing::{COLUMNS, GROUP, MIN_SHIFT};
 use crate::kernels::Watch;
 use crate::portable::Rows;
-use crate::{Attention, Kernels, Requant, Rings, Shape, portable, tanh_q12};
+use crate::{Attention, Kernels, Onto, Requant, Rings, Shape, portable, tanh_q12};
 
 /// The kernels of a core with the DSP extension; the target has it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,15 +39,10 @@ pub struct CortexM7(PhantomData<()>);
 pub type Packed<'a> = Rows<'a>;
 
 impl CortexM7 {
-    /// The kernels.
+    /// The kernels, which every machine of the target has.
     #[must_use]
-    pub const fn new() -> Self {
-        Self(PhantomData)
-    }
-
-    /// Whether the kernels of attention compute heads of this shape; otherwise [`portable`] does.
-    const fn attends(shape: Shape) -> bool {
-        Rings::attends(shape)
+    pub const fn detect() -> Option<Self> {
+        Some(Self(PhantomData))
     }
 
     /// Places of the rings of one head.
@@ -81,6 +76,7 @@ fn wide_rows<'a>(
 
 impl Kernels for CortexM7 {
     const LANES: usize = COLUMNS;
+    const RINGS: Rings = Rings::CORTEX_M7;
 
     type Map<'a> = Packed<'a>;
     type WideMap<'a> = Packed<'a>;
@@ -93,45 +89,41 @@ impl Kernels for CortexM7 {
     }
 
     #[inline]
-    fn key_bytes(self, shape: Shape) -> usize {
-        let [keys, _] = Rings::CortexM7.bytes(shape);
-        keys
-    }
-
-    #[inline]
-    fn value_bytes(self, shape: Shape) -> usize {
-        let [_, values] = Rings::CortexM7.bytes(shape);
-        values
-    }
-
-    #[inline]
     fn narrow(self, residual: &[i16], factor: Requant, out: &mut [i8]) {
         requant::narrow(residual, factor, out);
     }
 
     #[inline]
-    fn project(self, map: Packed<'_>, input: &[i8], sums: &mut [i32], out: &mut [i8]) {
-        let sums = product(map, input, sums);
-        requant::to_i8(map, sums, out);
-    }
-
-    #[inline]
-    fn rectify(self, map: Packed<'_>, input: &[i8], sums: &mut [i32], out: &mut [i8]) {
-        let sums = product(map, input, sums);
-        requant::to_relu_i8(map, sums, out);
-    }
-
-    fn add(
+    fn linear_i8<const RECTIFY: bool, const T: usize>(
         self,
         map: Packed<'_>,
-        input: &[i8],
+        inputs: [&[i8]; T],
         sums: &mut [i32],
-        residual: &mut [i16],
-        (next, narrow): (Requant, &mut [i8]),
+        outs: [&mut [i8]; T],
     ) {
-        let sums = product(map, input, sums);
-        requant::add_i16(map, sums, residual);
-        requant::narrow(residual, next, narrow);
+        for (input, out) in inputs.into_iter().zip(outs) {
+            let sums = product(map, input, sums);
+            if RECTIFY {
+                requant::to_relu_i8(map, sums, out);
+            } else {
+                requant::to_i8(map, sums, out);
+            }
+        }
+    }
+
+    fn linear_add<const T: usize>(
+        self,
+        map: Packed<'_>,
+        inputs: [&[i8]; T],
+        sums: &mut [i32],
+        onto: Onto<'_, T>,
+    ) {
+        let (residuals, next, narrows) = onto;
+        let tokens = inputs.into_iter().zip(residuals).zip(narrows);
+        for ((input, residual), narrow) in tokens {
+            requant::add_i16(map, product(map, input, sums), residual);
+            requant::narrow(residual, next, narrow);
+        }
     }
 
     fn embed(self, map: Packed<'_>, input: &[i16], sums: &mut [i32], out: &mut [i16]) {
@@ -169,7 +161,7 @@ impl Kernels for CortexM7 {
     }
 
     fn attend(self, attention: Attention<'_, &[[u8; 4]]>, watch: Option<&mut Watch<'_>>) {
-        if Self::attends(attention.shape) {
+        if Rings::attends(attention.shape) {
             attention::run(attention, watch);
         } else {
             portable::Portable.attend(attention, watch);

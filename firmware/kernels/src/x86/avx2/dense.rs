@@ -1,22 +1,128 @@
-//! What is done with the products of linear maps.
+//! The kernels of a step: what is done with the products of linear maps.
 
 use core::arch::x86_64::*;
 
-use super::map::{Map, ROWS, WideMap};
-use super::memory::{load, load_i16, load_i32, store_i8, store_i16, store_i32};
+use super::Avx2With;
+use super::attention;
+use super::memory::{load_i16, load_i32, store_i8, store_i16, store_i32};
 use super::numbers::{Single, add_i16, add_i32, to_i8, to_i16};
+use super::packed::ROWS;
 use super::product::{product, wide_product};
 use super::tanh::tanh;
-use crate::{Line, Requant};
+use crate::simd::Simd;
+use crate::simd::biases::Biases;
+use crate::simd::packed::{Map, WideMap};
+use crate::{Attention, Onto, Requant, Shape, Watch};
 
-/// [`crate::Kernels::narrow`].
-#[target_feature(enable = "avx2,fma")]
-pub(super) fn narrow(residual: &[i16], factor: Requant, out: &mut [i8]) {
-    let next = Narrow::new(factor);
-    let (residual, _) = residual.as_chunks::<ROWS>();
-    let (out, _) = out.as_chunks_mut::<ROWS>();
-    for (out, residual) in out.iter_mut().zip(residual) {
-        next.store(load_i16(residual), out);
+impl<const DOT: u8> Simd for Avx2With<DOT> {
+    const TOGETHER: bool = false;
+
+    type Biases<'a> = Biases<'a, Self>;
+
+    fn ring_bytes(shape: Shape) -> [usize; 2] {
+        attention::ring_bytes(shape)
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    unsafe fn enter<R>(f: impl FnOnce() -> R) -> R {
+        f()
+    }
+
+    #[target_feature(enable = "avx2,fma")]
+    unsafe fn requantize(self, residual: &[i16], factor: Requant, out: &mut [i8]) {
+        let next = Narrow::new(factor);
+        let (residual, _) = residual.as_chunks::<ROWS>();
+        let (out, _) = out.as_chunks_mut::<ROWS>();
+        for (out, residual) in out.iter_mut().zip(residual) {
+            next.store(load_i16(residual), out);
+        }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    unsafe fn linear_i8<const RECTIFY: bool, const T: usize>(
+        self,
+        map: Map<'_, Self>,
+        inputs: [&[i8]; T],
+        outs: [&mut [i8]; T],
+    ) {
+        for (input, out) in inputs.into_iter().zip(outs) {
+            bytes(map, input, if RECTIFY { 0 } else { -127 }, out);
+        }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    unsafe fn linear_add<const T: usize>(
+        self,
+        map: Map<'_, Self>,
+        inputs: [&[i8]; T],
+        (residuals, next, narrows): Onto<'_, T>,
+    ) {
+        for ((input, residual), narrow) in inputs.into_iter().zip(residuals).zip(narrows) {
+            add(map, input, residual, next, narrow);
+        }
+    }
+
+    #[target_feature(enable = "avx2,fma")]
+    unsafe fn wide_linear_i16(self, map: WideMap<'_, Self>, input: &[i16], out: &mut [i16]) {
+        let mut out = out.as_chunks_mut::<ROWS>().0.iter_mut();
+        wide_product::<DOT>(map, input, |x| {
+            if let Some(out) = out.next() {
+                store_i16(out, to_i16(x));
+            }
+        });
+    }
+
+    #[target_feature(enable = "avx2,fma")]
+    unsafe fn linear_tanh(
+        self,
+        map: Map<'_, Self>,
+        input: &[i8],
+        raw: Option<(WideMap<'_, Self>, &[i16])>,
+        sums: &mut [i32],
+        out: &mut [i8],
+    ) {
+        let (out, _) = out.as_chunks_mut::<ROWS>();
+        let (sums, _) = sums.as_chunks_mut::<ROWS>();
+        match raw {
+            Some((raw, input)) => {
+                let mut sums = sums.iter_mut();
+                wide_product::<DOT>(raw, input, |x| {
+                    if let Some(sum) = sums.next() {
+                        store_i32(sum, x);
+                    }
+                });
+            }
+            None => sums.fill([0; ROWS]),
+        }
+        let mut places = out.iter_mut().zip(&*sums);
+        product::<DOT>(map, input, |x| {
+            if let Some((out, sum)) = places.next() {
+                store_i8(out, to_i8(tanh(add_i32(x, load_i32(sum))), -127));
+            }
+        });
+    }
+
+    #[target_feature(enable = "avx2,fma")]
+    unsafe fn linear_i16(self, map: Map<'_, Self>, input: &[i8], out: &mut [i16]) {
+        let mut out = out.as_chunks_mut::<ROWS>().0.iter_mut();
+        product::<DOT>(map, input, |x| {
+            if let Some(out) = out.next() {
+                store_i16(out, to_i16(x));
+            }
+        });
+    }
+
+    #[inline(always)]
+    unsafe fn attention(
+        self,
+        attention: Attention<'_, Biases<'_, Self>>,
+        watch: Option<&mut Watch<'_>>,
+    ) {
+        // SAFETY: the caller's.
+        unsafe { attention::run::<DOT>(attention, watch) }
     }
 }
 
@@ -39,9 +145,9 @@ impl Narrow {
     }
 }
 
-/// Results from `low` to 127: [`crate::Kernels::project`] and [`crate::Kernels::rectify`].
+/// Results from `low` to 127. One function for all `low`: the code of a step has to fit the cache.
 #[target_feature(enable = "avx2,fma")]
-pub(super) fn bytes<const DOT: u8>(map: Map<'_>, input: &[i8], low: i32, out: &mut [i8]) {
+fn bytes<const DOT: u8>(map: Map<'_, Avx2With<DOT>>, input: &[i8], low: i32, out: &mut [i8]) {
     let mut out = out.as_chunks_mut::<ROWS>().0.iter_mut();
     product::<DOT>(map, input, |x| {
         if let Some(out) = out.next() {
@@ -50,10 +156,10 @@ pub(super) fn bytes<const DOT: u8>(map: Map<'_>, input: &[i8], low: i32, out: &m
     });
 }
 
-/// [`crate::Kernels::add`].
+/// [`Simd::linear_add`] of one token.
 #[target_feature(enable = "avx2,fma")]
-pub(super) fn add<const DOT: u8>(
-    map: Map<'_>,
+fn add<const DOT: u8>(
+    map: Map<'_, Avx2With<DOT>>,
     input: &[i8],
     residual: &mut [i16],
     next: Requant,
@@ -70,78 +176,4 @@ pub(super) fn add<const DOT: u8>(
             next.store(sum, narrow);
         }
     });
-}
-
-/// [`crate::Kernels::embed`].
-#[target_feature(enable = "avx2,fma")]
-pub(super) fn embed<const DOT: u8>(map: WideMap<'_>, input: &[i16], out: &mut [i16]) {
-    let mut out = out.as_chunks_mut::<ROWS>().0.iter_mut();
-    wide_product::<DOT>(map, input, |x| {
-        if let Some(out) = out.next() {
-            store_i16(out, to_i16(x));
-        }
-    });
-}
-
-/// [`crate::Kernels::words`].
-#[target_feature(enable = "avx2,fma")]
-pub(super) fn words<const DOT: u8>(map: Map<'_>, input: &[i8], out: &mut [i16]) {
-    let mut out = out.as_chunks_mut::<ROWS>().0.iter_mut();
-    product::<DOT>(map, input, |x| {
-        if let Some(out) = out.next() {
-            store_i16(out, to_i16(x));
-        }
-    });
-}
-
-/// [`crate::Kernels::hidden`].
-#[target_feature(enable = "avx2,fma")]
-pub(super) fn hidden<const DOT: u8>(
-    map: Map<'_>,
-    input: &[i8],
-    raw: Option<(WideMap<'_>, &[i16])>,
-    sums: &mut [i32],
-    out: &mut [i8],
-) {
-    let (out, _) = out.as_chunks_mut::<ROWS>();
-    let (sums, _) = sums.as_chunks_mut::<ROWS>();
-    match raw {
-        Some((raw, input)) => {
-            let mut sums = sums.iter_mut();
-            wide_product::<DOT>(raw, input, |x| {
-                if let Some(sum) = sums.next() {
-                    store_i32(sum, x);
-                }
-            });
-        }
-        None => sums.fill([0; ROWS]),
-    }
-    let mut places = out.iter_mut().zip(&*sums);
-    product::<DOT>(map, input, |x| {
-        if let Some((out, sum)) = places.next() {
-            store_i8(out, to_i8(tanh(add_i32(x, load_i32(sum))), -127));
-        }
-    });
-}
-
-/// [`crate::Packing::read`].
-#[target_feature(enable = "avx2,fma")]
-pub(super) fn read(lines: &[Line]) -> u64 {
-    let mut bits = [_mm256_setzero_si256(); 4];
-    let (fours, rest) = bytemuck::cast_slice::<Line, super::memory::Half>(lines).as_chunks::<4>();
-    for four in fours {
-        for (bits, half) in bits.iter_mut().zip(four) {
-            *bits = _mm256_or_si256(*bits, load(half));
-        }
-    }
-    for half in rest {
-        bits[0] = _mm256_or_si256(bits[0], load(half));
-    }
-    let [a, b, c, d] = bits;
-    let all = _mm256_or_si256(_mm256_or_si256(a, b), _mm256_or_si256(c, d));
-    let all = _mm_or_si128(
-        _mm256_castsi256_si128(all),
-        _mm256_extracti128_si256::<1>(all),
-    );
-    (_mm_extract_epi64::<0>(all) | _mm_extract_epi64::<1>(all)).cast_unsigned()
 }

@@ -7,19 +7,14 @@
 mod attention;
 mod dense;
 mod dot;
-mod map;
 mod memory;
 mod numbers;
+mod packed;
 mod product;
 mod softmax;
 mod tanh;
 #[cfg(test)]
 mod tests;
-
-use attention::Biases;
-use map::{Map, WideMap};
-
-use crate::{Attention, Kernels, Line, Packing, Requant, Shape, Watch};
 
 /// Proof that AVX2 and FMA may be used, and the instructions that [`dot`] calls `DOT`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +28,7 @@ pub type AvxVnni = Avx2With<{ dot::VEX }>;
 
 /// What [`AvxVnni`] is, on processors with AVX-512 VNNI.
 #[cfg(test)]
-pub(crate) type Avx512Half = Avx2With<{ dot::EVEX }>;
+type Avx512Half = Avx2With<{ dot::EVEX }>;
 
 impl Avx2 {
     /// The kernels, if this processor and its operating system allow them.
@@ -57,105 +52,5 @@ impl Avx512Half {
     /// The kernels, if this processor and its operating system allow them.
     fn detect() -> Option<Self> {
         super::detect::avx512_vnni().then_some(Self(()))
-    }
-}
-
-/// Runs `f` with the instructions.
-#[inline]
-#[target_feature(enable = "avx2,fma")]
-fn run<R>(f: impl FnOnce() -> R) -> R {
-    f()
-}
-
-impl<const DOT: u8> Kernels for Avx2With<DOT> {
-    const LANES: usize = 8;
-
-    type Map<'a> = Map<'a>;
-    type WideMap<'a> = WideMap<'a>;
-    type Biases<'a> = Biases<'a>;
-
-    #[inline(always)]
-    fn run<R>(self, f: impl FnOnce() -> R) -> R {
-        // SAFETY: the token proves that the instructions may be used.
-        unsafe { run(f) }
-    }
-
-    #[inline]
-    fn key_bytes(self, shape: Shape) -> usize {
-        attention::key_bytes(shape)
-    }
-
-    #[inline]
-    fn value_bytes(self, shape: Shape) -> usize {
-        attention::value_bytes(shape)
-    }
-
-    #[inline(always)]
-    fn narrow(self, residual: &[i16], factor: Requant, out: &mut [i8]) {
-        // SAFETY: the token proves that the instructions may be used.
-        unsafe { dense::narrow(residual, factor, out) }
-    }
-
-    #[inline(always)]
-    fn project(self, map: Map<'_>, input: &[i8], _: &mut [i32], out: &mut [i8]) {
-        // SAFETY: the token proves that the instructions may be used.
-        unsafe { dense::bytes::<DOT>(map, input, -127, out) }
-    }
-
-    #[inline(always)]
-    fn rectify(self, map: Map<'_>, input: &[i8], _: &mut [i32], out: &mut [i8]) {
-        // SAFETY: the token proves that the instructions may be used.
-        unsafe { dense::bytes::<DOT>(map, input, 0, out) }
-    }
-
-    #[inline(always)]
-    fn add(
-        self,
-        map: Map<'_>,
-        input: &[i8],
-        _: &mut [i32],
-        residual: &mut [i16],
-        (next, narrow): (Requant, &mut [i8]),
-    ) {
-        // SAFETY: the token proves that the instructions may be used.
-        unsafe { dense::add::<DOT>(map, input, residual, next, narrow) }
-    }
-
-    #[inline(always)]
-    fn embed(self, map: WideMap<'_>, input: &[i16], _: &mut [i32], out: &mut [i16]) {
-        // SAFETY: the token proves that the instructions may be used.
-        unsafe { dense::embed::<DOT>(map, input, out) }
-    }
-
-    #[inline(always)]
-    fn hidden(
-        self,
-        map: Map<'_>,
-        input: &[i8],
-        raw: Option<(WideMap<'_>, &[i16])>,
-        (sums, _): (&mut [i32], &mut [i32]),
-        out: &mut [i8],
-    ) {
-        // SAFETY: the token proves that the instructions may be used.
-        unsafe { dense::hidden::<DOT>(map, input, raw, sums, out) }
-    }
-
-    #[inline(always)]
-    fn words(self, map: Map<'_>, input: &[i8], _: &mut [i32], out: &mut [i16]) {
-        // SAFETY: the token proves that the instructions may be used.
-        unsafe { dense::words::<DOT>(map, input, out) }
-    }
-
-    #[inline(always)]
-    fn attend(self, attention: Attention<'_, Biases<'_>>, watch: Option<&mut Watch<'_>>) {
-        // SAFETY: the token proves that the instructions may be used.
-        unsafe { attention::run::<DOT>(attention, watch) }
-    }
-}
-
-impl<const DOT: u8> Packing for Avx2With<DOT> {
-    fn read(self, lines: &[Line]) -> u64 {
-        // SAFETY: the token proves that the instructions may be used.
-        unsafe { dense::read(lines) }
     }
 }

@@ -2,16 +2,19 @@
 
 use core::arch::x86_64::*;
 
-use super::super::prescale::Prescale;
-use super::dot;
-use super::map::{Map, PAIR, Packed, QUAD, WideMap};
 use super::memory::{Half, load};
 use super::numbers::{Factors, scale_up};
+use super::{Avx2With, dot};
+use crate::simd::packed::{Map, PAIR, Packed, Prescale, QUAD, WideMap};
 
 /// Gives every block's sums, with bias and factor applied, to `each`.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-pub(super) fn product<const DOT: u8>(map: Map<'_>, input: &[i8], each: impl FnMut(__m256i)) {
+pub(super) fn product<const DOT: u8>(
+    map: Map<'_, Avx2With<DOT>>,
+    input: &[i8],
+    each: impl FnMut(__m256i),
+) {
     groups::<DOT, QUAD>(map, quads(input), each);
 }
 
@@ -19,7 +22,7 @@ pub(super) fn product<const DOT: u8>(map: Map<'_>, input: &[i8], each: impl FnMu
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 pub(super) fn wide_product<const DOT: u8>(
-    map: WideMap<'_>,
+    map: WideMap<'_, Avx2With<DOT>>,
     input: &[i16],
     each: impl FnMut(__m256i),
 ) {
@@ -36,14 +39,14 @@ pub(super) fn quads(input: &[i8]) -> &[[u8; 4]] {
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 fn groups<const DOT: u8, const C: usize>(
-    map: Packed<'_, C>,
+    map: Packed<'_, Avx2With<DOT>, C>,
     input: &[[u8; 4]],
     mut each: impl FnMut(__m256i),
 ) {
     let Some(input) = input.get(..map.depth) else {
         return;
     };
-    let (mut halves, mut left) = (map.groups, map.blocks);
+    let (mut halves, mut left) = (map.lines, map.blocks);
     while left >= 4 {
         halves = group::<DOT, C, 4>(halves, input, map.prescale, &mut each);
         left -= 4;

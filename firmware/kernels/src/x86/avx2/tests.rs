@@ -4,13 +4,14 @@ use core::arch::x86_64::__m256i;
 use core::num::NonZeroU32;
 use std::vec::Vec;
 
+use super::Avx2;
 use super::attention::Means;
 use super::memory::{load_i32, store_i32};
 use super::numbers::{Factors, Single, add_i32};
 use super::softmax::weights;
 use super::tanh::tanh;
-use super::{Avx2, run};
 use crate::Requant;
+use crate::simd::Simd;
 use crate::suite::vectors::{Sums, Vectors};
 use crate::x86::prescale::HIGH_SHIFT;
 
@@ -37,7 +38,7 @@ struct Eight;
 fn through(x: [i32; 8], f: impl Fn(__m256i) -> __m256i) -> [i32; 8] {
     let mut out = [0; 8];
     // SAFETY: the tests begin with a detection.
-    unsafe { run(|| store_i32(&mut out, f(load_i32(&x)))) };
+    unsafe { Avx2::enter(|| store_i32(&mut out, f(load_i32(&x)))) };
     out
 }
 

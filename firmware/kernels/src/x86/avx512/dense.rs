@@ -1,64 +1,170 @@
-//! The linear maps of a step: what becomes of the results of a product.
+//! The kernels of a step: what becomes of the results of a product.
 
 use core::arch::x86_64::*;
 
+use super::Avx512Vnni;
+use super::attention::{self, Biases, ring_bytes};
 use super::bytes::Bytes;
-use super::map::{Map, ROWS, WideMap};
+use super::entries::quantize;
 use super::narrow::Narrow;
 use super::numbers::{
-    add_i32, load, load_i16, load_i32, load_words, store_bytes, store_half, store_i16, store_i32,
+    add_i32, load_i16, load_i32, load_words, store_bytes, store_half, store_i16, store_i32,
     store_words, to_i16, words,
 };
+use super::packed::ROWS;
 use super::product::product;
 use super::tanh::tanh;
-use crate::{Line, Requant};
+use crate::simd::Simd;
+use crate::simd::packed::{Map, WideMap};
+use crate::{Attention, Entries, Onto, Requant, Shape, Watch};
 
 /// Rows of two blocks.
 const TWO: usize = 2 * ROWS;
 
-/// [`crate::Kernels::narrow`].
-#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-pub(super) fn narrow(residual: &[i16], factor: Requant, out: &mut [i8]) {
-    let next = Narrow::new(factor);
-    let (residual, residual_rest) = residual.as_chunks::<TWO>();
-    let (out, out_rest) = out.as_chunks_mut::<TWO>();
-    for (out, residual) in out.iter_mut().zip(residual) {
-        store_half(out, next.apply(load_words(residual)));
-    }
-    if let (Some(residual), Some(out)) = (residual_rest.first_chunk(), out_rest.first_chunk_mut()) {
-        let bytes = next.apply(_mm512_castsi256_si512(load_i16(residual)));
-        store_bytes(out, _mm256_castsi256_si128(bytes));
-    }
-}
+impl Simd for Avx512Vnni {
+    type Biases<'a> = Biases<'a>;
 
-/// [`crate::Kernels::project`] of every token.
-#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-pub(super) fn project<const T: usize>(map: Map<'_>, inputs: [&[i8]; T], outs: [&mut [i8]; T]) {
-    let mut outs = outs.map(|out| Bytes {
-        out,
-        least: 1,
-        flip: -128,
-    });
-    product::<_, T, true>(map, inputs.map(quads), |token, x| {
-        if let Some(out) = outs.get_mut(token) {
-            out.store(x);
-        }
-    });
-}
+    fn ring_bytes(shape: Shape) -> [usize; 2] {
+        [ring_bytes(shape); 2]
+    }
 
-/// [`crate::Kernels::rectify`] of every token.
-#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-pub(super) fn rectify<const T: usize>(map: Map<'_>, inputs: [&[i8]; T], outs: [&mut [i8]; T]) {
-    let mut outs = outs.map(|out| Bytes {
-        out,
-        least: 128,
-        flip: 0,
-    });
-    product::<_, T, true>(map, inputs.map(quads), |token, x| {
-        if let Some(out) = outs.get_mut(token) {
-            out.store(x);
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
+    unsafe fn enter<R>(f: impl FnOnce() -> R) -> R {
+        f()
+    }
+
+    #[inline(always)]
+    unsafe fn entries(self, entries: Entries<'_>, scales: (&[f32], &[f32]), out: &mut [i16]) {
+        // SAFETY: the caller's.
+        unsafe { quantize(entries, scales, out) }
+    }
+
+    #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
+    unsafe fn requantize(self, residual: &[i16], factor: Requant, out: &mut [i8]) {
+        let next = Narrow::new(factor);
+        let (residual, residual_rest) = residual.as_chunks::<TWO>();
+        let (out, out_rest) = out.as_chunks_mut::<TWO>();
+        for (out, residual) in out.iter_mut().zip(residual) {
+            store_half(out, next.apply(load_words(residual)));
         }
-    });
+        if let (Some(residual), Some(out)) =
+            (residual_rest.first_chunk(), out_rest.first_chunk_mut())
+        {
+            let bytes = next.apply(_mm512_castsi256_si512(load_i16(residual)));
+            store_bytes(out, _mm256_castsi256_si128(bytes));
+        }
+    }
+
+    #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
+    unsafe fn linear_i8<const RECTIFY: bool, const T: usize>(
+        self,
+        map: Map<'_, Self>,
+        inputs: [&[i8]; T],
+        outs: [&mut [i8]; T],
+    ) {
+        // Nothing is captured: or the closure is called.
+        let mut outs = outs.map(|out| Bytes {
+            out,
+            least: if RECTIFY { 128 } else { 1 },
+            flip: if RECTIFY { 0 } else { -128 },
+        });
+        product::<_, T, true>(map, inputs.map(quads), |token, x| {
+            if let Some(out) = outs.get_mut(token) {
+                out.store(x);
+            }
+        });
+    }
+
+    #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
+    unsafe fn linear_add<const T: usize>(
+        self,
+        map: Map<'_, Self>,
+        inputs: [&[i8]; T],
+        (mut residuals, next, mut narrows): Onto<'_, T>,
+    ) {
+        let next = Narrow::new(next);
+        product::<_, T, false>(map, inputs.map(quads), |token, x| {
+            let (Some(residual), Some(narrow)) = (residuals.get_mut(token), narrows.get_mut(token))
+            else {
+                return;
+            };
+            let (pairs, last) = x.as_chunks::<2>();
+            for &[a, b] in pairs {
+                let (Some(residual), Some(narrow)) = (take(residual), take(narrow)) else {
+                    return;
+                };
+                let sum = _mm512_adds_epi16(load_words(residual), words(a, b));
+                let sum = _mm512_max_epi16(sum, _mm512_set1_epi16(-32_767));
+                store_words(residual, sum);
+                store_half(narrow, next.apply(sum));
+            }
+            for &a in last {
+                let (Some(residual), Some(narrow)) = (take(residual), take(narrow)) else {
+                    return;
+                };
+                let sum = _mm256_adds_epi16(load_i16(residual), to_i16(a));
+                let sum = _mm256_max_epi16(sum, _mm256_set1_epi16(-32_767));
+                store_i16(residual, sum);
+                let bytes = next.apply(_mm512_castsi256_si512(sum));
+                store_bytes(narrow, _mm256_castsi256_si128(bytes));
+            }
+        });
+    }
+
+    #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
+    unsafe fn wide_linear_i16(self, map: WideMap<'_, Self>, input: &[i16], mut out: &mut [i16]) {
+        product::<_, 1, false>(map, [pairs(input)], |_, x| store_group(&mut out, x));
+    }
+
+    #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
+    unsafe fn linear_tanh(
+        self,
+        map: Map<'_, Self>,
+        input: &[i8],
+        raw: Option<(WideMap<'_, Self>, &[i16])>,
+        _: &mut [i32],
+        mut out: &mut [i8],
+    ) {
+        let Some((raw, raw_input)) = raw else {
+            product::<_, 1, false>(map, [quads(input)], |_, x| store_tanh(&mut out, x));
+            return;
+        };
+        let mut sums = [[0; ROWS]; HIDDEN / ROWS];
+        let mut places = sums.iter_mut();
+        product::<_, 1, false>(raw, [pairs(raw_input)], |_, x| {
+            for (&x, place) in x.iter().zip(&mut places) {
+                store_i32(place, x);
+            }
+        });
+        let mut raw = sums.iter();
+        product::<_, 1, false>(map, [quads(input)], |_, x| {
+            let (pairs, last) = x.as_chunks::<2>();
+            let mut next = |x| {
+                let raw = raw
+                    .next()
+                    .map_or(_mm512_setzero_si512(), |raw| load_i32(raw));
+                add_i32(x, raw)
+            };
+            for &[a, b] in pairs {
+                store_tanh(&mut out, &[next(a), next(b)]);
+            }
+            for &a in last {
+                store_tanh(&mut out, &[next(a)]);
+            }
+        });
+    }
+
+    #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
+    unsafe fn linear_i16(self, map: Map<'_, Self>, input: &[i8], mut out: &mut [i16]) {
+        product::<_, 1, false>(map, [quads(input)], |_, x| store_group(&mut out, x));
+    }
+
+    #[inline(always)]
+    unsafe fn attention(self, attention: Attention<'_, Biases<'_>>, watch: Option<&mut Watch<'_>>) {
+        // SAFETY: the caller's.
+        unsafe { attention::run(attention, watch) }
+    }
 }
 
 /// Takes the first `N` entries off a slice.
@@ -67,44 +173,6 @@ fn take<'a, T, const N: usize>(slice: &mut &'a mut [T]) -> Option<&'a mut [T; N]
     let (taken, rest) = core::mem::take(slice).split_first_chunk_mut()?;
     *slice = rest;
     Some(taken)
-}
-
-/// [`crate::Kernels::add`] of every token.
-#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-pub(super) fn add<const T: usize>(
-    map: Map<'_>,
-    inputs: [&[i8]; T],
-    mut residuals: [&mut [i16]; T],
-    next: Requant,
-    mut narrows: [&mut [i8]; T],
-) {
-    let next = Narrow::new(next);
-    product::<_, T, false>(map, inputs.map(quads), |token, x| {
-        let (Some(residual), Some(narrow)) = (residuals.get_mut(token), narrows.get_mut(token))
-        else {
-            return;
-        };
-        let (pairs, last) = x.as_chunks::<2>();
-        for &[a, b] in pairs {
-            let (Some(residual), Some(narrow)) = (take(residual), take(narrow)) else {
-                return;
-            };
-            let sum = _mm512_adds_epi16(load_words(residual), words(a, b));
-            let sum = _mm512_max_epi16(sum, _mm512_set1_epi16(-32_767));
-            store_words(residual, sum);
-            store_half(narrow, next.apply(sum));
-        }
-        for &a in last {
-            let (Some(residual), Some(narrow)) = (take(residual), take(narrow)) else {
-                return;
-            };
-            let sum = _mm256_adds_epi16(load_i16(residual), to_i16(a));
-            let sum = _mm256_max_epi16(sum, _mm256_set1_epi16(-32_767));
-            store_i16(residual, sum);
-            let bytes = next.apply(_mm512_castsi256_si512(sum));
-            store_bytes(narrow, _mm256_castsi256_si128(bytes));
-        }
-    });
 }
 
 /// The results of a group as i16.
@@ -124,57 +192,8 @@ fn store_group(out: &mut &mut [i16], x: &[__m512i]) {
     }
 }
 
-/// [`crate::Kernels::embed`].
-#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-pub(super) fn embed(map: WideMap<'_>, input: &[i16], mut out: &mut [i16]) {
-    product::<_, 1, false>(map, [pairs(input)], |_, x| store_group(&mut out, x));
-}
-
-/// [`crate::Kernels::words`].
-#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-pub(super) fn command_words(map: Map<'_>, input: &[i8], mut out: &mut [i16]) {
-    product::<_, 1, false>(map, [quads(input)], |_, x| store_group(&mut out, x));
-}
-
 /// Most rows of a hidden layer of the head whose preactivations are kept on the stack.
 const HIDDEN: usize = 128;
-
-/// [`crate::Kernels::hidden`].
-#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-pub(super) fn hidden(
-    map: Map<'_>,
-    input: &[i8],
-    raw: Option<(WideMap<'_>, &[i16])>,
-    mut out: &mut [i8],
-) {
-    let Some((raw, raw_input)) = raw else {
-        product::<_, 1, false>(map, [quads(input)], |_, x| store_tanh(&mut out, x));
-        return;
-    };
-    let mut sums = [[0; ROWS]; HIDDEN / ROWS];
-    let mut places = sums.iter_mut();
-    product::<_, 1, false>(raw, [pairs(raw_input)], |_, x| {
-        for (&x, place) in x.iter().zip(&mut places) {
-            store_i32(place, x);
-        }
-    });
-    let mut raw = sums.iter();
-    product::<_, 1, false>(map, [quads(input)], |_, x| {
-        let (pairs, last) = x.as_chunks::<2>();
-        let mut next = |x| {
-            let raw = raw
-                .next()
-                .map_or(_mm512_setzero_si512(), |raw| load_i32(raw));
-            add_i32(x, raw)
-        };
-        for &[a, b] in pairs {
-            store_tanh(&mut out, &[next(a), next(b)]);
-        }
-        for &a in last {
-            store_tanh(&mut out, &[next(a)]);
-        }
-    });
-}
 
 /// The tangents of a group as the input of a map.
 #[inline]
@@ -205,22 +224,4 @@ fn quads(input: &[i8]) -> &[[u8; 4]] {
 #[inline]
 fn pairs(input: &[i16]) -> &[[u8; 4]] {
     bytemuck::must_cast_slice(input.as_chunks::<2>().0)
-}
-
-/// [`crate::Packing::read`].
-#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-pub(super) fn read(lines: &[Line]) -> u64 {
-    let mut bits = [_mm512_setzero_si512(); 4];
-    let (fours, rest) = lines.as_chunks::<4>();
-    for four in fours {
-        for (bits, line) in bits.iter_mut().zip(four) {
-            *bits = _mm512_or_si512(*bits, load(line));
-        }
-    }
-    for line in rest {
-        bits[0] = _mm512_or_si512(bits[0], load(line));
-    }
-    let [a, b, c, d] = bits;
-    let all = _mm512_or_si512(_mm512_or_si512(a, b), _mm512_or_si512(c, d));
-    _mm512_reduce_or_epi64(all) as u64
 }

@@ -4,6 +4,7 @@ use core::arch::x86_64::*;
 use core::mem::MaybeUninit;
 
 use crate::Line;
+use crate::simd::memory::moves;
 
 /// The same number, which is loaded alone: a load of two that were stored one by one waits until both are in the cache, and
 /// with them all that was stored before.
@@ -43,60 +44,29 @@ pub(super) fn fill<T>(
     unsafe { filled.assume_init_mut() }
 }
 
+moves! {
+    "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni";
+    "Sixteen i32." load_i32: [i32; 16] => __m512i, _mm512_loadu_si512;
+    "Sixteen f32." load_f32: [f32; 16] => __m512, _mm512_loadu_ps;
+    "32 i16." load_words: [i16; 32] => __m512i, _mm512_loadu_si512;
+    "64 bytes." load_whole: [u8; 64] => __m512i, _mm512_loadu_si512;
+    "Sixteen i16." load_i16: [i16; 16] => __m256i, _mm256_loadu_si256;
+    "Sixteen bytes." load_bytes: [u8; 16] => __m128i, _mm_loadu_si128;
+    stores
+    "Stores sixteen i32." store_i32: [i32; 16] => __m512i, _mm512_storeu_si512;
+    "Stores 32 i16." store_words: [i16; 32] => __m512i, _mm512_storeu_si512;
+    "Stores 64 bytes." store_whole: [i8; 64] => __m512i, _mm512_storeu_si512;
+    "Stores sixteen i16." store_i16: [i16; 16] => __m256i, _mm256_storeu_si256;
+    "Stores 32 bytes." store_half: [i8; 32] => __m256i, _mm256_storeu_si256;
+    "Stores sixteen bytes." store_bytes: [i8; 16] => __m128i, _mm_storeu_si128;
+}
+
 /// A line as a vector.
 #[inline]
 #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
 pub(super) fn load(line: &Line) -> __m512i {
     // SAFETY: a line is 64 readable bytes at a multiple of 64.
     unsafe { _mm512_load_si512(line.0.as_ptr().cast()) }
-}
-
-/// Sixteen i32 at any address.
-#[inline]
-#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-pub(super) fn load_i32(values: &[i32; 16]) -> __m512i {
-    // SAFETY: the array is 64 readable bytes; the load needs no alignment.
-    unsafe { _mm512_loadu_si512(values.as_ptr().cast()) }
-}
-
-/// [`load_i32`] the other way.
-#[inline]
-#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-pub(super) fn store_i32(out: &mut [i32; 16], x: __m512i) {
-    // SAFETY: the array is 64 writable bytes; the store needs no alignment.
-    unsafe { _mm512_storeu_si512(out.as_mut_ptr().cast(), x) }
-}
-
-/// Sixteen i16 at any address, widened.
-#[inline]
-#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-pub(super) fn load_i16(values: &[i16; 16]) -> __m256i {
-    // SAFETY: the array is 32 readable bytes; the load needs no alignment.
-    unsafe { _mm256_loadu_si256(values.as_ptr().cast()) }
-}
-
-/// Stores sixteen i16.
-#[inline]
-#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-pub(super) fn store_i16(out: &mut [i16; 16], x: __m256i) {
-    // SAFETY: the array is 32 writable bytes; the store needs no alignment.
-    unsafe { _mm256_storeu_si256(out.as_mut_ptr().cast(), x) }
-}
-
-/// Sixteen bytes at any address.
-#[inline]
-#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-pub(super) fn load_bytes(values: &[u8; 16]) -> __m128i {
-    // SAFETY: the array is 16 readable bytes; the load needs no alignment.
-    unsafe { _mm_loadu_si128(values.as_ptr().cast()) }
-}
-
-/// Stores sixteen bytes.
-#[inline]
-#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-pub(super) fn store_bytes(out: &mut [i8; 16], x: __m128i) {
-    // SAFETY: the array is 16 writable bytes; the store needs no alignment.
-    unsafe { _mm_storeu_si128(out.as_mut_ptr().cast(), x) }
 }
 
 /// 32 bytes at any address; the upper half is undefined.
@@ -107,60 +77,12 @@ pub(super) fn load_half(values: &[u8; 32]) -> __m512i {
     _mm512_castsi256_si512(unsafe { _mm256_loadu_si256(values.as_ptr().cast()) })
 }
 
-/// 64 bytes at any address.
-#[inline]
-#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-pub(super) fn load_whole(values: &[u8; 64]) -> __m512i {
-    // SAFETY: the array is 64 readable bytes; the load needs no alignment.
-    unsafe { _mm512_loadu_si512(values.as_ptr().cast()) }
-}
-
-/// Stores 32 bytes.
-#[inline]
-#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-pub(super) fn store_half(out: &mut [i8; 32], x: __m256i) {
-    // SAFETY: the array is 32 writable bytes; the store needs no alignment.
-    unsafe { _mm256_storeu_si256(out.as_mut_ptr().cast(), x) }
-}
-
-/// Stores 64 bytes.
-#[inline]
-#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-pub(super) fn store_whole(out: &mut [i8; 64], x: __m512i) {
-    // SAFETY: the array is 64 writable bytes; the store needs no alignment.
-    unsafe { _mm512_storeu_si512(out.as_mut_ptr().cast(), x) }
-}
-
 /// [`load`] the other way.
 #[inline]
 #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
 pub(super) fn store(line: &mut Line, x: __m512i) {
     // SAFETY: a line is 64 writable bytes at a multiple of 64.
     unsafe { _mm512_store_si512(line.0.as_mut_ptr().cast(), x) }
-}
-
-/// 32 i16 at any address.
-#[inline]
-#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-pub(super) fn load_words(values: &[i16; 32]) -> __m512i {
-    // SAFETY: the array is 64 readable bytes; the load needs no alignment.
-    unsafe { _mm512_loadu_si512(values.as_ptr().cast()) }
-}
-
-/// Stores 32 i16.
-#[inline]
-#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-pub(super) fn store_words(out: &mut [i16; 32], x: __m512i) {
-    // SAFETY: the array is 64 writable bytes; the store needs no alignment.
-    unsafe { _mm512_storeu_si512(out.as_mut_ptr().cast(), x) }
-}
-
-/// Sixteen f32 at any address.
-#[inline]
-#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-pub(super) fn load_f32(values: &[f32; 16]) -> __m512 {
-    // SAFETY: the array is 64 readable bytes; the load needs no alignment.
-    unsafe { _mm512_loadu_ps(values.as_ptr()) }
 }
 
 /// Lanes that hold numbers of a row of `length`, the first of which belongs at `start`: lane 0 is place `first`.

@@ -32,7 +32,7 @@ pub(super) fn upper_halves(even: __m512i, odd: __m512i) -> __m512i {
 /// A shift of every lane by its own count, as one instruction: the intrinsic is a shift whose counts are
 /// checked once more.
 macro_rules! variable_shift {
-    ($name:ident, $instruction:literal, $doc:literal) => {
+    ($doc:literal $name:ident: $instruction:literal) => {
         #[doc = $doc]
         #[inline]
         #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
@@ -52,21 +52,9 @@ macro_rules! variable_shift {
         }
     };
 }
-variable_shift!(
-    shift_left,
-    "vpsllvd",
-    "Sixteen i32 to the left; 0 from 32 on."
-);
-variable_shift!(
-    shift_right,
-    "vpsrlvd",
-    "Sixteen u32 to the right; 0 from 32 on."
-);
-variable_shift!(
-    shift_signed,
-    "vpsravd",
-    "Sixteen i32 to the right; the sign from 32 on."
-);
+variable_shift! { "Sixteen i32 to the left; 0 from 32 on." shift_left: "vpsllvd" }
+variable_shift! { "Sixteen u32 to the right; 0 from 32 on." shift_right: "vpsrlvd" }
+variable_shift! { "Sixteen i32 to the right; the sign from 32 on." shift_signed: "vpsravd" }
 
 /// Odd numbers at the places of even ones: a move takes more ports than a shift, which the intrinsics become.
 #[inline]

@@ -3,27 +3,25 @@
 
 use core::arch::x86_64::*;
 
-use super::map::{Packed, QUAD, ROWS, group_size, shift_lines};
+use super::Avx512Vnni;
 use super::numbers::{Factors, load, load_bytes, scale_up};
+use super::packed::{ROWS, SHIFTS};
 use crate::Line;
-use crate::x86::prescale::Prescale;
-
-/// Tokens that a product takes together: with four blocks of rows their sums fill twenty registers.
-pub(super) const TOKENS: usize = 5;
+use crate::simd::packed::{Packed, Prescale, QUAD};
 
 /// How many lines ahead of the products weights are asked for: 1536 bytes, which take about as long to
 /// come as a map of a small policy to be computed. Maps follow each other, so this reaches into the next.
 const AHEAD: usize = 24;
 
 /// Gives every group's results of every token to `each`, bias and factor applied: two blocks or four, whose
-/// rows are dealt out as [`super::map`] says, or one.
+/// rows are dealt out as [`super::packed`] says, or one.
 ///
 /// With `DOUBLE`, twice the results, rounded down and as far as an i8 can tell them apart: to be halved,
-/// halves up. There are one or [`TOKENS`] tokens.
+/// halves up. There are one or [`crate::TOKENS`] tokens.
 #[inline]
 #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
 pub(super) fn product<const C: usize, const T: usize, const DOUBLE: bool>(
-    map: Packed<'_, C>,
+    map: Packed<'_, Avx512Vnni, C>,
     inputs: [&[[u8; 4]]; T],
     mut each: impl FnMut(usize, &[__m512i]),
 ) {
@@ -34,18 +32,18 @@ pub(super) fn product<const C: usize, const T: usize, const DOUBLE: bool>(
         };
         *cut = input;
     }
-    let (mut lines, mut left) = (map.groups, map.blocks);
+    let (mut lines, mut left) = (map.lines, map.blocks);
     while left >= 4
         && let Some((group, rest)) = Group::<4>::split(lines, map.depth)
     {
         group.results::<C, 2, T, DOUBLE, _>(map, cut, &mut each);
-        (lines, left) = (rest, left - group_size(4));
+        (lines, left) = (rest, left - 4);
     }
     if left >= 2
         && let Some((group, rest)) = Group::<2>::split(lines, map.depth)
     {
         group.results::<C, 4, T, DOUBLE, _>(map, cut, &mut each);
-        (lines, left) = (rest, left - group_size(2));
+        (lines, left) = (rest, left - 2);
     }
     if left == 1
         && let Some((group, _)) = Group::<1>::split(lines, map.depth)
@@ -68,7 +66,7 @@ impl<'a, const G: usize> Group<'a, G> {
     fn split(lines: &'a [Line], depth: usize) -> Option<(Self, &'a [Line])> {
         let (biases, lines) = lines.split_first_chunk::<G>()?;
         let (multipliers, lines) = lines.split_first_chunk::<G>()?;
-        let (shifts, lines) = lines.split_at_checked(shift_lines(G))?;
+        let (shifts, lines) = lines.split_at_checked(G.div_ceil(SHIFTS))?;
         let (weights, lines) = lines.split_at_checked(depth.checked_mul(G)?)?;
         let shifts: &[u8] = bytemuck::must_cast_slice(shifts);
         let group = Self {
@@ -87,7 +85,7 @@ impl<'a, const G: usize> Group<'a, G> {
     #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
     fn results<const C: usize, const A: usize, const T: usize, const DOUBLE: bool, F>(
         &self,
-        map: Packed<'_, C>,
+        map: Packed<'_, Avx512Vnni, C>,
         inputs: [&[[u8; 4]]; T],
         each: &mut F,
     ) where
@@ -173,7 +171,7 @@ impl<'a, const G: usize> Group<'a, G> {
 #[inline]
 #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
 fn scaled<const C: usize, const G: usize, const DOUBLE: bool, F>(
-    map: Packed<'_, C>,
+    map: Packed<'_, Avx512Vnni, C>,
     mut sums: [__m512i; G],
     factors: &[Factors; G],
 ) -> [__m512i; G] {

@@ -4,12 +4,13 @@ use core::arch::x86_64::__m512i;
 use core::num::NonZeroU32;
 use std::vec::Vec;
 
+use super::Avx512Vnni;
 use super::attention::Reciprocals;
 use super::numbers::{Factors, HighFactors, Single, add_i32, load_i32, store_i32};
 use super::softmax::Exponential;
 use super::tanh::tanh;
-use super::{Avx512Vnni, run};
 use crate::Requant;
+use crate::simd::Simd;
 use crate::suite::vectors::{Sums, Vectors};
 use crate::x86::prescale::HIGH_SHIFT;
 
@@ -22,7 +23,7 @@ struct Sixteen;
 fn through(x: [i32; 16], f: impl Fn(__m512i) -> __m512i) -> [i32; 16] {
     let mut out = [0; 16];
     // SAFETY: the tests begin with a detection.
-    unsafe { run(|| store_i32(&mut out, f(load_i32(&x)))) };
+    unsafe { Avx512Vnni::enter(|| store_i32(&mut out, f(load_i32(&x)))) };
     out
 }
 

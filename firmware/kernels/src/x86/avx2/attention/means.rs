@@ -3,9 +3,9 @@
 use core::arch::x86_64::*;
 use core::num::NonZeroU32;
 
-use super::super::map::ROWS;
 use super::super::memory::store_i8;
 use super::super::numbers::{Single, shift_signed, to_i8};
+use super::super::packed::ROWS;
 use crate::{Reciprocal, Requant};
 
 /// Largest magnitude of a mean in Q16.

@@ -1,53 +1,63 @@
 //! Attention of one token over the window, one head after the other, eight places or channels at a time.
 
-mod biases;
 mod means;
 mod rings;
 
 use core::arch::x86_64::*;
-use core::num::{NonZeroU32, NonZeroUsize};
+use core::num::NonZeroU32;
 
-pub(super) use biases::Biases;
 #[cfg(test)]
 pub(super) use means::Means;
-pub(super) use rings::{key_bytes, value_bytes};
+pub(super) use rings::ring_bytes;
 
 #[cfg(not(test))]
 use means::Means;
 use means::Output;
 use rings::{Ring, WIDTH_MAX, store_key, store_value};
 
-use super::map::{PAIR, QUAD, ROWS};
+use super::Avx2With;
 use super::memory::{Half, load_i32, store_i16, store_i32};
 use super::numbers::{Single, add_i32};
+use super::packed::ROWS;
 use super::product::accumulate;
 use super::softmax;
-use crate::{Attention, HeadView, MASKED_LOGIT, Place, ValueOrder, Watch};
+use crate::simd::biases::{BiasLayout, Biases, portable};
+use crate::simd::packed::{PAIR, QUAD};
+use crate::{Attention, MASKED_LOGIT, Place, Requant, Shape, Watch};
 
 /// Largest magnitude of a logit that is not masked.
 const LOGIT_MAX: i32 = 1 << 30;
 
-/// Channels of a block of values.
-const BLOCK: NonZeroUsize = NonZeroUsize::MIN.saturating_add(ROWS - 1);
+impl<const DOT: u8> BiasLayout for Avx2With<DOT> {
+    const HEADS: usize = 1;
+    const PLACES: usize = ROWS;
+
+    fn takes(shape: Shape, _: Requant) -> bool {
+        shape.width <= WIDTH_MAX && shape.window > 0
+    }
+}
 
 /// [`crate::Kernels::attend`].
 #[target_feature(enable = "avx2,fma")]
 pub(super) fn run<const DOT: u8>(
-    attention: Attention<'_, Biases<'_>>,
+    mut attention: Attention<'_, Biases<'_, Avx2With<DOT>>>,
     mut watch: Option<&mut Watch<'_>>,
 ) {
+    let Some(biases) = attention.biases.falling else {
+        return portable(&mut attention, watch);
+    };
     let Attention {
         shape,
         place,
         logit,
         output,
-        biases,
         qkv,
         keys,
         values,
         sums,
         weights,
         means,
+        ..
     } = attention;
     let (window, width) = (shape.window.max(1), shape.width.max(1));
     let ring = Ring::new(shape);
@@ -67,7 +77,7 @@ pub(super) fn run<const DOT: u8>(
     let mut token = token.map(|part| part.chunks_exact(width));
     let mut keys = halves(keys).chunks_exact_mut(ring.keys().max(1));
     let mut values = halves(values).chunks_exact_mut(ring.values().max(1));
-    let mut biases = biases.falling.chunks_exact(biases::stride(window));
+    let mut biases = biases.chunks_exact(16 * Avx2With::<DOT>::bias_lines(window));
     let heads = means.chunks_exact_mut(width).take(shape.heads);
     for (head, means) in heads.enumerate() {
         let [query, key, value] = token.each_mut().map(|part| part.next().unwrap_or_default());
@@ -81,17 +91,7 @@ pub(super) fn run<const DOT: u8>(
         let total = scores.weights(sums, most, weights);
         average::<DOT>(values, weights, (Means::new(total), output), means);
         if let Some(watch) = &mut watch {
-            let view = HeadView {
-                weights: weights.get(..window).unwrap_or_default(),
-                values: bytemuck::must_cast_slice(values.as_flattened()),
-                width,
-                total: total.get(),
-                order: ValueOrder::WideBlocks {
-                    channels: BLOCK,
-                    places: ring.places,
-                },
-            };
-            watch(head, &view);
+            watch(head, weights.get(..window).unwrap_or_default(), total.get());
         }
     }
 }
@@ -127,7 +127,9 @@ impl Scores {
             }
         }
         let quads = quads.get(..query.len().div_ceil(QUAD)).unwrap_or_default();
-        let first = self.window.saturating_sub(self.place.index);
+        let first = self
+            .window
+            .saturating_sub(self.place.index.saturating_add(1));
         let biases = biases
             .get(first..)
             .unwrap_or_default()

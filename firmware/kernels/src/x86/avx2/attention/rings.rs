@@ -4,9 +4,10 @@
 //! rows are the places. Values: int16, `[head][channel / 8][place / 2]` halves of eight channels, two places each.
 //! Channels and places that do not exist are zeros, or weighed by zeros.
 
-use super::super::map::{QUAD, ROWS};
 use super::super::memory::Half;
+use super::super::packed::ROWS;
 use crate::Shape;
+use crate::simd::packed::QUAD;
 
 /// Most channels of a head.
 pub(super) const WIDTH_MAX: usize = 256;
@@ -42,24 +43,14 @@ impl Ring {
     }
 }
 
-/// [`crate::Kernels::key_bytes`]; more than there can be for a head that is too wide.
-pub(in super::super) fn key_bytes(shape: Shape) -> usize {
-    bytes(shape, Ring::new(shape).keys())
-}
-
-/// [`crate::Kernels::value_bytes`]
-pub(in super::super) fn value_bytes(shape: Shape) -> usize {
-    bytes(shape, Ring::new(shape).values())
-}
-
-const fn bytes(shape: Shape, halves: usize) -> usize {
+/// [`crate::Kernels::ring_bytes`]; more than there can be for a head that is too wide.
+pub(in super::super) fn ring_bytes(shape: Shape) -> [usize; 2] {
     if shape.width > WIDTH_MAX {
-        return usize::MAX;
+        return [usize::MAX; 2];
     }
-    shape
-        .heads
-        .saturating_mul(halves)
-        .saturating_mul(size_of::<Half>())
+    let ring = Ring::new(shape);
+    let bytes = shape.heads.saturating_mul(size_of::<Half>());
+    [ring.keys(), ring.values()].map(|halves| bytes.saturating_mul(halves))
 }
 
 /// Puts a token's key at its place.

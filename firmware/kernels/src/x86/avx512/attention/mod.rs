@@ -13,15 +13,21 @@ mod places;
 mod rings;
 mod watch;
 
+use super::Avx512Vnni;
 use super::numbers::{High, Room, alone, room};
 use super::softmax::Exponential;
+use crate::simd::biases::{self, BiasLayout, portable};
+use crate::simd::take;
 use crate::x86::prescale::Prescale;
-use crate::{Attention, Kernels, Line, PackedBiases, Place, Portable, Requant, Shape, Watch};
+use crate::{Attention, Kernels, Line, Place, Portable, Requant, Shape, Watch};
 use group::{Common, Weights, fetch, logits};
 use means::Output;
 pub(super) use means::Reciprocals;
 use places::Present;
 use rings::{Quads, insert_keys, insert_values};
+
+/// The age biases of one layer.
+pub(super) type Biases<'a> = biases::Biases<'a, Avx512Vnni>;
 
 /// Heads of a group.
 const HEADS: usize = 4;
@@ -31,30 +37,10 @@ const PLACES: usize = 4;
 const WINDOW: usize = 512;
 /// Channels of the widest head.
 const WIDTH: usize = 128;
-/// Largest magnitude of a bias.
-const BIAS_MAX: u32 = 1 << 29;
 
 /// Largest magnitude of a product of query and key. Scaled up until its upper half is enough, and down
 /// again, no logit is larger than `2^29`: with a bias, none has to be limited.
 const PRODUCT_MAX: u64 = 127 * 127 * WIDTH as u64;
-
-/// What attention of one layer needs besides the rings.
-#[derive(Clone, Copy, Debug)]
-pub struct Biases<'a> {
-    /// Age biases as in the image.
-    image: &'a [[u8; 4]],
-    /// `[head / 4][row][4]` i32: biases by falling age, twice in a row, so that the ages of all places of
-    /// a ring lie in a row wherever it stands. `None`: left to [`Portable`].
-    falling: Option<&'a [i32]>,
-}
-
-/// Lines of the biases of one group.
-const fn bias_lines(window: usize) -> usize {
-    window
-        .saturating_mul(2)
-        .saturating_add(PLACES)
-        .div_ceil(16 / HEADS)
-}
 
 const fn fits(shape: Shape) -> bool {
     shape.width.is_multiple_of(4)
@@ -72,73 +58,31 @@ const fn ring_lines(shape: Shape) -> usize {
         .saturating_mul(shape.width / 4)
 }
 
-/// [`Kernels::key_bytes`] and [`Kernels::value_bytes`].
+/// Either of [`Kernels::ring_bytes`].
 pub(super) fn ring_bytes(shape: Shape) -> usize {
     if !fits(shape) {
-        return Portable.key_bytes(shape);
+        let [bytes, _] = Portable::ring_bytes(shape);
+        return bytes;
     }
     ring_lines(shape)
         .saturating_mul(shape.heads.div_ceil(HEADS))
         .saturating_mul(64)
 }
 
-impl<'a> PackedBiases<'a> for Biases<'a> {
-    /// The first says whether the others are in use.
-    fn lines(shape: Shape) -> usize {
-        let groups = shape.heads.div_ceil(HEADS);
-        bias_lines(shape.window)
-            .saturating_mul(groups)
-            .saturating_add(1)
+impl BiasLayout for Avx512Vnni {
+    const HEADS: usize = HEADS;
+    const PLACES: usize = PLACES;
+
+    fn takes(shape: Shape, logit: Requant) -> bool {
+        fits(shape) && Prescale::of(logit.shift, PRODUCT_MAX).is_some()
     }
-
-    fn pack(shape: Shape, logit: Requant, image: &[[u8; 4]], lines: &mut [Line]) -> Option<()> {
-        let entries = shape.heads.checked_mul(shape.window)?;
-        if lines.len() != Self::lines(shape) || !image.is_empty() && image.len() != entries {
-            return None;
-        }
-        let small = |bias: &[u8; 4]| i32::from_le_bytes(*bias).unsigned_abs() <= BIAS_MAX;
-        lines.fill(Line::ZERO);
-        let (first, lines) = lines.split_first_mut()?;
-        if !takes(shape, logit) || !image.iter().all(small) {
-            return Some(());
-        }
-        first.0 = [IN_USE; 64];
-        let falling = bytemuck::cast_slice_mut::<Line, i32>(lines);
-        for (head, biases) in image.chunks_exact(shape.window).enumerate() {
-            let first = head / HEADS * bias_lines(shape.window) * 16 + head % HEADS;
-            let row = falling.get_mut(first..)?.iter_mut().step_by(HEADS);
-            let biases = biases.iter().rev().cycle().take(2 * shape.window);
-            for (place, &bias) in row.zip(biases) {
-                *place = i32::from_le_bytes(bias);
-            }
-        }
-        Some(())
-    }
-
-    fn view(shape: Shape, logit: Requant, image: &'a [[u8; 4]], lines: &'a [Line]) -> Option<Self> {
-        if lines.len() != Self::lines(shape) {
-            return None;
-        }
-        let (first, lines) = lines.split_first()?;
-        let in_use = first.0[0] == IN_USE && takes(shape, logit);
-        let falling = in_use.then(|| bytemuck::cast_slice(lines));
-        Some(Self { image, falling })
-    }
-}
-
-/// Marks the lines of biases that are in use.
-const IN_USE: u8 = 1;
-
-/// Whether these kernels compute such attention, given small biases.
-const fn takes(shape: Shape, logit: Requant) -> bool {
-    fits(shape) && Prescale::of(logit.shift, PRODUCT_MAX).is_some()
 }
 
 /// [`Kernels::attend`].
 #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
 pub(super) fn run(mut attention: Attention<'_, Biases<'_>>, watch: Option<&mut Watch<'_>>) {
     let Some(falling) = attention.biases.falling else {
-        return portable(attention, watch);
+        return flipped(attention, watch);
     };
     if attention.shape.window > SHORT * PLACES {
         return long(attention, falling, watch);
@@ -179,21 +123,12 @@ fn in_room(
 }
 
 /// Attention as the reference does it; its result as the input of a map.
-fn portable(mut attention: Attention<'_, Biases<'_>>, watch: Option<&mut Watch<'_>>) {
-    let Attention { shape, biases, .. } = attention;
-    Portable.attend(attention.with_biases(biases.image), watch);
-    let model = shape.heads.saturating_mul(shape.width);
+fn flipped(mut attention: Attention<'_, Biases<'_>>, watch: Option<&mut Watch<'_>>) {
+    portable(&mut attention, watch);
+    let model = attention.shape.heads.saturating_mul(attention.shape.width);
     for mean in attention.means.iter_mut().take(model) {
         *mean ^= -128;
     }
-}
-
-/// Takes the first `count` entries off a slice.
-#[inline]
-fn take<'a, T>(slice: &mut &'a mut [T], count: usize) -> Option<&'a mut [T]> {
-    let (taken, rest) = core::mem::take(slice).split_at_mut_checked(count)?;
-    *slice = rest;
-    Some(taken)
 }
 
 /// All heads of a layer, each with `Q` quads of channels, or at most `Q` unless `EXACT`. See [`group::Weights`] for
@@ -259,7 +194,7 @@ fn heads<const Q: usize, const EXACT: bool>(
         let (Some(keys), Some(values), Some(biases), Some(means)) = (
             take(&mut keys, ring),
             take(&mut values, ring),
-            falling.get(group * bias_lines(shape.window) * 16 + start * HEADS..),
+            falling.get(group * Avx512Vnni::bias_lines(shape.window) * 16 + start * HEADS..),
             attention.means.get_mut(first..),
         ) else {
             return;
@@ -286,7 +221,7 @@ fn heads<const Q: usize, const EXACT: bool>(
             }
         }
         if let Some(watch) = &mut watch {
-            watch::group(*watch, shape, group, &weights, values);
+            watch::group(*watch, shape, group, &weights);
         }
     }
 }

@@ -1,23 +1,14 @@
-//! Who looks on.
-
-use core::num::NonZeroUsize;
+//! Attention weights for whoever looks on.
 
 use super::super::numbers::store_i32;
 use super::group::Weights;
 use super::{HEADS, WINDOW};
-use crate::{HeadView, Line, Shape, ValueOrder, Watch};
+use crate::{Shape, Watch};
 
 /// What the heads of a group attend to.
 #[cold]
 #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-pub(super) fn group(
-    watch: &mut Watch<'_>,
-    shape: Shape,
-    group: usize,
-    weights: &Weights<'_>,
-    values: &[Line],
-) {
-    let values = bytemuck::cast_slice::<Line, i8>(values);
+pub(super) fn group(watch: &mut Watch<'_>, shape: Shape, group: usize, weights: &Weights<'_>) {
     let mut totals = [0; 16];
     store_i32(&mut totals, weights.totals);
     let mut plain = [[0; WINDOW]; HEADS];
@@ -35,16 +26,8 @@ pub(super) fn group(
     for (head, (&[total, ..], plain)) in heads {
         let number = HEADS * group + head;
         if number < shape.heads {
-            let view = HeadView {
-                weights: plain.get(..shape.window).unwrap_or_default(),
-                values: values.get(16 * head..).unwrap_or_default(),
-                width: shape.width,
-                total: total.cast_unsigned(),
-                order: ValueOrder::Lines(
-                    NonZeroUsize::new(shape.width / 4).unwrap_or(NonZeroUsize::MIN),
-                ),
-            };
-            watch(number, &view);
+            let weights = plain.get(..shape.window).unwrap_or_default();
+            watch(number, weights, total.cast_unsigned());
         }
     }
 }

@@ -1,0 +1,43 @@
+//! The packed layout of NEON and SDOT.
+
+use super::dot::{Dot, SIDE, byte};
+use super::numbers::HIGH_SHIFT;
+use crate::Line;
+use crate::simd::packed::{PackedLayout, Prescale, QUAD};
+
+/// Rows of a block.
+pub(super) const ROWS: usize = 16;
+/// Columns of an int8 input that are multiplied in a row.
+pub(super) const COLUMNS: usize = RUN * QUAD;
+/// Columns of an int16 input that lie in a register.
+pub(super) const WIDE_COLUMNS: usize = 8;
+/// Lines before the weights of a block: biases, multipliers, counts.
+pub(super) const HEADER: usize = 3;
+/// Lines of weights of one block, for a run of columns.
+pub(super) const RUN: usize = 4;
+
+impl<D: Dot, const COLUMNS: usize> PackedLayout<COLUMNS> for D {
+    type Line = Line;
+    const GROUPS: &'static [usize] = if COLUMNS == QUAD { &[2, 1] } else { &[1] };
+    const RUN: usize = if COLUMNS == QUAD { RUN } else { 1 };
+    const HIGH_SHIFT: u8 = HIGH_SHIFT;
+
+    /// Nothing is scaled up.
+    fn prescale(least: u8, _: u64) -> Option<Prescale> {
+        (least >= HIGH_SHIFT).then_some(Prescale(0))
+    }
+
+    /// As a count of [`super::numbers::Factors`].
+    fn shift(shift: u8, _: Option<Prescale>) -> i32 {
+        31 - i32::from(shift)
+    }
+
+    /// Four tiles, or two columns of i16.
+    fn byte(lane: usize, column: usize) -> usize {
+        if COLUMNS == QUAD {
+            lane / SIDE * (SIDE * SIDE) + byte::<D>(lane % SIDE, column)
+        } else {
+            2 * (ROWS * column + lane)
+        }
+    }
+}

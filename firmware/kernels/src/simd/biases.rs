@@ -1,0 +1,95 @@
+//! Age biases by falling age, twice in a row: so the ages of all places of a ring lie in a row wherever it stands.
+
+use core::marker::PhantomData;
+
+use crate::{Attention, Kernels, Line, PackedBiases, Portable, Requant, Shape, Watch};
+
+/// Largest magnitude of a bias: with logits of at most as much, no sum has to be limited.
+const BIAS_MAX: u32 = 1 << 29;
+
+/// Marks lines that are in use.
+const IN_USE: u8 = 1;
+
+/// How the attention of some kernels reads age biases, and which attention it does not compute.
+pub trait BiasLayout: Copy {
+    /// Heads whose biases alternate.
+    const HEADS: usize;
+    /// Places that are read together, up to so many behind the last.
+    const PLACES: usize;
+
+    /// Whether the kernels compute such attention, given small biases.
+    fn takes(shape: Shape, logit: Requant) -> bool;
+
+    /// Lines of [`BiasLayout::HEADS`] heads.
+    fn bias_lines(window: usize) -> usize {
+        let ages = window.saturating_mul(2).saturating_add(Self::PLACES);
+        ages.div_ceil(16 / Self::HEADS)
+    }
+}
+
+/// What attention of one layer needs besides the rings.
+#[derive(Clone, Copy)]
+pub struct Biases<'a, L> {
+    /// Age biases as in the image.
+    image: &'a [[u8; 4]],
+    /// `[head / HEADS][row][HEADS]`, [`BiasLayout::bias_lines`] each. `None`: left to [`Portable`].
+    pub(crate) falling: Option<&'a [i32]>,
+    layout: PhantomData<L>,
+}
+
+impl<'a, L: BiasLayout> PackedBiases<'a> for Biases<'a, L> {
+    /// The first says whether the others are in use.
+    fn lines(shape: Shape) -> usize {
+        L::bias_lines(shape.window)
+            .saturating_mul(shape.heads.div_ceil(L::HEADS))
+            .saturating_add(1)
+    }
+
+    fn pack(shape: Shape, logit: Requant, image: &[[u8; 4]], lines: &mut [Line]) -> Option<()> {
+        let entries = shape.heads.checked_mul(shape.window)?;
+        if lines.len() != Self::lines(shape) || !image.is_empty() && image.len() != entries {
+            return None;
+        }
+        let small = |bias: &[u8; 4]| i32::from_le_bytes(*bias).unsigned_abs() <= BIAS_MAX;
+        lines.fill(Line::ZERO);
+        let (first, lines) = lines.split_first_mut()?;
+        if !L::takes(shape, logit) || !image.iter().all(small) {
+            return Some(());
+        }
+        first.0[0] = IN_USE;
+        let falling = bytemuck::cast_slice_mut::<Line, i32>(lines);
+        for (head, biases) in image.chunks_exact(shape.window).enumerate() {
+            let first = head / L::HEADS * L::bias_lines(shape.window) * 16 + head % L::HEADS;
+            let row = falling.get_mut(first..)?.iter_mut().step_by(L::HEADS);
+            let biases = biases.iter().rev().cycle().take(2 * shape.window);
+            for (place, &bias) in row.zip(biases) {
+                *place = i32::from_le_bytes(bias);
+            }
+        }
+        Some(())
+    }
+
+    fn view(shape: Shape, logit: Requant, image: &'a [[u8; 4]], lines: &'a [Line]) -> Option<Self> {
+        if lines.len() != Self::lines(shape) {
+            return None;
+        }
+        let (first, lines) = lines.split_first()?;
+        let in_use = first.0[0] == IN_USE && L::takes(shape, logit);
+        Some(Self {
+            image,
+            falling: in_use.then(|| bytemuck::cast_slice(lines)),
+            layout: PhantomData,
+        })
+    }
+}
+
+/// Attention as the reference does it. Never inlined: it would take the registers.
+#[cold]
+#[inline(never)]
+pub(crate) fn portable<L: BiasLayout>(
+    attention: &mut Attention<'_, Biases<'_, L>>,
+    watch: Option<&mut Watch<'_>>,
+) {
+    let image = attention.biases.image;
+    Portable.attend(attention.with_biases(image), watch);
+}
