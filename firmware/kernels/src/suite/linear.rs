@@ -8,54 +8,27 @@ use super::room::Room;
 use super::subject::Subject;
 use crate::{Kernels, Portable, Requant, TOKENS};
 
-/// [`Kernels::linear_i8`].
-pub(crate) fn linear_i8<K: Subject>(kernels: K, seed: u32, room: Room<'_>) -> Result<(), Mismatch> {
-    to_i8::<K, false, 1>(kernels, seed, room)
+/// Cases of one function with other constants.
+macro_rules! cases {
+    ($($doc:literal $case:ident: $of:ident($($constant:expr),+);)+) => {$(
+        #[doc = $doc]
+        pub(crate) fn $case<K: Subject>(
+            kernels: K,
+            seed: u32,
+            room: Room<'_>,
+        ) -> Result<(), Mismatch> {
+            $of::<K, $({ $constant }),+>(kernels, seed, room)
+        }
+    )+};
 }
 
-/// [`Kernels::linear_i8`] that rectifies.
-pub(crate) fn linear_relu_i8<K: Subject>(
-    kernels: K,
-    seed: u32,
-    room: Room<'_>,
-) -> Result<(), Mismatch> {
-    to_i8::<K, true, 1>(kernels, seed, room)
-}
-
-/// [`Kernels::linear_add`].
-pub(crate) fn linear_add<K: Subject>(
-    kernels: K,
-    seed: u32,
-    room: Room<'_>,
-) -> Result<(), Mismatch> {
-    add::<K, 1>(kernels, seed, room)
-}
-
-/// [`linear_i8`] of several tokens.
-pub(crate) fn linear_i8_together<K: Subject>(
-    kernels: K,
-    seed: u32,
-    room: Room<'_>,
-) -> Result<(), Mismatch> {
-    to_i8::<K, false, TOKENS>(kernels, seed, room)
-}
-
-/// [`linear_relu_i8`] of several tokens.
-pub(crate) fn linear_relu_i8_together<K: Subject>(
-    kernels: K,
-    seed: u32,
-    room: Room<'_>,
-) -> Result<(), Mismatch> {
-    to_i8::<K, true, TOKENS>(kernels, seed, room)
-}
-
-/// [`linear_add`] of several tokens.
-pub(crate) fn linear_add_together<K: Subject>(
-    kernels: K,
-    seed: u32,
-    room: Room<'_>,
-) -> Result<(), Mismatch> {
-    add::<K, TOKENS>(kernels, seed, room)
+cases! {
+    "[`Kernels::linear_i8`]." linear_i8: to_i8(false, 1);
+    "[`Kernels::linear_i8`] that rectifies." linear_relu_i8: to_i8(true, 1);
+    "[`Kernels::linear_add`]." linear_add: add(1);
+    "[`linear_i8`] of several tokens." linear_i8_together: to_i8(false, TOKENS);
+    "[`linear_relu_i8`] of several tokens." linear_relu_i8_together: to_i8(true, TOKENS);
+    "[`linear_add`] of several tokens." linear_add_together: add(TOKENS);
 }
 
 /// A factor from the residual to an int8.

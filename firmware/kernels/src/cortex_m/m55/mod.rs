@@ -73,53 +73,7 @@ impl Kernels for CortexM55 {
     const LANES: usize = 1;
     const RINGS: Rings = Rings::CORTEX_M55;
 
-    type Map<'a> = Rows<'a>;
-    type WideMap<'a> = Rows<'a>;
-    /// `[heads][window]` i32, little endian, by age; empty: no bias.
-    type Biases<'a> = &'a [[u8; 4]];
-
-    #[inline]
-    fn run<R>(self, f: impl FnOnce() -> R) -> R {
-        f()
-    }
-
-    #[inline]
-    fn narrow(self, residual: &[i16], factor: Requant, out: &mut [i8]) {
-        requant::narrow(residual, factor, out);
-    }
-
-    #[inline]
-    fn linear_i8<const RECTIFY: bool, const T: usize>(
-        self,
-        map: Rows<'_>,
-        inputs: [&[i8]; T],
-        sums: &mut [i32],
-        outs: [&mut [i8]; T],
-    ) {
-        for (input, out) in inputs.into_iter().zip(outs) {
-            let sums = sums_of(map, input, sums);
-            if RECTIFY {
-                requant::to_relu_i8(map, sums, out);
-            } else {
-                requant::to_i8(map, sums, out);
-            }
-        }
-    }
-
-    fn linear_add<const T: usize>(
-        self,
-        map: Rows<'_>,
-        inputs: [&[i8]; T],
-        sums: &mut [i32],
-        onto: Onto<'_, T>,
-    ) {
-        let (residuals, next, narrows) = onto;
-        let tokens = inputs.into_iter().zip(residuals).zip(narrows);
-        for ((input, residual), narrow) in tokens {
-            requant::add_i16(map, sums_of(map, input, sums), residual);
-            requant::narrow(residual, next, narrow);
-        }
-    }
+    of_every_core!(sums_of);
 
     fn embed(self, map: Rows<'_>, input: &[i16], sums: &mut [i32], out: &mut [i16]) {
         let out = out.get_mut(..map.rows).unwrap_or_default();
@@ -152,13 +106,5 @@ impl Kernels for CortexM55 {
         let out = out.get_mut(..map.rows).unwrap_or_default();
         out.fill(0);
         requant::add_i16(map, sums_of(map, input, sums), out);
-    }
-
-    fn attend(self, attention: Attention<'_, &[[u8; 4]]>, watch: Option<&mut Watch<'_>>) {
-        if Rings::attends(attention.shape) {
-            attention::run(attention, watch);
-        } else {
-            portable::Portable.attend(attention, watch);
-        }
     }
 }

@@ -78,53 +78,7 @@ impl Kernels for CortexM7 {
     const LANES: usize = COLUMNS;
     const RINGS: Rings = Rings::CORTEX_M7;
 
-    type Map<'a> = Packed<'a>;
-    type WideMap<'a> = Packed<'a>;
-    /// `[heads][window]` i32, little endian, by age; empty: no bias.
-    type Biases<'a> = &'a [[u8; 4]];
-
-    #[inline]
-    fn run<R>(self, f: impl FnOnce() -> R) -> R {
-        f()
-    }
-
-    #[inline]
-    fn narrow(self, residual: &[i16], factor: Requant, out: &mut [i8]) {
-        requant::narrow(residual, factor, out);
-    }
-
-    #[inline]
-    fn linear_i8<const RECTIFY: bool, const T: usize>(
-        self,
-        map: Packed<'_>,
-        inputs: [&[i8]; T],
-        sums: &mut [i32],
-        outs: [&mut [i8]; T],
-    ) {
-        for (input, out) in inputs.into_iter().zip(outs) {
-            let sums = product(map, input, sums);
-            if RECTIFY {
-                requant::to_relu_i8(map, sums, out);
-            } else {
-                requant::to_i8(map, sums, out);
-            }
-        }
-    }
-
-    fn linear_add<const T: usize>(
-        self,
-        map: Packed<'_>,
-        inputs: [&[i8]; T],
-        sums: &mut [i32],
-        onto: Onto<'_, T>,
-    ) {
-        let (residuals, next, narrows) = onto;
-        let tokens = inputs.into_iter().zip(residuals).zip(narrows);
-        for ((input, residual), narrow) in tokens {
-            requant::add_i16(map, product(map, input, sums), residual);
-            requant::narrow(residual, next, narrow);
-        }
-    }
+    of_every_core!(product);
 
     fn embed(self, map: Packed<'_>, input: &[i16], sums: &mut [i32], out: &mut [i16]) {
         for (out, (factor, sum)) in out.iter_mut().zip(wide_rows(map, input, sums)) {
@@ -157,14 +111,6 @@ impl Kernels for CortexM7 {
         sums.iter_mut().for_each(|sum| *sum >>= 8);
         for (out, (factor, sum)) in out.iter_mut().zip(map.scaled(sums)) {
             *out = factor.to_i16(sum);
-        }
-    }
-
-    fn attend(self, attention: Attention<'_, &[[u8; 4]]>, watch: Option<&mut Watch<'_>>) {
-        if Rings::attends(attention.shape) {
-            attention::run(attention, watch);
-        } else {
-            portable::Portable.attend(attention, watch);
         }
     }
 }
