@@ -9,7 +9,9 @@ use std::fmt::Arguments;
 use std::hint::black_box;
 use std::process::ExitCode;
 
-use engram_firmware::policy::{Backend, BenchProgram, LargestMemory, Line, Memory, count_steps};
+use engram_firmware::policy::{
+    BUFFERS_BYTES, Backend, BenchProgram, LargestMemory, Line, Memory, count_steps,
+};
 use engram_image::Image;
 
 fn main() -> ExitCode {
@@ -46,7 +48,8 @@ fn count(image: &Image<'_>, path: Backend) {
     println!("fact state_bytes {}", policy.state_bytes());
     println!("fact image_bytes {}", image.total_length);
     println!("fact packed_bytes {}", size_of_val(&*lines));
-    println!("fact memory_bytes {}", size_of::<Memory>());
+    let memory_bytes = BUFFERS_BYTES + policy.cache_bytes();
+    println!("fact memory_bytes {memory_bytes}");
     count_steps(&ThisMachine, image, &mut memory, |memory, input, words| {
         black_box(&policy)
             .step(memory, input, words, &mut ())

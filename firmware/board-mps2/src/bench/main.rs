@@ -24,7 +24,7 @@ use core::fmt::Arguments;
 use core::hint::black_box;
 
 use cortex_m_rt::entry;
-use engram_firmware::policy::{BenchProgram, Memory, Policy, count_steps};
+use engram_firmware::policy::{BUFFERS_BYTES, BenchProgram, Memory, Policy, count_steps};
 use engram_image::Image;
 use engram_kernels::Line;
 
@@ -51,7 +51,7 @@ fn main() -> ! {
             say(format_args!("fact image_bytes {}", image.total_length));
             let cache_bytes = Policy::from(&image).cache_bytes();
             // What a board with no more cache than this policy needs would have.
-            let memory_bytes = size_of::<Memory<[i8; 0]>>() + cache_bytes;
+            let memory_bytes = BUFFERS_BYTES + cache_bytes;
             say(format_args!("fact memory_bytes {memory_bytes}"));
             spare = size_of_val(MEMORY) - memory_bytes;
             count_steps(&ThisBoard, &image, MEMORY, |memory, input, words| {
