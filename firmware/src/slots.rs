@@ -8,6 +8,7 @@
 use crate::policy::{self, Backend, Memory, Packed, Policy};
 use crate::store::{ImageStore, Slot};
 use core::fmt::{self, Write};
+use engram_image::header::HEADER_BYTES;
 use engram_image::{Contract, Image, InPlace, Layout, Packing};
 use engram_kernels::Line;
 use engram_link::limits::REASON_BYTES;
@@ -87,31 +88,23 @@ impl<I: ImageStore> Slots<I> {
         Some(active.lines.packed.policy(parameters, lines))
     }
 
-    /// Reads the active image anew from the bytes in use and returns the hash of its weights; `None` if
+    /// Hashes the bytes in use anew and returns the hash of the active image's weights; `None` if
     /// there is none, or if it is no longer what was activated, packed weights included: then there is none
     /// from now on.
-    /// Takes as long as verifying an image.
-    // Its own frame: kept out of the caller's, the stack holds it only while it runs.
-    #[inline(never)]
+    /// Takes as long as hashing an image.
     pub fn recheck(&mut self) -> Option<[u8; 32]> {
         let active = self.active.as_ref()?;
         let length = usize::try_from(active.layout.total_length).ok()?;
         let bytes = self.store.bytes(active.slot).get(..length)?;
-        // The reader hashes the body itself: the same hash is the same body.
-        let intact = Image::read(bytes)
-            .ok()
-            .filter(|image| image.sha256 == active.layout.sha256)
-            .filter(|_| {
-                let lines = self.store.lines(active.slot);
-                digest(lines, active.lines.count) == active.lines.sha256
-            });
-        match intact.map(|image| image.weights_sha256) {
-            Some(hash) => Some(hash),
-            None => {
-                self.active = None;
-                None
-            }
+        // The same hash is the same body, and so the same weights.
+        let body: [u8; 32] = Sha256::digest(bytes.get(HEADER_BYTES..)?).into();
+        let lines = self.store.lines(active.slot);
+        let intact = body == active.layout.sha256
+            && digest(lines, active.lines.count) == active.lines.sha256;
+        if !intact {
+            self.active = None;
         }
+        self.weights_sha256()
     }
 
     /// The upload in progress.
@@ -215,15 +208,10 @@ impl<I: ImageStore> Slots<I> {
             .ok()
             .and_then(|length| bytes.get(..length))
             .ok_or(Reason::Store)?;
-        let verified = verify(bytes, &upload.sha256, contract, lines, memory, adopt);
+        let (active, sha256) = (&mut self.active, &upload.sha256);
+        let verified = verify(active, slot, bytes, sha256, contract, lines, memory, adopt);
         memory.clear();
-        let (layout, lines) = verified?;
-        self.active = Some(Active {
-            slot,
-            layout,
-            lines,
-        });
-        Ok(())
+        verified
     }
 
     /// Uploads an image that the board has at hand.
@@ -262,17 +250,23 @@ impl<I: ImageStore> Slots<I> {
     }
 }
 
-/// All checks between arrival and activation, in their order.
+/// All checks between arrival and activation, in their order; then what is in `slot` is the active image.
 // Its own frame: kept out of the caller's, the stack holds it only while it runs.
 #[inline(never)]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "every large thing is written where it stays: the stack holds none of them twice"
+)]
 fn verify(
+    active: &mut Option<Active>,
+    slot: Slot,
     bytes: &[u8],
     sha256: &[u8; 32],
     contract: Option<&Contract<'_>>,
     lines: &mut [Line],
     memory: &mut Memory,
     adopt: impl FnOnce(&Contract<'_>),
-) -> Result<(Layout, Lines), Reason> {
+) -> Result<(), Reason> {
     let got: [u8; 32] = Sha256::digest(bytes).into();
     if got != *sha256 {
         return Err(refused(
@@ -280,7 +274,8 @@ fn verify(
             &"the bytes that arrived do not have the announced SHA-256",
         ));
     }
-    let image = Image::read(bytes).map_err(|error| refused(ImageStage::Read, &error))?;
+    let mut image = Image::EMPTY;
+    (image.read_in_place(bytes)).map_err(|error| refused(ImageStage::Read, &error))?;
     if !policy::runs(image.packing) {
         return Err(refused(ImageStage::Read, &NotForThisBoard(image.packing)));
     }
@@ -303,10 +298,15 @@ fn verify(
         sha256: digest(lines, count),
     };
     let layout = Layout::of(&image, bytes).ok_or(Reason::Store)?;
+    *active = Some(Active {
+        slot,
+        layout,
+        lines,
+    });
     if contract.is_none() {
         adopt(&image.contract);
     }
-    Ok((layout, lines))
+    Ok(())
 }
 
 /// SHA-256 of the first `count` lines.

@@ -167,8 +167,8 @@ pub struct Provenance<'a> {
 }
 
 impl<'a> Image<'a> {
-    /// What the reader starts from and fills in place.
-    pub(crate) const EMPTY: Self = Self {
+    /// No image: what the reader starts from and fills in place.
+    pub const EMPTY: Self = Self {
         total_length: 0,
         sha256: [0; 32],
         weights_sha256: [0; 32],

@@ -31,20 +31,31 @@ impl<'a> Image<'a> {
     /// # Errors
     /// The first thing that is wrong, with its place or name.
     pub fn read(bytes: &'a [u8]) -> Result<Self, ReadError> {
-        let (header, _) = header::body(bytes)?;
         let mut image = Self::EMPTY;
-        image.total_length = header.total_length;
-        image.sha256 = header.sha256;
-        image.signed = header.signed;
-        image.packing = header.packing;
-        image.signature = header.signature;
+        image.read_in_place(bytes)?;
+        Ok(image)
+    }
+
+    /// [`Image::read`] into [`Image::EMPTY`], where the stack has no room for an image twice. After an error it holds no image.
+    ///
+    /// # Errors
+    /// As [`Image::read`].
+    // Its own frame: kept out of the caller's, the stack holds it only while it runs.
+    #[inline(never)]
+    pub fn read_in_place(&mut self, bytes: &'a [u8]) -> Result<(), ReadError> {
+        let (header, _) = header::body(bytes)?;
+        self.total_length = header.total_length;
+        self.sha256 = header.sha256;
+        self.signed = header.signed;
+        self.packing = header.packing;
+        self.signature = header.signature;
 
         let mut cursor = Cursor::new(bytes, HEADER_BYTES);
-        walk::body(&mut cursor, &mut image)?;
+        walk::body(&mut cursor, self)?;
         cursor.end()?;
-        check_bounds(&image)?;
-        image.weights_sha256 = weights_digest(&image);
-        Ok(image)
+        check_bounds(self)?;
+        self.weights_sha256 = weights_digest(self);
+        Ok(())
     }
 }
 
