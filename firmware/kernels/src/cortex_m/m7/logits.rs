@@ -9,11 +9,15 @@ use crate::cortex_m::heads::is_usual;
 use crate::softmax::EXP2_NEG;
 use crate::{MASKED_LOGIT, Place, Requant};
 
+/// Biases as the kernel takes them: LDM faults on addresses that are not a word's, and bytes alone may lie anywhere.
+#[repr(align(4))]
+struct Words([[u8; 4]; MAX_COLUMNS]);
+
 /// The age bias of a layer without one.
-static NO_BIAS: [[u8; 4]; MAX_COLUMNS] = [[0; 4]; MAX_COLUMNS];
+static NO_BIAS: Words = Words([[0; 4]; MAX_COLUMNS]);
 
 /// The bias of a memory that is not there: with it no logit comes near one that counts.
-static MASKS: [[u8; 4]; MAX_COLUMNS] = [MASKED_LOGIT.to_le_bytes(); MAX_COLUMNS];
+static MASKS: Words = Words([MASKED_LOGIT.to_le_bytes(); MAX_COLUMNS]);
 
 /// Twice the table of [`crate::exp2_neg_q10`]: `(entry >> n) + 1 >> 1` then rounds as it does.
 static TWICE: [u16; EXP2_NEG.len()] = {
@@ -55,7 +59,7 @@ pub(super) fn scale(
     place: Place,
 ) -> Option<i32> {
     let biases = if biases.is_empty() {
-        NO_BIAS.get(..window)?
+        NO_BIAS.0.get(..window)?
     } else {
         biases
     };
@@ -92,7 +96,11 @@ fn segment(products: &mut [i32], biases: &[[u8; 4]], filled: usize, scale: &mut 
     let of_present = biases.get(..present.len()).unwrap_or_default();
     stretch(present, of_present, scale);
     // Computed like the others: a step takes as long with an empty window.
-    stretch(absent, MASKS.get(..absent.len()).unwrap_or_default(), scale);
+    stretch(
+        absent,
+        MASKS.0.get(..absent.len()).unwrap_or_default(),
+        scale,
+    );
 }
 
 /// As many products as biases, the first bias for the last product.
