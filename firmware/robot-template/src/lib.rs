@@ -55,7 +55,7 @@ pub struct Robot<E, G, C, W, D, U, P> {
     pub platform: P,
     /// Two places for an image, in RAM; see `engram_firmware::store` for flash.
     pub slots: [&'static mut [u8]; 2],
-    /// A `static` of the board: about 150 KiB.
+    /// A `static` of the board, a `Memory<[i8; N]>` of as many bytes of cache as it lends (`engram inspect IMAGE --board B`).
     pub memory: &'static mut Memory,
 }
 

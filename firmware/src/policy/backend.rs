@@ -265,6 +265,6 @@ impl<'a> Policy<'a> {
 
     /// What it takes of a cache.
     pub(super) fn cache(&self) -> CacheBytes {
-        on_held!(self, held => super::cache_of(&held.network()))
+        on_held!(self, held => held.network().cache)
     }
 }

@@ -6,7 +6,6 @@
 use engram_image::{ModelConfig, Positions};
 use engram_kernels::{Attention, Kernels, Place, Requant, Shape, TOKENS, add_saturating};
 
-use super::cache_on;
 use super::memory::{Memory, Parts, Scratch, entry, next_index, row_mut};
 use super::network::{Layer, Network};
 use super::observer::Observer;
@@ -62,7 +61,7 @@ fn slot<K: Kernels>(
     mut observer: Option<&mut dyn Observer>,
 ) {
     let ModelConfig { model, window, .. } = *network.config;
-    if let Some(Parts { slots, scratch, .. }) = memory.parts(cache_on::<K>(network.config))
+    if let Some(Parts { slots, scratch, .. }) = memory.parts(network.cache)
         && let Some(row) = row_mut(slots, model, place.index)
     {
         for (kept, &embedded) in row.iter_mut().zip(&scratch.embedded.0) {
@@ -108,7 +107,7 @@ impl Slots {
         let (model, window) = (config.model.max(1), config.window);
         let positions = network.weights.positions.chunks_exact(model);
         let positions = positions.skip(self.next);
-        let Some(Parts { slots, scratch, .. }) = memory.parts(cache_on::<K>(config)) else {
+        let Some(Parts { slots, scratch, .. }) = memory.parts(network.cache) else {
             // Without room nothing is computed, and the way ends.
             self.next = window;
             return;
@@ -190,13 +189,13 @@ fn layers<K: Kernels, const T: usize>(
 ) {
     let (kernels, config) = (network.kernels, network.config);
     let shape = shape(config);
-    let [key_bytes, value_bytes] = K::ring_bytes(shape);
+    let [key_bytes, value_bytes] = network.cache.of_layer;
     let Some(Parts {
         keys,
         values,
         scratch,
         ..
-    }) = memory.parts(cache_on::<K>(config))
+    }) = memory.parts(network.cache)
     else {
         return;
     };

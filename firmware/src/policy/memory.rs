@@ -61,6 +61,8 @@ pub(super) struct CacheBytes {
     pub(super) keys: usize,
     /// Values of all layers.
     pub(super) values: usize,
+    /// Keys and values of one layer.
+    pub(super) of_layer: [usize; 2],
 }
 
 /// A cache in its parts, with the buffers beside it.
@@ -81,6 +83,7 @@ impl CacheBytes {
             },
             keys: keys.saturating_mul(config.layers),
             values: values.saturating_mul(config.layers),
+            of_layer: [keys, values],
         }
     }
 
@@ -190,6 +193,7 @@ impl Memory {
             slots,
             keys,
             values,
+            ..
         } = bytes;
         let (to_slots, rest) = self.cache.0.split_at_mut_checked(line(slots))?;
         let (to_keys, to_values) = rest.split_at_mut_checked(line(keys))?;

@@ -124,11 +124,6 @@ pub fn bytes_with(rings: Rings, config: &ModelConfig) -> [usize; 2] {
     [cache.kept_bytes(), cache.all()]
 }
 
-/// What a network takes of a cache.
-fn cache_of<K: Kernels>(network: &Network<'_, '_, K>) -> CacheBytes {
-    cache_on::<K>(network.config)
-}
-
 /// What a policy takes of a cache on these kernels.
 fn cache_on<K: Kernels>(config: &ModelConfig) -> CacheBytes {
     CacheBytes::of(config, K::ring_bytes(encoder::shape(config)))
@@ -160,7 +155,7 @@ fn step_on<K: Kernels>(
         let given = words.len();
         return Err(PolicyError::Words { given, expected });
     }
-    let expected = cache_on::<K>(config).all();
+    let expected = network.cache.all();
     if memory.cache_bytes() < expected {
         let given = memory.cache_bytes();
         return Err(PolicyError::Cache { given, expected });

@@ -4,6 +4,8 @@ use engram_image::{Image, InputScales, ModelConfig, Packing, Parameters, Weights
 use engram_kernels::portable::Rows;
 use engram_kernels::{Kernels, Line};
 
+use super::memory::CacheBytes;
+
 /// The weights of a network whose linear maps lie as the kernels `K` read them.
 pub(super) type KernelWeights<'a, K> = Weights<
     <K as Kernels>::Map<'a>,
@@ -23,6 +25,8 @@ pub(super) struct Network<'n, 'a, K: Kernels> {
     pub(super) config: &'n ModelConfig,
     pub(super) input: &'n InputScales,
     pub(super) weights: &'n KernelWeights<'a, K>,
+    /// What it takes of a cache.
+    pub(super) cache: CacheBytes,
 }
 
 impl<'n, 'a, K: Kernels> Network<'n, 'a, K> {
@@ -82,13 +86,14 @@ impl<'a, K: ReadsImages> ImageAsItLies<'a, K> {
 
     /// What a step reads.
     #[inline(always)]
-    pub(super) const fn network(&self) -> Network<'a, 'a, K> {
+    pub(super) fn network(&self) -> Network<'a, 'a, K> {
         Network {
             kernels: self.kernels,
             packing: self.parameters.packing,
             config: self.parameters.config,
             input: self.parameters.input,
             weights: self.parameters.weights,
+            cache: super::cache_on::<K>(self.parameters.config),
         }
     }
 }

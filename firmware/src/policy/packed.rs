@@ -111,6 +111,7 @@ impl<'a, K: Packing> PackedImage<'a, K> {
             config: self.parameters.config,
             input: self.parameters.input,
             weights: &self.weights,
+            cache: super::cache_on::<K>(self.parameters.config),
         }
     }
 }

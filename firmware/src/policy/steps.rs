@@ -98,14 +98,18 @@ impl<S: Fn(&mut Memory, &WorkingMemory<'_>, &mut [i16]) -> bool> Run<'_, S> {
     fn step(&mut self, program: &impl BenchProgram) {
         let config = &self.image.config;
         let mut observation = [0.0; MAX_OBSERVATIONS];
-        // At least as many as contracts had when the committed figures began: drawing them is counted.
-        for value in observation.iter_mut().take(config.observations.max(32)) {
+        let mut draw = |value: &mut f32| {
             self.seed = self
                 .seed
                 .wrapping_mul(1_664_525)
                 .wrapping_add(1_013_904_223);
             *value = (self.seed >> 8) as f32 / 8_388_608.0 - 1.0;
-        }
+        };
+        // As many as contracts had when the committed figures began, since drawing them is counted.
+        let (usual, more) = observation.split_at_mut(32);
+        usual.iter_mut().for_each(&mut draw);
+        let more = more.iter_mut().take(config.observations.saturating_sub(32));
+        more.for_each(draw);
         let issued = self.words;
         let input = WorkingMemory {
             observation: &observation[..config.observations],
