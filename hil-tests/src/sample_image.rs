@@ -49,10 +49,15 @@ fn encode(spec: &ImageSpec<'_>) -> Result<Vec<u8>> {
 }
 
 /// Flies the image's own policy on its plant and records what must come out.
-fn golden(bytes: &[u8], contract: &Contract<'static>, seed: u64) -> Result<GoldenSpec> {
+fn golden(
+    bytes: &[u8],
+    plant: &str,
+    contract: &Contract<'static>,
+    seed: u64,
+) -> Result<GoldenSpec> {
     let image = Image::read(bytes).map_err(|error| anyhow::anyhow!("sample image: {error}"))?;
     let steps = 3 * image.config.window + 24;
-    let mut plant = plant::by_name(image.provenance.plant)?;
+    let mut plant = plant::by_name(plant)?;
     let task = plant.sample_task(
         TaskSet::Training,
         &mut random_stream(seed, Stream::Calibration, 0),
@@ -106,7 +111,7 @@ pub fn sample_image_for(
     config: &ModelConfig,
     contract: &Contract<'static>,
 ) -> Result<Vec<u8>> {
-    finished(blank("pendulum", seed, config, contract), seed)
+    finished(blank("pendulum", seed, config, contract), "pendulum", seed)
 }
 
 /// An image of any shape under a contract of its channels, and a golden trace on random working memories: no plant has it.
@@ -127,18 +132,19 @@ pub fn random_image(seed: u64, config: &ModelConfig) -> Result<Vec<u8>> {
     encode(&spec)
 }
 
-/// An image for another plant, of the shape that `config` has beside its channels.
+/// An image for another plant, by its name or a robot's file, of the shape that `config` has beside its channels.
 ///
 /// # Errors
 /// As [`sample_image`].
-pub fn sample_image_on(plant: &'static str, seed: u64, config: &ModelConfig) -> Result<Vec<u8>> {
-    let contract = plant::by_name(plant)?.contract();
+pub fn sample_image_on(plant: &str, seed: u64, config: &ModelConfig) -> Result<Vec<u8>> {
+    let made = plant::by_name(plant)?;
+    let contract = made.contract();
     let config = ModelConfig {
         observations: contract.observations.len(),
         actions: contract.actions.len(),
         ..*config
     };
-    finished(blank(plant, seed, &config, &contract), seed)
+    finished(blank(made.name(), seed, &config, &contract), plant, seed)
 }
 
 /// A policy for the pendulum that mostly commands one end of the range or the other.
@@ -152,12 +158,12 @@ pub fn strong_image(seed: u64) -> Result<Vec<u8>> {
         // Sixteen times the usual.
         factor.shift -= 4;
     }
-    finished(spec, seed)
+    finished(spec, "pendulum", seed)
 }
 
 /// Records the golden trace of an image that has none yet.
-fn finished(mut spec: ImageSpec<'static>, seed: u64) -> Result<Vec<u8>> {
-    spec.golden = golden(&encode(&spec)?, &spec.contract, seed)?;
+fn finished(mut spec: ImageSpec<'static>, plant: &str, seed: u64) -> Result<Vec<u8>> {
+    spec.golden = golden(&encode(&spec)?, plant, &spec.contract, seed)?;
     encode(&spec)
 }
 

@@ -19,6 +19,7 @@ pub(super) const CASES: &[Case] = &[
         "the_shipped_half_cheetah_finds_its_speed_in_lock_step_with_mujoco",
         shipped_half_cheetah,
     ),
+    case("every_robots_file_flies_in_lock_step_with_mujoco", robots),
     case("a_hopper_that_falls_in_mujoco_is_set_up_again", hopper),
 ];
 
@@ -82,6 +83,29 @@ fn other_robot(rig: &Rig) -> Result<()> {
     Rig::install(&mut flyer.client, &cheetah)?;
     let after = flyer.client.hello(Pace::LockStep)?;
     ensure!((before.period_us, after.period_us) == (20_000, 50_000));
+    Ok(())
+}
+
+/// The files of `examples/robots`: no board was built for any of them.
+fn robots(rig: &Rig) -> Result<()> {
+    let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/robots"))?;
+    let mut flown = 0;
+    for file in files {
+        let file = file?.path().canonicalize()?;
+        if file.extension().is_none_or(|extension| extension != "toml") {
+            continue;
+        }
+        let folder = tempfile::tempdir()?;
+        let plan = FlightPlan {
+            plant: file.display().to_string(),
+            ..plan(60)
+        };
+        let image = sample_image_on(&plan.plant, 7, &AGE)?;
+        let (summary, flight) = fly_once(rig, &plan, &image, &folder.path().join("robot.mcap"))?;
+        check(&summary, &flight, 60)?;
+        flown += 1;
+    }
+    ensure!(flown > 0, "there is no robot's file");
     Ok(())
 }
 
