@@ -8,7 +8,7 @@ use engram_image::{Image, Parameters};
 use engram_kernels::{Line, PackedBiases, PackedMap, Packing};
 
 use super::encoder;
-use super::memory::LARGEST_CACHE;
+use super::memory::{CacheBytes, LARGEST_CACHE};
 use super::network::{KernelWeights, Network};
 
 /// An image packed for the kernels `K`, in lines that the caller lends: one map after the other, in the order of
@@ -17,6 +17,7 @@ pub(super) struct PackedImage<'a, K: Packing> {
     kernels: K,
     pub(super) parameters: Parameters<'a>,
     weights: KernelWeights<'a, K>,
+    cache: CacheBytes,
 }
 
 impl<'a, K: Packing> PackedImage<'a, K> {
@@ -99,6 +100,7 @@ impl<'a, K: Packing> PackedImage<'a, K> {
             kernels,
             parameters,
             weights,
+            cache: super::cache_on::<K>(parameters.config),
         })
     }
 
@@ -111,7 +113,7 @@ impl<'a, K: Packing> PackedImage<'a, K> {
             config: self.parameters.config,
             input: self.parameters.input,
             weights: &self.weights,
-            cache: super::cache_on::<K>(self.parameters.config),
+            cache: self.cache,
         }
     }
 }
