@@ -7,8 +7,7 @@ use engram_export::{
     export, parameters,
 };
 use engram_firmware::policy::WorkingMemory;
-use engram_image::limits::{MAX_ACTIONS, MAX_OBSERVATIONS};
-use engram_image::{ActionChannel, Channel, Contract, List, ModelConfig, Positions, Reward};
+use engram_image::{ModelConfig, Positions, random};
 use engram_kernels::fraction_from_word;
 use parameters::{LayerParameters, Linear};
 use rand::{RngExt as _, SeedableRng as _};
@@ -20,13 +19,6 @@ const SEED: u64 = 9;
 const CALIBRATION_TRIALS: usize = 16;
 /// What the normalised working memory is clipped to; nothing here comes near it.
 const CLIP: f32 = 5.0;
-
-/// Names of channels; a contract has no more.
-const NAMES: [&str; 32] = [
-    "a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p", "q", "r", "s",
-    "t", "u", "v", "w", "x", "y", "z", "aa", "ab", "ac", "ad", "ae", "af",
-];
-const _: () = assert!(NAMES.len() >= MAX_OBSERVATIONS && NAMES.len() >= MAX_ACTIONS);
 
 /// One working memory, as the integer policy and as everybody else reads it.
 #[derive(Clone, Debug)]
@@ -165,7 +157,7 @@ impl Reference {
         };
         let exported = export(
             &checkpoint,
-            &contract(&config),
+            &random::contract(&config),
             &trials,
             &mut golden,
             &Options::default(),
@@ -178,35 +170,6 @@ impl Reference {
             calibration,
             image: exported.bytes,
         })
-    }
-}
-
-fn contract(config: &ModelConfig) -> Contract<'static> {
-    let observations: Vec<_> = NAMES[..config.observations]
-        .iter()
-        .map(|name| Channel {
-            name,
-            unit: "1",
-            min: -2.0,
-            max: 2.0,
-        })
-        .collect();
-    let actions: Vec<_> = NAMES[..config.actions]
-        .iter()
-        .map(|name| ActionChannel {
-            name,
-            unit: "1",
-            min: -1.0,
-            max: 1.0,
-            slew_per_s: 100.0,
-            safe: 0.0,
-        })
-        .collect();
-    Contract {
-        period_us: 20_000,
-        observations: List::from_slice(&observations),
-        actions: List::from_slice(&actions),
-        reward: Reward::External,
     }
 }
 
