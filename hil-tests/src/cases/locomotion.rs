@@ -14,7 +14,10 @@ pub(super) const CASES: &[Case] = &[
         "a_half_cheetah_flies_in_lock_step_with_mujoco",
         half_cheetah,
     ),
-    case("a_half_cheetah_flies_where_a_pendulum_did", other_robot),
+    case(
+        "a_half_cheetah_in_mujoco_takes_a_pendulums_place",
+        other_robot,
+    ),
     case(
         "the_shipped_half_cheetah_finds_its_speed_in_lock_step_with_mujoco",
         shipped_half_cheetah,
