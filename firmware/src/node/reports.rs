@@ -40,7 +40,7 @@ where
             faults: self.control.faults(),
             pace: self.pace,
             image_bytes: self.slots.capacity(),
-            upload_bytes_per_period: self.upload_bytes_per_period,
+            upload_bytes_per_period: terms.settings.upload_bytes_per_period,
             lock_step: Self::LOCK_STEP,
             cache_bytes: u32::try_from(self.memory.borrow().cache_bytes()).unwrap_or(u32::MAX),
             packing: PACKING.flag(),
