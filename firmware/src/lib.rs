@@ -32,6 +32,7 @@ pub mod sensors;
 pub mod slots;
 pub mod store;
 pub mod terms;
+mod text;
 pub mod transmit;
 
 #[cfg(test)]

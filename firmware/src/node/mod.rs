@@ -65,6 +65,7 @@ use crate::sensors::Sensors;
 use crate::slots::{self, Slots};
 use crate::store::ImageStore;
 use crate::terms::Terms;
+use crate::text::cut;
 use crate::transmit::{Kind, TransmitQueue};
 use core::borrow::BorrowMut;
 use embedded_io::{Read, ReadReady, Write, WriteReady};
@@ -382,7 +383,7 @@ where
     pub fn log(&mut self, level: Level, text: &str) {
         let message = FromBoard::Log(engram_link::Log::Text {
             level,
-            text: reports::cut(text),
+            text: cut(&text),
         });
         self.send(Kind::Telemetry, &message);
     }
