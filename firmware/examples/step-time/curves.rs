@@ -1,4 +1,4 @@
-//! The shapes: windows from 8 to 512 and widths from 32 to 128.
+//! The shapes of the curves: windows from 8 to 512 and widths from 32 to 128.
 
 use engram_image::ModelConfig;
 use engram_image::shapes::SMALL;
@@ -9,6 +9,23 @@ pub(crate) struct Shape {
     /// Which curve.
     pub(crate) series: &'static str,
     pub(crate) config: ModelConfig,
+}
+
+impl Shape {
+    /// Layers, heads, width, feed-forward width, window and multiply-accumulates.
+    pub(crate) fn numbers(&self, between: &str) -> String {
+        let ModelConfig {
+            layers,
+            heads,
+            model,
+            ff,
+            window,
+            ..
+        } = self.config;
+        let numbers = [layers, heads, model, ff, window].map(|number| number.to_string());
+        let macs = self.config.macs_per_step();
+        numbers.join(between) + between + &macs.to_string()
+    }
 }
 
 /// All points, curve by curve. An image's rings hold `layers * window * model` up to 65,536: the window of a
