@@ -15,7 +15,7 @@ use engram_firmware::policy::{Backend, LargestMemory, Memory, Policy, random_mom
 use engram_image::shapes::REFERENCE;
 use engram_image::write::write;
 use engram_image::{Image, random};
-use engram_kernels::Line;
+use engram_kernels::CacheLine;
 
 /// Steps of one round.
 const STEPS: usize = 32;
@@ -61,9 +61,9 @@ fn measure(name: &str, bytes: &[u8], rounds: usize) {
         .filter(|path| path.is_available())
         .filter(|given| path.as_deref().is_none_or(|path| path == given.name()))
         .collect();
-    let mut lines: Vec<Vec<Line>> = paths
+    let mut lines: Vec<Vec<CacheLine>> = paths
         .iter()
-        .map(|path| vec![Line::ZERO; path.lines(&image)])
+        .map(|path| vec![CacheLine::ZERO; path.lines(&image)])
         .collect();
     let mut policies: Vec<(Policy<'_>, Box<Memory>, Vec<f64>)> = paths
         .iter()

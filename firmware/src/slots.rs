@@ -10,7 +10,7 @@ use crate::store::{ImageStore, Slot};
 use core::fmt::{self, Write};
 use engram_image::header::HEADER_BYTES;
 use engram_image::{Contract, Image, InPlace, Layout, Packing};
-use engram_kernels::Line;
+use engram_kernels::CacheLine;
 use engram_link::limits::REASON_BYTES;
 use engram_link::{ImageStage, Reason};
 use heapless::String;
@@ -263,7 +263,7 @@ fn verify(
     bytes: &[u8],
     sha256: &[u8; 32],
     contract: Option<&Contract<'_>>,
-    lines: &mut [Line],
+    lines: &mut [CacheLine],
     memory: &mut Memory,
     adopt: impl FnOnce(&Contract<'_>),
 ) -> Result<(), Reason> {
@@ -310,7 +310,7 @@ fn verify(
 }
 
 /// SHA-256 of the first `count` lines.
-fn digest(lines: &[Line], count: usize) -> [u8; 32] {
+fn digest(lines: &[CacheLine], count: usize) -> [u8; 32] {
     let mut hash = Sha256::new();
     for line in lines.iter().take(count) {
         hash.update(line.0);
@@ -472,7 +472,7 @@ mod tests {
 
     #[test]
     fn packed_weights_fly_and_are_rechecked() {
-        let lines = || vec![Line::ZERO; policy::LINES];
+        let lines = || vec![CacheLine::ZERO; policy::LINES];
         let store = RamStore::new(vec![0; 20_000], vec![0; 20_000]);
         let mut slots = Slots::new(PackedStore::new(store, lines(), lines()));
         let mut memory: Box<Memory> = Box::<LargestMemory>::default();

@@ -15,7 +15,7 @@ use std::time::Instant;
 use engram_firmware::policy::{Backend, LargestMemory, Memory, Policy, random_moments};
 use engram_image::write::write;
 use engram_image::{Image, ModelConfig, random};
-use engram_kernels::Line;
+use engram_kernels::CacheLine;
 
 use shapes::{Shape, shapes};
 
@@ -100,7 +100,7 @@ fn policy_run(config: &ModelConfig) -> (String, Box<dyn FnMut(usize)>) {
     let image = Box::leak(Box::new(
         Image::read(Box::leak(bytes.into_boxed_slice())).expect("a valid image"),
     ));
-    let lines = vec![Line::ZERO; Backend::best().lines(image)];
+    let lines = vec![CacheLine::ZERO; Backend::best().lines(image)];
     let policy = Policy::new(Backend::best(), image, Box::leak(lines.into_boxed_slice()));
     let moments = random_moments(config, 1, STEPS);
     let mut memory: Box<Memory> = Box::<LargestMemory>::default();

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use allocation_counter::measure;
 use engram_firmware::policy::{Backend, LargestMemory, Memory, Policy, PolicyError, WorkingMemory};
-use engram_kernels::Line;
+use engram_kernels::CacheLine;
 use rand::RngExt;
 
 use super::floor::{PRODUCT_LINES, line_reader, products};
@@ -197,8 +197,8 @@ impl Spins {
 struct Floor {
     backend: Backend,
     macs: f64,
-    weights: Vec<Line>,
-    map: Vec<Line>,
+    weights: Vec<CacheLine>,
+    map: Vec<CacheLine>,
     reads: Vec<f64>,
     products: Vec<f64>,
 }
@@ -211,8 +211,8 @@ impl Floor {
         Self {
             backend: policy.backend(),
             macs: image.config.least_macs_per_step() as f64,
-            weights: vec![Line([1; 64]); bytes.div_ceil(64)],
-            map: vec![Line::ZERO; PRODUCT_LINES],
+            weights: vec![CacheLine([1; 64]); bytes.div_ceil(64)],
+            map: vec![CacheLine::ZERO; PRODUCT_LINES],
             reads: Vec::new(),
             products: Vec::new(),
         }

@@ -10,7 +10,7 @@ use std::hint::black_box;
 use std::process::ExitCode;
 
 use engram_firmware::policy::{
-    BUFFERS_BYTES, Backend, BenchProgram, LargestMemory, Line, Memory, count_steps,
+    BUFFERS_BYTES, Backend, BenchProgram, CacheLine, LargestMemory, Memory, count_steps,
 };
 use engram_image::Image;
 
@@ -38,7 +38,7 @@ fn main() -> ExitCode {
 
 /// Counts steps on `path`.
 fn count(image: &Image<'_>, path: Backend) {
-    let mut lines = vec![Line::ZERO; path.lines(image)];
+    let mut lines = vec![CacheLine::ZERO; path.lines(image)];
     let packed = path.pack(image, &mut lines);
     let policy = packed.policy(image, &lines);
     let mut memory: Box<Memory> = Box::<LargestMemory>::default();

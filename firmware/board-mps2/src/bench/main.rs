@@ -26,7 +26,7 @@ use core::hint::black_box;
 use cortex_m_rt::entry;
 use engram_firmware::policy::{BUFFERS_BYTES, BenchProgram, Memory, Policy, count_steps};
 use engram_image::Image;
-use engram_kernels::Line;
+use engram_kernels::CacheLine;
 
 use crate::console::{exit, say};
 use crate::machine::MACHINE;
@@ -34,7 +34,7 @@ use crate::machine::MACHINE;
 #[entry]
 fn main() -> ! {
     static mut MEMORY: Memory<[i8; MACHINE.cache_bytes]> = Memory::new();
-    static mut ROOM: [Line; check::ROOM_LINES] = [Line::ZERO; check::ROOM_LINES];
+    static mut ROOM: [CacheLine; check::ROOM_LINES] = [CacheLine::ZERO; check::ROOM_LINES];
 
     region("nothing", 0, || {});
     let (mut is_own, mut spare) = (false, 0);

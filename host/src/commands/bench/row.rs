@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use engram_firmware::policy::{BUFFERS_BYTES, Policy};
 use engram_image::Image;
-use engram_kernels::Line;
+use engram_kernels::CacheLine;
 
 use crate::board::BoardName;
 use crate::measure::{BoardCost, KernelCost, Latency};
@@ -68,7 +68,7 @@ impl Row {
     ) -> Self {
         let memory_bytes = (BUFFERS_BYTES + policy.cache_bytes()) as u64;
         let path = policy.backend();
-        let packed_bytes = (path.lines(image) * size_of::<Line>()) as u64;
+        let packed_bytes = (path.lines(image) * size_of::<CacheLine>()) as u64;
         Self {
             name: name.to_owned(),
             target: std::env::consts::ARCH.to_owned(),
