@@ -29,4 +29,10 @@ impl PackedWeights {
     pub fn policy<'a>(&'a self, image: &'a Image<'a>) -> Policy<'a> {
         self.packed.policy(image, &self.lines)
     }
+
+    /// What the weights were packed for, and the lines that hold them.
+    #[must_use]
+    pub fn parts(&self) -> (Packed, &[CacheLine]) {
+        (self.packed, &self.lines)
+    }
 }

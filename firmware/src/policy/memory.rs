@@ -1,6 +1,6 @@
 //! What the policy remembers, and the buffers it computes in.
 
-#[cfg(feature = "count-macs")]
+#[cfg(feature = "bench")]
 use core::ops::Range;
 
 use engram_image::limits::{
@@ -213,7 +213,7 @@ impl Memory {
     }
 
     /// Addresses of the cache.
-    #[cfg(feature = "count-macs")]
+    #[cfg(feature = "bench")]
     pub(super) fn addresses(&self) -> Range<usize> {
         let start = self.cache.0.as_ptr().addr();
         start..start.wrapping_add(self.cache.0.len())

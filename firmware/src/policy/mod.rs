@@ -11,7 +11,7 @@
 
 mod attention_hook;
 mod backend;
-#[cfg(feature = "count-macs")]
+#[cfg(feature = "bench")]
 mod counting;
 mod encoder;
 mod golden;
@@ -23,20 +23,20 @@ mod network;
 mod packed;
 #[cfg(feature = "record")]
 mod record;
-#[cfg(feature = "count-macs")]
+#[cfg(feature = "bench")]
 mod steps;
 
 pub use attention_hook::AttentionHook;
 pub use backend::{Backend, LINES, Packed, Policy};
-#[cfg(feature = "count-macs")]
+#[cfg(feature = "bench")]
 pub use counting::counted_macs;
 pub use engram_kernels::CacheLine;
 pub use golden::GoldenDifference;
 pub use memory::{BUFFERS_BYTES, LARGEST_CACHE, LargestMemory, Memory};
 #[cfg(feature = "record")]
 pub use record::{Moment, Recorder, random_moments};
-#[cfg(feature = "count-macs")]
-pub use steps::{BenchProgram, count_steps};
+#[cfg(feature = "bench")]
+pub use steps::{BenchProgram, ControlSteps, count_control_steps, count_steps};
 
 use engram_image::{ModelConfig, Packing};
 use engram_kernels::{Entries, Kernels, KvLayout};

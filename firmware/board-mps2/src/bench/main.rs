@@ -24,7 +24,9 @@ use core::fmt::Arguments;
 use core::hint::black_box;
 
 use cortex_m_rt::entry;
-use engram_firmware::policy::{BUFFERS_BYTES, BenchProgram, Memory, Policy, count_steps};
+use engram_firmware::policy::{
+    BUFFERS_BYTES, Backend, BenchProgram, Memory, Policy, count_control_steps, count_steps,
+};
 use engram_image::Image;
 use engram_kernels::CacheLine;
 
@@ -38,7 +40,8 @@ fn main() -> ! {
 
     region("nothing", 0, || {});
     let (mut is_own, mut spare) = (false, 0);
-    match Image::read(console::image()) {
+    let bytes = console::image();
+    match Image::read(bytes) {
         Ok(image) => {
             is_own = image.packing == MACHINE.packing;
             say(format_args!("fact macs {}", image.bounds.macs_per_step));
@@ -58,6 +61,8 @@ fn main() -> ! {
                 let policy = Policy::from(black_box(&image));
                 policy.step(memory, input, words, &mut ()).is_ok()
             });
+            let packed = Backend::best().pack(&image, &mut []);
+            count_control_steps(&ThisBoard, (&image, bytes), (packed, &[]), MEMORY);
         }
         Err(error) => say(format_args!("error {error}")),
     }
