@@ -11,7 +11,7 @@ use crate::text::cut;
 use core::fmt::Display;
 use engram_image::header::HEADER_BYTES;
 use engram_image::{Contract, Image, InPlace, Layout, Packing};
-use engram_kernels::Line;
+use engram_kernels::CacheLine;
 use engram_link::{ImageStage, Reason};
 use sha2::{Digest, Sha256};
 
@@ -262,7 +262,7 @@ fn verify(
     bytes: &[u8],
     sha256: &[u8; 32],
     contract: Option<&Contract<'_>>,
-    lines: &mut [Line],
+    lines: &mut [CacheLine],
     memory: &mut Memory,
     adopt: impl FnOnce(&Contract<'_>),
 ) -> Result<(), Reason> {
@@ -312,7 +312,7 @@ fn verify(
 }
 
 /// SHA-256 of the first `count` lines.
-fn digest(lines: &[Line], count: usize) -> [u8; 32] {
+fn digest(lines: &[CacheLine], count: usize) -> [u8; 32] {
     let mut hash = Sha256::new();
     for line in lines.iter().take(count) {
         hash.update(line.0);
@@ -457,7 +457,7 @@ mod tests {
 
     #[test]
     fn packed_weights_fly_and_are_rechecked() {
-        let lines = || vec![Line::ZERO; policy::LINES];
+        let lines = || vec![CacheLine::ZERO; policy::LINES];
         let mut slots = Slots::new(PackedStore::new(store(), lines(), lines()));
         for seed in [1, 2] {
             install(&mut slots, &image(seed)).expect("a good image");

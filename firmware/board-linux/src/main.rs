@@ -21,7 +21,7 @@ use engram_firmware::fallback::NoFallback;
 use engram_firmware::injected::{InjectedSensors, ReportedActuators};
 use engram_firmware::node::{ContractSource, Node, Parts};
 use engram_firmware::platform::Clock as _;
-use engram_firmware::policy::{LINES, LargestMemory, Line as PackedLine, Memory};
+use engram_firmware::policy::{CacheLine, LINES, LargestMemory, Memory};
 use engram_firmware::schedule::Schedule;
 use engram_firmware::store::{PackedStore, RamStore};
 use engram_image::limits::IMAGE_BYTES;
@@ -142,8 +142,8 @@ fn run(arguments: Arguments) -> Result<End, Failure> {
         fallback: NoFallback,
         store: PackedStore::new(
             RamStore::new(vec![0; IMAGE_BYTES], vec![0; IMAGE_BYTES]),
-            vec![PackedLine::ZERO; LINES],
-            vec![PackedLine::ZERO; LINES],
+            vec![CacheLine::ZERO; LINES],
+            vec![CacheLine::ZERO; LINES],
         ),
         memory: Box::<LargestMemory>::default() as Box<Memory>,
         platform: Process::start(&arguments.name),

@@ -22,7 +22,7 @@ use engram_firmware::policy::{Backend, LargestMemory, Memory, Policy, random_mom
 use engram_image::shapes::REFERENCE;
 use engram_image::write::write;
 use engram_image::{Image, ModelConfig, random};
-use engram_kernels::Line;
+use engram_kernels::CacheLine;
 
 use curves::{Shape, shapes};
 
@@ -87,7 +87,7 @@ struct Subject {
 
 impl Subject {
     fn new(backend: Backend, image: &'static Image<'static>) -> Self {
-        let lines = vec![Line::ZERO; backend.lines(image)].leak();
+        let lines = vec![CacheLine::ZERO; backend.lines(image)].leak();
         let policy = Policy::new(backend, image, lines);
         let backend = policy.backend();
         let moments = random_moments(&image.config, 1, STEPS);

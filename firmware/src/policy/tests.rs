@@ -251,7 +251,7 @@ struct Counter {
     shares: Vec<(u32, u32)>,
 }
 
-impl Observer for Counter {
+impl AttentionHook for Counter {
     fn attention(&mut self, _layer: usize, _head: usize, age: usize, weight: u32, total: u32) {
         assert_eq!(age, self.shares.len() % AGE.window);
         self.attention += 1;

@@ -11,7 +11,7 @@ use engram_firmware::fallback::NoFallback;
 use engram_firmware::injected::{InjectedSensors, ReportedActuators};
 use engram_firmware::node::{ContractSource, Node, Parts};
 use engram_firmware::platform::{Clock, Identity, Platform};
-use engram_firmware::policy::{LINES, LargestMemory, Line, Memory};
+use engram_firmware::policy::{CacheLine, LINES, LargestMemory, Memory};
 use engram_firmware::store::{PackedStore, RamStore};
 use engram_image::limits::IMAGE_BYTES;
 use engram_link::Pace;
@@ -22,7 +22,7 @@ type LoopbackNode = Node<
     InjectedSensors,
     ReportedActuators,
     NoFallback,
-    PackedStore<Vec<u8>, Vec<Line>>,
+    PackedStore<Vec<u8>, Vec<CacheLine>>,
     Box<Memory>,
     Process,
 >;
@@ -72,8 +72,8 @@ impl Loopback {
                 fallback: NoFallback,
                 store: PackedStore::new(
                     RamStore::new(vec![0; IMAGE_BYTES], vec![0; IMAGE_BYTES]),
-                    vec![Line::ZERO; LINES],
-                    vec![Line::ZERO; LINES],
+                    vec![CacheLine::ZERO; LINES],
+                    vec![CacheLine::ZERO; LINES],
                 ),
                 memory: Box::<LargestMemory>::default() as Box<Memory>,
                 platform: Process { start },

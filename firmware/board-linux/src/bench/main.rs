@@ -10,7 +10,8 @@ use std::hint::black_box;
 use std::process::ExitCode;
 
 use engram_firmware::policy::{
-    BUFFERS_BYTES, Backend, BenchProgram, LargestMemory, Line, Memory, count_steps,
+    BUFFERS_BYTES, Backend, BenchProgram, CacheLine, LargestMemory, Memory, count_control_steps,
+    count_steps,
 };
 use engram_image::Image;
 
@@ -28,7 +29,7 @@ fn main() -> ExitCode {
     ThisMachine.region("nothing", 0, || {});
     match std::fs::read(&file) {
         Ok(bytes) => match Image::read(&bytes) {
-            Ok(image) => count(&image, path),
+            Ok(image) => count(&image, &bytes, path),
             Err(error) => println!("error {error}"),
         },
         Err(error) => println!("error {file}: {error}"),
@@ -37,8 +38,8 @@ fn main() -> ExitCode {
 }
 
 /// Counts steps on `path`.
-fn count(image: &Image<'_>, path: Backend) {
-    let mut lines = vec![Line::ZERO; path.lines(image)];
+fn count(image: &Image<'_>, bytes: &[u8], path: Backend) {
+    let mut lines = vec![CacheLine::ZERO; path.lines(image)];
     let packed = path.pack(image, &mut lines);
     let policy = packed.policy(image, &lines);
     let mut memory: Box<Memory> = Box::<LargestMemory>::default();
@@ -55,6 +56,7 @@ fn count(image: &Image<'_>, path: Backend) {
             .step(memory, input, words, &mut ())
             .is_ok()
     });
+    count_control_steps(&ThisMachine, (image, bytes), (packed, &lines), &mut memory);
     println!("end");
 }
 

@@ -2,7 +2,7 @@
 
 use core::hint::black_box;
 
-use engram_kernels::{Requant, attention_weights, matvec_i8, matvec_i16, tanh_q12};
+use engram_kernels::{Requant, attention_probabilities, matvec_i8, matvec_i16, tanh_q12};
 
 use crate::region;
 
@@ -45,7 +45,7 @@ pub(crate) fn count() {
     }
     let mut weights = [0; LOGITS];
     region("softmax_row_32", 0, || {
-        black_box(attention_weights(
+        black_box(attention_probabilities(
             black_box(&logits),
             black_box(&mut weights),
         ));

@@ -24,9 +24,11 @@ use core::fmt::Arguments;
 use core::hint::black_box;
 
 use cortex_m_rt::entry;
-use engram_firmware::policy::{BUFFERS_BYTES, BenchProgram, Memory, Policy, count_steps};
+use engram_firmware::policy::{
+    BUFFERS_BYTES, Backend, BenchProgram, Memory, Policy, count_control_steps, count_steps,
+};
 use engram_image::Image;
-use engram_kernels::Line;
+use engram_kernels::CacheLine;
 
 use crate::console::{exit, say};
 use crate::machine::MACHINE;
@@ -34,11 +36,12 @@ use crate::machine::MACHINE;
 #[entry]
 fn main() -> ! {
     static mut MEMORY: Memory<[i8; MACHINE.cache_bytes]> = Memory::new();
-    static mut ROOM: [Line; check::ROOM_LINES] = [Line::ZERO; check::ROOM_LINES];
+    static mut ROOM: [CacheLine; check::ROOM_LINES] = [CacheLine::ZERO; check::ROOM_LINES];
 
     region("nothing", 0, || {});
     let (mut is_own, mut spare) = (false, 0);
-    match Image::read(console::image()) {
+    let bytes = console::image();
+    match Image::read(bytes) {
         Ok(image) => {
             is_own = image.packing == MACHINE.packing;
             say(format_args!("fact macs {}", image.bounds.macs_per_step));
@@ -58,6 +61,8 @@ fn main() -> ! {
                 let policy = Policy::from(black_box(&image));
                 policy.step(memory, input, words, &mut ()).is_ok()
             });
+            let packed = Backend::best().pack(&image, &mut []);
+            count_control_steps(&ThisBoard, (&image, bytes), (packed, &[]), MEMORY);
         }
         Err(error) => say(format_args!("error {error}")),
     }

@@ -1,8 +1,8 @@
 //! The packed layout of NEON and SDOT.
 
 use super::dot::{Dot, SIDE, byte};
-use super::numbers::HIGH_SHIFT;
-use crate::Line;
+use super::requant::HIGH_SHIFT;
+use crate::CacheLine;
 use crate::simd::packed::{PackedLayout, Prescale, QUAD};
 
 /// Rows of a block.
@@ -17,7 +17,7 @@ pub(super) const HEADER: usize = 3;
 pub(super) const RUN: usize = 4;
 
 impl<D: Dot, const COLUMNS: usize> PackedLayout<COLUMNS> for D {
-    type Line = Line;
+    type CacheLine = CacheLine;
     const GROUPS: &'static [usize] = if COLUMNS == QUAD { &[2, 1] } else { &[1] };
     const RUN: usize = if COLUMNS == QUAD { RUN } else { 1 };
     const HIGH_SHIFT: u8 = HIGH_SHIFT;
@@ -27,7 +27,7 @@ impl<D: Dot, const COLUMNS: usize> PackedLayout<COLUMNS> for D {
         (least >= HIGH_SHIFT).then_some(Prescale(0))
     }
 
-    /// As a count of [`super::numbers::Factors`].
+    /// As a count of [`super::requant::Factors`].
     fn shift(shift: u8, _: Option<Prescale>) -> i32 {
         31 - i32::from(shift)
     }

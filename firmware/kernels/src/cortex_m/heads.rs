@@ -2,9 +2,9 @@
 
 use core::num::NonZeroU32;
 
-use crate::kernels::Watch;
+use crate::kernels::HeadHook;
 use crate::portable::to_logits;
-use crate::{Attention, Place, Reciprocal, Requant, Shape, attention_weights};
+use crate::{Attention, CachePosition, Reciprocal, Requant, Shape, attention_probabilities};
 
 /// What a core does for one head.
 pub(super) trait Heads {
@@ -15,15 +15,15 @@ pub(super) trait Heads {
     /// Products to logits. The largest of them; `None`, with the products lost: plain Rust has to do it.
     fn logits(&mut self, products: &mut [i32], biases: &[[u8; 4]]) -> Option<i32>;
     /// Logits to weights, `max` being the largest. Their total.
-    fn weights(logits: &[i32], weights: &mut [i16], max: i32) -> NonZeroU32;
+    fn probabilities(logits: &[i32], probabilities: &mut [i16], max: i32) -> NonZeroU32;
     /// Values weighted by attention, and their means from the total of the weights.
-    fn means(
+    fn context(
         &self,
         total: NonZeroU32,
         values: &[i8],
-        weights: &[i16],
-        sums: &mut [i32],
-        means: &mut [i8],
+        probabilities: &[i16],
+        acc: &mut [i32],
+        context: &mut [i8],
     );
 }
 
@@ -47,7 +47,7 @@ impl<'a> Token<'a> {
         let (queries, rest) = attention.qkv.split_at_checked(model)?;
         let (keys, rest) = rest.split_at_checked(model)?;
         let values = rest.get(..model)?;
-        (attention.place.index < window).then_some(Self {
+        (attention.position.index < window).then_some(Self {
             queries,
             keys,
             values,
@@ -59,7 +59,7 @@ impl<'a> Token<'a> {
 #[derive(Clone, Copy)]
 pub(super) struct Layout {
     /// Places, those that only fill up blocks included.
-    pub(super) places: usize,
+    pub(super) positions: usize,
     pub(super) key_bytes: usize,
     pub(super) value_bytes: usize,
 }
@@ -70,51 +70,55 @@ pub(super) fn run<H: Heads>(
     mut heads: H,
     layout: Layout,
     attention: Attention<'_, &[[u8; 4]]>,
-    mut watch: Option<&mut Watch<'_>>,
+    mut hook: Option<&mut HeadHook<'_>>,
 ) {
     let Attention {
         shape,
-        place,
+        position,
         logit,
         biases,
         keys,
         values,
-        sums,
-        weights,
-        means,
+        acc,
+        probabilities,
+        context,
         ..
     } = attention;
     let (window, width) = (shape.window.max(1), shape.width.max(1));
-    let Some(weights) = weights.get_mut(..layout.places) else {
+    let Some(probabilities) = probabilities.get_mut(..layout.positions) else {
         return;
     };
     // Not zipped: the length of two zipped chunk iterators is a division, checked when not inlined.
     let mut keys = keys.chunks_exact(layout.key_bytes.max(1));
     let mut values = values.chunks_exact(layout.value_bytes.max(1));
     let mut biases = biases.chunks_exact(window);
-    for (head, means) in means.chunks_exact_mut(width).enumerate() {
+    for (head, context) in context.chunks_exact_mut(width).enumerate() {
         let (Some(keys), Some(values)) = (keys.next(), values.next()) else {
             return;
         };
-        let Some(products) = sums.get_mut(..layout.places) else {
+        let Some(products) = acc.get_mut(..layout.positions) else {
             return;
         };
         let biases = biases.next().unwrap_or_default();
         heads.products(head, keys, products);
         let total = match heads.logits(products, biases) {
-            Some(max) => H::weights(products, weights, max),
+            Some(max) => H::probabilities(products, probabilities, max),
             None => {
                 heads.products(head, keys, products);
                 H::exact(products);
                 let products = products.get_mut(..window).unwrap_or_default();
-                plain_weights(products, logit, biases, place, weights)
+                plain_probabilities(products, logit, biases, position, probabilities)
             }
         };
         // Sums of the values, one per channel; the logits are done with.
-        let sums = sums.get_mut(..width).unwrap_or_default();
-        heads.means(total, values, weights, sums, means);
-        if let Some(watch) = &mut watch {
-            watch(head, weights.get(..window).unwrap_or_default(), total.get());
+        let acc = acc.get_mut(..width).unwrap_or_default();
+        heads.context(total, values, probabilities, acc, context);
+        if let Some(hook) = &mut hook {
+            hook(
+                head,
+                probabilities.get(..window).unwrap_or_default(),
+                total.get(),
+            );
         }
     }
 }
@@ -131,7 +135,7 @@ pub(super) fn is_usual(max: i32) -> bool {
 
 /// From the weighted sums of one head to its means, in numbers that a kernel takes.
 #[repr(C)]
-pub(super) struct Means {
+pub(super) struct Context {
     /// Takes any sum of the head to 32 bits without loss; the mean's shift is then 39.
     left: u32,
     /// With its top bit, which a kernel sees as the number minus 2^32, and adds the sum for the difference.
@@ -141,8 +145,8 @@ pub(super) struct Means {
     shift: u32,
 }
 
-impl Means {
-    /// `None` for what only a contrived image has: [`plain_means`] does it.
+impl Context {
+    /// `None` for what only a contrived image has: [`plain_context`] does it.
     #[inline(always)]
     pub(super) fn new(reciprocal: Reciprocal, output: Requant) -> Option<Self> {
         let Reciprocal { factor, shift } = reciprocal;
@@ -159,24 +163,29 @@ impl Means {
 /// The way of [`crate::Portable`], for what only a contrived image has. Never inlined: it would take the registers.
 #[cold]
 #[inline(never)]
-fn plain_weights(
+fn plain_probabilities(
     products: &mut [i32],
     logit: Requant,
     biases: &[[u8; 4]],
-    place: Place,
-    weights: &mut [i16],
+    position: CachePosition,
+    probabilities: &mut [i16],
 ) -> NonZeroU32 {
     let biases = biases.iter().copied().map(i32::from_le_bytes);
-    to_logits(products, logit, biases.chain(core::iter::repeat(0)), place);
-    weights.fill(0);
-    attention_weights(products, weights)
+    to_logits(
+        products,
+        logit,
+        biases.chain(core::iter::repeat(0)),
+        position,
+    );
+    probabilities.fill(0);
+    attention_probabilities(products, probabilities)
 }
 
-/// `out[i] = output.to_i8(reciprocal.mean_q16(sums[i]))`, likewise.
+/// `out[i] = output.to_i8(reciprocal.context_q16(acc[i]))`, likewise.
 #[cold]
 #[inline(never)]
-pub(super) fn plain_means(reciprocal: Reciprocal, output: Requant, sums: &[i32], out: &mut [i8]) {
-    for (out, &sum) in out.iter_mut().zip(sums) {
-        *out = output.to_i8(reciprocal.mean_q16(sum));
+pub(super) fn plain_context(reciprocal: Reciprocal, output: Requant, acc: &[i32], out: &mut [i8]) {
+    for (out, &sum) in out.iter_mut().zip(acc) {
+        *out = output.to_i8(reciprocal.context_q16(sum));
     }
 }

@@ -8,9 +8,9 @@
     any(feature = "cortex-m7", feature = "cortex-m55")
 ))]
 macro_rules! of_every_core {
-    ($sums:path) => {
-        type Map<'a> = Rows<'a>;
-        type WideMap<'a> = Rows<'a>;
+    ($acc:path) => {
+        type Linear<'a> = Rows<'a>;
+        type WideLinear<'a> = Rows<'a>;
         /// `[heads][window]` i32, little endian, by age; empty: no bias.
         type Biases<'a> = &'a [[u8; 4]];
 
@@ -20,8 +20,8 @@ macro_rules! of_every_core {
         }
 
         #[inline]
-        fn narrow(self, residual: &[i16], factor: Requant, out: &mut [i8]) {
-            requant::narrow(residual, factor, out);
+        fn requantize(self, residual: &[i16], factor: Requant, out: &mut [i8]) {
+            requant::requantize(residual, factor, out);
         }
 
         #[inline]
@@ -29,15 +29,15 @@ macro_rules! of_every_core {
             self,
             map: Rows<'_>,
             inputs: [&[i8]; T],
-            sums: &mut [i32],
+            acc: &mut [i32],
             outs: [&mut [i8]; T],
         ) {
             for (input, out) in inputs.into_iter().zip(outs) {
-                let sums = $sums(map, input, sums);
+                let acc = $acc(map, input, acc);
                 if RECTIFY {
-                    requant::to_relu_i8(map, sums, out);
+                    requant::to_relu_i8(map, acc, out);
                 } else {
-                    requant::to_i8(map, sums, out);
+                    requant::to_i8(map, acc, out);
                 }
             }
         }
@@ -46,22 +46,22 @@ macro_rules! of_every_core {
             self,
             map: Rows<'_>,
             inputs: [&[i8]; T],
-            sums: &mut [i32],
+            acc: &mut [i32],
             onto: Onto<'_, T>,
         ) {
-            let (residuals, next, narrows) = onto;
-            let tokens = inputs.into_iter().zip(residuals).zip(narrows);
-            for ((input, residual), narrow) in tokens {
-                requant::add_i16(map, $sums(map, input, sums), residual);
-                requant::narrow(residual, next, narrow);
+            let (residuals, next, requantized) = onto;
+            let tokens = inputs.into_iter().zip(residuals).zip(requantized);
+            for ((input, residual), requantized) in tokens {
+                requant::add_i16(map, $acc(map, input, acc), residual);
+                requant::requantize(residual, next, requantized);
             }
         }
 
-        fn attend(self, attention: Attention<'_, &[[u8; 4]]>, watch: Option<&mut Watch<'_>>) {
-            if Rings::attends(attention.shape) {
-                attention::run(attention, watch);
+        fn attend(self, attention: Attention<'_, &[[u8; 4]]>, hook: Option<&mut HeadHook<'_>>) {
+            if KvLayout::attends(attention.shape) {
+                attention::run(attention, hook);
             } else {
-                portable::Portable.attend(attention, watch);
+                portable::Portable.attend(attention, hook);
             }
         }
     };

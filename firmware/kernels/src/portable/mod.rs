@@ -13,7 +13,7 @@ mod matvec;
 pub(crate) use attention::to_logits;
 pub use matvec::{matvec_i8, matvec_i16};
 
-use crate::{Attention, Kernels, Onto, Requant, Rings, Watch, add_saturating, tanh_q12};
+use crate::{Attention, HeadHook, Kernels, KvLayout, Onto, Requant, add_saturating, tanh_q12};
 
 /// The reference: plain Rust, no instructions that the compiler does not choose itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -57,11 +57,11 @@ impl<'a> Rows<'a> {
     fn product(
         self,
         input: &[i8],
-        sums: &'a mut [i32],
+        acc: &'a mut [i32],
     ) -> impl Iterator<Item = (Requant, i32)> + use<'a> {
-        let sums = sums.get_mut(..self.rows).unwrap_or_default();
-        matvec_i8(self.weight, input, sums);
-        self.scaled(sums)
+        let acc = acc.get_mut(..self.rows).unwrap_or_default();
+        matvec_i8(self.weight, input, acc);
+        self.scaled(acc)
     }
 
     /// [`Rows::product`] for an int16 input.
@@ -69,21 +69,21 @@ impl<'a> Rows<'a> {
     fn wide_product(
         self,
         input: &[i16],
-        sums: &'a mut [i32],
+        acc: &'a mut [i32],
     ) -> impl Iterator<Item = (Requant, i32)> + use<'a> {
-        let sums = sums.get_mut(..self.rows).unwrap_or_default();
-        matvec_i16(self.weight, input, sums);
-        self.scaled(sums)
+        let acc = acc.get_mut(..self.rows).unwrap_or_default();
+        matvec_i16(self.weight, input, acc);
+        self.scaled(acc)
     }
 
     /// Every sum with its bias and its factor.
     #[inline]
-    pub(crate) fn scaled(self, sums: &'a [i32]) -> impl Iterator<Item = (Requant, i32)> + use<'a> {
+    pub(crate) fn scaled(self, acc: &'a [i32]) -> impl Iterator<Item = (Requant, i32)> + use<'a> {
         let biases = self.bias.iter().copied().map(i32::from_le_bytes);
         let biases = biases.chain(core::iter::repeat(0));
-        let sums = sums.iter().zip(biases);
+        let acc = acc.iter().zip(biases);
         self.factors()
-            .zip(sums.map(|(&sum, bias)| sum.wrapping_add(bias)))
+            .zip(acc.map(|(&sum, bias)| sum.wrapping_add(bias)))
     }
 
     /// Every row's factor.
@@ -99,10 +99,10 @@ impl<'a> Rows<'a> {
 
 impl Kernels for Portable {
     const LANES: usize = 1;
-    const RINGS: Rings = Rings::PLAIN;
+    const KV_LAYOUT: KvLayout = KvLayout::PLAIN;
 
-    type Map<'a> = Rows<'a>;
-    type WideMap<'a> = Rows<'a>;
+    type Linear<'a> = Rows<'a>;
+    type WideLinear<'a> = Rows<'a>;
     /// `[heads][window]` i32, little endian, by age; empty: no bias.
     type Biases<'a> = &'a [[u8; 4]];
 
@@ -111,7 +111,7 @@ impl Kernels for Portable {
         f()
     }
 
-    fn narrow(self, residual: &[i16], factor: Requant, out: &mut [i8]) {
+    fn requantize(self, residual: &[i16], factor: Requant, out: &mut [i8]) {
         for (out, &residual) in out.iter_mut().zip(residual) {
             *out = factor.to_i8(i32::from(residual));
         }
@@ -122,11 +122,11 @@ impl Kernels for Portable {
         self,
         map: Rows<'_>,
         inputs: [&[i8]; T],
-        sums: &mut [i32],
+        acc: &mut [i32],
         outs: [&mut [i8]; T],
     ) {
         for (input, out) in inputs.into_iter().zip(outs) {
-            for (out, (factor, sum)) in out.iter_mut().zip(map.product(input, sums)) {
+            for (out, (factor, sum)) in out.iter_mut().zip(map.product(input, acc)) {
                 *out = if RECTIFY {
                     factor.to_relu_i8(sum)
                 } else {
@@ -140,40 +140,40 @@ impl Kernels for Portable {
         self,
         map: Rows<'_>,
         inputs: [&[i8]; T],
-        sums: &mut [i32],
+        acc: &mut [i32],
         onto: Onto<'_, T>,
     ) {
-        let (residuals, next, narrows) = onto;
-        let tokens = inputs.into_iter().zip(residuals).zip(narrows);
-        for ((input, residual), narrow) in tokens {
-            for (residual, (factor, sum)) in residual.iter_mut().zip(map.product(input, sums)) {
+        let (residuals, next, requantized) = onto;
+        let tokens = inputs.into_iter().zip(residuals).zip(requantized);
+        for ((input, residual), requantized) in tokens {
+            for (residual, (factor, sum)) in residual.iter_mut().zip(map.product(input, acc)) {
                 *residual = add_saturating(*residual, factor.to_i16(sum));
             }
-            self.narrow(residual, next, narrow);
+            self.requantize(residual, next, requantized);
         }
     }
 
     #[inline]
-    fn embed(self, map: Rows<'_>, input: &[i16], sums: &mut [i32], out: &mut [i16]) {
-        for (out, (factor, sum)) in out.iter_mut().zip(map.wide_product(input, sums)) {
+    fn wide_linear_i16(self, map: Rows<'_>, input: &[i16], acc: &mut [i32], out: &mut [i16]) {
+        for (out, (factor, sum)) in out.iter_mut().zip(map.wide_product(input, acc)) {
             *out = factor.to_i16(sum);
         }
     }
 
-    fn hidden(
+    fn linear_tanh(
         self,
         map: Rows<'_>,
         input: &[i8],
         raw: Option<(Rows<'_>, &[i16])>,
-        (sums, preactivation): (&mut [i32], &mut [i32]),
+        (acc, preactivation): (&mut [i32], &mut [i32]),
         out: &mut [i8],
     ) {
-        for (preactivation, (factor, sum)) in preactivation.iter_mut().zip(map.product(input, sums))
+        for (preactivation, (factor, sum)) in preactivation.iter_mut().zip(map.product(input, acc))
         {
             *preactivation = factor.to_i32(sum);
         }
         if let Some((raw, input)) = raw {
-            let rows = raw.wide_product(input, sums);
+            let rows = raw.wide_product(input, acc);
             for (preactivation, (factor, sum)) in preactivation.iter_mut().zip(rows) {
                 *preactivation = preactivation.saturating_add(factor.to_i32(sum));
             }
@@ -184,13 +184,13 @@ impl Kernels for Portable {
     }
 
     #[inline]
-    fn words(self, map: Rows<'_>, input: &[i8], sums: &mut [i32], out: &mut [i16]) {
-        for (out, (factor, sum)) in out.iter_mut().zip(map.product(input, sums)) {
+    fn linear_i16(self, map: Rows<'_>, input: &[i8], acc: &mut [i32], out: &mut [i16]) {
+        for (out, (factor, sum)) in out.iter_mut().zip(map.product(input, acc)) {
             *out = factor.to_i16(sum);
         }
     }
 
-    fn attend(self, attention: Attention<'_, &[[u8; 4]]>, watch: Option<&mut Watch<'_>>) {
-        attention::run(attention, watch);
+    fn attend(self, attention: Attention<'_, &[[u8; 4]]>, hook: Option<&mut HeadHook<'_>>) {
+        attention::run(attention, hook);
     }
 }

@@ -2,7 +2,7 @@
 
 use core::marker::PhantomData;
 
-use crate::{Attention, Kernels, Line, PackedBiases, Portable, Requant, Shape, Watch};
+use crate::{Attention, CacheLine, HeadHook, Kernels, PackedBiases, Portable, Requant, Shape};
 
 /// Largest magnitude of a bias: with logits of at most as much, no sum has to be limited.
 const BIAS_MAX: u32 = 1 << 29;
@@ -45,19 +45,24 @@ impl<'a, L: BiasLayout> PackedBiases<'a> for Biases<'a, L> {
             .saturating_add(1)
     }
 
-    fn pack(shape: Shape, logit: Requant, image: &[[u8; 4]], lines: &mut [Line]) -> Option<()> {
+    fn pack(
+        shape: Shape,
+        logit: Requant,
+        image: &[[u8; 4]],
+        lines: &mut [CacheLine],
+    ) -> Option<()> {
         let entries = shape.heads.checked_mul(shape.window)?;
         if lines.len() != Self::lines(shape) || !image.is_empty() && image.len() != entries {
             return None;
         }
         let small = |bias: &[u8; 4]| i32::from_le_bytes(*bias).unsigned_abs() <= BIAS_MAX;
-        lines.fill(Line::ZERO);
+        lines.fill(CacheLine::ZERO);
         let (first, lines) = lines.split_first_mut()?;
         if !L::takes(shape, logit) || !image.iter().all(small) {
             return Some(());
         }
         first.0[0] = IN_USE;
-        let falling = bytemuck::cast_slice_mut::<Line, i32>(lines);
+        let falling = bytemuck::cast_slice_mut::<CacheLine, i32>(lines);
         for (head, biases) in image.chunks_exact(shape.window).enumerate() {
             let first = head / L::HEADS * L::bias_lines(shape.window) * 16 + head % L::HEADS;
             let row = falling.get_mut(first..)?.iter_mut().step_by(L::HEADS);
@@ -69,7 +74,12 @@ impl<'a, L: BiasLayout> PackedBiases<'a> for Biases<'a, L> {
         Some(())
     }
 
-    fn view(shape: Shape, logit: Requant, image: &'a [[u8; 4]], lines: &'a [Line]) -> Option<Self> {
+    fn view(
+        shape: Shape,
+        logit: Requant,
+        image: &'a [[u8; 4]],
+        lines: &'a [CacheLine],
+    ) -> Option<Self> {
         if lines.len() != Self::lines(shape) {
             return None;
         }
@@ -88,8 +98,8 @@ impl<'a, L: BiasLayout> PackedBiases<'a> for Biases<'a, L> {
 #[inline(never)]
 pub(crate) fn portable<L: BiasLayout>(
     attention: &mut Attention<'_, Biases<'_, L>>,
-    watch: Option<&mut Watch<'_>>,
+    hook: Option<&mut HeadHook<'_>>,
 ) {
     let image = attention.biases.image;
-    Portable.attend(attention.with_biases(image), watch);
+    Portable.attend(attention.with_biases(image), hook);
 }

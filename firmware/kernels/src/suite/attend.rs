@@ -6,7 +6,7 @@ use super::mismatch::{Label, Mismatch, Output};
 use super::numbers::{SHIFTS, factor, fill};
 use super::room::Room;
 use super::subject::Subject;
-use crate::{Attention, Kernels, Place, Portable, Requant, Shape, Watch};
+use crate::{Attention, CachePosition, HeadHook, Kernels, Portable, Requant, Shape};
 
 /// Largest model, most heads, longest window.
 const MODEL: usize = 128;
@@ -23,8 +23,8 @@ pub(crate) fn attend<K: Subject>(kernels: K, seed: u32, room: Room<'_>) -> Resul
     run(kernels, seed, room, false)
 }
 
-/// [`Kernels::attend`] with a watch.
-pub(crate) fn attend_watched<K: Subject>(
+/// [`Kernels::attend`] with a hook.
+pub(crate) fn attend_hooked<K: Subject>(
     kernels: K,
     seed: u32,
     room: Room<'_>,
@@ -125,22 +125,22 @@ fn biases<'a>(
 struct Memory<'a> {
     keys: &'a mut [i8],
     values: &'a mut [i8],
-    sums: &'a mut [i32],
-    weights: &'a mut [i16],
+    acc: &'a mut [i32],
+    probabilities: &'a mut [i16],
 }
 
 impl<'a> Memory<'a> {
     /// Work space with `padded` places.
     fn new<K: Kernels>(shape: Shape, padded: usize, room: &mut Room<'a>) -> Result<Self, Mismatch> {
-        let [keys, values] = K::ring_bytes(shape);
+        let [keys, values] = K::kv_bytes(shape);
         let (keys, values): (&mut [i8], &mut [i8]) = (room.take(keys)?, room.take(values)?);
         keys.fill(0);
         values.fill(0);
         Ok(Self {
             keys,
             values,
-            sums: room.take(padded)?,
-            weights: room.take(padded)?,
+            acc: room.take(padded)?,
+            probabilities: room.take(padded)?,
         })
     }
 
@@ -148,22 +148,22 @@ impl<'a> Memory<'a> {
     fn attention<'b, B>(
         &'b mut self,
         layer: &Layer<'_>,
-        place: Place,
+        position: CachePosition,
         (biases, qkv): (B, &'b [i8]),
-        means: &'b mut [i8],
+        context: &'b mut [i8],
     ) -> Attention<'b, B> {
         Attention {
             shape: layer.shape,
-            place,
+            position,
             logit: layer.logit,
             output: layer.output,
             biases,
             qkv,
             keys: self.keys,
             values: self.values,
-            sums: self.sums,
-            weights: self.weights,
-            means,
+            acc: self.acc,
+            probabilities: self.probabilities,
+            context,
         }
     }
 }
@@ -171,7 +171,7 @@ impl<'a> Memory<'a> {
 /// What the reference showed of its heads.
 struct Seen<'a> {
     /// `[heads][window]`
-    weights: &'a mut [i16],
+    probabilities: &'a mut [i16],
     totals: &'a mut [u32],
 }
 
@@ -198,48 +198,48 @@ fn run<K: Subject>(
     let mut plain = Memory::new::<Portable>(layer.shape, padded, room)?;
     let mut own = Memory::new::<K>(layer.shape, padded, room)?;
     let qkv: &mut [i8] = room.take(K::padded(3 * model))?;
-    let mut means = Output::<i8>::new(room, model, K::padded(model), 1)?;
+    let mut context = Output::<i8>::new(room, model, K::padded(model), 1)?;
     let mut seen = Seen {
-        weights: room.take(heads * window)?,
+        probabilities: room.take(heads * window)?,
         totals: room.take(heads)?,
     };
     let steps = PRODUCTS_PER_BYTE * bytes / (2 * window * model);
     let steps = steps.clamp(FEW, window + window / 2 + FEW);
-    let mut places = Places::new(draw, window);
+    let mut positions = Positions::new(draw, window);
     for _ in 0..steps {
-        let place = places.next(draw);
+        let position = positions.next(draw);
         for part in qkv.chunks_mut(model) {
             fill(draw, part);
         }
-        let attention = plain.attention(&layer, place, (layer.biases, qkv), means.expected);
+        let attention = plain.attention(&layer, position, (layer.biases, qkv), context.expected);
         Portable.attend(
             attention,
-            Some(&mut |head, weights: &[i16], total| seen.note(head, weights, total)),
+            Some(&mut |head, probabilities: &[i16], total| seen.note(head, probabilities, total)),
         );
-        let attention = own.attention(&layer, place, (biases, qkv), means.got());
+        let attention = own.attention(&layer, position, (biases, qkv), context.got());
         let mut heads_seen = 0;
         let mut result = Ok(());
-        let mut watch = |head: usize, weights: &[i16], total: u32| {
+        let mut hook = |head: usize, probabilities: &[i16], total: u32| {
             heads_seen += 1;
-            result = result.and(seen.check(&layer, head, weights, total));
+            result = result.and(seen.check(&layer, head, probabilities, total));
         };
-        let watch: Option<&mut Watch<'_>> = if watched { Some(&mut watch) } else { None };
-        kernels.run(|| kernels.attend(attention, watch));
+        let hook: Option<&mut HeadHook<'_>> = if watched { Some(&mut hook) } else { None };
+        kernels.run(|| kernels.attend(attention, hook));
         if watched {
             layer
                 .label
                 .equal("heads seen", 0, heads as i64, heads_seen)?;
             result?;
         }
-        means.check(layer.label, "means", |x| x ^ K::FLIP)?;
+        context.check(layer.label, "context", |x| x ^ K::FLIP)?;
     }
     Ok(())
 }
 
 impl Seen<'_> {
-    fn note(&mut self, head: usize, weights: &[i16], total: u32) {
-        let window = weights.len();
-        self.weights[head * window..][..window].copy_from_slice(weights);
+    fn note(&mut self, head: usize, probabilities: &[i16], total: u32) {
+        let window = probabilities.len();
+        self.probabilities[head * window..][..window].copy_from_slice(probabilities);
         self.totals[head] = total;
     }
 
@@ -248,32 +248,41 @@ impl Seen<'_> {
         &self,
         layer: &Layer<'_>,
         head: usize,
-        weights: &[i16],
+        probabilities: &[i16],
         total: u32,
     ) -> Result<(), Mismatch> {
         let (label, window) = (layer.label, layer.shape.window);
-        label.equal("weights seen", head, window as i64, weights.len() as i64)?;
-        let expected = &self.weights[head * window..][..window];
-        label.same("weights", expected.iter().copied(), weights.iter().copied())?;
+        label.equal(
+            "probabilities seen",
+            head,
+            window as i64,
+            probabilities.len() as i64,
+        )?;
+        let expected = &self.probabilities[head * window..][..window];
+        label.same(
+            "probabilities",
+            expected.iter().copied(),
+            probabilities.iter().copied(),
+        )?;
         label.equal("total", head, self.totals[head].into(), total.into())
     }
 }
 
 /// Where the tokens of a trial stand: one after the other from an empty window on, and when it has been full with
 /// fewer memories or anywhere, as after a clear.
-struct Places {
+struct Positions {
     window: usize,
-    last: Place,
+    last: CachePosition,
     /// Tokens so far, at most the window: places beyond have never been written.
     written: usize,
     anywhere: bool,
 }
 
-impl Places {
+impl Positions {
     fn new(draw: &mut Draw, window: usize) -> Self {
         Self {
             window,
-            last: Place {
+            last: CachePosition {
                 index: draw.below(window),
                 filled: 0,
             },
@@ -282,17 +291,17 @@ impl Places {
         }
     }
 
-    fn next(&mut self, draw: &mut Draw) -> Place {
+    fn next(&mut self, draw: &mut Draw) -> CachePosition {
         let full = self.written == self.window;
         self.last = if full && self.anywhere {
-            Place {
+            CachePosition {
                 index: draw.below(self.window),
                 filled: 1 + draw.below(self.window),
             }
         } else {
             let cleared = draw.once_in(20);
             let filled = if cleared { 0 } else { self.last.filled };
-            Place {
+            CachePosition {
                 index: (self.last.index + 1) % self.window,
                 filled: (filled + 1).min(self.window),
             }

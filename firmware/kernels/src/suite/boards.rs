@@ -2,19 +2,19 @@
 
 use super::subject::Subject;
 use crate::portable::Rows;
-use crate::{Line, PackedBiases, PackedMap, Requant, Shape};
+use crate::{CacheLine, PackedBiases, PackedLinear, Requant, Shape};
 
 /// What is read as it lies.
-impl<'a> PackedMap<'a> for Rows<'a> {
+impl<'a> PackedLinear<'a> for Rows<'a> {
     fn lines(_: usize, _: usize) -> usize {
         0
     }
 
-    fn pack(_: Rows<'_>, _: usize, _: &mut [Line]) -> Option<()> {
+    fn pack(_: Rows<'_>, _: usize, _: &mut [CacheLine]) -> Option<()> {
         Some(())
     }
 
-    fn view(map: Rows<'a>, _: usize, _: &'a [Line]) -> Option<Self> {
+    fn view(map: Rows<'a>, _: usize, _: &'a [CacheLine]) -> Option<Self> {
         Some(map)
     }
 }
@@ -24,11 +24,11 @@ impl<'a> PackedBiases<'a> for &'a [[u8; 4]] {
         0
     }
 
-    fn pack(_: Shape, _: Requant, _: &[[u8; 4]], _: &mut [Line]) -> Option<()> {
+    fn pack(_: Shape, _: Requant, _: &[[u8; 4]], _: &mut [CacheLine]) -> Option<()> {
         Some(())
     }
 
-    fn view(_: Shape, _: Requant, biases: &'a [[u8; 4]], _: &'a [Line]) -> Option<Self> {
+    fn view(_: Shape, _: Requant, biases: &'a [[u8; 4]], _: &'a [CacheLine]) -> Option<Self> {
         Some(biases)
     }
 }

@@ -88,11 +88,11 @@ fn to_i8<K: Subject, const RECTIFY: bool, const T: usize>(
     let kernel = ["linear_i8", "linear_relu_i8"][usize::from(RECTIFY)];
     let case = Tokens::<K, T>::new(kernels, (kernel, 7), draw, &mut room)?;
     let mut out = case.output(&mut room)?;
-    let (label, sums) = (case.map.label, &mut *case.map.sums);
+    let (label, acc) = (case.map.label, &mut *case.map.acc);
     let (expected, got) = out.vectors();
-    Portable.linear_i8::<RECTIFY, T>(case.map.plain, case.inputs, sums, expected);
+    Portable.linear_i8::<RECTIFY, T>(case.map.plain, case.inputs, acc, expected);
     let (map, inputs) = (case.map.map, case.filled);
-    kernels.run(|| kernels.linear_i8::<RECTIFY, T>(map, inputs, sums, got));
+    kernels.run(|| kernels.linear_i8::<RECTIFY, T>(map, inputs, acc, got));
     let flip = if RECTIFY { K::FLIP } else { 0 };
     out.check(label, "out", |x| x ^ flip)
 }
@@ -108,11 +108,11 @@ fn add<K: Subject, const T: usize>(
     let mut residual = case.output(&mut room)?;
     residual.start_with(|entries| fill(draw, entries));
     let next = next(draw);
-    let (label, sums) = (case.map.label, &mut *case.map.sums);
+    let (label, acc) = (case.map.label, &mut *case.map.acc);
     let ((expected, got), (own, own_got)) = (residual.vectors(), out.vectors());
-    Portable.linear_add(case.map.plain, case.inputs, sums, (expected, next, own));
+    Portable.linear_add(case.map.plain, case.inputs, acc, (expected, next, own));
     let (map, inputs) = (case.map.map, case.filled);
-    kernels.run(|| kernels.linear_add(map, inputs, sums, (got, next, own_got)));
+    kernels.run(|| kernels.linear_add(map, inputs, acc, (got, next, own_got)));
     residual.check(label, "residual", |x: i16| x)?;
     out.check(label, "next", |x: i8| x ^ K::FLIP)
 }

@@ -15,20 +15,20 @@ const BYTES_PER_WEIGHT: usize = 6;
 pub(super) trait Entry: Number + bytemuck::Pod {
     /// Whether maps of such inputs have biases.
     const BIASES: bool;
-    fn product(weight: &[i8], input: &[Self], sums: &mut [i32]);
+    fn product(weight: &[i8], input: &[Self], acc: &mut [i32]);
 }
 
 impl Entry for i8 {
     const BIASES: bool = true;
-    fn product(weight: &[i8], input: &[Self], sums: &mut [i32]) {
-        matvec_i8(weight, input, sums);
+    fn product(weight: &[i8], input: &[Self], acc: &mut [i32]) {
+        matvec_i8(weight, input, acc);
     }
 }
 
 impl Entry for i16 {
     const BIASES: bool = false;
-    fn product(weight: &[i8], input: &[Self], sums: &mut [i32]) {
-        matvec_i16(weight, input, sums);
+    fn product(weight: &[i8], input: &[Self], acc: &mut [i32]) {
+        matvec_i16(weight, input, acc);
     }
 }
 
@@ -49,8 +49,8 @@ pub(super) fn plain<'a, T: Entry>(
     fill_rows(draw, columns, weight);
     let input = room.take(columns)?;
     fill(draw, input);
-    let sums: &mut [i32] = room.take(rows)?;
-    T::product(weight, input, sums);
+    let acc: &mut [i32] = room.take(rows)?;
+    T::product(weight, input, acc);
     let biased = T::BIASES && !draw.once_in(6);
     let bias_bytes: &mut [[u8; 4]] = room.take(if biased { rows } else { 0 })?;
     let multiplier: &mut [[u8; 4]] = room.take(rows)?;
@@ -61,7 +61,7 @@ pub(super) fn plain<'a, T: Entry>(
     let odd = draw.once_in(4).then(|| draw.below(rows));
     let each = draw.once_in(2);
     let mut one = None;
-    for (row, sum) in sums.iter_mut().enumerate() {
+    for (row, sum) in acc.iter_mut().enumerate() {
         let weight = &mut weight[row * columns..][..columns];
         let nothing = draw.once_in(32);
         if nothing {
@@ -133,11 +133,11 @@ pub(super) fn fill_up<T: Entry>(
 pub(super) struct Twice<'a, K: Subject> {
     pub(super) plain: Rows<'a>,
     pub(super) input: &'a [i8],
-    pub(super) map: K::Map<'a>,
+    pub(super) map: K::Linear<'a>,
     /// The input for `map`.
     pub(super) filled: &'a [i8],
     /// Room for sums.
-    pub(super) sums: &'a mut [i32],
+    pub(super) acc: &'a mut [i32],
     pub(super) label: Label,
 }
 
@@ -164,7 +164,7 @@ impl<'a, K: Subject> Twice<'a, K> {
             input,
             map,
             filled,
-            sums: room.take(K::padded(rows))?,
+            acc: room.take(K::padded(rows))?,
             label,
         })
     }

@@ -16,23 +16,23 @@ mod attend;
 ))]
 mod boards;
 mod draw;
-mod embed;
-mod hidden;
 mod linear;
+mod linear_i16;
+mod linear_tanh;
 mod maps;
 mod mismatch;
-mod narrow;
 mod numbers;
 #[cfg(test)]
 mod packing;
 mod quantize;
+mod requantize;
 mod room;
 #[cfg(test)]
 mod stamp;
 mod subject;
 #[cfg(test)]
 pub(crate) mod vectors;
-mod words;
+mod wide_linear_i16;
 
 pub use draw::SWEEP;
 pub use mismatch::Mismatch;
@@ -46,18 +46,18 @@ pub(crate) use stamp::{stamp, stamp_tests, test};
 #[cfg(test)]
 pub(crate) use vectors::stamp_vectors;
 
-pub(crate) use attend::{attend, attend_watched};
-pub(crate) use embed::embed;
-pub(crate) use hidden::{hidden, hidden_raw};
+pub(crate) use attend::{attend, attend_hooked};
 pub(crate) use linear::{
     linear_add, linear_add_together, linear_i8, linear_i8_together, linear_relu_i8,
     linear_relu_i8_together,
 };
-pub(crate) use narrow::narrow;
+pub(crate) use linear_i16::linear_i16;
+pub(crate) use linear_tanh::{linear_tanh, linear_tanh_raw};
 pub(crate) use quantize::quantize;
-pub(crate) use words::words;
+pub(crate) use requantize::requantize;
+pub(crate) use wide_linear_i16::wide_linear_i16;
 
-use crate::Line;
+use crate::CacheLine;
 
 /// One case of one kernel.
 pub(crate) type Case<K> = fn(K, u32, Room<'_>) -> Result<(), Mismatch>;
@@ -67,9 +67,9 @@ macro_rules! every_case {
     ($then:ident $($argument:tt)*) => {
         $then! {
             $($argument)*
-            quantize narrow linear_i8 linear_relu_i8 linear_add
-            linear_i8_together linear_relu_i8_together linear_add_together words
-            embed hidden hidden_raw attend attend_watched
+            quantize requantize linear_i8 linear_relu_i8 linear_add
+            linear_i8_together linear_relu_i8_together linear_add_together linear_i16
+            wide_linear_i16 linear_tanh linear_tanh_raw attend attend_hooked
         }
     };
 }
@@ -94,7 +94,7 @@ every_case!(list);
 pub fn check_all<K: Subject>(
     kernels: K,
     seeds: impl Iterator<Item = u32>,
-    room: &mut [Line],
+    room: &mut [CacheLine],
 ) -> Result<u32, (u32, Mismatch)> {
     let mut count = 0_u32;
     for seed in seeds {

@@ -6,7 +6,7 @@ use super::mismatch::{Label, Mismatch, Output};
 use super::room::Room;
 use super::subject::{Limits, Subject};
 use crate::portable::Rows;
-use crate::{Kernels, PackedMap, Portable};
+use crate::{Kernels, PackedLinear, Portable};
 
 /// Rows and columns, some groups and a remainder.
 const MOST: [usize; 2] = [96, 160];
@@ -62,8 +62,8 @@ pub(crate) fn refusals<K: Subject>(_: K, seed: u32, mut room: Room<'_>) -> Resul
             usize::from(rows == 1),
         ),
     ];
-    let packed = room.lines(K::Map::lines(rows, columns) + 1)?;
-    let wide = room.lines(K::WideMap::lines(rows, columns) + 1)?;
+    let packed = room.lines(K::Linear::lines(rows, columns) + 1)?;
+    let wide = room.lines(K::WideLinear::lines(rows, columns) + 1)?;
     let label = Label {
         kernel: "pack",
         shape: [rows, columns, 1],
@@ -71,9 +71,9 @@ pub(crate) fn refusals<K: Subject>(_: K, seed: u32, mut room: Room<'_>) -> Resul
     for (case, (map, columns, more)) in contrary.into_iter().enumerate() {
         let packed = &mut packed[1 - more..];
         let wide = &mut wide[1 - more..];
-        let taken = K::Map::pack(map, columns, packed);
+        let taken = K::Linear::pack(map, columns, packed);
         label.equal("refused", case, 1, taken.is_none().into())?;
-        let taken = K::WideMap::pack(map, columns, wide);
+        let taken = K::WideLinear::pack(map, columns, wide);
         label.equal("refused of int16", case, 1, taken.is_none().into())?;
     }
     Ok(())
@@ -98,10 +98,10 @@ pub(crate) fn least_weight<K: Subject>(
     };
     let filled = room.take(K::padded(columns))?;
     fill_up(draw, input, |x| x ^ K::FLIP, filled);
-    let sums = room.take(K::padded(rows))?;
+    let acc = room.take(K::padded(rows))?;
     let mut out = Output::<i8>::new(&mut room, rows, K::padded(rows), 1)?;
-    Portable.linear_i8::<false, 1>(map, [input], sums, [out.expected]);
-    kernels.run(|| kernels.linear_i8::<false, 1>(packed, [filled], sums, [out.got()]));
+    Portable.linear_i8::<false, 1>(map, [input], acc, [out.expected]);
+    kernels.run(|| kernels.linear_i8::<false, 1>(packed, [filled], acc, [out.got()]));
     let label = Label {
         kernel: "linear_i8 with a weight of -128",
         shape: [rows, columns, 1],
@@ -119,7 +119,8 @@ pub(crate) fn foreign_lines<K: Subject>(
     let shape = draw.shape(MOST, weights_of(&room));
     let [rows, columns] = shape;
     let (map, input) = plain::<i8>(draw, Limits::NONE, 7, shape, &mut room)?;
-    let lines = room.lines(K::Map::lines(rows, columns).max(K::WideMap::lines(rows, columns)))?;
+    let lines =
+        room.lines(K::Linear::lines(rows, columns).max(K::WideLinear::lines(rows, columns)))?;
     for line in &mut *lines {
         line.0.fill_with(|| draw.next() as u8);
     }
@@ -127,19 +128,21 @@ pub(crate) fn foreign_lines<K: Subject>(
     fill_up(draw, input, |x| x ^ K::FLIP, filled);
     let wide: &mut [i16] = room.take(K::padded(columns))?;
     wide.fill(i16::MIN);
-    let sums = room.take(K::padded(rows))?;
+    let acc = room.take(K::padded(rows))?;
     let mut out = Output::<i8>::new(&mut room, 0, K::padded(rows), 1)?;
     let mut wide_out = Output::<i16>::new(&mut room, 0, K::padded(rows), 1)?;
     let label = Label {
         kernel: "a map of foreign lines",
         shape: [rows, columns, 1],
     };
-    if let Some(map) = K::Map::view(map, columns, &lines[..K::Map::lines(rows, columns)]) {
-        kernels.run(|| kernels.linear_i8::<false, 1>(map, [filled], sums, [out.got()]));
+    if let Some(map) = K::Linear::view(map, columns, &lines[..K::Linear::lines(rows, columns)]) {
+        kernels.run(|| kernels.linear_i8::<false, 1>(map, [filled], acc, [out.got()]));
         out.check(label, "out", |x| x)?;
     }
-    if let Some(map) = K::WideMap::view(map, columns, &lines[..K::WideMap::lines(rows, columns)]) {
-        kernels.run(|| kernels.embed(map, wide, sums, wide_out.got()));
+    if let Some(map) =
+        K::WideLinear::view(map, columns, &lines[..K::WideLinear::lines(rows, columns)])
+    {
+        kernels.run(|| kernels.wide_linear_i16(map, wide, acc, wide_out.got()));
         wide_out.check(label, "embedded", |x| x)?;
     }
     Ok(())

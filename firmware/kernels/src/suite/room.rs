@@ -3,16 +3,16 @@
 use bytemuck::Pod;
 
 use super::mismatch::Mismatch;
-use crate::Line;
+use crate::CacheLine;
 
 /// Lines that are handed out from the front.
 pub struct Room<'a> {
-    rest: &'a mut [Line],
+    rest: &'a mut [CacheLine],
 }
 
 impl<'a> Room<'a> {
     /// All of these lines.
-    pub fn new(lines: &'a mut [Line]) -> Self {
+    pub fn new(lines: &'a mut [CacheLine]) -> Self {
         Self { rest: lines }
     }
 
@@ -30,7 +30,7 @@ impl<'a> Room<'a> {
     }
 
     /// So many lines.
-    pub(super) fn lines(&mut self, count: usize) -> Result<&'a mut [Line], Mismatch> {
+    pub(super) fn lines(&mut self, count: usize) -> Result<&'a mut [CacheLine], Mismatch> {
         let rest = core::mem::take(&mut self.rest);
         let (taken, rest) = rest.split_at_mut_checked(count).ok_or(Mismatch::NO_ROOM)?;
         self.rest = rest;

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
 use super::{Case, Mismatch, Room, SWEEP};
-use crate::Line;
+use crate::CacheLine;
 
 /// Enough for 512 rows of 512 columns, packed as int16.
 const ROOM_BYTES: usize = 1 << 21;
@@ -26,7 +26,7 @@ pub(crate) fn test<K: Copy>(kernels: Option<K>, case: Case<K>) {
         std::eprintln!("nothing was tested: this machine does not have the path");
         return;
     };
-    let room = RefCell::new(vec![Line::ZERO; ROOM_BYTES / size_of::<Line>()]);
+    let room = RefCell::new(vec![CacheLine::ZERO; ROOM_BYTES / size_of::<CacheLine>()]);
     let run = |seed| {
         case(kernels, seed, Room::new(&mut room.borrow_mut()))
             .map_err(|mismatch: Mismatch| TestCaseError::fail(std::format!("{mismatch}")))

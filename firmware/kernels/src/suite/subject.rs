@@ -5,7 +5,7 @@ use super::room::Room;
 use crate::portable::Rows;
 #[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
 use crate::simd::packed::{PackedLayout, QUAD};
-use crate::{PackedBiases, PackedMap, Packing, Requant, Shape};
+use crate::{PackedBiases, PackedLinear, Packing, Requant, Shape};
 
 /// What kernels ask of the maps of int8 inputs.
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +42,7 @@ pub trait Subject: Packing {
         plain: Rows<'a>,
         columns: usize,
         room: &mut Room<'a>,
-    ) -> Result<Option<Self::Map<'a>>, Mismatch> {
+    ) -> Result<Option<Self::Linear<'a>>, Mismatch> {
         pack(plain, columns, room)
     }
 
@@ -55,7 +55,7 @@ pub trait Subject: Packing {
         plain: Rows<'a>,
         columns: usize,
         room: &mut Room<'a>,
-    ) -> Result<Option<Self::WideMap<'a>>, Mismatch> {
+    ) -> Result<Option<Self::WideLinear<'a>>, Mismatch> {
         pack(plain, columns, room)
     }
 
@@ -77,7 +77,7 @@ pub trait Subject: Packing {
 }
 
 /// A map as some kernels pack it.
-fn pack<'a, M: PackedMap<'a>>(
+fn pack<'a, M: PackedLinear<'a>>(
     plain: Rows<'a>,
     columns: usize,
     room: &mut Room<'a>,

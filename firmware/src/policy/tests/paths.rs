@@ -8,7 +8,7 @@ use engram_image::random::spec;
 use engram_image::shapes::REFERENCE;
 use engram_image::write::{write, write_packed};
 use engram_image::{HeadInput, Image, ModelConfig, Packing, Positions};
-use engram_kernels::Line;
+use engram_kernels::CacheLine;
 use proptest::prelude::*;
 
 use super::extremes::{contrary_moments, extreme};
@@ -56,7 +56,7 @@ fn compare_trials(bytes: &[u8], moments: fn(&ModelConfig, u64, usize) -> Vec<Mom
         (moments, expected)
     });
     for path in available().filter(|&path| path != Backend::Portable) {
-        let mut lines = vec![Line::ZERO; path.lines(&image)];
+        let mut lines = vec![CacheLine::ZERO; path.lines(&image)];
         let policy = Policy::new(path, &image, &mut lines);
         assert_eq!(policy.backend(), path, "{config:?}");
         let mut memory: Box<Memory> = Box::<LargestMemory>::default();
@@ -121,7 +121,7 @@ fn an_image_for_a_board_is_not_packed_again() {
     let bytes = write_packed(&spec(&AGE, 4), Packing::CortexM).unwrap();
     let image = Image::read(&bytes).unwrap();
     for path in available() {
-        let mut lines = vec![Line::ZERO; path.lines(&image)];
+        let mut lines = vec![CacheLine::ZERO; path.lines(&image)];
         let policy = Policy::new(path, &image, &mut lines);
         let (moment, mut words) = (&moments(&AGE, 4, 1)[0], [0; 2]);
         let done = policy.step(
@@ -215,18 +215,18 @@ fn lines_of_another_image_give_no_panic() {
         let [one, other] = [(AGE, 6), (ModelConfig { window: 7, ..AGE }, 7)]
             .map(|(config, seed)| write(&spec(&config, seed)).unwrap());
         let (one, other) = (Image::read(&one).unwrap(), Image::read(&other).unwrap());
-        let mut lines = vec![Line::ZERO; LINES];
+        let mut lines = vec![CacheLine::ZERO; LINES];
         let packed = path.pack(&one, &mut lines);
         let mut memory: Box<Memory> = Box::<LargestMemory>::default();
         let moments = moments(&AGE, 6, 20);
-        let run = |image: &Image<'_>, lines: &[Line], memory: &mut Memory| {
+        let run = |image: &Image<'_>, lines: &[CacheLine], memory: &mut Memory| {
             words_on(&packed.policy(image, lines), memory, AGE.actions, &moments)
         };
         let expected = run(&one, &lines, &mut memory);
         memory.clear();
         let _ = run(&other, &lines, &mut memory);
         for byte in 0..=255 {
-            lines.fill(Line([byte; 64]));
+            lines.fill(CacheLine([byte; 64]));
             let _ = run(&one, &lines, &mut memory);
         }
         // Too few lines: the portable path.
@@ -247,7 +247,7 @@ fn a_policy_writes_the_state_that_it_reports() {
             };
             let bytes = write(&spec(&config, 9)).unwrap();
             let image = Image::read(&bytes).unwrap();
-            let mut lines = vec![Line::ZERO; path.lines(&image)];
+            let mut lines = vec![CacheLine::ZERO; path.lines(&image)];
             let policy = Policy::new(path, &image, &mut lines);
             let mut memory: Box<Memory> = Box::<LargestMemory>::default();
             words_on(
@@ -278,7 +278,7 @@ fn what_is_stored_of_many_policies_goes_on_in_one_memory_as_in_memories_of_their
         let bytes = write(&spec(&config, 10)).unwrap();
         let image = Image::read(&bytes).unwrap();
         for path in available() {
-            let mut lines = vec![Line::ZERO; path.lines(&image)];
+            let mut lines = vec![CacheLine::ZERO; path.lines(&image)];
             let policy = Policy::new(path, &image, &mut lines);
             let trials = [1, 2, 3].map(|seed| moments(&config, seed, 2 * config.window + 3));
             let expected = trials.each_ref().map(|moments| {

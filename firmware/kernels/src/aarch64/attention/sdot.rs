@@ -143,7 +143,7 @@ macro_rules! rounds {
 /// A function that computes the logits of pairs of four places, and the largest in every lane.
 macro_rules! logits {
     ($name:ident, $quads:literal, $products:expr) => {
-        /// [`super::logits::of_places`] without the last maximum. `None`: the slices differ in length.
+        /// [`super::logits::of_positions`] without the last maximum. `None`: the slices differ in length.
         ///
         /// # Safety
         /// SDOT may be used.
@@ -195,7 +195,7 @@ logits!(logits_of_four, 4, products_4!());
 logits!(logits_of_two, 2, products_2!());
 
 /// A function that sums weights, and values by them.
-macro_rules! sums {
+macro_rules! acc {
     ($name:ident, $quads:literal, $sum:expr) => {
         /// Sums of the low and of the high bytes of the negative weights times the values, and of the weights in
         /// four lanes. `None`: the slices differ in length. `first`: the coefficient of the highest power.
@@ -212,9 +212,9 @@ macro_rules! sums {
             if pairs == 0 || values.len() < 2 * pairs {
                 return None;
             }
-            let mut sums = [[zero; 4]; 2];
+            let mut acc = [[zero; 4]; 2];
             let mut total = zero;
-            let [low, high] = &mut sums;
+            let [low, high] = &mut acc;
             // SAFETY: the caller's; every slice has what so many rounds read.
             unsafe {
                 asm!(
@@ -240,9 +240,9 @@ macro_rules! sums {
                     options(pure, readonly, nostack),
                 );
             }
-            Some((sums, total))
+            Some((acc, total))
         }
     };
 }
-sums!(sums_of_four, 4, sum_4!());
-sums!(sums_of_two, 2, sum_2!());
+acc!(sums_of_four, 4, sum_4!());
+acc!(sums_of_two, 2, sum_2!());

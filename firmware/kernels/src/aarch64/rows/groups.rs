@@ -5,10 +5,10 @@ use core::arch::asm;
 
 use super::super::Sdot;
 use super::super::dot::Tile;
-use super::super::numbers::Factors;
 use super::super::packed::{HEADER, RUN};
+use super::super::requant::Factors;
 use super::EIGHT;
-use crate::Line;
+use crate::CacheLine;
 
 /// 32 numbers to bytes, not below `{least}`, stored at `{o}`.
 macro_rules! bytes_32 {
@@ -96,7 +96,7 @@ macro_rules! groups {
         /// them; SDOT may be used.
         #[inline(always)]
         unsafe fn $name(
-            lines: &[Line],
+            lines: &[CacheLine],
             (input, rounds): (&[Tile], usize),
             $($parameter: $type,)*
             least: int8x16_t,
@@ -170,12 +170,12 @@ add_groups!(add_by_eight, load_eight!(), eight!());
 add_groups!(add_by_eights, "", concat!(again!(), eights!()));
 add_groups!(add_by_runs, "", concat!(again!(), runs!(sdot_32)));
 
-/// Adds all groups of two blocks of a map to the residual stream, and narrows that by `next`: as many as are in `out`.
-/// Shifts are all at least [`super::super::numbers::HIGH_SHIFT`]. Whether there are as many.
+/// Adds all groups of two blocks of a map to the residual stream, and requantized that by `next`: as many as are in `out`.
+/// Shifts are all at least [`super::super::requant::HIGH_SHIFT`]. Whether there are as many.
 #[inline(always)]
 pub(in crate::aarch64) fn add_of_groups(
     _: Sdot,
-    lines: &[Line],
+    lines: &[CacheLine],
     input: &[Tile],
     residual: &mut [[i16; 32]],
     (next, [lowest, least]): (Factors, [int8x16_t; 2]),
@@ -211,12 +211,12 @@ pub(in crate::aarch64) fn add_of_groups(
     true
 }
 
-/// Bytes of all groups of two blocks of a map whose shifts are all at least [`super::super::numbers::HIGH_SHIFT`], by SDOT:
+/// Bytes of all groups of two blocks of a map whose shifts are all at least [`super::super::requant::HIGH_SHIFT`], by SDOT:
 /// as many as are in `out`. Whether there are as many.
 #[inline(always)]
 pub(in crate::aarch64) fn bytes_of_groups(
     _: Sdot,
-    lines: &[Line],
+    lines: &[CacheLine],
     input: &[Tile],
     least: int8x16_t,
     out: &mut [[Tile; 2]],

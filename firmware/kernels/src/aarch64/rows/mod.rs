@@ -8,9 +8,9 @@ mod groups;
 use core::arch::asm;
 
 use super::dot::{Dot, Tile};
-use super::numbers::Sixteen;
 use super::packed::{HEADER, RUN};
-use crate::Line;
+use super::requant::Sixteen;
+use crate::CacheLine;
 pub(super) use groups::{add_of_groups, bytes_of_groups};
 
 /// A function of 32 rows: of the lines of a group, an input and the rounds of the loop, at least one.
@@ -21,7 +21,7 @@ macro_rules! kernel_32 {
         /// # Safety
         /// The lines and the input hold what so many rounds read, and the processor has the instructions.
         #[inline(always)]
-        unsafe fn $name(lines: &[Line], input: &[Tile], rounds: usize) -> [Sixteen; 2] {
+        unsafe fn $name(lines: &[CacheLine], input: &[Tile], rounds: usize) -> [Sixteen; 2] {
             let (a, b, c, d, e, f, g, h);
             // SAFETY: the caller's. Registers alone are written.
             unsafe {
@@ -53,7 +53,7 @@ macro_rules! kernel_16 {
         /// # Safety
         /// The lines and the input hold what so many rounds read, and the processor has the instructions.
         #[inline(always)]
-        unsafe fn $name(lines: &[Line], input: &[Tile], rounds: usize) -> [Sixteen; 1] {
+        unsafe fn $name(lines: &[CacheLine], input: &[Tile], rounds: usize) -> [Sixteen; 1] {
             let (a, b, c, d);
             // SAFETY: the caller's. Registers alone are written.
             unsafe {
@@ -108,16 +108,16 @@ const EIGHT: usize = 8;
 
 /// Whether the lines of a group of `blocks` hold what an input asks for.
 #[inline]
-fn suffices(lines: &[Line], input: &[Tile], blocks: usize) -> bool {
+fn suffices(lines: &[CacheLine], input: &[Tile], blocks: usize) -> bool {
     !input.is_empty() && lines.len() >= blocks * (HEADER + RUN * input.len())
 }
 
 /// Sums of two blocks, biases included; times their factors, if `SCALED`: then all shifts are at least
-/// [`super::numbers::HIGH_SHIFT`]. `None`: the lines are too few, or there is no input.
+/// [`super::requant::HIGH_SHIFT`]. `None`: the lines are too few, or there is no input.
 #[inline(always)]
 pub(super) fn two_blocks<D: Dot, const SCALED: bool>(
     _: D,
-    lines: &[Line],
+    lines: &[CacheLine],
     input: &[Tile],
 ) -> Option<[Sixteen; 2]> {
     if !suffices(lines, input, 2) {
@@ -140,7 +140,7 @@ pub(super) fn two_blocks<D: Dot, const SCALED: bool>(
 #[inline(always)]
 pub(super) fn one_block<D: Dot, const SCALED: bool>(
     _: D,
-    lines: &[Line],
+    lines: &[CacheLine],
     input: &[Tile],
 ) -> Option<[Sixteen; 1]> {
     if !suffices(lines, input, 1) {

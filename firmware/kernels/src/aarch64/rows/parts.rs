@@ -63,7 +63,7 @@ macro_rules! begin_16 {
     };
 }
 
-/// Sums times factors, with shifts from [`crate::aarch64::numbers::HIGH_SHIFT`] on: see [`crate::aarch64::numbers::Factors`].
+/// Sums times factors, with shifts from [`crate::aarch64::requant::HIGH_SHIFT`] on: see [`crate::aarch64::requant::Factors`].
 macro_rules! scale_32 {
     () => {
         concat!(

@@ -8,32 +8,38 @@ use super::matrix::product;
 use super::{CortexM55, cpu, values};
 
 use crate::cortex_m::heads::{self, Layout, Token};
-use crate::kernels::Watch;
+use crate::kernels::HeadHook;
 use crate::{Attention, Reciprocal, Requant};
 
 /// [`crate::Kernels::attend`] for heads of a multiple of eight channels.
-pub(super) fn run(attention: Attention<'_, &[[u8; 4]]>, watch: Option<&mut Watch<'_>>) {
-    let (shape, place) = (attention.shape, attention.place);
-    let places = CortexM55::places(shape);
+pub(super) fn run(attention: Attention<'_, &[[u8; 4]]>, hook: Option<&mut HeadHook<'_>>) {
+    let (shape, position) = (attention.shape, attention.position);
+    let positions = CortexM55::positions(shape);
     let Some(token) = Token::of(&attention) else {
         return;
     };
     let layout = Layout {
-        places,
+        positions,
         key_bytes: shape.window.saturating_mul(shape.width),
-        value_bytes: places.saturating_mul(shape.width),
+        value_bytes: positions.saturating_mul(shape.width),
     };
-    values::store(attention.values, token.values, place.index, places);
+    values::store(attention.values, token.values, position.index, positions);
     let ring = layout.key_bytes;
-    store_keys(attention.keys, token.keys, shape.width, place.index, ring);
+    store_keys(
+        attention.keys,
+        token.keys,
+        shape.width,
+        position.index,
+        ring,
+    );
     let heads = Heads {
         queries: token.queries,
         width: shape.width,
         window: shape.window,
-        logits: Logits::new(shape, attention.logit, place),
+        logits: Logits::new(shape, attention.logit, position),
         output: attention.output,
     };
-    heads::run(heads, layout, attention, watch);
+    heads::run(heads, layout, attention, hook);
 }
 
 /// The heads of one layer.
@@ -63,29 +69,29 @@ impl heads::Heads for Heads<'_> {
     }
 
     #[inline(always)]
-    fn weights(logits: &[i32], weights: &mut [i16], max: i32) -> NonZeroU32 {
-        logits::weights(logits, weights, max)
+    fn probabilities(logits: &[i32], probabilities: &mut [i16], max: i32) -> NonZeroU32 {
+        logits::probabilities(logits, probabilities, max)
     }
 
     #[inline(always)]
-    fn means(
+    fn context(
         &self,
         total: NonZeroU32,
         values: &[i8],
-        weights: &[i16],
-        sums: &mut [i32],
-        means: &mut [i8],
+        probabilities: &[i16],
+        acc: &mut [i32],
+        context: &mut [i8],
     ) {
-        values::weighted_sums(values, weights, sums);
-        values::means(Reciprocal::new(total), self.output, sums, means);
+        values::weighted_sums(values, probabilities, acc);
+        values::context(Reciprocal::new(total), self.output, acc, context);
     }
 }
 
 /// Puts the keys of all heads at their place.
 #[inline]
-fn store_keys(keys: &mut [i8], token: &[i8], width: usize, place: usize, ring: usize) {
+fn store_keys(keys: &mut [i8], token: &[i8], width: usize, position: usize, ring: usize) {
     let heads = token.len().checked_div(width).unwrap_or(0);
-    let start = place.saturating_mul(width);
+    let start = position.saturating_mul(width);
     let inside = start.saturating_add(width) <= ring && ring.saturating_mul(heads) <= keys.len();
     if heads == 0 || !inside {
         return;

@@ -8,7 +8,7 @@ use super::requant::MIN_SHIFT;
 use super::{LANES, cpu};
 use crate::cortex_m::heads::is_usual;
 use crate::softmax::EXP2_NEG;
-use crate::{MASKED_LOGIT, Place, Requant, Shape};
+use crate::{CachePosition, MASKED_LOGIT, Requant, Shape};
 
 /// Largest magnitude of a product that is shifted to the left. No product of two int8 is larger than `2^14`.
 const LARGEST: usize = 1 << 30;
@@ -18,7 +18,7 @@ const LARGEST: usize = 1 << 30;
 struct Scale {
     /// 32 minus the shift.
     shift: i32,
-    /// Place of the newest memory: the age of the one at place 0.
+    /// CachePosition of the newest memory: the age of the one at place 0.
     index: usize,
     window: usize,
     /// Memories of this age or more are not there.
@@ -39,18 +39,18 @@ impl Logits {
     /// For heads of so many channels. A factor with a shift below [`MIN_SHIFT`] takes products that are shifted to the left,
     /// as far as they stay in 32 bits; `None`: not far enough, or the place is none of the window.
     #[inline(always)]
-    pub(super) fn new(shape: Shape, factor: Requant, place: Place) -> Option<Self> {
+    pub(super) fn new(shape: Shape, factor: Requant, position: CachePosition) -> Option<Self> {
         let prescale = u32::from(MIN_SHIFT.saturating_sub(factor.shift));
         let widest = LARGEST.checked_shr(prescale.wrapping_add(14))?;
-        let usual = (1..=62).contains(&factor.shift) && place.index < shape.window;
+        let usual = (1..=62).contains(&factor.shift) && position.index < shape.window;
         if !usual || shape.width > widest {
             return None;
         }
         let scale = Scale {
             shift: 32 - i32::from(factor.shift.max(MIN_SHIFT)),
-            index: place.index,
+            index: position.index,
             window: shape.window,
-            filled: place.filled,
+            filled: position.filled,
             biases: ZEROS.as_ptr(),
             multiplier: factor.multiplier,
             prescale,
@@ -91,8 +91,8 @@ impl Logits {
 
 /// Logits to weights; returns their total. `max` is the largest logit.
 #[inline]
-pub(super) fn weights(logits: &[i32], weights: &mut [i16], max: i32) -> NonZeroU32 {
-    let eights = logits.len().min(weights.len()) / LANES;
+pub(super) fn probabilities(logits: &[i32], probabilities: &mut [i16], max: i32) -> NonZeroU32 {
+    let eights = logits.len().min(probabilities.len()) / LANES;
     if eights == 0 {
         return NonZeroU32::MIN;
     }
@@ -100,7 +100,7 @@ pub(super) fn weights(logits: &[i32], weights: &mut [i16], max: i32) -> NonZeroU
     let total = unsafe {
         exponentials(
             logits.as_ptr(),
-            weights.as_mut_ptr(),
+            probabilities.as_mut_ptr(),
             eights,
             max,
             &EXP2_NEG,
@@ -158,7 +158,7 @@ unsafe extern "C" fn scale_products<const PRESCALES: usize>(
 #[unsafe(naked)]
 unsafe extern "C" fn exponentials(
     logits: *const i32,
-    weights: *mut i16,
+    probabilities: *mut i16,
     eights: usize,
     max: i32,
     table: &[i16; EXP2_NEG.len()],

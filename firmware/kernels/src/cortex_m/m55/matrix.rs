@@ -32,13 +32,13 @@ struct Walk {
     columns: usize,
 }
 
-/// `sums[r] = bias[r] + sum_c weight[r][c] * input[c]` for all `sums`; no bias: 0.
+/// `acc[r] = bias[r] + sum_c weight[r][c] * input[c]` for all `acc`; no bias: 0.
 #[inline]
-pub(super) fn product(weight: &[i8], input: &[i8], bias: &[[u8; 4]], sums: &mut [i32]) {
+pub(super) fn product(weight: &[i8], input: &[i8], bias: &[[u8; 4]], acc: &mut [i32]) {
     let aligned =
         weight.as_ptr().cast::<u32>().is_aligned() && input.as_ptr().cast::<u32>().is_aligned();
     let fast: Option<Kernel<i8>> = match input.len() {
-        _ if !aligned || sums.len() < BLOCK => None,
+        _ if !aligned || acc.len() < BLOCK => None,
         8 => Some(eight),
         16 => Some(narrow::<16>),
         32 => Some(narrow::<32>),
@@ -57,15 +57,15 @@ pub(super) fn product(weight: &[i8], input: &[i8], bias: &[[u8; 4]], sums: &mut 
         _ => None,
     };
     match fast {
-        Some(kernel) => blocks(weight, input, bias, sums, (kernel, BLOCK)),
-        None => blocks(weight, input, bias, sums, (any_i8, SMALL_BLOCK)),
+        Some(kernel) => blocks(weight, input, bias, acc, (kernel, BLOCK)),
+        None => blocks(weight, input, bias, acc, (any_i8, SMALL_BLOCK)),
     }
 }
 
 /// [`product`] of an int16 input.
 #[inline]
-pub(super) fn product_wide(weight: &[i8], input: &[i16], bias: &[[u8; 4]], sums: &mut [i32]) {
-    blocks(weight, input, bias, sums, (any_i16, SMALL_BLOCK));
+pub(super) fn product_wide(weight: &[i8], input: &[i16], bias: &[[u8; 4]], acc: &mut [i32]) {
+    blocks(weight, input, bias, acc, (any_i16, SMALL_BLOCK));
 }
 
 /// Runs a kernel on all whole blocks, and once more on the last rows where they are none: those that
@@ -75,10 +75,10 @@ fn blocks<T: Copy + Into<i32>>(
     weight: &[i8],
     input: &[T],
     bias: &[[u8; 4]],
-    sums: &mut [i32],
+    acc: &mut [i32],
     (kernel, block): (Kernel<T>, usize),
 ) {
-    let (rows, columns) = (sums.len(), input.len());
+    let (rows, columns) = (acc.len(), input.len());
     let biases = if bias.is_empty() {
         ZEROS.as_ptr()
     } else {
@@ -91,16 +91,16 @@ fn blocks<T: Copy + Into<i32>>(
         || !biases_there
         || !biases.is_aligned()
     {
-        return plain(weight, input, bias, sums);
+        return plain(weight, input, bias, acc);
     }
-    let run = |first: usize, end: usize, sums: &mut [i32]| {
+    let run = |first: usize, end: usize, acc: &mut [i32]| {
         let walk = Walk {
-            end: sums.as_ptr().wrapping_add(end),
+            end: acc.as_ptr().wrapping_add(end),
             bias: biases.wrapping_add(first),
             columns,
         };
         let weight = weight.as_ptr().wrapping_add(first.wrapping_mul(columns));
-        let to = sums.as_mut_ptr().wrapping_add(first);
+        let to = acc.as_mut_ptr().wrapping_add(first);
         // SAFETY: from `first` to `end` lie a multiple of `block` rows, at least one block; weights, sums and
         // biases hold so many, and `input` so many columns; those that want alignment have it: `first` times a
         // multiple of 8 columns keeps it.
@@ -108,18 +108,18 @@ fn blocks<T: Copy + Into<i32>>(
     };
     // Both are powers of two.
     let rest = rows & block.wrapping_sub(1);
-    run(0, rows.wrapping_sub(rest), sums);
+    run(0, rows.wrapping_sub(rest), acc);
     if rest > 0 {
-        run(rows.wrapping_sub(block), rows, sums);
+        run(rows.wrapping_sub(block), rows, acc);
     }
 }
 
 /// Row by row.
 #[inline(never)]
-fn plain<T: Copy + Into<i32>>(weight: &[i8], input: &[T], bias: &[[u8; 4]], sums: &mut [i32]) {
+fn plain<T: Copy + Into<i32>>(weight: &[i8], input: &[T], bias: &[[u8; 4]], acc: &mut [i32]) {
     let mut rows = weight.chunks_exact(input.len().max(1));
     let mut biases = bias.iter();
-    for sum in sums {
+    for sum in acc {
         let row = rows.next().unwrap_or_default();
         let bias = biases.next().map_or(0, |&bias| i32::from_le_bytes(bias));
         *sum = row.iter().zip(input).fold(bias, |sum, (&weight, &x)| {
@@ -133,7 +133,7 @@ fn plain<T: Copy + Into<i32>>(weight: &[i8], input: &[T], bias: &[[u8; 4]], sums
 /// # Safety
 /// As [`narrow`], with rows of eight columns; weights and inputs need no alignment.
 #[unsafe(naked)]
-unsafe extern "C" fn eight(weight: *const i8, input: *const i8, sums: *mut i32, walk: *const Walk) {
+unsafe extern "C" fn eight(weight: *const i8, input: *const i8, acc: *mut i32, walk: *const Walk) {
     naked_asm!(
         cpu!(),
         "push {{r4-r11, lr}}",
@@ -176,7 +176,7 @@ unsafe extern "C" fn eight(weight: *const i8, input: *const i8, sums: *mut i32, 
 unsafe extern "C" fn narrow<const COLUMNS: usize>(
     weight: *const i8,
     input: *const i8,
-    sums: *mut i32,
+    acc: *mut i32,
     walk: *const Walk,
 ) {
     naked_asm!(
@@ -225,7 +225,7 @@ unsafe extern "C" fn narrow<const COLUMNS: usize>(
 unsafe extern "C" fn wide<const COLUMNS: usize>(
     weight: *const i8,
     input: *const i8,
-    sums: *mut i32,
+    acc: *mut i32,
     walk: *const Walk,
 ) {
     // [sp]: from a sum to its bias, the end of the sums.
@@ -328,12 +328,7 @@ macro_rules! any {
 /// There are a multiple of four sums, at least four, up to `walk.end`, a bias for each, and a row of
 /// `walk.columns` weights, at least one; so many inputs; sums and biases aligned to words.
 #[unsafe(naked)]
-unsafe extern "C" fn any_i8(
-    weight: *const i8,
-    input: *const i8,
-    sums: *mut i32,
-    walk: *const Walk,
-) {
+unsafe extern "C" fn any_i8(weight: *const i8, input: *const i8, acc: *mut i32, walk: *const Walk) {
     any!(
         "dlstp.8 lr, r11",
         "vldrb.u8 q0, [r9], #16",
@@ -353,7 +348,7 @@ unsafe extern "C" fn any_i8(
 unsafe extern "C" fn any_i16(
     weight: *const i8,
     input: *const i16,
-    sums: *mut i32,
+    acc: *mut i32,
     walk: *const Walk,
 ) {
     any!(

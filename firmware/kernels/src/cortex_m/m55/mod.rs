@@ -20,9 +20,9 @@ use core::marker::PhantomData;
 
 use matrix::{product, product_wide};
 
-use crate::kernels::Watch;
+use crate::kernels::HeadHook;
 use crate::portable::Rows;
-use crate::{Attention, Kernels, Onto, Requant, Rings, Shape, portable};
+use crate::{Attention, Kernels, KvLayout, Onto, Requant, Shape, portable};
 
 /// The first line of every naked function: these are assembled on their own, and know the target's
 /// instructions only if told.
@@ -48,52 +48,52 @@ impl CortexM55 {
     }
 
     /// Places of the ring of values of one head.
-    const fn places(shape: Shape) -> usize {
+    const fn positions(shape: Shape) -> usize {
         shape.window.div_ceil(LANES).saturating_mul(LANES)
     }
 }
 
 /// The sums of all rows, biases included.
 #[inline]
-fn sums_of<'a>(map: Rows<'_>, input: &[i8], sums: &'a mut [i32]) -> &'a mut [i32] {
-    let sums = sums.get_mut(..map.rows).unwrap_or_default();
-    product(map.weight, input, map.bias, sums);
-    sums
+fn sums_of<'a>(map: Rows<'_>, input: &[i8], acc: &'a mut [i32]) -> &'a mut [i32] {
+    let acc = acc.get_mut(..map.rows).unwrap_or_default();
+    product(map.weight, input, map.bias, acc);
+    acc
 }
 
 /// [`sums_of`] of an int16 input.
 #[inline]
-fn wide_sums_of<'a>(map: Rows<'_>, input: &[i16], sums: &'a mut [i32]) -> &'a mut [i32] {
-    let sums = sums.get_mut(..map.rows).unwrap_or_default();
-    product_wide(map.weight, input, map.bias, sums);
-    sums
+fn wide_sums_of<'a>(map: Rows<'_>, input: &[i16], acc: &'a mut [i32]) -> &'a mut [i32] {
+    let acc = acc.get_mut(..map.rows).unwrap_or_default();
+    product_wide(map.weight, input, map.bias, acc);
+    acc
 }
 
 impl Kernels for CortexM55 {
     const LANES: usize = 1;
-    const RINGS: Rings = Rings::CORTEX_M55;
+    const KV_LAYOUT: KvLayout = KvLayout::CORTEX_M55;
 
     of_every_core!(sums_of);
 
-    fn embed(self, map: Rows<'_>, input: &[i16], sums: &mut [i32], out: &mut [i16]) {
+    fn wide_linear_i16(self, map: Rows<'_>, input: &[i16], acc: &mut [i32], out: &mut [i16]) {
         let out = out.get_mut(..map.rows).unwrap_or_default();
         // Added to nothing, a number of 16 bits stays what it is.
         out.fill(0);
-        requant::add_i16(map, wide_sums_of(map, input, sums), out);
+        requant::add_i16(map, wide_sums_of(map, input, acc), out);
     }
 
-    fn hidden(
+    fn linear_tanh(
         self,
         map: Rows<'_>,
         input: &[i8],
         raw: Option<(Rows<'_>, &[i16])>,
-        (sums, preactivation): (&mut [i32], &mut [i32]),
+        (acc, preactivation): (&mut [i32], &mut [i32]),
         out: &mut [i8],
     ) {
-        requant::to_i32(map, sums_of(map, input, sums), preactivation);
+        requant::to_i32(map, sums_of(map, input, acc), preactivation);
         if let Some((raw, input)) = raw {
-            let sums = wide_sums_of(raw, input, sums);
-            let rows = preactivation.iter_mut().zip(sums).zip(raw.factors());
+            let acc = wide_sums_of(raw, input, acc);
+            let rows = preactivation.iter_mut().zip(acc).zip(raw.factors());
             for ((preactivation, sum), factor) in rows {
                 *preactivation = preactivation.saturating_add(factor.to_i32(*sum));
             }
@@ -102,9 +102,9 @@ impl Kernels for CortexM55 {
         tanh::tanh(preactivation, out);
     }
 
-    fn words(self, map: Rows<'_>, input: &[i8], sums: &mut [i32], out: &mut [i16]) {
+    fn linear_i16(self, map: Rows<'_>, input: &[i8], acc: &mut [i32], out: &mut [i16]) {
         let out = out.get_mut(..map.rows).unwrap_or_default();
         out.fill(0);
-        requant::add_i16(map, sums_of(map, input, sums), out);
+        requant::add_i16(map, sums_of(map, input, acc), out);
     }
 }

@@ -17,34 +17,34 @@ pub(super) const MIN_SHIFT: u8 = 33;
 /// A kernel: sums, multipliers, shifts, output; then blocks.
 type Kernel<T> = unsafe extern "C" fn(*const i32, *const [u8; 4], *const u8, *mut T, usize);
 
-/// `out[r] = to_i8(sums[r])`.
+/// `out[r] = to_i8(acc[r])`.
 #[inline]
-pub(super) fn to_i8(map: Rows<'_>, sums: &[i32], out: &mut [i8]) {
-    rows(map, sums, out, (rows_to_i8, 16), |factor, sum, _| {
+pub(super) fn to_i8(map: Rows<'_>, acc: &[i32], out: &mut [i8]) {
+    rows(map, acc, out, (rows_to_i8, 16), |factor, sum, _| {
         factor.to_i8(sum)
     });
 }
 
-/// `out[r] = to_relu_i8(sums[r])`.
+/// `out[r] = to_relu_i8(acc[r])`.
 #[inline]
-pub(super) fn to_relu_i8(map: Rows<'_>, sums: &[i32], out: &mut [i8]) {
-    rows(map, sums, out, (rows_to_relu_i8, 16), |factor, sum, _| {
+pub(super) fn to_relu_i8(map: Rows<'_>, acc: &[i32], out: &mut [i8]) {
+    rows(map, acc, out, (rows_to_relu_i8, 16), |factor, sum, _| {
         factor.to_relu_i8(sum)
     });
 }
 
-/// `out[r] = to_i32(sums[r])`.
+/// `out[r] = to_i32(acc[r])`.
 #[inline]
-pub(super) fn to_i32(map: Rows<'_>, sums: &[i32], out: &mut [i32]) {
-    rows(map, sums, out, (rows_to_i32, 4), |factor, sum, _| {
+pub(super) fn to_i32(map: Rows<'_>, acc: &[i32], out: &mut [i32]) {
+    rows(map, acc, out, (rows_to_i32, 4), |factor, sum, _| {
         factor.to_i32(sum)
     });
 }
 
-/// `out[r] += to_i16(sums[r])`, saturating.
+/// `out[r] += to_i16(acc[r])`, saturating.
 #[inline]
-pub(super) fn add_i16(map: Rows<'_>, sums: &[i32], out: &mut [i16]) {
-    rows(map, sums, out, (rows_add_i16, 8), |factor, sum, out| {
+pub(super) fn add_i16(map: Rows<'_>, acc: &[i32], out: &mut [i16]) {
+    rows(map, acc, out, (rows_add_i16, 8), |factor, sum, out| {
         add_saturating(out, factor.to_i16(sum))
     });
 }
@@ -53,12 +53,12 @@ pub(super) fn add_i16(map: Rows<'_>, sums: &[i32], out: &mut [i16]) {
 #[inline]
 fn rows<T: Copy>(
     map: Rows<'_>,
-    sums: &[i32],
+    acc: &[i32],
     out: &mut [T],
     (kernel, block): (Kernel<T>, usize),
     plain: impl Fn(Requant, i32, T) -> T,
 ) {
-    let rows = map.rows.min(sums.len()).min(out.len());
+    let rows = map.rows.min(acc.len()).min(out.len());
     let (Some(multiplier), Some(shift)) = (map.multiplier.get(..rows), map.shift.get(..rows))
     else {
         return;
@@ -75,7 +75,7 @@ fn rows<T: Copy>(
         // SAFETY: all hold `blocks` blocks, at least one; the tables of words are aligned to them.
         unsafe {
             kernel(
-                sums.as_ptr(),
+                acc.as_ptr(),
                 multiplier.as_ptr(),
                 shift.as_ptr(),
                 out.as_mut_ptr(),
@@ -84,7 +84,7 @@ fn rows<T: Copy>(
         }
     }
     let factors = multiplier.iter().zip(shift);
-    for ((out, &sum), (&multiplier, &shift)) in out.iter_mut().zip(sums).zip(factors).skip(whole) {
+    for ((out, &sum), (&multiplier, &shift)) in out.iter_mut().zip(acc).zip(factors).skip(whole) {
         let multiplier = i32::from_le_bytes(multiplier);
         *out = plain(Requant { multiplier, shift }, sum, *out);
     }
@@ -100,7 +100,7 @@ fn usual_shifts(shifts: &[u8]) -> bool {
 
 /// `out[i] = factor.to_i8(residual[i])`.
 #[inline]
-pub(super) fn narrow(residual: &[i16], factor: Requant, out: &mut [i8]) {
+pub(super) fn requantize(residual: &[i16], factor: Requant, out: &mut [i8]) {
     let length = residual.len().min(out.len());
     let whole = if (17..=62).contains(&factor.shift) {
         length & !15
@@ -110,7 +110,7 @@ pub(super) fn narrow(residual: &[i16], factor: Requant, out: &mut [i8]) {
     if whole > 0 {
         // SAFETY: both hold a multiple of sixteen entries, at least as many.
         unsafe {
-            narrow_i16(
+            requantize_i16(
                 residual.as_ptr(),
                 out.as_mut_ptr(),
                 whole >> 4,
@@ -210,7 +210,7 @@ macro_rules! rows_to_bytes {
 /// All hold `blocks` times sixteen rows, at least one block; multipliers are aligned to words.
 #[unsafe(naked)]
 unsafe extern "C" fn rows_to_i8(
-    sums: *const i32,
+    acc: *const i32,
     multiplier: *const [u8; 4],
     shift: *const u8,
     out: *mut i8,
@@ -223,7 +223,7 @@ unsafe extern "C" fn rows_to_i8(
 /// As [`rows_to_i8`].
 #[unsafe(naked)]
 unsafe extern "C" fn rows_to_relu_i8(
-    sums: *const i32,
+    acc: *const i32,
     multiplier: *const [u8; 4],
     shift: *const u8,
     out: *mut i8,
@@ -238,7 +238,7 @@ unsafe extern "C" fn rows_to_relu_i8(
 /// As [`rows_to_i8`], with blocks of four.
 #[unsafe(naked)]
 unsafe extern "C" fn rows_to_i32(
-    sums: *const i32,
+    acc: *const i32,
     multiplier: *const [u8; 4],
     shift: *const u8,
     out: *mut i32,
@@ -268,7 +268,7 @@ unsafe extern "C" fn rows_to_i32(
 /// As [`rows_to_i8`], with blocks of eight; `out` is aligned to halfwords.
 #[unsafe(naked)]
 unsafe extern "C" fn rows_add_i16(
-    sums: *const i32,
+    acc: *const i32,
     multiplier: *const [u8; 4],
     shift: *const u8,
     out: *mut i16,
@@ -315,7 +315,7 @@ unsafe extern "C" fn rows_add_i16(
 /// # Safety
 /// Both slices hold `blocks` times sixteen entries, at least one block; the residual is aligned to halfwords.
 #[unsafe(naked)]
-unsafe extern "C" fn narrow_i16(
+unsafe extern "C" fn requantize_i16(
     residual: *const i16,
     out: *mut i8,
     blocks: usize,

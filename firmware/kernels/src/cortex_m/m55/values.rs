@@ -3,21 +3,21 @@
 use core::arch::naked_asm;
 
 use super::{LANES, cpu};
-use crate::cortex_m::heads::{Means, plain_means};
+use crate::cortex_m::heads::{Context, plain_context};
 use crate::{Reciprocal, Requant};
 
 /// Bytes of a block: eight channels of eight places.
 const BLOCK: usize = LANES * LANES;
 
-/// Puts the values of a token at `place` of the rings of all heads: `[channel / 8][place / 8][8][8]`, with
-/// `places` in a ring, a multiple of eight.
-pub(super) fn store(values: &mut [i8], token: &[i8], place: usize, places: usize) {
-    let stride = places.wrapping_mul(LANES);
+/// Puts the values of a token at `position` of the rings of all heads: `[channel / 8][position / 8][8][8]`, with
+/// `positions` in a ring, a multiple of eight.
+pub(super) fn store(values: &mut [i8], token: &[i8], position: usize, positions: usize) {
+    let stride = positions.wrapping_mul(LANES);
     let eights = token.len() / LANES;
-    let first = (place / LANES)
+    let first = (position / LANES)
         .wrapping_mul(BLOCK)
-        .wrapping_add(place % LANES);
-    if eights == 0 || place >= places || stride.saturating_mul(eights) > values.len() {
+        .wrapping_add(position % LANES);
+    if eights == 0 || position >= positions || stride.saturating_mul(eights) > values.len() {
         return;
     }
     let to = values.as_mut_ptr().wrapping_add(first);
@@ -26,24 +26,31 @@ pub(super) fn store(values: &mut [i8], token: &[i8], place: usize, places: usize
     unsafe { scatter(to, token.as_ptr(), eights, stride) };
 }
 
-/// Sums of all channels of a head, weighted; `weights` one per place, a multiple of eight.
+/// Sums of all channels of a head, weighted; `probabilities` one per place, a multiple of eight.
 #[inline]
-pub(super) fn weighted_sums(values: &[i8], weights: &[i16], sums: &mut [i32]) {
-    let steps = weights.len() / LANES;
+pub(super) fn weighted_sums(values: &[i8], probabilities: &[i16], acc: &mut [i32]) {
+    let steps = probabilities.len() / LANES;
     let bytes = steps.wrapping_mul(BLOCK);
-    let blocks = sums.len() / LANES;
+    let blocks = acc.len() / LANES;
     if steps == 0 || blocks == 0 || bytes.saturating_mul(blocks) > values.len() {
         return;
     }
-    let end = sums.as_ptr().wrapping_add(blocks.wrapping_mul(LANES));
+    let end = acc.as_ptr().wrapping_add(blocks.wrapping_mul(LANES));
     let walk = Walk {
         end,
-        weights_end: weights.as_ptr().wrapping_add(steps.wrapping_mul(LANES)),
+        weights_end: probabilities
+            .as_ptr()
+            .wrapping_add(steps.wrapping_mul(LANES)),
     };
-    // SAFETY: `values` holds `blocks` times `steps` blocks, `weights` eight for each step, `sums` eight for each
+    // SAFETY: `values` holds `blocks` times `steps` blocks, `probabilities` eight for each step, `acc` eight for each
     // of the blocks; at least one of each.
     unsafe {
-        sum_blocks(values.as_ptr(), weights.as_ptr(), sums.as_mut_ptr(), &walk);
+        sum_blocks(
+            values.as_ptr(),
+            probabilities.as_ptr(),
+            acc.as_mut_ptr(),
+            &walk,
+        );
     }
 }
 
@@ -54,16 +61,16 @@ struct Walk {
     weights_end: *const i16,
 }
 
-/// `out[i] = output.to_i8(reciprocal.mean_q16(sums[i]))`.
+/// `out[i] = output.to_i8(reciprocal.context_q16(acc[i]))`.
 #[inline]
-pub(super) fn means(reciprocal: Reciprocal, output: Requant, sums: &[i32], out: &mut [i8]) {
-    let eights = sums.len().min(out.len()) / LANES;
-    let Some(means) = Means::new(reciprocal, output).filter(|_| eights > 0) else {
-        return plain_means(reciprocal, output, sums, out);
+pub(super) fn context(reciprocal: Reciprocal, output: Requant, acc: &[i32], out: &mut [i8]) {
+    let eights = acc.len().min(out.len()) / LANES;
+    let Some(context) = Context::new(reciprocal, output).filter(|_| eights > 0) else {
+        return plain_context(reciprocal, output, acc, out);
     };
-    // SAFETY: `sums` and `out` hold `eights` times eight entries, at least eight; heads have a multiple of
+    // SAFETY: `acc` and `out` hold `eights` times eight entries, at least eight; heads have a multiple of
     // eight channels, so that none is left over.
-    unsafe { means_of_sums(sums.as_ptr(), out.as_mut_ptr(), eights, &means) };
+    unsafe { context_of_acc(acc.as_ptr(), out.as_mut_ptr(), eights, &context) };
 }
 
 /// q0 values of eight channels, q1 where they go: eight bytes apart.
@@ -97,8 +104,8 @@ unsafe extern "C" fn scatter(to: *mut i8, token: *const i8, eights: usize, strid
 #[unsafe(naked)]
 unsafe extern "C" fn sum_blocks(
     values: *const i8,
-    weights: *const i16,
-    sums: *mut i32,
+    probabilities: *const i16,
+    acc: *mut i32,
     walk: *const Walk,
 ) {
     naked_asm!(
@@ -164,11 +171,11 @@ unsafe extern "C" fn sum_blocks(
 /// # Safety
 /// Both slices hold `eights` times eight entries, at least eight.
 #[unsafe(naked)]
-unsafe extern "C" fn means_of_sums(
-    sums: *const i32,
+unsafe extern "C" fn context_of_acc(
+    acc: *const i32,
     out: *mut i8,
     eights: usize,
-    means: *const Means,
+    context: *const Context,
 ) {
     naked_asm!(
         cpu!(),

@@ -3,29 +3,29 @@
 use core::num::NonZeroU32;
 
 use super::matrix::{Prepared, Room};
-use super::{CortexM7, logits, rings, values};
+use super::{CortexM7, kv_cache, logits, values};
 
 use crate::cortex_m::heads::{self, Layout, Token};
-use crate::kernels::Watch;
-use crate::{Attention, Place, Reciprocal, Requant};
+use crate::kernels::HeadHook;
+use crate::{Attention, CachePosition, Reciprocal, Requant};
 
 /// [`crate::Kernels::attend`] for heads of a multiple of eight channels.
-pub(super) fn run(attention: Attention<'_, &[[u8; 4]]>, watch: Option<&mut Watch<'_>>) {
-    let (shape, place) = (attention.shape, attention.place);
-    let places = CortexM7::places(shape);
+pub(super) fn run(attention: Attention<'_, &[[u8; 4]]>, hook: Option<&mut HeadHook<'_>>) {
+    let (shape, position) = (attention.shape, attention.position);
+    let positions = CortexM7::positions(shape);
     let Some(token) = Token::of(&attention) else {
         return;
     };
-    let key_bytes = places.saturating_mul(shape.width);
+    let key_bytes = positions.saturating_mul(shape.width);
     let layout = Layout {
-        places,
+        positions,
         key_bytes,
         value_bytes: key_bytes.saturating_mul(size_of::<i16>()),
     };
-    let ring = rings::Ring {
-        places,
+    let ring = kv_cache::Ring {
+        positions,
         width: shape.width,
-        place: place.index,
+        position: position.index,
     };
     ring.store_keys(attention.keys, token.keys);
     ring.store_values(attention.values, token.values);
@@ -34,11 +34,11 @@ pub(super) fn run(attention: Attention<'_, &[[u8; 4]]>, watch: Option<&mut Watch
         queries: Prepared::new(token.queries, &mut room),
         width: shape.width,
         window: shape.window,
-        place,
+        position,
         logit: attention.logit,
         output: attention.output,
     };
-    heads::run(heads, layout, attention, watch);
+    heads::run(heads, layout, attention, hook);
 }
 
 /// The heads of one layer; their products are 256-fold.
@@ -46,7 +46,7 @@ struct Heads<'a> {
     queries: Prepared<'a>,
     width: usize,
     window: usize,
-    place: Place,
+    position: CachePosition,
     logit: Requant,
     output: Requant,
 }
@@ -64,24 +64,24 @@ impl heads::Heads for Heads<'_> {
 
     #[inline(always)]
     fn logits(&mut self, products: &mut [i32], biases: &[[u8; 4]]) -> Option<i32> {
-        logits::scale(products, self.window, self.logit, biases, self.place)
+        logits::scale(products, self.window, self.logit, biases, self.position)
     }
 
     #[inline(always)]
-    fn weights(logits: &[i32], weights: &mut [i16], max: i32) -> NonZeroU32 {
-        logits::weights(logits, weights, max)
+    fn probabilities(logits: &[i32], probabilities: &mut [i16], max: i32) -> NonZeroU32 {
+        logits::probabilities(logits, probabilities, max)
     }
 
     #[inline(always)]
-    fn means(
+    fn context(
         &self,
         total: NonZeroU32,
         values: &[i8],
-        weights: &[i16],
-        sums: &mut [i32],
-        means: &mut [i8],
+        probabilities: &[i16],
+        acc: &mut [i32],
+        context: &mut [i8],
     ) {
-        values::weighted_sums(values, weights, sums);
-        values::means(Reciprocal::new(total), self.output, sums, means);
+        values::weighted_sums(values, probabilities, acc);
+        values::context(Reciprocal::new(total), self.output, acc, context);
     }
 }

@@ -7,7 +7,7 @@ use super::matrix::MAX_COLUMNS;
 use super::{GROUP, MIN_SHIFT};
 use crate::cortex_m::heads::is_usual;
 use crate::softmax::EXP2_NEG;
-use crate::{MASKED_LOGIT, Place, Requant};
+use crate::{CachePosition, MASKED_LOGIT, Requant};
 
 /// Biases as the kernel takes them: LDM faults on addresses that are not a word's, and bytes alone may lie anywhere.
 #[repr(align(4))]
@@ -46,7 +46,7 @@ struct Scale {
 
 /// 256-fold inner products of a head, by place, to logits; returns the largest.
 ///
-/// Places from `window` on, and those of an age of `place.filled` or more, get logits that weigh nothing.
+/// Places from `window` on, and those of an age of `position.filled` or more, get logits that weigh nothing.
 /// The work does not depend on how many these are, but for a call more.
 ///
 /// Logits are not limited. Where that could change a weight ([`is_usual`]), or the factor is no small one, the result is `None`
@@ -56,7 +56,7 @@ pub(super) fn scale(
     window: usize,
     factor: Requant,
     biases: &[[u8; 4]],
-    place: Place,
+    position: CachePosition,
 ) -> Option<i32> {
     let biases = if biases.is_empty() {
         NO_BIAS.0.get(..window)?
@@ -78,10 +78,10 @@ pub(super) fn scale(
     let (ring, rest) = products.split_at_mut_checked(window)?;
     rest.fill(MASKED_LOGIT);
     // Ages fall along the ring up to the newest place, and again from the end to behind it.
-    let (newer, older) = ring.split_at_mut_checked(place.index.wrapping_add(1))?;
+    let (newer, older) = ring.split_at_mut_checked(position.index.wrapping_add(1))?;
     let (of_newer, of_older) = biases.split_at_checked(newer.len())?;
-    let filled_older = place.filled.saturating_sub(newer.len());
-    segment(newer, of_newer, place.filled, &mut scale);
+    let filled_older = position.filled.saturating_sub(newer.len());
+    segment(newer, of_newer, position.filled, &mut scale);
     segment(older, of_older, filled_older, &mut scale);
     is_usual(scale.max).then_some(scale.max)
 }
@@ -118,14 +118,22 @@ fn stretch(products: &mut [i32], biases: &[[u8; 4]], scale: &mut Scale) {
 }
 
 /// Logits to weights; returns their total. `max` is the largest logit.
-pub(super) fn weights(logits: &[i32], weights: &mut [i16], max: i32) -> NonZeroU32 {
-    let whole = logits.len().min(weights.len()) / GROUP * GROUP;
-    if whole == 0 || !weights.as_ptr().cast::<u32>().is_aligned() {
+pub(super) fn probabilities(logits: &[i32], probabilities: &mut [i16], max: i32) -> NonZeroU32 {
+    let whole = logits.len().min(probabilities.len()) / GROUP * GROUP;
+    if whole == 0 || !probabilities.as_ptr().cast::<u32>().is_aligned() {
         return NonZeroU32::MIN;
     }
     let end = logits.as_ptr().wrapping_add(whole);
     // SAFETY: both slices hold `whole` entries, at least four; both are aligned to words.
-    let total = unsafe { exponentials(logits.as_ptr(), weights.as_mut_ptr(), end, max, &TWICE) };
+    let total = unsafe {
+        exponentials(
+            logits.as_ptr(),
+            probabilities.as_mut_ptr(),
+            end,
+            max,
+            &TWICE,
+        )
+    };
     NonZeroU32::new(total).unwrap_or(NonZeroU32::MIN)
 }
 
@@ -204,11 +212,11 @@ unsafe extern "C" fn scale_products(end: *mut i32, biases: *const [u8; 4], scale
 ///
 /// # Safety
 /// From `logits` to `end` lie a multiple of four logits, at least four, and room for as many weights at
-/// `weights`; both aligned to words.
+/// `probabilities`; both aligned to words.
 #[unsafe(naked)]
 unsafe extern "C" fn exponentials(
     logits: *const i32,
-    weights: *mut i16,
+    probabilities: *mut i16,
     end: *const i32,
     max: i32,
     table: &[u16; EXP2_NEG.len()],

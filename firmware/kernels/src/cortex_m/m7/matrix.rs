@@ -41,11 +41,11 @@ impl<'a> Prepared<'a> {
         Self { inputs }
     }
 
-    /// `sums[r] = 256 * sum_c weight[r][c] * input[first + c]` for the rows of all whole blocks that
-    /// `packed` and `sums` hold; `first` and `columns` are multiples of eight.
+    /// `acc[r] = 256 * sum_c weight[r][c] * input[first + c]` for the rows of all whole blocks that
+    /// `packed` and `acc` hold; `first` and `columns` are multiples of eight.
     #[inline]
-    pub(super) fn product(self, first: usize, columns: usize, packed: &[i8], sums: &mut [i32]) {
-        let blocks = (sums.len() / GROUP).min(blocks(packed.len(), columns));
+    pub(super) fn product(self, first: usize, columns: usize, packed: &[i8], acc: &mut [i32]) {
+        let blocks = (acc.len() / GROUP).min(blocks(packed.len(), columns));
         let aligned = packed.as_ptr().cast::<u32>().is_aligned();
         let shape = first.is_multiple_of(COLUMNS) && columns.is_multiple_of(COLUMNS);
         if blocks == 0
@@ -67,22 +67,22 @@ impl<'a> Prepared<'a> {
             kernel(
                 packed.as_ptr().cast(),
                 self.inputs.as_ptr().wrapping_add(first / GROUP),
-                sums.as_mut_ptr(),
+                acc.as_mut_ptr(),
                 &Size {
                     steps,
-                    end: sums.as_ptr().wrapping_add(blocks * GROUP),
+                    end: acc.as_ptr().wrapping_add(blocks * GROUP),
                 },
             );
         }
     }
 }
 
-/// `sums[r] = sum_c weight[r][c] * input[c]` for the rows of all whole blocks that `packed` and `sums`
+/// `acc[r] = sum_c weight[r][c] * input[c]` for the rows of all whole blocks that `packed` and `acc`
 /// hold; `input` filled up to a multiple of eight.
 #[inline]
-pub(super) fn product_wide(packed: &[i8], input: &[i16], sums: &mut [i32]) {
+pub(super) fn product_wide(packed: &[i8], input: &[i16], acc: &mut [i32]) {
     let columns = input.len() / COLUMNS * COLUMNS;
-    let blocks = (sums.len() / GROUP).min(blocks(packed.len(), columns));
+    let blocks = (acc.len() / GROUP).min(blocks(packed.len(), columns));
     let aligned =
         packed.as_ptr().cast::<u32>().is_aligned() && input.as_ptr().cast::<u32>().is_aligned();
     if blocks == 0 || !aligned {
@@ -94,10 +94,10 @@ pub(super) fn product_wide(packed: &[i8], input: &[i16], sums: &mut [i32]) {
         product_i16(
             packed.as_ptr().cast(),
             input.as_ptr(),
-            sums.as_mut_ptr(),
+            acc.as_mut_ptr(),
             &Size {
                 steps: columns / GROUP,
-                end: sums.as_ptr().wrapping_add(blocks * GROUP),
+                end: acc.as_ptr().wrapping_add(blocks * GROUP),
             },
         );
     }
@@ -243,14 +243,14 @@ pub(super) use next_block;
 /// The int8 kernel: r2-r5 sums, r6-r9 inputs of two groups, r10-r12 and lr weights of one group.
 ///
 /// # Safety
-/// `size.steps` is not 0 and `size.end` lies a multiple of four sums, at least four, behind `sums`;
+/// `size.steps` is not 0 and `size.end` lies a multiple of four sums, at least four, behind `acc`;
 /// `packed` holds the weights of so many rows and of eight columns for every step, `inputs` their
 /// prepared inputs; all aligned to words.
 #[unsafe(naked)]
 unsafe extern "C" fn product_i8(
     packed: *const u8,
     inputs: *const [u32; 2],
-    sums: *mut i32,
+    acc: *mut i32,
     size: *const Size,
 ) {
     naked_asm!(
@@ -269,7 +269,7 @@ unsafe extern "C" fn product_i8(
 unsafe extern "C" fn product_narrow_i8(
     packed: *const u8,
     inputs: *const [u32; 2],
-    sums: *mut i32,
+    acc: *mut i32,
     size: *const Size,
 ) {
     naked_asm!(
@@ -287,7 +287,7 @@ unsafe extern "C" fn product_narrow_i8(
 unsafe extern "C" fn product_i16(
     packed: *const u8,
     inputs: *const i16,
-    sums: *mut i32,
+    acc: *mut i32,
     size: *const Size,
 ) {
     // One step is 18 instructions of 4 bytes.

@@ -15,10 +15,10 @@
 )]
 
 mod attention;
+mod kv_cache;
 mod logits;
 mod matrix;
 mod requant;
-mod rings;
 mod values;
 
 use core::marker::PhantomData;
@@ -26,9 +26,9 @@ use core::marker::PhantomData;
 use matrix::{Prepared, Room, product_wide};
 
 use super::packing::{COLUMNS, GROUP, MIN_SHIFT};
-use crate::kernels::Watch;
+use crate::kernels::HeadHook;
 use crate::portable::Rows;
-use crate::{Attention, Kernels, Onto, Requant, Rings, Shape, portable, tanh_q12};
+use crate::{Attention, Kernels, KvLayout, Onto, Requant, Shape, portable, tanh_q12};
 
 /// The kernels of a core with the DSP extension; the target has it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,19 +46,19 @@ impl CortexM7 {
     }
 
     /// Places of the rings of one head.
-    const fn places(shape: Shape) -> usize {
+    const fn positions(shape: Shape) -> usize {
         shape.window.div_ceil(GROUP).saturating_mul(GROUP)
     }
 }
 
 /// The sums of all rows, 256-fold.
 #[inline]
-fn product<'a>(map: Packed<'_>, input: &[i8], sums: &'a mut [i32]) -> &'a mut [i32] {
+fn product<'a>(map: Packed<'_>, input: &[i8], acc: &'a mut [i32]) -> &'a mut [i32] {
     let rows = map.rows.div_ceil(GROUP).saturating_mul(GROUP);
-    let sums = sums.get_mut(..rows).unwrap_or_default();
+    let acc = acc.get_mut(..rows).unwrap_or_default();
     let mut room = Room::uninit();
-    Prepared::new(input, &mut room).product(0, input.len(), map.weight, sums);
-    sums
+    Prepared::new(input, &mut room).product(0, input.len(), map.weight, acc);
+    acc
 }
 
 /// The rows of an int16 map, which has no bias: factor and sum.
@@ -66,37 +66,37 @@ fn product<'a>(map: Packed<'_>, input: &[i8], sums: &'a mut [i32]) -> &'a mut [i
 fn wide_rows<'a>(
     map: Packed<'a>,
     input: &[i16],
-    sums: &'a mut [i32],
+    acc: &'a mut [i32],
 ) -> impl Iterator<Item = (Requant, i32)> + use<'a> {
     let rows = map.rows.div_ceil(GROUP).saturating_mul(GROUP);
-    let sums = sums.get_mut(..rows).unwrap_or_default();
-    product_wide(map.weight, input, sums);
-    map.factors().zip(sums.iter().copied())
+    let acc = acc.get_mut(..rows).unwrap_or_default();
+    product_wide(map.weight, input, acc);
+    map.factors().zip(acc.iter().copied())
 }
 
 impl Kernels for CortexM7 {
     const LANES: usize = COLUMNS;
-    const RINGS: Rings = Rings::CORTEX_M7;
+    const KV_LAYOUT: KvLayout = KvLayout::CORTEX_M7;
 
     of_every_core!(product);
 
-    fn embed(self, map: Packed<'_>, input: &[i16], sums: &mut [i32], out: &mut [i16]) {
-        for (out, (factor, sum)) in out.iter_mut().zip(wide_rows(map, input, sums)) {
+    fn wide_linear_i16(self, map: Packed<'_>, input: &[i16], acc: &mut [i32], out: &mut [i16]) {
+        for (out, (factor, sum)) in out.iter_mut().zip(wide_rows(map, input, acc)) {
             *out = factor.to_i16(sum);
         }
     }
 
-    fn hidden(
+    fn linear_tanh(
         self,
         map: Packed<'_>,
         input: &[i8],
         raw: Option<(Packed<'_>, &[i16])>,
-        (sums, preactivation): (&mut [i32], &mut [i32]),
+        (acc, preactivation): (&mut [i32], &mut [i32]),
         out: &mut [i8],
     ) {
-        requant::to_i32(map, product(map, input, sums), preactivation);
+        requant::to_i32(map, product(map, input, acc), preactivation);
         if let Some((raw, input)) = raw {
-            let rows = wide_rows(raw, input, sums);
+            let rows = wide_rows(raw, input, acc);
             for (preactivation, (factor, sum)) in preactivation.iter_mut().zip(rows) {
                 *preactivation = preactivation.saturating_add(factor.to_i32(sum));
             }
@@ -106,10 +106,10 @@ impl Kernels for CortexM7 {
         }
     }
 
-    fn words(self, map: Packed<'_>, input: &[i8], sums: &mut [i32], out: &mut [i16]) {
-        let sums = product(map, input, sums);
-        sums.iter_mut().for_each(|sum| *sum >>= 8);
-        for (out, (factor, sum)) in out.iter_mut().zip(map.scaled(sums)) {
+    fn linear_i16(self, map: Packed<'_>, input: &[i8], acc: &mut [i32], out: &mut [i16]) {
+        let acc = product(map, input, acc);
+        acc.iter_mut().for_each(|sum| *sum >>= 8);
+        for (out, (factor, sum)) in out.iter_mut().zip(map.scaled(acc)) {
             *out = factor.to_i16(sum);
         }
     }

@@ -24,47 +24,43 @@ struct Scaling {
 
 /// A kernel: from the sums up to `end` to `out`.
 type Kernel<T> =
-    unsafe extern "C" fn(sums: *const i32, scaling: *const Scaling, out: *mut T, end: *const i32);
+    unsafe extern "C" fn(acc: *const i32, scaling: *const Scaling, out: *mut T, end: *const i32);
 
 /// `out[r] = to_i8`.
 #[inline]
-pub(super) fn to_i8(map: Packed<'_>, sums: &[i32], out: &mut [i8]) {
-    each(map, sums, out, rows_to_i8, |factor, sum, _| {
+pub(super) fn to_i8(map: Packed<'_>, acc: &[i32], out: &mut [i8]) {
+    each(map, acc, out, rows_to_i8, |factor, sum, _| {
         factor.to_i8(sum)
     });
 }
 
 /// `out[r] = to_relu_i8`.
 #[inline]
-pub(super) fn to_relu_i8(map: Packed<'_>, sums: &[i32], out: &mut [i8]) {
-    each(map, sums, out, rows_to_relu_i8, |factor, sum, _| {
+pub(super) fn to_relu_i8(map: Packed<'_>, acc: &[i32], out: &mut [i8]) {
+    each(map, acc, out, rows_to_relu_i8, |factor, sum, _| {
         factor.to_relu_i8(sum)
     });
 }
 
 /// `out[r] = to_i32`.
 #[inline]
-pub(super) fn to_i32(map: Packed<'_>, sums: &[i32], out: &mut [i32]) {
-    each(map, sums, out, rows_to_i32, |factor, sum, _| {
+pub(super) fn to_i32(map: Packed<'_>, acc: &[i32], out: &mut [i32]) {
+    each(map, acc, out, rows_to_i32, |factor, sum, _| {
         factor.to_i32(sum)
     });
 }
 
 /// `residual[r] += to_i16`, saturating.
 #[inline]
-pub(super) fn add_i16(map: Packed<'_>, sums: &[i32], residual: &mut [i16]) {
-    each(
-        map,
-        sums,
-        residual,
-        rows_add_i16,
-        |factor, sum, residual| add_saturating(residual, factor.to_i16(sum)),
-    );
+pub(super) fn add_i16(map: Packed<'_>, acc: &[i32], residual: &mut [i16]) {
+    each(map, acc, residual, rows_add_i16, |factor, sum, residual| {
+        add_saturating(residual, factor.to_i16(sum))
+    });
 }
 
 /// `out[i] = factor.to_i8(residual[i])`.
 #[inline]
-pub(super) fn narrow(residual: &[i16], factor: Requant, out: &mut [i8]) {
+pub(super) fn requantize(residual: &[i16], factor: Requant, out: &mut [i8]) {
     let mut whole = residual.len().min(out.len()) / GROUP * GROUP;
     let aligned =
         residual.as_ptr().cast::<u32>().is_aligned() && out.as_ptr().cast::<u32>().is_aligned();
@@ -75,7 +71,7 @@ pub(super) fn narrow(residual: &[i16], factor: Requant, out: &mut [i8]) {
         let shift = u32::from(factor.shift).wrapping_sub(16);
         // SAFETY: reads `whole` entries, at least four, of `residual` and writes as many of `out`.
         unsafe {
-            narrow_i16(
+            requantize_i16(
                 residual.as_ptr(),
                 out.as_mut_ptr(),
                 residual.as_ptr().wrapping_add(whole),
@@ -92,13 +88,13 @@ pub(super) fn narrow(residual: &[i16], factor: Requant, out: &mut [i8]) {
 #[inline(always)]
 fn each<T: Copy>(
     map: Packed<'_>,
-    sums: &[i32],
+    acc: &[i32],
     out: &mut [T],
     kernel: Kernel<T>,
     plain: impl Fn(Requant, i32, T) -> T,
 ) {
     let lengths = [
-        sums.len(),
+        acc.len(),
         out.len(),
         map.bias.len(),
         map.multiplier.len(),
@@ -125,10 +121,10 @@ fn each<T: Copy>(
         // aligned to words.
         unsafe {
             kernel(
-                sums.as_ptr(),
+                acc.as_ptr(),
                 &scaling,
                 out.as_mut_ptr(),
-                sums.as_ptr().wrapping_add(whole),
+                acc.as_ptr().wrapping_add(whole),
             )
         };
     }
@@ -139,7 +135,7 @@ fn each<T: Copy>(
             multiplier: number(map.multiplier),
             shift: map.shift.get(row).copied().unwrap_or(1),
         };
-        let sum = (sums.get(row).copied().unwrap_or(0) >> 8).wrapping_add(number(map.bias));
+        let sum = (acc.get(row).copied().unwrap_or(0) >> 8).wrapping_add(number(map.bias));
         *out = plain(factor, sum, *out);
     }
 }
@@ -207,7 +203,7 @@ macro_rules! leave {
 /// at least eight; everything is aligned to words. The same holds for the next three.
 #[unsafe(naked)]
 unsafe extern "C" fn rows_to_i8(
-    sums: *const i32,
+    acc: *const i32,
     scaling: *const Scaling,
     out: *mut i8,
     end: *const i32,
@@ -235,7 +231,7 @@ unsafe extern "C" fn rows_to_i8(
 /// As [`rows_to_i8`].
 #[unsafe(naked)]
 unsafe extern "C" fn rows_to_relu_i8(
-    sums: *const i32,
+    acc: *const i32,
     scaling: *const Scaling,
     out: *mut i8,
     end: *const i32,
@@ -262,7 +258,7 @@ unsafe extern "C" fn rows_to_relu_i8(
 /// As [`rows_to_i8`].
 #[unsafe(naked)]
 unsafe extern "C" fn rows_to_i32(
-    sums: *const i32,
+    acc: *const i32,
     scaling: *const Scaling,
     out: *mut i32,
     end: *const i32,
@@ -282,7 +278,7 @@ unsafe extern "C" fn rows_to_i32(
 /// As [`rows_to_i8`].
 #[unsafe(naked)]
 unsafe extern "C" fn rows_add_i16(
-    sums: *const i32,
+    acc: *const i32,
     scaling: *const Scaling,
     out: *mut i16,
     end: *const i32,
@@ -320,7 +316,7 @@ unsafe extern "C" fn rows_add_i16(
 /// There are a multiple of four entries, at least four, from `residual` to `end`, and room for as many at
 /// `out`; both aligned to words. `factor`: the multiplier, and the shift minus 16, at least 1.
 #[unsafe(naked)]
-unsafe extern "C" fn narrow_i16(
+unsafe extern "C" fn requantize_i16(
     residual: *const i16,
     out: *mut i8,
     end: *const i16,

@@ -4,63 +4,63 @@ use core::arch::naked_asm;
 
 use super::GROUP;
 use super::matrix::{Size, enter_blocks, next_block, next_steps};
-use crate::cortex_m::heads::{Means, plain_means};
+use crate::cortex_m::heads::{Context, plain_context};
 use crate::{Reciprocal, Requant};
 
 /// Sums of four channels, weighted: `values` holds int16 in blocks of four channels, within them in
-/// groups of two places; `weights` one per place.
+/// groups of two places; `probabilities` one per place.
 #[inline]
-pub(super) fn weighted_sums(values: &[i8], weights: &[i16], sums: &mut [i32]) {
-    let places = weights.len() / GROUP * GROUP;
-    let block_bytes = places.wrapping_mul(GROUP * size_of::<i16>());
+pub(super) fn weighted_sums(values: &[i8], probabilities: &[i16], acc: &mut [i32]) {
+    let positions = probabilities.len() / GROUP * GROUP;
+    let block_bytes = positions.wrapping_mul(GROUP * size_of::<i16>());
     let blocks = values.len().checked_div(block_bytes).unwrap_or(0);
-    let blocks = blocks.min(sums.len() / GROUP);
-    let aligned =
-        values.as_ptr().cast::<u32>().is_aligned() && weights.as_ptr().cast::<u32>().is_aligned();
+    let blocks = blocks.min(acc.len() / GROUP);
+    let aligned = values.as_ptr().cast::<u32>().is_aligned()
+        && probabilities.as_ptr().cast::<u32>().is_aligned();
     if blocks == 0 || !aligned {
         return;
     }
-    let end = sums.as_ptr().wrapping_add(blocks * GROUP);
-    // SAFETY: reads `blocks` blocks of `values` and `places` weights, both aligned to words; writes four
+    let end = acc.as_ptr().wrapping_add(blocks * GROUP);
+    // SAFETY: reads `blocks` blocks of `values` and `positions` weights, both aligned to words; writes four
     // sums for every block.
     unsafe {
         sum_blocks(
             values.as_ptr().cast(),
-            weights.as_ptr(),
-            sums.as_mut_ptr(),
+            probabilities.as_ptr(),
+            acc.as_mut_ptr(),
             &Size {
-                steps: places / GROUP,
+                steps: positions / GROUP,
                 end,
             },
         );
     }
 }
 
-/// `out[i] = output.to_i8(reciprocal.mean_q16(sums[i]))`.
+/// `out[i] = output.to_i8(reciprocal.context_q16(acc[i]))`.
 #[inline]
-pub(super) fn means(reciprocal: Reciprocal, output: Requant, sums: &[i32], out: &mut [i8]) {
-    let whole = sums.len().min(out.len()) / GROUP * GROUP;
+pub(super) fn context(reciprocal: Reciprocal, output: Requant, acc: &[i32], out: &mut [i8]) {
+    let whole = acc.len().min(out.len()) / GROUP * GROUP;
     let aligned = out.as_ptr().cast::<u32>().is_aligned();
-    let Some(means) = Means::new(reciprocal, output).filter(|_| whole > 0 && aligned) else {
-        return plain_means(reciprocal, output, sums, out);
+    let Some(context) = Context::new(reciprocal, output).filter(|_| whole > 0 && aligned) else {
+        return plain_context(reciprocal, output, acc, out);
     };
-    let (start, end) = (sums.as_ptr(), sums.as_ptr().wrapping_add(whole));
-    // SAFETY: `sums` and `out` hold `whole` entries, at least four, aligned to words; heads have a
+    let (start, end) = (acc.as_ptr(), acc.as_ptr().wrapping_add(whole));
+    // SAFETY: `acc` and `out` hold `whole` entries, at least four, aligned to words; heads have a
     // multiple of four channels, so that none is left over.
-    unsafe { means_of_sums(start, out.as_mut_ptr(), end, &means) };
+    unsafe { context_of_acc(start, out.as_mut_ptr(), end, &context) };
 }
 
 /// r2-r5 sums, r6-r7 weights of four places, r8-r11 values of two places.
 ///
 /// # Safety
-/// `size.steps` is not 0 and `size.end` lies a multiple of four sums, at least four, behind `sums`; `weights`
+/// `size.steps` is not 0 and `size.end` lies a multiple of four sums, at least four, behind `acc`; `probabilities`
 /// holds four weights for every step, `values` four values for each of them and each four sums; both
 /// aligned to words.
 #[unsafe(naked)]
 unsafe extern "C" fn sum_blocks(
     values: *const i16,
-    weights: *const i16,
-    sums: *mut i32,
+    probabilities: *const i16,
+    acc: *mut i32,
     size: *const Size,
 ) {
     // One step is 11 instructions of 4 bytes.
@@ -87,14 +87,14 @@ unsafe extern "C" fn sum_blocks(
 /// The mean is `(sum << left) * reciprocal / 2^39`, halves up; then the output's factor.
 ///
 /// # Safety
-/// From `sums` to `end` lie a multiple of four sums, at least four, and room for as many bytes at `out`; both
+/// From `acc` to `end` lie a multiple of four sums, at least four, and room for as many bytes at `out`; both
 /// aligned to words.
 #[unsafe(naked)]
-unsafe extern "C" fn means_of_sums(
-    sums: *const i32,
+unsafe extern "C" fn context_of_acc(
+    acc: *const i32,
     out: *mut i8,
     end: *const i32,
-    means: *const Means,
+    context: *const Context,
 ) {
     naked_asm!(
         "push {{r4-r10, lr}}",

@@ -47,44 +47,44 @@ fn sums_i8(packed: &[i8], rows: usize, input: &[i8]) -> Vec<i32> {
     let mut input = input.to_vec();
     input.resize(input.len().next_multiple_of(COLUMNS), 55);
     let (groups, _) = input.as_chunks::<GROUP>();
-    let mut sums = vec![0_i32; packed.len() / input.len()];
-    for (block, sums) in packed
+    let mut acc = vec![0_i32; packed.len() / input.len()];
+    for (block, acc) in packed
         .chunks(input.len() * GROUP)
-        .zip(sums.chunks_mut(GROUP))
+        .zip(acc.chunks_mut(GROUP))
     {
         for (words, &group) in block.chunks(16).zip(groups) {
             let [odd, even] = prepare(group);
-            for (word, sum) in words.chunks(4).zip(&mut *sums) {
+            for (word, sum) in words.chunks(4).zip(&mut *acc) {
                 let word = u32::from_le_bytes(bytemuck::cast_slice(word).try_into().unwrap());
                 *sum = smlad(word, odd, *sum);
                 *sum = smlad(sxtb16(word, 0), even, *sum);
             }
         }
     }
-    sums.truncate(rows);
-    sums
+    acc.truncate(rows);
+    acc
 }
 
 fn sums_i16(packed: &[i8], rows: usize, input: &[i16]) -> Vec<i32> {
     let mut input = input.to_vec();
     input.resize(input.len().next_multiple_of(COLUMNS), 5_555);
     let (groups, _) = input.as_chunks::<GROUP>();
-    let mut sums = vec![0_i32; packed.len() / input.len()];
-    for (block, sums) in packed
+    let mut acc = vec![0_i32; packed.len() / input.len()];
+    for (block, acc) in packed
         .chunks(input.len() * GROUP)
-        .zip(sums.chunks_mut(GROUP))
+        .zip(acc.chunks_mut(GROUP))
     {
         for (words, &[x0, x1, x2, x3]) in block.chunks(16).zip(groups) {
             let pairs = [[x0, x1], [x2, x3]].map(|pair| word_of_halves(pair.map(i32::from)));
-            for (word, sum) in words.chunks(4).zip(&mut *sums) {
+            for (word, sum) in words.chunks(4).zip(&mut *acc) {
                 let word = u32::from_le_bytes(bytemuck::cast_slice(word).try_into().unwrap());
                 *sum = smlad(sxtb16(word, 0), pairs[0], *sum);
                 *sum = smlad(sxtb16(word, 8), pairs[1], *sum);
             }
         }
     }
-    sums.truncate(rows);
-    sums
+    acc.truncate(rows);
+    acc
 }
 
 fn exact<T: Copy + Into<i64>>(weight: &[i8], input: &[T], scale: i64) -> Vec<i32> {

@@ -3,20 +3,20 @@
 use core::arch::x86_64::*;
 
 use super::Avx512Vnni;
-use super::attention::{self, Biases, ring_bytes};
+use super::attention::{self, Biases, kv_bytes};
 use super::bytes::Bytes;
 use super::entries::quantize;
-use super::narrow::Narrow;
-use super::numbers::{
+use super::packed::ROWS;
+use super::product::product;
+use super::requant::{
     add_i32, load_i16, load_i32, load_words, store_bytes, store_half, store_i16, store_i32,
     store_words, to_i16, words,
 };
-use super::packed::ROWS;
-use super::product::product;
+use super::requantize::Requantize;
 use super::tanh::tanh;
 use crate::simd::Simd;
-use crate::simd::packed::{Map, WideMap};
-use crate::{Attention, Entries, Onto, Requant, Shape, Watch};
+use crate::simd::packed::{Linear, WideLinear};
+use crate::{Attention, Entries, HeadHook, Onto, Requant, Shape};
 
 /// Rows of two blocks.
 const TWO: usize = 2 * ROWS;
@@ -24,8 +24,8 @@ const TWO: usize = 2 * ROWS;
 impl Simd for Avx512Vnni {
     type Biases<'a> = Biases<'a>;
 
-    fn ring_bytes(shape: Shape) -> [usize; 2] {
-        [ring_bytes(shape); 2]
+    fn kv_bytes(shape: Shape) -> [usize; 2] {
+        [kv_bytes(shape); 2]
     }
 
     #[inline]
@@ -42,7 +42,7 @@ impl Simd for Avx512Vnni {
 
     #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
     unsafe fn requantize(self, residual: &[i16], factor: Requant, out: &mut [i8]) {
-        let next = Narrow::new(factor);
+        let next = Requantize::new(factor);
         let (residual, residual_rest) = residual.as_chunks::<TWO>();
         let (out, out_rest) = out.as_chunks_mut::<TWO>();
         for (out, residual) in out.iter_mut().zip(residual) {
@@ -59,7 +59,7 @@ impl Simd for Avx512Vnni {
     #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
     unsafe fn linear_i8<const RECTIFY: bool, const T: usize>(
         self,
-        map: Map<'_, Self>,
+        map: Linear<'_, Self>,
         inputs: [&[i8]; T],
         outs: [&mut [i8]; T],
     ) {
@@ -79,50 +79,53 @@ impl Simd for Avx512Vnni {
     #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
     unsafe fn linear_add<const T: usize>(
         self,
-        map: Map<'_, Self>,
+        map: Linear<'_, Self>,
         inputs: [&[i8]; T],
-        (mut residuals, next, mut narrows): Onto<'_, T>,
+        (mut residuals, next, mut requantized): Onto<'_, T>,
     ) {
-        let next = Narrow::new(next);
+        let next = Requantize::new(next);
         product::<_, T, false>(map, inputs.map(quads), |token, x| {
-            let (Some(residual), Some(narrow)) = (residuals.get_mut(token), narrows.get_mut(token))
+            let (Some(residual), Some(requantized)) =
+                (residuals.get_mut(token), requantized.get_mut(token))
             else {
                 return;
             };
             let (pairs, last) = x.as_chunks::<2>();
             for &[a, b] in pairs {
-                let (Some(residual), Some(narrow)) = (take(residual), take(narrow)) else {
+                let (Some(residual), Some(requantized)) = (take(residual), take(requantized))
+                else {
                     return;
                 };
                 let sum = _mm512_adds_epi16(load_words(residual), words(a, b));
                 let sum = _mm512_max_epi16(sum, _mm512_set1_epi16(-32_767));
                 store_words(residual, sum);
-                store_half(narrow, next.apply(sum));
+                store_half(requantized, next.apply(sum));
             }
             for &a in last {
-                let (Some(residual), Some(narrow)) = (take(residual), take(narrow)) else {
+                let (Some(residual), Some(requantized)) = (take(residual), take(requantized))
+                else {
                     return;
                 };
                 let sum = _mm256_adds_epi16(load_i16(residual), to_i16(a));
                 let sum = _mm256_max_epi16(sum, _mm256_set1_epi16(-32_767));
                 store_i16(residual, sum);
                 let bytes = next.apply(_mm512_castsi256_si512(sum));
-                store_bytes(narrow, _mm256_castsi256_si128(bytes));
+                store_bytes(requantized, _mm256_castsi256_si128(bytes));
             }
         });
     }
 
     #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-    unsafe fn wide_linear_i16(self, map: WideMap<'_, Self>, input: &[i16], mut out: &mut [i16]) {
+    unsafe fn wide_linear_i16(self, map: WideLinear<'_, Self>, input: &[i16], mut out: &mut [i16]) {
         product::<_, 1, false>(map, [pairs(input)], |_, x| store_group(&mut out, x));
     }
 
     #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
     unsafe fn linear_tanh(
         self,
-        map: Map<'_, Self>,
+        map: Linear<'_, Self>,
         input: &[i8],
-        raw: Option<(WideMap<'_, Self>, &[i16])>,
+        raw: Option<(WideLinear<'_, Self>, &[i16])>,
         _: &mut [i32],
         mut out: &mut [i8],
     ) {
@@ -130,14 +133,14 @@ impl Simd for Avx512Vnni {
             product::<_, 1, false>(map, [quads(input)], |_, x| store_tanh(&mut out, x));
             return;
         };
-        let mut sums = [[0; ROWS]; HIDDEN / ROWS];
-        let mut places = sums.iter_mut();
+        let mut acc = [[0; ROWS]; HIDDEN / ROWS];
+        let mut places = acc.iter_mut();
         product::<_, 1, false>(raw, [pairs(raw_input)], |_, x| {
             for (&x, place) in x.iter().zip(&mut places) {
                 store_i32(place, x);
             }
         });
-        let mut raw = sums.iter();
+        let mut raw = acc.iter();
         product::<_, 1, false>(map, [quads(input)], |_, x| {
             let (pairs, last) = x.as_chunks::<2>();
             let mut next = |x| {
@@ -156,14 +159,18 @@ impl Simd for Avx512Vnni {
     }
 
     #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-    unsafe fn linear_i16(self, map: Map<'_, Self>, input: &[i8], mut out: &mut [i16]) {
+    unsafe fn linear_i16(self, map: Linear<'_, Self>, input: &[i8], mut out: &mut [i16]) {
         product::<_, 1, false>(map, [quads(input)], |_, x| store_group(&mut out, x));
     }
 
     #[inline(always)]
-    unsafe fn attention(self, attention: Attention<'_, Biases<'_>>, watch: Option<&mut Watch<'_>>) {
+    unsafe fn attention(
+        self,
+        attention: Attention<'_, Biases<'_>>,
+        hook: Option<&mut HeadHook<'_>>,
+    ) {
         // SAFETY: the caller's.
-        unsafe { attention::run(attention, watch) }
+        unsafe { attention::run(attention, hook) }
     }
 }
 

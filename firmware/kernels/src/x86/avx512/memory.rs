@@ -3,7 +3,7 @@
 use core::arch::x86_64::*;
 use core::mem::MaybeUninit;
 
-use crate::Line;
+use crate::CacheLine;
 use crate::simd::memory::moves;
 
 /// The same number, which is loaded alone: a load of two that were stored one by one waits until both are in the cache, and
@@ -64,7 +64,7 @@ moves! {
 /// A line as a vector.
 #[inline]
 #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-pub(super) fn load(line: &Line) -> __m512i {
+pub(super) fn load(line: &CacheLine) -> __m512i {
     // SAFETY: a line is 64 readable bytes at a multiple of 64.
     unsafe { _mm512_load_si512(line.0.as_ptr().cast()) }
 }
@@ -80,7 +80,7 @@ pub(super) fn load_half(values: &[u8; 32]) -> __m512i {
 /// [`load`] the other way.
 #[inline]
 #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-pub(super) fn store(line: &mut Line, x: __m512i) {
+pub(super) fn store(line: &mut CacheLine, x: __m512i) {
     // SAFETY: a line is 64 writable bytes at a multiple of 64.
     unsafe { _mm512_store_si512(line.0.as_mut_ptr().cast(), x) }
 }

@@ -4,9 +4,9 @@
 
 use core::arch::x86_64::*;
 
-use super::super::numbers::{load, load_half, load_i32, load_whole, store};
+use super::super::requant::{load, load_half, load_i32, load_whole, store};
 use super::{HEADS, PLACES};
-use crate::{Line, Place};
+use crate::{CacheLine, CachePosition};
 
 /// The first quad of the head of every lane, for heads of so many quads.
 const fn first_quads(quads: usize) -> [i32; 16] {
@@ -103,8 +103,8 @@ impl<'a, const Q: usize, const EXACT: bool> Quads<'a, Q, EXACT> {
 #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
 fn rest(bytes: &[u8]) -> __m512i {
     let mut whole = [0; 64];
-    for (place, &byte) in whole.iter_mut().zip(bytes) {
-        *place = byte;
+    for (position, &byte) in whole.iter_mut().zip(bytes) {
+        *position = byte;
     }
     load_whole(&whole)
 }
@@ -116,14 +116,14 @@ fn blend(mask: __m512i, new: __m512i, old: __m512i) -> __m512i {
     _mm512_ternarylogic_epi32::<0b11_00_10_10>(mask, new, old)
 }
 
-/// The lines of the four places of which `place` is one.
+/// The lines of the four places of which `position` is one.
 #[inline(always)]
 fn lines<const Q: usize, const EXACT: bool>(
-    ring: &mut [Line],
-    place: Place,
+    ring: &mut [CacheLine],
+    position: CachePosition,
     quads: usize,
-) -> Option<&mut [Line]> {
-    let index = place.index / PLACES;
+) -> Option<&mut [CacheLine]> {
+    let index = position.index / PLACES;
     if EXACT {
         return Some(ring.as_chunks_mut::<Q>().0.get_mut(index)?);
     }
@@ -135,13 +135,13 @@ fn lines<const Q: usize, const EXACT: bool>(
 #[inline]
 #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
 pub(super) fn insert_keys<const Q: usize, const EXACT: bool>(
-    keys: &mut [Line],
-    place: Place,
+    keys: &mut [CacheLine],
+    position: CachePosition,
     quads: usize,
     key: Quads<'_, Q, EXACT>,
 ) {
-    let mask = load_i32(&LANES[place.index % PLACES]);
-    let Some(lines) = lines::<Q, EXACT>(keys, place, quads) else {
+    let mask = load_i32(&LANES[position.index % PLACES]);
+    let Some(lines) = lines::<Q, EXACT>(keys, position, quads) else {
         return;
     };
     for (quad, line) in lines.iter_mut().enumerate() {
@@ -154,12 +154,12 @@ pub(super) fn insert_keys<const Q: usize, const EXACT: bool>(
 #[inline]
 #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
 pub(super) fn insert_values<const Q: usize, const EXACT: bool>(
-    values: &mut [Line],
-    place: Place,
+    values: &mut [CacheLine],
+    position: CachePosition,
     quads: usize,
     value: Quads<'_, Q, EXACT>,
 ) {
-    let mask = _mm512_set1_epi32(0xff << (8 * (place.index % PLACES)));
+    let mask = _mm512_set1_epi32(0xff << (8 * (position.index % PLACES)));
     // Every channel's byte in all four places.
     let bytes = _mm512_set_epi32(
         0x0303_0303,
@@ -180,7 +180,7 @@ pub(super) fn insert_values<const Q: usize, const EXACT: bool>(
         0,
     );
     // A head's quad lies in all its lanes: the byte of a channel is the same in each of them.
-    let Some(lines) = lines::<Q, EXACT>(values, place, quads) else {
+    let Some(lines) = lines::<Q, EXACT>(values, position, quads) else {
         return;
     };
     for (quad, line) in lines.iter_mut().enumerate() {

@@ -3,7 +3,7 @@
 use core::arch::aarch64::*;
 
 use super::memory::load_sixteen;
-use crate::{Line, Requant};
+use crate::{CacheLine, Requant};
 
 /// From this shift on, the upper half of a product is enough.
 pub(super) const HIGH_SHIFT: u8 = 32;
@@ -33,7 +33,7 @@ impl Factors {
     /// Sixteen of a map's lines.
     #[inline]
     #[target_feature(enable = "neon")]
-    pub(super) fn load(multipliers: &Line, counts: &Line) -> [Self; 4] {
+    pub(super) fn load(multipliers: &CacheLine, counts: &CacheLine) -> [Self; 4] {
         let (multipliers, counts) = (numbers(multipliers), numbers(counts));
         core::array::from_fn(|i| Self {
             multiplier: multipliers[i],
@@ -90,7 +90,7 @@ impl Single {
 /// A line's i32.
 #[inline]
 #[target_feature(enable = "neon")]
-pub(super) fn numbers(line: &Line) -> Sixteen {
+pub(super) fn numbers(line: &CacheLine) -> Sixteen {
     load_sixteen(bytemuck::must_cast_ref(line))
 }
 

@@ -10,26 +10,26 @@ use crate::{Kernels, Portable};
 /// Rows of the largest hidden layer, and the width of the largest model.
 const MOST: usize = 128;
 
-/// [`Kernels::hidden`] of the encoder's output alone.
-pub(crate) fn hidden<K: Subject>(
+/// [`Kernels::linear_tanh`] of the encoder's output alone.
+pub(crate) fn linear_tanh<K: Subject>(
     kernels: K,
     seed: u32,
     mut room: Room<'_>,
 ) -> Result<(), Mismatch> {
     let draw = &mut Draw::new(seed);
-    let case = Twice::new(kernels, ("hidden", MOST, 14), draw, &mut room)?;
+    let case = Twice::new(kernels, ("linear_tanh", MOST, 14), draw, &mut room)?;
     let rows = case.plain.rows;
     let preactivation: &mut [i32] = room.take(K::padded(rows))?;
     let mut out = Output::<i8>::new(&mut room, rows, K::padded(rows), 1)?;
-    let work = (&mut *case.sums, &mut *preactivation);
-    Portable.hidden(case.plain, case.input, None, work, out.expected);
-    let work = (&mut *case.sums, preactivation);
-    kernels.run(|| kernels.hidden(case.map, case.filled, None, work, out.got()));
+    let work = (&mut *case.acc, &mut *preactivation);
+    Portable.linear_tanh(case.plain, case.input, None, work, out.expected);
+    let work = (&mut *case.acc, preactivation);
+    kernels.run(|| kernels.linear_tanh(case.map, case.filled, None, work, out.got()));
     out.check(case.label, "out", |x| x ^ K::FLIP)
 }
 
-/// [`Kernels::hidden`] with the raw path.
-pub(crate) fn hidden_raw<K: Subject>(
+/// [`Kernels::linear_tanh`] with the raw path.
+pub(crate) fn linear_tanh_raw<K: Subject>(
     kernels: K,
     seed: u32,
     mut room: Room<'_>,
@@ -37,7 +37,12 @@ pub(crate) fn hidden_raw<K: Subject>(
     let draw = &mut Draw::new(seed);
     // Preactivations beyond the tangent's range saturate when they are added: they come often, too.
     let bits = draw.one_of(&[13, 14, 31]);
-    let case = Twice::new(kernels, ("hidden with raw", MOST, bits), draw, &mut room)?;
+    let case = Twice::new(
+        kernels,
+        ("linear_tanh with raw", MOST, bits),
+        draw,
+        &mut room,
+    )?;
     let rows = case.plain.rows;
     let columns = draw.length(MOST).min((weights_of(&room) / rows).max(1));
     let shape = [rows, columns];
@@ -48,11 +53,11 @@ pub(crate) fn hidden_raw<K: Subject>(
     fill_up(draw, raw_input, |x| x, filled);
     let preactivation: &mut [i32] = room.take(K::padded(rows))?;
     let mut out = Output::<i8>::new(&mut room, rows, K::padded(rows), 1)?;
-    let work = (&mut *case.sums, &mut *preactivation);
+    let work = (&mut *case.acc, &mut *preactivation);
     let both = Some((raw, raw_input));
-    Portable.hidden(case.plain, case.input, both, work, out.expected);
-    let work = (&mut *case.sums, preactivation);
+    Portable.linear_tanh(case.plain, case.input, both, work, out.expected);
+    let work = (&mut *case.acc, preactivation);
     let both = Some((wide, &*filled));
-    kernels.run(|| kernels.hidden(case.map, case.filled, both, work, out.got()));
+    kernels.run(|| kernels.linear_tanh(case.map, case.filled, both, work, out.got()));
     out.check(case.label, "out", |x| x ^ K::FLIP)
 }

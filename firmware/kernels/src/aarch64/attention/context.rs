@@ -4,7 +4,7 @@ use core::arch::aarch64::*;
 
 use super::super::dot::SIDE;
 use super::super::memory::store as store_tile;
-use super::super::numbers::{Single, to_i8};
+use super::super::requant::{Single, to_i8};
 use crate::Reciprocal;
 
 /// [`Reciprocal`] for vectors.
@@ -31,13 +31,13 @@ impl Reciprocals {
         }
     }
 
-    /// [`Reciprocal::mean_q16`] of sums of at most 127 times the total.
+    /// [`Reciprocal::context_q16`] of sums of at most 127 times the total.
     #[inline]
     #[target_feature(enable = "neon")]
-    pub(in crate::aarch64) fn means(self, sums: int32x4_t) -> int32x4_t {
-        let sums = vshlq_s32(sums, self.up);
-        let lacking = vandq_s32(sums, self.top);
-        let high = vsraq_n_s32::<1>(lacking, vqdmulhq_s32(sums, self.factor));
+    pub(in crate::aarch64) fn context(self, acc: int32x4_t) -> int32x4_t {
+        let acc = vshlq_s32(acc, self.up);
+        let lacking = vandq_s32(acc, self.top);
+        let high = vsraq_n_s32::<1>(lacking, vqdmulhq_s32(acc, self.factor));
         vrshrq_n_s32::<7>(high)
     }
 }
@@ -46,16 +46,16 @@ impl Reciprocals {
 #[inline]
 #[target_feature(enable = "neon")]
 pub(super) fn store<const Q: usize>(
-    sums: [int32x4_t; Q],
+    acc: [int32x4_t; Q],
     reciprocals: Reciprocals,
     output: Single,
     out: &mut [[i8; SIDE]; Q],
 ) {
-    let results = output.apply(sums.map(|sums| reciprocals.means(sums)));
+    let results = output.apply(acc.map(|acc| reciprocals.context(acc)));
     for (results, out) in results.chunks(4).zip(out.chunks_mut(4)) {
         let mut sixteen = [vdupq_n_s32(0); 4];
-        for (place, &result) in sixteen.iter_mut().zip(results) {
-            *place = result;
+        for (position, &result) in sixteen.iter_mut().zip(results) {
+            *position = result;
         }
         let mut bytes = [[0; SIDE]; 4];
         store_tile(bytemuck::must_cast_mut(&mut bytes), to_i8(sixteen, -127));

@@ -4,9 +4,9 @@ use crate::Shape;
 
 /// Of keys and of values: bytes of an entry, and of which number the places of a head are filled up to a multiple.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rings([[usize; 2]; 2]);
+pub struct KvLayout([[usize; 2]; 2]);
 
-impl Rings {
+impl KvLayout {
     /// Without gaps: [`crate::Portable`].
     pub const PLAIN: Self = Self([[1, 1], [1, 1]]);
     /// The Cortex-M7's kernels of packed images: whole groups of four places, values as int16.
@@ -62,11 +62,11 @@ mod tests {
             width: 16,
             window: 50,
         };
-        assert_eq!(Rings::PLAIN.bytes(shape), [6_400; 2]);
-        assert_eq!(Rings::CORTEX_M7.bytes(shape), [6_656, 13_312]);
-        assert_eq!(Rings::CORTEX_M55.bytes(shape), [6_400, 7_168]);
+        assert_eq!(KvLayout::PLAIN.bytes(shape), [6_400; 2]);
+        assert_eq!(KvLayout::CORTEX_M7.bytes(shape), [6_656, 13_312]);
+        assert_eq!(KvLayout::CORTEX_M55.bytes(shape), [6_400, 7_168]);
         let narrow = Shape { width: 4, ..shape };
-        for rings in [Rings::PLAIN, Rings::CORTEX_M7, Rings::CORTEX_M55] {
+        for rings in [KvLayout::PLAIN, KvLayout::CORTEX_M7, KvLayout::CORTEX_M55] {
             assert_eq!(rings.bytes(narrow), [1_600; 2]);
         }
     }

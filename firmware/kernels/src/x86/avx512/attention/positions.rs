@@ -3,7 +3,7 @@
 use core::arch::x86_64::__mmask16;
 
 use super::PLACES;
-use crate::Place;
+use crate::CachePosition;
 
 /// Places in one word.
 const WORD: usize = u64::BITS as usize;
@@ -21,7 +21,7 @@ const fn below(end: usize, index: usize) -> u64 {
 /// Which lanes of every four places hold a memory, from place 0 on: the same four for every head.
 #[derive(Clone, Copy)]
 pub(super) struct Present {
-    place: Place,
+    position: CachePosition,
     window: usize,
     /// Words so far.
     words: usize,
@@ -32,9 +32,9 @@ pub(super) struct Present {
 }
 
 impl Present {
-    pub(super) const fn new(place: Place, window: usize) -> Self {
+    pub(super) const fn new(position: CachePosition, window: usize) -> Self {
         Self {
-            place,
+            position,
             window,
             words: 0,
             left: 0,
@@ -42,13 +42,13 @@ impl Present {
         }
     }
 
-    /// Memories of an age below `place.filled`: those up to the newest place, and from the end of the window on.
+    /// Memories of an age below `position.filled`: those up to the newest place, and from the end of the window on.
     #[inline(always)]
     const fn word(&self, index: usize) -> u64 {
-        let Place {
+        let CachePosition {
             index: newest,
             filled,
-        } = self.place;
+        } = self.position;
         // What a policy sees most of the time.
         if filled >= self.window {
             return below(self.window, index);

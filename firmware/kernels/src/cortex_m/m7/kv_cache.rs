@@ -8,11 +8,11 @@ use super::GROUP;
 #[derive(Clone, Copy)]
 pub(super) struct Ring {
     /// Places of the ring of one head, a multiple of four.
-    pub(super) places: usize,
+    pub(super) positions: usize,
     /// Channels of one head, a multiple of eight.
     pub(super) width: usize,
-    /// Below `places`.
-    pub(super) place: usize,
+    /// Below `positions`.
+    pub(super) position: usize,
 }
 
 /// How far the kernels go.
@@ -32,12 +32,12 @@ impl Ring {
     /// Puts the keys at the place. They lie like weights: a block holds four memories, a group four channels
     /// of them, a word one memory.
     pub(super) fn store_keys(self, keys: &mut [i8], token: &[i8]) {
-        let block = (self.place / GROUP)
+        let block = (self.position / GROUP)
             .wrapping_mul(self.width)
             .wrapping_mul(GROUP);
-        let first = block.wrapping_add((self.place % GROUP).wrapping_mul(size_of::<u32>()));
+        let first = block.wrapping_add((self.position % GROUP).wrapping_mul(size_of::<u32>()));
         let stride = GROUP * size_of::<u32>();
-        let ring = self.places.wrapping_mul(self.width);
+        let ring = self.positions.wrapping_mul(self.width);
         if let Some((start, walk)) = self.walk(keys, token, ring, first, stride) {
             // SAFETY: `walk` has checked that every group of every head writes inside `keys`, and that
             // there are as many in `token`; both are aligned to words.
@@ -47,11 +47,11 @@ impl Ring {
 
     /// Puts the values at the place, as int16: a block holds four channels, a group two memories of them.
     pub(super) fn store_values(self, values: &mut [i8], token: &[i8]) {
-        let pair = (self.place / 2).wrapping_mul(2 * GROUP);
+        let pair = (self.position / 2).wrapping_mul(2 * GROUP);
         let first = pair
-            .wrapping_add(self.place % 2)
+            .wrapping_add(self.position % 2)
             .wrapping_mul(size_of::<i16>());
-        let stride = self.places.wrapping_mul(GROUP * size_of::<i16>());
+        let stride = self.positions.wrapping_mul(GROUP * size_of::<i16>());
         let ring = stride.wrapping_mul(self.width / GROUP);
         if let Some((start, walk)) = self.walk(values, token, ring, first, stride) {
             // SAFETY: as in `store_keys`; a group writes four halfwords, four bytes apart.
@@ -71,7 +71,7 @@ impl Ring {
     ) -> Option<(*mut i8, Walk)> {
         let groups = self.width / GROUP;
         let heads = token.len().checked_div(self.width)?;
-        let inside = self.place < self.places
+        let inside = self.position < self.positions
             && ring.checked_mul(heads)? <= rings.len()
             && stride.checked_mul(groups)? <= ring
             && first < stride.max(ring);

@@ -8,8 +8,8 @@ use super::room::Room;
 use super::subject::Subject;
 use crate::{Kernels, Portable};
 
-/// [`Kernels::narrow`].
-pub(crate) fn narrow<K: Subject>(
+/// [`Kernels::requantize`].
+pub(crate) fn requantize<K: Subject>(
     kernels: K,
     seed: u32,
     mut room: Room<'_>,
@@ -17,15 +17,15 @@ pub(crate) fn narrow<K: Subject>(
     let draw = &mut Draw::new(seed);
     let length = draw.length(512);
     let label = Label {
-        kernel: "narrow",
+        kernel: "requantize",
         shape: [length, 1, 1],
     };
     let factor = next(draw);
     let mut residual = Output::<i16>::new(&mut room, length, K::padded(length), 1)?;
     residual.start_with(|entries| fill(draw, entries));
     let mut out = Output::<i8>::new(&mut room, length, K::padded(length), 1)?;
-    Portable.narrow(residual.expected, factor, out.expected);
-    kernels.run(|| kernels.narrow(residual.got(), factor, out.got()));
+    Portable.requantize(residual.expected, factor, out.expected);
+    kernels.run(|| kernels.requantize(residual.got(), factor, out.got()));
     out.check(label, "out", |x| x ^ K::FLIP)?;
     residual.check(label, "residual", |x| x)
 }

@@ -2,7 +2,7 @@
 
 use core::arch::x86_64::*;
 
-use super::super::numbers::{
+use super::super::requant::{
     Single, shift_left, store_bytes, store_half, store_whole, upper_halves,
 };
 use crate::Requant;
@@ -51,16 +51,16 @@ impl Reciprocals {
         }
     }
 
-    /// [`crate::Reciprocal::mean_q16`] of sums of at most 127 times the total.
+    /// [`crate::Reciprocal::context_q16`] of sums of at most 127 times the total.
     #[inline]
     #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-    pub(in crate::x86::avx512) fn means(self, sums: __m512i) -> __m512i {
-        let sums = shift_left(sums, self.up);
-        let even = _mm512_mul_epi32(sums, self.factor);
-        let odd = _mm512_mul_epi32(_mm512_srli_epi64::<32>(sums), self.factor);
+    pub(in crate::x86::avx512) fn context(self, acc: __m512i) -> __m512i {
+        let acc = shift_left(acc, self.up);
+        let even = _mm512_mul_epi32(acc, self.factor);
+        let odd = _mm512_mul_epi32(_mm512_srli_epi64::<32>(acc), self.factor);
         let high = upper_halves(even, odd);
         // The product took the factor for signed: 2^32 times the sum is missing.
-        let high = _mm512_mask_add_epi32(high, self.top, high, sums);
+        let high = _mm512_mask_add_epi32(high, self.top, high, acc);
         _mm512_srai_epi32::<7>(_mm512_add_epi32(high, _mm512_set1_epi32(1 << 6)))
     }
 }
@@ -76,55 +76,55 @@ impl Output {
         Self(Single::new(factor, MEAN_MAX))
     }
 
-    /// Stores the results of four heads of `width` channels; `sums` are of the quads from `first` on, four channels of
+    /// Stores the results of four heads of `width` channels; `acc` are of the quads from `first` on, four channels of
     /// each head. What does not fit belongs to heads that do not exist.
     #[inline]
     #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
     pub(super) fn store<const T: usize>(
         self,
-        sums: [__m512i; T],
+        acc: [__m512i; T],
         reciprocals: Reciprocals,
-        means: &mut [i8],
+        context: &mut [i8],
         (first, width): (usize, usize),
     ) {
-        let result = |sums| self.0.apply(reciprocals.means(sums));
-        match *sums.as_slice() {
+        let result = |acc| self.0.apply(reciprocals.context(acc));
+        match *acc.as_slice() {
             [a] if width == 4 => {
                 let lanes = _mm512_max_epi32(result(a), _mm512_set1_epi32(-127));
                 let bytes = _mm_xor_si128(_mm512_cvtsepi32_epi8(lanes), _mm_set1_epi8(-128));
-                match means.first_chunk_mut() {
-                    Some(means) => store_bytes(means, bytes),
-                    None => some(means, _mm512_castsi128_si512(bytes)),
+                match context.first_chunk_mut() {
+                    Some(context) => store_bytes(context, bytes),
+                    None => some(context, _mm512_castsi128_si512(bytes)),
                 }
             }
             [a, b] if width == 8 => {
                 let words = _mm512_packs_epi32(result(a), result(b));
                 let bytes = _mm256_max_epi8(_mm512_cvtsepi16_epi8(words), _mm256_set1_epi8(-127));
                 let bytes = _mm256_xor_si256(bytes, _mm256_set1_epi8(-128));
-                match means.first_chunk_mut() {
-                    Some(means) => store_half(means, bytes),
-                    None => some(means, _mm512_castsi256_si512(bytes)),
+                match context.first_chunk_mut() {
+                    Some(context) => store_half(context, bytes),
+                    None => some(context, _mm512_castsi256_si512(bytes)),
                 }
             }
             [a, b, c, d] if width == 16 => {
                 let bytes = inputs([result(a), result(b), result(c), result(d)]);
-                match means.first_chunk_mut() {
-                    Some(means) => store_whole(means, bytes),
-                    None => some(means, bytes),
+                match context.first_chunk_mut() {
+                    Some(context) => store_whole(context, bytes),
+                    None => some(context, bytes),
                 }
             }
             _ => {
-                for (index, sums) in sums.chunks(4).enumerate() {
-                    let of = |quad: usize| match sums.get(quad) {
-                        Some(&sums) => result(sums),
+                for (index, acc) in acc.chunks(4).enumerate() {
+                    let of = |quad: usize| match acc.get(quad) {
+                        Some(&acc) => result(acc),
                         None => _mm512_setzero_si512(),
                     };
                     let mut heads = [0; 64];
                     store_whole(&mut heads, inputs([of(0), of(1), of(2), of(3)]));
                     for (head, channels) in heads.as_chunks::<16>().0.iter().enumerate() {
                         let first = head * width + 4 * first + 16 * index;
-                        let channels = channels.get(..4 * sums.len()).unwrap_or_default();
-                        copy(means.get_mut(first..).unwrap_or_default(), channels);
+                        let channels = channels.get(..4 * acc.len()).unwrap_or_default();
+                        copy(context.get_mut(first..).unwrap_or_default(), channels);
                     }
                 }
             }
@@ -145,10 +145,10 @@ fn inputs([a, b, c, d]: [__m512i; 4]) -> __m512i {
 #[cold]
 #[inline(never)]
 #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-fn some(means: &mut [i8], bytes: __m512i) {
+fn some(context: &mut [i8], bytes: __m512i) {
     let mut whole = [0; 64];
     store_whole(&mut whole, bytes);
-    copy(means, &whole);
+    copy(context, &whole);
 }
 
 /// As many of `from` as fit.

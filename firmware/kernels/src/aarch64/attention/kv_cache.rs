@@ -9,22 +9,22 @@ use super::super::memory::{load, store};
 #[inline]
 pub(super) fn insert_key<D: Dot, const Q: usize>(
     keys: &mut [[Tile; Q]],
-    place: usize,
+    position: usize,
     key: &[[i8; SIDE]; Q],
 ) {
-    let Some(tiles) = keys.get_mut(place / SIDE) else {
+    let Some(tiles) = keys.get_mut(position / SIDE) else {
         return;
     };
-    let row = place % SIDE;
+    let row = position % SIDE;
     for (tile, &quad) in tiles.iter_mut().zip(key) {
         if D::SDOT {
-            let places: &mut [[i8; SIDE]; SIDE] = bytemuck::must_cast_mut(tile);
-            places[row] = quad;
+            let positions: &mut [[i8; SIDE]; SIDE] = bytemuck::must_cast_mut(tile);
+            positions[row] = quad;
         } else {
-            let places: &mut [[[i8; 2]; SIDE]; 2] = bytemuck::must_cast_mut(tile);
+            let positions: &mut [[[i8; 2]; SIDE]; 2] = bytemuck::must_cast_mut(tile);
             let [first, second] = bytemuck::must_cast::<_, [[i8; 2]; 2]>(quad);
-            places[0][row] = first;
-            places[1][row] = second;
+            positions[0][row] = first;
+            positions[1][row] = second;
         }
     }
 }
@@ -58,19 +58,19 @@ impl<D: Dot> Columns<D> {
 #[target_feature(enable = "neon")]
 pub(super) fn insert_value<D: Dot, const Q: usize>(
     values: &mut [[Tile; Q]],
-    place: usize,
+    position: usize,
     value: &[[i8; SIDE]; Q],
 ) {
-    let Some(tiles) = values.get_mut(place / SIDE) else {
+    let Some(tiles) = values.get_mut(position / SIDE) else {
         return;
     };
     // Sixteen channels at a time, of which every tile takes four.
     let rows = vreinterpretq_u8_s8(load(&Columns::<D>::ROW));
-    let column = vreinterpretq_u8_s8(load(&Columns::<D>::MASK[place % SIDE]));
+    let column = vreinterpretq_u8_s8(load(&Columns::<D>::MASK[position % SIDE]));
     for (tiles, value) in tiles.chunks_mut(4).zip(value.chunks(4)) {
         let mut sixteen = [[0; SIDE]; 4];
-        for (place, &quad) in sixteen.iter_mut().zip(value) {
-            *place = quad;
+        for (position, &quad) in sixteen.iter_mut().zip(value) {
+            *position = quad;
         }
         let value = load(bytemuck::must_cast_ref(&sixteen));
         let mut rows = rows;

@@ -2,7 +2,7 @@
 
 use core::arch::x86_64::*;
 
-use super::numbers::{Single, shift_signed};
+use super::requant::{Single, shift_signed};
 use crate::Requant;
 use crate::x86::prescale::HIGH_SHIFT;
 
@@ -11,7 +11,7 @@ use crate::x86::prescale::HIGH_SHIFT;
 /// With `m = 2^16 h + l`, `l` signed, `x m / 2^16` rounded down is `x h` and the upper half of `x l`. What that
 /// leaves out decides nothing, for the shift is at least [`HIGH_SHIFT`].
 #[derive(Clone, Copy)]
-pub(super) enum Narrow {
+pub(super) enum Requantize {
     /// By products of 16 bits.
     Halves {
         /// `h` and 1, by turns.
@@ -24,7 +24,7 @@ pub(super) enum Narrow {
     Any(Single),
 }
 
-impl Narrow {
+impl Requantize {
     #[inline]
     #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
     pub(super) fn new(factor: Requant) -> Self {
