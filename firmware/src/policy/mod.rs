@@ -64,41 +64,19 @@ pub struct WorkingMemory<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum PolicyError {
-    /// Observations in the working memory.
-    #[error("{given} observations for a policy of {expected}")]
-    Observations {
+    /// A slice of the working memory, the places for the words or the cache that was lent.
+    #[error("{given} {what} for a policy of {expected}")]
+    Length {
+        /// What it holds, in the plural.
+        what: &'static str,
         /// Entries given.
         given: usize,
-        /// Channels of the image.
-        expected: usize,
-    },
-    /// Issued command words in the working memory.
-    #[error("{given} issued command words for a policy of {expected}")]
-    Issued {
-        /// Entries given.
-        given: usize,
-        /// Channels of the image.
-        expected: usize,
-    },
-    /// Places for the command words.
-    #[error("{given} places for command words for a policy of {expected}")]
-    Words {
-        /// Entries given.
-        given: usize,
-        /// Channels of the image.
+        /// Entries that the policy takes.
         expected: usize,
     },
     /// The image is packed for kernels that this program does not have.
     #[error("the weights are packed for {0}, which runs on a board only; export without --for")]
     Packing(Packing),
-    /// The cache that was lent is too small.
-    #[error("{given} bytes of cache for a policy of {expected}")]
-    Cache {
-        /// Bytes lent.
-        given: usize,
-        /// Bytes that the policy needs.
-        expected: usize,
-    },
 }
 
 /// The packing that the kernels of this firmware want, which a host sends unless an image is signed.
@@ -141,24 +119,21 @@ fn step_on<K: Kernels>(
         return Err(PolicyError::Packing(network.packing));
     }
     let config = network.config;
-    let expected = config.observations;
-    if input.observation.len() != expected {
-        let given = input.observation.len();
-        return Err(PolicyError::Observations { given, expected });
-    }
-    let expected = config.actions;
-    if input.issued.len() != expected {
-        let given = input.issued.len();
-        return Err(PolicyError::Issued { given, expected });
-    }
-    if words.len() != expected {
-        let given = words.len();
-        return Err(PolicyError::Words { given, expected });
-    }
-    let expected = network.cache.all();
-    if memory.cache_bytes() < expected {
-        let given = memory.cache_bytes();
-        return Err(PolicyError::Cache { given, expected });
+    let (actions, cache) = (config.actions, network.cache.all());
+    for (what, given, expected) in [
+        ("observations", input.observation.len(), config.observations),
+        ("issued command words", input.issued.len(), actions),
+        ("places for command words", words.len(), actions),
+        // More of it is not used.
+        ("bytes of cache", memory.cache_bytes().min(cache), cache),
+    ] {
+        if given != expected {
+            return Err(PolicyError::Length {
+                what,
+                given,
+                expected,
+            });
+        }
     }
     let hook: Option<&mut dyn AttentionHook> = if hook.enabled() { Some(hook) } else { None };
     run(network, memory, input, words, hook);
