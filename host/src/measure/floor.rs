@@ -101,9 +101,9 @@ fn products_of<K: Packing, const T: usize>(
         multiplier: &[[0, 0, 0, 0x40]; PRODUCT[0]],
         shift: &[40; PRODUCT[0]],
     };
-    let lines = lines.get_mut(..K::Map::lines(rows, columns))?;
-    K::Map::pack(map, columns, lines)?;
-    let map = K::Map::view(map, columns, lines)?;
+    let lines = lines.get_mut(..K::Linear::lines(rows, columns))?;
+    K::Linear::pack(map, columns, lines)?;
+    let map = K::Linear::view(map, columns, lines)?;
     let (mut inputs, mut sums) = ([[3; PRODUCT[1]]; T], [0; PRODUCT[0]]);
     let mut outs = [[0; PRODUCT[0]]; T];
     for _ in 0..rounds {
