@@ -1,6 +1,5 @@
 //! Writing, reading and writing again.
 
-use engram_image::header::{HEADER_BYTES, Header};
 use engram_image::limits::MAX_COLUMNS;
 use engram_image::write::{ImageSpec, LayerSpec, MatrixSpec, WriteError, write};
 use engram_image::{Bounds, Image, MatrixName, ReadError};
@@ -166,45 +165,6 @@ fn an_image_that_no_slot_holds() {
             ..
         })
     ));
-}
-
-/// A board asks the header how much of a slot is image.
-#[test]
-fn an_image_in_a_longer_slot() {
-    let bytes = sample::files()[0].clone();
-    let mut slot = bytes.clone();
-    slot.resize(8_192, 0xff);
-    let header = Header::read(&slot).unwrap();
-    assert_eq!(header.length(), bytes.len());
-    assert!(Image::read(&slot[..header.length()]).is_ok());
-    assert_eq!(
-        Image::read(&slot),
-        Err(ReadError::Length {
-            header: bytes.len(),
-            actual: 8_192
-        })
-    );
-    assert_eq!(
-        Image::read(&bytes[..HEADER_BYTES]),
-        Err(ReadError::Length {
-            header: bytes.len(),
-            actual: HEADER_BYTES
-        })
-    );
-}
-
-/// A signature is not the reader's to verify, but it must be where the flag says.
-#[test]
-fn a_signed_image() {
-    let mut bytes = sample::files()[0].clone();
-    bytes[10] = 1;
-    assert_eq!(
-        Image::read(&bytes),
-        Err(ReadError::Signature { signed: true })
-    );
-    bytes[48..112].fill(0x55);
-    let image = Image::read(&bytes).unwrap();
-    assert!(image.signed && image.signature == &[0x55; 64]);
 }
 
 /// A row that is zero altogether may have the factor 0, another may not.
