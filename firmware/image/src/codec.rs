@@ -318,9 +318,11 @@ pub(crate) trait Sink {
 pub(crate) struct Hash(Sha256);
 
 impl Hash {
-    /// The digest of what was put.
-    pub(crate) fn finish(self) -> [u8; 32] {
-        self.0.finalize().into()
+    /// The digest of what `walk` puts: what there is, since what hashes cannot fail.
+    pub(crate) fn of(walk: impl FnOnce(&mut Self) -> Done) -> [u8; 32] {
+        let mut hash = Self::default();
+        let _ = walk(&mut hash);
+        hash.0.finalize().into()
     }
 }
 

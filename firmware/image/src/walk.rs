@@ -162,7 +162,8 @@ fn action<'a, C: Codec<'a>>(c: &mut C, _: &'static str, x: &mut ActionChannel<'a
     })
 }
 
-fn reward<'a, C: Codec<'a>>(c: &mut C, channels: [usize; 2], x: &mut Reward) -> Done {
+/// The reward by as many observations and actions.
+pub(crate) fn reward<'a, C: Codec<'a>>(c: &mut C, channels: [usize; 2], x: &mut Reward) -> Done {
     if c.at_text(matches!(x, Reward::External))? {
         *x = Reward::External;
         return c.variant("reward", &mut (), [()], |()| "external");

@@ -7,6 +7,7 @@ macro_rules! each {
     };
 }
 
+mod contract;
 mod corpus;
 mod damage;
 mod golden_file;
