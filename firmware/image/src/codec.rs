@@ -399,20 +399,8 @@ mod tests {
 
     #[test]
     fn headers_are_shortest() {
-        for (value, length) in [
-            (0, 1),
-            (23, 1),
-            (24, 2),
-            (255, 2),
-            (256, 3),
-            (65_536, 5),
-            (u64::MAX, 9),
-        ] {
-            assert_eq!(
-                Shortest::new(Header::Positive(value)).as_slice().len(),
-                length,
-                "{value}"
-            );
-        }
+        let length = |value| Shortest::new(Header::Positive(value)).as_slice().len();
+        let lengths = [0, 23, 24, 255, 256, 65_536, u64::MAX].map(length);
+        assert_eq!(lengths, [1, 1, 2, 2, 3, 5, 9]);
     }
 }

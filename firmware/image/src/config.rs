@@ -1,5 +1,7 @@
 //! The shape of a policy network, and what follows from it: memory, work, receptive field.
 
+use core::num::Saturating;
+
 use thiserror::Error;
 
 use crate::limits;
@@ -190,27 +192,18 @@ impl ModelConfig {
     pub fn macs_per_step(&self) -> u64 {
         let [model, ff, window] = [self.model, self.ff, self.window].map(wide);
         let [first, second] = self.hidden.map(wide);
-        let per_channel = product(&[4, model])
-            .saturating_add(product(&[2, ff]))
-            .saturating_add(product(&[2, window]));
-        let token = product(&[wide(self.layers), model, per_channel]);
+        let [two, four] = [2, 4].map(Saturating);
+        let token = wide(self.layers) * model * (four * model + two * ff + two * window);
         let tokens = match self.positions {
             Positions::Slot => window,
-            Positions::Age => 1,
+            Positions::Age => Saturating(1),
         };
         let head_width = match self.head_input {
             HeadInput::Encoder => model,
-            HeadInput::Mixed => model.saturating_mul(2),
+            HeadInput::Mixed => two * model,
         };
-        [
-            product(&[wide(self.inputs()), model]),
-            product(&[tokens, token]),
-            product(&[first, head_width]),
-            product(&[second, first]),
-            product(&[wide(self.actions), second]),
-        ]
-        .into_iter()
-        .fold(0, u64::saturating_add)
+        let head = first * head_width + second * first + wide(self.actions) * second;
+        (wide(self.inputs()) * model + tokens * token + head).0
     }
 
     /// [`ModelConfig::macs_per_step`] without those whose results nobody reads: behind the keys and values of the last
@@ -219,36 +212,30 @@ impl ModelConfig {
     pub fn least_macs_per_step(&self) -> u64 {
         let [model, ff, window] = [self.model, self.ff, self.window].map(wide);
         let older = match self.positions {
-            Positions::Slot => window.saturating_sub(1),
-            Positions::Age => 0,
+            Positions::Slot => window - Saturating(1),
+            Positions::Age => Saturating(0),
         };
         // Queries and the mixing of heads, the feed-forward block, logits and the weighted sum.
-        let per_channel = product(&[2, model])
-            .saturating_add(product(&[2, ff]))
-            .saturating_add(product(&[2, window]));
-        self.macs_per_step()
-            .saturating_sub(product(&[older, model, per_channel]))
+        let token = Saturating(2) * model * (model + ff + window);
+        (Saturating(self.macs_per_step()) - older * token).0
     }
 
     /// Bytes that persist from step to step: with `age` the int8 key and value rings of all layers,
     /// with `slot` the int16 ring of embedded working memories.
     #[must_use]
     pub fn state_bytes(&self) -> usize {
+        let layers = match self.positions {
+            Positions::Slot => 1,
+            Positions::Age => self.layers,
+        };
         let entries = self.window.saturating_mul(self.model);
-        match self.positions {
-            Positions::Slot => entries.saturating_mul(2),
-            Positions::Age => entries.saturating_mul(self.layers).saturating_mul(2),
-        }
+        entries.saturating_mul(layers).saturating_mul(2)
     }
 }
 
 /// A dimension as `u64`; every supported target's `usize` fits.
-fn wide(value: usize) -> u64 {
-    u64::try_from(value).unwrap_or(u64::MAX)
-}
-
-fn product(factors: &[u64]) -> u64 {
-    factors.iter().copied().fold(1, u64::saturating_mul)
+fn wide(value: usize) -> Saturating<u64> {
+    Saturating(u64::try_from(value).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]
@@ -293,40 +280,29 @@ mod tests {
 
     #[test]
     fn refuses_zero_too_much_and_uneven_heads() {
-        let refused = |change: fn(&mut ModelConfig), name: &str| {
+        let with = |change: fn(&mut ModelConfig)| {
             let mut config = CONFIG;
             change(&mut config);
-            match config.validate() {
-                Err(ConfigError::Range { name: found, .. }) => assert_eq!(found, name),
-                other => panic!("{name}: {other:?}"),
-            }
+            config.validate().unwrap_err()
+        };
+        let refused = |change, expected: &str| match with(change) {
+            ConfigError::Range { name, .. } => assert_eq!(name, expected),
+            other => panic!("{expected}: {other:?}"),
         };
         refused(|c| c.observations = 0, "observations");
-        refused(
-            |c| c.observations = limits::MAX_OBSERVATIONS + 1,
-            "observations",
-        );
-        refused(|c| c.actions = limits::MAX_ACTIONS + 1, "actions");
+        refused(|c| c.observations = 129, "observations");
+        refused(|c| c.actions = 33, "actions");
         refused(|c| c.layers = usize::MAX, "layers");
         refused(|c| c.heads = 0, "heads");
         refused(|c| c.ff = 513, "ff");
         refused(|c| c.hidden = [64, 129], "hidden[1]");
-        refused(
-            |c| (c.layers, c.window, c.model) = (8, 512, 128),
-            "layers * window * model",
-        );
-        refused(
-            |c| (c.positions, c.window, c.model) = (Positions::Slot, 128, 128),
-            "window * model",
-        );
-        let uneven = ModelConfig { heads: 5, ..CONFIG };
-        assert_eq!(
-            uneven.validate(),
-            Err(ConfigError::Heads {
-                model: 32,
-                heads: 5
-            })
-        );
+        let all_layers = |c: &mut ModelConfig| (c.layers, c.window, c.model) = (8, 512, 128);
+        refused(all_layers, "layers * window * model");
+        let slots =
+            |c: &mut ModelConfig| (c.positions, c.window, c.model) = (Positions::Slot, 128, 128);
+        refused(slots, "window * model");
+        let (model, heads) = (32, 5);
+        assert_eq!(with(|c| c.heads = 5), ConfigError::Heads { model, heads });
     }
 
     #[test]

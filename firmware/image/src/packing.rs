@@ -34,12 +34,9 @@ impl Packing {
 
     /// The packing of a flag in the header; `None` for what this version does not know.
     #[must_use]
-    pub const fn from_flag(flag: u16) -> Option<Self> {
-        match flag {
-            0 => Some(Self::Rows),
-            FLAG_CORTEX_M => Some(Self::CortexM),
-            _ => None,
-        }
+    pub fn from_flag(flag: u16) -> Option<Self> {
+        let mut packings = [Self::Rows, Self::CortexM].into_iter();
+        packings.find(|packing| packing.flag() == flag)
     }
 
     /// Bytes of a matrix's weights; saturates.

@@ -78,7 +78,7 @@ pub(crate) fn config<'a, C: Codec<'a>>(c: &mut C, key: &'static str, x: &mut Mod
         c.entry("observations", &mut x.observations, C::size)
     })?;
     match C::READS {
-        true => Ok(x.validate()?),
+        true => x.validate().map_err(ReadError::Config),
         false => Ok(()),
     }
 }
@@ -137,7 +137,7 @@ pub(crate) fn contract<'a, C: Codec<'a>>(
         c.list("observations", list, observations, observation)
     })?;
     match C::READS {
-        true => Ok(x.validate()?),
+        true => x.validate().map_err(ReadError::Contract),
         false => Ok(()),
     }
 }
@@ -267,7 +267,7 @@ impl Network<'_> {
         x: &mut Rows<'a>,
     ) -> Done {
         let (rows, columns) = name.shape(self.config);
-        let biases = if name.has_bias() { rows } else { 0 };
+        let biases = if name.is_wide() { 0 } else { rows };
         c.key(key)?;
         c.map("matrix", 4, |c| {
             c.elements("bias", &mut x.bias, biases)?;
