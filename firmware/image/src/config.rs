@@ -2,12 +2,14 @@
 
 use core::num::Saturating;
 
+use strum::{Display, IntoStaticStr};
 use thiserror::Error;
 
 use crate::limits;
 
-/// How the policy knows when a memory happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How the policy knows when a memory happened; in files by its name, `slot` or `age`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Display, IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Positions {
     /// Encodings are added per window slot; every step recomputes the whole window.
@@ -16,36 +18,15 @@ pub enum Positions {
     Age,
 }
 
-impl Positions {
-    /// The name in files: `slot` or `age`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Slot => "slot",
-            Self::Age => "age",
-        }
-    }
-}
-
-/// What the head reads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What the head reads; in files by its name, `encoder` or `mixed`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Display, IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum HeadInput {
     /// The encoder's output for the newest token.
     Encoder,
     /// The encoder's output and the newest embedded working memory, side by side.
     Mixed,
-}
-
-impl HeadInput {
-    /// The name in files: `encoder` or `mixed`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Encoder => "encoder",
-            Self::Mixed => "mixed",
-        }
-    }
 }
 
 /// Every dimension of a policy network.
@@ -149,6 +130,7 @@ impl ModelConfig {
     pub fn validate(&self) -> Result<(), ConfigError> {
         let [first, second] = self.hidden;
         let ring = self.window.saturating_mul(self.model);
+        let cache = self.layers.saturating_mul(ring);
         let slot_ring = match self.positions {
             Positions::Slot => ring,
             Positions::Age => 1,
@@ -163,11 +145,7 @@ impl ModelConfig {
             ("window", self.window, limits::MAX_WINDOW),
             ("hidden[0]", first, limits::MAX_HIDDEN),
             ("hidden[1]", second, limits::MAX_HIDDEN),
-            (
-                "layers * window * model",
-                self.layers.saturating_mul(ring),
-                limits::KV_BYTES,
-            ),
+            ("layers * window * model", cache, limits::KV_BYTES),
             ("window * model", slot_ring, limits::SLOT_ENTRIES),
         ] {
             if value == 0 || value > limit {

@@ -1,5 +1,6 @@
 //! What every contract must satisfy before anything is sized or scaled by it.
 
+use strum::VariantArray as _;
 use thiserror::Error;
 
 use super::{ActionChannel, ChannelKind, Contract, Reward};
@@ -88,7 +89,7 @@ impl Contract<'_> {
         if self.period_us == 0 {
             return Err(ContractError::Period);
         }
-        for kind in ChannelKind::ALL {
+        for &kind in ChannelKind::VARIANTS {
             if self.channels(kind).next().is_none() {
                 return Err(ContractError::NoChannel(kind));
             }
@@ -138,25 +139,16 @@ fn check(kind: ChannelKind, index: u8, channel: &ActionChannel<'_>) -> Result<()
         safe,
         ..
     } = channel;
-    let action = kind == ChannelKind::Action;
     let span = max > min && (max - min).is_finite();
-    let slews = slew_per_s.is_finite() && slew_per_s > 0.0;
+    let observation = kind == ChannelKind::Observation;
+    let slews = observation || (slew_per_s.is_finite() && slew_per_s > 0.0);
+    let stops = observation || (min..=max).contains(&safe);
     for (holds, field, value, must) in [
         (min.is_finite(), "min", min, "finite"),
         (max.is_finite(), "max", max, "finite"),
         (span, "max", max, "above min by a finite span"),
-        (
-            slews || !action,
-            "slew_per_s",
-            slew_per_s,
-            "finite and positive",
-        ),
-        (
-            (min..=max).contains(&safe) || !action,
-            "safe",
-            safe,
-            "within the range",
-        ),
+        (slews, "slew_per_s", slew_per_s, "finite and positive"),
+        (stops, "safe", safe, "within the range"),
     ] {
         if !holds {
             return Err(ContractError::Number {

@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use strum::{Display, VariantArray};
 use thiserror::Error;
 
 use super::{ActionChannel, Contract};
@@ -10,26 +11,14 @@ use crate::list::Fill as _;
 use crate::walk;
 
 /// Observation or action.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Display, VariantArray)]
+#[strum(serialize_all = "lowercase")]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum ChannelKind {
     /// From the sensors to the policy.
     Observation,
     /// From the policy to the actuators.
     Action,
-}
-
-impl ChannelKind {
-    pub(super) const ALL: [Self; 2] = [Self::Observation, Self::Action];
-}
-
-impl fmt::Display for ChannelKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Observation => "observation",
-            Self::Action => "action",
-        })
-    }
 }
 
 /// The first difference between two contracts.
@@ -81,7 +70,7 @@ impl Contract<'_> {
                 other_us: other.period_us,
             });
         }
-        for kind in ChannelKind::ALL {
+        for &kind in ChannelKind::VARIANTS {
             if let Some(found) = self.counts(kind, other) {
                 return Some(found);
             }
@@ -167,9 +156,9 @@ impl<'a> Contract<'a> {
     /// numbers, whatever else is the same.
     #[must_use]
     pub fn channels_in_words(&'a self, other: &'a Contract<'a>) -> Option<DifferenceInWords<'a>> {
-        let mut kinds = ChannelKind::ALL.into_iter();
+        let mut kinds = ChannelKind::VARIANTS.iter();
         Some(DifferenceInWords {
-            difference: kinds.find_map(|kind| self.counts(kind, other))?,
+            difference: kinds.find_map(|&kind| self.counts(kind, other))?,
             this: self,
             other,
         })
