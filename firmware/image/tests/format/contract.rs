@@ -45,20 +45,24 @@ fn what_no_board_may_run() {
     fn refused(contract: Contract<'_>, says: &str) {
         assert_eq!(contract.validate().unwrap_err().to_string(), says);
     }
+    const NAME: &str =
+        "the name of observation 1 must be 1 to 24 bytes of printable ASCII without spaces";
     each! { refused:
         contract(|c| c.period_us = 0) => "the control period is 0 us";
         contract(|c| c.observations = List::EMPTY) => "there is no observation channel";
         contract(|c| c.actions = List::EMPTY) => "there is no action channel";
-        observation(|c| c.name = "") => "the name of observation 1 must be 1 to 24 bytes of printable ASCII without spaces";
-        observation(|c| c.name = "a b") => "the name of observation 1 must be 1 to 24 bytes of printable ASCII without spaces";
-        observation(|c| c.name = "rate\n") => "the name of observation 1 must be 1 to 24 bytes of printable ASCII without spaces";
-        observation(|c| c.name = "a-name-longer-than-allowed") => "the name of observation 1 must be 1 to 24 bytes of printable ASCII without spaces";
-        observation(|c| c.unit = "m/s\u{b2}") => "the unit of observation 1 must be 1 to 12 bytes of printable ASCII without spaces";
+        observation(|c| c.name = "") => NAME;
+        observation(|c| c.name = "a b") => NAME;
+        observation(|c| c.name = "rate\n") => NAME;
+        observation(|c| c.name = "a-name-longer-than-allowed") => NAME;
+        observation(|c| c.unit = "m/s\u{b2}") =>
+            "the unit of observation 1 must be 1 to 12 bytes of printable ASCII without spaces";
         observation(|c| c.name = "angle") => "observation 1 has the name of an earlier observation";
         observation(|c| c.min = f32::NAN) => "the min of observation 1 is NaN, but must be finite";
         observation(|c| c.max = f32::INFINITY) => "the max of observation 1 is inf, but must be finite";
         observation(|c| c.max = c.min) => "the max of observation 1 is -20, but must be above min by a finite span";
-        observation(|c| (c.min, c.max) = (f32::MIN, f32::MAX)) => "the max of observation 1 is 3.402823e38, but must be above min by a finite span";
+        observation(|c| (c.min, c.max) = (f32::MIN, f32::MAX)) =>
+            "the max of observation 1 is 3.402823e38, but must be above min by a finite span";
         action(|c| c.slew_per_s = 0.0) => "the slew_per_s of action 0 is 0, but must be finite and positive";
         action(|c| c.slew_per_s = f32::INFINITY) => "the slew_per_s of action 0 is inf, but must be finite and positive";
         action(|c| c.safe = 2.1) => "the safe of action 0 is 2.1, but must be within the range";
@@ -66,7 +70,8 @@ fn what_no_board_may_run() {
         reward(|r| r.linear = List::from_slice(&[1.0])) => "reward: linear has 1 factors for 2 channels";
         reward(|r| r.linear = List::from_slice(&[1.0, f32::NAN])) => "reward: linear[1] is NaN, but must be finite";
         reward(|r| r.constant = f32::NAN) => "reward: constant[0] is NaN, but must be finite";
-        reward(|r| r.action_quadratic = List::from_slice(&[3.0, 4.0])) => "reward: action_quadratic has 2 factors for 1 channels";
+        reward(|r| r.action_quadratic = List::from_slice(&[3.0, 4.0])) =>
+            "reward: action_quadratic has 2 factors for 1 channels";
     }
 }
 
@@ -87,8 +92,10 @@ fn differences() {
     }
     each! { differs:
         contract(|c| c.period_us = 1), "control period: 20000 us against 1 us" => "control period: 20000 us against 1 us";
-        contract(|c| c.observations = List::from_slice(&[ANGLE])), "observation channels: 2 against 1" => "observation channels: 2 against 1, 'rate' only in the former";
-        contract(|c| c.observations = List::from_slice(&[RATE, ANGLE])), "name of observation 0" => "observation 0 'angle': name 'angle' against 'rate'";
+        contract(|c| c.observations = List::from_slice(&[ANGLE])), "observation channels: 2 against 1" =>
+            "observation channels: 2 against 1, 'rate' only in the former";
+        contract(|c| c.observations = List::from_slice(&[RATE, ANGLE])), "name of observation 0" =>
+            "observation 0 'angle': name 'angle' against 'rate'";
         observation(|c| c.unit = "deg/s"), "unit of observation 1" => "observation 1 'rate': unit 'rad/s' against 'deg/s'";
         observation(|c| c.min = -21.0), "min of observation 1" => "observation 1 'rate': min -20 against -21";
         observation(|c| c.max = 3.0), "max of observation 1" => "observation 1 'rate': max 20 against 3";

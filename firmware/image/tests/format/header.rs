@@ -32,7 +32,8 @@ fn refuses_what_it_does_not_know() {
     };
     each! { refused:
         |b| b[6] = b'\n' => "not an Engram image: it does not begin with ENGRAM";
-        |b| b[8..10].fill(7) => "the image has format 1799, this firmware knows formats up to 1: update the firmware or export for it";
+        |b| b[8..10].fill(7) =>
+            "the image has format 1799, this firmware knows formats up to 1: update the firmware or export for it";
         |b| b[8] = 0 => "the image has format 0, which does not exist; this firmware knows format 1";
         |b| b[11] = 0x80 => "the header has unknown flags: 0x8000";
         |b| b[10] = 1 => "the header says signed, but the signature is empty";

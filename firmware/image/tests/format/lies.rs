@@ -54,15 +54,18 @@ fn dimensions() {
         ("actions", 32),
         ("observations", 128),
         ("heads", 16),
+        ("hidden.0", 128),
         ("hidden.1", 128),
     ] {
         let path = format!("config.{key}");
-        let name = key.replace(".1", "[1]");
-        for value in [0, 5_000] {
+        let (thing, name) = match key.split_once('.') {
+            Some((thing, index)) => (thing, format!("{thing}[{index}]")),
+            None => (key, key.into()),
+        };
+        for value in [0, limit + 1] {
             let says = format!("config: {name} is {value}, but must be in 1..={limit}");
             lie(&path, Unsigned(value), &says);
         }
-        let thing = key.trim_end_matches(".1");
         let says = format!("{thing} is 4294967296, but must be in 0..=4294967295");
         lie(&path, Unsigned(1 << 32), &says);
         // One more is in range, but what follows has other sizes.
@@ -126,10 +129,13 @@ fn weights_and_factors() {
         &shift, put(4, [255]) => "layers[1].ff1, row 4: the factor 2029033208 >> 255 is not normalised";
         &multiplier, put(0, 0_i32.to_le_bytes()) => "layers[1].ff1, row 0: the factor 0 >> 38 is not normalised";
         &multiplier, put(0, 1_i32.to_le_bytes()) => "layers[1].ff1, row 0: the factor 1 >> 38 is not normalised";
-        &multiplier, put(0, ((1 << 30) - 1_i32).to_le_bytes()) => "layers[1].ff1, row 0: the factor 1073741823 >> 38 is not normalised";
+        &multiplier, put(0, ((1 << 30) - 1_i32).to_le_bytes()) =>
+            "layers[1].ff1, row 0: the factor 1073741823 >> 38 is not normalised";
         &multiplier, put(0, (-1_i32).to_le_bytes()) => "layers[1].ff1, row 0: the factor -1 >> 38 is not normalised";
-        &multiplier, put(0, i32::MIN.to_le_bytes()) => "layers[1].ff1, row 0: the factor -2147483648 >> 38 is not normalised";
-        "weights.head.third.bias", put(0, i32::MIN.to_le_bytes()) => "head.third: an accumulator may reach 2147499136, which overflows 31 bits";
+        &multiplier, put(0, i32::MIN.to_le_bytes()) =>
+            "layers[1].ff1, row 0: the factor -2147483648 >> 38 is not normalised";
+        "weights.head.third.bias", put(0, i32::MIN.to_le_bytes()) =>
+            "head.third: an accumulator may reach 2147499136, which overflows 31 bits";
     }
     each! { lie:
         &logit, Unsigned(0) => "logit is 0, but must be in 1073741824..=2147483647";

@@ -92,14 +92,17 @@ fn the_writer_refuses_what_the_reader_would() {
         |spec| spec.weights.embed.bias = vec![0; 4] => "bias has 16 entries instead of 0";
         |spec| spec.weights.layers[1] = None => "layers has 1 entries instead of 2";
         |spec| second(spec).logit.shift = 0 => "logit is 0, but must be in 1..=62";
-        |spec| spec.weights.head.raw = Some(spec.weights.head.first.clone()) => "byte 566: the key first is due (unknown, duplicate, missing or misplaced key)";
+        |spec| spec.weights.head.raw = Some(spec.weights.head.first.clone()) =>
+            "byte 566: the key first is due (unknown, duplicate, missing or misplaced key)";
         |spec| spec.golden.done.truncate(3) => "done is 3, but must be in 4..=4096";
         |spec| spec.contract.period_us = 0 => "period_us is 0, but must be in 1..=4294967295";
         |spec| spec.contract.actions = List::EMPTY => "actions has 0 entries instead of 1";
         // A row that is not zero altogether may not have the factor 0.
-        |spec| (second(spec).ff1.requant[1], second(spec).ff1.bias[1]) = (ZERO, 0) => "layers[1].ff1, row 1: the factor 0 >> 1 is not normalised";
+        |spec| (second(spec).ff1.requant[1], second(spec).ff1.bias[1]) = (ZERO, 0) =>
+            "layers[1].ff1, row 1: the factor 0 >> 1 is not normalised";
         |spec| zero_row(spec, 1) => "layers[1].ff1, row 1: the factor 0 >> 1 is not normalised";
-        |spec| third_bias(spec, -i32::MAX + 127 * 128 - 1) => "head.third: an accumulator may reach 2147483648, which overflows 31 bits";
+        |spec| third_bias(spec, -i32::MAX + 127 * 128 - 1) =>
+            "head.third: an accumulator may reach 2147483648, which overflows 31 bits";
         |spec| third_bias(spec, i32::MIN) => "head.third: an accumulator may reach 2147499904, which overflows 31 bits";
         |spec| no_slot_holds(spec) => "the image would have 1202732 bytes; a slot holds 1048576";
     }
