@@ -51,9 +51,13 @@ impl Terms {
         terms
     }
 
-    /// Becomes [`Terms::of`] of `contract`, in place: they are too large to lie on the stack twice.
-    pub fn take(&mut self, contract: &Contract<'_>) {
-        self.sha256 = contract.digest();
+    /// Becomes [`Terms::of`] of `contract`, in place: they are too large to lie on the stack twice. `false` if they were.
+    pub fn take(&mut self, contract: &Contract<'_>) -> bool {
+        let sha256 = contract.digest();
+        if self.sha256 == sha256 {
+            return false;
+        }
+        self.sha256 = sha256;
         self.period_us = contract.period_us;
         self.observations.clear();
         for channel in &contract.observations {
@@ -65,5 +69,6 @@ impl Terms {
         }
         self.reward = contract.reward;
         self.envelope = Envelope::new(contract);
+        true
     }
 }
