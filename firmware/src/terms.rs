@@ -54,9 +54,14 @@ impl Terms {
         terms
     }
 
-    /// Becomes [`Terms::of`] these, in place: they are too large to lie on the stack twice.
-    pub fn take(&mut self, contract: &Contract<'_>, settings: Settings) {
-        self.sha256 = contract.digest();
+    /// Becomes [`Terms::of`] these, in place: they are too large to lie on the stack twice. `false` if the contract was this one;
+    /// nothing changes then.
+    pub fn take(&mut self, contract: &Contract<'_>, settings: Settings) -> bool {
+        let sha256 = contract.digest();
+        if self.sha256 == sha256 {
+            return false;
+        }
+        self.sha256 = sha256;
         self.period_us = contract.period_us;
         self.settings = settings;
         self.observations.clear();
@@ -69,5 +74,6 @@ impl Terms {
         }
         self.reward = contract.reward;
         self.envelope = Envelope::new(contract);
+        true
     }
 }
