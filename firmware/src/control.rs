@@ -109,9 +109,10 @@ impl<S: Sensors, A: Actuators, F: Fallback> ControlLoop<S, A, F> {
 
     /// Flies by another contract from now on, with the default bounds for its period; the last issued command becomes its safe one,
     /// so that only a loop whose actuators report may do so. Does nothing in flight, or where the contract is the same.
-    pub fn adopt(&mut self, contract: &Contract<'_>) {
+    pub fn adopt(&mut self, contract: &mut Contract<'_>) {
+        let sha256 = contract.digest_in_place();
         let settings = Settings::for_period(contract.period_us);
-        if self.ladder.is_flying() || !self.terms.take(contract, settings) {
+        if self.ladder.is_flying() || !self.terms.take(contract, sha256, settings) {
             return;
         }
         self.issued = self.terms.envelope.safe_words();

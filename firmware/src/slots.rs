@@ -191,7 +191,7 @@ impl<I: ImageStore> Slots<I> {
         &mut self,
         contract: Option<&Contract<'_>>,
         memory: &mut Memory,
-        adopt: impl FnOnce(&Contract<'_>),
+        adopt: impl FnOnce(&mut Contract<'_>),
     ) -> Result<(), Reason> {
         let upload = self.status()?;
         if upload.offset != upload.length {
@@ -264,7 +264,7 @@ fn verify(
     contract: Option<&Contract<'_>>,
     lines: &mut [CacheLine],
     memory: &mut Memory,
-    adopt: impl FnOnce(&Contract<'_>),
+    adopt: impl FnOnce(&mut Contract<'_>),
 ) -> Result<(), Reason> {
     let got: [u8; 32] = Sha256::digest(bytes).into();
     if got != *sha256 {
@@ -299,15 +299,28 @@ fn verify(
         count,
         sha256: digest(lines, count),
     };
-    let layout = Layout::of(&image, bytes).ok_or(Reason::Store)?;
+    activate(active, slot, &image, bytes, lines)?;
+    if contract.is_none() {
+        adopt(&mut image.contract);
+    }
+    Ok(())
+}
+
+// Its own frame, as that of `verify`.
+#[inline(never)]
+fn activate(
+    active: &mut Option<Active>,
+    slot: Slot,
+    image: &Image<'_>,
+    bytes: &[u8],
+    lines: Lines,
+) -> Result<(), Reason> {
+    let layout = Layout::of(image, bytes).ok_or(Reason::Store)?;
     *active = Some(Active {
         slot,
         layout,
         lines,
     });
-    if contract.is_none() {
-        adopt(&image.contract);
-    }
     Ok(())
 }
 

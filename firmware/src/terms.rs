@@ -50,14 +50,13 @@ impl Terms {
     #[must_use]
     pub fn of(contract: &Contract<'_>, settings: Settings) -> Self {
         let mut terms = Self::NONE;
-        terms.take(contract, settings);
+        terms.take(contract, contract.digest(), settings);
         terms
     }
 
-    /// Becomes [`Terms::of`] these, in place: they are too large to lie on the stack twice. `false` if the contract was this one;
+    /// Becomes [`Terms::of`] these, in place: they are too large to lie on the stack twice. `sha256` is the contract's digest. `false` if the contract was this one;
     /// nothing changes then.
-    pub fn take(&mut self, contract: &Contract<'_>, settings: Settings) -> bool {
-        let sha256 = contract.digest();
+    pub fn take(&mut self, contract: &Contract<'_>, sha256: [u8; 32], settings: Settings) -> bool {
         if self.sha256 == sha256 {
             return false;
         }

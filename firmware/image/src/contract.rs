@@ -175,6 +175,11 @@ impl Contract<'_> {
     /// Two contracts have the same digest exactly when [`Contract::difference`] finds none.
     #[must_use]
     pub fn digest(&self) -> [u8; 32] {
-        Hash::of(|hash| walk::contract(hash, [0, 0], &mut self.clone()))
+        self.clone().digest_in_place()
+    }
+
+    /// [`Contract::digest`], where the stack has no room for a contract twice. What is hashed is not changed.
+    pub fn digest_in_place(&mut self) -> [u8; 32] {
+        Hash::of(|hash| walk::contract(hash, [0, 0], self))
     }
 }
