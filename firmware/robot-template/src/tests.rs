@@ -11,13 +11,15 @@ use embedded_hal_mock::eh1::digital::{Mock as Pin, State, Transaction as Set};
 use embedded_hal_mock::eh1::i2c::{Mock as I2cMock, Transaction};
 use embedded_hal_mock::eh1::pwm::{Mock as Pwm, Transaction as Duty};
 use embedded_io::{ErrorKind, ErrorType, Read, ReadReady, Write, WriteReady};
-use engram_firmware::platform::Identity;
+use engram_firmware::platform::{Clock, Identity};
 use engram_firmware::policy::LargestMemory;
 use engram_link::{
     Encoder, FromBoard, FromBoardDecoder, PROTOCOL_VERSION, Reason, RequestedPace, ToBoard,
 };
 
 use super::*;
+use crate::actuators::Motor;
+use crate::sensors::PendulumSensors;
 
 /// Gives the bytes of `host`, and then fails, as an unplugged adapter does.
 struct Serial {
@@ -121,17 +123,14 @@ fn eng_safe_15_makes_a_step_in_every_period_whatever_the_host_asks_for_and_the_l
         host: from_host,
         sent: Vec::new(),
     };
-    let mut node = start(Robot {
-        encoder: encoder.clone(),
-        gyro: gyro.clone(),
-        clock: board.clone(),
-        pwm: pwm.clone(),
-        direction: direction.clone(),
-        platform: board.clone(),
-        slots: [vec![0; 1_024].leak(), vec![0; 1_024].leak()],
-        memory: Box::leak(Box::<LargestMemory>::default()),
-    })
-    .expect("the sensors answer");
+    let sensors = PendulumSensors::new(encoder.clone(), gyro.clone(), board.clone(), 0.0);
+    let mut node = start(
+        sensors.expect("the gyro answers"),
+        Motor::new(pwm.clone(), direction.clone()),
+        board.clone(),
+        [vec![0; 1_024].leak(), vec![0; 1_024].leak()],
+        Box::leak(Box::<LargestMemory>::default()),
+    );
     for step in 0..STEPS as u64 {
         let now_us = 1_000 + step * u64::from(CONTRACT.period_us);
         board.0.set(now_us);
