@@ -66,24 +66,6 @@ const EXAMPLES: &str = "Examples:
   The aarch64 build on an x86-64 machine (serial devices need more than QEMU's user mode emulates):
     QEMU_LD_PREFIX=/usr/aarch64-linux-gnu qemu-aarch64 -cpu max engram-board-linux-aarch64 --pty";
 
-/// Where the command stands when the process was told to end.
-#[derive(Debug, Clone, Copy)]
-enum End {
-    AtRest,
-    LockStep,
-}
-
-impl std::fmt::Display for End {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::AtRest => "at the safe command",
-            Self::LockStep => {
-                "in lock-step: nothing moves, and no host makes the steps to the safe command"
-            }
-        })
-    }
-}
-
 /// Why the process ends before it is told to.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
@@ -122,8 +104,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs until it is told to end. A line that goes away is a lost link and does not end it.
-fn run(arguments: Arguments) -> Result<End, Failure> {
+/// Runs until it is told to end, and says how it stands then. A line that goes away is a lost link and does not end it.
+fn run(arguments: Arguments) -> Result<&'static str, Failure> {
     ctrlc::set_handler(|| END.store(true, Ordering::Relaxed))?;
     let mut node = ProcessNode::start(&arguments.name);
     if let Some(path) = arguments.image {
@@ -159,10 +141,12 @@ fn run(arguments: Arguments) -> Result<End, Failure> {
         node.step_if_due();
         if ending {
             if node.is_settled() {
-                return Ok(End::AtRest);
+                return Ok("at the safe command");
             }
             if node.pace() == Pace::LockStep {
-                return Ok(End::LockStep);
+                return Ok(
+                    "in lock-step: nothing moves, and no host makes the steps to the safe command",
+                );
             }
             if ends.get_or_insert_with(Instant::now).elapsed() > SETTLING {
                 return Err(Failure::NotSettled);
