@@ -69,11 +69,17 @@ pub(crate) fn count() {
     };
     let factors = [factor; ROWS];
     Console.region("requant_i8_128", 0, || {
-        let rows = black_box(&sums).iter().zip(black_box(&factors));
-        for (narrow, (&sum, factor)) in black_box(&mut narrow).iter_mut().zip(rows) {
-            *narrow = factor.to_i8(sum);
-        }
+        requantize(&mut narrow, &sums, &factors);
     });
+}
+
+/// Not inlined: what the function around it keeps in registers must not count.
+#[inline(never)]
+fn requantize(narrow: &mut [i8; ROWS], sums: &[i32; ROWS], factors: &[Requant; ROWS]) {
+    let rows = black_box(sums).iter().zip(black_box(factors));
+    for (narrow, (&sum, factor)) in black_box(narrow).iter_mut().zip(rows) {
+        *narrow = factor.to_i8(sum);
+    }
 }
 
 /// The board's kernels against plain Rust, bit for bit: the suite of all kernels, for so many seeds. Says how many cases agree, or
