@@ -15,14 +15,25 @@ use heapless::Vec;
 /// Bytes of encoded log frames that may wait.
 const QUEUE_BYTES: usize = 2_048;
 
+/// Encoded log frames that wait.
+struct Queue {
+    bytes: Vec<u8, QUEUE_BYTES>,
+    /// The frame being written did not fit.
+    overflow: bool,
+}
+
+impl Queue {
+    fn put(&mut self, bytes: &[u8]) {
+        self.overflow |= self.bytes.extend_from_slice(bytes).is_err();
+    }
+}
+
 /// What `acquire` … `release` guard.
 struct State {
     encoder: defmt::Encoder,
-    queue: Vec<u8, QUEUE_BYTES>,
+    queue: Queue,
     /// Where in `queue` the frame being written began.
     frame_start: usize,
-    /// The frame being written did not fit.
-    overflow: bool,
     /// Frames that did not fit.
     dropped: u32,
     /// Set between `acquire` and `release`.
@@ -37,9 +48,11 @@ unsafe impl Sync for Guarded {}
 
 static STATE: Guarded = Guarded(UnsafeCell::new(State {
     encoder: defmt::Encoder::new(),
-    queue: Vec::new(),
+    queue: Queue {
+        bytes: Vec::new(),
+        overflow: false,
+    },
     frame_start: 0,
-    overflow: false,
     dropped: 0,
     taken: false,
     restore: RestoreState::invalid(),
@@ -61,15 +74,9 @@ unsafe impl defmt::Logger for LinkLogger {
         }
         state.taken = true;
         state.restore = restore;
-        state.frame_start = state.queue.len();
-        state.overflow = false;
-        let State {
-            encoder,
-            queue,
-            overflow,
-            ..
-        } = state;
-        encoder.start_frame(|bytes| *overflow |= queue.extend_from_slice(bytes).is_err());
+        state.frame_start = state.queue.bytes.len();
+        state.queue.overflow = false;
+        state.encoder.start_frame(|bytes| state.queue.put(bytes));
     }
 
     unsafe fn flush() {}
@@ -77,15 +84,9 @@ unsafe impl defmt::Logger for LinkLogger {
     unsafe fn release() {
         // SAFETY: called after `acquire` only: interrupts are off and no other borrow is alive.
         let state = unsafe { &mut *STATE.0.get() };
-        let State {
-            encoder,
-            queue,
-            overflow,
-            ..
-        } = state;
-        encoder.end_frame(|bytes| *overflow |= queue.extend_from_slice(bytes).is_err());
-        if state.overflow {
-            state.queue.truncate(state.frame_start);
+        state.encoder.end_frame(|bytes| state.queue.put(bytes));
+        if state.queue.overflow {
+            state.queue.bytes.truncate(state.frame_start);
             state.dropped = state.dropped.saturating_add(1);
         }
         state.taken = false;
@@ -96,15 +97,7 @@ unsafe impl defmt::Logger for LinkLogger {
     unsafe fn write(bytes: &[u8]) {
         // SAFETY: called between `acquire` and `release` only.
         let state = unsafe { &mut *STATE.0.get() };
-        let State {
-            encoder,
-            queue,
-            overflow,
-            ..
-        } = state;
-        encoder.write(bytes, |bytes| {
-            *overflow |= queue.extend_from_slice(bytes).is_err()
-        });
+        state.encoder.write(bytes, |bytes| state.queue.put(bytes));
     }
 }
 
@@ -113,16 +106,10 @@ pub fn take() -> Option<Vec<u8, LOG_BYTES>> {
     critical_section::with(|_| {
         // SAFETY: interrupts are off, and nobody is between `acquire` and `release`: those run with
         // interrupts off as well and call nothing of ours.
-        let queue = unsafe { &mut (*STATE.0.get()).queue };
+        let queue = unsafe { &mut (*STATE.0.get()).queue.bytes };
         let count = queue.len().min(LOG_BYTES);
         let taken = Vec::from_slice(queue.get(..count)?).ok()?;
-        let rest = queue.len().checked_sub(count)?;
-        // Moves the rest to the front.
-        for (to, from) in (count..queue.len()).enumerate() {
-            let byte = *queue.get(from)?;
-            *queue.get_mut(to)? = byte;
-        }
-        queue.truncate(rest);
+        queue.drain(..count);
         (count > 0).then_some(taken)
     })
 }

@@ -8,7 +8,7 @@ use engram_image::limits::{MAX_ACTIONS, MAX_OBSERVATIONS};
 use engram_image::{Image, Layout, Packing, Positions};
 use engram_kernels::CacheLine;
 
-use super::{Memory, Packed, WorkingMemory, counted_macs};
+use super::{BUFFERS_BYTES, Memory, Packed, Policy, WorkingMemory, counted_macs};
 use crate::control::ControlLoop;
 use crate::fallback::NoFallback;
 use crate::injected::{InjectedSensors, ReportedActuators};
@@ -21,23 +21,49 @@ pub trait BenchProgram {
     /// Prints one line.
     fn say(&self, line: Arguments<'_>);
 
-    /// Runs `work` between the marks that the counter recognises, and names the region. `macs`: its multiply-accumulates.
-    fn region(&self, name: &str, macs: usize, work: impl FnOnce());
+    /// Runs `work` between two marks, which the counter recognises by their addresses, and names the region. `macs`: its
+    /// multiply-accumulates; 0 for what has none.
+    fn region(&self, name: &str, macs: usize, work: impl FnOnce()) {
+        bench_begin();
+        work();
+        bench_end();
+        self.say(format_args!("region {name} {macs}"));
+    }
 }
 
-/// Runs steps of `image` from an empty memory on random observations, some of them in regions of `program`: `step_empty`,
-/// `step_filling`, `step_full` and `step_after_reset`. Says the address ranges of the rings, the multiply-accumulates that a
-/// step of plain Rust makes, and a hash of the words, so that two builds can be seen to compute the same.
+/// The counter's first mark.
+#[inline(never)]
+fn bench_begin() {
+    black_box(1);
+}
+
+/// Its second mark.
+#[inline(never)]
+fn bench_end() {
+    black_box(2);
+}
+
+/// Says the sizes of `image` and its `policy`, and runs steps from an empty memory on random observations, some of them in regions of
+/// `program`: `step_empty`, `step_filling`, `step_full` and `step_after_reset`. Says the address ranges of the rings, the
+/// multiply-accumulates that a step of plain Rust makes, and a hash of the words, so that two builds can be seen to compute the
+/// same.
 ///
 /// `step` takes a working memory and writes the command words, or refuses to.
 pub fn count_steps(
     program: &impl BenchProgram,
     image: &Image<'_>,
+    policy: &Policy<'_>,
     memory: &mut Memory,
     step: impl Fn(&mut Memory, &WorkingMemory<'_>, &mut [i16]) -> bool,
 ) {
     let config = &image.config;
     let macs = image.bounds.macs_per_step as usize;
+    program.say(format_args!("fact macs {macs}"));
+    program.say(format_args!("fact state_bytes {}", policy.state_bytes()));
+    program.say(format_args!("fact image_bytes {}", image.total_length));
+    // What a board with no more cache than this policy needs would have.
+    let memory_bytes = BUFFERS_BYTES + policy.cache_bytes();
+    program.say(format_args!("fact memory_bytes {memory_bytes}"));
     let mut run = Run {
         image,
         memory,
