@@ -2,7 +2,7 @@
 //!
 //! [`crate::Portable`] is the specification: any other implementation gives the same bits for the same
 //! numbers. What an implementation chooses for itself is how numbers lie in memory: weights
-//! ([`Kernels::Linear`]), activations between two maps, and the rings of attention. Whoever calls these
+//! ([`Kernels::Linear`]), activations between two maps, and the KV cache. Whoever calls these
 //! functions passes such memory along and does not look into it.
 //!
 //! Implementations are tokens: whoever holds one may run its instructions, so that safe code needs no
@@ -10,7 +10,7 @@
 
 use crate::{KvLayout, Requant, fraction_from_word, quantize};
 
-/// Tokens that are computed together where a step has several: with four blocks of sixteen rows their sums fill twenty
+/// Tokens that are computed together where a step has several: with four blocks of sixteen rows their accumulators fill twenty
 /// registers, and a map that one of them has read is near when the next one comes.
 pub const TOKENS: usize = 5;
 
@@ -45,7 +45,10 @@ pub trait Kernels: Copy {
     }
 
     /// Runs `f` with the instructions of these kernels: what is inlined into it may use them.
-    fn run<R>(self, f: impl FnOnce() -> R) -> R;
+    #[inline]
+    fn run<R>(self, f: impl FnOnce() -> R) -> R {
+        f()
+    }
 
     /// Bytes of the keys and of the values of one layer.
     #[inline]
@@ -61,8 +64,8 @@ pub trait Kernels: Copy {
         quantize_all(entries, scales, out);
     }
 
-    /// The residual stream as the int8 input of a map: `out[i] = factor.to_i8(residual[i])`.
-    fn requantize(self, residual: &[i16], factor: Requant, out: &mut [i8]);
+    /// The residual stream as the int8 input of a map: `out[i] = requant.to_i8(residual[i])`.
+    fn requantize(self, residual: &[i16], requant: Requant, out: &mut [i8]);
 
     /// Of every token `out[r] = to_i8(map * input)`, as numbers: queries, keys, values. With `RECTIFY`
     /// `out[r] = to_relu_i8(map * input)`, as the input of a map.
@@ -83,7 +86,7 @@ pub trait Kernels: Copy {
         onto: Onto<'_, T>,
     );
 
-    /// `out[r] = to_i16(map * input)`: the embedding.
+    /// `out[r] = to_i16(map * input)`: the embedding, a map without biases.
     fn wide_linear_i16(
         self,
         map: Self::WideLinear<'_>,
@@ -108,8 +111,8 @@ pub trait Kernels: Copy {
 
     /// Attention of one token over the window, all heads of one layer.
     ///
-    /// Stores the token's keys and values at its place and leaves the requantized weighted means of
-    /// the values, the input of a map, in `context`. `hook` is called once per head.
+    /// Stores the token's keys and values at its position and leaves the requantized context, the mean of
+    /// the values weighted by the attention probabilities, in `context` as the input of a map. `hook` is called once per head.
     fn attend(self, attention: Attention<'_, Self::Biases<'_>>, hook: Option<&mut HeadHook<'_>>);
 }
 
@@ -161,7 +164,7 @@ pub struct Shape {
 /// Where a token stands in the window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CachePosition {
-    /// CachePosition of its keys and values. CachePosition `p` holds the memory of age `(index - p) mod window`.
+    /// Position of its keys and values. Position `p` holds the memory of age `(index - p) mod window`.
     pub index: usize,
     /// Memories that it attends to, itself included: those of an age below this.
     pub filled: usize,
@@ -171,11 +174,11 @@ pub struct CachePosition {
 pub struct Attention<'a, B> {
     /// Heads, channels, window.
     pub shape: Shape,
-    /// The token's place.
+    /// Where the token stands.
     pub position: CachePosition,
     /// From an inner product to a logit.
     pub logit: Requant,
-    /// From the mean of the values to an int8.
+    /// From the context to an int8.
     pub output: Requant,
     /// The age biases.
     pub biases: B,
@@ -187,7 +190,7 @@ pub struct Attention<'a, B> {
     pub values: &'a mut [i8],
     /// Work space for inner products: at least `window`.
     pub acc: &'a mut [i32],
-    /// Work space for the weights of one head: at least `window`.
+    /// Work space for the attention probabilities of one head: at least `window`.
     pub probabilities: &'a mut [i16],
     /// `heads * width`: the result.
     pub context: &'a mut [i8],
@@ -213,5 +216,5 @@ impl<B> Attention<'_, B> {
     }
 }
 
-/// Called with the number of a head, its attention weights by place, none of them negative, and their sum, at least 1.
+/// Called with the number of a head, its attention probabilities by position, none of them negative, and their sum, at least 1.
 pub type HeadHook<'a> = dyn FnMut(usize, &[i16], u32) + 'a;

@@ -1,15 +1,16 @@
-//! Base-2 softmax in integers: logits to attention weights, and the one division of a head.
+//! Base-2 softmax in integers: logits to attention probabilities, and the one division of a head.
 //!
-//! A weight is `2^(logit - max)`, scaled so that the largest is 32767. The values are summed with
+//! A probability is `2^(logit - max)`, scaled so that the largest is 32767. The values are summed with
 //! these weights first and divided by their total afterwards, so that a window of 512 loses
 //! nothing to rounded quotients.
 
 use core::num::NonZeroU32;
 
-use crate::{CONTEXT_FRACTION_BITS, LOGIT_FRACTION_BITS, Requant};
+use crate::requant::saturate;
+use crate::{CONTEXT_FRACTION_BITS, CachePosition, LOGIT_FRACTION_BITS, Requant};
 
 /// The logit of a memory that does not exist: below every logit of [`biased_logit`] by so much
-/// that its weight is 0.
+/// that its probability is 0.
 pub(crate) const MASKED_LOGIT: i32 = i32::MIN;
 
 /// Largest magnitude of a logit that is not masked.
@@ -54,7 +55,7 @@ pub fn exp2_neg_q10(d: u32) -> i16 {
 /// `product` is the inner product of query and key, `bias` the learned term for the memory's age.
 #[inline]
 #[must_use]
-pub(crate) const fn biased_logit(product: i32, scale: Requant, bias: i32) -> i32 {
+const fn biased_logit(product: i32, scale: Requant, bias: i32) -> i32 {
     let logit = scale.to_i32(product).saturating_add(bias);
     if logit > LOGIT_MAX {
         LOGIT_MAX
@@ -65,10 +66,35 @@ pub(crate) const fn biased_logit(product: i32, scale: Requant, bias: i32) -> i32
     }
 }
 
+/// Inner products by position to logits: scaled, biased by age, masked where empty.
+///
+/// Every entry costs the same, masked or not.
+pub(crate) fn to_logits(
+    products: &mut [i32],
+    scale: Requant,
+    biases: impl Iterator<Item = i32>,
+    position: CachePosition,
+) {
+    // Ages fall along the positions up to the newest, and again from the end to behind it.
+    let newest = position.index.wrapping_add(1);
+    let Some((newer, older)) = products.split_at_mut_checked(newest) else {
+        return;
+    };
+    let ascending = newer.iter_mut().rev().chain(older.iter_mut().rev());
+    for (age, (product, bias)) in ascending.zip(biases).enumerate() {
+        let logit = biased_logit(*product, scale, bias);
+        *product = if age < position.filled {
+            logit
+        } else {
+            MASKED_LOGIT
+        };
+    }
+}
+
 /// `probabilities[i] = exp2_neg_q10(max - logits[i])`, and their total; the work depends on the length alone.
 ///
 /// The total is at least 32767, at most 32767 times the length, and 1 for no logits at all.
-/// Masked logits get the weight 0 unless all are masked. Surplus entries of the longer slice are
+/// Masked logits get the probability 0 unless all are masked. Surplus entries of the longer slice are
 /// left alone.
 pub fn attention_probabilities(logits: &[i32], probabilities: &mut [i16]) -> NonZeroU32 {
     let max = logits.iter().fold(
@@ -84,7 +110,7 @@ pub fn attention_probabilities(logits: &[i32], probabilities: &mut [i16]) -> Non
     NonZeroU32::new(total).unwrap_or(NonZeroU32::MIN)
 }
 
-/// The reciprocal of a total of attention weights, made once per head.
+/// The reciprocal of a total of attention probabilities, made once per head.
 ///
 /// With `z` = leading zeros of the total and `t = total << z`:
 /// `r0 = (2^32 - 1) / (t >> 16)` (the only division, 32 bits),
@@ -124,14 +150,8 @@ impl Reciprocal {
     pub(crate) const fn context_q16(self, sum: i32) -> i32 {
         let product = (sum as i64).wrapping_mul(self.factor as i64);
         let half = 1_i64.wrapping_shl(self.shift.wrapping_sub(1));
-        let mean = product.wrapping_add(half).wrapping_shr(self.shift);
-        if mean > i32::MAX as i64 {
-            i32::MAX
-        } else if mean < i32::MIN as i64 {
-            i32::MIN
-        } else {
-            mean as i32
-        }
+        let context = product.wrapping_add(half).wrapping_shr(self.shift);
+        saturate(context, i32::MIN as i64, i32::MAX as i64) as i32
     }
 }
 

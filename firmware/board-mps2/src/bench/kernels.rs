@@ -4,9 +4,7 @@ use core::hint::black_box;
 
 use engram_firmware::policy::BenchProgram as _;
 use engram_kernels::suite::{SWEEP, check_all};
-use engram_kernels::{
-    CacheLine, Requant, attention_probabilities, matvec_i8, matvec_i16, tanh_q12,
-};
+use engram_kernels::{CacheLine, Requant, attention_probabilities, matvec, tanh_q12};
 
 use crate::console::{Console, say};
 use crate::machine::{Kernels, MACHINE};
@@ -37,7 +35,7 @@ pub(crate) fn count() {
     let mut sums = [0; ROWS];
     let narrow = [77_i8; COLUMNS];
     Console.region("matrix_i8_128x128", ROWS * COLUMNS, || {
-        matvec_i8(
+        matvec(
             black_box(&WEIGHTS),
             black_box(&narrow),
             black_box(&mut sums),
@@ -45,7 +43,7 @@ pub(crate) fn count() {
     });
     let wide = [7_777_i16; COLUMNS];
     Console.region("matrix_i16_128x128", ROWS * COLUMNS, || {
-        matvec_i16(black_box(&WEIGHTS), black_box(&wide), black_box(&mut sums));
+        matvec(black_box(&WEIGHTS), black_box(&wide), black_box(&mut sums));
     });
     let mut logits = [0; LOGITS];
     for (index, logit) in logits.iter_mut().enumerate() {

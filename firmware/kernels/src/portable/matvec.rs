@@ -6,28 +6,17 @@
 //! Simple loops of fixed lengths that LLVM unrolls or turns into vectors; four rows at a time, so
 //! that a core without vectors loads each input once for four products.
 
-/// `acc[r] = sum_c weight[r][c] * input[c]`, with `weight` row major, `[acc.len()][input.len()]`.
-///
-/// Rows that `weight` does not hold become 0; surplus weights are ignored. Sums wrap at i32.
-#[inline]
-pub fn matvec_i8(weight: &[i8], input: &[i8], acc: &mut [i32]) {
-    matvec(weight, input, acc);
-}
-
-/// [`matvec_i8`] for an int16 input.
-#[inline]
-pub fn matvec_i16(weight: &[i8], input: &[i16], acc: &mut [i32]) {
-    matvec(weight, input, acc);
-}
-
 /// Rows of one pass: each input is loaded once for so many products.
 const ROWS: usize = 4;
 
 /// Whether no rows share a pass: of four that do, the compiler turns but one into the vectors of x86.
 const ROW_BY_ROW: bool = cfg!(target_arch = "x86_64");
 
+/// `acc[r] = sum_c weight[r][c] * input[c]` of an int8 or int16 input, with `weight` row major, `[acc.len()][input.len()]`.
+///
+/// Rows that `weight` does not hold become 0; surplus weights are ignored. Sums wrap at i32.
 #[inline]
-fn matvec<T: Copy + Into<i32>>(weight: &[i8], input: &[T], acc: &mut [i32]) {
+pub fn matvec<T: Copy + Into<i32>>(weight: &[i8], input: &[T], acc: &mut [i32]) {
     let columns = input.len();
     if columns == 0 {
         acc.fill(0);
@@ -121,43 +110,29 @@ mod tests {
             .collect()
     }
 
-    fn shapes() -> impl Strategy<Value = (usize, usize)> {
-        (0_usize..20, 0_usize..70)
+    fn check<T: Arbitrary + Copy + Into<i32> + Into<i64>>() {
+        let shapes = (0_usize..20, 0_usize..70).prop_flat_map(|(rows, columns)| {
+            let weight = proptest::collection::vec(any::<i8>(), rows * columns);
+            let input = proptest::collection::vec(any::<T>(), columns);
+            (Just(rows), weight, input)
+        });
+        proptest!(|((rows, weight, input) in shapes)| {
+            let mut acc = vec![1; rows];
+            crate::matvec(&weight, &input, &mut acc);
+            prop_assert_eq!(acc, plain(&weight, &input, rows));
+        });
     }
 
-    proptest! {
-        #[test]
-        fn i8_sums_are_exact(
-            (rows, columns, weight, input) in shapes().prop_flat_map(|(rows, columns)| (
-                Just(rows), Just(columns),
-                proptest::collection::vec(any::<i8>(), rows * columns),
-                proptest::collection::vec(any::<i8>(), columns),
-            )),
-        ) {
-            let mut acc = vec![1; rows];
-            crate::matvec_i8(&weight, &input, &mut acc);
-            prop_assert_eq!(acc, plain(&weight, &input, rows));
-            let _ = columns;
-        }
-
-        #[test]
-        fn i16_sums_are_exact(
-            (rows, weight, input) in shapes().prop_flat_map(|(rows, columns)| (
-                Just(rows),
-                proptest::collection::vec(any::<i8>(), rows * columns),
-                proptest::collection::vec(any::<i16>(), columns),
-            )),
-        ) {
-            let mut acc = vec![1; rows];
-            crate::matvec_i16(&weight, &input, &mut acc);
-            prop_assert_eq!(acc, plain(&weight, &input, rows));
-        }
+    #[test]
+    fn sums_are_exact() {
+        check::<i8>();
+        check::<i16>();
     }
 
     #[test]
     fn the_largest_window_fits_i32() {
         let mut acc = [0; 5];
-        crate::matvec_i16(&[-127; 5 * 512], &[32_767; 512], &mut acc);
+        crate::matvec(&[-127; 5 * 512], &[32_767_i16; 512], &mut acc);
         assert_eq!(acc, [-127 * 32_767 * 512; 5]);
     }
 
@@ -165,13 +140,13 @@ mod tests {
     fn missing_rows_are_zero() {
         for rows in 1..10 {
             let mut acc = vec![9; rows];
-            crate::matvec_i8(&[1, 2, 3, 4, 5], &[1, 1], &mut acc);
+            crate::matvec(&[1, 2, 3, 4, 5], &[1_i8, 1], &mut acc);
             let mut expected = vec![0; rows];
             for (sum, value) in expected.iter_mut().zip([3, 7]) {
                 *sum = value;
             }
             assert_eq!(acc, expected);
-            crate::matvec_i8(&[], &[], &mut acc);
+            crate::matvec::<i8>(&[], &[], &mut acc);
             assert!(acc.iter().all(|&sum| sum == 0));
         }
     }

@@ -1,17 +1,12 @@
 //! The kernels in plain Rust, for every target: the specification of all others.
 //!
-//! Weights lie as in the image, row after row; keys as `[head][place][channel]`, values as
-//! `[head][channel][place]`, so that every product reads rows.
+//! Weights lie as in the image, row after row; keys as `[head][position][channel]`, values as
+//! `[head][channel][position]`, so that every product reads rows.
 
 mod attention;
 mod matvec;
 
-#[cfg(all(
-    target_arch = "arm",
-    any(feature = "cortex-m7", feature = "cortex-m55")
-))]
-pub(crate) use attention::to_logits;
-pub use matvec::{matvec_i8, matvec_i16};
+pub use matvec::matvec;
 
 use crate::{Attention, HeadHook, Kernels, KvLayout, Onto, Requant, add_saturating, tanh_q12};
 
@@ -54,43 +49,24 @@ impl<'a> Rows<'a> {
 
     /// Per row: its factor, and `bias + sum_c weight[c] * input[c]`.
     #[inline]
-    fn product(
+    fn product<T: Copy + Into<i32>>(
         self,
-        input: &[i8],
+        input: &[T],
         acc: &'a mut [i32],
-    ) -> impl Iterator<Item = (Requant, i32)> + use<'a> {
+    ) -> impl Iterator<Item = (Requant, i32)> + use<'a, T> {
         let acc = acc.get_mut(..self.rows).unwrap_or_default();
-        matvec_i8(self.weight, input, acc);
-        self.scaled(acc)
-    }
-
-    /// [`Rows::product`] for an int16 input.
-    #[inline]
-    fn wide_product(
-        self,
-        input: &[i16],
-        acc: &'a mut [i32],
-    ) -> impl Iterator<Item = (Requant, i32)> + use<'a> {
-        let acc = acc.get_mut(..self.rows).unwrap_or_default();
-        matvec_i16(self.weight, input, acc);
-        self.scaled(acc)
-    }
-
-    /// Every sum with its bias and its factor.
-    #[inline]
-    pub(crate) fn scaled(self, acc: &'a [i32]) -> impl Iterator<Item = (Requant, i32)> + use<'a> {
+        matvec(self.weight, input, acc);
         let biases = self.bias.iter().copied().map(i32::from_le_bytes);
-        let biases = biases.chain(core::iter::repeat(0));
-        let acc = acc.iter().zip(biases);
-        self.factors()
-            .zip(acc.map(|(&sum, bias)| sum.wrapping_add(bias)))
+        let rows = acc.iter().zip(biases.chain(core::iter::repeat(0)));
+        self.requants()
+            .zip(rows.map(|(&sum, bias)| sum.wrapping_add(bias)))
     }
 
     /// Every row's factor.
     #[inline]
-    pub(crate) fn factors(self) -> impl Iterator<Item = Requant> + use<'a> {
-        let factors = self.multiplier.iter().zip(self.shift);
-        factors.map(|(&multiplier, &shift)| Requant {
+    pub(crate) fn requants(self) -> impl Iterator<Item = Requant> + use<'a> {
+        let rows = self.multiplier.iter().zip(self.shift);
+        rows.map(|(&multiplier, &shift)| Requant {
             multiplier: i32::from_le_bytes(multiplier),
             shift,
         })
@@ -106,14 +82,9 @@ impl Kernels for Portable {
     /// `[heads][window]` i32, little endian, by age; empty: no bias.
     type Biases<'a> = &'a [[u8; 4]];
 
-    #[inline]
-    fn run<R>(self, f: impl FnOnce() -> R) -> R {
-        f()
-    }
-
-    fn requantize(self, residual: &[i16], factor: Requant, out: &mut [i8]) {
+    fn requantize(self, residual: &[i16], requant: Requant, out: &mut [i8]) {
         for (out, &residual) in out.iter_mut().zip(residual) {
-            *out = factor.to_i8(i32::from(residual));
+            *out = requant.to_i8(i32::from(residual));
         }
     }
 
@@ -126,11 +97,11 @@ impl Kernels for Portable {
         outs: [&mut [i8]; T],
     ) {
         for (input, out) in inputs.into_iter().zip(outs) {
-            for (out, (factor, sum)) in out.iter_mut().zip(map.product(input, acc)) {
+            for (out, (requant, sum)) in out.iter_mut().zip(map.product(input, acc)) {
                 *out = if RECTIFY {
-                    factor.to_relu_i8(sum)
+                    requant.to_relu_i8(sum)
                 } else {
-                    factor.to_i8(sum)
+                    requant.to_i8(sum)
                 };
             }
         }
@@ -146,8 +117,8 @@ impl Kernels for Portable {
         let (residuals, next, requantized) = onto;
         let tokens = inputs.into_iter().zip(residuals).zip(requantized);
         for ((input, residual), requantized) in tokens {
-            for (residual, (factor, sum)) in residual.iter_mut().zip(map.product(input, acc)) {
-                *residual = add_saturating(*residual, factor.to_i16(sum));
+            for (residual, (requant, sum)) in residual.iter_mut().zip(map.product(input, acc)) {
+                *residual = add_saturating(*residual, requant.to_i16(sum));
             }
             self.requantize(residual, next, requantized);
         }
@@ -155,8 +126,8 @@ impl Kernels for Portable {
 
     #[inline]
     fn wide_linear_i16(self, map: Rows<'_>, input: &[i16], acc: &mut [i32], out: &mut [i16]) {
-        for (out, (factor, sum)) in out.iter_mut().zip(map.wide_product(input, acc)) {
-            *out = factor.to_i16(sum);
+        for (out, (requant, sum)) in out.iter_mut().zip(map.product(input, acc)) {
+            *out = requant.to_i16(sum);
         }
     }
 
@@ -168,14 +139,14 @@ impl Kernels for Portable {
         (acc, preactivation): (&mut [i32], &mut [i32]),
         out: &mut [i8],
     ) {
-        for (preactivation, (factor, sum)) in preactivation.iter_mut().zip(map.product(input, acc))
+        for (preactivation, (requant, sum)) in preactivation.iter_mut().zip(map.product(input, acc))
         {
-            *preactivation = factor.to_i32(sum);
+            *preactivation = requant.to_i32(sum);
         }
         if let Some((raw, input)) = raw {
-            let rows = raw.wide_product(input, acc);
-            for (preactivation, (factor, sum)) in preactivation.iter_mut().zip(rows) {
-                *preactivation = preactivation.saturating_add(factor.to_i32(sum));
+            let rows = raw.product(input, acc);
+            for (preactivation, (requant, sum)) in preactivation.iter_mut().zip(rows) {
+                *preactivation = preactivation.saturating_add(requant.to_i32(sum));
             }
         }
         for (out, &preactivation) in out.iter_mut().zip(&*preactivation).take(map.rows) {
@@ -185,8 +156,8 @@ impl Kernels for Portable {
 
     #[inline]
     fn linear_i16(self, map: Rows<'_>, input: &[i8], acc: &mut [i32], out: &mut [i16]) {
-        for (out, (factor, sum)) in out.iter_mut().zip(map.product(input, acc)) {
-            *out = factor.to_i16(sum);
+        for (out, (requant, sum)) in out.iter_mut().zip(map.product(input, acc)) {
+            *out = requant.to_i16(sum);
         }
     }
 

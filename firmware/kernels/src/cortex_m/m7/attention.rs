@@ -1,44 +1,35 @@
 //! Attention of one token over the window on packed keys.
 
-use core::num::NonZeroU32;
-
-use super::matrix::{Prepared, Room};
-use super::{CortexM7, kv_cache, logits, values};
-
-use crate::cortex_m::heads::{self, Layout, Token};
+use super::matrix::{Prepared, Room, run_blocks};
+use super::values::{context_of_sums, sum_blocks};
+use super::{GROUP, kv_cache, logits};
+use crate::cortex_m::every_core::heads::{self, Context};
 use crate::kernels::HeadHook;
-use crate::{Attention, CachePosition, Reciprocal, Requant};
+use crate::{Attention, CachePosition, KvLayout, Requant};
 
 /// [`crate::Kernels::attend`] for heads of a multiple of eight channels.
+#[inline]
 pub(super) fn run(attention: Attention<'_, &[[u8; 4]]>, hook: Option<&mut HeadHook<'_>>) {
     let (shape, position) = (attention.shape, attention.position);
-    let positions = CortexM7::positions(shape);
-    let Some(token) = Token::of(&attention) else {
+    let Some([queries, keys, values]) = heads::token(&attention) else {
         return;
     };
-    let key_bytes = positions.saturating_mul(shape.width);
-    let layout = Layout {
-        positions,
-        key_bytes,
-        value_bytes: key_bytes.saturating_mul(size_of::<i16>()),
-    };
-    let ring = kv_cache::Ring {
-        positions,
+    let place = kv_cache::Place {
+        positions: KvLayout::CORTEX_M7.positions(shape),
         width: shape.width,
         position: position.index,
     };
-    ring.store_keys(attention.keys, token.keys);
-    ring.store_values(attention.values, token.values);
+    place.store_keys(attention.keys, keys);
+    place.store_values(attention.values, values);
     let mut room = Room::uninit();
     let heads = Heads {
-        queries: Prepared::new(token.queries, &mut room),
+        queries: Prepared::new(queries, &mut room),
         width: shape.width,
         window: shape.window,
         position,
         logit: attention.logit,
-        output: attention.output,
     };
-    heads::run(heads, layout, attention, hook);
+    heads::run(heads, attention, hook);
 }
 
 /// The heads of one layer; their products are 256-fold.
@@ -48,10 +39,11 @@ struct Heads<'a> {
     window: usize,
     position: CachePosition,
     logit: Requant,
-    output: Requant,
 }
 
 impl heads::Heads for Heads<'_> {
+    const KV_LAYOUT: KvLayout = KvLayout::CORTEX_M7;
+
     #[inline(always)]
     fn products(&self, head: usize, keys: &[i8], products: &mut [i32]) {
         let first = head.wrapping_mul(self.width);
@@ -68,20 +60,37 @@ impl heads::Heads for Heads<'_> {
     }
 
     #[inline(always)]
-    fn probabilities(logits: &[i32], probabilities: &mut [i16], max: i32) -> NonZeroU32 {
+    fn probabilities(logits: &[i32], probabilities: &mut [i16], max: i32) -> u32 {
         logits::probabilities(logits, probabilities, max)
     }
 
+    /// `values` holds int16 in blocks of four channels, within them in groups of two positions.
     #[inline(always)]
-    fn context(
-        &self,
-        total: NonZeroU32,
-        values: &[i8],
-        probabilities: &[i16],
-        acc: &mut [i32],
-        context: &mut [i8],
-    ) {
-        values::weighted_sums(values, probabilities, acc);
-        values::context(Reciprocal::new(total), self.output, acc, context);
+    fn weighted_sums(values: &[i8], probabilities: &[i16], acc: &mut [i32]) {
+        let steps = probabilities.len() / GROUP;
+        let channel = steps.wrapping_mul(GROUP * size_of::<i16>());
+        // SAFETY: a step reads four positions of four channels, and as many probabilities.
+        unsafe {
+            run_blocks(
+                sum_blocks,
+                values,
+                channel,
+                (probabilities.as_ptr(), steps),
+                acc,
+            )
+        };
+    }
+
+    #[inline(always)]
+    fn context(context: &Context, acc: &[i32], out: &mut [i8]) -> bool {
+        let whole = acc.len().min(out.len()) / GROUP * GROUP;
+        if whole == 0 || !out.as_ptr().cast::<u32>().is_aligned() {
+            return false;
+        }
+        let (start, end) = (acc.as_ptr(), acc.as_ptr().wrapping_add(whole));
+        // SAFETY: `acc` and `out` hold `whole` entries, at least four, aligned to words; heads have a multiple of
+        // four channels, so that none is left over.
+        unsafe { context_of_sums(start, out.as_mut_ptr(), end, context) };
+        true
     }
 }

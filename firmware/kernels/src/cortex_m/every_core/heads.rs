@@ -3,72 +3,50 @@
 use core::num::NonZeroU32;
 
 use crate::kernels::HeadHook;
-use crate::portable::to_logits;
-use crate::{Attention, CachePosition, Reciprocal, Requant, Shape, attention_probabilities};
+use crate::softmax::to_logits;
+use crate::{Attention, CachePosition, KvLayout, Reciprocal, Requant, attention_probabilities};
 
 /// What a core does for one head.
-pub(super) trait Heads {
-    /// Inner products of the head's query with the keys of all places, in a unit of the core's own.
+pub(in crate::cortex_m) trait Heads {
+    /// How keys and values lie.
+    const KV_LAYOUT: KvLayout;
+
+    /// Inner products of the head's query with the keys of all positions, in a unit of the core's own.
     fn products(&self, head: usize, keys: &[i8], products: &mut [i32]);
+
     /// From that unit to whole products.
-    fn exact(products: &mut [i32]);
+    fn exact(_products: &mut [i32]) {}
+
     /// Products to logits. The largest of them; `None`, with the products lost: plain Rust has to do it.
     fn logits(&mut self, products: &mut [i32], biases: &[[u8; 4]]) -> Option<i32>;
-    /// Logits to weights, `max` being the largest. Their total.
-    fn probabilities(logits: &[i32], probabilities: &mut [i16], max: i32) -> NonZeroU32;
-    /// Values weighted by attention, and their means from the total of the weights.
-    fn context(
-        &self,
-        total: NonZeroU32,
-        values: &[i8],
-        probabilities: &[i16],
-        acc: &mut [i32],
-        context: &mut [i8],
-    );
+
+    /// Logits to attention probabilities, `max` being the largest. Their total.
+    fn probabilities(logits: &[i32], probabilities: &mut [i16], max: i32) -> u32;
+
+    /// Sums of all channels of the head, each value times the probability of its position.
+    fn weighted_sums(values: &[i8], probabilities: &[i16], acc: &mut [i32]);
+
+    /// `out[i]` is the context of `acc[i]`, for a multiple of eight channels. False where plain Rust has to do it.
+    fn context(context: &Context, acc: &[i32], out: &mut [i8]) -> bool;
 }
 
-/// Queries, keys and values of one token.
-pub(super) struct Token<'a> {
-    pub(super) queries: &'a [i8],
-    pub(super) keys: &'a [i8],
-    pub(super) values: &'a [i8],
-}
-
-impl<'a> Token<'a> {
-    /// `None` where a part is missing, or the place is none of the window.
-    #[inline(always)]
-    pub(super) fn of(attention: &Attention<'a, &[[u8; 4]]>) -> Option<Self> {
-        let Shape {
-            heads,
-            width,
-            window,
-        } = attention.shape;
-        let model = heads.saturating_mul(width);
-        let (queries, rest) = attention.qkv.split_at_checked(model)?;
-        let (keys, rest) = rest.split_at_checked(model)?;
-        let values = rest.get(..model)?;
-        (attention.position.index < window).then_some(Self {
-            queries,
-            keys,
-            values,
-        })
-    }
-}
-
-/// How the rings of one head lie.
-#[derive(Clone, Copy)]
-pub(super) struct Layout {
-    /// Places, those that only fill up blocks included.
-    pub(super) positions: usize,
-    pub(super) key_bytes: usize,
-    pub(super) value_bytes: usize,
-}
-
-/// [`crate::Kernels::attend`] once the token's keys and values are in the rings.
+/// Queries, keys and values of one token. `None` where a part is missing, or the position is none of the window.
 #[inline(always)]
-pub(super) fn run<H: Heads>(
+pub(in crate::cortex_m) fn token<'a>(
+    attention: &Attention<'a, &[[u8; 4]]>,
+) -> Option<[&'a [i8]; 3]> {
+    let shape = attention.shape;
+    let model = shape.heads.saturating_mul(shape.width);
+    let (queries, rest) = attention.qkv.split_at_checked(model)?;
+    let (keys, rest) = rest.split_at_checked(model)?;
+    let values = rest.get(..model)?;
+    (attention.position.index < shape.window).then_some([queries, keys, values])
+}
+
+/// [`crate::Kernels::attend`] once the token's keys and values are in the cache.
+#[inline(always)]
+pub(in crate::cortex_m) fn run<H: Heads>(
     mut heads: H,
-    layout: Layout,
     attention: Attention<'_, &[[u8; 4]]>,
     mut hook: Option<&mut HeadHook<'_>>,
 ) {
@@ -76,6 +54,7 @@ pub(super) fn run<H: Heads>(
         shape,
         position,
         logit,
+        output,
         biases,
         keys,
         values,
@@ -85,24 +64,29 @@ pub(super) fn run<H: Heads>(
         ..
     } = attention;
     let (window, width) = (shape.window.max(1), shape.width.max(1));
-    let Some(probabilities) = probabilities.get_mut(..layout.positions) else {
+    let positions = H::KV_LAYOUT.positions(shape);
+    let [key_bytes, value_bytes] = H::KV_LAYOUT.bytes_of_head(shape);
+    let Some(probabilities) = probabilities.get_mut(..positions) else {
         return;
     };
     // Not zipped: the length of two zipped chunk iterators is a division, checked when not inlined.
-    let mut keys = keys.chunks_exact(layout.key_bytes.max(1));
-    let mut values = values.chunks_exact(layout.value_bytes.max(1));
+    let mut keys = keys.chunks_exact(key_bytes.max(1));
+    let mut values = values.chunks_exact(value_bytes.max(1));
     let mut biases = biases.chunks_exact(window);
     for (head, context) in context.chunks_exact_mut(width).enumerate() {
         let (Some(keys), Some(values)) = (keys.next(), values.next()) else {
             return;
         };
-        let Some(products) = acc.get_mut(..layout.positions) else {
+        let Some(products) = acc.get_mut(..positions) else {
             return;
         };
         let biases = biases.next().unwrap_or_default();
         heads.products(head, keys, products);
         let total = match heads.logits(products, biases) {
-            Some(max) => H::probabilities(products, probabilities, max),
+            Some(max) => {
+                let total = H::probabilities(products, probabilities, max);
+                NonZeroU32::new(total).unwrap_or(NonZeroU32::MIN)
+            }
             None => {
                 heads.products(head, keys, products);
                 H::exact(products);
@@ -112,31 +96,33 @@ pub(super) fn run<H: Heads>(
         };
         // Sums of the values, one per channel; the logits are done with.
         let acc = acc.get_mut(..width).unwrap_or_default();
-        heads.context(total, values, probabilities, acc, context);
+        H::weighted_sums(values, probabilities, acc);
+        let reciprocal = Reciprocal::new(total);
+        let usual = Context::new(reciprocal, output);
+        if !usual.is_some_and(|usual| H::context(&usual, acc, context)) {
+            plain_context(reciprocal, output, acc, context);
+        }
         if let Some(hook) = &mut hook {
-            hook(
-                head,
-                probabilities.get(..window).unwrap_or_default(),
-                total.get(),
-            );
+            let probabilities = probabilities.get(..window).unwrap_or_default();
+            hook(head, probabilities, total.get());
         }
     }
 }
 
-/// Whether logits that nobody limited to `-2^30..=2^30` make the weights of those that are, `max` being the largest: it lies in
+/// Whether logits that nobody limited to `-2^30..=2^30` make the probabilities of those that are, `max` being the largest: it lies in
 /// this range and so far from its lower end that what would be limited there weighs nothing either way.
 #[inline(always)]
-pub(super) fn is_usual(max: i32) -> bool {
+pub(in crate::cortex_m) fn is_usual(max: i32) -> bool {
     const LOGIT_MAX: i32 = 1 << 30;
     /// Distance from the largest logit at which a weight is 0 for certain.
     const NOTHING: i32 = 16 << crate::LOGIT_FRACTION_BITS;
     (NOTHING - LOGIT_MAX..=LOGIT_MAX).contains(&max)
 }
 
-/// From the weighted sums of one head to its means, in numbers that a kernel takes.
+/// From the weighted sums of one head to its context, in numbers that a kernel takes.
 #[repr(C)]
-pub(super) struct Context {
-    /// Takes any sum of the head to 32 bits without loss; the mean's shift is then 39.
+pub(in crate::cortex_m) struct Context {
+    /// Takes any sum of the head to 32 bits without loss; the context's shift is then 39.
     left: u32,
     /// With its top bit, which a kernel sees as the number minus 2^32, and adds the sum for the difference.
     reciprocal: u32,
@@ -148,7 +134,7 @@ pub(super) struct Context {
 impl Context {
     /// `None` for what only a contrived image has: [`plain_context`] does it.
     #[inline(always)]
-    pub(super) fn new(reciprocal: Reciprocal, output: Requant) -> Option<Self> {
+    fn new(reciprocal: Reciprocal, output: Requant) -> Option<Self> {
         let Reciprocal { factor, shift } = reciprocal;
         let usual = shift <= 39 && factor >= 1 << 31 && (33..=62).contains(&output.shift);
         usual.then_some(Self {
@@ -184,7 +170,7 @@ fn plain_probabilities(
 /// `out[i] = output.to_i8(reciprocal.context_q16(acc[i]))`, likewise.
 #[cold]
 #[inline(never)]
-pub(super) fn plain_context(reciprocal: Reciprocal, output: Requant, acc: &[i32], out: &mut [i8]) {
+fn plain_context(reciprocal: Reciprocal, output: Requant, acc: &[i32], out: &mut [i8]) {
     for (out, &sum) in out.iter_mut().zip(acc) {
         *out = output.to_i8(reciprocal.context_q16(sum));
     }

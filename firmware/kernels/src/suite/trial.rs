@@ -1,97 +1,141 @@
-//! What a case says of a path that differs.
+//! A case that is being run: its kernels, its random numbers and its memory; and what it says of kernels that differ.
 
 use core::fmt;
 
 use bytemuck::Pod;
 
-use super::room::Room;
+use super::draw::Draw;
+use super::subject::Subject;
+use crate::CacheLine;
+
+/// One case of one seed.
+pub struct Trial<'a, K> {
+    pub(super) kernels: K,
+    pub(super) draw: Draw,
+    /// Lines that are handed out from the front.
+    room: &'a mut [CacheLine],
+    case: &'static str,
+    /// [`Mismatch::shape`]
+    pub(super) shape: [usize; 3],
+}
 
 /// The first number that is not that of the reference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mismatch {
-    /// Which function of the kernels.
-    pub kernel: &'static str,
+    /// Which case.
+    pub case: &'static str,
     /// Which of its results.
     pub what: &'static str,
     /// Of a map rows, columns, tokens; of attention heads, width, window; of a vector its length.
     pub shape: [usize; 3],
     /// Where in the result.
-    pub place: usize,
+    pub index: usize,
     /// What the reference gives.
     pub expected: i64,
-    /// What the path gives.
+    /// What the kernels give.
     pub got: i64,
-}
-
-impl Mismatch {
-    /// The memory that was lent is too small.
-    pub(super) const NO_ROOM: Self = Self {
-        kernel: "any",
-        what: "room for a case",
-        shape: [0; 3],
-        place: 0,
-        expected: 1,
-        got: 0,
-    };
 }
 
 impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            kernel,
-            what,
-            shape,
-            place,
-            expected,
-            got,
-        } = self;
         write!(
             f,
-            "{kernel} of shape {shape:?}: {what}[{place}] is {got}, but must be {expected}"
+            "{} of shape {:?}: {}[{}] is {}, but must be {}",
+            self.case, self.shape, self.what, self.index, self.got, self.expected
         )
     }
 }
 
-/// What is tested, for its mismatches.
-#[derive(Clone, Copy)]
-pub(super) struct Label {
-    pub(super) kernel: &'static str,
-    pub(super) shape: [usize; 3],
-}
+impl<'a, K: Subject> Trial<'a, K> {
+    /// In all of these lines.
+    pub(super) fn new(
+        kernels: K,
+        case: &'static str,
+        seed: u32,
+        room: &'a mut [CacheLine],
+    ) -> Self {
+        Self {
+            kernels,
+            draw: Draw::new(seed),
+            room,
+            case,
+            shape: [0; 3],
+        }
+    }
 
-impl Label {
+    /// Bytes that are left.
+    pub(super) fn bytes(&self) -> usize {
+        size_of_val(self.room)
+    }
+
+    /// So many lines.
+    pub(super) fn lines(&mut self, count: usize) -> Result<&'a mut [CacheLine], Mismatch> {
+        let room = core::mem::take(&mut self.room);
+        let (taken, rest) =
+            room.split_at_mut_checked(count)
+                .ok_or(self.mismatch("room for a case", 0, 1, 0))?;
+        self.room = rest;
+        Ok(taken)
+    }
+
+    /// So many numbers, whatever they are, aligned to a line.
+    pub(super) fn take<T: Pod>(&mut self, count: usize) -> Result<&'a mut [T], Mismatch> {
+        let lines = self.lines(count.saturating_mul(size_of::<T>()).div_ceil(64))?;
+        Ok(&mut bytemuck::cast_slice_mut(lines)[..count])
+    }
+
+    /// Room for `count` vectors of `length` numbers.
+    pub(super) fn output<T: Pod + Into<i64>>(
+        &mut self,
+        length: usize,
+        count: usize,
+    ) -> Result<Output<'a, T>, Mismatch> {
+        Output::new(self, length, K::padded(length), count)
+    }
+
     /// Whether two results are the same.
     pub(super) fn same<T: Copy + Into<i64>>(
-        self,
+        &self,
         what: &'static str,
         expected: impl IntoIterator<Item = T>,
         got: impl IntoIterator<Item = T>,
     ) -> Result<(), Mismatch> {
-        for (place, (expected, got)) in expected.into_iter().zip(got).enumerate() {
-            self.equal(what, place, expected.into(), got.into())?;
+        for (index, (expected, got)) in expected.into_iter().zip(got).enumerate() {
+            self.equal(what, index, expected, got)?;
         }
         Ok(())
     }
 
     /// Whether two numbers are the same.
-    pub(super) fn equal(
-        self,
+    pub(super) fn equal<T: Into<i64>>(
+        &self,
         what: &'static str,
-        place: usize,
-        expected: i64,
-        got: i64,
+        index: usize,
+        expected: T,
+        got: T,
     ) -> Result<(), Mismatch> {
+        let (expected, got) = (expected.into(), got.into());
         if expected == got {
             return Ok(());
         }
-        Err(Mismatch {
-            kernel: self.kernel,
+        Err(self.mismatch(what, index, expected, got))
+    }
+
+    pub(super) fn mismatch(
+        &self,
+        what: &'static str,
+        index: usize,
+        expected: i64,
+        got: i64,
+    ) -> Mismatch {
+        Mismatch {
+            case: self.case,
             what,
             shape: self.shape,
-            place,
+            index,
             expected,
             got,
-        })
+        }
     }
 }
 
@@ -113,14 +157,14 @@ const UNTOUCHED: u8 = 0x5a;
 
 impl<'a, T: Pod + Into<i64>> Output<'a, T> {
     /// Room for `count` vectors of `length` numbers, of which a kernel writes at most `padded`.
-    pub(super) fn new(
-        room: &mut Room<'a>,
+    pub(super) fn new<K: Subject>(
+        trial: &mut Trial<'a, K>,
         length: usize,
         padded: usize,
         count: usize,
     ) -> Result<Self, Mismatch> {
-        let expected = room.take(length.saturating_mul(count))?;
-        let got = room.take(padded.saturating_mul(count).saturating_add(GUARD))?;
+        let expected = trial.take(length.saturating_mul(count))?;
+        let got = trial.take(padded.saturating_mul(count).saturating_add(GUARD))?;
         bytemuck::cast_slice_mut(&mut *got).fill(UNTOUCHED);
         Ok(Self {
             expected,
@@ -156,18 +200,18 @@ impl<'a, T: Pod + Into<i64>> Output<'a, T> {
     }
 
     /// Both have the same vectors once `read` has made numbers of the kernel's, and nothing lies behind.
-    pub(super) fn check(
+    pub(super) fn check<K: Subject>(
         &self,
-        label: Label,
+        trial: &Trial<'_, K>,
         what: &'static str,
         read: impl Fn(T) -> T,
     ) -> Result<(), Mismatch> {
         let got = self.got.chunks_exact(self.padded);
         let got = got.flat_map(|got| got.iter().take(self.length).map(|&got| read(got)));
-        label.same(what, self.expected.iter().copied(), got)?;
+        trial.same(what, self.expected.iter().copied(), got)?;
         let behind = &self.got[self.got.len().saturating_sub(GUARD)..];
         let behind = bytemuck::cast_slice::<T, u8>(behind);
         let untouched = core::iter::repeat_n(UNTOUCHED, behind.len());
-        label.same("what lies behind", untouched, behind.iter().copied())
+        trial.same("what lies behind", untouched, behind.iter().copied())
     }
 }
