@@ -2,7 +2,6 @@
 
 use core::arch::aarch64::*;
 
-use super::Sdot;
 use super::attention::{self, kv_bytes};
 use super::dot::{Dot, Tile};
 use super::memory::{load_four, load_i16, load_i32, store, store_i16, store_i32};
@@ -153,19 +152,19 @@ fn to_input(factor: Single, [a, b]: [int16x8_t; 2]) -> int8x16_t {
 #[target_feature(enable = "neon")]
 fn bytes<D: Dot>(token: D, map: &Linear<'_, D>, input: &[i8], least: i8, out: &mut [i8]) {
     let (mut lines, mut out) = (map.lines, out.as_chunks_mut::<ROWS>().0);
-    if let Some((sdot, input, size)) = whole_groups(token, map, input) {
+    if let (true, Some(input)) = (map.prescale.is_some(), runs(map, input)) {
         let (groups, _) = out.as_chunks_mut::<2>();
         let count = groups.len().min(map.blocks / 2);
         let groups = groups.get_mut(..count).unwrap_or_default();
-        if bytes_of_groups::<false>(
-            sdot,
+        if bytes_of_groups::<D, false>(
+            token,
             lines,
             input,
             Default::default(),
             vdupq_n_s8(least),
             groups,
         ) {
-            lines = lines.get(count * size..).unwrap_or_default();
+            lines = lines.get(count * group_lines(map)..).unwrap_or_default();
             out = out.get_mut(2 * count..).unwrap_or_default();
         }
     }
@@ -175,19 +174,6 @@ fn bytes<D: Dot>(token: D, map: &Linear<'_, D>, input: &[i8], least: i8, out: &m
             store(out, to_i8(x, least));
         }
     });
-}
-
-/// What all whole groups of a map are multiplied with at once, and the lines of a group: by SDOT, where shifts allow it.
-/// What remains is at most a block.
-#[inline]
-fn whole_groups<'a, D: Dot>(
-    token: D,
-    map: &Linear<'_, D>,
-    input: &'a [i8],
-) -> Option<(Sdot, &'a [Tile], usize)> {
-    let input = input.as_chunks::<COLUMNS>().0.get(..map.depth)?;
-    let sdot = token.sdot().filter(|_| map.prescale.is_some())?;
-    Some((sdot, input, 2 * (HEADER + RUN * map.depth)))
 }
 
 /// [`crate::Kernels::linear_add`].
@@ -203,14 +189,14 @@ fn add<D: Dot>(
     let next = Single::new(next);
     let (mut lines, mut residual) = (map.lines, residual.as_chunks_mut::<ROWS>().0);
     let mut requantized = requantized.as_chunks_mut::<ROWS>().0;
-    if let (true, Some((sdot, input, size))) = (next.high, whole_groups(token, map, input)) {
+    if let (true, Some(input)) = (next.high && map.prescale.is_some(), runs(map, input)) {
         let (groups, _) = requantized.as_chunks_mut::<2>();
         let count = groups.len().min(map.blocks / 2);
         let groups = groups.get_mut(..count).unwrap_or_default();
         let both = residual.as_flattened_mut().as_chunks_mut::<32>().0;
         let onto = Some((both, next.factors));
-        if bytes_of_groups::<true>(sdot, lines, input, onto, vdupq_n_s8(-127), groups) {
-            lines = lines.get(count * size..).unwrap_or_default();
+        if bytes_of_groups::<D, true>(token, lines, input, onto, vdupq_n_s8(-127), groups) {
+            lines = lines.get(count * group_lines(map)..).unwrap_or_default();
             residual = residual.get_mut(2 * count..).unwrap_or_default();
             requantized = requantized.get_mut(2 * count..).unwrap_or_default();
         }
@@ -239,6 +225,18 @@ fn words_of([a, b, c, d]: Sixteen, out: &mut [i16; ROWS]) {
     store_i16(high, to_i16(c, d));
 }
 
+/// Runs of columns that a map is multiplied with.
+#[inline(always)]
+fn runs<'a, D: Dot>(map: &Linear<'_, D>, input: &'a [i8]) -> Option<&'a [Tile]> {
+    input.as_chunks::<COLUMNS>().0.get(..map.depth)
+}
+
+/// Lines of a group of two blocks.
+#[inline(always)]
+const fn group_lines<D: Dot>(map: &Linear<'_, D>) -> usize {
+    2 * (HEADER + RUN * map.depth)
+}
+
 /// Gives the sums of every block in `lines` of a map, with bias and factor applied, to `each`.
 #[inline]
 #[target_feature(enable = "neon")]
@@ -249,10 +247,10 @@ fn product<D: Dot>(
     input: &[i8],
     mut each: impl FnMut(Sixteen),
 ) {
-    let Some(input) = input.as_chunks::<COLUMNS>().0.get(..map.depth) else {
+    let Some(input) = runs(map, input) else {
         return;
     };
-    let two = 2 * (HEADER + RUN * map.depth);
+    let two = group_lines(map);
     while let Some((now, rest)) = lines.split_at_checked(two) {
         lines = rest;
         let acc = if map.prescale.is_some() {

@@ -7,7 +7,6 @@
 use core::arch::aarch64::*;
 use core::arch::asm;
 
-use super::Sdot;
 use super::dot::{Dot, Tile};
 use super::packed::{HEADER, RUN};
 use super::requant::{Factors, Sixteen};
@@ -253,8 +252,8 @@ unsafe fn products<D: Dot, const BLOCKS: usize, const SCALED: bool, const INPUT:
 /// and the factor behind it. Shifts are all at least [`super::requant::HIGH_SHIFT`]. Whether there are as many.
 #[inline]
 #[target_feature(enable = "neon")]
-pub(super) fn bytes_of_groups<const ADD: bool>(
-    _: Sdot,
+pub(super) fn bytes_of_groups<D: Dot, const ADD: bool>(
+    _: D,
     lines: &[CacheLine],
     input: &[Tile],
     onto: Option<(&mut [[i16; 32]], Factors)>,
@@ -280,12 +279,13 @@ pub(super) fn bytes_of_groups<const ADD: bool>(
     }
     // SAFETY: there is what is read and written; the token proves that SDOT may be used.
     unsafe {
-        if runs == EIGHT {
-            groups::<ADD, HELD>(lines, (input, 1), (residual, next), least, out);
-        } else if runs.is_multiple_of(EIGHT) {
-            groups::<ADD, EIGHTS>(lines, (input, runs / EIGHT), (residual, next), least, out);
+        let onto = (residual, next);
+        if D::SDOT && runs == EIGHT {
+            groups::<D, ADD, HELD>(lines, (input, 1), onto, least, out);
+        } else if D::SDOT && runs.is_multiple_of(EIGHT) {
+            groups::<D, ADD, EIGHTS>(lines, (input, runs / EIGHT), onto, least, out);
         } else {
-            groups::<ADD, RUNS>(lines, (input, runs), (residual, next), least, out);
+            groups::<D, ADD, RUNS>(lines, (input, runs), onto, least, out);
         }
     }
     true
@@ -298,7 +298,7 @@ pub(super) fn bytes_of_groups<const ADD: bool>(
 /// least one; SDOT may be used.
 #[inline]
 #[target_feature(enable = "neon")]
-unsafe fn groups<const ADD: bool, const INPUT: u8>(
+unsafe fn groups<D: Dot, const ADD: bool, const INPUT: u8>(
     lines: &[CacheLine],
     (input, rounds): (&[Tile], usize),
     (residual, next): (&mut [[i16; 32]], Factors),
@@ -333,7 +333,7 @@ unsafe fn groups<const ADD: bool, const INPUT: u8>(
             "st1 {{v0.16b, v1.16b}}, [{o}], #32",
             "subs {g}, {g}, #1",
             "b.ne 3b",
-            sdot = const 1,
+            sdot = const D::SDOT as u8,
             blocks = const 2,
             add = const ADD as u8,
             input = const INPUT,
