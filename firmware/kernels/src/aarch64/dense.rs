@@ -4,7 +4,7 @@ use core::arch::aarch64::*;
 
 use super::attention::{self, kv_bytes};
 use super::dot::{Dot, Tile};
-use super::memory::{load_four, load_i16, load_i32, store, store_i16, store_i32};
+use super::memory::{load_i16, load_i32, store, store_i16, store_i32};
 use super::packed::{COLUMNS, HEADER, ROWS, RUN, WIDE_COLUMNS};
 use super::requant::{Factors, Single, Sixteen, add_i16, numbers, to_i8, to_i16};
 use super::rows::{bytes_of_groups, group};
@@ -359,7 +359,8 @@ fn wide_pair<const FIRST: i32, const SECOND: i32>(
     line: &CacheLine,
     input: int16x8_t,
 ) {
-    let [a, b, c, d] = load_four(bytemuck::must_cast_ref(line)).map(|x| vreinterpretq_s16_s8(x));
+    let words: &[[i16; 8]; 4] = bytemuck::must_cast_ref(line);
+    let [a, b, c, d] = words.each_ref().map(|eight| load_i16(eight));
     wide_column::<FIRST>(acc, [a, b], input);
     wide_column::<SECOND>(acc, [c, d], input);
 }
