@@ -2,13 +2,12 @@
 
 use core::arch::aarch64::*;
 
-use super::Sdot;
 use super::attention::{self, kv_bytes};
 use super::dot::{Dot, Tile};
-use super::memory::{load_four, load_i16, load_i32, store, store_i16, store_i32};
+use super::memory::{load_i16, load_i32, store, store_i16, store_i32};
 use super::packed::{COLUMNS, HEADER, ROWS, RUN, WIDE_COLUMNS};
 use super::requant::{Factors, Single, Sixteen, add_i16, numbers, to_i8, to_i16};
-use super::rows::{add_of_groups, bytes_of_groups, one_block, two_blocks};
+use super::rows::{bytes_of_groups, group};
 use super::tanh::tanh;
 use crate::simd::Simd;
 use crate::simd::biases::Biases;
@@ -48,10 +47,11 @@ impl<D: Dot> Simd for D {
     ) {
         let least = if RECTIFY { 0 } else { -127 };
         for (input, out) in inputs.into_iter().zip(outs) {
-            bytes(self, map, input, least, out);
+            bytes(self, &map, input, least, out);
         }
     }
 
+    #[inline]
     #[target_feature(enable = "neon")]
     unsafe fn linear_add<const T: usize>(
         self,
@@ -59,9 +59,8 @@ impl<D: Dot> Simd for D {
         inputs: [&[i8]; T],
         (residuals, next, requantized): Onto<'_, T>,
     ) {
-        let next = Single::new(next);
         for ((input, residual), requantized) in inputs.into_iter().zip(residuals).zip(requantized) {
-            add(self, map, input, residual, next, requantized);
+            add(self, &map, input, residual, next, requantized);
         }
     }
 
@@ -86,7 +85,7 @@ impl<D: Dot> Simd for D {
     ) {
         let mut out = out.as_chunks_mut::<ROWS>().0.iter_mut();
         let Some((raw, raw_input)) = raw else {
-            return product(self, map, input, |x| {
+            return product(self, &map, map.lines, input, |x| {
                 if let Some(out) = out.next() {
                     store(out, to_i8(x.map(|x| tanh(x)), -127));
                 }
@@ -103,7 +102,7 @@ impl<D: Dot> Simd for D {
             }
         });
         let mut places = out.zip(&*acc);
-        product(self, map, input, |x| {
+        product(self, &map, map.lines, input, |x| {
             if let Some((out, raw)) = places.next() {
                 let mut x = x;
                 for (x, raw) in x.iter_mut().zip(raw) {
@@ -117,7 +116,7 @@ impl<D: Dot> Simd for D {
     #[target_feature(enable = "neon")]
     unsafe fn linear_i16(self, map: Linear<'_, Self>, input: &[i8], out: &mut [i16]) {
         let mut out = out.as_chunks_mut::<ROWS>().0.iter_mut();
-        product(self, map, input, |x| {
+        product(self, &map, map.lines, input, |x| {
             if let Some(out) = out.next() {
                 words_of(x, out);
             }
@@ -151,65 +150,59 @@ fn to_input(factor: Single, [a, b]: [int16x8_t; 2]) -> int8x16_t {
 /// [`crate::Kernels::linear_i8`]; it rectifies with a `least` of 0, and does not with one of -127.
 #[inline]
 #[target_feature(enable = "neon")]
-fn bytes<D: Dot>(token: D, map: Linear<'_, D>, input: &[i8], least: i8, out: &mut [i8]) {
-    let (mut map, mut out) = (map, out.as_chunks_mut::<ROWS>().0);
-    if let Some((sdot, input, size)) = whole_groups(token, map, input) {
+fn bytes<D: Dot>(token: D, map: &Linear<'_, D>, input: &[i8], least: i8, out: &mut [i8]) {
+    let (mut lines, mut out) = (map.lines, out.as_chunks_mut::<ROWS>().0);
+    if let (true, Some(input)) = (map.prescale.is_some(), runs(map, input)) {
         let (groups, _) = out.as_chunks_mut::<2>();
         let count = groups.len().min(map.blocks / 2);
         let groups = groups.get_mut(..count).unwrap_or_default();
-        if bytes_of_groups(sdot, map.lines, input, vdupq_n_s8(least), groups) {
-            map.lines = map.lines.get(count * size..).unwrap_or_default();
+        if bytes_of_groups::<D, false>(
+            token,
+            lines,
+            input,
+            Default::default(),
+            vdupq_n_s8(least),
+            groups,
+        ) {
+            lines = lines.get(count * group_lines(map)..).unwrap_or_default();
             out = out.get_mut(2 * count..).unwrap_or_default();
         }
     }
     let mut out = out.iter_mut();
-    product(token, map, input, |x| {
+    product(token, map, lines, input, |x| {
         if let Some(out) = out.next() {
             store(out, to_i8(x, least));
         }
     });
 }
 
-/// What all whole groups of a map are multiplied with at once, and the lines of a group: by SDOT, where shifts allow it.
-/// What remains is at most a block.
-#[inline]
-fn whole_groups<'a, D: Dot>(
-    token: D,
-    map: Linear<'_, D>,
-    input: &'a [i8],
-) -> Option<(Sdot, &'a [Tile], usize)> {
-    let input = input.as_chunks::<COLUMNS>().0.get(..map.depth)?;
-    let sdot = token.sdot().filter(|_| map.prescale.is_some())?;
-    Some((sdot, input, 2 * (HEADER + RUN * map.depth)))
-}
-
 /// [`crate::Kernels::linear_add`].
 #[target_feature(enable = "neon")]
 fn add<D: Dot>(
     token: D,
-    map: Linear<'_, D>,
+    map: &Linear<'_, D>,
     input: &[i8],
     residual: &mut [i16],
-    next: Single,
+    next: Requant,
     requantized: &mut [i8],
 ) {
-    let (mut map, mut residual) = (map, residual.as_chunks_mut::<ROWS>().0);
+    let next = Single::new(next);
+    let (mut lines, mut residual) = (map.lines, residual.as_chunks_mut::<ROWS>().0);
     let mut requantized = requantized.as_chunks_mut::<ROWS>().0;
-    if let (true, Some((sdot, input, size))) = (next.high, whole_groups(token, map, input)) {
+    if let (true, Some(input)) = (next.high && map.prescale.is_some(), runs(map, input)) {
         let (groups, _) = requantized.as_chunks_mut::<2>();
         let count = groups.len().min(map.blocks / 2);
         let groups = groups.get_mut(..count).unwrap_or_default();
         let both = residual.as_flattened_mut().as_chunks_mut::<32>().0;
-        let limits = [vreinterpretq_s8_s16(vdupq_n_s16(-32_767)), vdupq_n_s8(-127)];
-        let factors = (next.factors, limits);
-        if add_of_groups(sdot, map.lines, input, both, factors, groups) {
-            map.lines = map.lines.get(count * size..).unwrap_or_default();
+        let onto = Some((both, next.factors));
+        if bytes_of_groups::<D, true>(token, lines, input, onto, vdupq_n_s8(-127), groups) {
+            lines = lines.get(count * group_lines(map)..).unwrap_or_default();
             residual = residual.get_mut(2 * count..).unwrap_or_default();
             requantized = requantized.get_mut(2 * count..).unwrap_or_default();
         }
     }
     let mut places = residual.iter_mut().zip(requantized);
-    product(token, map, input, |[a, b, c, d]| {
+    product(token, map, lines, input, |[a, b, c, d]| {
         if let Some((residual, requantized)) = places.next() {
             let [low, high]: &mut [[i16; 8]; 2] = bytemuck::must_cast_mut(residual);
             let acc = [
@@ -232,21 +225,38 @@ fn words_of([a, b, c, d]: Sixteen, out: &mut [i16; ROWS]) {
     store_i16(high, to_i16(c, d));
 }
 
-/// Gives every block's sums, with bias and factor applied, to `each`.
+/// Runs of columns that a map is multiplied with.
+#[inline(always)]
+fn runs<'a, D: Dot>(map: &Linear<'_, D>, input: &'a [i8]) -> Option<&'a [Tile]> {
+    input.as_chunks::<COLUMNS>().0.get(..map.depth)
+}
+
+/// Lines of a group of two blocks.
+#[inline(always)]
+const fn group_lines<D: Dot>(map: &Linear<'_, D>) -> usize {
+    2 * (HEADER + RUN * map.depth)
+}
+
+/// Gives the sums of every block in `lines` of a map, with bias and factor applied, to `each`.
 #[inline]
 #[target_feature(enable = "neon")]
-fn product<D: Dot>(token: D, map: Linear<'_, D>, input: &[i8], mut each: impl FnMut(Sixteen)) {
-    let Some(input) = input.as_chunks::<COLUMNS>().0.get(..map.depth) else {
+fn product<D: Dot>(
+    token: D,
+    map: &Linear<'_, D>,
+    mut lines: &[CacheLine],
+    input: &[i8],
+    mut each: impl FnMut(Sixteen),
+) {
+    let Some(input) = runs(map, input) else {
         return;
     };
-    let two = 2 * (HEADER + RUN * map.depth);
-    let mut lines = map.lines;
-    while let Some((group, rest)) = lines.split_at_checked(two) {
+    let two = group_lines(map);
+    while let Some((now, rest)) = lines.split_at_checked(two) {
         lines = rest;
         let acc = if map.prescale.is_some() {
-            two_blocks::<D, true>(token, group, input)
+            group::<D, 2, true>(token, now, input)
         } else {
-            two_blocks::<D, false>(token, group, input).map(|acc| scaled(acc, group))
+            group::<D, 2, false>(token, now, input).map(|acc| scaled(acc, now))
         };
         let Some([first, second]) = acc else { return };
         each(first);
@@ -256,9 +266,9 @@ fn product<D: Dot>(token: D, map: Linear<'_, D>, input: &[i8], mut each: impl Fn
         return;
     }
     let acc = if map.prescale.is_some() {
-        one_block::<D, true>(token, lines, input)
+        group::<D, 1, true>(token, lines, input)
     } else {
-        one_block::<D, false>(token, lines, input).map(|acc| scaled(acc, lines))
+        group::<D, 1, false>(token, lines, input).map(|acc| scaled(acc, lines))
     };
     if let Some([acc]) = acc {
         each(acc);
@@ -349,7 +359,8 @@ fn wide_pair<const FIRST: i32, const SECOND: i32>(
     line: &CacheLine,
     input: int16x8_t,
 ) {
-    let [a, b, c, d] = load_four(bytemuck::must_cast_ref(line)).map(|x| vreinterpretq_s16_s8(x));
+    let words: &[[i16; 8]; 4] = bytemuck::must_cast_ref(line);
+    let [a, b, c, d] = words.each_ref().map(|eight| load_i16(eight));
     wide_column::<FIRST>(acc, [a, b], input);
     wide_column::<SECOND>(acc, [c, d], input);
 }

@@ -18,26 +18,14 @@ pub(super) type Tile = [i8; SIDE * SIDE];
 pub trait Dot: Copy {
     /// Whether it is SDOT.
     const SDOT: bool;
-    /// The token of SDOT, if it is that.
-    fn sdot(self) -> Option<Sdot>;
 }
 
 impl Dot for Sdot {
     const SDOT: bool = true;
-
-    #[inline(always)]
-    fn sdot(self) -> Option<Sdot> {
-        Some(self)
-    }
 }
 
 impl Dot for Neon {
     const SDOT: bool = false;
-
-    #[inline(always)]
-    fn sdot(self) -> Option<Sdot> {
-        None
-    }
 }
 
 /// Where a tile has the number of this row and column, both below four.

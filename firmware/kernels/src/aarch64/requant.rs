@@ -2,7 +2,7 @@
 
 use core::arch::aarch64::*;
 
-use super::memory::load_sixteen;
+use super::memory::load_i32;
 use crate::{CacheLine, Requant};
 
 /// From this shift on, the upper half of a product is enough.
@@ -91,7 +91,8 @@ impl Single {
 #[inline]
 #[target_feature(enable = "neon")]
 pub(super) fn numbers(line: &CacheLine) -> Sixteen {
-    load_sixteen(bytemuck::must_cast_ref(line))
+    let numbers: &[[i32; 4]; 4] = bytemuck::must_cast_ref(line);
+    numbers.each_ref().map(|four| load_i32(four))
 }
 
 /// Limits numbers to `low..=127`.

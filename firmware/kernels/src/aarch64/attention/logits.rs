@@ -5,7 +5,7 @@ use core::arch::aarch64::*;
 use super::super::dot::{Dot, SIDE, Tile, dot};
 use super::super::memory::{load, load_i32};
 use super::super::requant::Factors;
-use super::{quads_if, sdot};
+use super::sdot;
 use crate::MASKED_LOGIT;
 
 /// Products of a query, sixteen channels to a register, with four places.
@@ -46,15 +46,11 @@ pub(super) fn of_positions<D: Dot, const Q: usize>(
     let query = sixteens.map(|sixteen| load(bytemuck::must_cast_ref(&sixteen)));
     let least = vdupq_n_s32(MASKED_LOGIT);
     let constants = [factors.multiplier, factors.count];
-    // SAFETY: the token proves that SDOT may be used.
-    let max = unsafe {
-        if let (true, Some(keys)) = (D::SDOT, quads_if::<Q, 4>(keys)) {
-            sdot::logits_of_four(logits, keys, query[0], constants, (biases, limits), least)
-        } else if let (true, Some(keys)) = (D::SDOT, quads_if::<Q, 2>(keys)) {
-            sdot::logits_of_two(logits, keys, query[0], constants, (biases, limits), least)
-        } else {
-            None
-        }
+    let max = if D::SDOT && sdot::has_loops(Q) {
+        // SAFETY: the token proves that SDOT may be used.
+        unsafe { sdot::logits(logits, keys, query[0], constants, (biases, limits), least) }
+    } else {
+        None
     };
     let mut max = match max {
         Some([a, b]) => return across(a, b),

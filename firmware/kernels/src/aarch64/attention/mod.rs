@@ -95,12 +95,6 @@ fn quads<const Q: usize>(numbers: &[i8]) -> &[[[i8; SIDE]; Q]] {
     numbers.as_chunks::<SIDE>().0.as_chunks::<Q>().0
 }
 
-/// The same tiles, if `Q` is `N`.
-#[inline(always)]
-fn quads_if<const Q: usize, const N: usize>(positions: &[[Tile; Q]]) -> Option<&[[Tile; N]]> {
-    (Q == N).then_some(positions.as_flattened().as_chunks::<N>().0)
-}
-
 /// All heads of a layer, each with `Q` quads of channels and at most `P` pairs of four places.
 #[target_feature(enable = "neon")]
 fn heads<D: Dot, const Q: usize, const P: usize>(

@@ -9,7 +9,7 @@ use core::num::NonZeroU32;
 use super::super::dot::{Dot, Tile, dot};
 use super::super::memory::load;
 use super::super::softmax::{Exponential, FIRST};
-use super::{quads_if, sdot};
+use super::sdot;
 
 /// The weights of all places as bytes; returns their sum.
 #[inline]
@@ -54,15 +54,11 @@ pub(super) fn acc<D: Dot, const Q: usize>(
         vdupq_n_s32(FIRST),
         vdupq_n_s32(0),
     ];
-    // SAFETY: the token proves that the instructions may be used.
-    let done = unsafe {
-        if let (true, Some(values)) = (D::SDOT, quads_if::<Q, 4>(values)) {
-            sdot::sums_of_four(logits, values, constants)
-        } else if let (true, Some(values)) = (D::SDOT, quads_if::<Q, 2>(values)) {
-            sdot::sums_of_two(logits, values, constants)
-        } else {
-            None
-        }
+    let done = if D::SDOT && sdot::has_loops(Q) {
+        // SAFETY: the token proves that the instructions may be used.
+        unsafe { sdot::sums(logits, values, constants) }
+    } else {
+        None
     };
     if let Some(([low, high], total)) = done {
         return (together(|i| (low[i % 4], high[i % 4])), across(total));

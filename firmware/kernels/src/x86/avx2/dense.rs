@@ -6,7 +6,7 @@ use super::Avx2With;
 use super::attention;
 use super::memory::{load_i16, load_i32, store_i8, store_i16, store_i32};
 use super::packed::ROWS;
-use super::product::{product, wide_product};
+use super::product::product;
 use super::requant::{Single, add_i16, add_i32, to_i8, to_i16};
 use super::tanh::tanh;
 use crate::simd::Simd;
@@ -68,7 +68,7 @@ impl<const DOT: u8> Simd for Avx2With<DOT> {
     #[target_feature(enable = "avx2,fma")]
     unsafe fn wide_linear_i16(self, map: WideLinear<'_, Self>, input: &[i16], out: &mut [i16]) {
         let mut out = out.as_chunks_mut::<ROWS>().0.iter_mut();
-        wide_product::<DOT>(map, input, |x| {
+        product(map, input, |x| {
             if let Some(out) = out.next() {
                 store_i16(out, to_i16(x));
             }
@@ -89,7 +89,7 @@ impl<const DOT: u8> Simd for Avx2With<DOT> {
         match raw {
             Some((raw, input)) => {
                 let mut acc = acc.iter_mut();
-                wide_product::<DOT>(raw, input, |x| {
+                product(raw, input, |x| {
                     if let Some(sum) = acc.next() {
                         store_i32(sum, x);
                     }
@@ -98,7 +98,7 @@ impl<const DOT: u8> Simd for Avx2With<DOT> {
             None => acc.fill([0; ROWS]),
         }
         let mut places = out.iter_mut().zip(&*acc);
-        product::<DOT>(map, input, |x| {
+        product(map, input, |x| {
             if let Some((out, sum)) = places.next() {
                 store_i8(out, to_i8(tanh(add_i32(x, load_i32(sum))), -127));
             }
@@ -108,7 +108,7 @@ impl<const DOT: u8> Simd for Avx2With<DOT> {
     #[target_feature(enable = "avx2,fma")]
     unsafe fn linear_i16(self, map: Linear<'_, Self>, input: &[i8], out: &mut [i16]) {
         let mut out = out.as_chunks_mut::<ROWS>().0.iter_mut();
-        product::<DOT>(map, input, |x| {
+        product(map, input, |x| {
             if let Some(out) = out.next() {
                 store_i16(out, to_i16(x));
             }
@@ -149,7 +149,7 @@ impl Requantize {
 #[target_feature(enable = "avx2,fma")]
 fn bytes<const DOT: u8>(map: Linear<'_, Avx2With<DOT>>, input: &[i8], low: i32, out: &mut [i8]) {
     let mut out = out.as_chunks_mut::<ROWS>().0.iter_mut();
-    product::<DOT>(map, input, |x| {
+    product(map, input, |x| {
         if let Some(out) = out.next() {
             store_i8(out, to_i8(x, low));
         }
@@ -169,7 +169,7 @@ fn add<const DOT: u8>(
     let (residual, _) = residual.as_chunks_mut::<ROWS>();
     let (requantized, _) = requantized.as_chunks_mut::<ROWS>();
     let mut places = residual.iter_mut().zip(requantized);
-    product::<DOT>(map, input, |x| {
+    product(map, input, |x| {
         if let Some((residual, requantized)) = places.next() {
             let sum = add_i16(load_i16(residual), to_i16(x));
             store_i16(residual, sum);

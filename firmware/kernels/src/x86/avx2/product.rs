@@ -2,48 +2,23 @@
 
 use core::arch::x86_64::*;
 
+use bytemuck::NoUninit;
+
 use super::memory::{Half, load};
 use super::requant::{Factors, scale_up};
 use super::{Avx2With, dot};
-use crate::simd::packed::{Linear, PAIR, Packed, Prescale, QUAD, WideLinear};
+use crate::simd::packed::{PAIR, Packed, Prescale};
+use crate::x86::columns;
 
 /// Gives every block's sums, with bias and factor applied, to `each`.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-pub(super) fn product<const DOT: u8>(
-    map: Linear<'_, Avx2With<DOT>>,
-    input: &[i8],
-    each: impl FnMut(__m256i),
-) {
-    groups::<DOT, QUAD>(map, quads(input), each);
-}
-
-/// [`product`] for an int16 input.
-#[inline]
-#[target_feature(enable = "avx2,fma")]
-pub(super) fn wide_product<const DOT: u8>(
-    map: WideLinear<'_, Avx2With<DOT>>,
-    input: &[i16],
-    each: impl FnMut(__m256i),
-) {
-    let input = bytemuck::must_cast_slice(input.as_chunks::<2>().0);
-    groups::<DOT, PAIR>(map, input, each);
-}
-
-/// Four columns at a time.
-#[inline]
-pub(super) fn quads(input: &[i8]) -> &[[u8; 4]] {
-    bytemuck::must_cast_slice(input.as_chunks::<4>().0)
-}
-
-#[inline]
-#[target_feature(enable = "avx2,fma")]
-fn groups<const DOT: u8, const C: usize>(
+pub(super) fn product<const DOT: u8, const C: usize>(
     map: Packed<'_, Avx2With<DOT>, C>,
-    input: &[[u8; 4]],
+    input: &[impl NoUninit],
     mut each: impl FnMut(__m256i),
 ) {
-    let Some(input) = input.get(..map.depth) else {
+    let Some(input) = columns(input).get(..map.depth) else {
         return;
     };
     let (mut halves, mut left) = (map.lines, map.blocks);

@@ -5,7 +5,7 @@ use core::num::NonZeroU32;
 use std::vec::Vec;
 
 use super::Avx2;
-use super::attention::Context;
+use super::attention::Reciprocals;
 use super::memory::{load_i32, store_i32};
 use super::requant::{Factors, Single, add_i32};
 use super::softmax::probabilities;
@@ -56,7 +56,7 @@ impl Vectors<8> for Eight {
 
     fn context(total: NonZeroU32, acc: [i32; 8]) -> [i32; 8] {
         // SAFETY: inside the instructions.
-        through(acc, |x| unsafe { Context::new(total).of(x) })
+        through(acc, |x| unsafe { Reciprocals::new(total).context(x) })
     }
 
     fn scaled(factor: Requant, x: [i32; 8]) -> Vec<[i32; 8]> {

@@ -16,6 +16,7 @@ use super::requantize::Requantize;
 use super::tanh::tanh;
 use crate::simd::Simd;
 use crate::simd::packed::{Linear, WideLinear};
+use crate::x86::columns;
 use crate::{Attention, Entries, HeadHook, Onto, Requant, Shape};
 
 /// Rows of two blocks.
@@ -69,7 +70,7 @@ impl Simd for Avx512Vnni {
             least: if RECTIFY { 128 } else { 1 },
             flip: if RECTIFY { 0 } else { -128 },
         });
-        product::<_, T, true>(map, inputs.map(quads), |token, x| {
+        product::<_, T, true>(map, inputs.map(columns), |token, x| {
             if let Some(out) = outs.get_mut(token) {
                 out.store(x);
             }
@@ -84,7 +85,7 @@ impl Simd for Avx512Vnni {
         (mut residuals, next, mut requantized): Onto<'_, T>,
     ) {
         let next = Requantize::new(next);
-        product::<_, T, false>(map, inputs.map(quads), |token, x| {
+        product::<_, T, false>(map, inputs.map(columns), |token, x| {
             let (Some(residual), Some(requantized)) =
                 (residuals.get_mut(token), requantized.get_mut(token))
             else {
@@ -117,7 +118,7 @@ impl Simd for Avx512Vnni {
 
     #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
     unsafe fn wide_linear_i16(self, map: WideLinear<'_, Self>, input: &[i16], mut out: &mut [i16]) {
-        product::<_, 1, false>(map, [pairs(input)], |_, x| store_group(&mut out, x));
+        product::<_, 1, false>(map, [columns(input)], |_, x| store_group(&mut out, x));
     }
 
     #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
@@ -130,18 +131,18 @@ impl Simd for Avx512Vnni {
         mut out: &mut [i8],
     ) {
         let Some((raw, raw_input)) = raw else {
-            product::<_, 1, false>(map, [quads(input)], |_, x| store_tanh(&mut out, x));
+            product::<_, 1, false>(map, [columns(input)], |_, x| store_tanh(&mut out, x));
             return;
         };
         let mut acc = [[0; ROWS]; HIDDEN / ROWS];
         let mut places = acc.iter_mut();
-        product::<_, 1, false>(raw, [pairs(raw_input)], |_, x| {
+        product::<_, 1, false>(raw, [columns(raw_input)], |_, x| {
             for (&x, place) in x.iter().zip(&mut places) {
                 store_i32(place, x);
             }
         });
         let mut raw = acc.iter();
-        product::<_, 1, false>(map, [quads(input)], |_, x| {
+        product::<_, 1, false>(map, [columns(input)], |_, x| {
             let (pairs, last) = x.as_chunks::<2>();
             let mut next = |x| {
                 let raw = raw
@@ -160,7 +161,7 @@ impl Simd for Avx512Vnni {
 
     #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
     unsafe fn linear_i16(self, map: Linear<'_, Self>, input: &[i8], mut out: &mut [i16]) {
-        product::<_, 1, false>(map, [quads(input)], |_, x| store_group(&mut out, x));
+        product::<_, 1, false>(map, [columns(input)], |_, x| store_group(&mut out, x));
     }
 
     #[inline(always)]
@@ -219,16 +220,4 @@ fn store_tanh(out: &mut &mut [i8], x: &[__m512i]) {
             store_bytes(out, _mm_xor_si128(bytes, _mm_set1_epi8(-128)));
         }
     }
-}
-
-/// Four columns at a time.
-#[inline]
-fn quads(input: &[i8]) -> &[[u8; 4]] {
-    bytemuck::must_cast_slice(input.as_chunks::<4>().0)
-}
-
-/// Two columns at a time.
-#[inline]
-fn pairs(input: &[i16]) -> &[[u8; 4]] {
-    bytemuck::must_cast_slice(input.as_chunks::<2>().0)
 }

@@ -188,11 +188,10 @@ fn scaled<const C: usize, const G: usize, const DOUBLE: bool, F>(
         }
     }
     for (sum, &factors) in acc.iter_mut().zip(factors) {
-        let factors = factors.high();
         *sum = if DOUBLE {
-            factors.double(*sum)
+            factors.double_high(*sum)
         } else {
-            factors.apply(*sum)
+            factors.apply_high(*sum)
         };
     }
     acc

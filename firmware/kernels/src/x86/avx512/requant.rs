@@ -73,33 +73,25 @@ pub(super) fn odd(x: __m512i) -> __m512i {
     odd
 }
 
-/// Multipliers and shifts of sixteen rows, as i32.
+/// From this shift of an upper half on, the result is 0.
+pub(super) const SHIFT_MAX: u8 = 30;
+
+/// Multipliers and shifts of sixteen rows, as i32. Where the upper half of a product is enough, shifts are less [`HIGH_SHIFT`],
+/// and at most [`SHIFT_MAX`].
 #[derive(Clone, Copy)]
 pub(super) struct Factors {
     pub(super) multiplier: __m512i,
     pub(super) shift: __m512i,
 }
 
-/// From this shift of an upper half on, the result is 0.
-pub(super) const SHIFT_MAX: u8 = 30;
-
-/// Multipliers and shifts of sixteen rows, where the upper half of a product is enough.
-#[derive(Clone, Copy)]
-pub(super) struct HighFactors {
-    pub(super) multiplier: __m512i,
-    /// Less [`HIGH_SHIFT`], and at most [`SHIFT_MAX`].
-    pub(super) shift: __m512i,
-}
-
-impl HighFactors {
-    /// The same factor sixteen times; its shift is at least [`HIGH_SHIFT`].
-    #[cfg(test)]
+impl Factors {
+    /// The same factor sixteen times.
     #[inline]
     #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
     pub(super) fn splat(factor: Requant) -> Self {
         Self {
             multiplier: _mm512_set1_epi32(factor.multiplier),
-            shift: _mm512_set1_epi32(i32::from(factor.shift.wrapping_sub(HIGH_SHIFT))),
+            shift: _mm512_set1_epi32(i32::from(factor.shift)),
         }
     }
 
@@ -113,10 +105,10 @@ impl HighFactors {
         upper_halves(even, odd)
     }
 
-    /// [`Requant::to_i32`] of sixteen accumulators.
+    /// [`Requant::to_i32`] of sixteen accumulators, by the upper halves of the products.
     #[inline]
     #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-    pub(super) fn apply(self, x: __m512i) -> __m512i {
+    pub(super) fn apply_high(self, x: __m512i) -> __m512i {
         let one = _mm512_set1_epi32(1);
         // Added before the shift: where a chain waits, that is one less to wait for.
         let half = shift_left(one, self.shift);
@@ -126,12 +118,29 @@ impl HighFactors {
         )
     }
 
-    /// Twice [`Requant::to_i32`] of sixteen accumulators, rounded down: less than `2^30` in magnitude. The result is half
-    /// of it, halves up.
+    /// Twice [`Factors::apply_high`], rounded down: less than `2^30` in magnitude. The result is half of it, halves up.
     #[inline]
     #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-    pub(super) fn double(self, x: __m512i) -> __m512i {
+    pub(super) fn double_high(self, x: __m512i) -> __m512i {
         shift_signed(self.high(x), self.shift)
+    }
+
+    /// [`Requant::to_i32`] of sixteen accumulators.
+    ///
+    /// Not inlined: what it computes of the factors alone would be computed where it is not called.
+    #[cold]
+    #[inline(never)]
+    #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
+    pub(super) fn apply(self, x: __m512i) -> __m512i {
+        let even = _mm512_mul_epi32(x, self.multiplier);
+        let odd = _mm512_mul_epi32(
+            _mm512_srli_epi64::<32>(x),
+            _mm512_srli_epi64::<32>(self.multiplier),
+        );
+        let low = _mm512_and_si512(self.shift, _mm512_set1_epi64(0xffff_ffff));
+        let even = rounded(even, low);
+        let odd = rounded(odd, _mm512_srli_epi64::<32>(self.shift));
+        _mm512_mask_shuffle_epi32::<0b10_10_00_00>(even, 0xaaaa, odd)
     }
 }
 
@@ -211,45 +220,6 @@ impl Single {
             Self::High(high) => high.apply(x),
             Self::Any(factors) => factors.apply(x),
         }
-    }
-}
-
-impl Factors {
-    /// Of a map whose shifts are kept less [`HIGH_SHIFT`].
-    #[inline]
-    pub(super) const fn high(self) -> HighFactors {
-        HighFactors {
-            multiplier: self.multiplier,
-            shift: self.shift,
-        }
-    }
-
-    /// The same factor sixteen times.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-    pub(super) fn splat(factor: Requant) -> Self {
-        Self {
-            multiplier: _mm512_set1_epi32(factor.multiplier),
-            shift: _mm512_set1_epi32(i32::from(factor.shift)),
-        }
-    }
-
-    /// [`Requant::to_i32`] of sixteen accumulators.
-    ///
-    /// Not inlined: what it computes of the factors alone would be computed where it is not called.
-    #[cold]
-    #[inline(never)]
-    #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-    pub(super) fn apply(self, x: __m512i) -> __m512i {
-        let even = _mm512_mul_epi32(x, self.multiplier);
-        let odd = _mm512_mul_epi32(
-            _mm512_srli_epi64::<32>(x),
-            _mm512_srli_epi64::<32>(self.multiplier),
-        );
-        let low = _mm512_and_si512(self.shift, _mm512_set1_epi64(0xffff_ffff));
-        let even = rounded(even, low);
-        let odd = rounded(odd, _mm512_srli_epi64::<32>(self.shift));
-        _mm512_mask_shuffle_epi32::<0b10_10_00_00>(even, 0xaaaa, odd)
     }
 }
 

@@ -6,7 +6,7 @@ use std::vec::Vec;
 
 use super::Avx512Vnni;
 use super::attention::Reciprocals;
-use super::requant::{Factors, HighFactors, Single, add_i32, load_i32, store_i32};
+use super::requant::{Factors, Single, add_i32, load_i32, store_i32};
 use super::softmax::Exponential;
 use super::tanh::tanh;
 use crate::Requant;
@@ -55,11 +55,11 @@ impl Vectors<16> for Sixteen {
         let known = through(x, |x| unsafe {
             Single::new(factor, magnitude.into()).apply(x)
         });
-        let high = || {
+        let high = factor.shift.checked_sub(HIGH_SHIFT).map(|shift| {
+            let less = Requant { shift, ..factor };
             // SAFETY: inside the instructions.
-            through(x, |x| unsafe { HighFactors::splat(factor).apply(x) })
-        };
-        let high = (factor.shift >= HIGH_SHIFT).then(high);
+            through(x, |x| unsafe { Factors::splat(less).apply_high(x) })
+        });
         [any, known].into_iter().chain(high).collect()
     }
 }

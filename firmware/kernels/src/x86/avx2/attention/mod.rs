@@ -6,13 +6,8 @@ mod kv_cache;
 use core::arch::x86_64::*;
 use core::num::NonZeroU32;
 
-#[cfg(test)]
-pub(super) use context::Context;
+pub(super) use context::Reciprocals;
 pub(super) use kv_cache::kv_bytes;
-
-#[cfg(not(test))]
-use context::Context;
-use context::Output;
 use kv_cache::{Ring, WIDTH_MAX, store_key, store_value};
 
 use super::Avx2With;
@@ -23,8 +18,11 @@ use super::requant::{Single, add_i32};
 use super::softmax;
 use crate::simd::biases::{BiasLayout, Biases, portable};
 use crate::simd::packed::{PAIR, QUAD};
+use crate::x86::prescale::MEAN_MAX;
 use crate::{Attention, CachePosition, HeadHook, MASKED_LOGIT, Requant, Shape};
 
+/// Places of the longest window.
+const WINDOW_MAX: usize = 512;
 /// Largest magnitude of a logit that is not masked.
 const LOGIT_MAX: i32 = 1 << 30;
 
@@ -33,7 +31,7 @@ impl<const DOT: u8> BiasLayout for Avx2With<DOT> {
     const PLACES: usize = ROWS;
 
     fn takes(shape: Shape, _: Requant) -> bool {
-        shape.width <= WIDTH_MAX && shape.window > 0
+        shape.width <= WIDTH_MAX && matches!(shape.window, 1..=WINDOW_MAX)
     }
 }
 
@@ -72,7 +70,7 @@ pub(super) fn run<const DOT: u8>(
         position,
         window,
     };
-    let output = Output::new(output);
+    let output = Single::new(output, MEAN_MAX);
     let model = shape.heads.saturating_mul(width).max(1);
     let mut parts = qkv.chunks_exact(model);
     let token = [parts.next(), parts.next(), parts.next()].map(Option::unwrap_or_default);
@@ -94,7 +92,7 @@ pub(super) fn run<const DOT: u8>(
         average::<DOT>(
             values,
             probabilities,
-            (Context::new(total), output),
+            (Reciprocals::new(total), output),
             context,
         );
         if let Some(hook) = &mut hook {
@@ -223,7 +221,7 @@ fn all_lanes(x: __m256i, join: impl Fn(__m256i, __m256i) -> __m256i) -> __m256i 
 fn average<const DOT: u8>(
     values: &[Half],
     probabilities: &[i16],
-    (reciprocal, output): (Context, Output),
+    (reciprocals, output): (Reciprocals, Single),
     context: &mut [i8],
 ) {
     let pairs: &[[u8; 4]] = bytemuck::must_cast_slice(probabilities.as_chunks::<2>().0);
@@ -242,6 +240,6 @@ fn average<const DOT: u8>(
             }
         }
         let sum = _mm256_add_epi32(acc[0][0], acc[1][0]);
-        output.store(reciprocal.of(sum), context);
+        context::store(reciprocals.context(sum), output, context);
     }
 }

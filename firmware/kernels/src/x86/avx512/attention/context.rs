@@ -5,10 +5,6 @@ use core::arch::x86_64::*;
 use super::super::requant::{
     Single, shift_left, store_bytes, store_half, store_whole, upper_halves,
 };
-use crate::Requant;
-
-/// Largest magnitude of a mean in Q16.
-const MEAN_MAX: u64 = 127 << 16;
 
 /// [`crate::Reciprocal`] of the totals of four heads, each in the four lanes of its head.
 #[derive(Clone, Copy)]
@@ -67,15 +63,9 @@ impl Reciprocals {
 
 /// From means to the input of a map.
 #[derive(Clone, Copy)]
-pub(super) struct Output(Single);
+pub(super) struct Output(pub(super) Single);
 
 impl Output {
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-    pub(super) fn new(factor: Requant) -> Self {
-        Self(Single::new(factor, MEAN_MAX))
-    }
-
     /// Stores the results of four heads of `width` channels; `acc` are of the quads from `first` on, four channels of
     /// each head. What does not fit belongs to heads that do not exist.
     #[inline]

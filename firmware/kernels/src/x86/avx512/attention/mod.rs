@@ -14,11 +14,11 @@ mod kv_cache;
 mod positions;
 
 use super::Avx512Vnni;
-use super::requant::{High, Room, alone, room};
+use super::requant::{High, Room, Single, alone, room};
 use super::softmax::Exponential;
 use crate::simd::biases::{self, BiasLayout, portable};
 use crate::simd::take;
-use crate::x86::prescale::Prescale;
+use crate::x86::prescale::{MEAN_MAX, Prescale};
 use crate::{Attention, CacheLine, CachePosition, HeadHook, Kernels, Portable, Requant, Shape};
 use context::Output;
 pub(super) use context::Reciprocals;
@@ -179,7 +179,7 @@ fn heads<const Q: usize, const EXACT: bool>(
         exponential: Exponential::new(),
         quads,
     };
-    let output = Output::new(factor(attention.output));
+    let output = Output(Single::new(factor(attention.output), MEAN_MAX));
     let (Ok(mut keys), Ok(mut values)) = (
         bytemuck::try_cast_slice_mut::<i8, CacheLine>(&mut *attention.keys),
         bytemuck::try_cast_slice_mut::<i8, CacheLine>(&mut *attention.values),
