@@ -48,7 +48,7 @@ fn main() -> ! {
                 policy.step(memory, input, words, &mut ()).is_ok()
             });
             let packed = Backend::best().pack(&image, &mut []);
-            count_control_steps(&ThisBoard, (&image, bytes), (packed, &[]), MEMORY);
+            count_control_steps(&Console, (&image, bytes), (packed, &[]), MEMORY);
         }
         Err(error) => say(format_args!("error {error}")),
     }
