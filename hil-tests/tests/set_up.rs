@@ -125,7 +125,14 @@ impl Machine {
         ] {
             symlink(found(tool), machine.bin(tool)).expect("a link");
         }
-        for tool in ["cc", "nm", "qemu-aarch64", "aarch64-linux-gnu-gcc", "cargo"] {
+        for tool in [
+            "cc",
+            "nm",
+            "llvm-objdump",
+            "qemu-aarch64",
+            "aarch64-linux-gnu-gcc",
+            "cargo",
+        ] {
             machine.program(tool, "exit 0");
         }
         machine.program("id", "echo 0");
