@@ -83,32 +83,27 @@ impl<D: Dot> Simd for D {
         acc: &mut [i32],
         out: &mut [i8],
     ) {
-        let mut out = out.as_chunks_mut::<ROWS>().0.iter_mut();
-        let Some((raw, raw_input)) = raw else {
-            return product(self, &map, map.lines, input, |x| {
-                if let Some(out) = out.next() {
-                    store(out, to_i8(x.map(|x| tanh(x)), -127));
+        let (acc, _) = acc.as_chunks_mut::<4>();
+        let (acc, _) = acc.as_chunks_mut::<4>();
+        let mut count = 0;
+        if let Some((raw, input)) = raw {
+            wide_product(raw, input, |x| {
+                if let Some(place) = acc.get_mut(count) {
+                    for (place, x) in place.iter_mut().zip(x) {
+                        store_i32(place, x);
+                    }
+                    count += 1;
                 }
             });
-        };
-        let (acc, _) = acc.as_chunks_mut::<4>();
-        let (acc, _) = acc.as_chunks_mut::<4>();
-        let mut places = acc.iter_mut();
-        wide_product(raw, raw_input, |x| {
-            if let Some(place) = places.next() {
-                for (place, x) in place.iter_mut().zip(x) {
-                    store_i32(place, x);
-                }
+        }
+        let mut raw = acc.iter().take(count);
+        let mut out = out.as_chunks_mut::<ROWS>().0.iter_mut();
+        product(self, &map, map.lines, input, |mut x| {
+            for (x, raw) in x.iter_mut().zip(raw.next().into_iter().flatten()) {
+                *x = vqaddq_s32(*x, load_i32(raw));
             }
-        });
-        let mut places = out.zip(&*acc);
-        product(self, &map, map.lines, input, |x| {
-            if let Some((out, raw)) = places.next() {
-                let mut x = x;
-                for (x, raw) in x.iter_mut().zip(raw) {
-                    *x = tanh(vqaddq_s32(*x, load_i32(raw)));
-                }
-                store(out, to_i8(x, -127));
+            if let Some(out) = out.next() {
+                store(out, to_i8(x.map(|x| tanh(x)), -127));
             }
         });
     }
@@ -302,45 +297,28 @@ fn apply<const HIGH: bool>(
     acc
 }
 
-/// Pairs of columns in a register of an int16 input.
-const PAIRS: usize = WIDE_COLUMNS / 2;
-
 /// [`product`] for an int16 input.
 #[inline]
 #[target_feature(enable = "neon")]
 fn wide_product<D: Dot>(map: WideLinear<'_, D>, input: &[i16], mut each: impl FnMut(Sixteen)) {
     let (input, _) = input.as_chunks::<WIDE_COLUMNS>();
-    if input.len() * PAIRS < map.depth {
+    let Some(input) = input.get(..map.depth) else {
         return;
-    }
+    };
     let mut lines = map.lines;
-    while let Some((block, rest)) = lines.split_at_checked(HEADER + map.depth) {
+    while let Some((block, rest)) = lines.split_at_checked(HEADER + RUN * map.depth) {
         lines = rest;
         let Some(([biases, multipliers, counts], weights)) = block.split_first_chunk::<HEADER>()
         else {
             return;
         };
         let mut acc = numbers(biases);
-        let (fours, rest) = weights.as_chunks::<PAIRS>();
-        let mut input = input.iter();
-        for ([a, b, c, d], input) in fours.iter().zip(&mut input) {
+        for (input, [a, b, c, d]) in input.iter().zip(weights.as_chunks::<RUN>().0) {
             let input = load_i16(input);
             wide_pair::<0, 1>(&mut acc, a, input);
             wide_pair::<2, 3>(&mut acc, b, input);
             wide_pair::<4, 5>(&mut acc, c, input);
             wide_pair::<6, 7>(&mut acc, d, input);
-        }
-        // At most three pairs are left.
-        if let (Some((a, rest)), Some(input)) = (rest.split_first(), input.next()) {
-            let input = load_i16(input);
-            wide_pair::<0, 1>(&mut acc, a, input);
-            let mut rest = rest.iter();
-            if let Some(b) = rest.next() {
-                wide_pair::<2, 3>(&mut acc, b, input);
-            }
-            if let Some(c) = rest.next() {
-                wide_pair::<4, 5>(&mut acc, c, input);
-            }
         }
         let factors = (multipliers, counts);
         each(if map.prescale.is_some() {

@@ -8,7 +8,6 @@
 //! [`crate::Portable`].
 
 mod context;
-mod hook;
 mod kv_cache;
 mod logits;
 mod positions;
@@ -16,8 +15,10 @@ mod sdot;
 mod values;
 
 use core::arch::aarch64::*;
+use core::num::NonZeroU32;
 
 use super::dot::{Dot, SIDE, Tile};
+use super::memory::store_i16;
 use super::requant::{Factors, HIGH_SHIFT, Single};
 use crate::simd::biases::{BiasLayout, Biases, portable};
 use crate::simd::take;
@@ -152,7 +153,24 @@ fn heads<D: Dot, const Q: usize, const P: usize>(
         context::store(acc, reciprocals, output, context);
         if let Some(hook) = &mut hook {
             values::weigh(logits, max, probabilities);
-            hook::head(*hook, (head, shape), probabilities, total);
+            report(*hook, (head, shape), probabilities, total);
         }
     }
+}
+
+/// Tells the hook what a head attends to.
+#[cold]
+#[target_feature(enable = "neon")]
+fn report(
+    hook: &mut HeadHook<'_>,
+    (head, shape): (usize, Shape),
+    probabilities: &[int8x16_t],
+    total: NonZeroU32,
+) {
+    let mut plain = [[0; PAIR]; WINDOW / PAIR];
+    for (plain, &bytes) in plain.iter_mut().zip(probabilities) {
+        store_i16(plain, values::weights_of(bytes));
+    }
+    let probabilities = plain.as_flattened().get(..shape.window).unwrap_or_default();
+    hook(head, probabilities, total.get());
 }

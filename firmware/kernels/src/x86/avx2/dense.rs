@@ -31,11 +31,11 @@ impl<const DOT: u8> Simd for Avx2With<DOT> {
 
     #[target_feature(enable = "avx2,fma")]
     unsafe fn requantize(self, residual: &[i16], factor: Requant, out: &mut [i8]) {
-        let next = Requantize::new(factor);
+        let next = of_residual(factor);
         let (residual, _) = residual.as_chunks::<ROWS>();
         let (out, _) = out.as_chunks_mut::<ROWS>();
         for (out, residual) in out.iter_mut().zip(residual) {
-            next.store(load_i16(residual), out);
+            store_i8(out, to_input(next, load_i16(residual)));
         }
     }
 
@@ -84,23 +84,25 @@ impl<const DOT: u8> Simd for Avx2With<DOT> {
         acc: &mut [i32],
         out: &mut [i8],
     ) {
-        let (out, _) = out.as_chunks_mut::<ROWS>();
         let (acc, _) = acc.as_chunks_mut::<ROWS>();
-        match raw {
-            Some((raw, input)) => {
-                let mut acc = acc.iter_mut();
-                product(raw, input, |x| {
-                    if let Some(sum) = acc.next() {
-                        store_i32(sum, x);
-                    }
-                });
-            }
-            None => acc.fill([0; ROWS]),
+        let mut count = 0;
+        if let Some((raw, input)) = raw {
+            product(raw, input, |x| {
+                if let Some(place) = acc.get_mut(count) {
+                    store_i32(place, x);
+                    count += 1;
+                }
+            });
         }
-        let mut places = out.iter_mut().zip(&*acc);
+        let mut raw = acc.iter().take(count);
+        let mut out = out.as_chunks_mut::<ROWS>().0.iter_mut();
         product(map, input, |x| {
-            if let Some((out, sum)) = places.next() {
-                store_i8(out, to_i8(tanh(add_i32(x, load_i32(sum))), -127));
+            let x = match raw.next() {
+                Some(raw) => add_i32(x, load_i32(raw)),
+                None => x,
+            };
+            if let Some(out) = out.next() {
+                store_i8(out, to_i8(tanh(x), -127));
             }
         });
     }
@@ -126,23 +128,18 @@ impl<const DOT: u8> Simd for Avx2With<DOT> {
     }
 }
 
-/// From the residual to the input of a map.
-#[derive(Clone, Copy)]
-struct Requantize(Single);
+/// The factor from the residual to the input of a map.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn of_residual(factor: Requant) -> Single {
+    Single::new(factor, 1 << 15)
+}
 
-impl Requantize {
-    #[inline]
-    #[target_feature(enable = "avx2,fma")]
-    fn new(factor: Requant) -> Self {
-        Self(Single::new(factor, 1 << 15))
-    }
-
-    #[inline]
-    #[target_feature(enable = "avx2,fma")]
-    fn store(self, residual: __m128i, out: &mut [i8; ROWS]) {
-        let x = self.0.apply(_mm256_cvtepi16_epi32(residual));
-        store_i8(out, to_i8(x, -127));
-    }
+/// Eight entries of the residual as the input of a map.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn to_input(factor: Single, residual: __m128i) -> __m128i {
+    to_i8(factor.apply(_mm256_cvtepi16_epi32(residual)), -127)
 }
 
 /// Results from `low` to 127. One function for all `low`: the code of a step has to fit the cache.
@@ -165,7 +162,7 @@ fn add<const DOT: u8>(
     next: Requant,
     requantized: &mut [i8],
 ) {
-    let next = Requantize::new(next);
+    let next = of_residual(next);
     let (residual, _) = residual.as_chunks_mut::<ROWS>();
     let (requantized, _) = requantized.as_chunks_mut::<ROWS>();
     let mut places = residual.iter_mut().zip(requantized);
@@ -173,7 +170,7 @@ fn add<const DOT: u8>(
         if let Some((residual, requantized)) = places.next() {
             let sum = add_i16(load_i16(residual), to_i16(x));
             store_i16(residual, sum);
-            next.store(sum, requantized);
+            store_i8(requantized, to_input(next, sum));
         }
     });
 }

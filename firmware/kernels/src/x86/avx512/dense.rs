@@ -127,34 +127,39 @@ impl Simd for Avx512Vnni {
         map: Linear<'_, Self>,
         input: &[i8],
         raw: Option<(WideLinear<'_, Self>, &[i16])>,
-        _: &mut [i32],
+        acc: &mut [i32],
         mut out: &mut [i8],
     ) {
-        let Some((raw, raw_input)) = raw else {
-            product::<_, 1, false>(map, [columns(input)], |_, x| store_tanh(&mut out, x));
-            return;
-        };
-        let mut acc = [[0; ROWS]; HIDDEN / ROWS];
-        let mut places = acc.iter_mut();
-        product::<_, 1, false>(raw, [columns(raw_input)], |_, x| {
-            for (&x, place) in x.iter().zip(&mut places) {
-                store_i32(place, x);
-            }
-        });
-        let mut raw = acc.iter();
+        let (acc, _) = acc.as_chunks_mut::<ROWS>();
+        let mut count = 0;
+        if let Some((raw, input)) = raw {
+            product::<_, 1, false>(raw, [columns(input)], |_, x| {
+                for &x in x {
+                    if let Some(place) = acc.get_mut(count) {
+                        store_i32(place, x);
+                        count += 1;
+                    }
+                }
+            });
+        }
+        let mut raw = acc.iter().take(count);
         product::<_, 1, false>(map, [columns(input)], |_, x| {
-            let (pairs, last) = x.as_chunks::<2>();
-            let mut next = |x| {
-                let raw = raw
-                    .next()
-                    .map_or(_mm512_setzero_si512(), |raw| load_i32(raw));
-                add_i32(x, raw)
+            let mut next = |x| match raw.next() {
+                Some(raw) => tanh(add_i32(x, load_i32(raw))),
+                None => tanh(x),
             };
+            let (pairs, last) = x.as_chunks::<2>();
             for &[a, b] in pairs {
-                store_tanh(&mut out, &[next(a), next(b)]);
+                if let Some(out) = take(&mut out) {
+                    let bytes = _mm512_cvtepi16_epi8(_mm512_packs_epi32(next(a), next(b)));
+                    store_half(out, _mm256_xor_si256(bytes, _mm256_set1_epi8(-128)));
+                }
             }
             for &a in last {
-                store_tanh(&mut out, &[next(a)]);
+                if let Some(out) = take(&mut out) {
+                    let bytes = _mm512_cvtepi32_epi8(next(a));
+                    store_bytes(out, _mm_xor_si128(bytes, _mm_set1_epi8(-128)));
+                }
             }
         });
     }
@@ -196,28 +201,6 @@ fn store_group(out: &mut &mut [i16], x: &[__m512i]) {
     for &a in last {
         if let Some(out) = take(out) {
             store_i16(out, to_i16(a));
-        }
-    }
-}
-
-/// Most rows of a hidden layer of the head whose preactivations are kept on the stack.
-const HIDDEN: usize = 128;
-
-/// The tangents of a group as the input of a map.
-#[inline]
-#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-fn store_tanh(out: &mut &mut [i8], x: &[__m512i]) {
-    let (pairs, last) = x.as_chunks::<2>();
-    for &[a, b] in pairs {
-        if let Some(out) = take(out) {
-            let bytes = _mm512_cvtepi16_epi8(_mm512_packs_epi32(tanh(a), tanh(b)));
-            store_half(out, _mm256_xor_si256(bytes, _mm256_set1_epi8(-128)));
-        }
-    }
-    for &a in last {
-        if let Some(out) = take(out) {
-            let bytes = _mm512_cvtepi32_epi8(tanh(a));
-            store_bytes(out, _mm_xor_si128(bytes, _mm_set1_epi8(-128)));
         }
     }
 }

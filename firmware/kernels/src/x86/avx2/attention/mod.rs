@@ -14,24 +14,31 @@ use super::Avx2With;
 use super::memory::{Half, load_i32, store_i16, store_i32};
 use super::packed::ROWS;
 use super::product::accumulate;
-use super::requant::{Single, add_i32};
+use super::requant::Single;
 use super::softmax;
 use crate::simd::biases::{BiasLayout, Biases, portable};
 use crate::simd::packed::{PAIR, QUAD};
-use crate::x86::prescale::MEAN_MAX;
+use crate::x86::prescale::{MEAN_MAX, Prescale};
 use crate::{Attention, CachePosition, HeadHook, MASKED_LOGIT, Requant, Shape};
 
 /// Places of the longest window.
 const WINDOW_MAX: usize = 512;
-/// Largest magnitude of a logit that is not masked.
-const LOGIT_MAX: i32 = 1 << 30;
+
+/// Largest magnitude of a product of query and key.
+const fn product_max(width: usize) -> u64 {
+    (width as u64).saturating_mul(127 * 127)
+}
 
 impl<const DOT: u8> BiasLayout for Avx2With<DOT> {
     const HEADS: usize = 1;
     const PLACES: usize = ROWS;
 
-    fn takes(shape: Shape, _: Requant) -> bool {
-        shape.width <= WIDTH_MAX && matches!(shape.window, 1..=WINDOW_MAX)
+    /// Scaled up until its upper half is enough, and down again, no logit is larger than `2^29`: with a bias, none has to be
+    /// limited.
+    fn takes(shape: Shape, logit: Requant) -> bool {
+        shape.width <= WIDTH_MAX
+            && matches!(shape.window, 1..=WINDOW_MAX)
+            && Prescale::of(logit.shift, product_max(shape.width)).is_some()
     }
 }
 
@@ -66,7 +73,7 @@ pub(super) fn run<const DOT: u8>(
         return;
     };
     let scores = Scores {
-        factor: Single::new(logit, (width as u64).saturating_mul(127 * 127)),
+        factor: Single::new(logit, product_max(width)),
         position,
         window,
     };
@@ -88,7 +95,7 @@ pub(super) fn run<const DOT: u8>(
         store_key(keys, ring.quads, position.index, key);
         store_value(values, ring.positions, position.index, value);
         let most = scores.logits::<DOT>(keys, query, biases, acc);
-        let total = scores.probabilities(acc, most, probabilities);
+        let total = weigh(acc, most, probabilities);
         average::<DOT>(
             values,
             probabilities,
@@ -152,22 +159,19 @@ impl Scores {
             for (quad, key) in quads.iter().zip(keys.as_chunks::<1>().0) {
                 accumulate::<DOT, QUAD, 1>(&mut product, quad, key);
             }
-            let logit = add_i32(self.factor.apply(product[0]), load_i32(biases));
-            let logit = _mm256_min_epi32(logit, _mm256_set1_epi32(LOGIT_MAX));
-            let logit = _mm256_max_epi32(logit, _mm256_set1_epi32(-LOGIT_MAX));
-            let (_, held) = self.positions(block);
+            let logit = _mm256_add_epi32(self.factor.apply(product[0]), load_i32(biases));
             let masked = _mm256_set1_epi32(MASKED_LOGIT);
-            let logit = _mm256_blendv_epi8(masked, logit, held);
+            let logit = _mm256_blendv_epi8(masked, logit, self.present(block));
             most = _mm256_max_epi32(most, logit);
             store_i32(logits, logit);
         }
         most
     }
 
-    /// Which places of a block of eight there are, and which of them hold a memory, as masks.
+    /// Which places of a block of eight hold a memory, as a mask.
     #[inline]
     #[target_feature(enable = "avx2,fma")]
-    fn positions(self, block: usize) -> (__m256i, __m256i) {
+    fn present(self, block: usize) -> __m256i {
         let splat = |x: usize| _mm256_set1_epi32(x as i32);
         let positions = _mm256_add_epi32(
             splat(ROWS.wrapping_mul(block)),
@@ -178,32 +182,29 @@ impl Scores {
         let wrapped = _mm256_and_si256(_mm256_srai_epi32::<31>(age), splat(self.window));
         let age = _mm256_add_epi32(age, wrapped);
         let young = _mm256_cmpgt_epi32(splat(self.position.filled), age);
-        (there, _mm256_and_si256(there, young))
+        _mm256_and_si256(there, young)
     }
+}
 
-    /// [`crate::attention_probabilities`]; nothing at places that do not exist.
-    #[inline]
-    #[target_feature(enable = "avx2,fma")]
-    fn probabilities(self, logits: &[i32], most: __m256i, probabilities: &mut [i16]) -> NonZeroU32 {
-        let most = all_lanes(most, |a, b| _mm256_max_epi32(a, b));
-        let mut total = _mm256_setzero_si256();
-        let blocks = logits.as_chunks::<ROWS>().0.iter();
-        let probabilities = probabilities.as_chunks_mut::<ROWS>().0;
-        for (block, (probabilities, logits)) in probabilities.iter_mut().zip(blocks).enumerate() {
-            let probability = softmax::probabilities(_mm256_sub_epi32(most, load_i32(logits)));
-            let (there, _) = self.positions(block);
-            let probability = _mm256_and_si256(probability, there);
-            total = _mm256_add_epi32(total, probability);
-            let words = _mm_packs_epi32(
-                _mm256_castsi256_si128(probability),
-                _mm256_extracti128_si256::<1>(probability),
-            );
-            store_i16(probabilities, words);
-        }
-        let total = all_lanes(total, |a, b| _mm256_add_epi32(a, b));
-        let total = _mm_cvtsi128_si32(_mm256_castsi256_si128(total)).cast_unsigned();
-        NonZeroU32::new(total).unwrap_or(NonZeroU32::MIN)
+/// [`crate::attention_probabilities`] of logits of which at least one is not masked: nothing at places that do not exist.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn weigh(logits: &[i32], most: __m256i, probabilities: &mut [i16]) -> NonZeroU32 {
+    let most = all_lanes(most, |a, b| _mm256_max_epi32(a, b));
+    let mut total = _mm256_setzero_si256();
+    let probabilities = probabilities.as_chunks_mut::<ROWS>().0;
+    for (probabilities, logits) in probabilities.iter_mut().zip(logits.as_chunks::<ROWS>().0) {
+        let probability = softmax::probabilities(_mm256_sub_epi32(most, load_i32(logits)));
+        total = _mm256_add_epi32(total, probability);
+        let words = _mm_packs_epi32(
+            _mm256_castsi256_si128(probability),
+            _mm256_extracti128_si256::<1>(probability),
+        );
+        store_i16(probabilities, words);
     }
+    let total = all_lanes(total, |a, b| _mm256_add_epi32(a, b));
+    let total = _mm_cvtsi128_si32(_mm256_castsi256_si128(total)).cast_unsigned();
+    NonZeroU32::new(total).unwrap_or(NonZeroU32::MIN)
 }
 
 /// `join` over all lanes, in every lane.

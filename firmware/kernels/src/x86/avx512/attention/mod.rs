@@ -9,12 +9,11 @@
 
 mod context;
 mod group;
-mod hook;
 mod kv_cache;
 mod positions;
 
 use super::Avx512Vnni;
-use super::requant::{High, Room, Single, alone, room};
+use super::requant::{High, Room, Single, alone, room, store_i32};
 use super::softmax::Exponential;
 use crate::simd::biases::{self, BiasLayout, portable};
 use crate::simd::take;
@@ -225,7 +224,39 @@ fn heads<const Q: usize, const EXACT: bool>(
             }
         }
         if let Some(hook) = &mut hook {
-            hook::group(*hook, shape, group, &probabilities);
+            report(
+                *hook,
+                (shape, group),
+                &probabilities,
+                attention.probabilities,
+            );
         }
+    }
+}
+
+/// Tells the hook what the heads of a group attend to. `room`: for the weights of one.
+#[cold]
+#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
+fn report(
+    hook: &mut HeadHook<'_>,
+    (shape, group): (Shape, usize),
+    weights: &Weights<'_>,
+    room: &mut [i16],
+) {
+    let of_heads = |x| {
+        let mut lanes = [0; 16];
+        store_i32(&mut lanes, x);
+        bytemuck::must_cast::<_, [[i32; 4]; HEADS]>(lanes)
+    };
+    let totals = of_heads(weights.totals);
+    let first = HEADS * group;
+    for (head, [total, ..]) in (first..shape.heads).zip(totals) {
+        for (places, &lanes) in room.chunks_mut(PLACES).zip(weights.positions) {
+            for (place, &weight) in places.iter_mut().zip(&of_heads(lanes)[head % HEADS]) {
+                *place = weight as i16;
+            }
+        }
+        let probabilities = room.get(..shape.window).unwrap_or_default();
+        hook(head, probabilities, total.cast_unsigned());
     }
 }
