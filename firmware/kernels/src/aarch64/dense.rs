@@ -2,7 +2,7 @@
 
 use core::arch::aarch64::*;
 
-use super::attention::{self, kv_bytes};
+use super::attention;
 use super::dot::{Dot, Tile};
 use super::memory::{load_i16, load_i32, store, store_i16, store_i32};
 use super::packed::{COLUMNS, HEADER, ROWS, RUN, WIDE_COLUMNS};
@@ -12,15 +12,9 @@ use super::tanh::tanh;
 use crate::simd::Simd;
 use crate::simd::biases::Biases;
 use crate::simd::packed::{Linear, WideLinear};
-use crate::{Attention, CacheLine, HeadHook, Onto, Requant, Shape};
+use crate::{Attention, CacheLine, HeadHook, Onto, Requant};
 
 impl<D: Dot> Simd for D {
-    type Biases<'a> = Biases<'a, D>;
-
-    fn kv_bytes(shape: Shape) -> [usize; 2] {
-        [kv_bytes(shape); 2]
-    }
-
     #[inline(always)]
     unsafe fn enter<R>(f: impl FnOnce() -> R) -> R {
         f()
@@ -122,10 +116,11 @@ impl<D: Dot> Simd for D {
     unsafe fn attention(
         self,
         attention: Attention<'_, Biases<'_, D>>,
+        falling: &[i32],
         hook: Option<&mut HeadHook<'_>>,
     ) {
         // SAFETY: the caller's.
-        unsafe { attention::run(self, attention, hook) }
+        unsafe { attention::run(self, attention, falling, hook) }
     }
 }
 

@@ -6,7 +6,8 @@ pub(crate) mod memory;
 pub(crate) mod packed;
 
 use crate::kernels::quantize_all;
-use crate::{Attention, Entries, HeadHook, Kernels, KvLayout, Onto, PackedBiases, Requant, Shape};
+use crate::{Attention, Entries, HeadHook, Kernels, KvLayout, Onto, Portable, Requant, Shape};
+use biases::{AttentionLayout, Biases};
 use packed::{Linear, PAIR, PackedLayout, QUAD, WideLinear};
 
 /// The kernels of one set of instructions: a token that proves that they may be used.
@@ -14,15 +15,9 @@ use packed::{Linear, PAIR, PackedLayout, QUAD, WideLinear};
 /// # Safety
 /// Unsafe functions may be called where the instructions may be used: a token is enough. They are unsafe because a
 /// function with instructions of its own can be no safe one of a trait.
-pub trait Simd: PackedLayout<QUAD> + PackedLayout<PAIR> {
+pub trait Simd: PackedLayout<QUAD> + PackedLayout<PAIR> + AttentionLayout {
     /// [`Kernels::TOGETHER`]
     const TOGETHER: bool = true;
-
-    /// [`Kernels::Biases`]
-    type Biases<'a>: PackedBiases<'a>;
-
-    /// [`Kernels::kv_bytes`]
-    fn kv_bytes(shape: Shape) -> [usize; 2];
 
     /// Runs `f` with the instructions.
     unsafe fn enter<R>(f: impl FnOnce() -> R) -> R;
@@ -68,10 +63,11 @@ pub trait Simd: PackedLayout<QUAD> + PackedLayout<PAIR> {
     /// [`Kernels::linear_i16`]
     unsafe fn linear_i16(self, map: Linear<'_, Self>, input: &[i8], out: &mut [i16]);
 
-    /// [`Kernels::attend`]
+    /// [`Kernels::attend`] of heads that fit, with age biases by falling age.
     unsafe fn attention(
         self,
-        attention: Attention<'_, Self::Biases<'_>>,
+        attention: Attention<'_, Biases<'_, Self>>,
+        falling: &[i32],
         hook: Option<&mut HeadHook<'_>>,
     );
 }
@@ -91,7 +87,7 @@ impl<S: Simd> Kernels for S {
 
     type Linear<'a> = Linear<'a, S>;
     type WideLinear<'a> = WideLinear<'a, S>;
-    type Biases<'a> = <S as Simd>::Biases<'a>;
+    type Biases<'a> = Biases<'a, S>;
 
     #[inline(always)]
     fn run<R>(self, f: impl FnOnce() -> R) -> R {
@@ -101,7 +97,11 @@ impl<S: Simd> Kernels for S {
 
     #[inline]
     fn kv_bytes(shape: Shape) -> [usize; 2] {
-        <S as Simd>::kv_bytes(shape)
+        if S::fits(shape) {
+            S::ring_bytes(shape)
+        } else {
+            Portable::kv_bytes(shape)
+        }
     }
 
     #[inline(always)]
@@ -172,12 +172,11 @@ impl<S: Simd> Kernels for S {
     }
 
     #[inline(always)]
-    fn attend(
-        self,
-        attention: Attention<'_, <S as Simd>::Biases<'_>>,
-        hook: Option<&mut HeadHook<'_>>,
-    ) {
+    fn attend(self, attention: Attention<'_, Biases<'_, S>>, hook: Option<&mut HeadHook<'_>>) {
+        let Some(falling) = attention.biases.falling else {
+            return biases::portable(attention, hook);
+        };
         // SAFETY: the token proves that the instructions may be used.
-        unsafe { Simd::attention(self, attention, hook) }
+        unsafe { Simd::attention(self, attention, falling, hook) }
     }
 }

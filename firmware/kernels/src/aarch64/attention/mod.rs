@@ -20,60 +20,43 @@ use core::num::NonZeroU32;
 use super::dot::{Dot, SIDE, Tile};
 use super::memory::store_i16;
 use super::requant::{Factors, HIGH_SHIFT, Single};
-use crate::simd::biases::{BiasLayout, Biases, portable};
+use crate::simd::biases::{AttentionLayout, Biases, WINDOW};
 use crate::simd::take;
-use crate::{Attention, HeadHook, Kernels, MASKED_LOGIT, Portable, Reciprocal, Requant, Shape};
+use crate::{Attention, HeadHook, MASKED_LOGIT, Reciprocal, Requant, Shape};
 #[cfg(test)]
 pub(super) use context::Reciprocals;
 use positions::Limits;
 
 /// Places that are computed together.
 const PAIR: usize = 2 * SIDE;
-/// Places of the longest window.
-const WINDOW: usize = 512;
-const fn fits(shape: Shape) -> bool {
-    matches!(shape.width, 4..=32)
-        && shape.width.is_multiple_of(SIDE)
-        && shape.window <= WINDOW
-        && shape.window > 0
-}
 
-/// Tiles of the keys of one head, and of the values.
-const fn ring_tiles(shape: Shape) -> usize {
-    let fours = shape.window.div_ceil(PAIR).saturating_mul(2);
-    fours.saturating_mul(shape.width / SIDE)
-}
-
-/// Either of [`Kernels::kv_bytes`].
-pub(super) fn kv_bytes(shape: Shape) -> usize {
-    if !fits(shape) {
-        let [bytes, _] = Portable::kv_bytes(shape);
-        return bytes;
-    }
-    let bytes = ring_tiles(shape).saturating_mul(size_of::<Tile>());
-    bytes.saturating_mul(shape.heads)
-}
-
-impl<D: Dot> BiasLayout for D {
+impl<D: Dot> AttentionLayout for D {
+    const WIDTH: usize = 32;
+    const CHANNELS: usize = SIDE;
     const HEADS: usize = 1;
     const PLACES: usize = PAIR;
 
+    fn ring_bytes(shape: Shape) -> [usize; 2] {
+        let fours = shape.window.div_ceil(PAIR).saturating_mul(2);
+        let tiles = fours.saturating_mul(shape.width / SIDE);
+        let bytes = tiles.saturating_mul(size_of::<Tile>());
+        [bytes.saturating_mul(shape.heads); 2]
+    }
+
     /// Products of at most 2^19 give logits of at most 2^18.
-    fn takes(shape: Shape, logit: Requant) -> bool {
-        fits(shape) && logit.shift >= HIGH_SHIFT
+    fn takes(logit: Requant) -> bool {
+        logit.shift >= HIGH_SHIFT
     }
 }
 
-/// [`Kernels::attend`].
+/// [`crate::Kernels::attend`].
 #[target_feature(enable = "neon")]
 pub(super) fn run<D: Dot>(
     token: D,
-    mut attention: Attention<'_, Biases<'_, D>>,
+    attention: Attention<'_, Biases<'_, D>>,
+    falling: &[i32],
     hook: Option<&mut HeadHook<'_>>,
 ) {
-    let Some(falling) = attention.biases.falling else {
-        return portable(&mut attention, hook);
-    };
     let Shape { width, window, .. } = attention.shape;
     // Up to 64 places have a smaller frame on the stack.
     macro_rules! by_quads {

@@ -12,16 +12,10 @@ use super::tanh::tanh;
 use crate::simd::Simd;
 use crate::simd::biases::Biases;
 use crate::simd::packed::{Linear, WideLinear};
-use crate::{Attention, HeadHook, Onto, Requant, Shape};
+use crate::{Attention, HeadHook, Onto, Requant};
 
 impl<const DOT: u8> Simd for Avx2With<DOT> {
     const TOGETHER: bool = false;
-
-    type Biases<'a> = Biases<'a, Self>;
-
-    fn kv_bytes(shape: Shape) -> [usize; 2] {
-        attention::kv_bytes(shape)
-    }
 
     #[inline]
     #[target_feature(enable = "avx2,fma")]
@@ -121,10 +115,11 @@ impl<const DOT: u8> Simd for Avx2With<DOT> {
     unsafe fn attention(
         self,
         attention: Attention<'_, Biases<'_, Self>>,
+        falling: &[i32],
         hook: Option<&mut HeadHook<'_>>,
     ) {
         // SAFETY: the caller's.
-        unsafe { attention::run::<DOT>(attention, hook) }
+        unsafe { attention::run::<DOT>(attention, falling, hook) }
     }
 }
 

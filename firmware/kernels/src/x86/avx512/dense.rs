@@ -3,7 +3,7 @@
 use core::arch::x86_64::*;
 
 use super::Avx512Vnni;
-use super::attention::{self, Biases, kv_bytes};
+use super::attention::{self, Biases};
 use super::bytes::Bytes;
 use super::entries::quantize;
 use super::packed::ROWS;
@@ -17,18 +17,12 @@ use super::tanh::tanh;
 use crate::simd::Simd;
 use crate::simd::packed::{Linear, WideLinear};
 use crate::x86::columns;
-use crate::{Attention, Entries, HeadHook, Onto, Requant, Shape};
+use crate::{Attention, Entries, HeadHook, Onto, Requant};
 
 /// Rows of two blocks.
 const TWO: usize = 2 * ROWS;
 
 impl Simd for Avx512Vnni {
-    type Biases<'a> = Biases<'a>;
-
-    fn kv_bytes(shape: Shape) -> [usize; 2] {
-        [kv_bytes(shape); 2]
-    }
-
     #[inline]
     #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
     unsafe fn enter<R>(f: impl FnOnce() -> R) -> R {
@@ -173,10 +167,11 @@ impl Simd for Avx512Vnni {
     unsafe fn attention(
         self,
         attention: Attention<'_, Biases<'_>>,
+        falling: &[i32],
         hook: Option<&mut HeadHook<'_>>,
     ) {
         // SAFETY: the caller's.
-        unsafe { attention::run(attention, hook) }
+        unsafe { attention::run(attention, falling, hook) }
     }
 }
 

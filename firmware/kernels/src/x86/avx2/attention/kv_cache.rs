@@ -9,9 +9,6 @@ use super::super::packed::ROWS;
 use crate::Shape;
 use crate::simd::packed::QUAD;
 
-/// Most channels of a head.
-pub(super) const WIDTH_MAX: usize = 256;
-
 /// Lengths of the rings of one head.
 #[derive(Clone, Copy)]
 pub(super) struct Ring {
@@ -41,16 +38,6 @@ impl Ring {
     pub(super) const fn values(self) -> usize {
         (self.positions / 2).saturating_mul(self.eights)
     }
-}
-
-/// [`crate::Kernels::kv_bytes`]; more than there can be for a head that is too wide.
-pub(in super::super) fn kv_bytes(shape: Shape) -> [usize; 2] {
-    if shape.width > WIDTH_MAX {
-        return [usize::MAX; 2];
-    }
-    let ring = Ring::new(shape);
-    let bytes = shape.heads.saturating_mul(size_of::<Half>());
-    [ring.keys(), ring.values()].map(|halves| bytes.saturating_mul(halves))
 }
 
 /// Puts a token's key at its place.

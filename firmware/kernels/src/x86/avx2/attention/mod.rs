@@ -7,8 +7,7 @@ use core::arch::x86_64::*;
 use core::num::NonZeroU32;
 
 pub(super) use context::Reciprocals;
-pub(super) use kv_cache::kv_bytes;
-use kv_cache::{Ring, WIDTH_MAX, store_key, store_value};
+use kv_cache::{Ring, store_key, store_value};
 
 use super::Avx2With;
 use super::memory::{Half, load_i32, store_i16, store_i32};
@@ -16,41 +15,43 @@ use super::packed::ROWS;
 use super::product::accumulate;
 use super::requant::Single;
 use super::softmax;
-use crate::simd::biases::{BiasLayout, Biases, portable};
+use crate::simd::biases::{AttentionLayout, Biases};
 use crate::simd::packed::{PAIR, QUAD};
 use crate::x86::prescale::{MEAN_MAX, Prescale};
 use crate::{Attention, CachePosition, HeadHook, MASKED_LOGIT, Requant, Shape};
 
-/// Places of the longest window.
-const WINDOW_MAX: usize = 512;
+/// Most channels of a head.
+const WIDTH: usize = 256;
 
 /// Largest magnitude of a product of query and key.
-const fn product_max(width: usize) -> u64 {
-    (width as u64).saturating_mul(127 * 127)
-}
+const PRODUCT_MAX: u64 = 127 * 127 * WIDTH as u64;
 
-impl<const DOT: u8> BiasLayout for Avx2With<DOT> {
+impl<const DOT: u8> AttentionLayout for Avx2With<DOT> {
+    const WIDTH: usize = WIDTH;
+    const CHANNELS: usize = 1;
     const HEADS: usize = 1;
     const PLACES: usize = ROWS;
 
+    fn ring_bytes(shape: Shape) -> [usize; 2] {
+        let ring = Ring::new(shape);
+        let bytes = shape.heads.saturating_mul(size_of::<Half>());
+        [ring.keys(), ring.values()].map(|halves| bytes.saturating_mul(halves))
+    }
+
     /// Scaled up until its upper half is enough, and down again, no logit is larger than `2^29`: with a bias, none has to be
     /// limited.
-    fn takes(shape: Shape, logit: Requant) -> bool {
-        shape.width <= WIDTH_MAX
-            && matches!(shape.window, 1..=WINDOW_MAX)
-            && Prescale::of(logit.shift, product_max(shape.width)).is_some()
+    fn takes(logit: Requant) -> bool {
+        Prescale::of(logit.shift, PRODUCT_MAX).is_some()
     }
 }
 
 /// [`crate::Kernels::attend`].
 #[target_feature(enable = "avx2,fma")]
 pub(super) fn run<const DOT: u8>(
-    mut attention: Attention<'_, Biases<'_, Avx2With<DOT>>>,
+    attention: Attention<'_, Biases<'_, Avx2With<DOT>>>,
+    falling: &[i32],
     mut hook: Option<&mut HeadHook<'_>>,
 ) {
-    let Some(biases) = attention.biases.falling else {
-        return portable(&mut attention, hook);
-    };
     let Attention {
         shape,
         position,
@@ -73,7 +74,7 @@ pub(super) fn run<const DOT: u8>(
         return;
     };
     let scores = Scores {
-        factor: Single::new(logit, product_max(width)),
+        factor: Single::new(logit, PRODUCT_MAX),
         position,
         window,
     };
@@ -84,7 +85,7 @@ pub(super) fn run<const DOT: u8>(
     let mut token = token.map(|part| part.chunks_exact(width));
     let mut keys = halves(keys).chunks_exact_mut(ring.keys().max(1));
     let mut values = halves(values).chunks_exact_mut(ring.values().max(1));
-    let mut biases = biases.chunks_exact(16 * Avx2With::<DOT>::bias_lines(window));
+    let mut biases = falling.chunks_exact(16 * Avx2With::<DOT>::bias_lines(window));
     let heads = context.chunks_exact_mut(width).take(shape.heads);
     for (head, context) in heads.enumerate() {
         let [query, key, value] = token.each_mut().map(|part| part.next().unwrap_or_default());
@@ -136,7 +137,7 @@ impl Scores {
         biases: &[i32],
         logits: &mut [i32],
     ) -> __m256i {
-        let mut quads = [[0; QUAD]; WIDTH_MAX / QUAD];
+        let mut quads = [[0; QUAD]; WIDTH / QUAD];
         for (quad, channels) in quads.iter_mut().zip(query.chunks(QUAD)) {
             for (byte, &channel) in quad.iter_mut().zip(channels) {
                 *byte = channel.cast_unsigned();

@@ -15,10 +15,10 @@ mod positions;
 use super::Avx512Vnni;
 use super::requant::{High, Room, Single, alone, room, store_i32};
 use super::softmax::Exponential;
-use crate::simd::biases::{self, BiasLayout, portable};
+use crate::simd::biases::{self, AttentionLayout, WINDOW};
 use crate::simd::take;
 use crate::x86::prescale::{MEAN_MAX, Prescale};
-use crate::{Attention, CacheLine, CachePosition, HeadHook, Kernels, Portable, Requant, Shape};
+use crate::{Attention, CacheLine, CachePosition, HeadHook, Requant, Shape};
 use context::Output;
 pub(super) use context::Reciprocals;
 use group::{Common, Weights, fetch, logits};
@@ -32,8 +32,6 @@ pub(super) type Biases<'a> = biases::Biases<'a, Avx512Vnni>;
 const HEADS: usize = 4;
 /// Places of a line.
 const PLACES: usize = 4;
-/// Places of the longest window.
-const WINDOW: usize = 512;
 /// Channels of the widest head.
 const WIDTH: usize = 128;
 
@@ -41,48 +39,31 @@ const WIDTH: usize = 128;
 /// again, no logit is larger than `2^29`: with a bias, none has to be limited.
 const PRODUCT_MAX: u64 = 127 * 127 * WIDTH as u64;
 
-const fn fits(shape: Shape) -> bool {
-    shape.width.is_multiple_of(4)
-        && shape.width <= WIDTH
-        && shape.width > 0
-        && shape.window <= WINDOW
-        && shape.window > 0
-}
-
-/// Lines of the keys of one group, and of the values.
-const fn ring_lines(shape: Shape) -> usize {
-    shape
-        .window
-        .div_ceil(PLACES)
-        .saturating_mul(shape.width / 4)
-}
-
-/// Either of [`Kernels::kv_bytes`].
-pub(super) fn kv_bytes(shape: Shape) -> usize {
-    if !fits(shape) {
-        let [bytes, _] = Portable::kv_bytes(shape);
-        return bytes;
-    }
-    ring_lines(shape)
-        .saturating_mul(shape.heads.div_ceil(HEADS))
-        .saturating_mul(64)
-}
-
-impl BiasLayout for Avx512Vnni {
+impl AttentionLayout for Avx512Vnni {
+    const WIDTH: usize = WIDTH;
+    const CHANNELS: usize = 4;
     const HEADS: usize = HEADS;
     const PLACES: usize = PLACES;
 
-    fn takes(shape: Shape, logit: Requant) -> bool {
-        fits(shape) && Prescale::of(logit.shift, PRODUCT_MAX).is_some()
+    fn ring_bytes(shape: Shape) -> [usize; 2] {
+        let fours = shape.window.div_ceil(PLACES);
+        let lines = fours.saturating_mul(shape.width / 4);
+        let lines = lines.saturating_mul(shape.heads.div_ceil(HEADS));
+        [lines.saturating_mul(size_of::<CacheLine>()); 2]
+    }
+
+    fn takes(logit: Requant) -> bool {
+        Prescale::of(logit.shift, PRODUCT_MAX).is_some()
     }
 }
 
-/// [`Kernels::attend`].
+/// [`crate::Kernels::attend`].
 #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-pub(super) fn run(mut attention: Attention<'_, Biases<'_>>, hook: Option<&mut HeadHook<'_>>) {
-    let Some(falling) = attention.biases.falling else {
-        return flipped(attention, hook);
-    };
+pub(super) fn run(
+    mut attention: Attention<'_, Biases<'_>>,
+    falling: &[i32],
+    hook: Option<&mut HeadHook<'_>>,
+) {
     if attention.shape.window > SHORT * PLACES {
         return long(attention, falling, hook);
     }
@@ -123,15 +104,6 @@ fn in_room(
         };
     }
     by_quads!(1 2 3 4 5 6 7 8)
-}
-
-/// Attention as the reference does it; its result as the input of a map.
-fn flipped(mut attention: Attention<'_, Biases<'_>>, hook: Option<&mut HeadHook<'_>>) {
-    portable(&mut attention, hook);
-    let model = attention.shape.heads.saturating_mul(attention.shape.width);
-    for mean in attention.context.iter_mut().take(model) {
-        *mean ^= -128;
-    }
 }
 
 /// All heads of a layer, each with `Q` quads of channels, or at most `Q` unless `EXACT`. See [`group::Weights`] for
