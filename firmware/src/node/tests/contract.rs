@@ -10,12 +10,7 @@ use engram_link::Fault;
 const OTHER: Contract<'static> = Contract {
     period_us: 5_000,
     reward: Reward::External,
-    observations: List::from_slice(&[Channel {
-        name: "height",
-        unit: "m",
-        min: 0.0,
-        max: 2.0,
-    }]),
+    observations: List::from_slice(&[Channel::new("height", "m", [0.0, 2.0])]),
     ..CONTRACT
 };
 
