@@ -68,14 +68,6 @@ pub(crate) fn with_golden(mut spec: ImageSpec<'_>, steps: usize) -> Vec<u8> {
     write(&spec).expect("a valid image")
 }
 
-/// An image whose golden trace is wrong.
-pub(crate) fn image_with_false_golden(seed: u64) -> Vec<u8> {
-    let right = image(seed);
-    let mut spec = ImageSpec::from(&Image::read(&right).expect("a valid image"));
-    spec.golden.words[3] ^= 1;
-    write(&spec).expect("the reader does not replay")
-}
-
 const CONFIG: ModelConfig = ModelConfig {
     observations: 3,
     actions: 1,

@@ -60,40 +60,6 @@ fn a_retry_is_answered_again_and_makes_no_step() {
 }
 
 #[test]
-fn a_late_frame_is_not_carried_out() {
-    let mut rig = Rig::flying();
-    rig.next_period();
-    let clear = rig.frame(&ToBoard::ClearMemory);
-    rig.good_step();
-    let newest = rig.to_board.next_sequence() - 1;
-    match rig.raw(&clear).as_slice() {
-        [FromBoard::Refused { reason, .. }] => {
-            assert_eq!(*reason, Reason::LateFrame { newest });
-        }
-        other => panic!("{other:?}"),
-    }
-    assert_eq!(rig.node.state(), State::Armed);
-    let link = rig.telemetry().link;
-    assert_eq!((link.lost, link.late), (1, 1));
-}
-
-#[test]
-fn time_must_advance() {
-    let mut rig = Rig::flying();
-    let now_us = rig.now_us;
-    for got_us in [now_us, now_us - 1, 0] {
-        let expected = Reason::OutOfOrder {
-            newest_us: now_us,
-            got_us,
-        };
-        assert_eq!(rig.refused(&good(got_us)), expected);
-        assert_eq!(rig.refused(&ToBoard::Tick { now_us: got_us }), expected);
-    }
-    assert_eq!(rig.telemetry().steps, 3);
-    assert_eq!(rig.good_step().source, CommandSource::Policy);
-}
-
-#[test]
 fn a_new_host_may_start_its_clock_anew() {
     let mut rig = Rig::flying();
     rig.done(&ToBoard::Disarm);
@@ -133,15 +99,6 @@ fn a_period_without_a_sample_holds_the_command() {
     assert_eq!(tick.source, CommandSource::Held);
     assert_eq!((tick.words.len(), tick.issued), (0, before.issued));
     assert_eq!(rig.good_step().source, CommandSource::Policy);
-}
-
-#[test]
-fn clearing_the_memory_keeps_the_trial_going() {
-    let mut rig = Rig::flying();
-    rig.done(&ToBoard::ClearMemory);
-    let action = rig.good_step();
-    assert_eq!(action.source, CommandSource::Policy);
-    assert!(action.reward != 0.0);
 }
 
 #[test]
