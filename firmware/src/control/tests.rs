@@ -3,10 +3,10 @@
 extern crate std;
 
 use super::*;
-use crate::actuators::ActuatorError;
+use crate::DriverError;
 use crate::fallback::NoFallback;
 use crate::policy::LargestMemory;
-use crate::tests_support::{CONTRACT, image_for, sample};
+use crate::tests_support::{CONTRACT, image, sample};
 use engram_image::Image;
 use std::boxed::Box;
 use std::vec::Vec as StdVec;
@@ -19,10 +19,10 @@ const SETTINGS: Settings = Settings {
 };
 
 /// Gives the sample that the test put there.
-struct ScriptedSensors(Result<Sample, SensorError>);
+struct ScriptedSensors(Result<Sample, DriverError>);
 
 impl Sensors for ScriptedSensors {
-    fn read(&mut self, sample: &mut Sample) -> Result<(), SensorError> {
+    fn read(&mut self, sample: &mut Sample) -> Result<(), DriverError> {
         *sample = self.0.clone()?;
         Ok(())
     }
@@ -36,10 +36,10 @@ struct RecordingActuators {
 }
 
 impl Actuators for RecordingActuators {
-    fn write(&mut self, command: &[f32]) -> Result<(), ActuatorError> {
+    fn write(&mut self, command: &[f32]) -> Result<(), DriverError> {
         self.commands.extend_from_slice(command);
         if self.broken {
-            Err(ActuatorError::Device)
+            Err(DriverError::Device)
         } else {
             Ok(())
         }
@@ -57,7 +57,7 @@ struct Rig<F> {
 
 impl Rig<NoFallback> {
     fn new() -> Self {
-        Self::with(&CONTRACT, SETTINGS, NoFallback)
+        Self::with(NoFallback)
     }
 
     /// Armed, and three good steps old.
@@ -71,15 +71,15 @@ impl Rig<NoFallback> {
 }
 
 impl<F: Fallback> Rig<F> {
-    fn with(contract: &'static Contract<'static>, settings: Settings, fallback: F) -> Self {
+    fn with(fallback: F) -> Self {
         Self {
             control: ControlLoop::new(
-                Terms::of(contract, settings),
-                ScriptedSensors(Err(SensorError::NotReady)),
+                Terms::of(&CONTRACT, SETTINGS),
+                ScriptedSensors(Err(DriverError::NotReady)),
                 RecordingActuators::default(),
                 fallback,
             ),
-            image: image_for(*contract, 1),
+            image: image(1),
             memory: Box::<LargestMemory>::default(),
             now_us: 1_000_000,
             heard: true,
@@ -87,7 +87,7 @@ impl<F: Fallback> Rig<F> {
     }
 
     /// A step one period later, with this reading.
-    fn step(&mut self, reading: Result<Sample, SensorError>) -> StepReport {
+    fn step(&mut self, reading: Result<Sample, DriverError>) -> StepReport {
         self.step_after(PERIOD_US, |_| reading)
     }
 
@@ -95,7 +95,7 @@ impl<F: Fallback> Rig<F> {
     fn step_after(
         &mut self,
         us: u64,
-        reading: impl FnOnce(u64) -> Result<Sample, SensorError>,
+        reading: impl FnOnce(u64) -> Result<Sample, DriverError>,
     ) -> StepReport {
         self.now_us += us;
         *self.control.sensors() = ScriptedSensors(reading(self.now_us));
@@ -150,7 +150,7 @@ impl<F: Fallback> Rig<F> {
 #[test]
 fn eng_safe_07_sensor_failure() {
     let mut rig = Rig::flying();
-    let report = rig.step(Err(SensorError::Device));
+    let report = rig.step(Err(DriverError::Device));
     rig.expect_hold_then_safe_stop(Fault::SensorFailure, &report);
 }
 
@@ -192,15 +192,6 @@ fn eng_safe_12_clock_backwards() {
     assert_eq!(report.source, CommandSource::Held);
 }
 
-#[test]
-fn faults_while_holding_are_latched_too() {
-    let mut rig = Rig::flying();
-    rig.changed(|s| s.observation[1] = f32::NAN);
-    rig.step(Err(SensorError::Device));
-    let both = Faults::from(Fault::NonFinite).with(Fault::SensorFailure);
-    assert_eq!(rig.control.faults(), both);
-}
-
 /// Wants full torque; counts its calls; gives up on demand.
 struct FullTorque {
     calls: u32,
@@ -219,7 +210,7 @@ impl Fallback for FullTorque {
 
 fn fallback_rig(gives_up: bool) -> Rig<FullTorque> {
     let fallback = FullTorque { calls: 0, gives_up };
-    let mut rig = Rig::with(&CONTRACT, SETTINGS, fallback);
+    let mut rig = Rig::with(fallback);
     rig.control.arm().expect("arms");
     rig.good_steps(3);
     rig.heard = false;
@@ -252,7 +243,7 @@ fn the_fallback_does_not_see_bad_samples() {
     rig.good();
     let calls = rig.control.fallback.calls;
     assert_eq!(
-        rig.step(Err(SensorError::NotReady)).source,
+        rig.step(Err(DriverError::NotReady)).source,
         CommandSource::Held
     );
     rig.changed(|s| s.observation[0] = f32::NAN);
@@ -274,7 +265,7 @@ fn every_issued_command_is_inside_range_and_slew_whatever_happens() {
     for _ in 0..2000 {
         seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         match seed >> 28 {
-            0 => drop(rig.step(Err(SensorError::NotReady))),
+            0 => drop(rig.step(Err(DriverError::NotReady))),
             1 => drop(rig.changed(|s| s.observation[0] = f32::INFINITY)),
             2 => rig.control.disarm(),
             3 => rig.control.reset_faults().unwrap_or(()),

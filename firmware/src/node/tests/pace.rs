@@ -1,7 +1,7 @@
 //! ENG-SAFE-15 and 18: who makes control steps, and how far one may move.
 
 use super::*;
-use crate::actuators::ActuatorError;
+use crate::DriverError;
 use engram_link::CommandSource;
 
 #[test]
@@ -38,7 +38,7 @@ fn eng_safe_15_a_hello_may_leave_the_pace_as_it_is() {
 pub(super) struct Motor(Vec<f32>);
 
 impl Actuators for Motor {
-    fn write(&mut self, command: &[f32]) -> Result<(), ActuatorError> {
+    fn write(&mut self, command: &[f32]) -> Result<(), DriverError> {
         self.0.push(command[0]);
         Ok(())
     }
