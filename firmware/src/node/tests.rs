@@ -348,19 +348,6 @@ fn telemetry_counts_and_checks_the_weights() {
 }
 
 #[test]
-fn a_log_line_is_cut_to_a_frame() {
-    let mut rig = Rig::greeted();
-    let text = "ä".repeat(300);
-    rig.node.log(Level::Warn, &text);
-    match rig.sent().as_slice() {
-        [FromBoard::Log(engram_link::Log::Text { level, text })] => {
-            assert_eq!((*level, text.len()), (Level::Warn, 256));
-        }
-        other => panic!("{other:?}"),
-    }
-}
-
-#[test]
 fn commands_are_answered_by_their_kind() {
     let mut rig = Rig::loaded();
     rig.done(&ToBoard::Arm);

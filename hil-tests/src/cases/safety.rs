@@ -141,13 +141,15 @@ fn eng_safe_05_no_sample_for_too_long(rig: &Rig) -> Result<()> {
     let mut flyer = rig.cruising(20)?;
     let missing = flyer.client.telemetry()?.missing_samples;
     tolerated(&mut flyer)?;
+    flyer.cruise(3)?;
+    tolerated(&mut flyer)?;
     tolerated(&mut flyer)?;
     let held = flyer.last.issued.clone();
     flyer.tick()?;
     is_held(&flyer, &held, Fault::SampleAge)?;
     let counted = flyer.client.telemetry()?.missing_samples;
     let counted = counted.wrapping_sub(missing);
-    ensure!(counted == 3, "{counted} missing samples counted");
+    ensure!(counted == 4, "{counted} missing samples counted");
     recovers(&mut flyer)
 }
 

@@ -60,48 +60,6 @@ fn a_retry_is_answered_again_and_makes_no_step() {
 }
 
 #[test]
-fn a_new_host_may_start_its_clock_anew() {
-    let mut rig = Rig::flying();
-    rig.done(&ToBoard::Disarm);
-    rig.now_us = 0;
-    rig.good_step();
-    rig.now_us = 0;
-    rig.hello(Pace::LockStep);
-    rig.good_step();
-    rig.done(&ToBoard::Arm);
-    assert_eq!(rig.good_step().source, CommandSource::Policy);
-    assert_eq!(rig.node.faults(), Faults::NONE);
-}
-
-#[test]
-fn damaged_frames_are_counted_and_survived() {
-    let mut rig = Rig::flying();
-    let now_us = rig.next_period();
-    let mut frame = rig.frame(&good(now_us));
-    frame[10] ^= 0x40;
-    assert!(rig.raw(&frame).is_empty());
-    assert!(rig.raw(b"boot noise").is_empty());
-    // The noise has no zero yet: it and the next frame are lost together.
-    let now_us = rig.next_period();
-    assert!(rig.send(&good(now_us)).1.is_empty());
-    let action = rig.good_step();
-    assert_eq!((action.step, action.state), (4, State::Armed));
-    let telemetry = rig.telemetry();
-    assert_eq!((telemetry.link.errors(), telemetry.link.lost), (2, 2));
-    assert_eq!(telemetry.deadline_misses, 1);
-}
-
-#[test]
-fn a_period_without_a_sample_holds_the_command() {
-    let mut rig = Rig::flying();
-    let before = rig.good_step();
-    let tick = rig.empty_step();
-    assert_eq!(tick.source, CommandSource::Held);
-    assert_eq!((tick.words.len(), tick.issued), (0, before.issued));
-    assert_eq!(rig.good_step().source, CommandSource::Policy);
-}
-
-#[test]
 fn a_new_trial_is_like_the_first() {
     let trial = |rig: &mut Rig| {
         rig.now_us = 0;
