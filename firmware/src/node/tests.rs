@@ -198,7 +198,7 @@ impl<A: Actuators> Rig<A> {
         }
     }
 
-    fn hello(&mut self, pace: Pace) -> HelloReply {
+    fn hello(&mut self, pace: impl Into<RequestedPace>) -> HelloReply {
         match self.ask(&hello(pace.into())) {
             FromBoard::Hello(reply) => reply,
             other => panic!("{other:?}"),

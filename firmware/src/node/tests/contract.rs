@@ -6,7 +6,7 @@ use crate::tests_support::image_for;
 use engram_image::{Channel, List, Reward};
 use engram_link::Fault;
 
-/// Another robot: two observations instead of three, another period, another reward.
+/// Another robot: one observation instead of three, another period, another reward.
 const OTHER: Contract<'static> = Contract {
     period_us: 5_000,
     reward: Reward::External,

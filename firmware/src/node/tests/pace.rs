@@ -26,9 +26,7 @@ fn eng_safe_15_the_pace_is_fixed_in_flight_and_until_the_command_is_safe() {
 fn eng_safe_15_a_hello_may_leave_the_pace_as_it_is() {
     for pace in [Pace::LockStep, Pace::RealTime] {
         let mut rig = Rig::silent(pace);
-        let FromBoard::Hello(reply) = rig.ask(&hello(RequestedPace::Unchanged)) else {
-            panic!("no hello")
-        };
+        let reply = rig.hello(RequestedPace::Unchanged);
         assert_eq!((reply.pace, reply.lock_step), (pace, true));
     }
 }
@@ -52,9 +50,7 @@ fn eng_safe_15_a_board_that_moves_something_has_no_lock_step() {
     let reason = rig.refused(&hello(RequestedPace::LockStep));
     assert_eq!(reason, Reason::NoLockStep);
     rig.node.tick(PERIOD_US);
-    let FromBoard::Hello(reply) = rig.ask(&hello(RequestedPace::Unchanged)) else {
-        panic!("no hello")
-    };
+    let reply = rig.hello(RequestedPace::Unchanged);
     assert_eq!((reply.pace, reply.lock_step), (Pace::RealTime, false));
     rig.now_us = PERIOD_US;
     rig.tick();

@@ -120,13 +120,11 @@ fn an_image_for_another_contract_is_refused() {
     let mut rig = Rig::loaded();
     let before = rig.telemetry();
     rig.upload(&image_for(other, 2));
-    match rig.refused(&ToBoard::UploadCommit) {
-        Reason::Image { stage, text } => {
-            assert_eq!(stage, ImageStage::Contract);
-            assert!(text.contains("10000 us"), "{text}");
-        }
-        other => panic!("{other}"),
-    }
+    let Reason::Image { stage, text } = rig.refused(&ToBoard::UploadCommit) else {
+        panic!("not for what the image is")
+    };
+    assert_eq!(stage, ImageStage::Contract);
+    assert!(text.contains("10000 us"), "{text}");
     assert_eq!(rig.refused(&ToBoard::UploadStatus), Reason::NoUpload);
     let after = rig.telemetry();
     assert!(after.weights_checked);
