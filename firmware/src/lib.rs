@@ -6,8 +6,8 @@
 //! - [`safety`]: checks, envelope and state machine. [`terms`]: the numbers of a contract that they work with. [`control`]: the control
 //!   step that calls them.
 //! - [`store`], [`slots`]: two image slots, upload, verification, activation.
-//! - [`node`]: all of it behind a serial link; [`transmit`]: what waits for the line; [`platform`]: what it must know of the board; [`schedule`]:
-//!   when a board that keeps its own time makes a step.
+//! - [`node`]: all of it behind a serial link, and what a board's main loop calls; [`transmit`]: what waits for the line; [`platform`]:
+//!   what it must know of the board; [`schedule`]: when a board that keeps its own time makes a step.
 //!
 //! What may not happen here: allocation (outside the feature `record`), a panic, `unsafe`, waiting, and anything that depends on a
 //! particular board. Weights never change; only the policy's memory does.

@@ -20,7 +20,7 @@ pub struct Identity {
     pub ram_bytes: u32,
 }
 
-/// The board under the runtime. Its clock measures how long steps take; it paces nothing.
+/// The board under the runtime. Its clock measures how long steps take and, in real time, says when one is due.
 pub trait Platform: Clock {
     /// Who the board is.
     fn identity(&self) -> Identity;

@@ -3,7 +3,7 @@
 //! Here: a pendulum with an AS5600 encoder, an MPU-6050 gyro and one DC motor. Yours replaces
 //! - [`contract`]: channels, units, ranges, period and reward that policy and robot agree on,
 //! - [`sensors`] and [`actuators`]: drivers over `embedded-hal`,
-//! - [`Robot`]: which peripherals there are; `main` calls [`Flight::start`] once and [`Flight::turn`] for ever,
+//! - [`Robot`]: which peripherals there are; `main` calls [`start`] once and [`Node::turn`] for ever,
 //! - and turns the feature of its processor's kernels on (`Cargo.toml`).
 //!
 //! What it does not contain is what every robot shares: policy, safety ladder, image slots and link
@@ -23,13 +23,11 @@ pub use contract::CONTRACT;
 use embedded_hal::digital::OutputPin;
 use embedded_hal::i2c::I2c;
 use embedded_hal::pwm::SetDutyCycle;
-use embedded_io::{Read, ReadReady, Write, WriteReady};
 use engram_firmware::fallback::NoFallback;
 use engram_firmware::node::{ContractSource, Node, Parts};
 use engram_firmware::platform::{Clock, Platform};
 use engram_firmware::policy::Memory;
 use engram_firmware::safety::Settings;
-use engram_firmware::schedule::Schedule;
 use engram_firmware::sensors::SensorError;
 use engram_firmware::store::RamStore;
 use engram_link::Pace;
@@ -37,8 +35,8 @@ use engram_link::Pace;
 use crate::actuators::Motor;
 use crate::sensors::PendulumSensors;
 
-/// The robot's peripherals, from any HAL that implements `embedded-hal` 1.0 and `embedded-io`.
-pub struct Robot<E, G, C, W, D, U, P> {
+/// The robot's peripherals, from any HAL that implements `embedded-hal` 1.0.
+pub struct Robot<E, G, C, W, D, P> {
     /// I2C to the encoder.
     pub encoder: E,
     /// I2C to the gyro.
@@ -49,8 +47,6 @@ pub struct Robot<E, G, C, W, D, U, P> {
     pub pwm: W,
     /// Direction of the motor.
     pub direction: D,
-    /// Serial line to the host.
-    pub uart: U,
     /// Name and clock of the board.
     pub platform: P,
     /// Two places for an image, in RAM; see `engram_firmware::store` for flash.
@@ -59,14 +55,8 @@ pub struct Robot<E, G, C, W, D, U, P> {
     pub memory: &'static mut Memory,
 }
 
-/// The control loop of this robot.
-pub struct Flight<E, G, C, W, D, U, P> {
-    node: RobotNode<E, G, C, W, D, P>,
-    schedule: Schedule,
-    uart: U,
-}
-
-type RobotNode<E, G, C, W, D, P> = Node<
+/// The controller of this robot.
+pub type RobotNode<E, G, C, W, D, P> = Node<
     PendulumSensors<E, G, C>,
     Motor<W, D>,
     NoFallback,
@@ -75,50 +65,28 @@ type RobotNode<E, G, C, W, D, P> = Node<
     P,
 >;
 
-impl<E: I2c, G: I2c, C: Clock, W: SetDutyCycle, D: OutputPin, U, P: Platform>
-    Flight<E, G, C, W, D, U, P>
-where
-    U: Read + ReadReady + Write + WriteReady,
-{
-    /// Wakes the sensors. Nothing moves until a host has sent an image and armed it.
-    ///
-    /// # Errors
-    /// [`SensorError::I2c`] where a sensor does not answer.
-    pub fn start(robot: Robot<E, G, C, W, D, U, P>) -> Result<Self, SensorError> {
-        let [slot_a, slot_b] = robot.slots;
-        Ok(Self {
-            node: Node::new(Parts {
-                contract: ContractSource::Board {
-                    contract: &CONTRACT,
-                    settings: Settings::for_period(CONTRACT.period_us),
-                },
-                pace: Pace::RealTime,
-                sensors: PendulumSensors::new(
-                    robot.encoder,
-                    robot.gyro,
-                    robot.clock,
-                    UPRIGHT_RADIANS,
-                )?,
-                actuators: Motor::new(robot.pwm, robot.direction),
-                fallback: NoFallback,
-                store: RamStore::new(slot_a, slot_b),
-                memory: robot.memory,
-                platform: robot.platform,
-            }),
-            schedule: Schedule::new(CONTRACT.period_us),
-            uart: robot.uart,
-        })
-    }
-
-    /// One turn of the loop: what the line brings, and the control step if it is due. Call it for ever: whatever
-    /// happens to the line, the actuators are written in every period.
-    pub fn turn(&mut self) {
-        self.node.serve(&mut self.uart);
-        let now_us = self.node.platform().now_us();
-        if self.schedule.take(now_us) {
-            self.node.tick(now_us);
-        }
-    }
+/// Wakes the sensors. Nothing moves until a host has sent an image and armed it; until then and after, the serial line is what
+/// [`Node::turn`] is given.
+///
+/// # Errors
+/// [`SensorError::I2c`] where a sensor does not answer.
+pub fn start<E: I2c, G: I2c, C: Clock, W: SetDutyCycle, D: OutputPin, P: Platform>(
+    robot: Robot<E, G, C, W, D, P>,
+) -> Result<RobotNode<E, G, C, W, D, P>, SensorError> {
+    let [slot_a, slot_b] = robot.slots;
+    Ok(Node::new(Parts {
+        contract: ContractSource::Board {
+            contract: &CONTRACT,
+            settings: Settings::for_period(CONTRACT.period_us),
+        },
+        pace: Pace::RealTime,
+        sensors: PendulumSensors::new(robot.encoder, robot.gyro, robot.clock, UPRIGHT_RADIANS)?,
+        actuators: Motor::new(robot.pwm, robot.direction),
+        fallback: NoFallback,
+        store: RamStore::new(slot_a, slot_b),
+        memory: robot.memory,
+        platform: robot.platform,
+    }))
 }
 
 /// What the encoder reads when the pendulum stands upright.

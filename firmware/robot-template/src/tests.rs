@@ -10,7 +10,7 @@ use std::vec::Vec;
 use embedded_hal_mock::eh1::digital::{Mock as Pin, State, Transaction as Set};
 use embedded_hal_mock::eh1::i2c::{Mock as I2cMock, Transaction};
 use embedded_hal_mock::eh1::pwm::{Mock as Pwm, Transaction as Duty};
-use embedded_io::{ErrorKind, ErrorType};
+use embedded_io::{ErrorKind, ErrorType, Read, ReadReady, Write, WriteReady};
 use engram_firmware::platform::Identity;
 use engram_firmware::policy::LargestMemory;
 use engram_link::{
@@ -121,16 +121,16 @@ fn eng_safe_15_makes_a_step_in_every_period_whatever_the_host_asks_for_and_the_l
         };
         from_host.extend(host.frame(&hello).expect("fits"));
     }
-    let mut flight = Flight::start(Robot {
+    let mut uart = Serial {
+        host: from_host,
+        sent: Arc::clone(&sent),
+    };
+    let mut node = start(Robot {
         encoder: encoder.clone(),
         gyro: gyro.clone(),
         clock: board.clone(),
         pwm: pwm.clone(),
         direction: direction.clone(),
-        uart: Serial {
-            host: from_host,
-            sent: Arc::clone(&sent),
-        },
         platform: board.clone(),
         slots: [vec![0; 1_024].leak(), vec![0; 1_024].leak()],
         memory: Box::leak(Box::<LargestMemory>::default()),
@@ -142,7 +142,7 @@ fn eng_safe_15_makes_a_step_in_every_period_whatever_the_host_asks_for_and_the_l
             Ordering::Relaxed,
         );
         for _ in 0..10 {
-            flight.turn();
+            node.turn(&mut uart);
         }
     }
 

@@ -1,9 +1,52 @@
 //! The node: control loop, image slots and link in one piece; what a board's `main` drives.
 //!
-//! A board lets it serve the line ([`Node::serve`]) and, in real time, gives it its timer
-//! ([`Node::tick`]). In lock-step each `Sensors` or `Tick` message makes one control step and one
+//! A board calls [`Node::turn`] for ever: it serves the line and, in real time, makes the control steps when the board's clock
+//! says so. In lock-step each `Sensors` or `Tick` message makes one control step and one
 //! answer. The host's messages can arm, disarm and upload; they can never reach around the
 //! safety ladder or the envelope, and a line that takes nothing, or brings rubbish, delays no step.
+//!
+//! A robot with drivers, which flies no image but those that were made for it:
+//!
+//! ```no_run
+//! use embedded_io::{Read, ReadReady, Write, WriteReady};
+//! use engram_firmware::actuators::Actuators;
+//! use engram_firmware::fallback::NoFallback;
+//! use engram_firmware::node::{ContractSource, Node, Parts};
+//! use engram_firmware::platform::Platform;
+//! use engram_firmware::policy::Memory;
+//! use engram_firmware::safety::Settings;
+//! use engram_firmware::sensors::Sensors;
+//! use engram_firmware::store::RamStore;
+//! use engram_image::Contract;
+//! use engram_link::Pace;
+//!
+//! fn control<U: Read + ReadReady + Write + WriteReady>(
+//!     contract: &'static Contract<'static>,
+//!     sensors: impl Sensors,
+//!     actuators: impl Actuators,
+//!     platform: impl Platform,
+//!     [slot_a, slot_b]: [&'static mut [u8]; 2],
+//!     memory: &'static mut Memory,
+//!     mut uart: U,
+//! ) -> ! {
+//!     let mut node = Node::new(Parts {
+//!         contract: ContractSource::Board {
+//!             contract,
+//!             settings: Settings::for_period(contract.period_us),
+//!         },
+//!         pace: Pace::RealTime,
+//!         sensors,
+//!         actuators,
+//!         fallback: NoFallback,
+//!         store: RamStore::new(slot_a, slot_b),
+//!         memory,
+//!         platform,
+//!     });
+//!     loop {
+//!         node.turn(&mut uart);
+//!     }
+//! }
+//! ```
 
 mod commands;
 mod reports;
@@ -17,6 +60,7 @@ use crate::fallback::Fallback;
 use crate::platform::Platform;
 use crate::policy::Memory;
 use crate::safety::{Faults, Settings, State};
+use crate::schedule::Schedule;
 use crate::sensors::Sensors;
 use crate::slots::{self, Slots};
 use crate::store::ImageStore;
@@ -82,6 +126,7 @@ pub struct Node<S, A, F, I, M, P> {
     slots: Slots<I>,
     memory: M,
     platform: P,
+    schedule: Schedule,
     pace: Pace,
     decoder: ToBoardDecoder,
     encoder: Encoder,
@@ -135,6 +180,7 @@ where
             slots: Slots::new(parts.store),
             memory: parts.memory,
             platform: parts.platform,
+            schedule: Schedule::new(PERIOD_WITHOUT_IMAGE_US),
             pace: if Self::LOCK_STEP {
                 parts.pace
             } else {
@@ -154,6 +200,29 @@ where
             worst_step_us: 0,
             line_errors: 0,
         }
+    }
+
+    /// One turn of a board's main loop: serves the line, then makes the control step if it is due. Neither waits, and whatever
+    /// happens to the line, in real time the actuators are written in every period. Returns whether anything came.
+    pub fn turn<L: Read + ReadReady + Write + WriteReady>(&mut self, line: &mut L) -> bool {
+        let came = self.serve(line);
+        self.step_if_due();
+        came
+    }
+
+    /// The second half of [`Node::turn`], for a board that does something between the halves.
+    pub fn step_if_due(&mut self) {
+        // An image may have brought another one.
+        self.schedule.set_period_us(self.control.terms().period_us);
+        let now_us = self.platform.now_us();
+        if self.schedule.take(now_us) {
+            self.tick(now_us);
+        }
+    }
+
+    /// Microseconds until [`Node::step_if_due`] makes a step; 0 if it would now.
+    pub fn remaining_us(&mut self) -> u64 {
+        self.schedule.remaining_us(self.platform.now_us())
     }
 
     /// Takes what the line has received and gives it what waits, without waiting for either; returns whether
@@ -212,7 +281,7 @@ where
     }
 
     /// Real time: makes the control step of this period at `now_us` and reports it once a host
-    /// said hello. Call it once per period from the board's timer. Does nothing in lock-step.
+    /// said hello, once per period: [`Node::step_if_due`] calls it by the board's clock. Does nothing in lock-step.
     pub fn tick(&mut self, now_us: u64) {
         if self.pace != Pace::RealTime {
             return;

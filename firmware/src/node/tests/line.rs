@@ -2,6 +2,7 @@
 
 use super::real_time::{rig, sensors, tick};
 use super::*;
+use crate::tests_support::image_for;
 use engram_link::{CommandSource, Fault};
 use std::collections::VecDeque;
 
@@ -248,4 +249,30 @@ fn eng_safe_14_hold_lasts_one_step_and_then_the_command_moves() {
     let first = tick(&mut rig);
     assert_eq!(first.source, CommandSource::Safe);
     assert!(first.issued[0].unsigned_abs() < last.unsigned_abs());
+}
+
+#[test]
+fn a_board_that_turns_steps_by_its_clock_and_by_the_period_that_an_image_brings() {
+    let mut rig = Rig::with(ContractSource::Image, Pace::RealTime);
+    let fast = Contract {
+        period_us: 5_000,
+        ..CONTRACT
+    };
+    let mut line = Line::default();
+    for contract in [CONTRACT, fast] {
+        rig.node.install(&image_for(contract, 1)).expect("taken");
+        let before = rig.node.control().counters().steps;
+        for _ in 0..200_000 / 500 {
+            rig.node.platform().now_us += 500;
+            assert!(!rig.node.turn(&mut line));
+        }
+        let steps = rig.node.control().counters().steps - before;
+        // The step that was due already is made by the period from before.
+        let late = 20_000 / contract.period_us;
+        assert!(
+            steps.abs_diff(200_000 / contract.period_us) <= late,
+            "{steps}"
+        );
+        assert!(rig.node.remaining_us() <= u64::from(contract.period_us));
+    }
 }
