@@ -5,34 +5,34 @@ use engram_firmware::platform::{Clock, Identity, Platform};
 
 use crate::{clock, memory};
 
-/// A board whose core runs at `MHZ` megahertz.
+/// A board with a Cortex-M.
 ///
 /// A clone reads the same clock, for sensors that stamp their samples.
 #[derive(Clone)]
-pub struct Board<const MHZ: u32> {
+pub struct Board {
     name: &'static str,
-    clock: clock::Clock<MHZ>,
+    clock: clock::Clock,
 }
 
-impl<const MHZ: u32> Board<MHZ> {
-    /// Starts the clock. `name`: of the board, as in `engram boards`; at most 16 bytes are sent.
+impl Board {
+    /// Starts the clock of a core that runs at `mhz` megahertz. `name`: of the board, as in `engram boards`; at most 16 bytes are sent.
     #[must_use]
-    pub fn start(name: &'static str, timer: SYST) -> Self {
+    pub fn start(name: &'static str, mhz: u16, timer: SYST) -> Self {
         Self {
             name,
-            clock: clock::Clock::start(timer),
+            clock: clock::Clock::start(mhz, timer),
         }
     }
 }
 
-impl<const MHZ: u32> Clock for Board<MHZ> {
+impl Clock for Board {
     /// It must be read at least once in 24 days.
     fn now_us(&mut self) -> u64 {
         self.clock.microseconds()
     }
 }
 
-impl<const MHZ: u32> Platform for Board<MHZ> {
+impl Platform for Board {
     fn identity(&self) -> Identity {
         Identity {
             board: self.name,

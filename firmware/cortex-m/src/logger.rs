@@ -10,7 +10,7 @@ use core::cell::UnsafeCell;
 
 use critical_section::RestoreState;
 use engram_link::limits::LOG_BYTES;
-use heapless::Vec;
+use heapless::{Deque, Vec};
 
 /// Bytes of encoded log frames that may wait.
 const QUEUE_BYTES: usize = 2_048;
@@ -18,8 +18,8 @@ const QUEUE_BYTES: usize = 2_048;
 /// What `acquire` … `release` guard.
 struct State {
     encoder: defmt::Encoder,
-    queue: Vec<u8, QUEUE_BYTES>,
-    /// Where in `queue` the frame being written began.
+    queue: Deque<u8, QUEUE_BYTES>,
+    /// How long `queue` was when the frame being written began.
     frame_start: usize,
     /// The frame being written did not fit.
     overflow: bool,
@@ -37,7 +37,7 @@ unsafe impl Sync for Guarded {}
 
 static STATE: Guarded = Guarded(UnsafeCell::new(State {
     encoder: defmt::Encoder::new(),
-    queue: Vec::new(),
+    queue: Deque::new(),
     frame_start: 0,
     overflow: false,
     dropped: 0,
@@ -69,7 +69,7 @@ unsafe impl defmt::Logger for LinkLogger {
             overflow,
             ..
         } = state;
-        encoder.start_frame(|bytes| *overflow |= queue.extend_from_slice(bytes).is_err());
+        encoder.start_frame(|bytes| *overflow |= !push(queue, bytes));
     }
 
     unsafe fn flush() {}
@@ -83,9 +83,11 @@ unsafe impl defmt::Logger for LinkLogger {
             overflow,
             ..
         } = state;
-        encoder.end_frame(|bytes| *overflow |= queue.extend_from_slice(bytes).is_err());
+        encoder.end_frame(|bytes| *overflow |= !push(queue, bytes));
         if state.overflow {
-            state.queue.truncate(state.frame_start);
+            while state.queue.len() > state.frame_start {
+                state.queue.pop_back();
+            }
             state.dropped = state.dropped.saturating_add(1);
         }
         state.taken = false;
@@ -102,28 +104,28 @@ unsafe impl defmt::Logger for LinkLogger {
             overflow,
             ..
         } = state;
-        encoder.write(bytes, |bytes| {
-            *overflow |= queue.extend_from_slice(bytes).is_err()
-        });
+        encoder.write(bytes, |bytes| *overflow |= !push(queue, bytes));
     }
 }
 
-/// Takes waiting bytes, oldest first; `None` when nothing waits.
+/// Appends `bytes`, as many as there is room for; whether that was all.
+fn push(queue: &mut Deque<u8, QUEUE_BYTES>, bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| queue.push_back(*byte).is_ok())
+}
+
+/// Takes waiting bytes, oldest first; `None` when nothing waits. Moves no others: interrupts are off meanwhile, and a line
+/// may be receiving.
 pub fn take() -> Option<Vec<u8, LOG_BYTES>> {
     critical_section::with(|_| {
         // SAFETY: interrupts are off, and nobody is between `acquire` and `release`: those run with
         // interrupts off as well and call nothing of ours.
         let queue = unsafe { &mut (*STATE.0.get()).queue };
-        let count = queue.len().min(LOG_BYTES);
-        let taken = Vec::from_slice(queue.get(..count)?).ok()?;
-        let rest = queue.len().checked_sub(count)?;
-        // Moves the rest to the front.
-        for (to, from) in (count..queue.len()).enumerate() {
-            let byte = *queue.get(from)?;
-            *queue.get_mut(to)? = byte;
+        let mut taken = Vec::new();
+        while !taken.is_full() {
+            let Some(byte) = queue.pop_front() else { break };
+            let _ = taken.push(byte);
         }
-        queue.truncate(rest);
-        (count > 0).then_some(taken)
+        (!taken.is_empty()).then_some(taken)
     })
 }
 
