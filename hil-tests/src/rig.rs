@@ -5,7 +5,9 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use engram::board::{self, BoardName, Client, ClientError, Patience, Transport, UnknownBoard};
+use engram::board::{
+    self, BoardName, Client, ClientError, Patience, Transport, UnknownBoard, packed_for,
+};
 use engram::fly::Mirror;
 use engram::plant::pendulum::CONTRACT;
 use engram_firmware::policy::WorkingMemory;
@@ -130,6 +132,32 @@ impl Rig {
         Ok(())
     }
 
+    /// Whether a slot of the board holds `file`; where it does not, the board must refuse it with both numbers.
+    ///
+    /// # Errors
+    /// Another refusal, or none.
+    pub fn has_room(client: &mut Client, hello: &HelloReply, file: &[u8]) -> Result<bool> {
+        let (length, most) = (file.len() as u32, hello.image_bytes);
+        if length > most {
+            let why = refusal(client.upload_begin(length, [1; 32]))?;
+            ensure!(why == Reason::ImageTooLong { length, most }, "{why:?}");
+        }
+        Ok(length <= most)
+    }
+
+    /// A board that flies `image` in the order of weights that its kernels read, if it has room for it.
+    ///
+    /// # Errors
+    /// As [`Rig::armed`] and [`Rig::has_room`].
+    pub fn armed_if_it_fits<'a>(&self, image: &'a [u8]) -> Result<Option<(Flyer<'a>, HelloReply)>> {
+        let (mut client, hello) = self.client()?;
+        let file = packed_for(hello.packing, image);
+        if !Self::has_room(&mut client, &hello, &file)? {
+            return Ok(None);
+        }
+        Ok(Some((Flyer::arm_with(client, image, &file)?, hello)))
+    }
+
     /// A board that flies `image`, armed, before its first step.
     ///
     /// # Errors
@@ -167,6 +195,14 @@ impl<'a> Flyer<'a> {
     /// What the board refuses.
     pub fn arm_with(mut client: Client, image: &'a [u8], file: &[u8]) -> Result<Self> {
         Rig::install(&mut client, file)?;
+        Self::arm_installed(client, image)
+    }
+
+    /// The same for a board that has `image` already.
+    ///
+    /// # Errors
+    /// What the board refuses.
+    pub fn arm_installed(client: Client, image: &'a [u8]) -> Result<Self> {
         let mirror = Mirror::new(image).map_err(|error| anyhow::anyhow!("{error}"))?;
         let mut flyer = Self {
             client,

@@ -1,7 +1,7 @@
 //! What a step costs on the board, as `engram bench --board` counts it.
 
 use anyhow::{Result, bail, ensure};
-use engram::board::{BoardName, packed_for};
+use engram::board::BoardName;
 use engram::measure::{BoardCost, CountError, instructions};
 use engram_firmware::policy::bytes_with;
 use engram_image::shapes::REFERENCE;
@@ -9,7 +9,7 @@ use engram_image::{Image, ModelConfig, Packing};
 
 use super::{Case, case};
 use crate::sample_image::{AGE, SLOT, random_image, sample_image};
-use crate::{Flyer, Rig, Target};
+use crate::{Rig, Target};
 
 pub(super) const CASES: &[Case] = &[
     case("a_step_costs_what_the_reports_say", reports),
@@ -61,9 +61,10 @@ fn ram(rig: &Rig) -> Result<()> {
     let [(_, small), (_, medium), _] = REFERENCE;
     for (name, config, most) in [("pendulum", AGE, 64), ("S", small, 96), ("M", medium, 192)] {
         let image = random_image(13, &config)?;
-        let (client, hello) = rig.client()?;
-        let file = packed_for(hello.packing, &image);
-        let mut flyer = Flyer::arm_with(client, &image, &file)?;
+        let Some((mut flyer, hello)) = rig.armed_if_it_fits(&image)? else {
+            println!("{board} {name}: no room");
+            continue;
+        };
         flyer.cruise(4)?;
         flyer.client.disarm()?;
         let measured = flyer.client.telemetry()?;
@@ -89,7 +90,9 @@ fn widths(rig: &Rig) -> Result<()> {
             ..AGE
         };
         let image = sample_image(12, &config)?;
-        let mut flyer = rig.armed(&image)?;
+        let Some((mut flyer, _)) = rig.armed_if_it_fits(&image)? else {
+            continue;
+        };
         flyer.cruise(config.window as u32 + 2)?;
     }
     Ok(())

@@ -1,7 +1,9 @@
 //! Bringing images onto a board: resumed, refused, and never in the way of the one that flies.
 
+use std::fs;
+
 use anyhow::{Result, bail, ensure};
-use engram::board::{BoardName, Client, FaultPlan, FaultyTransport};
+use engram::board::{self, BoardName, Client, FaultPlan, FaultyTransport, packed_for};
 use engram::footprint::Footprint;
 use engram_image::write::{ImageSpec, write_packed};
 use engram_image::{ActionChannel, Image, List, ModelConfig, Packing};
@@ -30,6 +32,7 @@ pub(super) const CASES: &[Case] = &[
     ),
     case("an_image_that_cannot_fit_is_refused_at_once", too_long),
     case("an_upload_in_flight_waits_for_disarm", in_flight),
+    case("an_image_in_flash_flies_without_an_upload", in_flash),
     case("a_packed_image_flies_where_its_kernels_are", packed),
     case("arming_needs_an_image", no_image),
     case("the_bounds_report_is_what_the_board_measures", bounds),
@@ -171,6 +174,40 @@ fn bounds(rig: &Rig) -> Result<()> {
     Ok(())
 }
 
+/// Of an image that was programmed beside the firmware, the board says at hello that it has it; uploads take its place.
+fn in_flash(rig: &Rig) -> Result<()> {
+    if *rig.target() != Target::Board(BoardName::QemuF405) {
+        // Other boards that are started here have no flash.
+        return Ok(());
+    }
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("policy.engram");
+    let image = sample_image(9, &AGE)?;
+    fs::write(&file, packed_for(Packing::CortexM.flag(), &image))?;
+    let (client, hello) = Rig::client_over(board::open_with_flash(&file)?)?;
+    ensure!(hello.weights_sha256 == Some(weights_of(&image)?));
+    let mut flyer = Flyer::arm_installed(client, &image)?;
+    flyer.cruise(3 * AGE.window as u32)?;
+    flyer.client.disarm()?;
+    let mut client = flyer.client;
+    for seed in [1, 2] {
+        let next = sample_image(seed, &SLOT)?;
+        let mut flyer = Flyer::arm(client, &next)?;
+        flyer.cruise(3 * SLOT.window as u32)?;
+        flyer.client.disarm()?;
+        client = flyer.client;
+    }
+    // What is in flash and no image, or a damaged one, is left alone.
+    let mut damaged = fs::read(&file)?;
+    damaged[3_000] ^= 1;
+    for bytes in [&b"no image"[..], &damaged] {
+        fs::write(&file, bytes)?;
+        let (_, hello) = Rig::client_over(board::open_with_flash(&file)?)?;
+        ensure!(hello.weights_sha256.is_none());
+    }
+    Ok(())
+}
+
 /// Both kinds of positions in the Cortex-M7's order: the same words there, a reason that says what it needs elsewhere.
 fn packed(rig: &Rig) -> Result<()> {
     for config in [AGE, SLOT] {
@@ -179,8 +216,7 @@ fn packed(rig: &Rig) -> Result<()> {
         let file = write_packed(&ImageSpec::from(&image), Packing::CortexM)?;
         ensure!(file != rows, "nothing was packed");
         let (client, hello) = rig.client()?;
-        let own = hello.board.parse::<BoardName>().map(BoardName::packing);
-        if own != Ok(Packing::CortexM) {
+        if hello.packing != Packing::CortexM.flag() {
             drop(client);
             refused(rig, &file, ImageStage::Read, "export --for qemu-m7")?;
             continue;
@@ -228,7 +264,7 @@ fn other_contract(rig: &Rig) -> Result<()> {
 
 /// As many observations and actions as a Unitree Go1 has, a Microduck, and as contracts have at most.
 fn legged(rig: &Rig) -> Result<()> {
-    let mut client = rig.client()?.0;
+    let (mut client, hello) = rig.client()?;
     for (observations, actions) in [(48, 12), (61, 14), (128, 32), (1, 1)] {
         let config = ModelConfig {
             observations,
@@ -236,6 +272,9 @@ fn legged(rig: &Rig) -> Result<()> {
             ..AGE
         };
         let image = random_image(4, &config)?;
+        if !Rig::has_room(&mut client, &hello, &image)? {
+            continue;
+        }
         let mut flyer = Flyer::arm(client, &image)?;
         let action = flyer.cruise(AGE.window as u32 + 4)?;
         ensure!(action.words.len() == actions && action.issued.len() == actions);
