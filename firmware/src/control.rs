@@ -82,17 +82,17 @@ pub struct ControlLoop<S, A, F> {
 
 impl<S: Sensors, A: Actuators, F: Fallback> ControlLoop<S, A, F> {
     /// A disarmed loop whose last issued command is the safe one.
-    pub fn new(terms: Terms, settings: &Settings, sensors: S, actuators: A, fallback: F) -> Self {
+    pub fn new(terms: Terms, sensors: S, actuators: A, fallback: F) -> Self {
         let issued = terms.envelope.safe_words();
         Self {
-            samples: SampleMonitor::new(settings),
-            deadline: DeadlineMonitor::new(terms.period_us, settings),
             terms,
             sensors,
             actuators,
             fallback,
-            link: LinkWatch::new(settings.link_silence_us),
-            ladder: Ladder::new(settings, F::AVAILABLE),
+            samples: SampleMonitor::default(),
+            deadline: DeadlineMonitor::default(),
+            link: LinkWatch::default(),
+            ladder: Ladder::new(F::AVAILABLE),
             sample: Sample::new(),
             issued,
             first_of_trial: true,
@@ -109,17 +109,15 @@ impl<S: Sensors, A: Actuators, F: Fallback> ControlLoop<S, A, F> {
 
     /// Flies by another contract from now on, with the default bounds for its period; the last issued command becomes its safe one,
     /// so that only a loop whose actuators report may do so. Does nothing in flight, or where the contract is the same.
-    pub fn adopt(&mut self, contract: &Contract<'_>) {
-        if self.ladder.is_flying() || self.terms.sha256 == contract.digest() {
+    pub fn adopt(&mut self, contract: &mut Contract<'_>) {
+        let sha256 = contract.digest_in_place();
+        let settings = Settings::for_period(contract.period_us);
+        if self.ladder.is_flying() || !self.terms.take(contract, sha256, settings) {
             return;
         }
-        self.terms.take(contract);
-        let settings = Settings::for_period(contract.period_us);
         self.issued = self.terms.envelope.safe_words();
-        self.samples = SampleMonitor::new(&settings);
-        self.deadline.adopt(contract.period_us, &settings);
-        self.link = LinkWatch::new(settings.link_silence_us);
-        self.ladder.adopt(&settings);
+        self.deadline.restart();
+        self.link.restart();
         self.restart_clock();
     }
 
@@ -247,19 +245,23 @@ impl<S: Sensors, A: Actuators, F: Fallback> ControlLoop<S, A, F> {
         {
             faults = faults.with(fault);
         }
-        self.ladder.advance(now_us, faults);
+        self.advance(now_us, faults);
         self.issue(now_us, matches!(reading, Reading::Good), &mut report);
         if self.act().is_err() {
-            self.ladder.advance(now_us, Fault::ActuatorFailure.into());
+            self.advance(now_us, Fault::ActuatorFailure.into());
         }
         report
     }
 
     /// The step that began last took `duration_us` on the board's own clock (real time only).
     pub fn finished(&mut self, now_us: u64, duration_us: u64) {
-        if self.ladder.is_flying() && self.deadline.end(duration_us) {
-            self.ladder.advance(now_us, Fault::DeadlineMisses.into());
+        if self.ladder.is_flying() && self.deadline.end(duration_us, &self.terms.settings) {
+            self.advance(now_us, Fault::DeadlineMisses.into());
         }
+    }
+
+    fn advance(&mut self, now_us: u64, faults: Faults) {
+        self.ladder.advance(now_us, faults, &self.terms.settings);
     }
 
     /// Clock, deadline and link.
@@ -269,10 +271,15 @@ impl<S: Sensors, A: Actuators, F: Fallback> ControlLoop<S, A, F> {
             faults = faults.with(Fault::ClockBackwards);
         }
         self.last_us = Some(now_us);
-        if self.ladder.is_flying() && self.deadline.begin(now_us) {
+        let Terms {
+            period_us,
+            settings,
+            ..
+        } = &self.terms;
+        if self.ladder.is_flying() && self.deadline.begin(now_us, *period_us, settings) {
             faults = faults.with(Fault::DeadlineMisses);
         }
-        if self.link.lost(now_us, heard) {
+        if self.link.lost(now_us, heard, settings.link_silence_us) {
             faults = faults.with(Fault::LinkLoss);
         }
         faults
@@ -291,7 +298,7 @@ impl<S: Sensors, A: Actuators, F: Fallback> ControlLoop<S, A, F> {
                 if self.ladder.is_flying() {
                     self.counters.missing_samples = self.counters.missing_samples.wrapping_add(1);
                 }
-                let faults = self.samples.missing(now_us);
+                let faults = self.samples.missing(&self.terms, now_us);
                 if faults.is_empty() {
                     return Reading::Missing;
                 }

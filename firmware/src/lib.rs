@@ -8,8 +8,9 @@
 //! - [`store`], [`slots`]: two image slots, upload, verification, activation.
 //! - [`node`]: all of it behind a serial link, and what a board's main loop calls; [`transmit`]: what waits for the line; [`platform`]:
 //!   what it must know of the board; [`schedule`]: when a board that keeps its own time makes a step.
+//! - `process` (a feature): a process of an operating system as a board.
 //!
-//! What may not happen here: allocation (outside the feature `record`), a panic, `unsafe`, waiting, and anything that depends on a
+//! What may not happen here: allocation (outside the features `record` and `process`), a panic, `unsafe`, waiting, and anything that depends on a
 //! particular board. Weights never change; only the policy's memory does.
 #![no_std]
 #![forbid(unsafe_code)]
@@ -26,12 +27,15 @@ pub mod injected;
 pub mod node;
 pub mod platform;
 pub mod policy;
+#[cfg(feature = "process")]
+pub mod process;
 pub mod safety;
 pub mod schedule;
 pub mod sensors;
 pub mod slots;
 pub mod store;
 pub mod terms;
+mod text;
 pub mod transmit;
 
 #[cfg(test)]

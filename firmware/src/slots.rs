@@ -7,13 +7,12 @@
 
 use crate::policy::{self, Backend, Memory, Packed, Policy};
 use crate::store::{ImageStore, Slot};
-use core::fmt::{self, Write};
+use crate::text::cut;
+use core::fmt::Display;
 use engram_image::header::{HEADER_BYTES, Header};
 use engram_image::{Contract, Image, InPlace, Layout, Packing};
-use engram_kernels::Line;
-use engram_link::limits::REASON_BYTES;
+use engram_kernels::CacheLine;
 use engram_link::{ImageStage, Reason};
-use heapless::String;
 use sha2::{Digest, Sha256};
 
 /// How much of an announced image has arrived.
@@ -192,7 +191,7 @@ impl<I: ImageStore> Slots<I> {
         &mut self,
         contract: Option<&Contract<'_>>,
         memory: &mut Memory,
-        adopt: impl FnOnce(&Contract<'_>),
+        adopt: impl FnOnce(&mut Contract<'_>),
     ) -> Result<(), Reason> {
         let upload = self.status()?;
         if upload.offset != upload.length {
@@ -283,9 +282,9 @@ fn verify(
     bytes: &[u8],
     sha256: &[u8; 32],
     contract: Option<&Contract<'_>>,
-    lines: &mut [Line],
+    lines: &mut [CacheLine],
     memory: &mut Memory,
-    adopt: impl FnOnce(&Contract<'_>),
+    adopt: impl FnOnce(&mut Contract<'_>),
 ) -> Result<(), Reason> {
     let got: [u8; 32] = Sha256::digest(bytes).into();
     if got != *sha256 {
@@ -297,7 +296,7 @@ fn verify(
     let mut image = Image::EMPTY;
     (image.read_in_place(bytes)).map_err(|error| refused(ImageStage::Read, &error))?;
     if !policy::runs(image.packing) {
-        return Err(refused(ImageStage::Read, &NotForThisBoard(image.packing)));
+        return Err(not_for_this_board(image.packing));
     }
     if let Some(difference) = contract.and_then(|own| image.contract.difference(own)) {
         return Err(refused(ImageStage::Contract, &difference));
@@ -306,7 +305,10 @@ fn verify(
     let policy = packed.policy(&image, lines);
     let (needed, lent) = (policy.cache_bytes(), memory.cache_bytes());
     if needed > lent {
-        return Err(refused(ImageStage::Memory, &TooSmall { needed, lent }));
+        return Err(refused(
+            ImageStage::Memory,
+            &format_args!("the policy takes {needed} bytes of cache, this board has {lent}"),
+        ));
     }
     policy
         .replay_golden(&image.golden, memory)
@@ -317,41 +319,38 @@ fn verify(
         count,
         sha256: digest(lines, count),
     };
-    let layout = Layout::of(&image, bytes).ok_or(Reason::Store)?;
+    activate(active, slot, &image, bytes, lines)?;
+    if contract.is_none() {
+        adopt(&mut image.contract);
+    }
+    Ok(())
+}
+
+// Its own frame, as that of `verify`.
+#[inline(never)]
+fn activate(
+    active: &mut Option<Active>,
+    slot: Slot,
+    image: &Image<'_>,
+    bytes: &[u8],
+    lines: Lines,
+) -> Result<(), Reason> {
+    let layout = Layout::of(image, bytes).ok_or(Reason::Store)?;
     *active = Some(Active {
         slot,
         layout,
         lines,
     });
-    if contract.is_none() {
-        adopt(&image.contract);
-    }
     Ok(())
 }
 
 /// SHA-256 of the first `count` lines.
-fn digest(lines: &[Line], count: usize) -> [u8; 32] {
+fn digest(lines: &[CacheLine], count: usize) -> [u8; 32] {
     let mut hash = Sha256::new();
     for line in lines.iter().take(count) {
         hash.update(line.0);
     }
     hash.finalize().into()
-}
-
-/// The cache that the board lends is too small.
-struct TooSmall {
-    needed: usize,
-    lent: usize,
-}
-
-impl fmt::Display for TooSmall {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { needed, lent } = self;
-        write!(
-            f,
-            "the policy takes {needed} bytes of cache, this board has {lent}"
-        )
-    }
 }
 
 /// Why a board of real sensors or actuators that was built without a contract takes no image.
@@ -362,41 +361,23 @@ pub(crate) fn no_contract() -> Reason {
     )
 }
 
-/// An image that is packed for kernels that this firmware does not have.
-struct NotForThisBoard(Packing);
-
-impl fmt::Display for NotForThisBoard {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(packing) = self;
-        match packing {
-            // Rows run everywhere: never refused.
-            Packing::Rows => write!(f, "packed for {packing}")?,
-            Packing::CortexM => write!(f, "packed for {packing} (export --for qemu-m7)")?,
-        }
-        f.write_str("; this board runs what is exported without --for")
-    }
+/// Why an image that is packed for kernels that this firmware does not have is not taken.
+fn not_for_this_board(packing: Packing) -> Reason {
+    let how = match packing {
+        // Rows run everywhere: never refused.
+        Packing::Rows => "",
+        Packing::CortexM => " (export --for qemu-m7)",
+    };
+    refused(
+        ImageStage::Read,
+        &format_args!("packed for {packing}{how}; this board runs what is exported without --for"),
+    )
 }
 
-fn refused(stage: ImageStage, why: &dyn fmt::Display) -> Reason {
-    let mut text = Truncated(String::new());
-    // A text that is too long is cut; nothing else can fail.
-    let _ = write!(text, "{why}");
-    Reason::Image {
-        stage,
-        text: text.0,
-    }
-}
-
-/// Takes as many characters as fit.
-struct Truncated(String<REASON_BYTES>);
-
-impl Write for Truncated {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        for character in text.chars() {
-            self.0.push(character).map_err(|_| fmt::Error)?;
-        }
-        Ok(())
-    }
+/// `why` is cut to what a message has room for.
+fn refused(stage: ImageStage, why: &dyn Display) -> Reason {
+    let text = cut(why);
+    Reason::Image { stage, text }
 }
 
 #[cfg(test)]
@@ -406,23 +387,40 @@ mod tests {
     use crate::policy::{LargestMemory, WorkingMemory};
     use crate::store::{PackedStore, RamStore};
     use crate::tests_support::{CONTRACT, image};
+    use engram_link::limits::REASON_BYTES;
     use std::boxed::Box;
     use std::format;
+    use std::string::String;
     use std::vec;
     use std::vec::Vec;
 
+    fn memory() -> Box<Memory> {
+        Box::<LargestMemory>::default()
+    }
+
+    fn store() -> RamStore<Vec<u8>> {
+        RamStore::new(vec![0; 20_000], vec![0; 20_000])
+    }
+
     fn install<I: ImageStore>(slots: &mut Slots<I>, image: &[u8]) -> Result<(), Reason> {
         slots.upload(image)?;
-        let mut memory: Box<Memory> = Box::<LargestMemory>::default();
-        slots.commit(Some(&CONTRACT), &mut memory, |_| {
+        slots.commit(Some(&CONTRACT), &mut memory(), |_| {
             panic!("the board has a contract of its own")
         })
     }
 
     fn slots() -> Slots<RamStore<Vec<u8>>> {
-        let mut slots = Slots::new(RamStore::new(vec![0; 20_000], vec![0; 20_000]));
+        let mut slots = Slots::new(store());
         install(&mut slots, &image(1)).expect("a good image");
         slots
+    }
+
+    /// Where an image was refused, and why.
+    fn refusal(result: Result<(), Reason>) -> (ImageStage, String) {
+        match result {
+            Err(Reason::Image { stage, text }) => (stage, text.as_str().into()),
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]
@@ -478,7 +476,7 @@ mod tests {
         let bytes = image(1);
         let read = Image::read(&bytes).expect("a good image");
         let layout = Layout::of(&read, &bytes).expect("its own bytes");
-        let mut memory: Box<Memory> = Box::<LargestMemory>::default();
+        let mut memory = memory();
         let mut seed = 7_u32;
         for _ in 0..200 {
             let garbage: Vec<u8> = bytes
@@ -516,10 +514,8 @@ mod tests {
 
     #[test]
     fn packed_weights_fly_and_are_rechecked() {
-        let lines = || vec![Line::ZERO; policy::LINES];
-        let store = RamStore::new(vec![0; 20_000], vec![0; 20_000]);
-        let mut slots = Slots::new(PackedStore::new(store, lines(), lines()));
-        let mut memory: Box<Memory> = Box::<LargestMemory>::default();
+        let lines = || vec![CacheLine::ZERO; policy::LINES];
+        let mut slots = Slots::new(PackedStore::new(store(), lines(), lines()));
         for seed in [1, 2] {
             install(&mut slots, &image(seed)).expect("a good image");
         }
@@ -528,7 +524,7 @@ mod tests {
         assert_eq!(policy.backend(), Backend::best());
         let bytes = image(2);
         let read = Image::read(&bytes).expect("a good image");
-        assert_eq!(policy.replay_golden(&read.golden, &mut memory), Ok(()));
+        assert_eq!(policy.replay_golden(&read.golden, &mut memory()), Ok(()));
         let hash = Some(read.weights_sha256);
         assert_eq!(slots.recheck(), hash);
         if Backend::best() == Backend::Portable {
@@ -543,34 +539,19 @@ mod tests {
         let bytes = image(1);
         let needed = Policy::from(&Image::read(&bytes).expect("a good image")).cache_bytes();
         let mut small: Box<Memory> = Box::<Memory<[i8; 64]>>::default();
-        let mut slots = Slots::new(RamStore::new(vec![0; 20_000], vec![0; 20_000]));
+        let mut slots = Slots::new(store());
         slots.upload(&bytes).expect("it fits");
-        match slots.commit(None, &mut small, |_| panic!("not taken")) {
-            Err(Reason::Image { stage, text }) => {
-                assert_eq!(stage, ImageStage::Memory);
-                let both = format!("takes {needed} bytes of cache, this board has 64");
-                assert!(needed > 64 && text.contains(&both), "{text}");
-            }
-            other => panic!("{other:?}"),
-        }
+        let (stage, text) = refusal(slots.commit(None, &mut small, |_| panic!("not taken")));
+        assert_eq!(stage, ImageStage::Memory);
+        let both = format!("takes {needed} bytes of cache, this board has 64");
+        assert!(needed > 64 && text.contains(&both), "{text}");
         assert_eq!(slots.weights_sha256(), None);
     }
 
     #[test]
     fn a_long_reason_is_cut() {
-        match refused(ImageStage::Read, &NotForThisBoard(Packing::CortexM)) {
-            Reason::Image { text, .. } => {
-                assert_eq!(
-                    text,
-                    "packed for cortex-m (export --for qemu-m7); this board runs what is exported without --for"
-                );
-            }
-            other => panic!("{other}"),
-        }
-        match refused(ImageStage::Read, &"x".repeat(1000)) {
-            Reason::Image { text, .. } => assert_eq!(text.len(), REASON_BYTES),
-            other => panic!("{other}"),
-        }
+        let (_, text) = refusal(Err(refused(ImageStage::Read, &"x".repeat(1000))));
+        assert_eq!(text.len(), REASON_BYTES);
     }
 
     #[test]
@@ -580,13 +561,12 @@ mod tests {
         let packed = engram_image::write::write_packed(&spec, Packing::CortexM).expect("it fits");
         let mut slots = slots();
         let before = slots.recheck();
-        match install(&mut slots, &packed) {
-            Err(Reason::Image { stage, text }) => {
-                assert_eq!(stage, ImageStage::Read);
-                assert!(text.starts_with("packed for cortex-m"), "{text}");
-            }
-            other => panic!("{other:?}"),
-        }
+        let (stage, text) = refusal(install(&mut slots, &packed));
+        assert_eq!(stage, ImageStage::Read);
+        assert_eq!(
+            text,
+            "packed for cortex-m (export --for qemu-m7); this board runs what is exported without --for"
+        );
         assert_eq!(slots.recheck(), before);
     }
 }

@@ -1,6 +1,6 @@
 //! Where image bytes are kept: two slots, in RAM here, in flash on boards that have it to spare.
 
-use engram_kernels::Line;
+use engram_kernels::CacheLine;
 use thiserror::Error;
 
 /// One of the two places for an image.
@@ -61,12 +61,12 @@ pub trait ImageStore {
 
     /// All bytes of a slot, and the lines that belong to it: for weights packed for this machine
     /// ([`crate::policy::Backend::pack`]). A store without lines has images run as they lie.
-    fn parts(&mut self, slot: Slot) -> (&[u8], &mut [Line]) {
+    fn parts(&mut self, slot: Slot) -> (&[u8], &mut [CacheLine]) {
         (self.bytes(slot), &mut [])
     }
 
     /// The lines of [`ImageStore::parts`].
-    fn lines(&self, slot: Slot) -> &[Line] {
+    fn lines(&self, slot: Slot) -> &[CacheLine] {
         let _ = slot;
         &[]
     }
@@ -120,7 +120,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> ImageStore for RamStore<B> {
 }
 
 /// Slots in RAM with lines for packed weights ([`crate::policy::LINES`] of each slot are enough). `L` is
-/// `Vec<Line>` on a host or in a process.
+/// `Vec<CacheLine>` on a host or in a process.
 #[derive(Debug)]
 pub struct PackedStore<B, L> {
     store: RamStore<B>,
@@ -138,7 +138,7 @@ impl<B, L> PackedStore<B, L> {
 impl<B, L> ImageStore for PackedStore<B, L>
 where
     B: AsRef<[u8]> + AsMut<[u8]>,
-    L: AsRef<[Line]> + AsMut<[Line]>,
+    L: AsRef<[CacheLine]> + AsMut<[CacheLine]>,
 {
     fn capacity(&self) -> usize {
         self.store.capacity()
@@ -156,7 +156,7 @@ where
         self.store.write(slot, offset, data)
     }
 
-    fn parts(&mut self, slot: Slot) -> (&[u8], &mut [Line]) {
+    fn parts(&mut self, slot: Slot) -> (&[u8], &mut [CacheLine]) {
         let lines = match slot {
             Slot::A => self.a.as_mut(),
             Slot::B => self.b.as_mut(),
@@ -164,7 +164,7 @@ where
         (self.store.bytes(slot), lines)
     }
 
-    fn lines(&self, slot: Slot) -> &[Line] {
+    fn lines(&self, slot: Slot) -> &[CacheLine] {
         match slot {
             Slot::A => self.a.as_ref(),
             Slot::B => self.b.as_ref(),

@@ -1,12 +1,12 @@
-//! The numbers of a contract: what the control loop flies by, without names and units.
+//! The numbers that the control loop flies by: those of a contract, without names and units, and the bounds of the safety ladder.
 
-use crate::safety::Envelope;
+use crate::safety::{Envelope, Settings};
 use engram_image::limits::MAX_OBSERVATIONS;
 use engram_image::{Contract, Reward};
 use heapless::Vec;
 
 /// Control period of a board whose contract comes with its image, as long as it has none, microseconds.
-pub const PERIOD_WITHOUT_IMAGE_US: u32 = 20_000;
+const PERIOD_WITHOUT_IMAGE_US: u32 = 20_000;
 
 /// What is expected of an observation, in its channel's unit.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -18,13 +18,15 @@ pub struct Range {
     pub max: f32,
 }
 
-/// The numbers of a contract. They are copied, since an image's contract lies in a slot that is written anew some day.
+/// The numbers of a contract, and the bounds that go with it. They are copied, since an image's contract lies in a slot that is written anew some day.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Terms {
     /// [`Contract::digest`] of the whole contract; zeros without one.
     pub sha256: [u8; 32],
     /// Control period, microseconds.
     pub period_us: u32,
+    /// Bounds of the safety ladder.
+    pub settings: Settings,
     /// Ranges of the observation channels, in their order.
     pub observations: Vec<Range, MAX_OBSERVATIONS>,
     /// Where the reward comes from.
@@ -38,6 +40,7 @@ impl Terms {
     pub const NONE: Self = Self {
         sha256: [0; 32],
         period_us: PERIOD_WITHOUT_IMAGE_US,
+        settings: Settings::for_period(PERIOD_WITHOUT_IMAGE_US),
         observations: Vec::new(),
         reward: Reward::External,
         envelope: Envelope::NONE,
@@ -45,16 +48,21 @@ impl Terms {
 
     /// The numbers of `contract`, which must be valid ([`Contract::validate`]).
     #[must_use]
-    pub fn of(contract: &Contract<'_>) -> Self {
+    pub fn of(contract: &Contract<'_>, settings: Settings) -> Self {
         let mut terms = Self::NONE;
-        terms.take(contract);
+        terms.take(contract, contract.digest(), settings);
         terms
     }
 
-    /// Becomes [`Terms::of`] of `contract`, in place: they are too large to lie on the stack twice.
-    pub fn take(&mut self, contract: &Contract<'_>) {
-        self.sha256 = contract.digest();
+    /// Becomes [`Terms::of`] these, in place: they are too large to lie on the stack twice. `sha256` is the contract's digest. `false` if the contract was this one;
+    /// nothing changes then.
+    pub fn take(&mut self, contract: &Contract<'_>, sha256: [u8; 32], settings: Settings) -> bool {
+        if self.sha256 == sha256 {
+            return false;
+        }
+        self.sha256 = sha256;
         self.period_us = contract.period_us;
+        self.settings = settings;
         self.observations.clear();
         for channel in &contract.observations {
             // Contracts have no more channels than there is room for.
@@ -65,5 +73,6 @@ impl Terms {
         }
         self.reward = contract.reward;
         self.envelope = Envelope::new(contract);
+        true
     }
 }

@@ -51,10 +51,6 @@ pub(crate) const CONTRACT: Contract<'static> = Contract {
     }),
 };
 
-pub(crate) fn contract() -> Contract<'static> {
-    CONTRACT
-}
-
 /// A sample that passes all checks.
 pub(crate) fn sample(time_us: u64) -> Sample {
     Sample {
@@ -67,7 +63,7 @@ pub(crate) fn sample(time_us: u64) -> Sample {
 
 /// A policy that nobody trained, with a golden trace recorded on this machine. `seed` chooses weights.
 pub(crate) fn image(seed: u64) -> Vec<u8> {
-    image_for(contract(), seed)
+    image_for(CONTRACT, seed)
 }
 
 /// The same for another contract.

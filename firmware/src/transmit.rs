@@ -5,6 +5,7 @@
 //! a host that misses an answer asks again, and one that misses telemetry reads the next.
 
 use engram_link::limits::MAX_FRAME_BYTES;
+use heapless::Deque;
 
 /// Bytes of each ring: two of the longest frames, which is about 30 actions of a small robot.
 const RING_BYTES: usize = 2 * MAX_FRAME_BYTES;
@@ -19,66 +20,22 @@ pub enum Kind {
     Telemetry,
 }
 
-/// Bytes in the order in which they came.
+/// The frames of one kind.
 #[derive(Debug, Clone)]
 struct Ring {
-    bytes: [u8; RING_BYTES],
-    /// Where the oldest byte is.
-    head: usize,
-    length: usize,
+    bytes: Deque<u8, RING_BYTES>,
+    /// Frames that found no room; wraps.
+    dropped: u32,
 }
 
 impl Ring {
-    const fn new() -> Self {
-        Self {
-            bytes: [0; RING_BYTES],
-            head: 0,
-            length: 0,
-        }
-    }
+    const EMPTY: Self = Self {
+        bytes: Deque::new(),
+        dropped: 0,
+    };
 
     const fn room(&self) -> usize {
-        RING_BYTES.saturating_sub(self.length)
-    }
-
-    /// Takes all of `frame`, or none of it.
-    fn push(&mut self, frame: &[u8]) -> bool {
-        if frame.len() > self.room() {
-            return false;
-        }
-        for byte in frame {
-            let place = wrap(self.head.wrapping_add(self.length));
-            if let Some(place) = self.bytes.get_mut(place) {
-                *place = *byte;
-            }
-            self.length = self.length.wrapping_add(1);
-        }
-        true
-    }
-
-    /// The oldest bytes that lie side by side, to the end of their frame at most.
-    fn front(&self) -> &[u8] {
-        let end = self.head.saturating_add(self.length).min(RING_BYTES);
-        let bytes = self.bytes.get(self.head..end).unwrap_or_default();
-        match bytes.iter().position(|byte| *byte == 0) {
-            Some(zero) => bytes.get(..=zero).unwrap_or_default(),
-            None => bytes,
-        }
-    }
-
-    fn drop_front(&mut self, count: usize) {
-        let count = count.min(self.length);
-        self.head = wrap(self.head.wrapping_add(count));
-        self.length = self.length.saturating_sub(count);
-    }
-}
-
-/// A place in a ring; `place` is less than two rings.
-const fn wrap(place: usize) -> usize {
-    if place < RING_BYTES {
-        place
-    } else {
-        place.saturating_sub(RING_BYTES)
+        RING_BYTES.saturating_sub(self.bytes.len())
     }
 }
 
@@ -89,81 +46,83 @@ pub struct TransmitQueue {
     telemetry: Ring,
     /// The ring whose front frame the line has taken a part of.
     begun: Option<Kind>,
-    answers_dropped: u32,
-    telemetry_dropped: u32,
 }
 
 impl TransmitQueue {
     /// An empty queue.
     pub const fn new() -> Self {
         Self {
-            answers: Ring::new(),
-            telemetry: Ring::new(),
+            answers: Ring::EMPTY,
+            telemetry: Ring::EMPTY,
             begun: None,
-            answers_dropped: 0,
-            telemetry_dropped: 0,
         }
     }
 
     /// Takes one frame, final zero included; dropped and counted if there is no room.
     pub fn push(&mut self, kind: Kind, frame: &[u8]) {
-        let (ring, dropped) = match kind {
-            Kind::Answer => (&mut self.answers, &mut self.answers_dropped),
-            Kind::Telemetry => (&mut self.telemetry, &mut self.telemetry_dropped),
-        };
-        if !ring.push(frame) {
-            *dropped = dropped.wrapping_add(1);
+        let ring = self.ring_mut(kind);
+        if frame.len() > ring.room() {
+            ring.dropped = ring.dropped.wrapping_add(1);
+            return;
+        }
+        for byte in frame {
+            let _ = ring.bytes.push_back(*byte);
         }
     }
 
     /// Whether a frame of any length finds room.
     pub const fn has_room(&self, kind: Kind) -> bool {
-        let ring = match kind {
-            Kind::Answer => &self.answers,
-            Kind::Telemetry => &self.telemetry,
-        };
-        ring.room() >= MAX_FRAME_BYTES
+        self.ring(kind).room() >= MAX_FRAME_BYTES
     }
 
     /// The bytes that the line shall take next, of one frame; empty when nothing waits.
     pub fn front(&self) -> &[u8] {
-        match self.next() {
-            Kind::Answer => self.answers.front(),
-            Kind::Telemetry => self.telemetry.front(),
-        }
+        // Those that lie side by side in the ring.
+        let (bytes, _) = self.ring(self.next()).bytes.as_slices();
+        let mut frames = bytes.split_inclusive(|byte| *byte == 0);
+        frames.next().unwrap_or_default()
     }
 
     /// The line took the first `count` bytes of [`TransmitQueue::front`].
     pub fn taken(&mut self, count: usize) {
-        let kind = self.next();
-        let front = self.front();
-        let count = count.min(front.len());
-        let last = count.checked_sub(1).and_then(|last| front.get(last));
+        let (kind, count) = (self.next(), count.min(self.front().len()));
+        let ring = self.ring_mut(kind);
+        let mut last = None;
+        for _ in 0..count {
+            last = ring.bytes.pop_front();
+        }
         self.begun = match last {
             None => self.begun,
             Some(0) => None,
             Some(_) => Some(kind),
         };
-        match kind {
-            Kind::Answer => self.answers.drop_front(count),
-            Kind::Telemetry => self.telemetry.drop_front(count),
-        }
     }
 
     /// Frames that found no room; the counter wraps.
     pub const fn dropped(&self, kind: Kind) -> u32 {
-        match kind {
-            Kind::Answer => self.answers_dropped,
-            Kind::Telemetry => self.telemetry_dropped,
-        }
+        self.ring(kind).dropped
     }
 
     /// A frame that was begun goes on; then answers go first.
-    const fn next(&self) -> Kind {
+    fn next(&self) -> Kind {
         match self.begun {
             Some(kind) => kind,
-            None if self.answers.length > 0 => Kind::Answer,
-            None => Kind::Telemetry,
+            None if self.answers.bytes.is_empty() => Kind::Telemetry,
+            None => Kind::Answer,
+        }
+    }
+
+    const fn ring(&self, kind: Kind) -> &Ring {
+        match kind {
+            Kind::Answer => &self.answers,
+            Kind::Telemetry => &self.telemetry,
+        }
+    }
+
+    const fn ring_mut(&mut self, kind: Kind) -> &mut Ring {
+        match kind {
+            Kind::Answer => &mut self.answers,
+            Kind::Telemetry => &mut self.telemetry,
         }
     }
 }

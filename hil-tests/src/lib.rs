@@ -12,4 +12,4 @@ pub mod sample_image;
 mod rig;
 
 pub use cases::Case;
-pub use rig::{Flyer, Rig, Target, pendulum, refusal};
+pub use rig::{Flyer, Rig, Target, frame, good_sample, refusal};

@@ -4,21 +4,17 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use engram::board::{
     self, BoardName, Client, ClientError, Patience, Transport, UnknownBoard, packed_for,
 };
-use engram::fly::Mirror;
-use engram::plant::pendulum::CONTRACT;
+use engram::fly::{EnvelopeCheck, Mirror};
 use engram_firmware::policy::WorkingMemory;
 use engram_image::Contract;
-use engram_link::{Action, HelloReply, Pace, Reason, Sensors, State};
+use engram_link::limits::MAX_FRAME_BYTES;
+use engram_link::{Action, HelloReply, Pace, Reason, Sensors, State, ToBoard, encode};
 
-/// The contract of the images that cases fly where they say nothing else.
-#[must_use]
-pub fn pendulum() -> Contract<'static> {
-    CONTRACT
-}
+use crate::sample_image::USUAL;
 
 /// The reason why a board refused; anything else that came is an error.
 ///
@@ -28,6 +24,36 @@ pub fn refusal<T: fmt::Debug>(result: Result<T, ClientError>) -> Result<Reason> 
     match result {
         Err(ClientError::Refused { reason, .. }) => Ok(*reason),
         other => bail!("not refused: {other:?}"),
+    }
+}
+
+/// A frame with a number of its own, to be sent past the client.
+///
+/// # Errors
+/// A message that does not fit.
+pub fn frame(number: u32, message: &ToBoard) -> Result<Vec<u8>> {
+    let mut bytes = [0; MAX_FRAME_BYTES];
+    let length = encode(number, message, &mut bytes)?;
+    Ok(bytes[..length].to_vec())
+}
+
+/// A sample of a period that ends at `now_us`, good in every respect and different at any time.
+#[must_use]
+pub fn good_sample(contract: &Contract<'_>, now_us: u64) -> Sensors {
+    let phase = (now_us as f32 * 1e-6) * 3.0;
+    let channels = contract.observations.iter().zip(1_u16..);
+    Sensors {
+        now_us,
+        sample_us: now_us,
+        observation: channels
+            .map(|(channel, number)| {
+                let middle = f32::midpoint(channel.min, channel.max);
+                middle + (channel.max - middle) * (phase * f32::from(number)).sin()
+            })
+            .collect(),
+        // Only contracts with an external one look at it.
+        reward: Some(0.5),
+        done: false,
     }
 }
 
@@ -122,14 +148,9 @@ impl Rig {
         Ok((client, hello))
     }
 
-    /// Brings `image` onto a board and activates it.
-    ///
-    /// # Errors
-    /// What the board refuses.
-    pub fn install(client: &mut Client, image: &[u8]) -> Result<()> {
-        client.upload(image, |_| {}, |_| Ok(()))?;
-        client.commit()?;
-        Ok(())
+    /// Says on the console that something was not tried on this board, and why.
+    pub fn not_tried(&self, what: &str, why: &str) {
+        println!("{}: {what} was not tried: {why}", self.target);
     }
 
     /// Whether a slot of the board holds `file`; where it does not, the board must refuse it with both numbers.
@@ -141,8 +162,30 @@ impl Rig {
         if length > most {
             let why = refusal(client.upload_begin(length, [1; 32]))?;
             ensure!(why == Reason::ImageTooLong { length, most }, "{why:?}");
+            println!(
+                "{}: refused {length} bytes, a slot holds {most}",
+                hello.board
+            );
         }
         Ok(length <= most)
+    }
+
+    /// Brings `image` onto a board and activates it.
+    ///
+    /// # Errors
+    /// What the board refuses.
+    pub fn install(client: &mut Client, image: &[u8]) -> Result<()> {
+        client.upload(image, |_| {}, |_| Ok(()))?;
+        client.commit()?;
+        Ok(())
+    }
+
+    /// A board that flies `image`, armed, before its first step.
+    ///
+    /// # Errors
+    /// As [`Rig::client`] and [`Rig::install`].
+    pub fn armed<'a>(&self, image: &'a [u8]) -> Result<Flyer<'a>> {
+        Flyer::arm(self.client()?.0, image)
     }
 
     /// A board that flies `image` in the order of weights that its kernels read, if it has room for it.
@@ -158,25 +201,25 @@ impl Rig {
         Ok(Some((Flyer::arm_with(client, image, &file)?, hello)))
     }
 
-    /// A board that flies `image`, armed, before its first step.
+    /// A board that has flown [the usual image](USUAL) for `steps`.
     ///
     /// # Errors
-    /// As [`Rig::client`] and [`Rig::install`].
-    pub fn armed<'a>(&self, image: &'a [u8]) -> Result<Flyer<'a>> {
-        let (client, _) = self.client()?;
-        Flyer::arm(client, image)
+    /// As [`Rig::armed`] and [`Flyer::cruise`].
+    pub fn cruising(&self, steps: u32) -> Result<Flyer<'static>> {
+        let mut flyer = self.armed(&USUAL)?;
+        flyer.cruise(steps)?;
+        Ok(flyer)
     }
 }
 
-/// A board in flight, driven step by step, with the host's policy beside it.
+/// A board in flight, driven step by step, with the host's policy and its check of the envelope beside it.
 pub struct Flyer<'a> {
     /// The conversation.
     pub client: Client,
-    /// Time of the newest step, microseconds.
-    pub now_us: u64,
-    /// The last issued words.
-    pub issued: Vec<i16>,
+    /// The newest step.
+    pub last: Action,
     mirror: Mirror<'a>,
+    envelope: EnvelopeCheck,
     first_of_trial: bool,
 }
 
@@ -202,20 +245,21 @@ impl<'a> Flyer<'a> {
     ///
     /// # Errors
     /// What the board refuses.
-    pub fn arm_installed(client: Client, image: &'a [u8]) -> Result<Self> {
-        let mirror = Mirror::new(image).map_err(|error| anyhow::anyhow!("{error}"))?;
+    pub fn arm_installed(mut client: Client, image: &'a [u8]) -> Result<Self> {
+        let mirror = Mirror::new(image)?;
+        let contract = &mirror.image().contract;
+        let mut last = client.tick(contract.period_us.into())?;
+        // A board on a port may still be on the way to its safe command from an earlier case.
+        for _ in 1..100 {
+            last = client.tick(last.now_us + u64::from(contract.period_us))?;
+        }
         let mut flyer = Self {
             client,
-            now_us: 0,
-            issued: Vec::new(),
+            last,
+            envelope: EnvelopeCheck::new(contract),
             mirror,
             first_of_trial: true,
         };
-        // A board on a port may still be on the way to its safe command from an earlier case.
-        for _ in 0..100 {
-            flyer.now_us += flyer.period_us();
-            flyer.issued = flyer.client.tick(flyer.now_us)?.issued.to_vec();
-        }
         flyer.rearm()?;
         Ok(flyer)
     }
@@ -223,7 +267,7 @@ impl<'a> Flyer<'a> {
     /// Control period, microseconds.
     #[must_use]
     pub fn period_us(&self) -> u64 {
-        u64::from(self.mirror.image().contract.period_us)
+        self.mirror.image().contract.period_us.into()
     }
 
     /// Arms a disarmed board: a new trial.
@@ -237,6 +281,16 @@ impl<'a> Flyer<'a> {
         Ok(())
     }
 
+    /// Disarms the board, resets its faults and arms it anew.
+    ///
+    /// # Errors
+    /// What the board refuses.
+    pub fn restart(&mut self) -> Result<()> {
+        self.client.disarm()?;
+        self.client.reset_faults()?;
+        self.rearm()
+    }
+
     /// Empties the policy's memory, here and on the board.
     ///
     /// # Errors
@@ -247,75 +301,56 @@ impl<'a> Flyer<'a> {
         Ok(())
     }
 
-    /// An observation that is good at any time and different at each.
-    #[must_use]
-    pub fn observation(&self) -> Vec<f32> {
-        let phase = (self.now_us as f32 * 1e-6) * 3.0;
-        let channels = &self.mirror.image().contract.observations;
-        if *channels == CONTRACT.observations {
-            return vec![phase.cos(), phase.sin(), 3.0 * (phase * 0.7).sin()];
-        }
-        channels
-            .iter()
-            .zip(1_u16..)
-            .map(|(channel, number)| {
-                let middle = f32::midpoint(channel.min, channel.max);
-                middle + (channel.max - middle) * (phase * f32::from(number)).sin()
-            })
-            .collect()
-    }
-
     /// The next period's sample, good in every respect.
     #[must_use]
     pub fn good_sample(&self) -> Sensors {
-        let now_us = self.now_us + self.period_us();
-        Sensors {
-            now_us,
-            sample_us: now_us,
-            observation: self.observation().into_iter().collect(),
-            // Only contracts with an external one look at it.
-            reward: Some(0.5),
-            done: false,
-        }
+        let now_us = self.last.now_us + self.period_us();
+        good_sample(&self.mirror.image().contract, now_us)
     }
 
     /// One step with a good sample.
     ///
     /// # Errors
-    /// As [`Flyer::step`].
+    /// As [`Flyer::follow`].
     pub fn good_step(&mut self) -> Result<Action> {
-        let sample = self.good_sample();
-        self.step(&sample)
+        self.step(|_| {})
     }
 
-    /// One step with `sample`; where the board's policy ran, its words must be the host's.
+    /// One step with a sample that is good but for what `change` does to it.
     ///
     /// # Errors
-    /// A dead board, or words that differ.
-    pub fn step(&mut self, sample: &Sensors) -> Result<Action> {
+    /// As [`Flyer::follow`].
+    pub fn step(&mut self, change: impl FnOnce(&mut Sensors)) -> Result<Action> {
+        let mut sample = self.good_sample();
+        change(&mut sample);
         let action = self.client.step(sample.clone())?;
-        self.follow(sample, &action)?;
-        Ok(action)
+        self.follow(&sample, action)
     }
 
-    /// Follows a step that was made past this flyer, and compares its words with the host's.
+    /// One period without a sample.
     ///
     /// # Errors
-    /// Words that differ.
-    pub fn follow(&mut self, sample: &Sensors, action: &Action) -> Result<()> {
-        self.now_us = sample.now_us;
+    /// As [`Flyer::follow`].
+    pub fn tick(&mut self) -> Result<Action> {
+        let sample = self.good_sample();
+        let action = self.client.tick(sample.now_us)?;
+        ensure!(action.words.is_empty(), "the policy ran without a sample");
+        self.follow(&sample, action)
+    }
+
+    /// Follows a step that was made on `sample`: where the board's policy ran, its words must be the host's.
+    ///
+    /// # Errors
+    /// Words that differ, or a command outside the envelope.
+    pub fn follow(&mut self, sample: &Sensors, action: Action) -> Result<Action> {
         if !action.words.is_empty() {
             let input = WorkingMemory {
                 observation: &sample.observation,
-                issued: &self.issued,
+                issued: &self.last.issued,
                 reward: action.reward,
                 done: sample.done && !self.first_of_trial,
             };
-            let expected = self
-                .mirror
-                .step(&input)
-                .map_err(|error| anyhow::anyhow!("{error}"))?
-                .to_vec();
+            let expected = self.mirror.step(&input)?;
             self.first_of_trial = false;
             ensure!(
                 action.words.as_slice() == expected,
@@ -324,18 +359,13 @@ impl<'a> Flyer<'a> {
                 action.words
             );
         }
-        self.issued = action.issued.to_vec();
-        Ok(())
-    }
-
-    /// One period without a sample.
-    ///
-    /// # Errors
-    /// A dead board.
-    pub fn tick(&mut self) -> Result<Action> {
-        self.now_us += self.period_us();
-        let action = self.client.tick(self.now_us)?;
-        self.issued = action.issued.to_vec();
+        ensure!(
+            !self.envelope.step(action.now_us, &action.issued),
+            "step {}: issued {:?} breaks the envelope",
+            action.step,
+            action.issued
+        );
+        self.last = action.clone();
         Ok(action)
     }
 
@@ -344,18 +374,18 @@ impl<'a> Flyer<'a> {
     /// # Errors
     /// The first step that was not the policy's.
     pub fn cruise(&mut self, steps: u32) -> Result<Action> {
-        let mut last = None;
         for _ in 0..steps {
             let action = self.good_step()?;
             ensure!(
-                action.state == State::Armed && !action.words.is_empty(),
+                action.state == State::Armed
+                    && action.faults.is_empty()
+                    && !action.words.is_empty(),
                 "step {}: {} with faults {}",
                 action.step,
                 action.state,
                 action.faults
             );
-            last = Some(action);
         }
-        last.context("no steps flown")
+        Ok(self.last.clone())
     }
 }

@@ -1,11 +1,12 @@
 //! Images with random weights and a golden trace of their own: valid, deterministic, untrained.
 
+use std::sync::LazyLock;
+
 use anyhow::{Context, Result};
-use engram::plant::{self, Stream, TaskSet, random_stream};
-use engram_firmware::policy::{Recorder, WorkingMemory, random_moments};
-use engram_firmware::safety::Envelope;
-use engram_image::write::{GoldenSpec, ImageSpec, write};
-use engram_image::{Contract, HeadInput, Image, ModelConfig, Positions, Reward, random};
+use engram::plant::{self, pendulum::CONTRACT};
+use engram_firmware::policy::{Recorder, random_moments};
+use engram_image::write::{ImageSpec, write};
+use engram_image::{Contract, HeadInput, Image, ModelConfig, Positions, random};
 
 /// The shape that the demo's policy has.
 pub const AGE: ModelConfig = ModelConfig {
@@ -32,74 +33,16 @@ pub const SLOT: ModelConfig = ModelConfig {
     ..AGE
 };
 
-/// The image as its writer takes it, the golden trace still blank.
-fn blank(
-    plant: &'static str,
-    seed: u64,
-    config: &ModelConfig,
-    contract: &Contract<'static>,
-) -> ImageSpec<'static> {
-    let mut spec = random::spec_for(config, *contract, seed);
-    spec.provenance.plant = plant;
-    spec
-}
-
-fn encode(spec: &ImageSpec<'_>) -> Result<Vec<u8>> {
-    write(spec).map_err(|error| anyhow::anyhow!("sample image: {error}"))
-}
-
-/// Flies the image's own policy on its plant and records what must come out.
-fn golden(
-    bytes: &[u8],
-    plant: &str,
-    contract: &Contract<'static>,
-    seed: u64,
-) -> Result<GoldenSpec> {
-    let image = Image::read(bytes).map_err(|error| anyhow::anyhow!("sample image: {error}"))?;
-    let steps = 3 * image.config.window + 24;
-    let mut plant = plant::by_name(plant)?;
-    let task = plant.sample_task(
-        TaskSet::Training,
-        &mut random_stream(seed, Stream::Calibration, 0),
-    );
-    plant.reset(&task, seed);
-    let envelope = Envelope::new(contract);
-    let mut recorder = Recorder::new(&image);
-    let mut issued = envelope.safe_words();
-    for step in 0..steps {
-        let done = step == 2 * image.config.window || plant.ended();
-        if done {
-            plant.restart(plant::Start::Usual);
-        }
-        let observation = plant.observe().to_vec();
-        let reward = match &contract.reward {
-            Reward::Formula(formula) if step > 0 => {
-                formula.evaluate(&observation, &envelope.commands(&issued))
-            }
-            Reward::External if step > 0 => plant.external_reward().unwrap_or(0.0),
-            _ => 0.0,
-        };
-        let input = WorkingMemory {
-            observation: &observation,
-            issued: &issued,
-            reward,
-            done,
-        };
-        let words = recorder
-            .step(&input)
-            .map_err(|error| anyhow::anyhow!("sample image: {error}"))?;
-        envelope.limit(&mut issued, &words);
-        plant.step(&envelope.commands(&issued));
-    }
-    Ok(recorder.finish())
-}
+/// What flies in cases that ask nothing special of an image.
+pub static USUAL: LazyLock<Vec<u8>> =
+    LazyLock::new(|| sample_image(1, &AGE).expect("the usual image"));
 
 /// A whole image for the pendulum: random weights from `seed`, with its golden trace.
 ///
 /// # Errors
 /// When the writer or the policy refuses, which a change of the format may cause.
 pub fn sample_image(seed: u64, config: &ModelConfig) -> Result<Vec<u8>> {
-    sample_image_for(seed, config, &plant::by_name("pendulum")?.contract())
+    sample_image_for(seed, config, &CONTRACT)
 }
 
 /// The same for another contract with the pendulum's channels.
@@ -109,27 +52,17 @@ pub fn sample_image(seed: u64, config: &ModelConfig) -> Result<Vec<u8>> {
 pub fn sample_image_for(
     seed: u64,
     config: &ModelConfig,
-    contract: &Contract<'static>,
+    contract: &Contract<'_>,
 ) -> Result<Vec<u8>> {
-    finished(blank("pendulum", seed, config, contract), "pendulum", seed)
+    finished(random::spec_for(config, *contract, seed), "pendulum")
 }
 
-/// An image of any shape under a contract of its channels, and a golden trace on random working memories: no plant has it.
+/// An image of any shape under a contract of its channels: no plant has it.
 ///
 /// # Errors
 /// As [`sample_image`].
 pub fn random_image(seed: u64, config: &ModelConfig) -> Result<Vec<u8>> {
-    let mut spec = random::spec(config, seed);
-    let blank = encode(&spec)?;
-    let image = Image::read(&blank).map_err(|error| anyhow::anyhow!("sample image: {error}"))?;
-    let mut recorder = Recorder::new(&image);
-    for moment in random_moments(config, seed, config.window + 8) {
-        recorder
-            .step(&moment.view())
-            .map_err(|error| anyhow::anyhow!("sample image: {error}"))?;
-    }
-    spec.golden = recorder.finish();
-    encode(&spec)
+    finished(random::spec(config, seed), "random")
 }
 
 /// An image for another plant, by its name or a robot's file, of the shape that `config` has beside its channels.
@@ -137,14 +70,14 @@ pub fn random_image(seed: u64, config: &ModelConfig) -> Result<Vec<u8>> {
 /// # Errors
 /// As [`sample_image`].
 pub fn sample_image_on(plant: &str, seed: u64, config: &ModelConfig) -> Result<Vec<u8>> {
-    let made = plant::by_name(plant)?;
-    let contract = made.contract();
+    let plant = plant::by_name(plant)?;
+    let contract = plant.contract();
     let config = ModelConfig {
         observations: contract.observations.len(),
         actions: contract.actions.len(),
         ..*config
     };
-    finished(blank(made.name(), seed, &config, &contract), plant, seed)
+    finished(random::spec_for(&config, contract, seed), plant.name())
 }
 
 /// A policy for the pendulum that mostly commands one end of the range or the other.
@@ -152,19 +85,26 @@ pub fn sample_image_on(plant: &str, seed: u64, config: &ModelConfig) -> Result<V
 /// # Errors
 /// As [`sample_image`].
 pub fn strong_image(seed: u64) -> Result<Vec<u8>> {
-    let contract = plant::by_name("pendulum")?.contract();
-    let mut spec = blank("pendulum", seed, &AGE, &contract);
+    let mut spec = random::spec_for(&AGE, CONTRACT, seed);
     for factor in &mut spec.weights.head.third.requant {
         // Sixteen times the usual.
         factor.shift -= 4;
     }
-    finished(spec, "pendulum", seed)
+    finished(spec, "pendulum")
 }
 
-/// Records the golden trace of an image that has none yet.
-fn finished(mut spec: ImageSpec<'static>, plant: &str, seed: u64) -> Result<Vec<u8>> {
-    spec.golden = golden(&encode(&spec)?, plant, &spec.contract, seed)?;
-    encode(&spec)
+/// The image of `spec` with a golden trace of its own policy on random working memories, longer than two windows.
+fn finished<'a>(mut spec: ImageSpec<'a>, plant: &'a str) -> Result<Vec<u8>> {
+    spec.provenance.plant = plant;
+    let blank = write(&spec)?;
+    let image = Image::read(&blank)?;
+    let mut recorder = Recorder::new(&image);
+    let steps = 2 * spec.config.window + 8;
+    for moment in random_moments(&spec.config, spec.provenance.seed, steps) {
+        recorder.step(&moment.view())?;
+    }
+    spec.golden = recorder.finish();
+    Ok(write(&spec)?)
 }
 
 /// A well-formed image (all hashes right) whose golden trace expects a word that no board computes.
@@ -172,15 +112,10 @@ fn finished(mut spec: ImageSpec<'static>, plant: &str, seed: u64) -> Result<Vec<
 /// # Errors
 /// As [`sample_image`].
 pub fn with_wrong_golden(image: &[u8]) -> Result<Vec<u8>> {
-    let image = Image::read(image).map_err(|error| anyhow::anyhow!("sample image: {error}"))?;
-    let mut spec = ImageSpec::from(&image);
-    let last = spec
-        .golden
-        .words
-        .last_mut()
-        .context("an image without a golden trace")?;
-    *last ^= 1;
-    encode(&spec)
+    let mut spec = ImageSpec::from(&Image::read(image)?);
+    let last = spec.golden.words.last_mut();
+    *last.context("an image without a golden trace")? ^= 1;
+    Ok(write(&spec)?)
 }
 
 #[cfg(test)]
@@ -192,40 +127,31 @@ mod tests {
         for config in [AGE, SLOT] {
             let bytes = sample_image(1, &config).expect("an image");
             let image = Image::read(&bytes).expect("it reads");
-            let words: Vec<i16> = image
-                .golden
-                .iter()
+            let words = image.golden.iter();
+            let mut words: Vec<i16> = words
                 .map(|step| i16::from_le_bytes(step.words[0]))
                 .collect();
-            let saturated = words
-                .iter()
-                .filter(|word| word.unsigned_abs() >= 32_767)
-                .count();
+            let steps = words.len();
+            let saturated = words.iter().filter(|word| word.unsigned_abs() >= 32_767);
+            let saturated = saturated.count();
             assert!(
-                saturated < words.len() / 2,
-                "{saturated} of {} words saturate",
-                words.len()
+                saturated < steps / 2,
+                "{saturated} of {steps} words saturate"
             );
-            let mut distinct = words.clone();
-            distinct.sort_unstable();
-            distinct.dedup();
+            words.sort_unstable();
+            words.dedup();
             assert!(
-                distinct.len() > words.len() / 2,
+                words.len() > steps / 2,
                 "only {} different words",
-                distinct.len()
+                words.len()
             );
         }
     }
 
     #[test]
     fn the_same_seed_makes_the_same_image() {
-        assert_eq!(
-            sample_image(3, &AGE).expect("one"),
-            sample_image(3, &AGE).expect("two")
-        );
-        assert_ne!(
-            sample_image(3, &AGE).expect("one"),
-            sample_image(4, &AGE).expect("two")
-        );
+        let image = |seed| sample_image(seed, &AGE).expect("an image");
+        assert_eq!(image(3), image(3));
+        assert_ne!(image(3), image(4));
     }
 }

@@ -7,21 +7,34 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use engram_hil_tests::cases;
+
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// Every `.rs` file of the project, build outputs left out.
-fn sources() -> Vec<PathBuf> {
-    fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
+/// A `.rs` file of the project.
+struct Source {
+    /// From the root on.
+    path: String,
+    text: String,
+}
+
+/// All of them, build outputs left out.
+fn sources() -> Vec<Source> {
+    fn walk(folder: &Path, found: &mut Vec<Source>) {
         for entry in fs::read_dir(folder).expect("a readable folder") {
-            let path = entry.expect("a readable entry").path();
-            if path.is_dir() {
-                if !path.ends_with("target") {
-                    walk(&path, found);
+            let file = entry.expect("a readable entry").path();
+            if file.is_dir() {
+                if !file.ends_with("target") {
+                    walk(&file, found);
                 }
-            } else if path.extension().is_some_and(|ending| ending == "rs") {
-                found.push(path);
+            } else if file.extension().is_some_and(|ending| ending == "rs") {
+                let path = file.strip_prefix(root()).unwrap_or(&file);
+                found.push(Source {
+                    path: path.display().to_string(),
+                    text: fs::read_to_string(&file).expect("text"),
+                });
             }
         }
     }
@@ -65,60 +78,58 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("benches/peers", &["export", "firmware", "kernels", "image"]),
 ];
 
+fn manifest(folder: &str) -> toml::Table {
+    let file = root().join(folder).join("Cargo.toml");
+    let text = fs::read_to_string(file).expect("a manifest");
+    text.parse().expect("a valid manifest")
+}
+
 #[test]
 fn no_arrow_between_crates_but_the_documented_ones() {
-    let mut members = BTreeSet::new();
+    fn table<'t>(
+        of: &'t toml::Table,
+        name: &str,
+    ) -> impl Iterator<Item = (&'t String, &'t toml::Value)> {
+        of.get(name)
+            .and_then(toml::Value::as_table)
+            .into_iter()
+            .flatten()
+    }
     for (folder, allowed) in ARROWS {
-        members.insert((*folder).to_owned());
-        let text = fs::read_to_string(root().join(folder).join("Cargo.toml")).expect("a manifest");
-        let manifest: toml::Table = text.parse().expect("a valid manifest");
+        let manifest = manifest(folder);
         // A microcontroller's crate has all of its dependencies under `[target.…]`.
-        let targets = manifest.get("target").and_then(toml::Value::as_table);
-        let targets = targets.into_iter().flat_map(toml::Table::values);
-        let tables: Vec<&toml::Table> = targets
-            .filter_map(toml::Value::as_table)
-            .chain([&manifest])
-            .collect();
-        for section in ["dependencies", "dev-dependencies", "build-dependencies"] {
-            let listed = tables.iter().filter_map(|table| table.get(section));
-            for name in listed
-                .filter_map(toml::Value::as_table)
-                .flat_map(toml::Table::keys)
-            {
-                let ours = match name.as_str() {
-                    "engram" => "host",
-                    other => match other.strip_prefix("engram-") {
-                        Some(short) => short,
-                        None => continue,
-                    },
+        let targets = table(&manifest, "target").filter_map(|(_, target)| target.as_table());
+        for section in targets.chain([&manifest]) {
+            let names = ["dependencies", "dev-dependencies", "build-dependencies"]
+                .into_iter()
+                .flat_map(|kind| table(section, kind));
+            for (name, _) in names {
+                let ours = match name.strip_prefix("engram-") {
+                    Some(short) => short,
+                    None if name == "engram" => "host",
+                    None => continue,
                 };
                 // A crate that turns on its own features for its tests is no arrow.
                 assert!(
                     allowed.contains(&ours) || folder.ends_with(ours),
-                    "{folder}: [{section}] {name} is an arrow that docs/src/architecture.md does not have"
+                    "{folder}: {name} is an arrow that docs/src/architecture.md does not have"
                 );
             }
         }
     }
-    let workspace: toml::Table = fs::read_to_string(root().join("Cargo.toml"))
-        .expect("the workspace manifest")
-        .parse()
-        .expect("a valid manifest");
-    let folders = |key: &str| -> Vec<String> {
-        let listed = workspace["workspace"][key].as_array().expect("folders");
-        let folders = listed.iter().map(|folder| folder.as_str().expect("a path"));
-        folders.map(str::to_owned).collect()
-    };
-    let mut listed = BTreeSet::from_iter(folders("members"));
-    // Those with a lock file of their own; fuzz targets belong to the crate that they lie in.
-    let apart = folders("exclude");
-    listed.extend(
-        apart
-            .into_iter()
-            .filter(|folder| !folder.ends_with("/fuzz")),
-    );
+    // Those that are apart have a lock file of their own; fuzz targets belong to the crate that they lie in.
+    let workspace = manifest("");
+    let listed = ["members", "exclude"].map(|key| workspace["workspace"][key].as_array());
+    let listed: BTreeSet<&str> = listed
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(toml::Value::as_str)
+        .filter(|folder| !folder.ends_with("/fuzz"))
+        .collect();
     assert_eq!(
-        listed, members,
+        listed,
+        ARROWS.iter().map(|(folder, _)| *folder).collect(),
         "a member without a row in ARROWS, or the other way round"
     );
 }
@@ -126,15 +137,13 @@ fn no_arrow_between_crates_but_the_documented_ones() {
 #[test]
 fn rooms_are_small() {
     let mut lengths = Vec::new();
-    for path in sources() {
-        let text = fs::read_to_string(&path).expect("text");
+    for Source { path, text } in sources() {
         let code = text.split("#[cfg(test)]\nmod tests").next().unwrap_or("");
         let lines = code.lines().count();
-        let is_test = path.components().any(|part| part.as_os_str() == "tests");
+        let is_test = path.split('/').any(|part| part == "tests");
         assert!(
             is_test || lines <= 600,
-            "{}: {lines} lines without its tests",
-            path.display()
+            "{path}: {lines} lines without its tests"
         );
         lengths.push(lines);
     }
@@ -145,43 +154,34 @@ fn rooms_are_small() {
 
 #[test]
 fn unsafe_has_an_address() {
-    for path in sources() {
-        let shown = path
-            .strip_prefix(root())
-            .unwrap_or(&path)
-            .display()
-            .to_string();
-        let text = fs::read_to_string(&path).expect("text");
+    for Source { path, text } in sources() {
         let lives_here = ["firmware/kernels/", "firmware/cortex-m/", "firmware/board-"]
             .iter()
-            .any(|folder| shown.contains(folder));
+            .any(|folder| path.starts_with(folder));
         // MuJoCo takes its log handler, and a model that its owner changes, through unsafe calls alone.
         let is_named = ["log", "task_model"]
             .map(|name| format!("host/src/plant/mujoco/{name}.rs"))
-            .contains(&shown);
-        let blocks = text
+            .contains(&path);
+        let has_block = text
             .lines()
             .map(|line| line.split("//").next().unwrap_or(""))
-            .filter(|code| {
-                code.split(|c: char| !c.is_alphanumeric() && c != '_')
-                    .any(|word| word == "unsafe")
-            })
-            .count();
+            .flat_map(|code| code.split(|c: char| !c.is_alphanumeric() && c != '_'))
+            .any(|word| word == "unsafe");
         // This file and the lints only name the word.
-        let names_only = shown.ends_with("architecture.rs");
+        let names_only = path.ends_with("architecture.rs");
         assert!(
-            blocks == 0 || lives_here || is_named || names_only,
-            "{shown}: unsafe outside its address"
+            !has_block || lives_here || is_named || names_only,
+            "{path}: unsafe outside its address"
         );
-        let is_crate = shown.ends_with("src/lib.rs") || shown.ends_with("src/main.rs");
+        let is_crate = path.ends_with("src/lib.rs") || path.ends_with("src/main.rs");
         // libFuzzer's entry point is an exported symbol, which its macro cannot make without.
-        let is_fuzz_target = shown.contains("/fuzz/");
+        let is_fuzz_target = path.contains("/fuzz/");
         if is_crate && !lives_here && !is_fuzz_target {
             assert!(
                 text.contains("#![forbid(unsafe_code)]")
                     || text
                         .contains("#![cfg_attr(not(feature = \"mujoco\"), forbid(unsafe_code))]"),
-                "{shown}: does not forbid unsafe"
+                "{path}: does not forbid unsafe"
             );
         }
     }
@@ -189,38 +189,51 @@ fn unsafe_has_an_address() {
 
 #[test]
 fn no_crate_is_a_drawer() {
-    for path in sources() {
-        for part in path.components() {
-            let name = part.as_os_str().to_string_lossy();
-            let stem = name.trim_end_matches(".rs");
-            assert!(
-                !["utils", "util", "common", "helpers", "misc"].contains(&stem),
-                "{}: name it after what it holds",
-                path.display()
-            );
-        }
+    for Source { path, .. } in sources() {
+        let drawer = path.trim_end_matches(".rs").split('/').find(|part| {
+            let drawers = ["utils", "util", "common", "helpers", "misc"];
+            drawers.contains(part)
+        });
+        assert_eq!(drawer, None, "{path}: name it after what it holds");
     }
 }
 
 /// `./test` runs the tests of the feature by the word in their names.
 #[test]
 fn tests_that_need_mujoco_are_found_by_its_name() {
+    let feature = "feature = \"mujoco\"";
     let mut seen = 0;
-    for path in sources() {
-        let text = fs::read_to_string(&path).expect("text");
-        if !text.contains("#![cfg(feature = \"mujoco\")]") {
-            continue;
+    for Source { path, text } in sources() {
+        if text.contains(&format!("#![cfg({feature})]")) {
+            let lines: Vec<&str> = text.lines().collect();
+            for pair in lines.windows(2).filter(|pair| pair[0] == "#[test]") {
+                assert!(pair[1].contains("mujoco"), "{path}: {}", pair[1]);
+                seen += 1;
+            }
         }
-        let lines: Vec<&str> = text.lines().collect();
-        for pair in lines.windows(2).filter(|pair| pair[0] == "#[test]") {
-            assert!(
-                pair[1].contains("mujoco"),
-                "{}: {}",
-                path.display(),
-                pair[1]
-            );
-            seen += 1;
-        }
+        // The list below is all that the feature adds to the cases on the boards.
+        let is_list = path == "hil-tests/src/cases/mod.rs";
+        assert!(
+            is_list || !path.starts_with("hil-tests/src") || !text.contains(feature),
+            "{path}: cases of the feature outside WITH_MUJOCO"
+        );
     }
     assert!(seen >= 5, "only {seen} such tests found");
+    for case in cases::WITH_MUJOCO {
+        assert!(case.name.contains("mujoco"), "{}", case.name);
+    }
+}
+
+/// What `docs/src/safety.md` promises of the loop around the control step is shown on every board. That every requirement
+/// has its row and its tests is checked in `firmware/tests/safety_page.rs`.
+#[test]
+fn requirements_of_the_loop_run_on_every_board() {
+    let cases = cases::all();
+    for number in 14..=18 {
+        let name = format!("eng_safe_{number}_");
+        assert!(
+            cases.iter().any(|case| case.name.starts_with(&name)),
+            "no case is called {name}..."
+        );
+    }
 }

@@ -1,6 +1,6 @@
 //! The integer policy beside the f32 policy on the same working memories, open loop.
 
-use engram_firmware::policy::{LargestMemory, Memory, Observer, WorkingMemory};
+use engram_firmware::policy::{AttentionHook, LargestMemory, Memory, WorkingMemory};
 use engram_image::{Image, ModelConfig};
 use engram_kernels::{WORD_MAX, word_from_command};
 
@@ -196,7 +196,7 @@ struct IntegerSide {
     attention: Attention,
 }
 
-impl Observer for IntegerSide {
+impl AttentionHook for IntegerSide {
     fn attention(&mut self, layer: usize, head: usize, age: usize, weight: u32, total: u32) {
         if let Some(share) = self.attention.head(layer, head).get_mut(age) {
             *share = f64::from(weight) / f64::from(total.max(1));

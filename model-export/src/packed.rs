@@ -1,11 +1,11 @@
 //! An image's weights packed for this machine, in memory of its own.
 
-use engram_firmware::policy::{Backend, Line, Packed, Policy};
+use engram_firmware::policy::{Backend, CacheLine, Packed, Policy};
 use engram_image::Image;
 
 /// Lines that hold the weights of one image for the fastest path of this machine.
 pub struct PackedWeights {
-    lines: Vec<Line>,
+    lines: Vec<CacheLine>,
     packed: Packed,
 }
 
@@ -19,7 +19,7 @@ impl PackedWeights {
     /// Packs `image` for `path`; [`Backend::pack`] says when it stays as it is.
     #[must_use]
     pub fn on(path: Backend, image: &Image<'_>) -> Self {
-        let mut lines = vec![Line::ZERO; path.lines(image)];
+        let mut lines = vec![CacheLine::ZERO; path.lines(image)];
         let packed = path.pack(image, &mut lines);
         Self { lines, packed }
     }
@@ -28,5 +28,11 @@ impl PackedWeights {
     #[must_use]
     pub fn policy<'a>(&'a self, image: &'a Image<'a>) -> Policy<'a> {
         self.packed.policy(image, &self.lines)
+    }
+
+    /// What the weights were packed for, and the lines that hold them.
+    #[must_use]
+    pub fn parts(&self) -> (Packed, &[CacheLine]) {
+        (self.packed, &self.lines)
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path as FilePath;
 
 use engram_firmware::policy::{Backend, Policy};
 use engram_image::{Image, Positions};
-use engram_kernels::Line;
+use engram_kernels::CacheLine;
 
 use crate::engine::engram::{Float, Integer};
 use crate::engine::{Engine, Function};
@@ -41,7 +41,7 @@ pub(crate) fn functions(positions: Positions) -> &'static [Function] {
 pub(crate) fn engram<'a>(
     reference: &'a Reference,
     image: &'a Image<'a>,
-    lines: &'a mut [Line],
+    lines: &'a mut [CacheLine],
 ) -> [Contender<'a>; 2] {
     let function = match reference.config.positions {
         Positions::Age => Function::Token(Cache::Ring),

@@ -24,7 +24,7 @@ use clap::Parser;
 use engram_firmware::policy::Backend;
 use engram_image::Image;
 use engram_image::shapes::REFERENCE;
-use engram_kernels::Line;
+use engram_kernels::CacheLine;
 
 use reference::Reference;
 use report::{Row, Table};
@@ -86,7 +86,7 @@ fn measure(
 ) -> anyhow::Result<Table> {
     let reference = Reference::new(config)?;
     let image = Image::read(&reference.image).map_err(|error| anyhow::anyhow!("{error}"))?;
-    let mut lines = vec![Line::ZERO; Backend::best().lines(&image)];
+    let mut lines = vec![CacheLine::ZERO; Backend::best().lines(&image)];
     let mut contenders = Vec::from(contenders::engram(&reference, &image, &mut lines));
     contenders.extend(contenders::peers(&reference, &arguments.library)?);
     let differences = contenders

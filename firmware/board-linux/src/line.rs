@@ -4,7 +4,7 @@
 //! finds them through the same embedded-io traits as on a microcontroller. Writing never waits, and a device
 //! that is gone (an unplugged adapter) is one error and then silence, until it can be opened again.
 
-use std::io::{ErrorKind::*, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, ErrorKind::*, Write as _};
 use std::os::fd::AsRawFd as _;
 use std::time::{Duration, Instant};
 
@@ -14,8 +14,6 @@ use serialport::{SerialPort, TTYPort};
 
 use crate::say;
 
-/// Bytes taken from the operating system at once.
-const BUFFER_BYTES: usize = 4_096;
 /// How often a device that is gone is looked for.
 const REOPEN: Duration = Duration::from_secs(1);
 
@@ -61,7 +59,7 @@ fn never_wait(port: &TTYPort) -> Result<(), serialport::Error> {
 /// A serial line.
 pub(crate) struct Line {
     /// `None` while the device is gone.
-    port: Option<TTYPort>,
+    port: Option<BufReader<TTYPort>>,
     /// What to open again; `None` for a pseudo-terminal.
     device: Option<Device>,
     /// When to open it again.
@@ -70,9 +68,6 @@ pub(crate) struct Line {
     lost: bool,
     /// Keeps our pseudo-terminal alive while no host has it open.
     _far_end: Option<TTYPort>,
-    buffer: [u8; BUFFER_BYTES],
-    start: usize,
-    end: usize,
 }
 
 impl Line {
@@ -99,30 +94,24 @@ impl Line {
 
     fn new(port: TTYPort, device: Option<Device>, far_end: Option<TTYPort>) -> Self {
         Self {
-            port: Some(port),
+            port: Some(BufReader::new(port)),
             device,
             reopen: Instant::now(),
             lost: false,
             _far_end: far_end,
-            buffer: [0; BUFFER_BYTES],
-            start: 0,
-            end: 0,
         }
     }
 
     /// Waits until a byte is there or the time is over. While the device is gone it is looked for now and then.
     pub(crate) fn wait(&mut self, timeout: Duration) {
-        if self.start < self.end {
-            return;
-        }
         let Some(port) = &mut self.port else {
             std::thread::sleep(timeout);
             return self.look_for_device();
         };
-        let _ = port.set_timeout(timeout); // cannot fail for a TTY
-        match port.read(&mut self.buffer) {
-            Ok(0) => self.lose(&UnexpectedEof.into()),
-            Ok(count) => (self.start, self.end) = (0, count),
+        let _ = port.get_mut().set_timeout(timeout); // cannot fail for a TTY
+        match port.fill_buf().map(<[u8]>::is_empty) {
+            Ok(true) => self.lose(&UnexpectedEof.into()),
+            Ok(false) => {}
             Err(error) if matches!(error.kind(), TimedOut | Interrupted | WouldBlock) => {}
             Err(error) => self.lose(&error),
         }
@@ -149,7 +138,7 @@ impl Line {
         self.reopen = Instant::now() + REOPEN;
         if let Ok(port) = device.open() {
             say(format_args!("{} is back", device.path));
-            self.port = Some(port);
+            self.port = Some(BufReader::new(port));
         }
     }
 }
@@ -165,17 +154,19 @@ impl ReadReady for Line {
         if std::mem::take(&mut self.lost) {
             return Err(ErrorKind::NotConnected);
         }
-        Ok(self.start < self.end)
+        let waiting = self.port.as_ref().map(BufReader::buffer);
+        Ok(waiting.is_some_and(|waiting| !waiting.is_empty()))
     }
 }
 
 impl Read for Line {
     /// Takes what [`Line::wait`] found.
     fn read(&mut self, out: &mut [u8]) -> Result<usize, ErrorKind> {
-        let waiting = &self.buffer[self.start..self.end];
-        let count = waiting.len().min(out.len());
-        out[..count].copy_from_slice(&waiting[..count]);
-        self.start += count;
+        let Some(port) = &mut self.port else {
+            return Ok(0);
+        };
+        let Ok(count) = port.buffer().read(out);
+        port.consume(count);
         Ok(count)
     }
 }
@@ -193,6 +184,7 @@ impl Write for Line {
         let Some(port) = &mut self.port else {
             return Ok(0);
         };
+        let port = port.get_mut();
         let _ = port.set_timeout(Duration::ZERO); // cannot fail for a TTY
         match port.write(bytes) {
             Ok(count) => Ok(count),

@@ -7,7 +7,6 @@
 #![forbid(unsafe_code)]
 
 mod line;
-mod platform;
 
 use std::fmt::Arguments as Text;
 use std::io::Write as _;
@@ -17,18 +16,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use engram_firmware::fallback::NoFallback;
-use engram_firmware::injected::{InjectedSensors, ReportedActuators};
-use engram_firmware::node::{ContractSource, Node, Parts};
-use engram_firmware::platform::Clock as _;
-use engram_firmware::policy::{LINES, LargestMemory, Line as PackedLine, Memory};
-use engram_firmware::schedule::Schedule;
-use engram_firmware::store::{PackedStore, RamStore};
-use engram_image::limits::IMAGE_BYTES;
+use engram_firmware::process::ProcessNode;
 use engram_link::{Pace, Reason};
 
 use crate::line::{Line, LineError};
-use crate::platform::Process;
 
 /// How long a lock-step board sleeps at most before it looks whether it was told to end.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -75,24 +66,6 @@ const EXAMPLES: &str = "Examples:
   The aarch64 build on an x86-64 machine (serial devices need more than QEMU's user mode emulates):
     QEMU_LD_PREFIX=/usr/aarch64-linux-gnu qemu-aarch64 -cpu max engram-board-linux-aarch64 --pty";
 
-/// Where the command stands when the process was told to end.
-#[derive(Debug, Clone, Copy)]
-enum End {
-    AtRest,
-    LockStep,
-}
-
-impl std::fmt::Display for End {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::AtRest => "at the safe command",
-            Self::LockStep => {
-                "in lock-step: nothing moves, and no host makes the steps to the safe command"
-            }
-        })
-    }
-}
-
 /// Why the process ends before it is told to.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
@@ -131,23 +104,10 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs until it is told to end. A line that goes away is a lost link and does not end it.
-fn run(arguments: Arguments) -> Result<End, Failure> {
+/// Runs until it is told to end, and says how it stands then. A line that goes away is a lost link and does not end it.
+fn run(arguments: Arguments) -> Result<&'static str, Failure> {
     ctrlc::set_handler(|| END.store(true, Ordering::Relaxed))?;
-    let mut node = Node::new(Parts {
-        contract: ContractSource::Image,
-        pace: Pace::LockStep,
-        sensors: InjectedSensors::new(),
-        actuators: ReportedActuators,
-        fallback: NoFallback,
-        store: PackedStore::new(
-            RamStore::new(vec![0; IMAGE_BYTES], vec![0; IMAGE_BYTES]),
-            vec![PackedLine::ZERO; LINES],
-            vec![PackedLine::ZERO; LINES],
-        ),
-        memory: Box::<LargestMemory>::default() as Box<Memory>,
-        platform: Process::start(&arguments.name),
-    });
+    let mut node = ProcessNode::start(&arguments.name);
     if let Some(path) = arguments.image {
         let image = std::fs::read(&path).map_err(|source| Failure::ImageFile { path, source })?;
         node.install(&image).map_err(Failure::Image)?;
@@ -160,44 +120,33 @@ fn run(arguments: Arguments) -> Result<End, Failure> {
             line
         }
     };
-    let mut schedule = Schedule::new(node.period_us());
     // Told to end, it goes on until nothing moves any more.
     let mut ends: Option<Instant> = None;
     loop {
-        let now_us = node.platform().now_us();
         let mut patience = match node.pace() {
             Pace::LockStep => PATIENCE,
-            Pace::RealTime => Duration::from_micros(schedule.remaining_us(now_us)),
+            Pace::RealTime => Duration::from_micros(node.remaining_us()),
         };
         if !node.outgoing().front().is_empty() {
             patience = patience.min(FULL_LINE);
         }
         line.wait(patience);
         // All that came, but no more than until the next step is due.
-        while node.serve(&mut line) {
-            let now_us = node.platform().now_us();
-            if schedule.remaining_us(now_us) == 0 {
-                break;
-            }
-        }
+        while node.serve(&mut line) && node.remaining_us() > 0 {}
         // After all that a host may have said in this turn: it arms nothing any more.
         let ending = END.load(Ordering::Relaxed);
         if ending {
             node.disarm();
         }
-        // An image may have brought another one.
-        schedule.set_period_us(node.period_us());
-        let now_us = node.platform().now_us();
-        if schedule.take(now_us) {
-            // In lock-step this does nothing: the host's messages make the steps.
-            node.tick(now_us);
-        }
+        node.step_if_due();
         if ending {
             if node.is_settled() {
-                return Ok(End::AtRest);
+                return Ok("at the safe command");
             }
             if node.pace() == Pace::LockStep {
-                return Ok(End::LockStep);
+                return Ok(
+                    "in lock-step: nothing moves, and no host makes the steps to the safe command",
+                );
             }
             if ends.get_or_insert_with(Instant::now).elapsed() > SETTLING {
                 return Err(Failure::NotSettled);

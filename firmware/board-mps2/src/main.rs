@@ -19,9 +19,8 @@ use engram_cortex_m::{Board, Journal, logger};
 use engram_firmware::fallback::NoFallback;
 use engram_firmware::injected::{InjectedSensors, ReportedActuators};
 use engram_firmware::node::{ContractSource, Node, Parts};
-use engram_firmware::platform::{Clock as _, Platform as _};
+use engram_firmware::platform::Platform as _;
 use engram_firmware::policy::Memory;
-use engram_firmware::schedule::Schedule;
 use engram_firmware::store::RamStore;
 use engram_image::limits::IMAGE_BYTES;
 use engram_link::Pace;
@@ -56,7 +55,6 @@ fn main() -> ! {
         platform: Board::start(MACHINE.name, MACHINE.mhz, core.SYST),
     });
     let mut journal = Journal::start(&node.platform().identity());
-    let mut schedule = Schedule::new(node.period_us());
     loop {
         if node.serve(&mut uart) {
             journal.note(node.state(), node.faults());
@@ -65,15 +63,9 @@ fn main() -> ! {
         } else {
             uart.sleep();
         }
-        // An image may have brought another one.
-        schedule.set_period_us(node.period_us());
-        let now_us = node.platform().now_us();
-        if schedule.take(now_us) {
-            // In lock-step this does nothing: the host's messages make the steps.
-            node.tick(now_us);
-        }
+        node.step_if_due();
         #[cfg(feature = "inject-panic")]
-        if u32::try_from(now_us).unwrap() == 1 {
+        if u32::try_from(node.remaining_us()).unwrap() == 1 {
             uart.sleep();
         }
     }

@@ -10,7 +10,7 @@
 
 use cortex_m_rt::{ExceptionFrame, exception};
 use embedded_io::Write;
-use engram_link::limits::{LOG_BYTES, MAX_FRAME_BYTES};
+use engram_link::limits::MAX_FRAME_BYTES;
 use engram_link::{FromBoard, Level, Log};
 use heapless::String;
 
@@ -56,7 +56,7 @@ fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
     let (file, line) = info
         .location()
         .map_or(("?", 0), |location| (location.file(), location.line()));
-    stop_at(&["panic in ", file, " at line "], line, 10)
+    end(&["panic in ", file, " at line ", &digits(line, 10)])
 }
 
 /// Links only where no panic is reachable.
@@ -71,37 +71,27 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
 
 #[exception]
 unsafe fn HardFault(frame: &ExceptionFrame) -> ! {
-    stop_at(&["hard fault at instruction 0x"], frame.pc(), 16)
+    end(&["hard fault at instruction 0x", &digits(frame.pc(), 16)])
 }
 
 #[exception]
 unsafe fn DefaultHandler(number: i16) -> ! {
-    stop_at(&["unexpected interrupt "], number.unsigned_abs().into(), 10)
+    let number = digits(number.unsigned_abs().into(), 10);
+    end(&["unexpected interrupt ", &number])
 }
 
 /// Says why, in one log frame, and stops for good.
 pub fn stop(why: &str) -> ! {
-    end(text_of(&[why]))
+    end(&[why])
 }
 
-/// The same where the last word is a number.
-fn stop_at(parts: &[&str], number: u32, base: u32) -> ! {
-    let mut text = text_of(parts);
-    push_number(&mut text, number, base);
-    end(text)
-}
-
-/// A part that does not fit is left out; the others still say enough.
-fn text_of(parts: &[&str]) -> String<LOG_BYTES> {
+/// The same in parts. One that does not fit is left out; the others still say enough.
+fn end(parts: &[&str]) -> ! {
+    cortex_m::interrupt::disable();
     let mut text = String::new();
     for part in parts {
         let _ = text.push_str(part);
     }
-    text
-}
-
-fn end(text: String<LOG_BYTES>) -> ! {
-    cortex_m::interrupt::disable();
     let message = FromBoard::Log(Log::Text {
         level: Level::Error,
         text,
@@ -115,8 +105,9 @@ fn end(text: String<LOG_BYTES>) -> ! {
     }
 }
 
-/// Appends `number`, most significant digit first. `base` is 10 or 16.
-fn push_number(text: &mut String<LOG_BYTES>, number: u32, base: u32) {
+/// `number`, most significant digit first. `base` is 10 or 16.
+fn digits(number: u32, base: u32) -> String<10> {
+    let mut text = String::new();
     let mut divisor = 1_u32;
     while let Some(next) = divisor.checked_mul(base).filter(|next| *next <= number) {
         divisor = next;
@@ -126,4 +117,5 @@ fn push_number(text: &mut String<LOG_BYTES>, number: u32, base: u32) {
         let _ = text.push(digit);
         divisor = divisor.checked_div(base).unwrap_or(0);
     }
+    text
 }

@@ -10,7 +10,6 @@
 #![no_std]
 
 mod board;
-mod clock;
 mod journal;
 mod last_words;
 pub mod logger;

@@ -15,14 +15,27 @@ use heapless::{Deque, Vec};
 /// Bytes of encoded log frames that may wait.
 const QUEUE_BYTES: usize = 2_048;
 
+/// Encoded log frames that wait.
+struct Queue {
+    bytes: Deque<u8, QUEUE_BYTES>,
+    /// The frame being written did not fit.
+    overflow: bool,
+}
+
+impl Queue {
+    fn put(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.overflow |= self.bytes.push_back(*byte).is_err();
+        }
+    }
+}
+
 /// What `acquire` … `release` guard.
 struct State {
     encoder: defmt::Encoder,
-    queue: Deque<u8, QUEUE_BYTES>,
-    /// How long `queue` was when the frame being written began.
+    queue: Queue,
+    /// How many bytes waited when the frame being written began.
     frame_start: usize,
-    /// The frame being written did not fit.
-    overflow: bool,
     /// Frames that did not fit.
     dropped: u32,
     /// Set between `acquire` and `release`.
@@ -37,9 +50,11 @@ unsafe impl Sync for Guarded {}
 
 static STATE: Guarded = Guarded(UnsafeCell::new(State {
     encoder: defmt::Encoder::new(),
-    queue: Deque::new(),
+    queue: Queue {
+        bytes: Deque::new(),
+        overflow: false,
+    },
     frame_start: 0,
-    overflow: false,
     dropped: 0,
     taken: false,
     restore: RestoreState::invalid(),
@@ -61,15 +76,9 @@ unsafe impl defmt::Logger for LinkLogger {
         }
         state.taken = true;
         state.restore = restore;
-        state.frame_start = state.queue.len();
-        state.overflow = false;
-        let State {
-            encoder,
-            queue,
-            overflow,
-            ..
-        } = state;
-        encoder.start_frame(|bytes| *overflow |= !push(queue, bytes));
+        state.frame_start = state.queue.bytes.len();
+        state.queue.overflow = false;
+        state.encoder.start_frame(|bytes| state.queue.put(bytes));
     }
 
     unsafe fn flush() {}
@@ -77,17 +86,9 @@ unsafe impl defmt::Logger for LinkLogger {
     unsafe fn release() {
         // SAFETY: called after `acquire` only: interrupts are off and no other borrow is alive.
         let state = unsafe { &mut *STATE.0.get() };
-        let State {
-            encoder,
-            queue,
-            overflow,
-            ..
-        } = state;
-        encoder.end_frame(|bytes| *overflow |= !push(queue, bytes));
-        if state.overflow {
-            while state.queue.len() > state.frame_start {
-                state.queue.pop_back();
-            }
+        state.encoder.end_frame(|bytes| state.queue.put(bytes));
+        if state.queue.overflow {
+            state.queue.bytes.truncate(state.frame_start);
             state.dropped = state.dropped.saturating_add(1);
         }
         state.taken = false;
@@ -98,28 +99,17 @@ unsafe impl defmt::Logger for LinkLogger {
     unsafe fn write(bytes: &[u8]) {
         // SAFETY: called between `acquire` and `release` only.
         let state = unsafe { &mut *STATE.0.get() };
-        let State {
-            encoder,
-            queue,
-            overflow,
-            ..
-        } = state;
-        encoder.write(bytes, |bytes| *overflow |= !push(queue, bytes));
+        state.encoder.write(bytes, |bytes| state.queue.put(bytes));
     }
 }
 
-/// Appends `bytes`, as many as there is room for; whether that was all.
-fn push(queue: &mut Deque<u8, QUEUE_BYTES>, bytes: &[u8]) -> bool {
-    bytes.iter().all(|byte| queue.push_back(*byte).is_ok())
-}
-
-/// Takes waiting bytes, oldest first; `None` when nothing waits. Moves no others: interrupts are off meanwhile, and a line
-/// may be receiving.
+/// Takes waiting bytes, oldest first; `None` when nothing waits. Moves no others: interrupts are off meanwhile, and a line may
+/// be receiving.
 pub fn take() -> Option<Vec<u8, LOG_BYTES>> {
     critical_section::with(|_| {
         // SAFETY: interrupts are off, and nobody is between `acquire` and `release`: those run with
         // interrupts off as well and call nothing of ours.
-        let queue = unsafe { &mut (*STATE.0.get()).queue };
+        let queue = unsafe { &mut (*STATE.0.get()).queue.bytes };
         let mut taken = Vec::new();
         while !taken.is_full() {
             let Some(byte) = queue.pop_front() else { break };

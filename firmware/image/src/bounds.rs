@@ -44,6 +44,17 @@ impl Bounds {
             accumulator,
         }
     }
+
+    /// Every number with its key.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let accumulator = self.accumulator.iter();
+        [
+            ("state_bytes", u64::from(self.state_bytes)),
+            ("macs_per_step", self.macs_per_step),
+        ]
+        .into_iter()
+        .chain(accumulator.map(|&bound| ("accumulator", u64::from(bound))))
+    }
 }
 
 /// `|bias| + input_max * sum |weight|`, capped at `u32::MAX`.

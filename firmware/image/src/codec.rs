@@ -129,42 +129,36 @@ pub(crate) trait Codec<'a>: Sized {
         Ok(())
     }
 
-    /// An integer in `MIN..=MAX`.
-    fn integer<const MIN: u64, const MAX: u64>(
+    /// An integer in `MIN..=MAX`, which `T` can hold. One that is below zero becomes a large one: a reader refuses both.
+    fn integer<T: Copy + TryInto<u64> + TryFrom<u64>, const MIN: u64, const MAX: u64>(
         &mut self,
         thing: &'static str,
-        value: &mut u64,
+        value: &mut T,
     ) -> Done {
-        if let Header::Positive(found) =
-            self.header(Header::Positive(*value), "unsigned integer")?
-        {
-            *value = found;
-        }
-        match Self::READS && !(MIN..=MAX).contains(value) {
-            false => Ok(()),
-            true => Err(ReadError::Integer {
+        let present = (*value).try_into().unwrap_or(u64::MAX);
+        let found = match self.header(Header::Positive(present), "unsigned integer")? {
+            Header::Positive(found) => found,
+            _ => present,
+        };
+        if Self::READS && !(MIN..=MAX).contains(&found) {
+            return Err(ReadError::Integer {
                 thing,
-                value: *value,
+                value: found,
                 min: MIN,
                 max: MAX,
-            }),
+            });
         }
-    }
-
-    /// A u32 of at least `MIN`.
-    fn small<const MIN: u64>(&mut self, thing: &'static str, value: &mut u32) -> Done {
-        let mut wide = u64::from(*value);
-        self.integer::<MIN, { u32::MAX as u64 }>(thing, &mut wide)?;
-        *value = u32::try_from(wide).unwrap_or(u32::MAX);
+        *value = T::try_from(found).unwrap_or(*value);
         Ok(())
     }
 
-    /// A dimension; its range is checked with the whole config.
-    fn size(&mut self, thing: &'static str, value: &mut usize) -> Done {
-        let mut wide = u64::try_from(*value).unwrap_or(u64::MAX);
-        self.integer::<0, { u32::MAX as u64 }>(thing, &mut wide)?;
-        *value = usize::try_from(wide).unwrap_or(usize::MAX);
-        Ok(())
+    /// An integer of at least `MIN` and at most 32 bits. The range of a dimension is checked with the whole config.
+    fn u32<T: Copy + TryInto<u64> + TryFrom<u64>, const MIN: u64>(
+        &mut self,
+        thing: &'static str,
+        value: &mut T,
+    ) -> Done {
+        self.integer::<T, MIN, { u32::MAX as u64 }>(thing, value)
     }
 
     /// A finite f32.
@@ -318,9 +312,11 @@ pub(crate) trait Sink {
 pub(crate) struct Hash(Sha256);
 
 impl Hash {
-    /// The digest of what was put.
-    pub(crate) fn finish(self) -> [u8; 32] {
-        self.0.finalize().into()
+    /// The digest of what `walk` puts: what there is, since what hashes cannot fail.
+    pub(crate) fn of(walk: impl FnOnce(&mut Self) -> Done) -> [u8; 32] {
+        let mut hash = Self::default();
+        let _ = walk(&mut hash);
+        hash.0.finalize().into()
     }
 }
 
@@ -397,20 +393,8 @@ mod tests {
 
     #[test]
     fn headers_are_shortest() {
-        for (value, length) in [
-            (0, 1),
-            (23, 1),
-            (24, 2),
-            (255, 2),
-            (256, 3),
-            (65_536, 5),
-            (u64::MAX, 9),
-        ] {
-            assert_eq!(
-                Shortest::new(Header::Positive(value)).as_slice().len(),
-                length,
-                "{value}"
-            );
-        }
+        let length = |value| Shortest::new(Header::Positive(value)).as_slice().len();
+        let lengths = [0, 23, 24, 255, 256, 65_536, u64::MAX].map(length);
+        assert_eq!(lengths, [1, 1, 2, 2, 3, 5, 9]);
     }
 }

@@ -222,15 +222,3 @@ pub enum ReadError {
         offset: u32,
     },
 }
-
-impl From<ConfigError> for ReadError {
-    fn from(error: ConfigError) -> Self {
-        Self::Config(error)
-    }
-}
-
-impl From<ContractError> for ReadError {
-    fn from(error: ContractError) -> Self {
-        Self::Contract(error)
-    }
-}

@@ -129,17 +129,11 @@ impl<'a> Golden<'a> {
         // A golden trace of the reader has channels; the maxima are for the one that is not there.
         let observations = self.observation.chunks_exact(self.observations.max(1));
         let actions = self.actions.max(1);
-        let words = self
-            .issued
-            .chunks_exact(actions)
-            .zip(self.words.chunks_exact(actions));
-        let scalars = self
-            .reward
-            .iter()
-            .copied()
-            .map(f32::from_le_bytes)
-            .zip(self.done);
-        observations.zip(words).zip(scalars).map(
+        let issued = self.issued.chunks_exact(actions);
+        let words = issued.zip(self.words.chunks_exact(actions));
+        let rewards = self.reward.iter().copied().map(f32::from_le_bytes);
+        let steps = observations.zip(words).zip(rewards.zip(self.done));
+        steps.map(
             |((observation, (issued, words)), (reward, &done))| GoldenStep {
                 observation,
                 reward,

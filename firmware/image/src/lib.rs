@@ -42,7 +42,7 @@ pub mod write;
 pub use bounds::Bounds;
 pub use config::{ConfigError, HeadInput, ModelConfig, Positions};
 pub use contract::{
-    ActionChannel, Channel, ChannelField, ChannelKind, Contract, ContractDifference, ContractError,
+    ActionChannel, Channel, ChannelKind, Contract, ContractDifference, ContractError,
     DifferenceInWords, QuadraticReward, Reward,
 };
 pub use error::{CborProblem, ReadError};

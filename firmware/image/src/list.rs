@@ -64,6 +64,17 @@ impl<T: Fill, const N: usize> List<T, N> {
     }
 }
 
+/// The first `N` items; the rest is left out.
+impl<T: Fill, const N: usize> FromIterator<T> for List<T, N> {
+    fn from_iter<I: IntoIterator<Item = T>>(items: I) -> Self {
+        let mut list = Self::EMPTY;
+        for item in items.into_iter().take(N) {
+            let _ = list.push(item);
+        }
+        list
+    }
+}
+
 impl<T, const N: usize> List<T, N> {
     /// The items present.
     #[must_use]
@@ -120,6 +131,7 @@ mod tests {
         assert_eq!(list.push(4.0), Err(Full));
         assert_eq!(list, THREE);
         assert_eq!(&*list, &[1.0, 2.0, 3.0]);
+        assert_eq!(THREE, (1..9_u8).map(f32::from).collect());
     }
 
     #[test]

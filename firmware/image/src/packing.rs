@@ -3,16 +3,16 @@
 //! Nothing else differs between two packings of one policy: same keys, same numbers, same hash of the
 //! logical weights. A packing may ask more of a matrix; the reader checks it.
 
-use core::fmt;
-
 use engram_kernels::cortex_m::packing as cortex_m;
+use strum::{Display, VariantArray};
 
 use crate::error::ReadError;
 use crate::header::FLAG_CORTEX_M;
 use crate::weights::{Matrix, MatrixName};
 
 /// The order of the weights of every matrix of an image.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Display, VariantArray)]
+#[strum(serialize_all = "kebab-case")]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Packing {
     /// Row after row: what every program reads.
@@ -34,12 +34,9 @@ impl Packing {
 
     /// The packing of a flag in the header; `None` for what this version does not know.
     #[must_use]
-    pub const fn from_flag(flag: u16) -> Option<Self> {
-        match flag {
-            0 => Some(Self::Rows),
-            FLAG_CORTEX_M => Some(Self::CortexM),
-            _ => None,
-        }
+    pub fn from_flag(flag: u16) -> Option<Self> {
+        let mut packings = Self::VARIANTS.iter().copied();
+        packings.find(|packing| packing.flag() == flag)
     }
 
     /// Bytes of a matrix's weights; saturates.
@@ -122,14 +119,5 @@ impl Packing {
                 Some(packed)
             }
         }
-    }
-}
-
-impl fmt::Display for Packing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Rows => "rows",
-            Self::CortexM => "cortex-m",
-        })
     }
 }

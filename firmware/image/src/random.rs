@@ -3,12 +3,14 @@
 //! Their factors keep the activations in the middle of their types, so that signals neither die out nor sit in
 //! saturation: a wrong bit anywhere shows in the command words.
 
+use alloc::vec::Vec;
+
 use engram_kernels::Requant;
 
 use crate::config::{HeadInput, ModelConfig, Positions};
 use crate::contract::{ActionChannel, Channel, Contract, Reward};
 use crate::image::{InputScales, Provenance};
-use crate::list::{Fill, List};
+use crate::list::List;
 use crate::weights::MatrixName;
 use crate::write::{GoldenSpec, HeadSpec, ImageSpec, LayerSpec, MatrixSpec, WeightsSpec};
 
@@ -84,20 +86,24 @@ pub fn contract(config: &ModelConfig) -> Contract<'static> {
     let names = |count: usize| (0..count).map_while(name);
     Contract {
         period_us: 20_000,
-        observations: list(names(config.observations).map(|name| Channel {
-            name,
-            unit: "1",
-            min: -1.0,
-            max: 1.0,
-        })),
-        actions: list(names(config.actions).map(|name| ActionChannel {
-            name,
-            unit: "1",
-            min: -1.0,
-            max: 1.0,
-            slew_per_s: 100.0,
-            safe: 0.0,
-        })),
+        observations: names(config.observations)
+            .map(|name| Channel {
+                name,
+                unit: "1",
+                min: -1.0,
+                max: 1.0,
+            })
+            .collect(),
+        actions: names(config.actions)
+            .map(|name| ActionChannel {
+                name,
+                unit: "1",
+                min: -1.0,
+                max: 1.0,
+                slew_per_s: 100.0,
+                safe: 0.0,
+            })
+            .collect(),
         reward: Reward::External,
     }
 }
@@ -126,7 +132,7 @@ pub fn spec_for<'a>(config: &ModelConfig, contract: Contract<'a>, seed: u64) -> 
         contract,
         input: InputScales { mean, inverse },
         residual_scale: 1.0 / 4_096.0,
-        weights: weights(random, config),
+        weights: Draw { random, config }.weights(),
         golden: GoldenSpec::blank(config),
         provenance: Provenance {
             plant: "random",
@@ -138,97 +144,84 @@ pub fn spec_for<'a>(config: &ModelConfig, contract: Contract<'a>, seed: u64) -> 
     }
 }
 
-fn list<T: Fill, const N: usize>(items: impl Iterator<Item = T>) -> List<T, N> {
-    let mut list = List::EMPTY;
-    for item in items {
-        // An image with too few channels is refused by the writer.
-        let _ = list.push(item);
-    }
-    list
+/// What the numbers of an image are drawn from, in their order, and for which shape.
+struct Draw<'r> {
+    random: &'r mut SplitMix64,
+    config: &'r ModelConfig,
 }
 
-fn weights(random: &mut SplitMix64, config: &ModelConfig) -> WeightsSpec {
-    let positions = match config.positions {
-        Positions::Age => 0,
-        Positions::Slot => config.window * config.model,
-    };
-    WeightsSpec {
-        embed: matrix(random, config, MatrixName::Embed, 9_000.0, 6_000.0),
-        positions: (0..positions)
-            .map(|_| random.integer(3_000) as i16)
-            .collect(),
-        layers: core::array::from_fn(|index| {
-            (index < config.layers).then(|| layer(random, config, index as u8))
-        }),
-        head: HeadSpec {
-            input: factor(ACTIVATION / RESIDUAL),
-            first: matrix(random, config, MatrixName::First, ACTIVATION, PREACTIVATION),
-            raw: match config.head_input {
-                HeadInput::Encoder => None,
-                HeadInput::Mixed => Some(matrix(random, config, MatrixName::Raw, 6_000.0, 2_000.0)),
+impl Draw<'_> {
+    fn weights(&mut self) -> WeightsSpec {
+        use MatrixName::{Embed, First, Raw, Second, Third};
+        let config = self.config;
+        let slots = match config.positions {
+            Positions::Age => 0,
+            Positions::Slot => config.window * config.model,
+        };
+        WeightsSpec {
+            embed: self.matrix(Embed, 9_000.0, 6_000.0),
+            positions: self.integers(slots, 3_000, |value| value as i16),
+            layers: core::array::from_fn(|index| {
+                (index < config.layers).then(|| self.layer(index as u8))
+            }),
+            head: HeadSpec {
+                input: factor(ACTIVATION / RESIDUAL),
+                first: self.matrix(First, ACTIVATION, PREACTIVATION),
+                raw: match config.head_input {
+                    HeadInput::Encoder => None,
+                    HeadInput::Mixed => Some(self.matrix(Raw, 6_000.0, 2_000.0)),
+                },
+                second: self.matrix(Second, TANH, PREACTIVATION),
+                third: self.matrix(Third, TANH, 9_000.0),
             },
-            second: matrix(random, config, MatrixName::Second, TANH, PREACTIVATION),
-            third: matrix(random, config, MatrixName::Third, TANH, 9_000.0),
-        },
+        }
     }
-}
 
-fn layer(random: &mut SplitMix64, config: &ModelConfig, index: u8) -> LayerSpec {
-    let ages = match config.positions {
-        Positions::Age => config.heads * config.window,
-        Positions::Slot => 0,
-    };
-    let to_activation = factor(ACTIVATION / RESIDUAL);
-    LayerSpec {
-        attention_input: to_activation,
-        qkv: matrix(
-            random,
-            config,
-            MatrixName::Qkv(index),
-            ACTIVATION,
-            ACTIVATION,
-        ),
-        logit: factor(1_200.0 / (ACTIVATION * ACTIVATION * root(config.head_dim()))),
-        age_bias: (0..ages).map(|_| random.integer(1_500) as i32).collect(),
-        // The mean of the values has 16 fraction bits; it is smaller than they are.
-        attention_output: factor(2.0 / 65_536.0),
-        out: matrix(random, config, MatrixName::Out(index), ACTIVATION, BLOCK),
-        ff_input: to_activation,
-        ff1: matrix(
-            random,
-            config,
-            MatrixName::Ff1(index),
-            ACTIVATION,
-            ACTIVATION,
-        ),
-        // The rectifier has left a half of the activations.
-        ff2: matrix(random, config, MatrixName::Ff2(index), 25.0, BLOCK),
+    fn layer(&mut self, index: u8) -> LayerSpec {
+        use MatrixName::{Ff1, Ff2, Out, Qkv};
+        let config = self.config;
+        let ages = match config.positions {
+            Positions::Age => config.heads * config.window,
+            Positions::Slot => 0,
+        };
+        let to_activation = factor(ACTIVATION / RESIDUAL);
+        LayerSpec {
+            attention_input: to_activation,
+            qkv: self.matrix(Qkv(index), ACTIVATION, ACTIVATION),
+            logit: factor(1_200.0 / (ACTIVATION * ACTIVATION * root(config.head_dim()))),
+            age_bias: self.integers(ages, 1_500, |value| value as i32),
+            // The mean of the values has 16 fraction bits; it is smaller than they are.
+            attention_output: factor(2.0 / 65_536.0),
+            out: self.matrix(Out(index), ACTIVATION, BLOCK),
+            ff_input: to_activation,
+            ff1: self.matrix(Ff1(index), ACTIVATION, ACTIVATION),
+            // The rectifier has left a half of the activations.
+            ff2: self.matrix(Ff2(index), 25.0, BLOCK),
+        }
     }
-}
 
-/// Random weights, and factors that take inputs of one typical size to outputs of another.
-fn matrix(
-    random: &mut SplitMix64,
-    config: &ModelConfig,
-    name: MatrixName,
-    input: f64,
-    output: f64,
-) -> MatrixSpec {
-    let (rows, columns) = name.shape(config);
-    let biases = if name.has_bias() { rows } else { 0 };
-    let sum = WEIGHT * input * root(columns);
-    MatrixSpec {
-        rows,
-        columns,
-        weight: (0..rows * columns)
-            .map(|_| random.integer(127) as i8)
-            .collect(),
-        bias: (0..biases)
-            .map(|_| (0.3 * sum * f64::from(random.real())) as i32)
-            .collect(),
-        requant: (0..rows)
-            .map(|_| factor(output / sum * (1.0 + 0.2 * f64::from(random.real()))))
-            .collect(),
+    /// Random weights, and factors that take inputs of one typical size to outputs of another.
+    fn matrix(&mut self, name: MatrixName, input: f64, output: f64) -> MatrixSpec {
+        let (rows, columns) = name.shape(self.config);
+        let biases = if name.is_wide() { 0 } else { rows };
+        let sum = WEIGHT * input * root(columns);
+        let weight = self.integers(rows * columns, 127, |value| value as i8);
+        let mut real = || f64::from(self.random.real());
+        MatrixSpec {
+            rows,
+            columns,
+            weight,
+            bias: (0..biases).map(|_| (0.3 * sum * real()) as i32).collect(),
+            requant: (0..rows)
+                .map(|_| factor(output / sum * (1.0 + 0.2 * real())))
+                .collect(),
+        }
+    }
+
+    fn integers<T>(&mut self, count: usize, limit: u32, narrow: fn(i64) -> T) -> Vec<T> {
+        (0..count)
+            .map(|_| narrow(self.random.integer(limit)))
+            .collect()
     }
 }
 

@@ -15,7 +15,6 @@ use crate::header::{self, HEADER_BYTES};
 use crate::image::Image;
 use crate::limits::MAX_COLUMNS;
 use crate::walk;
-use crate::weights::MatrixName;
 use cursor::Cursor;
 
 /// Accumulators must stay below this.
@@ -66,38 +65,38 @@ impl<'a> Image<'a> {
 /// [`Image::matrices`] with a layer's own factors before its matrices.
 fn weights_digest(image: &Image<'_>) -> [u8; 32] {
     let Image { input, weights, .. } = image;
-    let mut hash = Hash::default();
-    // What hashes cannot fail.
-    let _ = walk::config(&mut hash, "config", &mut image.config.clone());
-    let scales = input.mean.iter().chain(&input.inverse);
-    for value in scales.chain(&[image.residual_scale]) {
-        hash.put(&value.to_le_bytes());
-    }
-    hash.put(weights.positions.as_flattened());
-    for layer in weights.layers() {
-        for factor in [
-            layer.attention_input,
-            layer.logit,
-            layer.attention_output,
-            layer.ff_input,
-        ] {
-            requant(&mut hash, factor);
+    Hash::of(|hash| {
+        walk::config(hash, "config", &mut image.config.clone())?;
+        let scales = input.mean.iter().chain(&input.inverse);
+        for value in scales.chain(&[image.residual_scale]) {
+            hash.put(&value.to_le_bytes());
         }
-        hash.put(layer.age_bias.as_flattened());
-    }
-    requant(&mut hash, weights.head.input);
-    for matrix in image.matrices() {
-        let mut room = [0; MAX_COLUMNS];
-        for row in 0..matrix.rows.rows {
-            if let Some(row) = matrix.row(row, &mut room) {
-                hash.put(bytemuck::must_cast_slice(row.weight));
+        hash.put(weights.positions.as_flattened());
+        for layer in weights.layers() {
+            for factor in [
+                layer.attention_input,
+                layer.logit,
+                layer.attention_output,
+                layer.ff_input,
+            ] {
+                requant(hash, factor);
             }
+            hash.put(layer.age_bias.as_flattened());
         }
-        hash.put(matrix.rows.bias.as_flattened());
-        hash.put(matrix.rows.multiplier.as_flattened());
-        hash.put(matrix.rows.shift);
-    }
-    hash.finish()
+        requant(hash, weights.head.input);
+        for matrix in image.matrices() {
+            let mut room = [0; MAX_COLUMNS];
+            for row in 0..matrix.rows.rows {
+                if let Some(row) = matrix.row(row, &mut room) {
+                    hash.put(bytemuck::must_cast_slice(row.weight));
+                }
+            }
+            hash.put(matrix.rows.bias.as_flattened());
+            hash.put(matrix.rows.multiplier.as_flattened());
+            hash.put(matrix.rows.shift);
+        }
+        Ok(())
+    })
 }
 
 fn requant(hash: &mut Hash, factor: Requant) {
@@ -110,40 +109,21 @@ fn check_bounds(image: &Image<'_>) -> Result<(), ReadError> {
     let stated = &image.bounds;
     let computed = Bounds::of(image);
     let names = image.weights.matrices().map(|(matrix, _)| matrix);
-    if let Some((matrix, bound)) = overflow(names, &computed) {
-        return Err(ReadError::Accumulator { matrix, bound });
+    for (matrix, &bound) in names.zip(&computed.accumulator) {
+        if bound >= ACCUMULATOR_LIMIT {
+            return Err(ReadError::Accumulator { matrix, bound });
+        }
     }
-    let same = |thing, stated, computed| match stated == computed {
-        true => Ok(()),
-        false => Err(ReadError::Bounds {
-            thing,
-            stated,
-            computed,
-        }),
-    };
-    same(
-        "state_bytes",
-        u64::from(stated.state_bytes),
-        u64::from(computed.state_bytes),
-    )?;
-    same(
-        "macs_per_step",
-        stated.macs_per_step,
-        computed.macs_per_step,
-    )?;
-    count(
-        "accumulator",
-        stated.accumulator.len(),
-        computed.accumulator.len(),
-    )?;
-    for (&stated, &computed) in stated.accumulator.iter().zip(&computed.accumulator) {
-        same("accumulator", u64::from(stated), u64::from(computed))?;
+    let lengths = [stated, &computed].map(|bounds| bounds.accumulator.len());
+    count("accumulator", lengths[0], lengths[1])?;
+    for ((thing, stated), (_, computed)) in stated.entries().zip(computed.entries()) {
+        if stated != computed {
+            return Err(ReadError::Bounds {
+                thing,
+                stated,
+                computed,
+            });
+        }
     }
     Ok(())
-}
-
-fn overflow(names: impl Iterator<Item = MatrixName>, bounds: &Bounds) -> Option<(MatrixName, u32)> {
-    names
-        .zip(bounds.accumulator.iter().copied())
-        .find(|&(_, bound)| bound >= ACCUMULATOR_LIMIT)
 }

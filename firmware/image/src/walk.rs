@@ -47,38 +47,38 @@ pub(crate) fn body<'a, C: Codec<'a>>(c: &mut C, image: &mut Image<'a>) -> Done {
 /// The bounds; a reader compares them with the computed ones once the weights are known.
 fn bounds<'a, C: Codec<'a>>(c: &mut C, key: &'static str, x: &mut Bounds) -> Done {
     c.map(key, 3, |c| {
-        c.list("accumulator", &mut x.accumulator, None, C::small::<0>)?;
-        c.entry("state_bytes", &mut x.state_bytes, C::small::<0>)?;
+        c.list("accumulator", &mut x.accumulator, None, C::u32::<_, 0>)?;
+        c.entry("state_bytes", &mut x.state_bytes, C::u32::<_, 0>)?;
         let macs = &mut x.macs_per_step;
-        c.entry("macs_per_step", macs, C::integer::<0, { u64::MAX }>)
+        c.entry("macs_per_step", macs, C::integer::<_, 0, { u64::MAX }>)
     })
 }
 
 /// The config; a reader's is valid.
 pub(crate) fn config<'a, C: Codec<'a>>(c: &mut C, key: &'static str, x: &mut ModelConfig) -> Done {
     c.map(key, 10, |c| {
-        c.entry("ff", &mut x.ff, C::size)?;
-        c.entry("heads", &mut x.heads, C::size)?;
-        c.entry("model", &mut x.model, C::size)?;
+        c.entry("ff", &mut x.ff, C::u32::<_, 0>)?;
+        c.entry("heads", &mut x.heads, C::u32::<_, 0>)?;
+        c.entry("model", &mut x.model, C::u32::<_, 0>)?;
         c.entry("hidden", &mut x.hidden, |c, key, [first, second]| {
             c.array(key, Some(2), 2)?;
-            c.size(key, first)?;
-            c.size(key, second)
+            c.u32::<_, 0>(key, first)?;
+            c.u32::<_, 0>(key, second)
         })?;
-        c.entry("layers", &mut x.layers, C::size)?;
-        c.entry("window", &mut x.window, C::size)?;
-        c.entry("actions", &mut x.actions, C::size)?;
+        c.entry("layers", &mut x.layers, C::u32::<_, 0>)?;
+        c.entry("window", &mut x.window, C::u32::<_, 0>)?;
+        c.entry("actions", &mut x.actions, C::u32::<_, 0>)?;
         c.entry("positions", &mut x.positions, |c, key, x| {
-            c.variant(key, x, [Positions::Slot, Positions::Age], Positions::name)
+            c.variant(key, x, [Positions::Slot, Positions::Age], <&str>::from)
         })?;
         c.entry("head_input", &mut x.head_input, |c, key, x| {
             let inputs = [HeadInput::Encoder, HeadInput::Mixed];
-            c.variant(key, x, inputs, HeadInput::name)
+            c.variant(key, x, inputs, <&str>::from)
         })?;
-        c.entry("observations", &mut x.observations, C::size)
+        c.entry("observations", &mut x.observations, C::u32::<_, 0>)
     })?;
     match C::READS {
-        true => Ok(x.validate()?),
+        true => x.validate().map_err(ReadError::Config),
         false => Ok(()),
     }
 }
@@ -132,12 +132,12 @@ pub(crate) fn contract<'a, C: Codec<'a>>(
         c.key("reward")?;
         reward(c, channels, &mut x.reward)?;
         c.list("actions", &mut x.actions, actions, action)?;
-        c.entry("period_us", &mut x.period_us, C::small::<1>)?;
+        c.entry("period_us", &mut x.period_us, C::u32::<_, 1>)?;
         let list = &mut x.observations;
         c.list("observations", list, observations, observation)
     })?;
     match C::READS {
-        true => Ok(x.validate()?),
+        true => x.validate().map_err(ReadError::Contract),
         false => Ok(()),
     }
 }
@@ -162,7 +162,8 @@ fn action<'a, C: Codec<'a>>(c: &mut C, _: &'static str, x: &mut ActionChannel<'a
     })
 }
 
-fn reward<'a, C: Codec<'a>>(c: &mut C, channels: [usize; 2], x: &mut Reward) -> Done {
+/// The reward by as many observations and actions.
+pub(crate) fn reward<'a, C: Codec<'a>>(c: &mut C, channels: [usize; 2], x: &mut Reward) -> Done {
     if c.at_text(matches!(x, Reward::External))? {
         *x = Reward::External;
         return c.variant("reward", &mut (), [()], |()| "external");
@@ -185,7 +186,7 @@ fn reward<'a, C: Codec<'a>>(c: &mut C, channels: [usize; 2], x: &mut Reward) -> 
 
 fn provenance<'a, C: Codec<'a>>(c: &mut C, key: &'static str, x: &mut Provenance<'a>) -> Done {
     c.map(key, 5, |c| {
-        c.entry("seed", &mut x.seed, C::integer::<0, { u64::MAX }>)?;
+        c.entry("seed", &mut x.seed, C::integer::<_, 0, { u64::MAX }>)?;
         c.entry("plant", &mut x.plant, C::text::<TEXT_BYTES>)?;
         c.entry("version", &mut x.version, C::text::<TEXT_BYTES>)?;
         c.entry("config_sha256", &mut x.config_sha256, C::digest)?;
@@ -266,7 +267,7 @@ impl Network<'_> {
         x: &mut Rows<'a>,
     ) -> Done {
         let (rows, columns) = name.shape(self.config);
-        let biases = if name.has_bias() { rows } else { 0 };
+        let biases = if name.is_wide() { 0 } else { rows };
         c.key(key)?;
         c.map("matrix", 4, |c| {
             c.elements("bias", &mut x.bias, biases)?;
@@ -290,16 +291,8 @@ fn factor<'a, C: Codec<'a>>(c: &mut C, thing: &'static str, x: &mut Requant) -> 
     const MIN: u64 = MULTIPLIER_MIN as u64;
     const MAX: u64 = i32::MAX as u64;
     c.array(thing, Some(2), 2)?;
-    // A negative multiplier becomes a large one: a reader refuses both.
-    let mut multiplier = u64::from(x.multiplier.cast_unsigned());
-    let mut shift = u64::from(x.shift);
-    c.integer::<MIN, MAX>(thing, &mut multiplier)?;
-    c.integer::<1, { SHIFT_MAX as u64 }>(thing, &mut shift)?;
-    *x = Requant {
-        multiplier: i32::try_from(multiplier).unwrap_or(MULTIPLIER_MIN),
-        shift: u8::try_from(shift).unwrap_or(SHIFT_MAX),
-    };
-    Ok(())
+    c.integer::<_, MIN, MAX>(thing, &mut x.multiplier)?;
+    c.integer::<_, 1, { SHIFT_MAX as u64 }>(thing, &mut x.shift)
 }
 
 /// Whether every row can be computed, and everything that fills up a packed matrix is zero.

@@ -277,10 +277,7 @@ impl MatrixName {
     /// saturation produced the input.
     #[must_use]
     pub const fn input_max(self) -> u32 {
-        match self {
-            Self::Embed | Self::Raw => 32_768,
-            _ => 128,
-        }
+        if self.is_wide() { 32_768 } else { 128 }
     }
 
     /// Rows and columns of the matrix in a network of this shape.
@@ -299,16 +296,10 @@ impl MatrixName {
         }
     }
 
-    /// Whether the input is int16.
+    /// Whether the input is int16; such a matrix has no bias.
     #[must_use]
     pub const fn is_wide(self) -> bool {
         matches!(self, Self::Embed | Self::Raw)
-    }
-
-    /// Whether the matrix has a bias.
-    #[must_use]
-    pub const fn has_bias(self) -> bool {
-        !matches!(self, Self::Embed | Self::Raw)
     }
 }
 

@@ -45,6 +45,11 @@ pub enum WriteError {
     Refused(ReadError),
 }
 
+/// What `map` makes of each value.
+fn each<T: Copy, U>(values: &[T], map: fn(T) -> U) -> Vec<U> {
+    values.iter().copied().map(map).collect()
+}
+
 /// The bytes of the image that `spec` describes, unsigned.
 ///
 /// # Errors

@@ -2,15 +2,15 @@
 //!
 //! [`crate::Portable`] is the specification: any other implementation gives the same bits for the same
 //! numbers. What an implementation chooses for itself is how numbers lie in memory: weights
-//! ([`Kernels::Map`]), activations between two maps, and the rings of attention. Whoever calls these
+//! ([`Kernels::Linear`]), activations between two maps, and the KV cache. Whoever calls these
 //! functions passes such memory along and does not look into it.
 //!
 //! Implementations are tokens: whoever holds one may run its instructions, so that safe code needs no
 //! check of its own.
 
-use crate::{Requant, Rings, fraction_from_word, quantize};
+use crate::{KvLayout, Requant, fraction_from_word, quantize};
 
-/// Tokens that are computed together where a step has several: with four blocks of sixteen rows their sums fill twenty
+/// Tokens that are computed together where a step has several: with four blocks of sixteen rows their accumulators fill twenty
 /// registers, and a map that one of them has read is near when the next one comes.
 pub const TOKENS: usize = 5;
 
@@ -28,12 +28,12 @@ pub trait Kernels: Copy {
     const TOGETHER: bool = false;
 
     /// How keys and values lie.
-    const RINGS: Rings;
+    const KV_LAYOUT: KvLayout;
 
     /// A linear map of an int8 input, as these kernels read it.
-    type Map<'a>: Copy;
+    type Linear<'a>: Copy;
     /// A linear map of an int16 input, as these kernels read it.
-    type WideMap<'a>: Copy;
+    type WideLinear<'a>: Copy;
     /// What one layer's attention reads of the image, the age biases above all.
     type Biases<'a>: Copy;
 
@@ -45,13 +45,16 @@ pub trait Kernels: Copy {
     }
 
     /// Runs `f` with the instructions of these kernels: what is inlined into it may use them.
-    fn run<R>(self, f: impl FnOnce() -> R) -> R;
+    #[inline]
+    fn run<R>(self, f: impl FnOnce() -> R) -> R {
+        f()
+    }
 
     /// Bytes of the keys and of the values of one layer.
     #[inline]
     #[must_use]
-    fn ring_bytes(shape: Shape) -> [usize; 2] {
-        Self::RINGS.bytes(shape)
+    fn kv_bytes(shape: Shape) -> [usize; 2] {
+        Self::KV_LAYOUT.bytes(shape)
     }
 
     /// The entries of a working memory, each as `clamp(round_half_even((x - mean) * inverse), -32767, 32767)` with NaN as
@@ -61,50 +64,56 @@ pub trait Kernels: Copy {
         quantize_all(entries, scales, out);
     }
 
-    /// The residual stream as the int8 input of a map: `out[i] = factor.to_i8(residual[i])`.
-    fn narrow(self, residual: &[i16], factor: Requant, out: &mut [i8]);
+    /// The residual stream as the int8 input of a map: `out[i] = requant.to_i8(residual[i])`.
+    fn requantize(self, residual: &[i16], requant: Requant, out: &mut [i8]);
 
     /// Of every token `out[r] = to_i8(map * input)`, as numbers: queries, keys, values. With `RECTIFY`
     /// `out[r] = to_relu_i8(map * input)`, as the input of a map.
     fn linear_i8<const RECTIFY: bool, const T: usize>(
         self,
-        map: Self::Map<'_>,
+        map: Self::Linear<'_>,
         inputs: [&[i8]; T],
-        sums: &mut [i32],
+        acc: &mut [i32],
         outs: [&mut [i8]; T],
     );
 
-    /// Of every token `residual[r] += to_i16(map * input)`, saturating, and [`Kernels::narrow`] of the result.
+    /// Of every token `residual[r] += to_i16(map * input)`, saturating, and [`Kernels::requantize`] of the result.
     fn linear_add<const T: usize>(
         self,
-        map: Self::Map<'_>,
+        map: Self::Linear<'_>,
         inputs: [&[i8]; T],
-        sums: &mut [i32],
+        acc: &mut [i32],
         onto: Onto<'_, T>,
     );
 
-    /// `out[r] = to_i16(map * input)`: the embedding.
-    fn embed(self, map: Self::WideMap<'_>, input: &[i16], sums: &mut [i32], out: &mut [i16]);
+    /// `out[r] = to_i16(map * input)`: the embedding, a map without biases.
+    fn wide_linear_i16(
+        self,
+        map: Self::WideLinear<'_>,
+        input: &[i16],
+        acc: &mut [i32],
+        out: &mut [i16],
+    );
 
     /// `out[r] = tanh(to_i32(map * input) + to_i32(raw * raw_input))`, the sum saturating, as the input
     /// of a map.
-    fn hidden(
+    fn linear_tanh(
         self,
-        map: Self::Map<'_>,
+        map: Self::Linear<'_>,
         input: &[i8],
-        raw: Option<(Self::WideMap<'_>, &[i16])>,
-        sums: (&mut [i32], &mut [i32]),
+        raw: Option<(Self::WideLinear<'_>, &[i16])>,
+        acc: (&mut [i32], &mut [i32]),
         out: &mut [i8],
     );
 
     /// `out[r] = to_i16(map * input)`: the command words.
-    fn words(self, map: Self::Map<'_>, input: &[i8], sums: &mut [i32], out: &mut [i16]);
+    fn linear_i16(self, map: Self::Linear<'_>, input: &[i8], acc: &mut [i32], out: &mut [i16]);
 
     /// Attention of one token over the window, all heads of one layer.
     ///
-    /// Stores the token's keys and values at its place and leaves the requantized weighted means of
-    /// the values, the input of a map, in `means`. `watch` is called once per head.
-    fn attend(self, attention: Attention<'_, Self::Biases<'_>>, watch: Option<&mut Watch<'_>>);
+    /// Stores the token's keys and values at its position and leaves the requantized context, the mean of
+    /// the values weighted by the attention probabilities, in `context` as the input of a map. `hook` is called once per head.
+    fn attend(self, attention: Attention<'_, Self::Biases<'_>>, hook: Option<&mut HeadHook<'_>>);
 }
 
 /// [`Kernels::quantize`], entry by entry.
@@ -154,8 +163,8 @@ pub struct Shape {
 
 /// Where a token stands in the window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// Place of its keys and values. Place `p` holds the memory of age `(index - p) mod window`.
+pub struct CachePosition {
+    /// Position of its keys and values. Position `p` holds the memory of age `(index - p) mod window`.
     pub index: usize,
     /// Memories that it attends to, itself included: those of an age below this.
     pub filled: usize,
@@ -165,26 +174,26 @@ pub struct Place {
 pub struct Attention<'a, B> {
     /// Heads, channels, window.
     pub shape: Shape,
-    /// The token's place.
-    pub place: Place,
+    /// Where the token stands.
+    pub position: CachePosition,
     /// From an inner product to a logit.
     pub logit: Requant,
-    /// From the mean of the values to an int8.
+    /// From the context to an int8.
     pub output: Requant,
     /// The age biases.
     pub biases: B,
     /// Queries, keys and values of the token, `heads * width` each.
     pub qkv: &'a [i8],
-    /// The first of [`Kernels::ring_bytes`].
+    /// The first of [`Kernels::kv_bytes`].
     pub keys: &'a mut [i8],
-    /// The second of [`Kernels::ring_bytes`].
+    /// The second of [`Kernels::kv_bytes`].
     pub values: &'a mut [i8],
     /// Work space for inner products: at least `window`.
-    pub sums: &'a mut [i32],
-    /// Work space for the weights of one head: at least `window`.
-    pub weights: &'a mut [i16],
+    pub acc: &'a mut [i32],
+    /// Work space for the attention probabilities of one head: at least `window`.
+    pub probabilities: &'a mut [i16],
     /// `heads * width`: the result.
-    pub means: &'a mut [i8],
+    pub context: &'a mut [i8],
 }
 
 #[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
@@ -193,19 +202,19 @@ impl<B> Attention<'_, B> {
     pub(crate) fn with_biases<C>(&mut self, biases: C) -> Attention<'_, C> {
         Attention {
             shape: self.shape,
-            place: self.place,
+            position: self.position,
             logit: self.logit,
             output: self.output,
             biases,
             qkv: self.qkv,
             keys: self.keys,
             values: self.values,
-            sums: self.sums,
-            weights: self.weights,
-            means: self.means,
+            acc: self.acc,
+            probabilities: self.probabilities,
+            context: self.context,
         }
     }
 }
 
-/// Called with the number of a head, its attention weights by place, none of them negative, and their sum, at least 1.
-pub type Watch<'a> = dyn FnMut(usize, &[i16], u32) + 'a;
+/// Called with the number of a head, its attention probabilities by position, none of them negative, and their sum, at least 1.
+pub type HeadHook<'a> = dyn FnMut(usize, &[i16], u32) + 'a;

@@ -16,8 +16,8 @@
 //! | residual stream | i16 | one scale per image |
 //! | matrix input, key, query, value, tanh | i8 in `[-127, 127]` | one scale per tensor; tanh `1/127` |
 //! | logit | i32 | base 2, `2^-`[`LOGIT_FRACTION_BITS`] |
-//! | attention weight | i16 in `[0, 32767]` | relative to the largest, 32767 |
-//! | weighted mean of values | i32 | value units times `2^-`[`MEAN_FRACTION_BITS`] |
+//! | attention probability | i16 in `[0, 32767]` | relative to the largest, 32767 |
+//! | context: weighted mean of values | i32 | value units times `2^-`[`CONTEXT_FRACTION_BITS`] |
 //! | preactivation of the head | i32 | `2^-`[`PREACTIVATION_FRACTION_BITS`] |
 //! | command word | i16 in `[-32767, 32767]` | the contract's range |
 #![no_std]
@@ -28,14 +28,14 @@ extern crate std;
 #[cfg(target_arch = "aarch64")]
 #[allow(unsafe_code)]
 mod aarch64;
+#[allow(unsafe_code)]
+mod cache_line;
 pub mod cortex_m;
 mod kernels;
-#[allow(unsafe_code)]
-mod line;
+mod kv_layout;
 mod packing;
 pub mod portable;
 mod requant;
-mod rings;
 #[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
 #[allow(unsafe_code)]
 mod simd;
@@ -50,14 +50,14 @@ mod x86;
 
 #[cfg(target_arch = "aarch64")]
 pub use aarch64::{Neon, Sdot};
-pub use kernels::{Attention, Entries, Kernels, Onto, Place, Shape, TOKENS, Watch};
-pub use line::Line;
-pub use packing::{PackedBiases, PackedMap, Packing};
-pub use portable::{Portable, matvec_i8, matvec_i16};
+pub use cache_line::CacheLine;
+pub use kernels::{Attention, CachePosition, Entries, HeadHook, Kernels, Onto, Shape, TOKENS};
+pub use kv_layout::KvLayout;
+pub use packing::{PackedBiases, PackedLinear, Packing};
+pub use portable::{Portable, matvec};
 pub use requant::{Requant, RequantError};
-pub use rings::Rings;
-pub(crate) use softmax::{MASKED_LOGIT, Reciprocal, biased_logit};
-pub use softmax::{attention_weights, exp2_neg_q10};
+pub(crate) use softmax::{MASKED_LOGIT, Reciprocal};
+pub use softmax::{attention_probabilities, exp2_neg_q10};
 pub use tanh::tanh_q12;
 pub(crate) use word::quantize;
 pub use word::{
@@ -68,7 +68,7 @@ pub use x86::{Avx2, Avx512Vnni, AvxVnni};
 
 /// Fraction bits of an attention logit, which is in base 2.
 pub const LOGIT_FRACTION_BITS: u32 = 10;
-/// Fraction bits of the attention-weighted mean of the values.
-pub const MEAN_FRACTION_BITS: u32 = 16;
+/// Fraction bits of the context.
+pub const CONTEXT_FRACTION_BITS: u32 = 16;
 /// Fraction bits of a preactivation in the policy head.
 pub const PREACTIVATION_FRACTION_BITS: u32 = 12;

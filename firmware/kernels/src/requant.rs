@@ -116,7 +116,7 @@ impl Requant {
 }
 
 /// `x` limited to `low..=high`; unlike `clamp` without a check of the limits that could panic.
-const fn saturate(x: i64, low: i64, high: i64) -> i64 {
+pub(crate) const fn saturate(x: i64, low: i64, high: i64) -> i64 {
     if x < low {
         low
     } else if x > high {
@@ -132,27 +132,32 @@ mod tests {
 
     use super::*;
 
-    fn factors() -> impl Strategy<Value = Requant> {
+    fn requants() -> impl Strategy<Value = Requant> {
         ((1_i32 << 30)..=i32::MAX, 1_u8..=62)
             .prop_map(|(multiplier, shift)| Requant { multiplier, shift })
     }
 
+    /// In 128 bits: `floor(x * m / 2^s + 1/2)`.
+    fn check(requant: Requant, x: i32) {
+        let doubled = i128::from(x) * i128::from(requant.multiplier) * 2;
+        let exact = ((doubled + (1 << requant.shift)) >> (requant.shift + 1)) as i64;
+        assert_eq!(requant.apply(x), exact);
+        assert_eq!(i64::from(requant.to_i8(x)), exact.clamp(-127, 127));
+        assert_eq!(i64::from(requant.to_relu_i8(x)), exact.clamp(0, 127));
+        assert_eq!(i64::from(requant.to_i16(x)), exact.clamp(-32_767, 32_767));
+        let i32s = (i32::MIN.into(), i32::MAX.into());
+        assert_eq!(i64::from(requant.to_i32(x)), exact.clamp(i32s.0, i32s.1));
+    }
+
     proptest! {
         #[test]
-        fn apply_is_the_nearest_integer_with_halves_up(factor in factors(), x in any::<i32>()) {
-            // Exact in 128 bits: floor(x * m / 2^s + 1/2).
-            let exact = ((i128::from(x) * i128::from(factor.multiplier) * 2 + (1_i128 << factor.shift))
-                >> (factor.shift + 1)) as i64;
-            prop_assert_eq!(factor.apply(x), exact);
-            prop_assert_eq!(i64::from(factor.to_i8(x)), exact.clamp(-127, 127));
-            prop_assert_eq!(i64::from(factor.to_relu_i8(x)), exact.clamp(0, 127));
-            prop_assert_eq!(i64::from(factor.to_i16(x)), exact.clamp(-32_767, 32_767));
-            prop_assert_eq!(i64::from(factor.to_i32(x)), exact.clamp(i32::MIN.into(), i32::MAX.into()));
+        fn apply_is_the_nearest_integer_with_halves_up(requant in requants(), x in any::<i32>()) {
+            check(requant, x);
         }
 
         #[test]
-        fn from_f64_is_the_inverse_of_to_f64(factor in factors()) {
-            prop_assert_eq!(Requant::from_f64(factor.to_f64()), Ok(factor));
+        fn from_f64_is_the_inverse_of_to_f64(requant in requants()) {
+            prop_assert_eq!(Requant::from_f64(requant.to_f64()), Ok(requant));
         }
 
         #[test]
@@ -165,29 +170,20 @@ mod tests {
 
     #[test]
     fn extreme_products_do_not_overflow() {
+        let multiplier = i32::MAX;
         for shift in [1, 31, 62] {
-            let factor = Requant {
-                multiplier: i32::MAX,
-                shift,
-            };
-            for x in [i32::MIN, i32::MAX] {
-                let exact = (i128::from(x) * i128::from(factor.multiplier)
-                    + (1_i128 << (shift - 1)))
-                    >> shift;
-                assert_eq!(i128::from(factor.apply(x)), exact);
-            }
+            check(Requant { multiplier, shift }, i32::MIN);
+            check(Requant { multiplier, shift }, i32::MAX);
         }
         assert_eq!(Requant::ZERO.apply(i32::MIN), 0);
     }
 
     #[test]
     fn every_shift_is_total() {
+        let multiplier = i32::MIN;
         for shift in 0..=u8::MAX {
-            let factor = Requant {
-                multiplier: i32::MIN,
-                shift,
-            };
-            let _ = (factor.to_i32(i32::MIN), factor.to_f64());
+            let requant = Requant { multiplier, shift };
+            let _ = (requant.to_i32(i32::MIN), requant.to_f64());
         }
     }
 
@@ -213,10 +209,8 @@ mod tests {
             multiplier: 1 << 30,
             shift: 62,
         };
-        assert_eq!(
-            Requant::from_f64(two.powi(-32) * (1.0 - two.powi(-40))),
-            Ok(smallest)
-        );
-        assert_eq!(Requant::from_f64(two.powi(-32)), Ok(smallest));
+        for factor in [two.powi(-32) * (1.0 - two.powi(-40)), two.powi(-32)] {
+            assert_eq!(Requant::from_f64(factor), Ok(smallest));
+        }
     }
 }

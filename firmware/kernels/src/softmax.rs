@@ -1,15 +1,16 @@
-//! Base-2 softmax in integers: logits to attention weights, and the one division of a head.
+//! Base-2 softmax in integers: logits to attention probabilities, and the one division of a head.
 //!
-//! A weight is `2^(logit - max)`, scaled so that the largest is 32767. The values are summed with
+//! A probability is `2^(logit - max)`, scaled so that the largest is 32767. The values are summed with
 //! these weights first and divided by their total afterwards, so that a window of 512 loses
 //! nothing to rounded quotients.
 
 use core::num::NonZeroU32;
 
-use crate::{LOGIT_FRACTION_BITS, MEAN_FRACTION_BITS, Requant};
+use crate::requant::saturate;
+use crate::{CONTEXT_FRACTION_BITS, CachePosition, LOGIT_FRACTION_BITS, Requant};
 
 /// The logit of a memory that does not exist: below every logit of [`biased_logit`] by so much
-/// that its weight is 0.
+/// that its probability is 0.
 pub(crate) const MASKED_LOGIT: i32 = i32::MIN;
 
 /// Largest magnitude of a logit that is not masked.
@@ -54,7 +55,7 @@ pub fn exp2_neg_q10(d: u32) -> i16 {
 /// `product` is the inner product of query and key, `bias` the learned term for the memory's age.
 #[inline]
 #[must_use]
-pub(crate) const fn biased_logit(product: i32, scale: Requant, bias: i32) -> i32 {
+const fn biased_logit(product: i32, scale: Requant, bias: i32) -> i32 {
     let logit = scale.to_i32(product).saturating_add(bias);
     if logit > LOGIT_MAX {
         LOGIT_MAX
@@ -65,26 +66,51 @@ pub(crate) const fn biased_logit(product: i32, scale: Requant, bias: i32) -> i32
     }
 }
 
-/// `weights[i] = exp2_neg_q10(max - logits[i])`, and their total; the work depends on the length alone.
+/// Inner products by position to logits: scaled, biased by age, masked where empty.
+///
+/// Every entry costs the same, masked or not.
+pub(crate) fn to_logits(
+    products: &mut [i32],
+    scale: Requant,
+    biases: impl Iterator<Item = i32>,
+    position: CachePosition,
+) {
+    // Ages fall along the positions up to the newest, and again from the end to behind it.
+    let newest = position.index.wrapping_add(1);
+    let Some((newer, older)) = products.split_at_mut_checked(newest) else {
+        return;
+    };
+    let ascending = newer.iter_mut().rev().chain(older.iter_mut().rev());
+    for (age, (product, bias)) in ascending.zip(biases).enumerate() {
+        let logit = biased_logit(*product, scale, bias);
+        *product = if age < position.filled {
+            logit
+        } else {
+            MASKED_LOGIT
+        };
+    }
+}
+
+/// `probabilities[i] = exp2_neg_q10(max - logits[i])`, and their total; the work depends on the length alone.
 ///
 /// The total is at least 32767, at most 32767 times the length, and 1 for no logits at all.
-/// Masked logits get the weight 0 unless all are masked. Surplus entries of the longer slice are
+/// Masked logits get the probability 0 unless all are masked. Surplus entries of the longer slice are
 /// left alone.
-pub fn attention_weights(logits: &[i32], weights: &mut [i16]) -> NonZeroU32 {
+pub fn attention_probabilities(logits: &[i32], probabilities: &mut [i16]) -> NonZeroU32 {
     let max = logits.iter().fold(
         MASKED_LOGIT,
         |max, &logit| if logit > max { logit } else { max },
     );
     let mut total = 0_u32;
-    for (weight, &logit) in weights.iter_mut().zip(logits) {
+    for (probability, &logit) in probabilities.iter_mut().zip(logits) {
         // As u32 the wrapped difference is exact, whatever the signs.
-        *weight = exp2_neg_q10(max.wrapping_sub(logit) as u32);
-        total = total.wrapping_add(*weight as u32);
+        *probability = exp2_neg_q10(max.wrapping_sub(logit) as u32);
+        total = total.wrapping_add(*probability as u32);
     }
     NonZeroU32::new(total).unwrap_or(NonZeroU32::MIN)
 }
 
-/// The reciprocal of a total of attention weights, made once per head.
+/// The reciprocal of a total of attention probabilities, made once per head.
 ///
 /// With `z` = leading zeros of the total and `t = total << z`:
 /// `r0 = (2^32 - 1) / (t >> 16)` (the only division, 32 bits),
@@ -111,7 +137,7 @@ impl Reciprocal {
         let factor = first.wrapping_mul(correction) >> 16;
         Self {
             factor: u32::try_from(factor).unwrap_or(u32::MAX),
-            shift: 63 - MEAN_FRACTION_BITS - zeros,
+            shift: 63 - CONTEXT_FRACTION_BITS - zeros,
         }
     }
 
@@ -121,17 +147,11 @@ impl Reciprocal {
     /// at most 0.54 units of Q16.
     #[inline]
     #[must_use]
-    pub(crate) const fn mean_q16(self, sum: i32) -> i32 {
+    pub(crate) const fn context_q16(self, sum: i32) -> i32 {
         let product = (sum as i64).wrapping_mul(self.factor as i64);
         let half = 1_i64.wrapping_shl(self.shift.wrapping_sub(1));
-        let mean = product.wrapping_add(half).wrapping_shr(self.shift);
-        if mean > i32::MAX as i64 {
-            i32::MAX
-        } else if mean < i32::MIN as i64 {
-            i32::MIN
-        } else {
-            mean as i32
-        }
+        let context = product.wrapping_add(half).wrapping_shr(self.shift);
+        saturate(context, i32::MIN as i64, i32::MAX as i64) as i32
     }
 }
 
@@ -179,10 +199,11 @@ mod tests {
             shift: 30,
         };
         let lowest = biased_logit(i32::MIN, one, i32::MIN);
-        let mut weights = [-1_i16; 3];
-        let total = attention_weights(&[MASKED_LOGIT, lowest, MASKED_LOGIT], &mut weights);
-        assert_eq!((weights, total.get()), ([0, 32_767, 0], 32_767));
-        assert_eq!(attention_weights(&[], &mut []).get(), 1);
+        let mut probabilities = [-1_i16; 3];
+        let total =
+            attention_probabilities(&[MASKED_LOGIT, lowest, MASKED_LOGIT], &mut probabilities);
+        assert_eq!((probabilities, total.get()), ([0, 32_767, 0], 32_767));
+        assert_eq!(attention_probabilities(&[], &mut []).get(), 1);
         assert_eq!(biased_logit(i32::MAX, one, i32::MAX), 1 << 30);
         assert_eq!(biased_logit(1000, one, -1), 999);
     }
@@ -215,7 +236,7 @@ mod tests {
         #[test]
         fn mean_is_within_its_bound(total in 1_u32..=(1 << 24), share in -1.0_f64..=1.0) {
             let sum = (127.0 * f64::from(total) * share) as i32;
-            let mean = Reciprocal::new(NonZeroU32::new(total).unwrap()).mean_q16(sum);
+            let mean = Reciprocal::new(NonZeroU32::new(total).unwrap()).context_q16(sum);
             let exact = f64::from(sum) / f64::from(total) * 65_536.0;
             prop_assert!((f64::from(mean) - exact).abs() <= 0.54, "{} {}", mean, exact);
         }
@@ -225,10 +246,10 @@ mod tests {
             rows in proptest::collection::vec((-30_000_i32..30_000, -127_i32..=127), 1..512),
         ) {
             let (logits, values): (Vec<i32>, Vec<i32>) = rows.into_iter().unzip();
-            let mut weights = vec![0; logits.len()];
-            let total = attention_weights(&logits, &mut weights);
-            let sum = weights.iter().zip(&values).map(|(&w, &v)| i32::from(w) * v).sum();
-            let mean = f64::from(Reciprocal::new(total).mean_q16(sum)) / 65_536.0;
+            let mut probabilities = vec![0; logits.len()];
+            let total = attention_probabilities(&logits, &mut probabilities);
+            let sum = probabilities.iter().zip(&values).map(|(&w, &v)| i32::from(w) * v).sum();
+            let mean = f64::from(Reciprocal::new(total).context_q16(sum)) / 65_536.0;
             let max = logits.iter().copied().max().unwrap();
             let exact: Vec<f64> = logits.iter().map(|&l| (f64::from(l - max) / 1024.0).exp2()).collect();
             let exact_total: f64 = exact.iter().sum();

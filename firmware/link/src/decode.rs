@@ -53,19 +53,6 @@ pub struct Counters {
 }
 
 impl Counters {
-    const fn new() -> Self {
-        Self {
-            frames: 0,
-            crc_errors: 0,
-            stuffing_errors: 0,
-            overflows: 0,
-            unknown_messages: 0,
-            lost: 0,
-            repeated: 0,
-            late: 0,
-        }
-    }
-
     /// Everything that was received but could not be used.
     pub const fn errors(&self) -> u32 {
         self.crc_errors
@@ -94,12 +81,12 @@ pub type FromBoardDecoder = Decoder<FromBoard>;
 
 impl<M> Decoder<M> {
     /// A receiver that has seen nothing.
-    pub const fn new() -> Self {
+    pub fn new() -> Self {
         Self {
             buffer: [0; MAX_FRAME_BYTES],
             length: 0,
             overflowed: false,
-            counters: Counters::new(),
+            counters: Counters::default(),
             sequence: SequenceMonitor::new(),
             arrival: Arrival::Next,
             message: PhantomData,
@@ -195,35 +182,37 @@ impl<M: Message> Decoder<M> {
     }
 
     fn count(&mut self, result: &Result<Frame<M>, DecodeError>) {
+        let counters = &mut self.counters;
         let counter = match result {
-            Err(DecodeError::Overflow) => &mut self.counters.overflows,
-            Err(DecodeError::Stuffing) => &mut self.counters.stuffing_errors,
-            Err(DecodeError::Crc) => &mut self.counters.crc_errors,
-            Err(DecodeError::Message) => &mut self.counters.unknown_messages,
+            Err(DecodeError::Overflow) => &mut counters.overflows,
+            Err(DecodeError::Stuffing) => &mut counters.stuffing_errors,
+            Err(DecodeError::Crc) => &mut counters.crc_errors,
+            Err(DecodeError::Message) => &mut counters.unknown_messages,
             Ok(frame) => {
                 let seen = self.sequence.look_at(frame.sequence);
-                self.arrival = match (frame.message.order(), seen) {
-                    (Order::Opening, Arrival::Late) => Arrival::Opening,
+                let order = frame.message.order();
+                let anytime = order == Order::Anytime;
+                self.arrival = match seen {
+                    Arrival::Late if order == Order::Opening => Arrival::Opening,
                     // Only in its own place does it count as a frame that was not lost.
-                    (Order::Anytime, Arrival::AfterGap(_)) => seen,
+                    Arrival::AfterGap(_) if anytime => seen,
                     _ => self.sequence.observe(frame.sequence),
                 };
                 match self.arrival {
-                    Arrival::AfterGap(_) if frame.message.order() == Order::Anytime => {}
-                    Arrival::Next | Arrival::Opening => {}
-                    Arrival::AfterGap(missing) => {
-                        self.counters.lost = self.counters.lost.wrapping_add(missing);
-                    }
-                    Arrival::Repeated => {
-                        self.counters.repeated = self.counters.repeated.wrapping_add(1);
-                    }
-                    Arrival::Late => self.counters.late = self.counters.late.wrapping_add(1),
+                    Arrival::AfterGap(missing) if !anytime => add(&mut counters.lost, missing),
+                    Arrival::Repeated => add(&mut counters.repeated, 1),
+                    Arrival::Late => add(&mut counters.late, 1),
+                    _ => {}
                 }
-                &mut self.counters.frames
+                &mut counters.frames
             }
         };
-        *counter = counter.wrapping_add(1);
+        add(counter, 1);
     }
+}
+
+fn add(counter: &mut u32, count: u32) {
+    *counter = counter.wrapping_add(count);
 }
 
 impl<M> Default for Decoder<M> {

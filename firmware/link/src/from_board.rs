@@ -2,9 +2,9 @@
 
 use crate::limits::{BOARD_BYTES, FIRMWARE_BYTES, LOG_BYTES, MAX_ACTIONS};
 use crate::{Command, CommandSource, Counters, Faults, Pace, Reason, State};
-use core::fmt;
 use heapless::{String, Vec};
 use serde::{Deserialize, Serialize};
+use strum::Display;
 
 /// Who the board is and what it can take.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -125,7 +125,8 @@ pub struct Telemetry {
 }
 
 /// How important a log line is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, Display)]
+#[strum(serialize_all = "lowercase")]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Level {
     /// Detail for the firmware's author.
@@ -136,17 +137,6 @@ pub enum Level {
     Warn,
     /// Something failed.
     Error,
-}
-
-impl fmt::Display for Level {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Level::Debug => "debug",
-            Level::Info => "info",
-            Level::Warn => "warn",
-            Level::Error => "error",
-        })
-    }
 }
 
 /// A line of the board's log.

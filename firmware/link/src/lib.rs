@@ -26,8 +26,8 @@ pub use fault::{Fault, Faults};
 pub use from_board::{Action, FromBoard, HelloReply, Level, Log, Telemetry, UploadProgress};
 pub use refusal::{ImageStage, Reason};
 pub use sequence::Arrival;
-pub use state::{Command, CommandSource, Pace, RequestedPace, State};
-pub use to_board::{Sensors, ToBoard, UploadChunk};
+pub use state::{CommandSource, Pace, RequestedPace, State};
+pub use to_board::{Command, Sensors, ToBoard, UploadChunk};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};

@@ -2,37 +2,28 @@
 
 use crate::limits::REASON_BYTES;
 use crate::{Faults, State};
-use core::fmt;
 use heapless::String;
 use serde::{Deserialize, Serialize};
+use strum::Display;
 use thiserror::Error;
 
 /// The check that an uploaded image failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Display)]
+#[strum(serialize_all = "lowercase")]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum ImageStage {
     /// SHA-256 of the uploaded file against the announced one.
     Transfer,
     /// The image reader.
+    #[strum(serialize = "reading")]
     Read,
     /// The image's contract against the board's.
     Contract,
     /// The golden trace.
+    #[strum(serialize = "golden trace")]
     Golden,
     /// What the policy needs of the board's memory.
     Memory,
-}
-
-impl fmt::Display for ImageStage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            ImageStage::Transfer => "transfer",
-            ImageStage::Read => "reading",
-            ImageStage::Contract => "contract",
-            ImageStage::Golden => "golden trace",
-            ImageStage::Memory => "memory",
-        })
-    }
 }
 
 /// Why the board did not do what a message asked. Nothing changed on the board.

@@ -1,9 +1,10 @@
 //! Messages from the host to the board.
 
+use crate::RequestedPace;
 use crate::limits::{CHUNK_BYTES, MAX_OBSERVATIONS};
-use crate::{Command, RequestedPace};
 use heapless::Vec;
 use serde::{Deserialize, Serialize};
+use strum::{Display, EnumDiscriminants};
 
 /// One sample of the plant.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -37,7 +38,14 @@ pub struct UploadChunk {
 /// A frame with the sequence number of the one before is a retry: it gets the same answer again and
 /// is not carried out twice. [`ToBoard::Disarm`] knows no numbers: it is carried out whenever it comes.
 #[allow(clippy::large_enum_variant)] // no heap to box into, and one lives at a time
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, EnumDiscriminants)]
+#[strum_discriminants(
+    name(Command),
+    doc = "The kind of a message to the board, echoed in its answer.",
+    derive(Hash, Serialize, Deserialize, Display),
+    strum(serialize_all = "kebab-case"),
+    cfg_attr(feature = "defmt", derive(defmt::Format))
+)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum ToBoard {
     /// Opens a conversation and chooses the pace. Answer: `Hello` or `Refused`.
@@ -83,20 +91,7 @@ pub enum ToBoard {
 
 impl ToBoard {
     /// The kind of this message, as answers name it.
-    pub const fn command(&self) -> Command {
-        match self {
-            ToBoard::Hello { .. } => Command::Hello,
-            ToBoard::Sensors(_) => Command::Sensors,
-            ToBoard::Tick { .. } => Command::Tick,
-            ToBoard::Arm => Command::Arm,
-            ToBoard::Disarm => Command::Disarm,
-            ToBoard::ResetFaults => Command::ResetFaults,
-            ToBoard::ClearMemory => Command::ClearMemory,
-            ToBoard::UploadBegin { .. } => Command::UploadBegin,
-            ToBoard::UploadChunk(_) => Command::UploadChunk,
-            ToBoard::UploadCommit => Command::UploadCommit,
-            ToBoard::UploadStatus => Command::UploadStatus,
-            ToBoard::Telemetry => Command::Telemetry,
-        }
+    pub fn command(&self) -> Command {
+        self.into()
     }
 }

@@ -108,30 +108,42 @@ mod tests {
         }
     }
 
-    fn gyro(readings: &[i16]) -> Mock {
+    /// What comes of an encoder that answers so, or with an error, and a gyro with these readings.
+    fn read(
+        encoder: Result<[u8; 2], ErrorKind>,
+        readings: &[i16],
+    ) -> (Result<(), SensorError>, Sample) {
+        let raw_angle = Transaction::write_read(
+            ENCODER_ADDRESS,
+            vec![0x0C],
+            encoder.unwrap_or_default().into(),
+        );
+        let mut encoder = Mock::new(&[match encoder {
+            Ok(_) => raw_angle,
+            Err(kind) => raw_angle.with_error(kind),
+        }]);
         let mut expected = vec![
-            Transaction::write(0x68, vec![0x6B, 0x00]),
-            Transaction::write(0x68, vec![0x1B, 0x18]),
+            Transaction::write(GYRO_ADDRESS, vec![0x6B, 0x00]),
+            Transaction::write(GYRO_ADDRESS, vec![0x1B, 0x18]),
         ];
-        for reading in readings {
-            expected.push(Transaction::write_read(
-                0x68,
-                vec![0x47],
-                reading.to_be_bytes().to_vec(),
-            ));
-        }
-        Mock::new(&expected)
+        expected.extend(readings.iter().map(|reading| {
+            Transaction::write_read(GYRO_ADDRESS, vec![0x47], reading.to_be_bytes().into())
+        }));
+        let mut gyro = Mock::new(&expected);
+        let upright_radians = TAU / 4.0;
+        let sensors = PendulumSensors::new(encoder.clone(), gyro.clone(), At(70), upright_radians);
+        let mut sample = Sample::new();
+        let result = sensors.expect("answers").read(&mut sample);
+        encoder.done();
+        gyro.done();
+        (result, sample)
     }
 
     #[test]
     fn reads_angle_and_rate_in_the_units_of_the_contract() {
         // A quarter turn from upright, a tenth of the gyro's range.
-        let mut encoder = Mock::new(&[Transaction::write_read(0x36, vec![0x0C], vec![0x08, 0x00])]);
-        let mut gyro = gyro(&[-3_277]);
-        let mut sensors = PendulumSensors::new(encoder.clone(), gyro.clone(), At(70), TAU / 4.0)
-            .expect("answers");
-        let mut sample = Sample::new();
-        sensors.read(&mut sample).expect("both answer");
+        let (result, sample) = read(Ok([0x08, 0x00]), &[-3_277]);
+        assert_eq!(result, Ok(()));
         assert_eq!(
             (sample.time_us, sample.reward, sample.done),
             (70, None, false)
@@ -141,34 +153,17 @@ mod tests {
         for (got, expected) in sample.observation.iter().zip(expected) {
             assert!((got - expected).abs() < 1e-3, "{got} instead of {expected}");
         }
-        encoder.done();
-        gyro.done();
     }
 
     #[test]
     fn a_silent_encoder_is_an_error_not_an_angle() {
-        let silent =
-            Transaction::write_read(0x36, vec![0x0C], vec![0, 0]).with_error(ErrorKind::Bus);
-        let mut encoder = Mock::new(&[silent]);
-        let mut gyro = gyro(&[]);
-        let mut sensors =
-            PendulumSensors::new(encoder.clone(), gyro.clone(), At(0), 0.0).expect("answers");
-        assert_eq!(
-            sensors.read(&mut Sample::new()),
-            Err(SensorError::I2c(ErrorKind::Bus))
-        );
-        encoder.done();
-        gyro.done();
+        let (result, _) = read(Err(ErrorKind::Bus), &[]);
+        assert_eq!(result, Err(SensorError::I2c(ErrorKind::Bus)));
     }
 
     #[test]
     fn an_impossible_angle_is_an_error() {
-        let mut encoder = Mock::new(&[Transaction::write_read(0x36, vec![0x0C], vec![0xFF, 0xFF])]);
-        let mut gyro = gyro(&[]);
-        let mut sensors =
-            PendulumSensors::new(encoder.clone(), gyro.clone(), At(0), 0.0).expect("answers");
-        assert_eq!(sensors.read(&mut Sample::new()), Err(SensorError::Device));
-        encoder.done();
-        gyro.done();
+        let (result, _) = read(Ok([0xFF, 0xFF]), &[]);
+        assert_eq!(result, Err(SensorError::Device));
     }
 }

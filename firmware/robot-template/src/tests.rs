@@ -1,9 +1,9 @@
 //! The whole robot on the host: mocked drivers, a host at the other end of the serial line.
 
 use std::boxed::Box;
+use std::cell::Cell;
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::rc::Rc;
 use std::vec;
 use std::vec::Vec;
 
@@ -11,18 +11,20 @@ use embedded_hal_mock::eh1::digital::{Mock as Pin, State, Transaction as Set};
 use embedded_hal_mock::eh1::i2c::{Mock as I2cMock, Transaction};
 use embedded_hal_mock::eh1::pwm::{Mock as Pwm, Transaction as Duty};
 use embedded_io::{ErrorKind, ErrorType, Read, ReadReady, Write, WriteReady};
-use engram_firmware::platform::Identity;
+use engram_firmware::platform::{Clock, Identity};
 use engram_firmware::policy::LargestMemory;
 use engram_link::{
     Encoder, FromBoard, FromBoardDecoder, PROTOCOL_VERSION, Reason, RequestedPace, ToBoard,
 };
 
 use super::*;
+use crate::actuators::Motor;
+use crate::sensors::PendulumSensors;
 
 /// Gives the bytes of `host`, and then fails, as an unplugged adapter does.
 struct Serial {
     host: VecDeque<u8>,
-    sent: Arc<Mutex<Vec<u8>>>,
+    sent: Vec<u8>,
 }
 
 impl ErrorType for Serial {
@@ -57,10 +59,7 @@ impl WriteReady for Serial {
 
 impl Write for Serial {
     fn write(&mut self, bytes: &[u8]) -> Result<usize, ErrorKind> {
-        self.sent
-            .lock()
-            .expect("one thread")
-            .extend_from_slice(bytes);
+        self.sent.extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
@@ -71,11 +70,11 @@ impl Write for Serial {
 
 /// A clock that the test moves.
 #[derive(Clone, Default)]
-struct Board(Arc<AtomicU64>);
+struct Board(Rc<Cell<u64>>);
 
 impl Clock for Board {
     fn now_us(&mut self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        self.0.get()
     }
 }
 
@@ -110,7 +109,6 @@ fn eng_safe_15_makes_a_step_in_every_period_whatever_the_host_asks_for_and_the_l
     let duties = (0..STEPS).flat_map(|_| [Duty::max_duty_cycle(1_000), Duty::set_duty_cycle(0)]);
     let mut pwm = Pwm::new(&duties.collect::<Vec<_>>());
     let mut direction = Pin::new(&vec![Set::set(State::High); STEPS]);
-    let sent = Arc::new(Mutex::new(Vec::new()));
     let board = Board::default();
     let mut host = Encoder::new();
     let mut from_host = VecDeque::new();
@@ -123,32 +121,26 @@ fn eng_safe_15_makes_a_step_in_every_period_whatever_the_host_asks_for_and_the_l
     }
     let mut uart = Serial {
         host: from_host,
-        sent: Arc::clone(&sent),
+        sent: Vec::new(),
     };
-    let mut node = start(Robot {
-        encoder: encoder.clone(),
-        gyro: gyro.clone(),
-        clock: board.clone(),
-        pwm: pwm.clone(),
-        direction: direction.clone(),
-        platform: board.clone(),
-        slots: [vec![0; 1_024].leak(), vec![0; 1_024].leak()],
-        memory: Box::leak(Box::<LargestMemory>::default()),
-    })
-    .expect("the sensors answer");
+    let sensors = PendulumSensors::new(encoder.clone(), gyro.clone(), board.clone(), 0.0);
+    let mut node = start(
+        sensors.expect("the gyro answers"),
+        Motor::new(pwm.clone(), direction.clone()),
+        board.clone(),
+        [vec![0; 1_024].leak(), vec![0; 1_024].leak()],
+        Box::leak(Box::<LargestMemory>::default()),
+    );
     for step in 0..STEPS as u64 {
-        board.0.store(
-            1_000 + step * u64::from(CONTRACT.period_us),
-            Ordering::Relaxed,
-        );
+        let now_us = 1_000 + step * u64::from(CONTRACT.period_us);
+        board.0.set(now_us);
         for _ in 0..10 {
             node.turn(&mut uart);
         }
     }
 
     let mut decoder = FromBoardDecoder::new();
-    let sent = sent.lock().expect("one thread");
-    let answers = sent.iter().filter_map(|byte| decoder.push(*byte));
+    let answers = uart.sent.iter().filter_map(|byte| decoder.push(*byte));
     let answers: Vec<_> = answers
         .map(|frame| frame.expect("intact").message)
         .collect();

@@ -251,12 +251,9 @@ where
     fn chunk(&mut self, request: u32, chunk: &UploadChunk) -> Result<FromBoard, Reason> {
         if self.control.state() != State::Disarmed {
             let length = u32::try_from(chunk.data.len()).unwrap_or(u32::MAX);
-            self.upload_share =
-                self.upload_share
-                    .checked_sub(length)
-                    .ok_or(Reason::UploadShare {
-                        bytes_per_period: self.upload_bytes_per_period,
-                    })?;
+            let bytes_per_period = self.control.terms().settings.upload_bytes_per_period;
+            let share = self.upload_share.checked_sub(length);
+            self.upload_share = share.ok_or(Reason::UploadShare { bytes_per_period })?;
         }
         let upload = self.slots.chunk(chunk.offset, &chunk.data)?;
         Ok(progress(request, &upload))

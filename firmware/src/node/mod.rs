@@ -64,7 +64,8 @@ use crate::schedule::Schedule;
 use crate::sensors::Sensors;
 use crate::slots::{self, Slots};
 use crate::store::ImageStore;
-use crate::terms::{PERIOD_WITHOUT_IMAGE_US, Terms};
+use crate::terms::Terms;
+use crate::text::cut;
 use crate::transmit::{Kind, TransmitQueue};
 use core::borrow::BorrowMut;
 use embedded_io::{Read, ReadReady, Write, WriteReady};
@@ -143,7 +144,6 @@ pub struct Node<S, A, F, I, M, P> {
     waiting_commit: Option<u32>,
     /// The weights were verified since the last control step.
     rechecked: bool,
-    upload_bytes_per_period: u32,
     /// Upload bytes that may still be taken before the next step, while not disarmed.
     upload_share: u32,
     worst_step_us: u32,
@@ -164,23 +164,18 @@ where
 
     /// A disarmed node without an image.
     pub fn new(parts: Parts<S, A, F, I, M, P>) -> Self {
-        let (terms, settings) = match parts.contract {
-            ContractSource::Board { contract, settings } => (Terms::of(contract), settings),
-            ContractSource::Image => (Terms::NONE, Settings::for_period(PERIOD_WITHOUT_IMAGE_US)),
+        let terms = match parts.contract {
+            ContractSource::Board { contract, settings } => Terms::of(contract, settings),
+            ContractSource::Image => Terms::NONE,
         };
         Self {
             contract: parts.contract,
-            control: ControlLoop::new(
-                terms,
-                &settings,
-                parts.sensors,
-                parts.actuators,
-                parts.fallback,
-            ),
+            schedule: Schedule::new(terms.period_us),
+            upload_share: terms.settings.upload_bytes_per_period,
+            control: ControlLoop::new(terms, parts.sensors, parts.actuators, parts.fallback),
             slots: Slots::new(parts.store),
             memory: parts.memory,
             platform: parts.platform,
-            schedule: Schedule::new(PERIOD_WITHOUT_IMAGE_US),
             pace: if Self::LOCK_STEP {
                 parts.pace
             } else {
@@ -195,8 +190,6 @@ where
             answer: None,
             waiting_commit: None,
             rechecked: false,
-            upload_bytes_per_period: settings.upload_bytes_per_period,
-            upload_share: settings.upload_bytes_per_period,
             worst_step_us: 0,
             line_errors: 0,
         }
@@ -400,7 +393,7 @@ where
     pub fn log(&mut self, level: Level, text: &str) {
         let message = FromBoard::Log(engram_link::Log::Text {
             level,
-            text: reports::cut(text),
+            text: cut(&text),
         });
         self.send(Kind::Telemetry, &message);
     }
@@ -422,7 +415,7 @@ where
     #[inline(never)]
     fn step(&mut self, now_us: u64) -> (StepReport, u64) {
         let started = self.platform.now_us();
-        self.upload_share = self.upload_bytes_per_period;
+        self.upload_share = self.control.terms().settings.upload_bytes_per_period;
         self.rechecked = false;
         let heard = core::mem::take(&mut self.heard);
         let weights = match self.control.state() {

@@ -8,10 +8,10 @@ use crate::policy::{Memory, PACKING};
 use crate::safety::{Fault, State};
 use crate::sensors::Sensors;
 use crate::store::ImageStore;
+use crate::text::cut;
 use crate::transmit::Kind;
 use core::borrow::BorrowMut;
 use engram_link::{FromBoard, HelloReply, PROTOCOL_VERSION, Pace, Telemetry};
-use heapless::String;
 
 impl<S, A, F, I, M, P> Node<S, A, F, I, M, P>
 where
@@ -28,8 +28,8 @@ where
         FromBoard::Hello(HelloReply {
             request,
             protocol: PROTOCOL_VERSION,
-            firmware: cut(identity.firmware),
-            board: cut(identity.board),
+            firmware: cut(&identity.firmware),
+            board: cut(&identity.board),
             contract_sha256: match self.contract {
                 ContractSource::Board { .. } => Some(terms.sha256),
                 ContractSource::Image => None,
@@ -40,7 +40,7 @@ where
             faults: self.control.faults(),
             pace: self.pace,
             image_bytes: self.slots.capacity(),
-            upload_bytes_per_period: self.upload_bytes_per_period,
+            upload_bytes_per_period: terms.settings.upload_bytes_per_period,
             lock_step: Self::LOCK_STEP,
             cache_bytes: u32::try_from(self.memory.borrow().cache_bytes()).unwrap_or(u32::MAX),
             packing: PACKING.flag(),
@@ -83,15 +83,4 @@ where
             weights_checked: checked.is_some(),
         })
     }
-}
-
-/// As many characters of `text` as fit.
-pub(super) fn cut<const N: usize>(text: &str) -> String<N> {
-    let mut short = String::new();
-    for character in text.chars() {
-        if short.push(character).is_err() {
-            break;
-        }
-    }
-    short
 }

@@ -65,26 +65,14 @@ impl Platform for TestBoard {
     }
 }
 
-type TestNode =
-    Node<InjectedSensors, ReportedActuators, NoFallback, RamStore<Vec<u8>>, Box<Memory>, TestBoard>;
-
-/// Takes all that the node has to send.
-fn sent(node: &mut TestNode) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    while !node.outgoing().front().is_empty() {
-        let front = node.outgoing().front().to_vec();
-        node.outgoing().taken(front.len());
-        bytes.extend(front);
-    }
-    bytes
-}
+type TestNode<A> = Node<InjectedSensors, A, NoFallback, RamStore<Vec<u8>>, Box<Memory>, TestBoard>;
 
 /// A node and a host that talks to it.
-struct Rig {
-    node: TestNode,
+struct Rig<A = ReportedActuators> {
+    node: TestNode<A>,
     to_board: Encoder,
     from_board: FromBoardDecoder,
-    /// The bytes of the frame sent last.
+    /// The bytes of the frame made last.
     last: Vec<u8>,
     now_us: u64,
 }
@@ -92,28 +80,7 @@ struct Rig {
 impl Rig {
     /// Before hello.
     fn silent(pace: Pace) -> Self {
-        Self::with(OWN, pace)
-    }
-
-    /// The same with another source of the contract.
-    fn with(contract: ContractSource, pace: Pace) -> Self {
-        let node = Node::new(Parts {
-            contract,
-            pace,
-            sensors: InjectedSensors::new(),
-            actuators: ReportedActuators,
-            fallback: NoFallback,
-            store: RamStore::new(std::vec![0; 20_000], std::vec![0; 20_000]),
-            memory: Box::<LargestMemory>::default() as Box<Memory>,
-            platform: TestBoard::default(),
-        });
-        Self {
-            node,
-            to_board: Encoder::new(),
-            from_board: FromBoardDecoder::new(),
-            last: Vec::new(),
-            now_us: 0,
-        }
+        Self::with(OWN, pace, ReportedActuators)
     }
 
     /// Greeted, in lock-step, without an image.
@@ -140,29 +107,74 @@ impl Rig {
         rig
     }
 
+    /// Armed, in real time.
+    fn in_real_time() -> Self {
+        let mut rig = Self::silent(Pace::RealTime);
+        rig.hello(Pace::RealTime);
+        rig.node.install(&image(1)).expect("a good image");
+        rig.done(&ToBoard::Arm);
+        rig
+    }
+}
+
+impl<A: Actuators> Rig<A> {
+    /// Before hello.
+    fn with(contract: ContractSource, pace: Pace, actuators: A) -> Self {
+        Self {
+            node: Node::new(Parts {
+                contract,
+                pace,
+                sensors: InjectedSensors::new(),
+                actuators,
+                fallback: NoFallback,
+                store: RamStore::new(std::vec![0; 20_000], std::vec![0; 20_000]),
+                memory: Box::<LargestMemory>::default(),
+                platform: TestBoard::default(),
+            }),
+            to_board: Encoder::new(),
+            from_board: FromBoardDecoder::new(),
+            last: Vec::new(),
+            now_us: 0,
+        }
+    }
+
+    /// The host's next frame.
+    fn frame(&mut self, message: &ToBoard) -> Vec<u8> {
+        self.last = self.to_board.frame(message).expect("fits").to_vec();
+        self.last.clone()
+    }
+
     /// Raw bytes to the node; all messages that come back.
     fn raw(&mut self, bytes: &[u8]) -> Vec<FromBoard> {
         self.node.receive(bytes);
         self.sent()
     }
 
+    /// One message to the node, its number, and all messages that come back.
+    fn send(&mut self, message: &ToBoard) -> (u32, Vec<FromBoard>) {
+        let number = self.to_board.next_sequence();
+        let frame = self.frame(message);
+        (number, self.raw(&frame))
+    }
+
     /// All messages that the node has to send.
     fn sent(&mut self) -> Vec<FromBoard> {
-        sent(&mut self.node)
-            .iter()
-            .filter_map(|byte| self.from_board.push(*byte))
-            .map(|frame| frame.expect("intact").message)
-            .collect()
+        let mut messages = Vec::new();
+        while !self.node.outgoing().front().is_empty() {
+            let front = self.node.outgoing().front().to_vec();
+            self.node.outgoing().taken(front.len());
+            let frames = front.iter().filter_map(|byte| self.from_board.push(*byte));
+            messages.extend(frames.map(|frame| frame.expect("intact").message));
+        }
+        messages
     }
 
     /// One message to the node and its only answer, which names it.
     fn ask(&mut self, message: &ToBoard) -> FromBoard {
-        let sequence = self.to_board.next_sequence();
-        self.last = self.to_board.frame(message).expect("fits").to_vec();
-        let mut answers = self.raw(&self.last.clone());
+        let (number, mut answers) = self.send(message);
         assert_eq!(answers.len(), 1, "{message:?}: {answers:?}");
         let answer = answers.remove(0);
-        assert_eq!(answer.request(), Some(sequence));
+        assert_eq!(answer.request(), Some(number));
         answer
     }
 
@@ -215,11 +227,57 @@ impl Rig {
         }
     }
 
-    /// The next period with a good sample.
+    /// Uploads what is missing of an image; not the commit.
+    fn upload(&mut self, image: &[u8]) {
+        let mut offset = self.progress(&begin(image)).offset as usize;
+        while offset < image.len() {
+            offset = self.progress(&chunk(image, offset)).offset as usize;
+        }
+    }
+
+    fn next_period(&mut self) -> u64 {
+        self.now_us += u64::from(self.node.period_us());
+        self.now_us
+    }
+
+    /// Lock-step: the next period with a good sample.
     fn good_step(&mut self) -> Action {
-        self.now_us += PERIOD_US;
-        let now_us = self.now_us;
-        self.action(&good(now_us))
+        self.changed_step(|_| {})
+    }
+
+    /// The same with a sample that is no longer good.
+    fn changed_step(&mut self, change: impl FnOnce(&mut engram_link::Sensors)) -> Action {
+        let mut sensors = good_sensors(self.next_period());
+        change(&mut sensors);
+        self.action(&ToBoard::Sensors(sensors))
+    }
+
+    /// Lock-step: the next period without a sample.
+    fn empty_step(&mut self) -> Action {
+        let now_us = self.next_period();
+        self.action(&ToBoard::Tick { now_us })
+    }
+
+    /// Real time: a sample of the next millisecond, which gets no answer of its own, and its number.
+    fn sample(&mut self) -> u32 {
+        let message = ToBoard::Sensors(engram_link::Sensors {
+            now_us: 0,
+            ..good_sensors(self.now_us + 1_000)
+        });
+        let (number, answers) = self.send(&message);
+        assert!(answers.is_empty());
+        assert!(self.raw(&self.last.clone()).is_empty(), "nor does a retry");
+        number
+    }
+
+    /// Real time: the next period's step.
+    fn tick(&mut self) -> Action {
+        let now_us = self.next_period();
+        self.node.tick(now_us);
+        match self.sent().as_slice() {
+            [FromBoard::Action(action)] => action.clone(),
+            other => panic!("{other:?}"),
+        }
     }
 }
 

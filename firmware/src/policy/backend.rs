@@ -6,14 +6,14 @@ use engram_image::limits::IMAGE_BYTES;
 use engram_image::{Golden, Image, Packing, Parameters};
 #[cfg(target_arch = "arm")]
 use engram_kernels::cortex_m;
-use engram_kernels::{Kernels, Line, TOKENS};
+use engram_kernels::{CacheLine, Kernels, TOKENS};
 
 use super::golden::{GoldenDifference, replay};
 use super::memory::{CacheBytes, largest};
 use super::network::ImageAsItLies;
 #[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
 use super::packed::PackedImage;
-use super::{Memory, Observer, PolicyError, WorkingMemory};
+use super::{AttentionHook, Memory, PolicyError, WorkingMemory};
 
 /// Everything that names each backend once: `BACKEND(NETWORK, KERNELS) = NAME, if CONDITION`, the fastest of a machine
 /// first. The kernels exist under their condition alone, the backend's name everywhere.
@@ -51,12 +51,12 @@ macro_rules! backends {
             }
         }
 
-        /// The most that the rings of any backend of this program take; see [`engram_kernels::Rings::most`].
-        pub(super) const fn ring_bytes(channels: usize, plain: usize) -> [usize; 2] {
+        /// The most that the rings of any backend of this program take; see [`engram_kernels::KvLayout::most`].
+        pub(super) const fn kv_bytes(channels: usize, plain: usize) -> [usize; 2] {
             let mut most = [plain; 2];
             $(#[cfg($condition)]
             {
-                let [keys, values] = <$kernels as Kernels>::RINGS.most(channels, plain);
+                let [keys, values] = <$kernels as Kernels>::KV_LAYOUT.most(channels, plain);
                 most = [largest(&[keys, most[0]]), largest(&[values, most[1]])];
             })+
             most
@@ -79,7 +79,7 @@ macro_rules! backends {
             pub fn policy<'a>(
                 self,
                 parameters: impl Into<Parameters<'a>>,
-                lines: &'a [Line],
+                lines: &'a [CacheLine],
             ) -> Policy<'a> {
                 let parameters = parameters.into();
                 let kind = match self.0 {
@@ -180,7 +180,7 @@ impl Backend {
     /// It is left as it is, for [`Backend::Portable`], where this machine does not have the backend, where the
     /// lines are too few, and where the image has a shape or a packing that the backend does not take.
     #[must_use]
-    pub fn pack(self, image: &Image<'_>, lines: &mut [Line]) -> Packed {
+    pub fn pack(self, image: &Image<'_>, lines: &mut [CacheLine]) -> Packed {
         let packed = on_backend!(self, (Own, Network, token) => Own::detect().and_then(|kernels| {
             Network::pack(kernels, image, lines)?;
             Some(token(kernels))
@@ -197,7 +197,7 @@ impl fmt::Display for Backend {
 
 /// Lines for an image as large as images may be. A shape whose packed weights take more, which only many
 /// tiny matrices can, runs on [`Backend::Portable`].
-pub const LINES: usize = 2 * IMAGE_BYTES / size_of::<Line>();
+pub const LINES: usize = 2 * IMAGE_BYTES / size_of::<CacheLine>();
 
 /// What lines were packed for, and proof that this machine has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -222,7 +222,7 @@ impl<'a> From<&'a Image<'a>> for Policy<'a> {
 impl<'a> Policy<'a> {
     /// `image` on `backend`, packed into `lines`: [`Backend::pack`] and [`Packed::policy`] in one.
     #[must_use]
-    pub fn new(backend: Backend, image: &'a Image<'a>, lines: &'a mut [Line]) -> Self {
+    pub fn new(backend: Backend, image: &'a Image<'a>, lines: &'a mut [CacheLine]) -> Self {
         backend.pack(image, lines).policy(image, lines)
     }
 
@@ -246,9 +246,9 @@ impl<'a> Policy<'a> {
         memory: &mut Memory,
         input: &WorkingMemory<'_>,
         words: &mut [i16],
-        observer: &mut impl Observer,
+        hook: &mut impl AttentionHook,
     ) -> Result<(), PolicyError> {
-        on_held!(self, held => super::step_on(&held.network(), memory, input, words, observer))
+        on_held!(self, held => super::step_on(&held.network(), memory, input, words, hook))
     }
 
     /// Replays `golden`, its image's, on `memory`, which is cleared before and after.

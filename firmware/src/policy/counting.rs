@@ -4,7 +4,7 @@ use core::cell::Cell;
 
 use engram_image::{Image, Packing};
 use engram_kernels::portable::Rows;
-use engram_kernels::{Attention, Kernels, Onto, Portable, Requant, Rings, Watch};
+use engram_kernels::{Attention, HeadHook, Kernels, KvLayout, Onto, Portable, Requant};
 
 use super::network::{ImageAsItLies, ReadsImages};
 use super::{Memory, PolicyError, WorkingMemory, step_on};
@@ -47,18 +47,18 @@ impl ReadsImages for Counting<'_> {}
 
 impl Kernels for Counting<'_> {
     const LANES: usize = Portable::LANES;
-    const RINGS: Rings = Portable::RINGS;
+    const KV_LAYOUT: KvLayout = Portable::KV_LAYOUT;
 
-    type Map<'a> = Rows<'a>;
-    type WideMap<'a> = Rows<'a>;
+    type Linear<'a> = Rows<'a>;
+    type WideLinear<'a> = Rows<'a>;
     type Biases<'a> = &'a [[u8; 4]];
 
     fn run<R>(self, f: impl FnOnce() -> R) -> R {
         f()
     }
 
-    fn narrow(self, residual: &[i16], factor: Requant, out: &mut [i8]) {
-        Portable.narrow(residual, factor, out);
+    fn requantize(self, residual: &[i16], factor: Requant, out: &mut [i8]) {
+        Portable.requantize(residual, factor, out);
     }
 
     #[inline]
@@ -66,52 +66,52 @@ impl Kernels for Counting<'_> {
         self,
         map: Rows<'_>,
         inputs: [&[i8]; T],
-        sums: &mut [i32],
+        acc: &mut [i32],
         outs: [&mut [i8]; T],
     ) {
         self.count(map.weight.len().saturating_mul(T));
-        Portable.linear_i8::<RECTIFY, T>(map, inputs, sums, outs);
+        Portable.linear_i8::<RECTIFY, T>(map, inputs, acc, outs);
     }
 
     fn linear_add<const T: usize>(
         self,
         map: Rows<'_>,
         inputs: [&[i8]; T],
-        sums: &mut [i32],
+        acc: &mut [i32],
         onto: Onto<'_, T>,
     ) {
         self.count(map.weight.len().saturating_mul(T));
-        Portable.linear_add(map, inputs, sums, onto);
+        Portable.linear_add(map, inputs, acc, onto);
     }
 
-    fn embed(self, map: Rows<'_>, input: &[i16], sums: &mut [i32], out: &mut [i16]) {
+    fn wide_linear_i16(self, map: Rows<'_>, input: &[i16], acc: &mut [i32], out: &mut [i16]) {
         self.count(map.weight.len());
-        Portable.embed(map, input, sums, out);
+        Portable.wide_linear_i16(map, input, acc, out);
     }
 
-    fn hidden(
+    fn linear_tanh(
         self,
         map: Rows<'_>,
         input: &[i8],
         raw: Option<(Rows<'_>, &[i16])>,
-        sums: (&mut [i32], &mut [i32]),
+        acc: (&mut [i32], &mut [i32]),
         out: &mut [i8],
     ) {
         let raw_macs = raw.map_or(0, |(raw, _)| raw.weight.len());
         self.count(map.weight.len().saturating_add(raw_macs));
-        Portable.hidden(map, input, raw, sums, out);
+        Portable.linear_tanh(map, input, raw, acc, out);
     }
 
-    fn words(self, map: Rows<'_>, input: &[i8], sums: &mut [i32], out: &mut [i16]) {
+    fn linear_i16(self, map: Rows<'_>, input: &[i8], acc: &mut [i32], out: &mut [i16]) {
         self.count(map.weight.len());
-        Portable.words(map, input, sums, out);
+        Portable.linear_i16(map, input, acc, out);
     }
 
-    fn attend(self, attention: Attention<'_, Self::Biases<'_>>, watch: Option<&mut Watch<'_>>) {
+    fn attend(self, attention: Attention<'_, Self::Biases<'_>>, hook: Option<&mut HeadHook<'_>>) {
         let shape = attention.shape;
         // A product with every key, and one with every value.
         let channels = shape.heads.saturating_mul(shape.width);
         self.count(channels.saturating_mul(shape.window).saturating_mul(2));
-        Portable.attend(attention, watch);
+        Portable.attend(attention, hook);
     }
 }

@@ -4,11 +4,11 @@
 //! tokens before the next one begins. A token attends to those before it and to itself.
 
 use engram_image::{ModelConfig, Positions};
-use engram_kernels::{Attention, Kernels, Place, Requant, Shape, TOKENS, add_saturating};
+use engram_kernels::{Attention, CachePosition, Kernels, Requant, Shape, TOKENS, add_saturating};
 
+use super::attention_hook::AttentionHook;
 use super::memory::{Memory, Parts, Scratch, entry, next_index, row_mut};
 use super::network::{Layer, Network};
-use super::observer::Observer;
 
 /// The shape of every layer's attention.
 pub(super) fn shape(config: &ModelConfig) -> Shape {
@@ -23,22 +23,22 @@ pub(super) fn shape(config: &ModelConfig) -> Shape {
 pub(super) fn step<K: Kernels>(
     network: &Network<'_, '_, K>,
     memory: &mut Memory,
-    observer: Option<&mut dyn Observer>,
+    hook: Option<&mut dyn AttentionHook>,
 ) {
     let config = network.config;
-    let (place, oldest) = memory.advance(config.window);
+    let (position, oldest) = memory.advance(config.window);
     match config.positions {
-        Positions::Age => age(network, memory, place, observer),
-        Positions::Slot => slot(network, memory, (place, oldest), observer),
+        Positions::Age => age(network, memory, position, hook),
+        Positions::Slot => slot(network, memory, (position, oldest), hook),
     }
 }
 
-/// `age`: one token; its keys and values take the oldest place of the ring.
+/// `age`: one token; its keys and values take the oldest position of the ring.
 fn age<K: Kernels>(
     network: &Network<'_, '_, K>,
     memory: &mut Memory,
-    first: Place,
-    observer: Option<&mut dyn Observer>,
+    first: CachePosition,
+    hook: Option<&mut dyn AttentionHook>,
 ) {
     let Scratch {
         residual, embedded, ..
@@ -47,28 +47,28 @@ fn age<K: Kernels>(
         *residual = embedded.0;
     }
     let newest = Some(0);
-    encode::<K, 1>(network, memory, Group { first, newest }, observer);
+    encode::<K, 1>(network, memory, Group { first, newest }, hook);
 }
 
-/// `slot`: the embedding takes the oldest place of the ring, then all slots are computed in order.
+/// `slot`: the embedding takes the oldest position of the ring, then all slots are computed in order.
 ///
 /// Slots fill from 0. Those that are still empty are computed too and change nothing: a token sees
 /// only itself and the slots before it.
 fn slot<K: Kernels>(
     network: &Network<'_, '_, K>,
     memory: &mut Memory,
-    (place, oldest): (Place, usize),
-    mut observer: Option<&mut dyn Observer>,
+    (position, oldest): (CachePosition, usize),
+    mut hook: Option<&mut dyn AttentionHook>,
 ) {
     let ModelConfig { model, window, .. } = *network.config;
     if let Some(Parts { slots, scratch, .. }) = memory.parts(network.cache)
-        && let Some(row) = row_mut(slots, model, place.index)
+        && let Some(row) = row_mut(slots, model, position.index)
     {
         for (kept, &embedded) in row.iter_mut().zip(&scratch.embedded.0) {
             *kept = embedded.to_le_bytes().map(u8::cast_signed);
         }
     }
-    let newest = place.filled.wrapping_sub(1);
+    let newest = position.filled.wrapping_sub(1);
     let mut slots = Slots {
         next: 0,
         index: oldest,
@@ -77,9 +77,9 @@ fn slot<K: Kernels>(
     while slots.next < window {
         let left = window.wrapping_sub(slots.next);
         if K::TOGETHER && left >= TOKENS {
-            slots.encode::<K, TOKENS>(network, memory, &mut observer);
+            slots.encode::<K, TOKENS>(network, memory, &mut hook);
         } else {
-            slots.encode::<K, 1>(network, memory, &mut observer);
+            slots.encode::<K, 1>(network, memory, &mut hook);
         }
     }
 }
@@ -101,7 +101,7 @@ impl Slots {
         &mut self,
         network: &Network<'_, '_, K>,
         memory: &mut Memory,
-        observer: &mut Option<&mut dyn Observer>,
+        hook: &mut Option<&mut dyn AttentionHook>,
     ) {
         let config = network.config;
         let (model, window) = (config.model.max(1), config.window);
@@ -123,14 +123,14 @@ impl Slots {
             }
             self.index = next_index(self.index, window);
         }
-        let first = Place {
+        let first = CachePosition {
             index: self.next,
             filled: self.next.wrapping_add(1),
         };
         let newest = self.newest.checked_sub(self.next);
         let newest = newest.filter(|&token| token < T);
-        let observer = newest.and_then(|_| observer.take());
-        encode::<K, T>(network, memory, Group { first, newest }, observer);
+        let hook = newest.and_then(|_| hook.take());
+        encode::<K, T>(network, memory, Group { first, newest }, hook);
         self.next = self.next.wrapping_add(T);
     }
 }
@@ -138,8 +138,8 @@ impl Slots {
 /// Tokens that go through the layers together.
 #[derive(Clone, Copy)]
 struct Group {
-    /// Place of the first; the others follow.
-    first: Place,
+    /// CachePosition of the first; the others follow.
+    first: CachePosition,
     /// Number of the newest token of the window, if it is here.
     newest: Option<usize>,
 }
@@ -151,16 +151,18 @@ fn encode<K: Kernels, const T: usize>(
     network: &Network<'_, '_, K>,
     memory: &mut Memory,
     group: Group,
-    observer: Option<&mut dyn Observer>,
+    hook: Option<&mut dyn AttentionHook>,
 ) {
-    run::<K, T>(network, memory, group, observer);
+    run::<K, T>(network, memory, group, hook);
     let Scratch {
-        narrow, encoded, ..
+        requantized,
+        encoded,
+        ..
     } = &mut memory.scratch;
     if group.newest.is_some()
-        && let Some(narrow) = narrow.0.first_chunk()
+        && let Some(requantized) = requantized.0.first_chunk()
     {
-        encoded.0 = *narrow;
+        encoded.0 = *requantized;
     }
 }
 
@@ -171,21 +173,21 @@ fn run<K: Kernels, const T: usize>(
     network: &Network<'_, '_, K>,
     memory: &mut Memory,
     group: Group,
-    observer: Option<&mut dyn Observer>,
+    hook: Option<&mut dyn AttentionHook>,
 ) {
     network.kernels.run(
         #[inline(always)]
-        || layers::<K, T>(network, memory, group, observer),
+        || layers::<K, T>(network, memory, group, hook),
     );
 }
 
-/// All layers. The input of the head, of the newest token, is the first in `scratch.narrow`.
+/// All layers. The input of the head, of the newest token, is the first in `scratch.requantized`.
 #[inline(always)]
 fn layers<K: Kernels, const T: usize>(
     network: &Network<'_, '_, K>,
     memory: &mut Memory,
     group: Group,
-    mut observer: Option<&mut dyn Observer>,
+    mut hook: Option<&mut dyn AttentionHook>,
 ) {
     let (kernels, config) = (network.kernels, network.config);
     let shape = shape(config);
@@ -208,8 +210,8 @@ fn layers<K: Kernels, const T: usize>(
     let head_input = network.weights.head.input;
     let mut layer = network.layer(0);
     let input = layer.map_or(head_input, |maps| maps.attention_input);
-    for (residual, narrow) in buffers.residual.iter().zip(&mut buffers.narrow) {
-        kernels.narrow(residual, input, narrow);
+    for (residual, requantized) in buffers.residual.iter().zip(&mut buffers.requantized) {
+        kernels.requantize(residual, input, requantized);
     }
     let mut index = 0_usize;
     while let Some(maps) = layer {
@@ -218,33 +220,36 @@ fn layers<K: Kernels, const T: usize>(
         };
         layer = network.layer(index.wrapping_add(1));
         let next = layer.map(|maps| maps.attention_input);
-        let narrow = buffers.narrow.each_ref().map(|narrow| &**narrow);
+        let requantized = buffers
+            .requantized
+            .each_ref()
+            .map(|requantized| &**requantized);
         let qkv = buffers.qkv.each_mut().map(|qkv| &mut **qkv);
-        kernels.linear_i8::<false, T>(maps.qkv, narrow, buffers.sums, qkv);
-        for (token, (qkv, means)) in buffers.qkv.iter().zip(&mut buffers.means).enumerate() {
-            let place = Place {
+        kernels.linear_i8::<false, T>(maps.qkv, requantized, buffers.acc, qkv);
+        for (token, (qkv, context)) in buffers.qkv.iter().zip(&mut buffers.context).enumerate() {
+            let position = CachePosition {
                 index: group.first.index.wrapping_add(token),
                 filled: group.first.filled.wrapping_add(token),
             };
             let attention = Attention {
                 shape,
-                place,
+                position,
                 logit: maps.logit,
                 output: maps.attention_output,
                 biases: maps.age_bias,
                 qkv,
                 keys: &mut *keys,
                 values: &mut *values,
-                sums: &mut *buffers.sums,
-                weights: &mut *buffers.weights,
-                means,
+                acc: &mut *buffers.acc,
+                probabilities: &mut *buffers.probabilities,
+                context,
             };
-            match &mut observer {
-                Some(observer) if group.newest == Some(token) => {
-                    let mut watch = |head: usize, weights: &[i16], total: u32| {
-                        report(*observer, (index, head), place, weights, total);
+            match &mut hook {
+                Some(hook) if group.newest == Some(token) => {
+                    let mut of_head = |head: usize, probabilities: &[i16], total: u32| {
+                        report(*hook, (index, head), position, probabilities, total);
                     };
-                    kernels.attend(attention, Some(&mut watch));
+                    kernels.attend(attention, Some(&mut of_head));
                 }
                 _ => kernels.attend(attention, None),
             }
@@ -265,12 +270,12 @@ fn layers<K: Kernels, const T: usize>(
 
 /// The parts of the buffers that `T` tokens fill.
 struct Buffers<'a, const T: usize> {
-    sums: &'a mut [i32],
-    weights: &'a mut [i16],
+    acc: &'a mut [i32],
+    probabilities: &'a mut [i16],
     residual: [&'a mut [i16]; T],
-    narrow: [&'a mut [i8]; T],
+    requantized: [&'a mut [i8]; T],
     qkv: [&'a mut [i8]; T],
-    means: [&'a mut [i8]; T],
+    context: [&'a mut [i8]; T],
     wide: [&'a mut [i8]; T],
 }
 
@@ -280,15 +285,15 @@ impl<'a, const T: usize> Buffers<'a, T> {
     fn new<K: Kernels>(config: &ModelConfig, scratch: &'a mut Scratch) -> Option<Self> {
         let model = K::padded(config.model);
         Some(Self {
-            sums: &mut scratch.sums.0,
-            weights: &mut scratch.weights.0,
+            acc: &mut scratch.acc.0,
+            probabilities: &mut scratch.probabilities.0,
             residual: vectors(&mut scratch.residual.0, model)?,
-            narrow: vectors(&mut scratch.narrow.0, model)?,
+            requantized: vectors(&mut scratch.requantized.0, model)?,
             qkv: vectors(
                 &mut scratch.qkv.0,
                 K::padded(config.model.saturating_mul(3)),
             )?,
-            means: vectors(&mut scratch.means.0, model)?,
+            context: vectors(&mut scratch.context.0, model)?,
             wide: vectors(&mut scratch.wide.0, K::padded(config.ff))?,
         })
     }
@@ -297,12 +302,12 @@ impl<'a, const T: usize> Buffers<'a, T> {
     #[inline(always)]
     fn token(&mut self, token: usize) -> Option<Buffers<'_, 1>> {
         Some(Buffers {
-            sums: self.sums,
-            weights: self.weights,
+            acc: self.acc,
+            probabilities: self.probabilities,
             residual: [self.residual.get_mut(token)?],
-            narrow: [self.narrow.first_mut()?],
+            requantized: [self.requantized.first_mut()?],
             qkv: [self.qkv.get_mut(token)?],
-            means: [self.means.get_mut(token)?],
+            context: [self.context.get_mut(token)?],
             wide: [self.wide.get_mut(token)?],
         })
     }
@@ -317,18 +322,18 @@ impl<'a, const T: usize> Buffers<'a, T> {
             vectors.each_mut().map(|vector| &mut **vector)
         }
         let Self {
-            sums,
+            acc,
             residual,
-            narrow,
-            means,
+            requantized,
+            context,
             wide,
             ..
         } = self;
-        let onto = (write(residual), maps.ff_input, write(narrow));
-        kernels.linear_add(maps.out, read(means), sums, onto);
-        kernels.linear_i8::<true, T>(maps.ff1, read(narrow), sums, write(wide));
-        let onto = (write(residual), next, write(narrow));
-        kernels.linear_add(maps.ff2, read(wide), sums, onto);
+        let onto = (write(residual), maps.ff_input, write(requantized));
+        kernels.linear_add(maps.out, read(context), acc, onto);
+        kernels.linear_i8::<true, T>(maps.ff1, read(requantized), acc, write(wide));
+        let onto = (write(residual), next, write(requantized));
+        kernels.linear_add(maps.ff2, read(wide), acc, onto);
     }
 }
 
@@ -343,20 +348,20 @@ fn vectors<T, const N: usize>(mut buffer: &mut [T], length: usize) -> Option<[&m
     Some(vectors)
 }
 
-/// Tells the observer the weights of a layer's head by age.
+/// Tells the hook the attention probabilities of a layer's head by age.
 fn report(
-    observer: &mut dyn Observer,
+    hook: &mut dyn AttentionHook,
     (layer, head): (usize, usize),
-    place: Place,
-    weights: &[i16],
+    position: CachePosition,
+    probabilities: &[i16],
     total: u32,
 ) {
-    let window = weights.len();
-    let mut index = place.index;
+    let window = probabilities.len();
+    let mut index = position.index;
     for age in 0..window {
-        let weight = weights.get(index).copied().unwrap_or(0);
-        let weight = u32::from(weight.unsigned_abs());
-        observer.attention(layer, head, age, weight, total);
+        let probability = probabilities.get(index).copied().unwrap_or(0);
+        let probability = u32::from(probability.unsigned_abs());
+        hook.attention(layer, head, age, probability, total);
         index = if index == 0 { window } else { index }.wrapping_sub(1);
     }
 }

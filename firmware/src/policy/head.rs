@@ -25,7 +25,7 @@ fn layers<K: Kernels>(network: &Network<'_, '_, K>, scratch: &mut Scratch, words
     let model = K::padded(config.model);
     let [width_0, width_1] = config.hidden.map(K::padded);
     let Scratch {
-        sums,
+        acc,
         embedded,
         encoded,
         hidden: [hidden_0, hidden_1],
@@ -33,7 +33,7 @@ fn layers<K: Kernels>(network: &Network<'_, '_, K>, scratch: &mut Scratch, words
         words: padded_words,
         ..
     } = scratch;
-    let (sums, preactivation) = (&mut sums.0, &mut preactivation.0);
+    let (acc, preactivation) = (&mut acc.0, &mut preactivation.0);
     let (Some(encoded), Some(embedded), Some(hidden_0), Some(hidden_1), Some(padded_words)) = (
         encoded.0.get(..model),
         embedded.0.get(..model),
@@ -44,21 +44,21 @@ fn layers<K: Kernels>(network: &Network<'_, '_, K>, scratch: &mut Scratch, words
         return;
     };
     let raw = maps.raw.map(|raw| (raw, embedded));
-    kernels.hidden(
+    kernels.linear_tanh(
         maps.first,
         encoded,
         raw,
-        (&mut *sums, &mut *preactivation),
+        (&mut *acc, &mut *preactivation),
         hidden_0,
     );
-    kernels.hidden(
+    kernels.linear_tanh(
         maps.second,
         hidden_0,
         None,
-        (&mut *sums, preactivation),
+        (&mut *acc, preactivation),
         hidden_1,
     );
-    kernels.words(maps.third, hidden_1, sums, padded_words);
+    kernels.linear_i16(maps.third, hidden_1, acc, padded_words);
     for (word, &computed) in words.iter_mut().zip(&*padded_words) {
         *word = computed;
     }

@@ -1,6 +1,6 @@
 //! What the policy remembers, and the buffers it computes in.
 
-#[cfg(feature = "count-macs")]
+#[cfg(feature = "bench")]
 use core::ops::Range;
 
 use engram_image::limits::{
@@ -8,9 +8,9 @@ use engram_image::limits::{
     SLOT_ENTRIES,
 };
 use engram_image::{ModelConfig, Positions};
-use engram_kernels::Place;
+use engram_kernels::CachePosition;
 
-use super::backend::{most_tokens, ring_bytes};
+use super::backend::{kv_bytes, most_tokens};
 
 /// Largest number of rows of any product: a feed-forward block, the stacked queries, keys and
 /// values, the logits of a window, or a hidden layer of the head.
@@ -25,7 +25,7 @@ const TOKENS: usize = most_tokens();
 /// Bytes of cache that the largest policy takes on the kernels of this program. One that would take more for its padding, which only
 /// tiny heads can, runs on the portable kernels.
 pub const LARGEST_CACHE: usize = {
-    let [keys, values] = ring_bytes(MAX_LAYERS * MAX_MODEL, KV_BYTES);
+    let [keys, values] = kv_bytes(MAX_LAYERS * MAX_MODEL, KV_BYTES);
     line(keys) + line(values) + 2 * SLOT_ENTRIES
 };
 
@@ -41,7 +41,7 @@ pub type LargestMemory = Memory<[i8; LARGEST_CACHE]>;
 /// The caller lends the room: `Memory<[i8; N]>`, in a static or in a box, has `N` bytes for the cache, and becomes a `Memory` by
 /// itself where one is asked for by reference. A policy takes [`super::Policy::cache_bytes`] of them, and none that needs more is run.
 ///
-/// Within a layer, keys and values lie as the kernels want them. With `age`, places are a ring over the steps;
+/// Within a layer, keys and values lie as the kernels want them. With `age`, positions are a ring over the steps;
 /// with `slot` they are the slots, and before them stands a ring of embedded working memories.
 pub struct Memory<T: ?Sized = [i8]> {
     /// Where the next working memory goes.
@@ -55,7 +55,7 @@ pub struct Memory<T: ?Sized = [i8]> {
 /// How many bytes of a cache hold what; each part begins at a cache line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct CacheBytes {
-    /// Embedded working memories, `[place][model]` of int16, `slot` only.
+    /// Embedded working memories, `[position][model]` of int16, `slot` only.
     pub(super) slots: usize,
     /// Keys of all layers.
     pub(super) keys: usize,
@@ -121,7 +121,7 @@ pub(super) struct Aligned<T: ?Sized>(pub(super) T);
 /// Buffers of a step. Nothing in them outlives the step.
 pub(super) struct Scratch {
     /// Sums of one product.
-    pub(super) sums: Aligned<[i32; MAX_ROWS]>,
+    pub(super) acc: Aligned<[i32; MAX_ROWS]>,
     /// `[inputs]`
     pub(super) quantized: Aligned<[i16; padded(MAX_INPUTS)]>,
     /// `[model]`: embedding of the newest working memory.
@@ -129,15 +129,15 @@ pub(super) struct Scratch {
     /// `[token][model]`: the tokens on their way through the layers.
     pub(super) residual: Aligned<[i16; TOKENS * MAX_MODEL]>,
     /// `[token][model]`: input of a product.
-    pub(super) narrow: Aligned<[i8; TOKENS * MAX_MODEL]>,
+    pub(super) requantized: Aligned<[i8; TOKENS * MAX_MODEL]>,
     /// `[model]`: the newest token after the last layer, as the input of the head.
     pub(super) encoded: Aligned<[i8; MAX_MODEL]>,
     /// `[token][3 model]`: queries, keys, values.
     pub(super) qkv: Aligned<[i8; TOKENS * 3 * MAX_MODEL]>,
-    /// `[window]`: attention weights of one head.
-    pub(super) weights: Aligned<[i16; MAX_WINDOW]>,
-    /// `[token][model]`: weighted means of the values.
-    pub(super) means: Aligned<[i8; TOKENS * MAX_MODEL]>,
+    /// `[window]`: attention probabilities of one head.
+    pub(super) probabilities: Aligned<[i16; MAX_WINDOW]>,
+    /// `[token][model]`: context of attention, the mean of the values by their probabilities.
+    pub(super) context: Aligned<[i8; TOKENS * MAX_MODEL]>,
     /// `[token][ff]`
     pub(super) wide: Aligned<[i8; TOKENS * MAX_FF]>,
     /// `[hidden]`: preactivations of the head.
@@ -213,14 +213,14 @@ impl Memory {
     }
 
     /// Addresses of the cache.
-    #[cfg(feature = "count-macs")]
+    #[cfg(feature = "bench")]
     pub(super) fn addresses(&self) -> Range<usize> {
         let start = self.cache.0.as_ptr().addr();
         start..start.wrapping_add(self.cache.0.len())
     }
 
-    /// Takes the next place of a ring of `window`; returns it, and the place of the oldest memory.
-    pub(super) fn advance(&mut self, window: usize) -> (Place, usize) {
+    /// Takes the next position of a ring of `window`; returns it, and the position of the oldest memory.
+    pub(super) fn advance(&mut self, window: usize) -> (CachePosition, usize) {
         // A memory that another image left without a clear may stand beyond this one's window.
         let index = if self.next < window { self.next } else { 0 };
         self.next = next_index(index, window);
@@ -233,21 +233,21 @@ impl Memory {
         let age = filled.wrapping_sub(1);
         let wrapped = if index < age { window } else { 0 };
         let oldest = index.wrapping_add(wrapped).wrapping_sub(age);
-        (Place { index, filled }, oldest)
+        (CachePosition { index, filled }, oldest)
     }
 }
 
 impl Scratch {
     const EMPTY: Self = Self {
-        sums: Aligned([0; MAX_ROWS]),
+        acc: Aligned([0; MAX_ROWS]),
         quantized: Aligned([0; padded(MAX_INPUTS)]),
         embedded: Aligned([0; MAX_MODEL]),
         residual: Aligned([0; TOKENS * MAX_MODEL]),
-        narrow: Aligned([0; TOKENS * MAX_MODEL]),
+        requantized: Aligned([0; TOKENS * MAX_MODEL]),
         encoded: Aligned([0; MAX_MODEL]),
         qkv: Aligned([0; TOKENS * 3 * MAX_MODEL]),
-        weights: Aligned([0; MAX_WINDOW]),
-        means: Aligned([0; TOKENS * MAX_MODEL]),
+        probabilities: Aligned([0; MAX_WINDOW]),
+        context: Aligned([0; TOKENS * MAX_MODEL]),
         wide: Aligned([0; TOKENS * MAX_FF]),
         preactivation: Aligned([0; MAX_HIDDEN]),
         hidden: [const { Aligned([0; MAX_HIDDEN]) }; 2],
@@ -255,7 +255,7 @@ impl Scratch {
     };
 }
 
-/// The embedded working memory at a place of the ring, as bytes of int16.
+/// The embedded working memory at a position of the ring, as bytes of int16.
 pub(super) fn row_mut(slots: &mut [i8], model: usize, index: usize) -> Option<&mut [[i8; 2]]> {
     let rows = slots.as_chunks_mut::<2>().0;
     rows.chunks_exact_mut(model.max(1)).nth(index)
@@ -266,7 +266,7 @@ pub(super) const fn entry(bytes: [i8; 2]) -> i16 {
     i16::from_le_bytes([bytes[0].cast_unsigned(), bytes[1].cast_unsigned()])
 }
 
-/// The place after `index` in a ring of `window`.
+/// The position after `index` in a ring of `window`.
 pub(super) const fn next_index(index: usize, window: usize) -> usize {
     let next = index.wrapping_add(1);
     if next < window { next } else { 0 }

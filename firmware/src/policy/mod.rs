@@ -9,8 +9,9 @@
 //! in engram-kernels. What may not happen here: allocation, a reachable panic, floating point
 //! after the inputs are quantized, and a weight that changes.
 
+mod attention_hook;
 mod backend;
-#[cfg(feature = "count-macs")]
+#[cfg(feature = "bench")]
 mod counting;
 mod encoder;
 mod golden;
@@ -18,28 +19,27 @@ mod head;
 mod kept;
 mod memory;
 mod network;
-mod observer;
 #[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
 mod packed;
 #[cfg(feature = "record")]
 mod record;
-#[cfg(feature = "count-macs")]
+#[cfg(feature = "bench")]
 mod steps;
 
+pub use attention_hook::AttentionHook;
 pub use backend::{Backend, LINES, Packed, Policy};
-#[cfg(feature = "count-macs")]
+#[cfg(feature = "bench")]
 pub use counting::counted_macs;
-pub use engram_kernels::Line;
+pub use engram_kernels::CacheLine;
 pub use golden::GoldenDifference;
 pub use memory::{BUFFERS_BYTES, LARGEST_CACHE, LargestMemory, Memory};
-pub use observer::Observer;
 #[cfg(feature = "record")]
 pub use record::{Moment, Recorder, random_moments};
-#[cfg(feature = "count-macs")]
-pub use steps::{BenchProgram, count_steps};
+#[cfg(feature = "bench")]
+pub use steps::{BenchProgram, ControlSteps, count_control_steps, count_steps};
 
 use engram_image::{ModelConfig, Packing};
-use engram_kernels::{Entries, Kernels, Rings};
+use engram_kernels::{Entries, Kernels, KvLayout};
 use thiserror::Error;
 
 use memory::{CacheBytes, Scratch};
@@ -64,41 +64,19 @@ pub struct WorkingMemory<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum PolicyError {
-    /// Observations in the working memory.
-    #[error("{given} observations for a policy of {expected}")]
-    Observations {
+    /// A slice of the working memory, the places for the words or the cache that was lent.
+    #[error("{given} {what} for a policy of {expected}")]
+    Length {
+        /// What it holds, in the plural.
+        what: &'static str,
         /// Entries given.
         given: usize,
-        /// Channels of the image.
-        expected: usize,
-    },
-    /// Issued command words in the working memory.
-    #[error("{given} issued command words for a policy of {expected}")]
-    Issued {
-        /// Entries given.
-        given: usize,
-        /// Channels of the image.
-        expected: usize,
-    },
-    /// Places for the command words.
-    #[error("{given} places for command words for a policy of {expected}")]
-    Words {
-        /// Entries given.
-        given: usize,
-        /// Channels of the image.
+        /// Entries that the policy takes.
         expected: usize,
     },
     /// The image is packed for kernels that this program does not have.
     #[error("the weights are packed for {0}, which runs on a board only; export without --for")]
     Packing(Packing),
-    /// The cache that was lent is too small.
-    #[error("{given} bytes of cache for a policy of {expected}")]
-    Cache {
-        /// Bytes lent.
-        given: usize,
-        /// Bytes that the policy needs.
-        expected: usize,
-    },
 }
 
 /// The packing that the kernels of this firmware want, which a host sends unless an image is signed.
@@ -119,14 +97,14 @@ pub const fn runs(packing: Packing) -> bool {
 
 /// [`Policy::state_bytes`] and [`Policy::cache_bytes`] with the rings of the kernels of any board.
 #[must_use]
-pub fn bytes_with(rings: Rings, config: &ModelConfig) -> [usize; 2] {
+pub fn bytes_with(rings: KvLayout, config: &ModelConfig) -> [usize; 2] {
     let cache = CacheBytes::of(config, rings.bytes(encoder::shape(config)));
     [cache.kept_bytes(), cache.all()]
 }
 
 /// What a policy takes of a cache on these kernels.
 fn cache_on<K: Kernels>(config: &ModelConfig) -> CacheBytes {
-    CacheBytes::of(config, K::ring_bytes(encoder::shape(config)))
+    CacheBytes::of(config, K::kv_bytes(encoder::shape(config)))
 }
 
 /// [`Policy::step`].
@@ -135,37 +113,30 @@ fn step_on<K: Kernels>(
     memory: &mut Memory,
     input: &WorkingMemory<'_>,
     words: &mut [i16],
-    observer: &mut impl Observer,
+    hook: &mut impl AttentionHook,
 ) -> Result<(), PolicyError> {
     if !runs(network.packing) {
         return Err(PolicyError::Packing(network.packing));
     }
     let config = network.config;
-    let expected = config.observations;
-    if input.observation.len() != expected {
-        let given = input.observation.len();
-        return Err(PolicyError::Observations { given, expected });
+    let (actions, cache) = (config.actions, network.cache.all());
+    for (what, given, expected) in [
+        ("observations", input.observation.len(), config.observations),
+        ("issued command words", input.issued.len(), actions),
+        ("places for command words", words.len(), actions),
+        // More of it is not used.
+        ("bytes of cache", memory.cache_bytes().min(cache), cache),
+    ] {
+        if given != expected {
+            return Err(PolicyError::Length {
+                what,
+                given,
+                expected,
+            });
+        }
     }
-    let expected = config.actions;
-    if input.issued.len() != expected {
-        let given = input.issued.len();
-        return Err(PolicyError::Issued { given, expected });
-    }
-    if words.len() != expected {
-        let given = words.len();
-        return Err(PolicyError::Words { given, expected });
-    }
-    let expected = network.cache.all();
-    if memory.cache_bytes() < expected {
-        let given = memory.cache_bytes();
-        return Err(PolicyError::Cache { given, expected });
-    }
-    let observer: Option<&mut dyn Observer> = if observer.watches() {
-        Some(observer)
-    } else {
-        None
-    };
-    run(network, memory, input, words, observer);
+    let hook: Option<&mut dyn AttentionHook> = if hook.enabled() { Some(hook) } else { None };
+    run(network, memory, input, words, hook);
     Ok(())
 }
 
@@ -175,10 +146,10 @@ fn run<K: Kernels>(
     memory: &mut Memory,
     input: &WorkingMemory<'_>,
     words: &mut [i16],
-    observer: Option<&mut dyn Observer>,
+    hook: Option<&mut dyn AttentionHook>,
 ) {
     embed(network, input, &mut memory.scratch);
-    encoder::step(network, memory, observer);
+    encoder::step(network, memory, hook);
     head::run(network, memory, words);
 }
 
@@ -209,10 +180,10 @@ fn embed<K: Kernels>(
     kernels.run(
         #[inline(always)]
         || {
-            kernels.embed(
+            kernels.wide_linear_i16(
                 network.weights.embed,
                 quantized,
-                &mut scratch.sums.0,
+                &mut scratch.acc.0,
                 embedded,
             )
         },

@@ -2,21 +2,21 @@
 
 use engram_image::{Image, InputScales, ModelConfig, Packing, Parameters, Weights};
 use engram_kernels::portable::Rows;
-use engram_kernels::{Kernels, Line};
+use engram_kernels::{CacheLine, Kernels};
 
 use super::memory::CacheBytes;
 
 /// The weights of a network whose linear maps lie as the kernels `K` read them.
 pub(super) type KernelWeights<'a, K> = Weights<
-    <K as Kernels>::Map<'a>,
+    <K as Kernels>::Linear<'a>,
     <K as Kernels>::Biases<'a>,
     &'a [[u8; 2]],
-    <K as Kernels>::WideMap<'a>,
+    <K as Kernels>::WideLinear<'a>,
 >;
 
 /// A layer of them.
 pub(super) type Layer<'a, K> =
-    engram_image::Layer<<K as Kernels>::Map<'a>, <K as Kernels>::Biases<'a>>;
+    engram_image::Layer<<K as Kernels>::Linear<'a>, <K as Kernels>::Biases<'a>>;
 
 /// What a step on the kernels `K` reads.
 pub(super) struct Network<'n, 'a, K: Kernels> {
@@ -39,7 +39,7 @@ impl<'n, 'a, K: Kernels> Network<'n, 'a, K> {
 
 /// Kernels that read the maps of an image as they lie there, in one packing: other kernels would make meaningless numbers of it.
 pub(super) trait ReadsImages:
-    for<'a> Kernels<Map<'a> = Rows<'a>, WideMap<'a> = Rows<'a>, Biases<'a> = &'a [[u8; 4]]>
+    for<'a> Kernels<Linear<'a> = Rows<'a>, WideLinear<'a> = Rows<'a>, Biases<'a> = &'a [[u8; 4]]>
 {
     /// The packing.
     const PACKING: Packing = Packing::Rows;
@@ -68,7 +68,7 @@ impl<'a, K: ReadsImages> ImageAsItLies<'a, K> {
     }
 
     /// `None`: the image has another packing.
-    pub(super) fn pack(_: K, image: &Image<'_>, _: &mut [Line]) -> Option<()> {
+    pub(super) fn pack(_: K, image: &Image<'_>, _: &mut [CacheLine]) -> Option<()> {
         (image.packing == K::PACKING).then_some(())
     }
 
@@ -76,7 +76,7 @@ impl<'a, K: ReadsImages> ImageAsItLies<'a, K> {
     pub(super) const fn view(
         kernels: K,
         parameters: Parameters<'a>,
-        _: &'a [Line],
+        _: &'a [CacheLine],
     ) -> Option<Self> {
         Some(Self {
             kernels,

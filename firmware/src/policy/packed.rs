@@ -5,7 +5,7 @@
 use core::cell::Cell;
 
 use engram_image::{Image, Parameters};
-use engram_kernels::{Line, PackedBiases, PackedMap, Packing};
+use engram_kernels::{CacheLine, PackedBiases, PackedLinear, Packing};
 
 use super::encoder;
 use super::memory::{CacheBytes, LARGEST_CACHE};
@@ -30,8 +30,8 @@ impl<'a, K: Packing> PackedImage<'a, K> {
             Some(())
         };
         let _ = image.weights.try_map(
-            |name, map| add(K::Map::lines(map.rows, name.shape(&image.config).1)),
-            |name, map| add(K::WideMap::lines(map.rows, name.shape(&image.config).1)),
+            |name, map| add(K::Linear::lines(map.rows, name.shape(&image.config).1)),
+            |name, map| add(K::WideLinear::lines(map.rows, name.shape(&image.config).1)),
             |_| add(K::Biases::lines(shape)),
             |_| Some(()),
         );
@@ -40,7 +40,7 @@ impl<'a, K: Packing> PackedImage<'a, K> {
 
     /// Packs `image` into lines that [`PackedImage::view`] reads. `None`: it is packed for a board already, its
     /// keys and values take more than any cache as these kernels lay them, the lines are too few, or the image contradicts itself.
-    pub(super) fn pack(_: K, image: &Image<'_>, lines: &mut [Line]) -> Option<()> {
+    pub(super) fn pack(_: K, image: &Image<'_>, lines: &mut [CacheLine]) -> Option<()> {
         if image.packing != engram_image::Packing::Rows {
             return None;
         }
@@ -57,11 +57,15 @@ impl<'a, K: Packing> PackedImage<'a, K> {
         let packed = image.weights.try_map(
             |name, map| {
                 let columns = name.shape(&image.config).1;
-                K::Map::pack(*map, columns, take(K::Map::lines(map.rows, columns))?)
+                K::Linear::pack(*map, columns, take(K::Linear::lines(map.rows, columns))?)
             },
             |name, map| {
                 let columns = name.shape(&image.config).1;
-                K::WideMap::pack(*map, columns, take(K::WideMap::lines(map.rows, columns))?)
+                K::WideLinear::pack(
+                    *map,
+                    columns,
+                    take(K::WideLinear::lines(map.rows, columns))?,
+                )
             },
             |layer| {
                 let lines = take(K::Biases::lines(shape))?;
@@ -73,7 +77,11 @@ impl<'a, K: Packing> PackedImage<'a, K> {
     }
 
     /// An image in the lines that [`PackedImage::pack`] packed it into. `None`: they cannot be those.
-    pub(super) fn view(kernels: K, parameters: Parameters<'a>, lines: &'a [Line]) -> Option<Self> {
+    pub(super) fn view(
+        kernels: K,
+        parameters: Parameters<'a>,
+        lines: &'a [CacheLine],
+    ) -> Option<Self> {
         let shape = encoder::shape(parameters.config);
         let rest = Cell::new(lines);
         let take = |count| {
@@ -84,11 +92,15 @@ impl<'a, K: Packing> PackedImage<'a, K> {
         let weights = parameters.weights.try_map(
             |name, map| {
                 let columns = name.shape(parameters.config).1;
-                K::Map::view(*map, columns, take(K::Map::lines(map.rows, columns))?)
+                K::Linear::view(*map, columns, take(K::Linear::lines(map.rows, columns))?)
             },
             |name, map| {
                 let columns = name.shape(parameters.config).1;
-                K::WideMap::view(*map, columns, take(K::WideMap::lines(map.rows, columns))?)
+                K::WideLinear::view(
+                    *map,
+                    columns,
+                    take(K::WideLinear::lines(map.rows, columns))?,
+                )
             },
             |layer| {
                 let lines = take(K::Biases::lines(shape))?;

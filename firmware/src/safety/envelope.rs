@@ -198,13 +198,13 @@ fn gather<T>(items: impl Iterator<Item = T>) -> Vec<T, MAX_ACTIONS> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tests_support::contract;
+    use crate::tests_support::CONTRACT;
     use proptest::prelude::*;
 
     #[test]
     fn the_slew_limit_follows_from_the_contract() {
         // +-12 Nm, 240 Nm/s, 20 ms: 4.8 Nm of 24 Nm per step.
-        let envelope = Envelope::new(&contract());
+        let envelope = Envelope::new(&CONTRACT);
         let mut issued = [0];
         assert!(envelope.limit(&mut issued, &[32_767]));
         assert_eq!(issued, [13_106]);
@@ -214,7 +214,7 @@ mod tests {
 
     #[test]
     fn eng_safe_18_an_early_step_moves_less_and_a_late_one_no_further() {
-        let mut envelope = Envelope::new(&contract());
+        let mut envelope = Envelope::new(&CONTRACT);
         let mut moved = |elapsed_us| {
             let mut issued = [0];
             envelope.elapse(elapsed_us);
@@ -230,7 +230,7 @@ mod tests {
 
     #[test]
     fn eng_safe_18_a_slow_channel_gets_there_in_steps_of_any_length() {
-        let mut slow = contract();
+        let mut slow = CONTRACT;
         let mut actions = slow.actions.to_vec();
         // Less than a word per period: counted as one.
         actions[0].slew_per_s = 1e-6;
@@ -246,7 +246,7 @@ mod tests {
 
     #[test]
     fn the_safe_command_is_reached_and_kept() {
-        let envelope = Envelope::new(&contract());
+        let envelope = Envelope::new(&CONTRACT);
         let mut issued = [-32_767];
         for _ in 0..3 {
             envelope.approach_safe(&mut issued);
@@ -258,7 +258,7 @@ mod tests {
 
     #[test]
     fn a_command_that_is_not_finite_is_no_command() {
-        let envelope = Envelope::new(&contract());
+        let envelope = Envelope::new(&CONTRACT);
         assert_eq!(envelope.words(&[f32::NAN]), None);
         assert_eq!(envelope.words(&[f32::INFINITY]), None);
         assert_eq!(envelope.words(&[]), None);
@@ -270,7 +270,7 @@ mod tests {
         fn eng_safe_18_no_span_of_time_moves_faster_than_the_contract(
             steps in proptest::collection::vec((0..60_000_u64, any::<i16>()), 1..100),
         ) {
-            let mut envelope = Envelope::new(&contract());
+            let mut envelope = Envelope::new(&CONTRACT);
             let (mut issued, mut words, mut elapsed) = ([0], 0.0, 0.0);
             for (elapsed_us, wanted) in steps {
                 let last = issued[0];
@@ -285,7 +285,7 @@ mod tests {
 
         #[test]
         fn no_command_leaves_range_or_slew(start in -32_767..=32_767_i16, wanted in proptest::collection::vec(any::<i16>(), 1..50)) {
-            let envelope = Envelope::new(&contract());
+            let envelope = Envelope::new(&CONTRACT);
             let mut issued = [start];
             for word in wanted {
                 let last = i32::from(issued[0]);

@@ -34,28 +34,18 @@ pub struct Ladder {
     state: State,
     faults: Faults,
     since_us: u64,
-    hold_us: u64,
-    fallback_us: u64,
     fallback_available: bool,
 }
 
 impl Ladder {
     /// Disarmed, without faults.
-    pub const fn new(settings: &Settings, fallback_available: bool) -> Self {
+    pub const fn new(fallback_available: bool) -> Self {
         Self {
             state: State::Disarmed,
             faults: Faults::NONE,
             since_us: 0,
-            hold_us: settings.hold_us as u64,
-            fallback_us: settings.fallback_us as u64,
             fallback_available,
         }
-    }
-
-    /// Other times for hold and fallback; state and faults stay.
-    pub fn adopt(&mut self, settings: &Settings) {
-        self.hold_us = u64::from(settings.hold_us);
-        self.fallback_us = u64::from(settings.fallback_us);
     }
 
     /// Where the runtime stands.
@@ -118,21 +108,21 @@ impl Ladder {
     /// Faults matter in armed, hold and fallback only: there they latch. Armed -> hold on a fault; hold ->
     /// fallback (or safe stop where there is none) when its time is over; fallback -> safe stop when
     /// its time is over, or on a fault of samples, actuators or clock. At most one edge per step.
-    pub fn advance(&mut self, now_us: u64, faults: Faults) {
+    pub fn advance(&mut self, now_us: u64, faults: Faults, settings: &Settings) {
         if self.is_flying() {
             self.latch(faults);
         }
         let since = now_us.saturating_sub(self.since_us);
         let next = match self.state {
             State::Armed if !faults.is_empty() => State::Hold,
-            State::Hold if since >= self.hold_us => {
+            State::Hold if since >= settings.hold_us.into() => {
                 if self.fallback_available {
                     State::Fallback
                 } else {
                     State::SafeStop
                 }
             }
-            State::Fallback if since >= self.fallback_us => State::SafeStop,
+            State::Fallback if since >= settings.fallback_us.into() => State::SafeStop,
             State::Fallback if !FALLBACK_TOLERATES.contains_all(faults) => State::SafeStop,
             same => same,
         };
@@ -161,79 +151,86 @@ mod tests {
     };
 
     fn armed(fallback: bool) -> Ladder {
-        let mut ladder = Ladder::new(&SETTINGS, fallback);
+        let mut ladder = Ladder::new(fallback);
         ladder.arm().expect("arms");
         ladder
     }
 
+    /// Makes steps at these times with these faults, after each of which the state is this one.
+    fn walk(ladder: &mut Ladder, steps: &[(u64, Faults, State)]) {
+        for &(now_us, faults, state) in steps {
+            ladder.advance(now_us, faults, &SETTINGS);
+            assert_eq!(ladder.state(), state, "{now_us} us");
+        }
+    }
+
+    const NONE: Faults = Faults::NONE;
+    const LINK_LOSS: Faults = NONE.with(Fault::LinkLoss);
+    const NON_FINITE: Faults = NONE.with(Fault::NonFinite);
+
     #[test]
     fn a_fault_leads_through_hold_to_safe_stop_and_latches() {
         let mut ladder = armed(false);
-        ladder.advance(1_000_000, Faults::NONE);
-        assert_eq!(ladder.state(), State::Armed);
-        ladder.advance(1_020_000, Fault::NonFinite.into());
-        assert_eq!(ladder.state(), State::Hold);
-        ladder.advance(1_100_000, Faults::NONE);
-        assert_eq!(ladder.state(), State::Hold);
-        ladder.advance(1_120_000, Faults::NONE);
-        assert_eq!(ladder.state(), State::SafeStop);
-        ladder.advance(9_000_000, Faults::NONE);
-        assert_eq!(ladder.state(), State::SafeStop);
-        assert_eq!(ladder.faults(), Fault::NonFinite.into());
+        walk(
+            &mut ladder,
+            &[
+                (1_000_000, NONE, State::Armed),
+                (1_020_000, NON_FINITE, State::Hold),
+                (1_100_000, NONE, State::Hold),
+                (1_120_000, NONE, State::SafeStop),
+                (9_000_000, NONE, State::SafeStop),
+            ],
+        );
+        assert_eq!(ladder.faults(), NON_FINITE);
         assert_eq!(ladder.arm(), Err(ArmRefused::NotDisarmed(State::SafeStop)));
         ladder.disarm();
-        assert_eq!(
-            ladder.arm(),
-            Err(ArmRefused::FaultsLatched(Fault::NonFinite.into()))
-        );
+        assert_eq!(ladder.arm(), Err(ArmRefused::FaultsLatched(NON_FINITE)));
         assert_eq!(ladder.reset_faults(), Ok(()));
         assert_eq!(ladder.arm(), Ok(()));
     }
 
     #[test]
     fn the_fallback_flies_between_hold_and_safe_stop() {
-        let mut ladder = armed(true);
-        ladder.advance(0, Fault::LinkLoss.into());
-        ladder.advance(100_000, Faults::NONE);
-        assert_eq!(ladder.state(), State::Fallback);
-        ladder.advance(2_099_999, Faults::NONE);
-        assert_eq!(ladder.state(), State::Fallback);
-        ladder.advance(2_100_000, Faults::NONE);
-        assert_eq!(ladder.state(), State::SafeStop);
+        walk(
+            &mut armed(true),
+            &[
+                (0, LINK_LOSS, State::Hold),
+                (100_000, NONE, State::Fallback),
+                (2_099_999, NONE, State::Fallback),
+                (2_100_000, NONE, State::SafeStop),
+            ],
+        );
     }
 
     #[test]
     fn a_fault_of_its_inputs_ends_the_fallback() {
+        let flying = [
+            (0, LINK_LOSS, State::Hold),
+            (100_000, NONE, State::Fallback),
+            (110_000, LINK_LOSS, State::Fallback),
+        ];
         let mut ladder = armed(true);
-        ladder.advance(0, Fault::LinkLoss.into());
-        ladder.advance(100_000, Faults::NONE);
-        ladder.advance(110_000, Fault::LinkLoss.into());
-        assert_eq!(ladder.state(), State::Fallback);
-        ladder.advance(120_000, Fault::NonFinite.into());
-        assert_eq!(ladder.state(), State::SafeStop);
+        walk(&mut ladder, &flying);
+        walk(&mut ladder, &[(120_000, NON_FINITE, State::SafeStop)]);
         assert!(ladder.faults().contains(Fault::NonFinite));
         let mut ladder = armed(true);
-        ladder.advance(0, Fault::LinkLoss.into());
-        ladder.advance(100_000, Faults::NONE);
-        ladder.fallback_failed(100_000);
+        walk(&mut ladder, &flying);
+        ladder.fallback_failed(110_000);
         assert_eq!(ladder.state(), State::SafeStop);
     }
 
     #[test]
     fn faults_do_not_latch_while_disarmed() {
-        let mut ladder = Ladder::new(&SETTINGS, false);
-        ladder.advance(0, Fault::NonFinite.into());
-        assert_eq!(
-            (ladder.state(), ladder.faults()),
-            (State::Disarmed, Faults::NONE)
-        );
+        let mut ladder = Ladder::new(false);
+        walk(&mut ladder, &[(0, NON_FINITE, State::Disarmed)]);
+        assert_eq!(ladder.faults(), NONE);
     }
 
     #[test]
     fn faults_are_not_reset_in_flight() {
         let mut ladder = armed(false);
         assert_eq!(ladder.reset_faults(), Err(State::Armed));
-        ladder.advance(0, Fault::NonFinite.into());
+        walk(&mut ladder, &[(0, NON_FINITE, State::Hold)]);
         assert_eq!(ladder.reset_faults(), Err(State::Hold));
         ladder.disarm();
         assert_eq!(ladder.state(), State::Disarmed);

@@ -1,23 +1,21 @@
 //! Flights that end early: each with a clear message and a log that can be read and replayed.
 
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use engram::board::{FaultPlan, FaultyTransport, Patience, Transport, TransportError};
-use engram::fly::{self, BoardPilot, Event, Flight, Header, Outcome, Step, Watcher};
+use engram::fly::{self, Event, Header, Step, Summary, Watcher};
 
-use super::flight::plan;
-use super::{Case, case};
-use crate::sample_image::{AGE, sample_image};
-use crate::{Rig, pendulum};
+use super::flight::{fly_over, plan};
+use crate::sample_image::USUAL;
+use crate::{Case, Rig};
 
-pub(super) const CASES: &[Case] = &[
-    case("killing_the_board_ends_with_a_message_and_a_log", killed),
-    case("cutting_the_link_ends_with_a_message_and_a_log", cut),
-    case("a_link_gone_deaf_ends_with_a_message_and_a_log", deaf),
-    case("an_interrupted_flight_ends_with_a_log", interrupted),
+pub(super) const CASES: &[Case] = cases![
+    killing_the_board_ends_with_a_message_and_a_log,
+    cutting_the_link_ends_with_a_message_and_a_log,
+    a_link_gone_deaf_ends_with_a_message_and_a_log,
+    an_interrupted_flight_ends_with_a_log,
 ];
 
 /// Ends the board after some frames, as a pulled plug would.
@@ -56,50 +54,41 @@ impl Transport for Plug {
     }
 }
 
-/// Flies over `transport` until something ends it; returns the outcome and the log.
-fn fly_to_the_end(
+/// Presses Ctrl-C at a step.
+#[derive(Default)]
+struct Interrupt {
+    at: Option<u32>,
+    stop: AtomicBool,
+}
+
+impl Watcher for &Interrupt {
+    fn step(&mut self, _: &Header, step: &Step, _: f64) {
+        if Some(step.step) == self.at {
+            self.stop.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn event(&mut self, _: &Event) {}
+}
+
+/// Flies until something ends the flight: its message must say `word`, and its log have every step and replay.
+fn ends(
     rig: &Rig,
-    image: &[u8],
     transport: Box<dyn Transport>,
-    log: &Path,
-    watcher: &mut dyn Watcher,
-    stop: &AtomicBool,
-) -> Result<(Outcome, Flight)> {
+    interrupt: &Interrupt,
+    word: &str,
+) -> Result<Summary> {
     // Silence must not take long to notice here; still longer than a busy machine takes to answer.
     let patience = Patience {
         attempts: 20,
         ..Rig::patience()
     };
-    let mut pilot = BoardPilot::prepare(
-        transport,
-        patience,
-        image,
-        "pendulum",
-        &pendulum(),
-        false,
-        &mut |_, _| {},
-    )?;
-    let card = pilot.card(&rig.target().to_string(), image);
-    let outcome = fly::fly(
-        &plan(4_000),
-        &mut pilot,
-        &card,
-        Some(image),
-        Some(log),
-        watcher,
-        stop,
-    )?;
-    let flight = Flight::read(log).context("the log of a flight that ended early")?;
-    Ok((outcome, flight))
-}
-
-/// The message names what happened; the log has every step and replays.
-fn check(outcome: &Outcome, flight: &Flight, word: &str) -> Result<()> {
-    let error = outcome
-        .error
-        .as_ref()
-        .context("the flight did not end early")?
-        .to_string();
+    let plan = plan("pendulum", 4_000);
+    let (stop, mut watcher) = (&interrupt.stop, interrupt);
+    let (outcome, flight) = fly_over(rig, transport, patience, &plan, &USUAL, &mut watcher, stop)
+        .context("a flight that ended early")?;
+    let error = outcome.error.context("the flight did not end early")?;
+    let error = error.to_string();
     ensure!(
         error.contains(word),
         "the message does not say {word:?}: {error}"
@@ -118,93 +107,55 @@ fn check(outcome: &Outcome, flight: &Flight, word: &str) -> Result<()> {
         summary.ended_early
     );
     ensure!(summary.words_equal == Some(true));
-    let replay = fly::replay(flight)?;
+    let replay = fly::replay(&flight)?;
     ensure!(replay.equal && replay.replayed == steps, "{replay:?}");
-    Ok(())
+    Ok(outcome.summary)
 }
 
 /// Frames of a whole upload and hello, with room for retries, and then some steps.
-fn frames_until_mid_flight(image: &[u8]) -> u32 {
-    (image.len() / 512) as u32 + 150
+fn frames_until_mid_flight() -> u32 {
+    (USUAL.len() / 512) as u32 + 150
 }
 
-fn killed(rig: &Rig) -> Result<()> {
-    let folder = tempfile::tempdir()?;
-    let image = sample_image(1, &AGE)?;
+fn killing_the_board_ends_with_a_message_and_a_log(rig: &Rig) -> Result<()> {
+    unplugged(rig, false, "closed")
+}
+
+fn a_link_gone_deaf_ends_with_a_message_and_a_log(rig: &Rig) -> Result<()> {
+    unplugged(rig, true, "did not answer")
+}
+
+fn unplugged(rig: &Rig, deaf: bool, word: &str) -> Result<()> {
     let plug = Plug {
         inner: rig.transport()?,
-        frames_left: frames_until_mid_flight(&image),
-        deaf: false,
+        frames_left: frames_until_mid_flight(),
+        deaf,
     };
-    let stop = AtomicBool::new(false);
-    let log = folder.path().join("killed.mcap");
-    let (outcome, flight) = fly_to_the_end(rig, &image, Box::new(plug), &log, &mut (), &stop)?;
-    check(&outcome, &flight, "closed")
+    ends(rig, Box::new(plug), &Interrupt::default(), word)?;
+    Ok(())
 }
 
-fn cut(rig: &Rig) -> Result<()> {
-    let folder = tempfile::tempdir()?;
-    let image = sample_image(1, &AGE)?;
+fn cutting_the_link_ends_with_a_message_and_a_log(rig: &Rig) -> Result<()> {
     let faults = FaultPlan {
-        cut: Some(u64::from(frames_until_mid_flight(&image))),
+        cut: Some(frames_until_mid_flight().into()),
         ..FaultPlan::default()
     };
     let wire = FaultyTransport::new(rig.transport()?, faults);
-    let stop = AtomicBool::new(false);
-    let log = folder.path().join("cut.mcap");
-    let (outcome, flight) = fly_to_the_end(rig, &image, Box::new(wire), &log, &mut (), &stop)?;
-    check(&outcome, &flight, "cut the link")
+    ends(rig, Box::new(wire), &Interrupt::default(), "cut the link")?;
+    Ok(())
 }
 
-fn deaf(rig: &Rig) -> Result<()> {
-    let folder = tempfile::tempdir()?;
-    let image = sample_image(1, &AGE)?;
-    let plug = Plug {
-        inner: rig.transport()?,
-        frames_left: frames_until_mid_flight(&image),
-        deaf: true,
+fn an_interrupted_flight_ends_with_a_log(rig: &Rig) -> Result<()> {
+    let interrupt = Interrupt {
+        at: Some(60),
+        ..Interrupt::default()
     };
-    let stop = AtomicBool::new(false);
-    let log = folder.path().join("deaf.mcap");
-    let (outcome, flight) = fly_to_the_end(rig, &image, Box::new(plug), &log, &mut (), &stop)?;
-    check(&outcome, &flight, "did not answer")
-}
-
-/// Presses Ctrl-C at a step.
-struct Interrupt<'s> {
-    at: u32,
-    stop: &'s AtomicBool,
-}
-
-impl Watcher for Interrupt<'_> {
-    fn step(&mut self, _: &Header, step: &Step, _: f64) {
-        if step.step == self.at {
-            self.stop.store(true, Ordering::Relaxed);
-        }
-    }
-
-    fn event(&mut self, _: &Event) {}
-}
-
-fn interrupted(rig: &Rig) -> Result<()> {
-    let folder = tempfile::tempdir()?;
-    let image = sample_image(1, &AGE)?;
-    let stop = AtomicBool::new(false);
-    let mut watcher = Interrupt {
-        at: 60,
-        stop: &stop,
-    };
-    let log = folder.path().join("interrupted.mcap");
-    let (outcome, flight) =
-        fly_to_the_end(rig, &image, rig.transport()?, &log, &mut watcher, &stop)?;
+    let word = "interrupted at step 61";
+    let summary = ends(rig, rig.transport()?, &interrupt, word)?;
+    ensure!(summary.steps == 61, "{} steps flown", summary.steps);
     ensure!(
-        outcome.summary.steps == 61,
-        "{} steps flown",
-        outcome.summary.steps
-    );
-    ensure!(
-        outcome.summary.weights_sha256_after == outcome.summary.weights_sha256_before,
+        summary.weights_sha256_after == summary.weights_sha256_before,
         "the board was not left in good order"
     );
-    check(&outcome, &flight, "interrupted at step 61")
+    Ok(())
 }

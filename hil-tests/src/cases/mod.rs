@@ -1,11 +1,17 @@
 //! What must be true of every board.
 
+/// Cases that are called as their functions are.
+macro_rules! cases {
+    ($($name:ident),+ $(,)?) => {
+        &[$($crate::Case { name: stringify!($name), run: $name }),+]
+    };
+}
+
 mod control_loop;
 mod conversation;
 mod cost;
 mod endings;
 mod flight;
-#[cfg(feature = "mujoco")]
 mod locomotion;
 mod safety;
 mod upload;
@@ -23,11 +29,10 @@ pub struct Case {
     pub run: fn(&Rig) -> Result<()>,
 }
 
-const fn case(name: &'static str, run: fn(&Rig) -> Result<()>) -> Case {
-    Case { name, run }
-}
+/// Cases that only a build with the feature `mujoco` can run.
+pub const WITH_MUJOCO: &[Case] = locomotion::CASES;
 
-/// All cases.
+/// All cases that this build can run.
 #[must_use]
 pub fn all() -> Vec<Case> {
     [
@@ -38,8 +43,11 @@ pub fn all() -> Vec<Case> {
         control_loop::CASES,
         endings::CASES,
         cost::CASES,
-        #[cfg(feature = "mujoco")]
-        locomotion::CASES,
+        if cfg!(feature = "mujoco") {
+            WITH_MUJOCO
+        } else {
+            &[]
+        },
     ]
     .concat()
 }

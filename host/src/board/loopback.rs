@@ -7,53 +7,14 @@
 
 use std::time::{Duration, Instant};
 
-use engram_firmware::fallback::NoFallback;
-use engram_firmware::injected::{InjectedSensors, ReportedActuators};
-use engram_firmware::node::{ContractSource, Node, Parts};
-use engram_firmware::platform::{Clock, Identity, Platform};
-use engram_firmware::policy::{LINES, LargestMemory, Line, Memory};
-use engram_firmware::store::{PackedStore, RamStore};
-use engram_image::limits::IMAGE_BYTES;
+use engram_firmware::process::ProcessNode;
 use engram_link::Pace;
 
 use super::transport::{Transport, TransportError};
 
-type LoopbackNode = Node<
-    InjectedSensors,
-    ReportedActuators,
-    NoFallback,
-    PackedStore<Vec<u8>, Vec<Line>>,
-    Box<Memory>,
-    Process,
->;
-
-/// This process as a platform.
-#[derive(Debug)]
-struct Process {
-    start: Instant,
-}
-
-impl Clock for Process {
-    fn now_us(&mut self) -> u64 {
-        u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX)
-    }
-}
-
-impl Platform for Process {
-    fn identity(&self) -> Identity {
-        Identity {
-            board: "loopback",
-            firmware: concat!("engram ", env!("CARGO_PKG_VERSION")),
-            stack_bytes: 0,
-            ram_bytes: 0,
-        }
-    }
-}
-
 /// A board in this process.
 pub struct Loopback {
-    node: LoopbackNode,
-    start: Instant,
+    node: ProcessNode,
     next_tick: Instant,
     dead: bool,
 }
@@ -62,24 +23,9 @@ impl Loopback {
     /// A controller without an image.
     #[must_use]
     pub fn new() -> Self {
-        let start = Instant::now();
         Self {
-            node: Node::new(Parts {
-                contract: ContractSource::Image,
-                pace: Pace::LockStep,
-                sensors: InjectedSensors::new(),
-                actuators: ReportedActuators,
-                fallback: NoFallback,
-                store: PackedStore::new(
-                    RamStore::new(vec![0; IMAGE_BYTES], vec![0; IMAGE_BYTES]),
-                    vec![Line::ZERO; LINES],
-                    vec![Line::ZERO; LINES],
-                ),
-                memory: Box::<LargestMemory>::default() as Box<Memory>,
-                platform: Process { start },
-            }),
-            start,
-            next_tick: start,
+            node: ProcessNode::start("loopback"),
+            next_tick: Instant::now(),
             dead: false,
         }
     }
@@ -97,7 +43,8 @@ impl Loopback {
     /// Real time: makes the steps that have become due by `now`.
     fn catch_up(&mut self, now: Instant) {
         while self.node.pace() == Pace::RealTime && self.next_tick <= now {
-            let at_us = (self.next_tick - self.start).as_micros();
+            let start = self.node.platform().started();
+            let at_us = (self.next_tick - start).as_micros();
             self.node.tick(u64::try_from(at_us).unwrap_or(u64::MAX));
             self.next_tick += Duration::from_micros(u64::from(self.node.period_us()));
         }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use engram_image::Packing;
-use engram_kernels::Rings;
+use engram_kernels::KvLayout;
 
 /// A board by the name that commands, docs and tests share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -96,10 +96,10 @@ impl BoardName {
     /// How its kernels lay out keys and values, of an image in the packing that is its own; `None`: as the processor's best path
     /// does ([`engram_firmware::policy::Policy::state_bytes`]).
     #[must_use]
-    pub const fn rings(self) -> Option<Rings> {
+    pub const fn rings(self) -> Option<KvLayout> {
         match self {
-            Self::QemuM7 | Self::QemuF405 => Some(Rings::CORTEX_M7),
-            Self::QemuM55 => Some(Rings::CORTEX_M55),
+            Self::QemuM7 | Self::QemuF405 => Some(KvLayout::CORTEX_M7),
+            Self::QemuM55 => Some(KvLayout::CORTEX_M55),
             Self::Loopback | Self::QemuLinux | Self::Linux => None,
         }
     }

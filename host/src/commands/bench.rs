@@ -115,7 +115,12 @@ pub fn run(args: Args) -> anyhow::Result<()> {
                     report.kernels = cost.kernels;
                 }
             }
-            None => rows(&name, &image, steps.unwrap_or(STEPS), &mut report.shapes)?,
+            None => rows(
+                &name,
+                (&image, &bytes),
+                steps.unwrap_or(STEPS),
+                &mut report.shapes,
+            )?,
         }
     }
     if args.json {
@@ -152,13 +157,18 @@ fn images(args: &Args) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
 }
 
 /// One row for every path of this machine, the fastest first.
-fn rows(name: &str, image: &Image<'_>, steps: usize, rows: &mut Vec<Row>) -> anyhow::Result<()> {
+fn rows(
+    name: &str,
+    (image, bytes): (&Image<'_>, &[u8]),
+    steps: usize,
+    rows: &mut Vec<Row>,
+) -> anyhow::Result<()> {
     for path in Backend::ALL.into_iter().filter(|path| path.is_available()) {
         let weights = PackedWeights::on(path, image);
         let policy = weights.policy(image);
         // A shape that the path does not take runs portably, and has that row already.
         if policy.backend() == path {
-            let latency = latency(&policy, steps)?;
+            let latency = latency(image, bytes, &weights, steps)?;
             rows.push(Row::here(name, image, &policy, &latency));
         }
     }

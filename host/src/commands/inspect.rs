@@ -145,8 +145,8 @@ fn record(args: &Args, image: &Image<'_>, footprint: Option<Footprint>) -> Value
             "ff": config.ff,
             "window": config.window,
             "hidden": config.hidden,
-            "positions": config.positions.name(),
-            "head_input": config.head_input.name(),
+            "positions": config.positions.to_string(),
+            "head_input": config.head_input.to_string(),
             "receptive_field": config.receptive_field(),
         },
         "contract": contract_json(&image.contract),
@@ -216,10 +216,10 @@ fn print(args: &Args, image: &Image<'_>, footprint: Option<Footprint>) -> Result
         config.heads,
         config.ff,
         config.window,
-        config.positions.name(),
+        config.positions,
         config.receptive_field(),
         config.hidden.map(|width| width.to_string()).join("-"),
-        config.head_input.name()
+        config.head_input
     )?;
     say!("\nneeds")?;
     say!("  flash   {} bytes", image.total_length)?;

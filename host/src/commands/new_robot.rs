@@ -184,35 +184,13 @@ fn files(subject: &Subject, args: &Args) -> anyhow::Result<Vec<(&'static str, St
             .replace("@reward@", reward)
             .replace("@sha256@", &hexadecimal(&contract.digest()))
     };
-    let measured = contract
-        .observations
-        .iter()
-        .fold(String::new(), |mut lines, channel| {
-            let _ = writeln!(
-                lines,
-                "        // {}: {} to {}{}",
-                channel.name,
-                channel.min,
-                channel.max,
-                unit(channel.unit)
-            );
-            lines
-        });
-    let commanded = contract
-        .actions
-        .iter()
-        .fold(String::new(), |mut lines, channel| {
-            let _ = writeln!(
-                lines,
-                "        // {}: {} to {}{}, safe {}",
-                channel.name,
-                channel.min,
-                channel.max,
-                unit(channel.unit),
-                channel.safe
-            );
-            lines
-        });
+    let measured: String = (contract.observations.iter())
+        .map(|c| format!("        // {}\n", range(c.name, c.min, c.max, c.unit)))
+        .collect();
+    let commanded: String = (contract.actions.iter())
+        .map(|c| (range(c.name, c.min, c.max, c.unit), c.safe))
+        .map(|(range, safe)| format!("        // {range}, safe {safe}\n"))
+        .collect();
     let sources = sources(args.engram.as_deref())?;
     let depend = |folder: &str| match &sources {
         Some(sources) => format!("{{ path = {:?} }}", sources.join(folder)),
@@ -241,11 +219,11 @@ fn files(subject: &Subject, args: &Args) -> anyhow::Result<Vec<(&'static str, St
     ])
 }
 
-/// A unit behind its numbers; nothing for what has none.
-fn unit(unit: &str) -> String {
+/// A channel's name and range, with the unit if it has one.
+fn range(name: &str, min: f32, max: f32, unit: &str) -> String {
     match unit {
-        "1" => String::new(),
-        unit => format!(" {unit}"),
+        "1" => format!("{name}: {min} to {max}"),
+        unit => format!("{name}: {min} to {max} {unit}"),
     }
 }
 

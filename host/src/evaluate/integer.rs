@@ -1,7 +1,7 @@
 //! The integer policy of an image, as a board computes it.
 
 use engram_export::PackedWeights;
-use engram_firmware::policy::{LargestMemory, Memory, Observer};
+use engram_firmware::policy::{AttentionHook, LargestMemory, Memory};
 use engram_image::Image;
 
 use super::{Controller, Moment};
@@ -89,7 +89,7 @@ struct Watcher<'a> {
     weight: &'a mut [f32],
 }
 
-impl Observer for Watcher<'_> {
+impl AttentionHook for Watcher<'_> {
     fn attention(&mut self, layer: usize, _head: usize, age: usize, weight: u32, total: u32) {
         if total > 0
             && let Some(sum) = self.weight.get_mut(layer * self.window + age)

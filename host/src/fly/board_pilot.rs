@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use engram_firmware::policy::{WorkingMemory, bytes_with};
 use engram_image::Contract;
-use engram_kernels::{Rings, command_from_word};
+use engram_kernels::{KvLayout, command_from_word};
 use engram_link::{Action, HelloReply, Log, Pace, RequestedPace, Sensors, State, Telemetry};
 use sha2::{Digest, Sha256};
 
@@ -181,7 +181,7 @@ impl<'a> BoardPilot<'a> {
     /// Static RAM of the board if it lent this policy just the cache that it takes; 0 where it does not know its RAM.
     fn ram_bytes(&self, telemetry: &Telemetry) -> u32 {
         let board = self.hello.board.parse::<BoardName>().ok();
-        let rings = board.and_then(BoardName::rings).unwrap_or(Rings::PLAIN);
+        let rings = board.and_then(BoardName::rings).unwrap_or(KvLayout::PLAIN);
         let [_, needed] = bytes_with(rings, &self.mirror.image().config);
         match telemetry.ram_bytes.checked_sub(self.hello.cache_bytes) {
             Some(rest) => rest.saturating_add(u32::try_from(needed).unwrap_or(u32::MAX)),

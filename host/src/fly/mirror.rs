@@ -4,7 +4,7 @@
 //! have computed. It decides nothing: whether the policy ran in a step is the board's word.
 
 use engram_export::PackedWeights;
-use engram_firmware::policy::{LargestMemory, Memory, Observer, PolicyError, WorkingMemory};
+use engram_firmware::policy::{AttentionHook, LargestMemory, Memory, PolicyError, WorkingMemory};
 use engram_image::{Image, ReadError};
 
 /// The most attention shares that one step records: beyond this only the words are compared.
@@ -16,7 +16,7 @@ pub struct Mirror<'a> {
     weights: PackedWeights,
     memory: Box<Memory>,
     words: Vec<i16>,
-    looked: Looked,
+    seen_attention: SeenAttention,
 }
 
 impl<'a> Mirror<'a> {
@@ -28,7 +28,7 @@ impl<'a> Mirror<'a> {
         let image = Image::read(image)?;
         let config = image.config;
         let shares = config.layers * config.window;
-        let looked = Looked {
+        let seen_attention = SeenAttention {
             layers: if shares <= MOST_SHARES {
                 config.layers
             } else {
@@ -43,7 +43,7 @@ impl<'a> Mirror<'a> {
             image,
             memory: Box::<LargestMemory>::default(),
             words: vec![0; config.actions],
-            looked,
+            seen_attention,
         })
     }
 
@@ -63,33 +63,33 @@ impl<'a> Mirror<'a> {
     /// # Errors
     /// [`PolicyError`] when a length does not fit the image.
     pub fn step(&mut self, input: &WorkingMemory<'_>) -> Result<&[i16], PolicyError> {
-        self.looked.shares.fill(0.0);
+        self.seen_attention.shares.fill(0.0);
         self.weights.policy(&self.image).step(
             &mut self.memory,
             input,
             &mut self.words,
-            &mut self.looked,
+            &mut self.seen_attention,
         )?;
         Ok(&self.words)
     }
 
-    /// Where the newest step looked: for each layer the share of each age, averaged over the
+    /// Where the newest step seen_attention: for each layer the share of each age, averaged over the
     /// heads. Empty for a network too large to record.
     #[must_use]
     pub fn attention(&self) -> Vec<Vec<f32>> {
-        if self.looked.layers == 0 {
+        if self.seen_attention.layers == 0 {
             return Vec::new();
         }
-        self.looked
+        self.seen_attention
             .shares
-            .chunks(self.looked.window)
+            .chunks(self.seen_attention.window)
             .map(<[f32]>::to_vec)
             .collect()
     }
 }
 
 /// Gathers attention while the policy runs.
-struct Looked {
+struct SeenAttention {
     layers: usize,
     window: usize,
     heads: usize,
@@ -97,7 +97,7 @@ struct Looked {
     shares: Vec<f32>,
 }
 
-impl Observer for Looked {
+impl AttentionHook for SeenAttention {
     fn attention(&mut self, layer: usize, _head: usize, age: usize, weight: u32, total: u32) {
         if age >= self.window || total == 0 {
             return;

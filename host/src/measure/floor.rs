@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use engram_firmware::policy::Backend;
 use engram_kernels::portable::Rows;
-use engram_kernels::{Kernels, Line, PackedMap, Packing, TOKENS};
+use engram_kernels::{CacheLine, Kernels, PackedLinear, Packing, TOKENS};
 
 /// Rows and columns of the map of [`products`]: 16 KB of weights.
 const PRODUCT: [usize; 2] = [64, 256];
@@ -33,7 +33,7 @@ macro_rules! with_kernels {
 /// What reads lines once each, with the widest loads of this machine: what it gives depends on all bits.
 ///
 /// Which loads there are is asked here, once: on a virtual machine the answer takes microseconds.
-pub(super) fn line_reader() -> impl Fn(&[Line]) -> u64 {
+pub(super) fn line_reader() -> impl Fn(&[CacheLine]) -> u64 {
     #[cfg(target_arch = "x86_64")]
     let kernels = engram_kernels::Avx512Vnni::detect();
     #[cfg(target_arch = "aarch64")]
@@ -51,7 +51,7 @@ pub(super) fn line_reader() -> impl Fn(&[Line]) -> u64 {
 }
 
 #[inline(always)]
-fn read(lines: &[Line]) -> u64 {
+fn read(lines: &[CacheLine]) -> u64 {
     let mut all = [[0; 64]; 4];
     let (fours, rest) = lines.as_chunks::<4>();
     for four in fours {
@@ -76,11 +76,11 @@ fn or(all: &mut [u8; 64], line: &[u8; 64]) {
 /// Multiplies a map whose weights stay in the first-level cache `rounds` times, with as many tokens as the backend takes
 /// together: so it comes nearest to what the processor can multiply. Returns the multiply-accumulates of that. `None`: plain
 /// Rust, a backend that this machine does not have, or fewer lines than the map needs ([`PRODUCT_LINES`] do).
-pub(super) fn products(backend: Backend, rounds: u32, lines: &mut [Line]) -> Option<u64> {
+pub(super) fn products(backend: Backend, rounds: u32, lines: &mut [CacheLine]) -> Option<u64> {
     with_kernels!(backend, |kernels| products_on(kernels, rounds, lines))
 }
 
-fn products_on<K: Packing>(kernels: K, rounds: u32, lines: &mut [Line]) -> Option<u64> {
+fn products_on<K: Packing>(kernels: K, rounds: u32, lines: &mut [CacheLine]) -> Option<u64> {
     if K::TOGETHER {
         products_of::<K, TOKENS>(kernels, rounds, lines)
     } else {
@@ -91,7 +91,7 @@ fn products_on<K: Packing>(kernels: K, rounds: u32, lines: &mut [Line]) -> Optio
 fn products_of<K: Packing, const T: usize>(
     kernels: K,
     rounds: u32,
-    lines: &mut [Line],
+    lines: &mut [CacheLine],
 ) -> Option<u64> {
     let [rows, columns] = PRODUCT;
     let map = Rows {
@@ -101,9 +101,9 @@ fn products_of<K: Packing, const T: usize>(
         multiplier: &[[0, 0, 0, 0x40]; PRODUCT[0]],
         shift: &[40; PRODUCT[0]],
     };
-    let lines = lines.get_mut(..K::Map::lines(rows, columns))?;
-    K::Map::pack(map, columns, lines)?;
-    let map = K::Map::view(map, columns, lines)?;
+    let lines = lines.get_mut(..K::Linear::lines(rows, columns))?;
+    K::Linear::pack(map, columns, lines)?;
+    let map = K::Linear::view(map, columns, lines)?;
     let (mut inputs, mut sums) = ([[3; PRODUCT[1]]; T], [0; PRODUCT[0]]);
     let mut outs = [[0; PRODUCT[0]]; T];
     for _ in 0..rounds {
@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn every_line_is_read() {
-        let mut lines = [Line::ZERO; 9];
+        let mut lines = [CacheLine::ZERO; 9];
         let read = line_reader();
         assert_eq!(read(&lines), 0);
         for index in 0..9 {
@@ -141,7 +141,7 @@ mod tests {
     #[test]
     fn products_are_counted() {
         for backend in Backend::ALL {
-            let macs = products(backend, 3, &mut vec![Line::ZERO; PRODUCT_LINES]);
+            let macs = products(backend, 3, &mut vec![CacheLine::ZERO; PRODUCT_LINES]);
             let counts = backend.is_available() && backend != Backend::Portable;
             let together = matches!(backend, Backend::Avx512Vnni | Backend::Sdot | Backend::Neon);
             let tokens = if together { 5 } else { 1 };

@@ -4,8 +4,12 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use allocation_counter::measure;
-use engram_firmware::policy::{Backend, LargestMemory, Memory, Policy, PolicyError, WorkingMemory};
-use engram_kernels::Line;
+use engram_export::PackedWeights;
+use engram_firmware::policy::{
+    Backend, ControlSteps, LargestMemory, Memory, Policy, PolicyError, WorkingMemory,
+};
+use engram_image::Image;
+use engram_kernels::CacheLine;
 use rand::RngExt;
 
 use super::floor::{PRODUCT_LINES, line_reader, products};
@@ -47,19 +51,29 @@ pub struct Latency {
     pub p99_over_median: f64,
     /// The same of a spin loop as long as a step, run between the steps: what the machine does to any program.
     pub spin_p99_over_median: f64,
-    /// Heap allocations of a step, rounded up.
+    /// Heap allocations of a step and a whole control step, rounded up.
     pub allocations: u64,
+    /// Half of the whole control steps, from the sample to the actuators, took at most this.
+    pub control_median_us: f64,
 }
 
-/// Times `steps` steps of the policy, one by one, on this thread. Inputs are random in `[-1, 1]`.
+/// Times `steps` steps of the policy, one by one, on this thread, and then as many whole control steps. Inputs are random
+/// in `[-1, 1]`. `image` was read from `bytes` and packed into `weights`.
 ///
 /// # Errors
 /// [`PolicyError`] cannot happen for an image from the reader; it is passed on all the same.
 ///
 /// # Panics
-/// When `steps` is zero.
-pub fn latency(policy: &Policy<'_>, steps: usize) -> Result<Latency, PolicyError> {
+/// When `steps` is zero, or `image` was read from other bytes.
+pub fn latency(
+    image: &Image<'_>,
+    bytes: &[u8],
+    weights: &PackedWeights,
+    steps: usize,
+) -> Result<Latency, PolicyError> {
     assert!(steps > 0, "nothing to time");
+    let policy = &weights.policy(image);
+    let mut controller = Controller::new(image, bytes, weights);
     let mut stepper = Stepper::new(policy);
     let mut warm = Vec::with_capacity(WARM_UP);
     for _ in 0..WARM_UP {
@@ -68,7 +82,7 @@ pub fn latency(policy: &Policy<'_>, steps: usize) -> Result<Latency, PolicyError
     let spins = Spins::lasting(quantile(&mut warm, 0.5));
     let clock = clock();
     let mut floor = Floor::new(policy);
-    let (mut times, mut spun) = (Vec::with_capacity(steps), Vec::with_capacity(steps));
+    let [mut times, mut spun, mut controls] = [(); 3].map(|()| Vec::with_capacity(steps));
     for count in 0..steps {
         times.push((stepper.timed()? - clock).max(0.0));
         spun.push((spins.timed() - clock).max(0.0));
@@ -78,8 +92,16 @@ pub fn latency(policy: &Policy<'_>, steps: usize) -> Result<Latency, PolicyError
             stepper.step()?;
         }
     }
+    for _ in 0..steps {
+        controls.push((controller.timed() - clock).max(0.0));
+    }
     let mut done = Ok(());
-    let counted = measure(|| done = (0..COUNTED_STEPS).try_for_each(|_| stepper.step()));
+    let counted = measure(|| {
+        done = (0..COUNTED_STEPS).try_for_each(|_| {
+            controller.timed();
+            stepper.step()
+        });
+    });
     done?;
     let median_us = quantile(&mut times, 0.5);
     let p99_us = quantile(&mut times, 0.99);
@@ -96,6 +118,7 @@ pub fn latency(policy: &Policy<'_>, steps: usize) -> Result<Latency, PolicyError
         p99_over_median: p99_us / median_us,
         spin_p99_over_median: quantile(&mut spun, 0.99) / quantile(&mut spun, 0.5),
         allocations: counted.count_total.div_ceil(COUNTED_STEPS as u64),
+        control_median_us: quantile(&mut controls, 0.5),
     })
 }
 
@@ -171,6 +194,32 @@ impl<'s, 'a> Stepper<'s, 'a> {
     }
 }
 
+/// A control loop around the policy, with a memory of its own.
+struct Controller<'a> {
+    steps: ControlSteps<'a>,
+    memory: Box<Memory>,
+}
+
+impl<'a> Controller<'a> {
+    fn new(image: &Image<'_>, bytes: &'a [u8], weights: &'a PackedWeights) -> Self {
+        Self {
+            steps: ControlSteps::new((image, bytes), weights.parts())
+                .expect("the image lies in its bytes"),
+            memory: Box::<LargestMemory>::default(),
+        }
+    }
+
+    /// One whole control step; microseconds.
+    fn timed(&mut self) -> f64 {
+        self.steps.prepare();
+        let start = Instant::now();
+        let ran = self.steps.step(&mut self.memory);
+        let time = since(start);
+        assert!(ran, "a control step without its policy");
+        time
+    }
+}
+
 /// A loop that does nothing but last.
 struct Spins(u64);
 
@@ -197,8 +246,8 @@ impl Spins {
 struct Floor {
     backend: Backend,
     macs: f64,
-    weights: Vec<Line>,
-    map: Vec<Line>,
+    weights: Vec<CacheLine>,
+    map: Vec<CacheLine>,
     reads: Vec<f64>,
     products: Vec<f64>,
 }
@@ -211,8 +260,8 @@ impl Floor {
         Self {
             backend: policy.backend(),
             macs: image.config.least_macs_per_step() as f64,
-            weights: vec![Line([1; 64]); bytes.div_ceil(64)],
-            map: vec![Line::ZERO; PRODUCT_LINES],
+            weights: vec![CacheLine([1; 64]); bytes.div_ceil(64)],
+            map: vec![CacheLine::ZERO; PRODUCT_LINES],
             reads: Vec::new(),
             products: Vec::new(),
         }
@@ -255,8 +304,6 @@ impl Floor {
 
 #[cfg(test)]
 mod tests {
-    use engram_export::PackedWeights;
-    use engram_image::Image;
     use engram_image::random::spec;
     use engram_image::write::write;
 
@@ -270,7 +317,7 @@ mod tests {
         let image = Image::read(&bytes).expect("an image");
         for path in Backend::ALL.into_iter().filter(|path| path.is_available()) {
             let weights = PackedWeights::on(path, &image);
-            let once = || latency(&weights.policy(&image), 500).expect("steps");
+            let once = || latency(&image, &bytes, &weights, 500).expect("steps");
             // Where other programs run meanwhile, they may take the floor's time: again, then.
             let latency = (0..10)
                 .map(|_| once())

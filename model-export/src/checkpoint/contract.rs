@@ -2,7 +2,7 @@
 //!
 //! Without it a policy would run on any robot with as many channels, whatever these are.
 
-use engram_image::{ActionChannel, Channel, Contract, Fill, List, QuadraticReward, Reward};
+use engram_image::{ActionChannel, Channel, Contract, QuadraticReward, Reward};
 use serde::{Deserialize, Serialize};
 
 /// A [`Contract`] that owns its texts.
@@ -100,33 +100,24 @@ impl SavedContract {
         let formula = |saved: &SavedReward| {
             Reward::Formula(QuadraticReward {
                 constant: saved.constant,
-                linear: list(saved.linear.iter().copied()),
-                quadratic: list(saved.quadratic.iter().copied()),
-                action_quadratic: list(saved.action_quadratic.iter().copied()),
+                linear: saved.linear.iter().copied().collect(),
+                quadratic: saved.quadratic.iter().copied().collect(),
+                action_quadratic: saved.action_quadratic.iter().copied().collect(),
             })
         };
         Contract {
             period_us: self.period_us,
-            observations: list(observations),
-            actions: list(actions),
+            observations: observations.collect(),
+            actions: actions.collect(),
             reward: self.reward.as_ref().map_or(Reward::External, formula),
         }
     }
 }
 
-fn list<T: Fill, const N: usize>(items: impl Iterator<Item = T>) -> List<T, N> {
-    let mut list = List::EMPTY;
-    for item in items {
-        if list.push(item).is_err() {
-            break;
-        }
-    }
-    list
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use engram_image::List;
 
     #[test]
     fn a_contract_comes_back_from_text_bit_for_bit() {

@@ -11,7 +11,7 @@ mod scales;
 use engram_image::limits::MAX_LAYERS;
 use engram_image::{Head, Positions, Weights};
 use engram_kernels::{
-    LOGIT_FRACTION_BITS, MEAN_FRACTION_BITS, PREACTIVATION_FRACTION_BITS, Requant, WORD_MAX,
+    CONTEXT_FRACTION_BITS, LOGIT_FRACTION_BITS, PREACTIVATION_FRACTION_BITS, Requant, WORD_MAX,
 };
 
 use crate::calibrate::{Activation, Calibration};
@@ -34,7 +34,7 @@ const COMMAND: f64 = 1.0 / WORD_MAX as f64;
 /// Units of a logit per natural-log logit.
 const LOGIT: f64 = std::f64::consts::LOG2_E * (1_u32 << LOGIT_FRACTION_BITS) as f64;
 /// Units of a weighted mean per unit of the values.
-const MEAN: f64 = (1_u32 << MEAN_FRACTION_BITS) as f64;
+const MEAN: f64 = (1_u32 << CONTEXT_FRACTION_BITS) as f64;
 /// Smallest positive factor that multiplier and shift can express.
 const SMALLEST_FACTOR: f64 = 1.0 / (1_u64 << 32) as f64;
 /// Largest magnitude of an age bias in Q10: 1024 octaves, far beyond what the exponential tells from 0.

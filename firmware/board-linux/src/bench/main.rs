@@ -10,7 +10,8 @@ use std::hint::black_box;
 use std::process::ExitCode;
 
 use engram_firmware::policy::{
-    BUFFERS_BYTES, Backend, BenchProgram, LargestMemory, Line, Memory, count_steps,
+    Backend, BenchProgram, CacheLine, LargestMemory, Memory, WorkingMemory, count_control_steps,
+    count_steps,
 };
 use engram_image::Image;
 
@@ -28,7 +29,7 @@ fn main() -> ExitCode {
     ThisMachine.region("nothing", 0, || {});
     match std::fs::read(&file) {
         Ok(bytes) => match Image::read(&bytes) {
-            Ok(image) => count(&image, path),
+            Ok(image) => count(&image, &bytes, path),
             Err(error) => println!("error {error}"),
         },
         Err(error) => println!("error {file}: {error}"),
@@ -37,24 +38,20 @@ fn main() -> ExitCode {
 }
 
 /// Counts steps on `path`.
-fn count(image: &Image<'_>, path: Backend) {
-    let mut lines = vec![Line::ZERO; path.lines(image)];
+fn count(image: &Image<'_>, bytes: &[u8], path: Backend) {
+    let mut lines = vec![CacheLine::ZERO; path.lines(image)];
     let packed = path.pack(image, &mut lines);
     let policy = packed.policy(image, &lines);
     let mut memory: Box<Memory> = Box::<LargestMemory>::default();
     println!("path {}", policy.backend());
-    println!("fact macs {}", image.bounds.macs_per_step);
-    println!("fact logical_state_bytes {}", image.bounds.state_bytes);
-    println!("fact state_bytes {}", policy.state_bytes());
-    println!("fact image_bytes {}", image.total_length);
     println!("fact packed_bytes {}", size_of_val(&*lines));
-    let memory_bytes = BUFFERS_BYTES + policy.cache_bytes();
-    println!("fact memory_bytes {memory_bytes}");
-    count_steps(&ThisMachine, image, &mut memory, |memory, input, words| {
+    let step = |memory: &mut Memory, input: &WorkingMemory<'_>, words: &mut [i16]| {
         black_box(&policy)
             .step(memory, input, words, &mut ())
             .is_ok()
-    });
+    };
+    count_steps(&ThisMachine, image, &policy, &mut memory, step);
+    count_control_steps(&ThisMachine, (image, bytes), (packed, &lines), &mut memory);
     println!("end");
 }
 
@@ -65,23 +62,4 @@ impl BenchProgram for ThisMachine {
     fn say(&self, line: Arguments<'_>) {
         println!("{line}");
     }
-
-    fn region(&self, name: &str, macs: usize, work: impl FnOnce()) {
-        bench_begin();
-        work();
-        bench_end();
-        println!("region {name} {macs}");
-    }
-}
-
-/// The plugin's first mark.
-#[inline(never)]
-fn bench_begin() {
-    black_box(1);
-}
-
-/// The plugin's second mark.
-#[inline(never)]
-fn bench_end() {
-    black_box(2);
 }

@@ -1,13 +1,14 @@
-//! QEMU's semihosting console, and the image that QEMU loaded.
+//! QEMU's semihosting console, which is all that the program has for what it says, and the image that QEMU loaded.
 
 #![expect(
     unsafe_code,
-    reason = "semihosting calls, and memory that the linker does not know"
+    reason = "semihosting calls, memory that the linker does not know, and defmt's Logger"
 )]
 
 use core::arch::asm;
 use core::fmt::{Arguments, Write};
 
+use engram_firmware::policy::BenchProgram;
 use engram_image::header::{HEADER_BYTES, Header};
 use engram_image::limits::IMAGE_BYTES;
 use heapless::String;
@@ -17,6 +18,15 @@ use crate::machine::MACHINE;
 const WRITE0: u32 = 0x04;
 const EXIT: u32 = 0x18;
 const APPLICATION_EXIT: u32 = 0x2_0026;
+
+/// Where the bench program says what it counts.
+pub(crate) struct Console;
+
+impl BenchProgram for Console {
+    fn say(&self, line: Arguments<'_>) {
+        say(line);
+    }
+}
 
 /// Prints one line; what does not fit is cut off.
 pub(crate) fn say(line: Arguments<'_>) {
@@ -51,4 +61,25 @@ fn call(operation: u32, argument: u32) {
     unsafe {
         asm!("bkpt 0xab", inout("r0") operation => _, in("r1") argument, options(nostack));
     }
+}
+
+/// Drops every log frame.
+#[defmt::global_logger]
+struct Silent;
+
+// SAFETY: nothing is shared, so nothing can be acquired twice.
+unsafe impl defmt::Logger for Silent {
+    fn acquire() {}
+
+    unsafe fn flush() {}
+
+    unsafe fn release() {}
+
+    unsafe fn write(_: &[u8]) {}
+}
+
+#[panic_handler]
+fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
+    say(format_args!("error {info}"));
+    exit()
 }

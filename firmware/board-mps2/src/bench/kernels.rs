@@ -1,10 +1,16 @@
-//! The kernels one by one, on inputs that leave no product zero.
+//! The kernels one by one: what they cost, on inputs that leave no product zero, and whether they are right.
 
 use core::hint::black_box;
 
-use engram_kernels::{Requant, attention_weights, matvec_i8, matvec_i16, tanh_q12};
+use engram_firmware::policy::BenchProgram as _;
+use engram_kernels::suite::{SWEEP, check_all};
+use engram_kernels::{CacheLine, Requant, attention_probabilities, matvec, tanh_q12};
 
-use crate::region;
+use crate::console::{Console, say};
+use crate::machine::{Kernels, MACHINE};
+
+/// Lines for the suite: half a MiB, maps of 512 columns.
+pub(crate) const ROOM_LINES: usize = (512 << 10) / size_of::<CacheLine>();
 
 const ROWS: usize = 128;
 const COLUMNS: usize = 128;
@@ -28,30 +34,30 @@ static WEIGHTS: [i8; ROWS * COLUMNS] = {
 pub(crate) fn count() {
     let mut sums = [0; ROWS];
     let narrow = [77_i8; COLUMNS];
-    region("matrix_i8_128x128", ROWS * COLUMNS, || {
-        matvec_i8(
+    Console.region("matrix_i8_128x128", ROWS * COLUMNS, || {
+        matvec(
             black_box(&WEIGHTS),
             black_box(&narrow),
             black_box(&mut sums),
         );
     });
     let wide = [7_777_i16; COLUMNS];
-    region("matrix_i16_128x128", ROWS * COLUMNS, || {
-        matvec_i16(black_box(&WEIGHTS), black_box(&wide), black_box(&mut sums));
+    Console.region("matrix_i16_128x128", ROWS * COLUMNS, || {
+        matvec(black_box(&WEIGHTS), black_box(&wide), black_box(&mut sums));
     });
     let mut logits = [0; LOGITS];
     for (index, logit) in logits.iter_mut().enumerate() {
         *logit = (index as i32 * 1_237) % 16_384;
     }
     let mut weights = [0; LOGITS];
-    region("softmax_row_32", 0, || {
-        black_box(attention_weights(
+    Console.region("softmax_row_32", 0, || {
+        black_box(attention_probabilities(
             black_box(&logits),
             black_box(&mut weights),
         ));
     });
     let mut hidden = [0_i8; 64];
-    region("tanh_64", 0, || {
+    Console.region("tanh_64", 0, || {
         for (hidden, &sum) in black_box(&mut hidden).iter_mut().zip(black_box(&sums)) {
             *hidden = tanh_q12(sum);
         }
@@ -62,10 +68,27 @@ pub(crate) fn count() {
         shift: 40,
     };
     let factors = [factor; ROWS];
-    region("requant_i8_128", 0, || {
-        let rows = black_box(&sums).iter().zip(black_box(&factors));
-        for (narrow, (&sum, factor)) in black_box(&mut narrow).iter_mut().zip(rows) {
-            *narrow = factor.to_i8(sum);
-        }
+    Console.region("requant_i8_128", 0, || {
+        requantize(&mut narrow, &sums, &factors);
     });
+}
+
+/// Not inlined: what the function around it keeps in registers must not count.
+#[inline(never)]
+fn requantize(narrow: &mut [i8; ROWS], sums: &[i32; ROWS], factors: &[Requant; ROWS]) {
+    let rows = black_box(sums).iter().zip(black_box(factors));
+    for (narrow, (&sum, factor)) in black_box(narrow).iter_mut().zip(rows) {
+        *narrow = factor.to_i8(sum);
+    }
+}
+
+/// The board's kernels against plain Rust, bit for bit: the suite of all kernels, for so many seeds. Says how many cases agree, or
+/// which one does not.
+pub(crate) fn check(room: &mut [CacheLine]) {
+    let (stride, others) = MACHINE.suite;
+    let seeds = (0..SWEEP).step_by(stride).chain(SWEEP..SWEEP + others);
+    match check_all(Kernels::default(), seeds, room) {
+        Ok(cases) => say(format_args!("fact cases_checked {cases}")),
+        Err((seed, mismatch)) => say(format_args!("error seed {seed}: {mismatch}")),
+    }
 }

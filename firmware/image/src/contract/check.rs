@@ -1,5 +1,6 @@
 //! What every contract must satisfy before anything is sized or scaled by it.
 
+use strum::VariantArray as _;
 use thiserror::Error;
 
 use super::{ActionChannel, ChannelKind, Contract, Reward};
@@ -88,7 +89,7 @@ impl Contract<'_> {
         if self.period_us == 0 {
             return Err(ContractError::Period);
         }
-        for kind in [ChannelKind::Observation, ChannelKind::Action] {
+        for &kind in ChannelKind::VARIANTS {
             if self.channels(kind).next().is_none() {
                 return Err(ContractError::NoChannel(kind));
             }
@@ -138,25 +139,16 @@ fn check(kind: ChannelKind, index: u8, channel: &ActionChannel<'_>) -> Result<()
         safe,
         ..
     } = channel;
-    let action = kind == ChannelKind::Action;
     let span = max > min && (max - min).is_finite();
-    let slews = slew_per_s.is_finite() && slew_per_s > 0.0;
+    let observation = kind == ChannelKind::Observation;
+    let slews = observation || (slew_per_s.is_finite() && slew_per_s > 0.0);
+    let stops = observation || (min..=max).contains(&safe);
     for (holds, field, value, must) in [
         (min.is_finite(), "min", min, "finite"),
         (max.is_finite(), "max", max, "finite"),
         (span, "max", max, "above min by a finite span"),
-        (
-            slews || !action,
-            "slew_per_s",
-            slew_per_s,
-            "finite and positive",
-        ),
-        (
-            (min..=max).contains(&safe) || !action,
-            "safe",
-            safe,
-            "within the range",
-        ),
+        (slews, "slew_per_s", slew_per_s, "finite and positive"),
+        (stops, "safe", safe, "within the range"),
     ] {
         if !holds {
             return Err(ContractError::Number {
@@ -186,140 +178,5 @@ fn factors(field: &'static str, values: &[f32], expected: usize) -> Result<(), C
             value,
         }),
         None => Ok(()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::tests::{ANGLE, CONTRACT, RATE, TORQUE};
-    use super::super::{Channel, QuadraticReward};
-    use super::*;
-    use crate::list::List;
-
-    fn observation(change: fn(&mut Channel<'static>)) -> Result<(), ContractError> {
-        let mut channel = RATE;
-        change(&mut channel);
-        Contract {
-            observations: List::from_slice(&[ANGLE, channel]),
-            ..CONTRACT
-        }
-        .validate()
-    }
-
-    fn action(change: fn(&mut ActionChannel<'static>)) -> Result<(), ContractError> {
-        let mut channel = TORQUE;
-        change(&mut channel);
-        Contract {
-            actions: List::from_slice(&[channel]),
-            ..CONTRACT
-        }
-        .validate()
-    }
-
-    fn number_field(result: Result<(), ContractError>) -> &'static str {
-        match result {
-            Err(ContractError::Number { field, .. }) => field,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn a_sound_contract() {
-        assert_eq!(CONTRACT.validate(), Ok(()));
-        assert_eq!(
-            Contract {
-                period_us: 0,
-                ..CONTRACT
-            }
-            .validate(),
-            Err(ContractError::Period)
-        );
-        assert_eq!(
-            Contract {
-                actions: List::EMPTY,
-                ..CONTRACT
-            }
-            .validate(),
-            Err(ContractError::NoChannel(ChannelKind::Action))
-        );
-    }
-
-    #[test]
-    fn texts_and_duplicates() {
-        use ContractError::{Duplicate, Text};
-        assert!(matches!(
-            observation(|c| c.name = ""),
-            Err(Text {
-                field: "name",
-                index: 1,
-                ..
-            })
-        ));
-        assert!(matches!(observation(|c| c.name = "a b"), Err(Text { .. })));
-        assert!(matches!(
-            observation(|c| c.name = "rate\n"),
-            Err(Text { .. })
-        ));
-        assert!(matches!(
-            observation(|c| c.name = "a-name-longer-than-allowed"),
-            Err(Text { .. })
-        ));
-        assert!(matches!(
-            observation(|c| c.unit = "m/s\u{b2}"),
-            Err(Text { field: "unit", .. })
-        ));
-        assert!(matches!(
-            observation(|c| c.name = "angle"),
-            Err(Duplicate { index: 1, .. })
-        ));
-    }
-
-    #[test]
-    fn ranges() {
-        assert_eq!(number_field(observation(|c| c.min = f32::NAN)), "min");
-        assert_eq!(number_field(observation(|c| c.max = f32::INFINITY)), "max");
-        assert_eq!(number_field(observation(|c| c.max = c.min)), "max");
-        assert_eq!(
-            number_field(observation(|c| (c.min, c.max) = (f32::MIN, f32::MAX))),
-            "max"
-        );
-        assert_eq!(number_field(action(|c| c.slew_per_s = 0.0)), "slew_per_s");
-        assert_eq!(
-            number_field(action(|c| c.slew_per_s = f32::INFINITY)),
-            "slew_per_s"
-        );
-        assert_eq!(number_field(action(|c| c.safe = 2.1)), "safe");
-        assert_eq!(number_field(action(|c| c.safe = f32::NAN)), "safe");
-    }
-
-    #[test]
-    fn rewards() {
-        let formula = |linear: &[f32], action_quadratic: &[f32]| {
-            let reward = Reward::Formula(QuadraticReward {
-                constant: 0.0,
-                linear: List::from_slice(linear),
-                quadratic: List::from_slice(&[0.0, 0.0]),
-                action_quadratic: List::from_slice(action_quadratic),
-            });
-            Contract { reward, ..CONTRACT }.validate()
-        };
-        assert_eq!(formula(&[1.0, 2.0], &[3.0]), Ok(()));
-        assert_eq!(
-            formula(&[1.0], &[3.0]),
-            Err(ContractError::RewardFactors {
-                field: "linear",
-                found: 1,
-                expected: 2
-            })
-        );
-        assert!(matches!(
-            formula(&[1.0, f32::NAN], &[3.0]),
-            Err(ContractError::RewardFactor {
-                field: "linear",
-                index: 1,
-                ..
-            })
-        ));
-        assert!(formula(&[1.0, 2.0], &[3.0, 4.0]).is_err());
     }
 }

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use engram_kernels::portable::Rows;
 
+use super::each;
 use super::spec::{ImageSpec, MatrixSpec};
 use crate::bounds::Bounds;
 use crate::codec::Sink;
@@ -19,8 +20,8 @@ pub(super) fn encode(spec: &ImageSpec<'_>, packing: Packing) -> Vec<u8> {
     let weights = spec.weights.try_map(
         matrix,
         matrix,
-        |layer| Some(bytes(&layer.age_bias, i32::to_le_bytes)),
-        |positions| Some(bytes(positions, i16::to_le_bytes)),
+        |layer| Some(each(&layer.age_bias, i32::to_le_bytes)),
+        |positions| Some(each(positions, i16::to_le_bytes)),
     );
     let weights = weights.as_ref().and_then(|weights| {
         weights.try_map(
@@ -39,11 +40,11 @@ pub(super) fn encode(spec: &ImageSpec<'_>, packing: Packing) -> Vec<u8> {
         residual_scale: spec.residual_scale,
         weights: weights.expect("as many layers as there are"),
         golden: Golden {
-            done: &bytes(&golden.done, |done| [u8::from(done)]).concat(),
-            words: &bytes(&golden.words, i16::to_le_bytes),
-            issued: &bytes(&golden.issued, i16::to_le_bytes),
-            reward: &bytes(&golden.reward, f32::to_le_bytes),
-            observation: &bytes(&golden.observation, f32::to_le_bytes),
+            done: &each(&golden.done, u8::from),
+            words: &each(&golden.words, i16::to_le_bytes),
+            issued: &each(&golden.issued, i16::to_le_bytes),
+            reward: &each(&golden.reward, f32::to_le_bytes),
+            observation: &each(&golden.observation, f32::to_le_bytes),
             ..Golden::EMPTY
         },
         provenance: spec.provenance,
@@ -53,10 +54,6 @@ pub(super) fn encode(spec: &ImageSpec<'_>, packing: Packing) -> Vec<u8> {
     let mut body = Body(Vec::new());
     walk::body(&mut body, &mut image).expect("a writer that cannot fail");
     body.0
-}
-
-fn bytes<T: Copy, const N: usize>(values: &[T], bytes: fn(T) -> [u8; N]) -> Vec<[u8; N]> {
-    values.iter().copied().map(bytes).collect()
 }
 
 /// A matrix as it will lie in the file.
@@ -75,9 +72,9 @@ impl MatrixBytes {
         Self {
             rows: matrix.rows,
             weight: weight.unwrap_or_default(),
-            bias: bytes(&matrix.bias, i32::to_le_bytes),
-            multiplier: bytes(&matrix.requant, |factor| factor.multiplier.to_le_bytes()),
-            shift: matrix.requant.iter().map(|factor| factor.shift).collect(),
+            bias: each(&matrix.bias, i32::to_le_bytes),
+            multiplier: each(&matrix.requant, |factor| factor.multiplier.to_le_bytes()),
+            shift: each(&matrix.requant, |factor| factor.shift),
         }
     }
 

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use engram_kernels::Requant;
 use engram_kernels::portable::Rows;
 
+use super::each;
 use crate::config::ModelConfig;
 use crate::contract::Contract;
 use crate::image::{Golden, Image, InputScales, Provenance};
@@ -94,8 +95,8 @@ impl<'a> From<&Image<'a>> for ImageSpec<'a> {
         let weights = image.weights.try_map(
             matrix,
             matrix,
-            |layer| Some(i32s(layer.age_bias)),
-            |positions| Some(i16s(positions)),
+            |layer| Some(each(layer.age_bias, i32::from_le_bytes)),
+            |positions| Some(each(positions, i16::from_le_bytes)),
         );
         let weights = weights.expect("as many layers as there are");
         Self {
@@ -113,23 +114,19 @@ impl<'a> From<&Image<'a>> for ImageSpec<'a> {
 impl From<&Matrix<'_>> for MatrixSpec {
     fn from(matrix: &Matrix<'_>) -> Self {
         let mut room = [0; MAX_COLUMNS];
-        let rows: Vec<(Vec<i8>, Requant)> = (0..matrix.rows.rows)
-            .filter_map(|row| {
-                matrix
-                    .row(row, &mut room)
-                    .map(|row| (row.weight.to_vec(), row.requant))
-            })
-            .collect();
+        let (mut weight, mut requant) = (Vec::new(), Vec::new());
+        for row in 0..matrix.rows.rows {
+            if let Some(row) = matrix.row(row, &mut room) {
+                weight.extend(row.weight);
+                requant.push(row.requant);
+            }
+        }
         Self {
             rows: matrix.rows.rows,
             columns: matrix.columns,
-            weight: rows
-                .iter()
-                .flat_map(|(weight, _)| weight)
-                .copied()
-                .collect(),
-            bias: i32s(matrix.rows.bias),
-            requant: rows.iter().map(|&(_, requant)| requant).collect(),
+            weight,
+            bias: each(matrix.rows.bias, i32::from_le_bytes),
+            requant,
         }
     }
 }
@@ -137,23 +134,11 @@ impl From<&Matrix<'_>> for MatrixSpec {
 impl From<&Golden<'_>> for GoldenSpec {
     fn from(golden: &Golden<'_>) -> Self {
         Self {
-            observation: f32s(golden.observation),
-            reward: f32s(golden.reward),
-            done: golden.done.iter().map(|&done| done != 0).collect(),
-            issued: i16s(golden.issued),
-            words: i16s(golden.words),
+            observation: each(golden.observation, f32::from_le_bytes),
+            reward: each(golden.reward, f32::from_le_bytes),
+            done: each(golden.done, |done| done != 0),
+            issued: each(golden.issued, i16::from_le_bytes),
+            words: each(golden.words, i16::from_le_bytes),
         }
     }
-}
-
-fn i16s(values: &[[u8; 2]]) -> Vec<i16> {
-    values.iter().copied().map(i16::from_le_bytes).collect()
-}
-
-fn i32s(values: &[[u8; 4]]) -> Vec<i32> {
-    values.iter().copied().map(i32::from_le_bytes).collect()
-}
-
-fn f32s(values: &[[u8; 4]]) -> Vec<f32> {
-    values.iter().copied().map(f32::from_le_bytes).collect()
 }

@@ -7,13 +7,15 @@ use engram_image::{Image, MatrixName, Packing, ReadError};
 use crate::sample;
 use crate::tree::rehash;
 
+/// An image in each packing.
+fn written(spec: &ImageSpec<'_>) -> [Vec<u8>; 2] {
+    [Packing::Rows, Packing::CortexM].map(|packing| write_packed(spec, packing).unwrap())
+}
+
 #[test]
 fn packing_changes_the_order_and_nothing_else() {
     for spec in [sample::age(), sample::slot()] {
-        let (rows, packed) = (
-            write(&spec).unwrap(),
-            write_packed(&spec, Packing::CortexM).unwrap(),
-        );
+        let [rows, packed] = written(&spec);
         assert_eq!(Header::read(&packed).unwrap().packing, Packing::CortexM);
         let (plain, image) = (Image::read(&rows).unwrap(), Image::read(&packed).unwrap());
         assert_eq!(
@@ -41,7 +43,7 @@ fn the_flag_must_be_that_of_the_body() {
 
 #[test]
 fn what_fills_up_must_be_zero() {
-    let bytes = write_packed(&sample::age(), Packing::CortexM).unwrap();
+    let [_, bytes] = written(&sample::age());
     let image = Image::read(&bytes).unwrap();
     let mut seen = 0;
     for matrix in image.matrices() {
@@ -78,10 +80,7 @@ fn a_row_that_does_not_fit_is_named() {
 
 #[test]
 fn unpacking_gives_the_rows_back() {
-    let (rows, packed) = (
-        write(&sample::age()).unwrap(),
-        write_packed(&sample::age(), Packing::CortexM).unwrap(),
-    );
+    let [rows, packed] = written(&sample::age());
     assert_eq!(in_rows(packed).unwrap(), rows);
     assert_eq!(in_rows(rows.clone()).unwrap(), rows);
     assert!(in_rows(rows[1..].to_vec()).is_err());

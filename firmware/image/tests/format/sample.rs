@@ -7,25 +7,39 @@ use engram_image::{
     Provenance, QuadraticReward, Reward,
 };
 
-const ANGLE: Channel<'_> = Channel {
+pub(crate) const ANGLE: Channel<'_> = Channel {
     name: "angle",
     unit: "rad",
     min: -3.2,
     max: 3.2,
 };
-const RATE: Channel<'_> = Channel {
+pub(crate) const RATE: Channel<'_> = Channel {
     name: "rate",
     unit: "rad/s",
     min: -20.0,
     max: 20.0,
 };
-const TORQUE: ActionChannel<'_> = ActionChannel {
+pub(crate) const TORQUE: ActionChannel<'_> = ActionChannel {
     name: "torque",
     unit: "Nm",
     min: -2.0,
     max: 2.0,
     slew_per_s: 40.0,
     safe: 0.0,
+};
+
+/// What both agree on, with an external reward.
+pub(crate) const CONTRACT: Contract<'_> = Contract {
+    period_us: 20_000,
+    observations: List::from_slice(&[ANGLE, RATE]),
+    actions: List::from_slice(&[TORQUE]),
+    reward: Reward::External,
+};
+pub(crate) const REWARD: QuadraticReward = QuadraticReward {
+    constant: 0.5,
+    linear: List::from_slice(&[1.0, 0.0]),
+    quadratic: List::from_slice(&[-1.0, -0.1]),
+    action_quadratic: List::from_slice(&[-0.01]),
 };
 
 /// Ages, encoder head, reward by formula.
@@ -42,13 +56,7 @@ pub(crate) fn age() -> ImageSpec<'static> {
         positions: Positions::Age,
         head_input: HeadInput::Encoder,
     };
-    let reward = Reward::Formula(QuadraticReward {
-        constant: 0.5,
-        linear: List::from_slice(&[1.0, 0.0]),
-        quadratic: List::from_slice(&[-1.0, -0.1]),
-        action_quadratic: List::from_slice(&[-0.01]),
-    });
-    spec(config, reward)
+    spec(config, Reward::Formula(REWARD))
 }
 
 /// Slots, mixed head, external reward.
@@ -68,12 +76,7 @@ pub(crate) fn files() -> [Vec<u8>; 2] {
 }
 
 fn spec(config: ModelConfig, reward: Reward) -> ImageSpec<'static> {
-    let contract = Contract {
-        period_us: 20_000,
-        observations: List::from_slice(&[ANGLE, RATE]),
-        actions: List::from_slice(&[TORQUE]),
-        reward,
-    };
+    let contract = Contract { reward, ..CONTRACT };
     let mut spec = random::spec_for(&config, contract, 1);
     spec.input = InputScales {
         mean: List::from_slice(&[0.1, -0.2, 0.0, 1.5, 0.0]),

@@ -2,15 +2,17 @@
 
 use sha2::{Digest, Sha256};
 
-/// How the header of an item is written.
+/// How an item is written.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Form {
     Shortest,
-    /// One size longer than the shortest.
+    /// Its header one size longer than the shortest.
     Longer,
-    /// Eight bytes.
+    /// Its header with eight bytes.
     Longest,
     Indefinite,
+    /// Behind the tag 1.
+    Tagged,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -27,10 +29,7 @@ pub(crate) enum Value {
     Text(Vec<u8>),
     Array(Vec<Item>),
     Map(Vec<(Item, Item)>),
-    /// The bytes of a float of any width.
-    Float(Vec<u8>),
-    /// An item behind the tag 1.
-    Tagged(Box<Item>),
+    Float(f32),
     /// Bytes as they stand.
     Raw(Vec<u8>),
 }
@@ -63,6 +62,20 @@ pub(crate) fn rehash(file: &mut [u8]) {
     file[16..48].copy_from_slice(&hash);
 }
 
+impl Value {
+    pub(crate) fn text(text: &str) -> Self {
+        Self::Text(text.as_bytes().to_vec())
+    }
+
+    /// The bytes of a string, whatever kind it is of.
+    pub(crate) fn bytes(&mut self) -> Option<&mut Vec<u8>> {
+        match self {
+            Self::Bytes(bytes) | Self::Text(bytes) | Self::Aligned { bytes, .. } => Some(bytes),
+            _ => None,
+        }
+    }
+}
+
 impl Item {
     pub(crate) fn new(value: Value) -> Self {
         Self {
@@ -71,124 +84,76 @@ impl Item {
         }
     }
 
-    pub(crate) fn text(text: &str) -> Self {
-        Self::new(Value::Text(text.as_bytes().to_vec()))
-    }
-
     /// The body of a file.
     pub(crate) fn parse(file: &[u8]) -> Self {
         let mut rest = &file[128..];
-        let item = parse(&mut rest, "");
+        let item = parse(&mut rest, b"");
         assert!(rest.is_empty());
         item
     }
 
     /// A file with this body, and right length and hash.
     pub(crate) fn file(&self) -> Vec<u8> {
-        self.file_with(&[])
-    }
-
-    /// As [`Item::file`], with bytes after the body.
-    pub(crate) fn file_with(&self, trailing: &[u8]) -> Vec<u8> {
         let mut file = vec![0; 128];
         file[..8].copy_from_slice(b"ENGRAM\r\n");
         file[8] = 1;
         self.put(&mut file);
-        file.extend_from_slice(trailing);
         rehash(&mut file);
         file
     }
 
-    /// Calls `visit` with every item below this one, itself included; keys are items too.
-    pub(crate) fn each(&mut self, visit: &mut impl FnMut(&mut Item)) {
-        visit(self);
+    /// The item `index` places behind this one, in the order of the file and with keys; `index` counts down to it.
+    pub(crate) fn nth(&mut self, index: &mut usize) -> Option<&mut Item> {
+        if *index == 0 {
+            return Some(self);
+        }
+        *index -= 1;
         match &mut self.value {
-            Value::Array(items) => items.iter_mut().for_each(|item| item.each(visit)),
-            Value::Map(entries) => {
-                for (key, value) in entries {
-                    key.each(visit);
-                    value.each(visit);
-                }
-            }
-            _ => {}
+            Value::Array(items) => items.iter_mut().find_map(|item| item.nth(index)),
+            Value::Map(entries) => entries
+                .iter_mut()
+                .flat_map(|(key, value)| [key, value])
+                .find_map(|item| item.nth(index)),
+            _ => None,
         }
     }
 
-    /// Items of the tree.
-    pub(crate) fn count(&self) -> usize {
-        let mut count = 0;
-        self.clone().each(&mut |_| count += 1);
-        count
-    }
-
-    /// This tree with the item of number `index` changed.
-    pub(crate) fn with(&self, index: usize, change: impl FnOnce(&mut Item)) -> Self {
-        let mut changed = self.clone();
-        let mut number = 0;
-        let mut change = Some(change);
-        changed.each(&mut |item| {
-            if number == index
-                && let Some(change) = change.take()
-            {
-                change(item);
-            }
-            number += 1;
-        });
-        changed
-    }
-
-    /// The item at `path`: keys, or numbers of array items.
-    pub(crate) fn at(&mut self, path: &[&str]) -> &mut Item {
-        let Some((first, rest)) = path.split_first() else {
-            return self;
-        };
-        let found = match &mut self.value {
-            Value::Array(items) => items.get_mut(first.parse::<usize>().unwrap()),
-            Value::Map(entries) => {
-                let key = Value::Text(first.as_bytes().to_vec());
-                entries
-                    .iter_mut()
-                    .find(|(item, _)| item.value == key)
-                    .map(|(_, value)| value)
-            }
-            _ => None,
-        };
-        found.unwrap_or_else(|| panic!("no {first}")).at(rest)
+    /// The item at `path`: keys, or numbers of array items, with dots between them.
+    pub(crate) fn at(&mut self, path: &str) -> &mut Item {
+        path.split('.').fold(self, |item, step| {
+            let found = match &mut item.value {
+                Value::Array(items) => items.get_mut(step.parse::<usize>().unwrap()),
+                Value::Map(entries) => {
+                    let mut entries = entries.iter_mut();
+                    let entry = entries.find(|(key, _)| key.value == Value::text(step));
+                    entry.map(|(_, value)| value)
+                }
+                _ => None,
+            };
+            found.unwrap_or_else(|| panic!("no {step} of {path}"))
+        })
     }
 
     fn put(&self, file: &mut Vec<u8>) {
-        let head = |major: u8, count: usize, file: &mut Vec<u8>| {
-            put_header(file, major, u64::try_from(count).unwrap(), self.form);
+        if self.form == Form::Tagged {
+            file.push(0xc1);
+        }
+        let string = |major, bytes: &[u8], file: &mut Vec<u8>| {
+            self.form.put(major, bytes.len(), file);
+            if self.form == Form::Indefinite {
+                Form::Shortest.put(major, bytes.len(), file);
+            }
+            file.extend(bytes);
         };
         match &self.value {
-            Value::Unsigned(value) => put_header(file, 0, *value, self.form),
-            Value::Negative(value) => put_header(file, 1, *value, self.form),
-            Value::Bytes(bytes) | Value::Text(bytes) => {
-                let major = if matches!(self.value, Value::Bytes(_)) {
-                    2
-                } else {
-                    3
-                };
-                head(major, bytes.len(), file);
-                if self.form == Form::Indefinite {
-                    put_header(
-                        file,
-                        major,
-                        u64::try_from(bytes.len()).unwrap(),
-                        Form::Shortest,
-                    );
-                }
-                file.extend_from_slice(bytes);
-            }
+            Value::Unsigned(value) => self.form.put(0, *value as usize, file),
+            Value::Negative(value) => self.form.put(1, *value as usize, file),
+            Value::Bytes(bytes) => string(2, bytes, file),
+            Value::Text(bytes) => string(3, bytes, file),
             Value::Aligned { align, bytes, pad } => {
-                head(4, 2, file);
+                self.form.put(4, 2, file);
                 let mut header = Vec::new();
-                put_header(
-                    &mut header,
-                    2,
-                    u64::try_from(bytes.len()).unwrap(),
-                    Form::Shortest,
-                );
+                Form::Shortest.put(2, bytes.len(), &mut header);
                 let start = file.len() + 1 + header.len();
                 let shortest = start.next_multiple_of(*align) - start;
                 let mut zeros = match pad {
@@ -199,124 +164,99 @@ impl Item {
                 if let (PadLie::NotZero, Some(last)) = (pad, zeros.last_mut()) {
                     *last = 1;
                 }
-                put_header(file, 2, u64::try_from(zeros.len()).unwrap(), Form::Shortest);
-                file.extend(zeros);
-                file.extend(header);
-                file.extend_from_slice(bytes);
+                Form::Shortest.put(2, zeros.len(), file);
+                file.extend([&zeros, &header, bytes].into_iter().flatten());
             }
             Value::Array(items) => {
-                head(4, items.len(), file);
+                self.form.put(4, items.len(), file);
                 items.iter().for_each(|item| item.put(file));
             }
             Value::Map(entries) => {
-                head(5, entries.len(), file);
+                self.form.put(5, entries.len(), file);
                 for (key, value) in entries {
                     key.put(file);
                     value.put(file);
                 }
             }
-            Value::Float(bytes) => {
-                file.push(match bytes.len() {
-                    2 => 0xf9,
-                    4 => 0xfa,
-                    _ => 0xfb,
-                });
-                file.extend_from_slice(bytes);
+            Value::Float(value) => {
+                file.push(0xfa);
+                file.extend(value.to_be_bytes());
+                return;
             }
-            Value::Tagged(inner) => {
-                file.push(0xc1);
-                inner.put(file);
-            }
-            Value::Raw(bytes) => file.extend_from_slice(bytes),
+            Value::Raw(bytes) => return file.extend(bytes),
         }
-        if self.form == Form::Indefinite
-            && !matches!(
-                self.value,
-                Value::Float(_) | Value::Tagged(_) | Value::Raw(_)
-            )
-        {
+        if self.form == Form::Indefinite {
             file.push(0xff);
         }
     }
 }
 
-fn put_header(file: &mut Vec<u8>, major: u8, value: u64, form: Form) {
-    let shortest = match value {
-        0..24 => 0,
-        24..256 => 1,
-        256..65_536 => 2,
-        65_536..4_294_967_296 => 3,
-        _ => 4,
-    };
-    let size = match form {
-        Form::Shortest => shortest,
-        Form::Longer => (shortest + 1).min(4),
-        Form::Longest => 4,
-        Form::Indefinite => return file.push(major << 5 | 31),
-    };
-    let bytes = value.to_be_bytes();
-    match size {
-        0 => file.push(major << 5 | bytes[7]),
-        size => {
-            file.push(major << 5 | (23 + size));
-            file.extend_from_slice(&bytes[8 - (1 << (size - 1))..]);
+impl Form {
+    /// Writes a header.
+    fn put(self, major: u8, value: usize, file: &mut Vec<u8>) {
+        let shortest = match value {
+            0..24 => 0,
+            24..256 => 1,
+            256..65_536 => 2,
+            65_536..4_294_967_296 => 3,
+            _ => 4,
+        };
+        let size = match self {
+            Self::Shortest | Self::Tagged => shortest,
+            Self::Longer => (shortest + 1).min(4),
+            Self::Longest => 4,
+            Self::Indefinite => return file.push(major << 5 | 31),
+        };
+        let bytes = value.to_be_bytes();
+        match size {
+            0 => file.push(major << 5 | bytes[7]),
+            size => {
+                file.push(major << 5 | (23 + size));
+                file.extend(&bytes[8 - (1 << (size - 1))..]);
+            }
         }
     }
 }
 
 fn take<'a>(rest: &mut &'a [u8], count: usize) -> &'a [u8] {
-    let (taken, left) = rest.split_at(count);
-    *rest = left;
-    taken
+    rest.split_off(..count).unwrap()
 }
 
-fn parse(rest: &mut &[u8], key: &str) -> Item {
+/// The next item, which is the value of `key`.
+fn parse(rest: &mut &[u8], key: &[u8]) -> Item {
     let initial = take(rest, 1)[0];
     let (major, minor) = (initial >> 5, initial & 31);
     if major == 7 {
         assert_eq!(minor, 26);
-        return Item::new(Value::Float(take(rest, 4).to_vec()));
+        let bytes = take(rest, 4).try_into().unwrap();
+        return Item::new(Value::Float(f32::from_be_bytes(bytes)));
     }
     let argument = match minor {
-        0..24 => u64::from(minor),
+        0..24 => usize::from(minor),
         _ => take(rest, 1 << (minor - 24))
             .iter()
-            .fold(0, |value, &byte| value << 8 | u64::from(byte)),
+            .fold(0, |value, &byte| value << 8 | usize::from(byte)),
     };
-    let count = usize::try_from(argument).unwrap();
     Item::new(match major {
-        0 => Value::Unsigned(argument),
-        2 => Value::Bytes(take(rest, count).to_vec()),
-        3 => Value::Text(take(rest, count).to_vec()),
+        0 => Value::Unsigned(argument as u64),
+        2 => Value::Bytes(take(rest, argument).to_vec()),
+        3 => Value::text(str::from_utf8(take(rest, argument)).unwrap()),
         4 => {
-            let items: Vec<Item> = (0..count).map(|_| parse(rest, key)).collect();
-            match items.as_slice() {
-                [
-                    Item {
-                        value: Value::Bytes(_),
-                        ..
-                    },
-                    Item {
-                        value: Value::Bytes(bytes),
-                        ..
-                    },
-                ] => Value::Aligned {
-                    align: if key == "weight" { 16 } else { 4 },
-                    bytes: bytes.clone(),
+            let mut items: Vec<Item> = (0..argument).map(|_| parse(rest, key)).collect();
+            match items.last_mut().map(|item| &mut item.value) {
+                Some(Value::Bytes(bytes)) => Value::Aligned {
+                    align: if key == b"weight" { 16 } else { 4 },
+                    bytes: std::mem::take(bytes),
                     pad: PadLie::None,
                 },
                 _ => Value::Array(items),
             }
         }
         5 => Value::Map(
-            (0..count)
+            (0..argument)
                 .map(|_| {
-                    let key = parse(rest, "");
-                    let name = match &key.value {
-                        Value::Text(text) => String::from_utf8(text.clone()).unwrap(),
-                        _ => String::new(),
-                    };
-                    let value = parse(rest, &name);
+                    let mut key = parse(rest, b"");
+                    let value = parse(rest, key.value.bytes().unwrap());
                     (key, value)
                 })
                 .collect(),

@@ -18,26 +18,14 @@ pub(super) type Tile = [i8; SIDE * SIDE];
 pub trait Dot: Copy {
     /// Whether it is SDOT.
     const SDOT: bool;
-    /// The token of SDOT, if it is that.
-    fn sdot(self) -> Option<Sdot>;
 }
 
 impl Dot for Sdot {
     const SDOT: bool = true;
-
-    #[inline(always)]
-    fn sdot(self) -> Option<Sdot> {
-        Some(self)
-    }
 }
 
 impl Dot for Neon {
     const SDOT: bool = false;
-
-    #[inline(always)]
-    fn sdot(self) -> Option<Sdot> {
-        None
-    }
 }
 
 /// Where a tile has the number of this row and column, both below four.
@@ -68,28 +56,28 @@ pub(super) static SPREAD: [Tile; SIDE] = {
 #[target_feature(enable = "neon")]
 pub(super) fn dot<D: Dot, const GROUP: usize>(
     _: D,
-    sums: int32x4_t,
+    acc: int32x4_t,
     tile: int8x16_t,
     input: int8x16_t,
 ) -> int32x4_t {
     if !D::SDOT {
         let input = vqtbl1q_s8(input, vreinterpretq_u8_s8(load(&SPREAD[GROUP])));
         let pairs = vmull_s8(vget_low_s8(tile), vget_low_s8(input));
-        return vpadalq_s16(sums, vmlal_high_s8(pairs, tile, input));
+        return vpadalq_s16(acc, vmlal_high_s8(pairs, tile, input));
     }
-    let mut sums = sums;
+    let mut acc = acc;
     // As an intrinsic it is not stable.
     // SAFETY: the token proves that the instruction may be used; it works on registers alone.
     unsafe {
         asm!(
             ".arch_extension dotprod",
-            "sdot {sums:v}.4s, {tile:v}.16b, {input:v}.4b[{group}]",
-            sums = inout(vreg) sums,
+            "sdot {acc:v}.4s, {tile:v}.16b, {input:v}.4b[{group}]",
+            acc = inout(vreg) acc,
             tile = in(vreg) tile,
             input = in(vreg) input,
             group = const GROUP,
             options(pure, nomem, nostack, preserves_flags),
         );
     }
-    sums
+    acc
 }

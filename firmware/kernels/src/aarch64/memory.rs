@@ -15,21 +15,3 @@ moves! {
     "Stores four i32." store_i32: [i32; 4] => int32x4_t, vst1q_s32;
     "Stores eight i16." store_i16: [i16; 8] => int16x8_t, vst1q_s16;
 }
-
-/// Four times sixteen bytes, by one instruction.
-#[inline]
-#[target_feature(enable = "neon")]
-pub(super) fn load_four(tiles: &[Tile; 4]) -> [int8x16_t; 4] {
-    // SAFETY: the arrays are 64 readable bytes without gaps.
-    let int8x16x4_t(a, b, c, d) = unsafe { vld1q_s8_x4(tiles.as_ptr().cast()) };
-    [a, b, c, d]
-}
-
-/// Sixteen i32, by one instruction.
-#[inline]
-#[target_feature(enable = "neon")]
-pub(super) fn load_sixteen(numbers: &[[i32; 4]; 4]) -> [int32x4_t; 4] {
-    // SAFETY: the arrays are 64 readable bytes without gaps.
-    let int32x4x4_t(a, b, c, d) = unsafe { vld1q_s32_x4(numbers.as_ptr().cast()) };
-    [a, b, c, d]
-}

@@ -50,7 +50,7 @@ impl Exponential {
     /// [`crate::exp2_neg_q10`] of how far eight logits lie below the largest.
     #[inline]
     #[target_feature(enable = "neon")]
-    pub(super) fn weights(self, logits: [int32x4_t; 2]) -> int16x8_t {
+    pub(super) fn probabilities(self, logits: [int32x4_t; 2]) -> int16x8_t {
         // With d = max - logit = 1024 n + f it is -1024 n + 1023 - f.
         let t = logits.map(|logits| vqsubq_s32(logits, self.top));
         // What is limited has an exponent of -32: its weight is 0.

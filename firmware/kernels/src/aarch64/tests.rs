@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use super::attention::Reciprocals;
 use super::dot::{Dot, SIDE, byte, dot};
 use super::memory::{load, load_i32, store_i16, store_i32};
-use super::numbers::{Factors, HIGH_SHIFT};
+use super::requant::{Factors, HIGH_SHIFT};
 use super::softmax::Exponential;
 use super::tanh::tanh;
 use super::{Neon, Sdot};
@@ -28,7 +28,7 @@ mod neon {
     crate::suite::stamp!(Neon::detect());
 }
 
-crate::suite::stamp_vectors!(Four, 4, Neon::detect(); tanh exponential means factors);
+crate::suite::stamp_vectors!(Four, 4, Neon::detect(); tanh exponential context factors);
 
 struct Four;
 
@@ -46,23 +46,23 @@ impl Vectors<4> for Four {
         through(x, |x| unsafe { tanh(x) })
     }
 
-    fn weights(most: i32, logits: [i32; 4]) -> [i32; 4] {
+    fn probabilities(most: i32, logits: [i32; 4]) -> [i32; 4] {
         let mut weights = [0; 8];
         // SAFETY: NEON is there.
         unsafe {
             let exponential = Exponential::below(vdupq_n_s32(most));
             let logits = load_i32(&logits);
-            store_i16(&mut weights, exponential.weights([logits, logits]));
+            store_i16(&mut weights, exponential.probabilities([logits, logits]));
         }
         let [low, high] = [&weights[..4], &weights[4..]];
         assert_eq!(low, high);
         core::array::from_fn(|lane| i32::from(low[lane]))
     }
 
-    fn means(total: NonZeroU32, sums: [i32; 4]) -> [i32; 4] {
+    fn context(total: NonZeroU32, acc: [i32; 4]) -> [i32; 4] {
         // SAFETY: NEON is there.
-        through(sums, |x| unsafe {
-            Reciprocals::new(Reciprocal::new(total)).means(x)
+        through(acc, |x| unsafe {
+            Reciprocals::new(Reciprocal::new(total)).context(x)
         })
     }
 
@@ -86,13 +86,13 @@ fn check_dot<D: Dot>(token: D, weights: [[i8; SIDE]; SIDE], input: [i8; 16], sta
     }
     for (group, columns) in input.as_chunks::<SIDE>().0.iter().enumerate() {
         // SAFETY: NEON is there.
-        let got = through(start, |sums| unsafe {
+        let got = through(start, |acc| unsafe {
             let (tile, input) = (load(&tile), load(&input));
             match group {
-                0 => dot::<D, 0>(token, sums, tile, input),
-                1 => dot::<D, 1>(token, sums, tile, input),
-                2 => dot::<D, 2>(token, sums, tile, input),
-                _ => dot::<D, 3>(token, sums, tile, input),
+                0 => dot::<D, 0>(token, acc, tile, input),
+                1 => dot::<D, 1>(token, acc, tile, input),
+                2 => dot::<D, 2>(token, acc, tile, input),
+                _ => dot::<D, 3>(token, acc, tile, input),
             }
         });
         let expected = core::array::from_fn(|row| {

@@ -1,77 +1,11 @@
 //! Kernels of ARM microcontrollers: the Cortex-M7 (and M4) with its DSP instructions, the Cortex-M55 with its
 //! vectors.
 
-/// What the kernels of every core are, given the function that makes a map's sums and the core's own `requant` and
-/// `attention`.
 #[cfg(all(
     target_arch = "arm",
     any(feature = "cortex-m7", feature = "cortex-m55")
 ))]
-macro_rules! of_every_core {
-    ($sums:path) => {
-        type Map<'a> = Rows<'a>;
-        type WideMap<'a> = Rows<'a>;
-        /// `[heads][window]` i32, little endian, by age; empty: no bias.
-        type Biases<'a> = &'a [[u8; 4]];
-
-        #[inline]
-        fn run<R>(self, f: impl FnOnce() -> R) -> R {
-            f()
-        }
-
-        #[inline]
-        fn narrow(self, residual: &[i16], factor: Requant, out: &mut [i8]) {
-            requant::narrow(residual, factor, out);
-        }
-
-        #[inline]
-        fn linear_i8<const RECTIFY: bool, const T: usize>(
-            self,
-            map: Rows<'_>,
-            inputs: [&[i8]; T],
-            sums: &mut [i32],
-            outs: [&mut [i8]; T],
-        ) {
-            for (input, out) in inputs.into_iter().zip(outs) {
-                let sums = $sums(map, input, sums);
-                if RECTIFY {
-                    requant::to_relu_i8(map, sums, out);
-                } else {
-                    requant::to_i8(map, sums, out);
-                }
-            }
-        }
-
-        fn linear_add<const T: usize>(
-            self,
-            map: Rows<'_>,
-            inputs: [&[i8]; T],
-            sums: &mut [i32],
-            onto: Onto<'_, T>,
-        ) {
-            let (residuals, next, narrows) = onto;
-            let tokens = inputs.into_iter().zip(residuals).zip(narrows);
-            for ((input, residual), narrow) in tokens {
-                requant::add_i16(map, $sums(map, input, sums), residual);
-                requant::narrow(residual, next, narrow);
-            }
-        }
-
-        fn attend(self, attention: Attention<'_, &[[u8; 4]]>, watch: Option<&mut Watch<'_>>) {
-            if Rings::attends(attention.shape) {
-                attention::run(attention, watch);
-            } else {
-                portable::Portable.attend(attention, watch);
-            }
-        }
-    };
-}
-
-#[cfg(all(
-    target_arch = "arm",
-    any(feature = "cortex-m7", feature = "cortex-m55")
-))]
-mod heads;
+mod every_core;
 #[cfg(all(target_arch = "arm", feature = "cortex-m55"))]
 pub mod m55;
 #[cfg(all(target_arch = "arm", feature = "cortex-m7"))]

@@ -1,99 +1,74 @@
 //! Attention of one token over the window, one head after the other.
 
-use super::{matvec_i8, matvec_i16};
-use crate::{
-    Attention, MASKED_LOGIT, Place, Reciprocal, Requant, Watch, attention_weights, biased_logit,
-};
+use super::matvec;
+use crate::softmax::{Reciprocal, attention_probabilities, to_logits};
+use crate::{Attention, HeadHook};
 
 /// [`crate::Kernels::attend`].
-pub(super) fn run(attention: Attention<'_, &[[u8; 4]]>, mut watch: Option<&mut Watch<'_>>) {
+pub(super) fn run(attention: Attention<'_, &[[u8; 4]]>, mut hook: Option<&mut HeadHook<'_>>) {
     let Attention {
         shape,
-        place,
+        position,
         logit,
         output,
         biases,
         qkv,
         keys,
         values,
-        sums,
-        weights,
-        means,
+        acc,
+        probabilities,
+        context,
     } = attention;
     let (window, width) = (shape.window.max(1), shape.width.max(1));
-    // Rings and means may be filled up: what says how many heads there are, is the shape.
+    // Cache and context may be filled up: what says how many heads there are, is the shape.
     let model = shape.heads.saturating_mul(width).max(1);
     let mut parts = qkv.chunks_exact(model);
     let token = [parts.next(), parts.next(), parts.next()].map(Option::unwrap_or_default);
     let mut token = token.map(|part| part.chunks_exact(width));
     // Not zipped: the length of two zipped chunk iterators is a division, checked when not inlined.
-    let ring = window.saturating_mul(width).max(1);
-    let mut keys = keys.chunks_exact_mut(ring);
-    let mut values = values.chunks_exact_mut(ring);
+    let of_head = window.saturating_mul(width).max(1);
+    let mut keys = keys.chunks_exact_mut(of_head);
+    let mut values = values.chunks_exact_mut(of_head);
     let mut biases = biases.chunks_exact(window);
-    let heads = means.chunks_exact_mut(width).take(shape.heads);
-    for (head, means) in heads.enumerate() {
+    let heads = context.chunks_exact_mut(width).take(shape.heads);
+    for (head, context) in heads.enumerate() {
         let [query, key, value] = token.each_mut().map(|part| part.next().unwrap_or_default());
         let (Some(keys), Some(values)) = (keys.next(), values.next()) else {
             return;
         };
-        if let Some(row) = keys.chunks_exact_mut(width).nth(place.index) {
+        if let Some(row) = keys.chunks_exact_mut(width).nth(position.index) {
             for (entry, &key) in row.iter_mut().zip(key) {
                 *entry = key;
             }
         }
         for (row, &value) in values.chunks_exact_mut(window).zip(value) {
-            if let Some(entry) = row.get_mut(place.index) {
+            if let Some(entry) = row.get_mut(position.index) {
                 *entry = value;
             }
         }
-        let (Some(products), Some(weights)) = (sums.get_mut(..window), weights.get_mut(..window))
+        let (Some(products), Some(probabilities)) =
+            (acc.get_mut(..window), probabilities.get_mut(..window))
         else {
             return;
         };
-        matvec_i8(keys, query, products);
+        matvec(keys, query, products);
         match biases.next() {
             Some(row) => {
                 let row = row.iter().copied().map(i32::from_le_bytes);
-                to_logits(products, logit, row, place);
+                to_logits(products, logit, row, position);
             }
-            None => to_logits(products, logit, core::iter::repeat(0), place),
+            None => to_logits(products, logit, core::iter::repeat(0), position),
         }
-        let total = attention_weights(products, weights);
+        let total = attention_probabilities(products, probabilities);
         let reciprocal = Reciprocal::new(total);
         // Sums of the values, one per channel; the logits are done with.
-        let sums = sums.get_mut(..width).unwrap_or_default();
-        matvec_i16(values, weights, sums);
-        for (mean, &sum) in means.iter_mut().zip(&*sums) {
-            *mean = output.to_i8(reciprocal.mean_q16(sum));
+        let acc = acc.get_mut(..width).unwrap_or_default();
+        matvec(values, probabilities, acc);
+        for (out, &sum) in context.iter_mut().zip(&*acc) {
+            *out = output.to_i8(reciprocal.context_q16(sum));
         }
-        if let Some(watch) = &mut watch {
-            watch(head, weights, total.get());
+        if let Some(hook) = &mut hook {
+            hook(head, probabilities, total.get());
         }
-    }
-}
-
-/// Inner products in the order of the ring to logits: scaled, biased by age, masked where empty.
-///
-/// Every entry costs the same, masked or not.
-pub(crate) fn to_logits(
-    products: &mut [i32],
-    scale: Requant,
-    biases: impl Iterator<Item = i32>,
-    place: Place,
-) {
-    // Ages fall along the ring up to the newest place, and again from the end to behind it.
-    let newest = place.index.wrapping_add(1);
-    let Some((newer, older)) = products.split_at_mut_checked(newest) else {
-        return;
-    };
-    let ascending = newer.iter_mut().rev().chain(older.iter_mut().rev());
-    for (age, (product, bias)) in ascending.zip(biases).enumerate() {
-        let logit = biased_logit(*product, scale, bias);
-        *product = if age < place.filled {
-            logit
-        } else {
-            MASKED_LOGIT
-        };
     }
 }

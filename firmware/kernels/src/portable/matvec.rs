@@ -6,35 +6,24 @@
 //! Simple loops of fixed lengths that LLVM unrolls or turns into vectors; four rows at a time, so
 //! that a core without vectors loads each input once for four products.
 
-/// `sums[r] = sum_c weight[r][c] * input[c]`, with `weight` row major, `[sums.len()][input.len()]`.
-///
-/// Rows that `weight` does not hold become 0; surplus weights are ignored. Sums wrap at i32.
-#[inline]
-pub fn matvec_i8(weight: &[i8], input: &[i8], sums: &mut [i32]) {
-    matvec(weight, input, sums);
-}
-
-/// [`matvec_i8`] for an int16 input.
-#[inline]
-pub fn matvec_i16(weight: &[i8], input: &[i16], sums: &mut [i32]) {
-    matvec(weight, input, sums);
-}
-
 /// Rows of one pass: each input is loaded once for so many products.
 const ROWS: usize = 4;
 
 /// Whether no rows share a pass: of four that do, the compiler turns but one into the vectors of x86.
 const ROW_BY_ROW: bool = cfg!(target_arch = "x86_64");
 
+/// `acc[r] = sum_c weight[r][c] * input[c]` of an int8 or int16 input, with `weight` row major, `[acc.len()][input.len()]`.
+///
+/// Rows that `weight` does not hold become 0; surplus weights are ignored. Sums wrap at i32.
 #[inline]
-fn matvec<T: Copy + Into<i32>>(weight: &[i8], input: &[T], sums: &mut [i32]) {
+pub fn matvec<T: Copy + Into<i32>>(weight: &[i8], input: &[T], acc: &mut [i32]) {
     let columns = input.len();
     if columns == 0 {
-        sums.fill(0);
+        acc.fill(0);
         return;
     }
     let weight_blocks = weight.chunks_exact(columns.saturating_mul(ROWS));
-    let (blocks, _) = sums.as_chunks_mut::<ROWS>();
+    let (blocks, _) = acc.as_chunks_mut::<ROWS>();
     let whole = if ROW_BY_ROW {
         0
     } else {
@@ -45,7 +34,7 @@ fn matvec<T: Copy + Into<i32>>(weight: &[i8], input: &[T], sums: &mut [i32]) {
     }
     let rest = weight.chunks_exact(columns).skip(whole * ROWS);
     let rest = rest.map(Some).chain(core::iter::repeat(None));
-    for (sum, row) in sums.iter_mut().skip(whole * ROWS).zip(rest) {
+    for (sum, row) in acc.iter_mut().skip(whole * ROWS).zip(rest) {
         *sum = row.map_or(0, |row| long_row(row, input));
     }
 }
@@ -55,26 +44,26 @@ fn four_rows<T: Copy + Into<i32>>(rows: &[i8], columns: usize, input: &[T]) -> [
     // Never 0 here; said again, because a chunk of 0 would be a panic wherever this is not inlined.
     let mut rows = rows.chunks_exact(columns.max(1));
     let rows = [rows.next(), rows.next(), rows.next(), rows.next()].map(Option::unwrap_or_default);
-    let mut sums = [0_i32; ROWS];
-    let (rows, input) = pass::<16, T>(rows, input, &mut sums);
-    let (rows, input) = pass::<4, T>(rows, input, &mut sums);
-    pass::<1, T>(rows, input, &mut sums);
-    sums
+    let mut acc = [0_i32; ROWS];
+    let (rows, input) = pass::<16, T>(rows, input, &mut acc);
+    let (rows, input) = pass::<4, T>(rows, input, &mut acc);
+    pass::<1, T>(rows, input, &mut acc);
+    acc
 }
 
-/// Adds the products of all whole chunks of `COLUMNS` to `sums`; returns what remains of the rows
+/// Adds the products of all whole chunks of `COLUMNS` to `acc`; returns what remains of the rows
 /// and of the input. The number is fixed, so that the inner loop is unrolled or becomes vectors.
 #[inline]
 fn pass<'a, const COLUMNS: usize, T: Copy + Into<i32>>(
     rows: [&'a [i8]; ROWS],
     input: &'a [T],
-    sums: &mut [i32; ROWS],
+    acc: &mut [i32; ROWS],
 ) -> ([&'a [i8]; ROWS], &'a [T]) {
     let (input, input_rest) = input.as_chunks::<COLUMNS>();
     let [(a, a_rest), (b, b_rest), (c, c_rest), (d, d_rest)] =
         rows.map(<[i8]>::as_chunks::<COLUMNS>);
     for ((((input, a), b), c), d) in input.iter().zip(a).zip(b).zip(c).zip(d) {
-        for (sum, row) in sums.iter_mut().zip([a, b, c, d]) {
+        for (sum, row) in acc.iter_mut().zip([a, b, c, d]) {
             *sum = sum.wrapping_add(one_row(row, input));
         }
     }
@@ -121,58 +110,44 @@ mod tests {
             .collect()
     }
 
-    fn shapes() -> impl Strategy<Value = (usize, usize)> {
-        (0_usize..20, 0_usize..70)
+    fn check<T: Arbitrary + Copy + Into<i32> + Into<i64>>() {
+        let shapes = (0_usize..20, 0_usize..70).prop_flat_map(|(rows, columns)| {
+            let weight = proptest::collection::vec(any::<i8>(), rows * columns);
+            let input = proptest::collection::vec(any::<T>(), columns);
+            (Just(rows), weight, input)
+        });
+        proptest!(|((rows, weight, input) in shapes)| {
+            let mut acc = vec![1; rows];
+            crate::matvec(&weight, &input, &mut acc);
+            prop_assert_eq!(acc, plain(&weight, &input, rows));
+        });
     }
 
-    proptest! {
-        #[test]
-        fn i8_sums_are_exact(
-            (rows, columns, weight, input) in shapes().prop_flat_map(|(rows, columns)| (
-                Just(rows), Just(columns),
-                proptest::collection::vec(any::<i8>(), rows * columns),
-                proptest::collection::vec(any::<i8>(), columns),
-            )),
-        ) {
-            let mut sums = vec![1; rows];
-            crate::matvec_i8(&weight, &input, &mut sums);
-            prop_assert_eq!(sums, plain(&weight, &input, rows));
-            let _ = columns;
-        }
-
-        #[test]
-        fn i16_sums_are_exact(
-            (rows, weight, input) in shapes().prop_flat_map(|(rows, columns)| (
-                Just(rows),
-                proptest::collection::vec(any::<i8>(), rows * columns),
-                proptest::collection::vec(any::<i16>(), columns),
-            )),
-        ) {
-            let mut sums = vec![1; rows];
-            crate::matvec_i16(&weight, &input, &mut sums);
-            prop_assert_eq!(sums, plain(&weight, &input, rows));
-        }
+    #[test]
+    fn sums_are_exact() {
+        check::<i8>();
+        check::<i16>();
     }
 
     #[test]
     fn the_largest_window_fits_i32() {
-        let mut sums = [0; 5];
-        crate::matvec_i16(&[-127; 5 * 512], &[32_767; 512], &mut sums);
-        assert_eq!(sums, [-127 * 32_767 * 512; 5]);
+        let mut acc = [0; 5];
+        crate::matvec(&[-127; 5 * 512], &[32_767_i16; 512], &mut acc);
+        assert_eq!(acc, [-127 * 32_767 * 512; 5]);
     }
 
     #[test]
     fn missing_rows_are_zero() {
         for rows in 1..10 {
-            let mut sums = vec![9; rows];
-            crate::matvec_i8(&[1, 2, 3, 4, 5], &[1, 1], &mut sums);
+            let mut acc = vec![9; rows];
+            crate::matvec(&[1, 2, 3, 4, 5], &[1_i8, 1], &mut acc);
             let mut expected = vec![0; rows];
             for (sum, value) in expected.iter_mut().zip([3, 7]) {
                 *sum = value;
             }
-            assert_eq!(sums, expected);
-            crate::matvec_i8(&[], &[], &mut sums);
-            assert!(sums.iter().all(|&sum| sum == 0));
+            assert_eq!(acc, expected);
+            crate::matvec::<i8>(&[], &[], &mut acc);
+            assert!(acc.iter().all(|&sum| sum == 0));
         }
     }
 }

@@ -1,19 +1,14 @@
 //! The kernels in plain Rust, for every target: the specification of all others.
 //!
-//! Weights lie as in the image, row after row; keys as `[head][place][channel]`, values as
-//! `[head][channel][place]`, so that every product reads rows.
+//! Weights lie as in the image, row after row; keys as `[head][position][channel]`, values as
+//! `[head][channel][position]`, so that every product reads rows.
 
 mod attention;
 mod matvec;
 
-#[cfg(all(
-    target_arch = "arm",
-    any(feature = "cortex-m7", feature = "cortex-m55")
-))]
-pub(crate) use attention::to_logits;
-pub use matvec::{matvec_i8, matvec_i16};
+pub use matvec::matvec;
 
-use crate::{Attention, Kernels, Onto, Requant, Rings, Watch, add_saturating, tanh_q12};
+use crate::{Attention, HeadHook, Kernels, KvLayout, Onto, Requant, add_saturating, tanh_q12};
 
 /// The reference: plain Rust, no instructions that the compiler does not choose itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,43 +49,24 @@ impl<'a> Rows<'a> {
 
     /// Per row: its factor, and `bias + sum_c weight[c] * input[c]`.
     #[inline]
-    fn product(
+    fn product<T: Copy + Into<i32>>(
         self,
-        input: &[i8],
-        sums: &'a mut [i32],
-    ) -> impl Iterator<Item = (Requant, i32)> + use<'a> {
-        let sums = sums.get_mut(..self.rows).unwrap_or_default();
-        matvec_i8(self.weight, input, sums);
-        self.scaled(sums)
-    }
-
-    /// [`Rows::product`] for an int16 input.
-    #[inline]
-    fn wide_product(
-        self,
-        input: &[i16],
-        sums: &'a mut [i32],
-    ) -> impl Iterator<Item = (Requant, i32)> + use<'a> {
-        let sums = sums.get_mut(..self.rows).unwrap_or_default();
-        matvec_i16(self.weight, input, sums);
-        self.scaled(sums)
-    }
-
-    /// Every sum with its bias and its factor.
-    #[inline]
-    pub(crate) fn scaled(self, sums: &'a [i32]) -> impl Iterator<Item = (Requant, i32)> + use<'a> {
+        input: &[T],
+        acc: &'a mut [i32],
+    ) -> impl Iterator<Item = (Requant, i32)> + use<'a, T> {
+        let acc = acc.get_mut(..self.rows).unwrap_or_default();
+        matvec(self.weight, input, acc);
         let biases = self.bias.iter().copied().map(i32::from_le_bytes);
-        let biases = biases.chain(core::iter::repeat(0));
-        let sums = sums.iter().zip(biases);
-        self.factors()
-            .zip(sums.map(|(&sum, bias)| sum.wrapping_add(bias)))
+        let rows = acc.iter().zip(biases.chain(core::iter::repeat(0)));
+        self.requants()
+            .zip(rows.map(|(&sum, bias)| sum.wrapping_add(bias)))
     }
 
     /// Every row's factor.
     #[inline]
-    pub(crate) fn factors(self) -> impl Iterator<Item = Requant> + use<'a> {
-        let factors = self.multiplier.iter().zip(self.shift);
-        factors.map(|(&multiplier, &shift)| Requant {
+    pub(crate) fn requants(self) -> impl Iterator<Item = Requant> + use<'a> {
+        let rows = self.multiplier.iter().zip(self.shift);
+        rows.map(|(&multiplier, &shift)| Requant {
             multiplier: i32::from_le_bytes(multiplier),
             shift,
         })
@@ -99,21 +75,16 @@ impl<'a> Rows<'a> {
 
 impl Kernels for Portable {
     const LANES: usize = 1;
-    const RINGS: Rings = Rings::PLAIN;
+    const KV_LAYOUT: KvLayout = KvLayout::PLAIN;
 
-    type Map<'a> = Rows<'a>;
-    type WideMap<'a> = Rows<'a>;
+    type Linear<'a> = Rows<'a>;
+    type WideLinear<'a> = Rows<'a>;
     /// `[heads][window]` i32, little endian, by age; empty: no bias.
     type Biases<'a> = &'a [[u8; 4]];
 
-    #[inline]
-    fn run<R>(self, f: impl FnOnce() -> R) -> R {
-        f()
-    }
-
-    fn narrow(self, residual: &[i16], factor: Requant, out: &mut [i8]) {
+    fn requantize(self, residual: &[i16], requant: Requant, out: &mut [i8]) {
         for (out, &residual) in out.iter_mut().zip(residual) {
-            *out = factor.to_i8(i32::from(residual));
+            *out = requant.to_i8(i32::from(residual));
         }
     }
 
@@ -122,15 +93,15 @@ impl Kernels for Portable {
         self,
         map: Rows<'_>,
         inputs: [&[i8]; T],
-        sums: &mut [i32],
+        acc: &mut [i32],
         outs: [&mut [i8]; T],
     ) {
         for (input, out) in inputs.into_iter().zip(outs) {
-            for (out, (factor, sum)) in out.iter_mut().zip(map.product(input, sums)) {
+            for (out, (requant, sum)) in out.iter_mut().zip(map.product(input, acc)) {
                 *out = if RECTIFY {
-                    factor.to_relu_i8(sum)
+                    requant.to_relu_i8(sum)
                 } else {
-                    factor.to_i8(sum)
+                    requant.to_i8(sum)
                 };
             }
         }
@@ -140,42 +111,42 @@ impl Kernels for Portable {
         self,
         map: Rows<'_>,
         inputs: [&[i8]; T],
-        sums: &mut [i32],
+        acc: &mut [i32],
         onto: Onto<'_, T>,
     ) {
-        let (residuals, next, narrows) = onto;
-        let tokens = inputs.into_iter().zip(residuals).zip(narrows);
-        for ((input, residual), narrow) in tokens {
-            for (residual, (factor, sum)) in residual.iter_mut().zip(map.product(input, sums)) {
-                *residual = add_saturating(*residual, factor.to_i16(sum));
+        let (residuals, next, requantized) = onto;
+        let tokens = inputs.into_iter().zip(residuals).zip(requantized);
+        for ((input, residual), requantized) in tokens {
+            for (residual, (requant, sum)) in residual.iter_mut().zip(map.product(input, acc)) {
+                *residual = add_saturating(*residual, requant.to_i16(sum));
             }
-            self.narrow(residual, next, narrow);
+            self.requantize(residual, next, requantized);
         }
     }
 
     #[inline]
-    fn embed(self, map: Rows<'_>, input: &[i16], sums: &mut [i32], out: &mut [i16]) {
-        for (out, (factor, sum)) in out.iter_mut().zip(map.wide_product(input, sums)) {
-            *out = factor.to_i16(sum);
+    fn wide_linear_i16(self, map: Rows<'_>, input: &[i16], acc: &mut [i32], out: &mut [i16]) {
+        for (out, (requant, sum)) in out.iter_mut().zip(map.product(input, acc)) {
+            *out = requant.to_i16(sum);
         }
     }
 
-    fn hidden(
+    fn linear_tanh(
         self,
         map: Rows<'_>,
         input: &[i8],
         raw: Option<(Rows<'_>, &[i16])>,
-        (sums, preactivation): (&mut [i32], &mut [i32]),
+        (acc, preactivation): (&mut [i32], &mut [i32]),
         out: &mut [i8],
     ) {
-        for (preactivation, (factor, sum)) in preactivation.iter_mut().zip(map.product(input, sums))
+        for (preactivation, (requant, sum)) in preactivation.iter_mut().zip(map.product(input, acc))
         {
-            *preactivation = factor.to_i32(sum);
+            *preactivation = requant.to_i32(sum);
         }
         if let Some((raw, input)) = raw {
-            let rows = raw.wide_product(input, sums);
-            for (preactivation, (factor, sum)) in preactivation.iter_mut().zip(rows) {
-                *preactivation = preactivation.saturating_add(factor.to_i32(sum));
+            let rows = raw.product(input, acc);
+            for (preactivation, (requant, sum)) in preactivation.iter_mut().zip(rows) {
+                *preactivation = preactivation.saturating_add(requant.to_i32(sum));
             }
         }
         for (out, &preactivation) in out.iter_mut().zip(&*preactivation).take(map.rows) {
@@ -184,13 +155,13 @@ impl Kernels for Portable {
     }
 
     #[inline]
-    fn words(self, map: Rows<'_>, input: &[i8], sums: &mut [i32], out: &mut [i16]) {
-        for (out, (factor, sum)) in out.iter_mut().zip(map.product(input, sums)) {
-            *out = factor.to_i16(sum);
+    fn linear_i16(self, map: Rows<'_>, input: &[i8], acc: &mut [i32], out: &mut [i16]) {
+        for (out, (requant, sum)) in out.iter_mut().zip(map.product(input, acc)) {
+            *out = requant.to_i16(sum);
         }
     }
 
-    fn attend(self, attention: Attention<'_, &[[u8; 4]]>, watch: Option<&mut Watch<'_>>) {
-        attention::run(attention, watch);
+    fn attend(self, attention: Attention<'_, &[[u8; 4]]>, hook: Option<&mut HeadHook<'_>>) {
+        attention::run(attention, hook);
     }
 }

@@ -1,7 +1,7 @@
 //! Moves between arrays and registers, written once for all vectors.
 
-/// Functions that load an array of a register's size, or store one: `"what it says of itself" NAME: ARRAY => REGISTER,
-/// INTRINSIC`, the stores behind the loads. No intrinsic may need an alignment.
+/// Functions that load numbers of a register's size, or store them: `"what it says of itself" NAME: TYPE => REGISTER,
+/// INTRINSIC`, the stores behind the loads. No intrinsic may need more alignment than the type has.
 macro_rules! moves {
     (
         $features:literal;
@@ -15,8 +15,8 @@ macro_rules! moves {
             #[target_feature(enable = $features)]
             pub(super) fn $load(from: &$from) -> $loaded {
                 const { assert!(size_of::<$from>() == size_of::<$loaded>()) };
-                // SAFETY: the array has as many readable bytes as the register; the load needs no alignment.
-                unsafe { $loads(from.as_ptr().cast()) }
+                // SAFETY: there are as many readable bytes as the register has, aligned as the load needs it.
+                unsafe { $loads(core::ptr::from_ref(from).cast()) }
             }
         )*
         $(
@@ -25,8 +25,8 @@ macro_rules! moves {
             #[target_feature(enable = $features)]
             pub(super) fn $store(into: &mut $into, x: $stored) {
                 const { assert!(size_of::<$into>() == size_of::<$stored>()) };
-                // SAFETY: the array has as many writable bytes as the register; the store needs no alignment.
-                unsafe { $stores(into.as_mut_ptr().cast(), x) }
+                // SAFETY: there are as many writable bytes as the register has, aligned as the store needs it.
+                unsafe { $stores(core::ptr::from_mut(into).cast(), x) }
             }
         )*
     };

@@ -6,23 +6,18 @@ pub(crate) mod memory;
 pub(crate) mod packed;
 
 use crate::kernels::quantize_all;
-use crate::{Attention, Entries, Kernels, Onto, PackedBiases, Requant, Rings, Shape, Watch};
-use packed::{Map, PAIR, PackedLayout, QUAD, WideMap};
+use crate::{Attention, Entries, HeadHook, Kernels, KvLayout, Onto, Portable, Requant, Shape};
+use biases::{AttentionLayout, Biases};
+use packed::{Linear, PAIR, PackedLayout, QUAD, WideLinear};
 
 /// The kernels of one set of instructions: a token that proves that they may be used.
 ///
 /// # Safety
 /// Unsafe functions may be called where the instructions may be used: a token is enough. They are unsafe because a
 /// function with instructions of its own can be no safe one of a trait.
-pub trait Simd: PackedLayout<QUAD> + PackedLayout<PAIR> {
+pub trait Simd: PackedLayout<QUAD> + PackedLayout<PAIR> + AttentionLayout {
     /// [`Kernels::TOGETHER`]
     const TOGETHER: bool = true;
-
-    /// [`Kernels::Biases`]
-    type Biases<'a>: PackedBiases<'a>;
-
-    /// [`Kernels::ring_bytes`]
-    fn ring_bytes(shape: Shape) -> [usize; 2];
 
     /// Runs `f` with the instructions.
     unsafe fn enter<R>(f: impl FnOnce() -> R) -> R;
@@ -33,13 +28,13 @@ pub trait Simd: PackedLayout<QUAD> + PackedLayout<PAIR> {
         quantize_all(entries, scales, out);
     }
 
-    /// [`Kernels::narrow`]
+    /// [`Kernels::requantize`]
     unsafe fn requantize(self, residual: &[i16], factor: Requant, out: &mut [i8]);
 
     /// [`Kernels::linear_i8`]
     unsafe fn linear_i8<const RECTIFY: bool, const T: usize>(
         self,
-        map: Map<'_, Self>,
+        map: Linear<'_, Self>,
         inputs: [&[i8]; T],
         outs: [&mut [i8]; T],
     );
@@ -47,32 +42,33 @@ pub trait Simd: PackedLayout<QUAD> + PackedLayout<PAIR> {
     /// [`Kernels::linear_add`]
     unsafe fn linear_add<const T: usize>(
         self,
-        map: Map<'_, Self>,
+        map: Linear<'_, Self>,
         inputs: [&[i8]; T],
         onto: Onto<'_, T>,
     );
 
-    /// [`Kernels::embed`]
-    unsafe fn wide_linear_i16(self, map: WideMap<'_, Self>, input: &[i16], out: &mut [i16]);
+    /// [`Kernels::wide_linear_i16`]
+    unsafe fn wide_linear_i16(self, map: WideLinear<'_, Self>, input: &[i16], out: &mut [i16]);
 
-    /// [`Kernels::hidden`]
+    /// [`Kernels::linear_tanh`]
     unsafe fn linear_tanh(
         self,
-        map: Map<'_, Self>,
+        map: Linear<'_, Self>,
         input: &[i8],
-        raw: Option<(WideMap<'_, Self>, &[i16])>,
-        sums: &mut [i32],
+        raw: Option<(WideLinear<'_, Self>, &[i16])>,
+        acc: &mut [i32],
         out: &mut [i8],
     );
 
-    /// [`Kernels::words`]
-    unsafe fn linear_i16(self, map: Map<'_, Self>, input: &[i8], out: &mut [i16]);
+    /// [`Kernels::linear_i16`]
+    unsafe fn linear_i16(self, map: Linear<'_, Self>, input: &[i8], out: &mut [i16]);
 
-    /// [`Kernels::attend`]
+    /// [`Kernels::attend`] of heads that fit, with age biases by falling age.
     unsafe fn attention(
         self,
-        attention: Attention<'_, Self::Biases<'_>>,
-        watch: Option<&mut Watch<'_>>,
+        attention: Attention<'_, Biases<'_, Self>>,
+        falling: &[i32],
+        hook: Option<&mut HeadHook<'_>>,
     );
 }
 
@@ -87,11 +83,11 @@ pub(crate) fn take<'a, T>(slice: &mut &'a mut [T], count: usize) -> Option<&'a m
 impl<S: Simd> Kernels for S {
     const LANES: usize = <S as PackedLayout<QUAD>>::ROWS;
     const TOGETHER: bool = <S as Simd>::TOGETHER;
-    const RINGS: Rings = Rings::VECTORS;
+    const KV_LAYOUT: KvLayout = KvLayout::VECTORS;
 
-    type Map<'a> = Map<'a, S>;
-    type WideMap<'a> = WideMap<'a, S>;
-    type Biases<'a> = <S as Simd>::Biases<'a>;
+    type Linear<'a> = Linear<'a, S>;
+    type WideLinear<'a> = WideLinear<'a, S>;
+    type Biases<'a> = Biases<'a, S>;
 
     #[inline(always)]
     fn run<R>(self, f: impl FnOnce() -> R) -> R {
@@ -100,26 +96,30 @@ impl<S: Simd> Kernels for S {
     }
 
     #[inline]
-    fn ring_bytes(shape: Shape) -> [usize; 2] {
-        <S as Simd>::ring_bytes(shape)
+    fn kv_bytes(shape: Shape) -> [usize; 2] {
+        if S::fits(shape) {
+            S::ring_bytes(shape)
+        } else {
+            Portable::kv_bytes(shape)
+        }
     }
 
     #[inline(always)]
     fn quantize(self, entries: Entries<'_>, scales: (&[f32], &[f32]), out: &mut [i16]) {
         // SAFETY: the token proves that the instructions may be used.
-        unsafe { self.entries(entries, scales, out) }
+        unsafe { Simd::entries(self, entries, scales, out) }
     }
 
     #[inline(always)]
-    fn narrow(self, residual: &[i16], factor: Requant, out: &mut [i8]) {
+    fn requantize(self, residual: &[i16], factor: Requant, out: &mut [i8]) {
         // SAFETY: the token proves that the instructions may be used.
-        unsafe { self.requantize(residual, factor, out) }
+        unsafe { Simd::requantize(self, residual, factor, out) }
     }
 
     #[inline(always)]
     fn linear_i8<const RECTIFY: bool, const T: usize>(
         self,
-        map: Map<'_, S>,
+        map: Linear<'_, S>,
         inputs: [&[i8]; T],
         _: &mut [i32],
         outs: [&mut [i8]; T],
@@ -131,7 +131,7 @@ impl<S: Simd> Kernels for S {
     #[inline(always)]
     fn linear_add<const T: usize>(
         self,
-        map: Map<'_, S>,
+        map: Linear<'_, S>,
         inputs: [&[i8]; T],
         _: &mut [i32],
         onto: Onto<'_, T>,
@@ -141,37 +141,42 @@ impl<S: Simd> Kernels for S {
     }
 
     #[inline(always)]
-    fn embed(self, map: WideMap<'_, S>, input: &[i16], _: &mut [i32], out: &mut [i16]) {
+    fn wide_linear_i16(
+        self,
+        map: WideLinear<'_, S>,
+        input: &[i16],
+        _: &mut [i32],
+        out: &mut [i16],
+    ) {
         // SAFETY: the token proves that the instructions may be used.
-        unsafe { self.wide_linear_i16(map, input, out) }
+        unsafe { Simd::wide_linear_i16(self, map, input, out) }
     }
 
     #[inline(always)]
-    fn hidden(
+    fn linear_tanh(
         self,
-        map: Map<'_, S>,
+        map: Linear<'_, S>,
         input: &[i8],
-        raw: Option<(WideMap<'_, S>, &[i16])>,
-        (sums, _): (&mut [i32], &mut [i32]),
+        raw: Option<(WideLinear<'_, S>, &[i16])>,
+        (acc, _): (&mut [i32], &mut [i32]),
         out: &mut [i8],
     ) {
         // SAFETY: the token proves that the instructions may be used.
-        unsafe { self.linear_tanh(map, input, raw, sums, out) }
+        unsafe { Simd::linear_tanh(self, map, input, raw, acc, out) }
     }
 
     #[inline(always)]
-    fn words(self, map: Map<'_, S>, input: &[i8], _: &mut [i32], out: &mut [i16]) {
+    fn linear_i16(self, map: Linear<'_, S>, input: &[i8], _: &mut [i32], out: &mut [i16]) {
         // SAFETY: the token proves that the instructions may be used.
-        unsafe { self.linear_i16(map, input, out) }
+        unsafe { Simd::linear_i16(self, map, input, out) }
     }
 
     #[inline(always)]
-    fn attend(
-        self,
-        attention: Attention<'_, <S as Simd>::Biases<'_>>,
-        watch: Option<&mut Watch<'_>>,
-    ) {
+    fn attend(self, attention: Attention<'_, Biases<'_, S>>, hook: Option<&mut HeadHook<'_>>) {
+        let Some(falling) = attention.biases.falling else {
+            return biases::portable(attention, hook);
+        };
         // SAFETY: the token proves that the instructions may be used.
-        unsafe { self.attention(attention, watch) }
+        unsafe { Simd::attention(self, attention, falling, hook) }
     }
 }

@@ -10,7 +10,7 @@ use core::marker::PhantomData;
 use bytemuck::Pod;
 
 use crate::portable::Rows;
-use crate::{Line, PackedMap};
+use crate::{CacheLine, PackedLinear};
 
 /// Columns of an int8 input in four bytes.
 pub(crate) const QUAD: usize = 4;
@@ -25,9 +25,9 @@ pub struct Prescale(pub(crate) u8);
 /// How kernels read a packed map with `COLUMNS` columns in four bytes.
 pub trait PackedLayout<const COLUMNS: usize>: Copy {
     /// As many bytes as a block has of a column: four of each row.
-    type Line: Pod;
+    type CacheLine: Pod;
     /// Rows of a block.
-    const ROWS: usize = size_of::<Self::Line>() / 4;
+    const ROWS: usize = size_of::<Self::CacheLine>() / 4;
     /// Blocks of a group: as many groups as possible of the first size, the rest of the others. The last is 1.
     const GROUPS: &'static [usize];
     /// Blocks whose shifts share a line.
@@ -62,15 +62,15 @@ pub trait PackedLayout<const COLUMNS: usize>: Copy {
 }
 
 /// A packed map of an int8 input.
-pub(crate) type Map<'a, L> = Packed<'a, L, QUAD>;
+pub(crate) type Linear<'a, L> = Packed<'a, L, QUAD>;
 /// A packed map of an int16 input.
-pub(crate) type WideMap<'a, L> = Packed<'a, L, PAIR>;
+pub(crate) type WideLinear<'a, L> = Packed<'a, L, PAIR>;
 
 /// A packed map with `COLUMNS` columns in four bytes.
 #[derive(Clone, Copy)]
 pub struct Packed<'a, L: PackedLayout<COLUMNS>, const COLUMNS: usize> {
     /// The groups.
-    pub(crate) lines: &'a [L::Line],
+    pub(crate) lines: &'a [L::CacheLine],
     /// Blocks of rows.
     pub(crate) blocks: usize,
     /// Runs of lines of weights of one block.
@@ -82,7 +82,7 @@ pub struct Packed<'a, L: PackedLayout<COLUMNS>, const COLUMNS: usize> {
 
 impl<L: PackedLayout<COLUMNS>, const COLUMNS: usize> Packed<'_, L, COLUMNS> {
     /// Bytes of a line.
-    const LINE: usize = size_of::<L::Line>();
+    const LINE: usize = size_of::<L::CacheLine>();
 
     /// Blocks and runs of lines of so many rows and columns.
     const fn size(rows: usize, columns: usize) -> (usize, usize) {
@@ -131,7 +131,9 @@ impl<L: PackedLayout<COLUMNS>, const COLUMNS: usize> Packed<'_, L, COLUMNS> {
     }
 }
 
-impl<'a, L: PackedLayout<COLUMNS>, const COLUMNS: usize> PackedMap<'a> for Packed<'a, L, COLUMNS> {
+impl<'a, L: PackedLayout<COLUMNS>, const COLUMNS: usize> PackedLinear<'a>
+    for Packed<'a, L, COLUMNS>
+{
     fn lines(rows: usize, columns: usize) -> usize {
         let (blocks, depth) = Self::size(rows, columns);
         let of_block = depth.saturating_mul(L::RUN).saturating_add(2);
@@ -143,16 +145,17 @@ impl<'a, L: PackedLayout<COLUMNS>, const COLUMNS: usize> PackedMap<'a> for Packe
             }),
         };
         let lines = blocks.saturating_mul(of_block).saturating_add(shifts);
-        let per_line = size_of::<Line>() / Self::LINE;
+        let per_line = size_of::<CacheLine>() / Self::LINE;
         lines.saturating_add(1).div_ceil(per_line)
     }
 
-    fn view(map: Rows<'a>, columns: usize, lines: &'a [Line]) -> Option<Self> {
+    fn view(map: Rows<'a>, columns: usize, lines: &'a [CacheLine]) -> Option<Self> {
         if columns == 0 || lines.len() != Self::lines(map.rows, columns) {
             return None;
         }
         let (blocks, depth) = Self::size(map.rows, columns);
-        let (first, lines) = bytemuck::cast_slice::<Line, L::Line>(lines).split_first()?;
+        let (first, lines) =
+            bytemuck::cast_slice::<CacheLine, L::CacheLine>(lines).split_first()?;
         let prescale = bytemuck::bytes_of(first).first()?.checked_sub(1);
         Some(Self {
             lines,
@@ -163,7 +166,7 @@ impl<'a, L: PackedLayout<COLUMNS>, const COLUMNS: usize> PackedMap<'a> for Packe
         })
     }
 
-    fn pack(map: Rows<'_>, columns: usize, lines: &mut [Line]) -> Option<()> {
+    fn pack(map: Rows<'_>, columns: usize, lines: &mut [CacheLine]) -> Option<()> {
         let fits = columns > 0
             && map.weight.len() == map.rows.checked_mul(columns)?
             && (map.bias.is_empty() || map.bias.len() == map.rows)
@@ -185,8 +188,8 @@ impl<'a, L: PackedLayout<COLUMNS>, const COLUMNS: usize> PackedMap<'a> for Packe
             }
             L::prescale(least, most)
         };
-        lines.fill(Line::ZERO);
-        let bytes = bytemuck::cast_slice_mut::<Line, u8>(lines);
+        lines.fill(CacheLine::ZERO);
+        let bytes = bytemuck::cast_slice_mut::<CacheLine, u8>(lines);
         let (first, mut bytes) = bytes.split_at_mut_checked(Self::LINE)?;
         *first.first_mut()? = prescale.map_or(0, |prescale| prescale.0.saturating_add(1));
         let (blocks, depth) = Self::size(map.rows, columns);

@@ -1,183 +1,205 @@
-//! Linear maps with an input, as the reference reads them and as kernels do.
+//! Linear maps with inputs, as the reference reads them and as kernels do.
 
-use super::draw::Draw;
-use super::mismatch::{Label, Mismatch};
-use super::numbers::{Number, SHIFTS, bias, factor, fill, fill_rows};
-use super::room::Room;
+use bytemuck::Pod;
+
 use super::subject::{Limits, Subject};
+use super::trial::{Mismatch, Trial};
 use crate::portable::Rows;
-use crate::{matvec_i8, matvec_i16};
+use crate::{PackedLinear, matvec};
 
 /// Bytes of a case for every weight: its own, packed as int16, and rows and columns that are filled up.
 const BYTES_PER_WEIGHT: usize = 6;
 
-/// An input of a map.
-pub(super) trait Entry: Number + bytemuck::Pod {
-    /// Whether maps of such inputs have biases.
-    const BIASES: bool;
-    fn product(weight: &[i8], input: &[Self], sums: &mut [i32]);
+/// An entry of a map's input.
+pub(super) trait Entry: Pod + Into<i32> + Into<i64> {
+    /// Largest magnitude.
+    const LIMIT: u32;
+    /// What no activation is.
+    const LEAST: Self;
+    /// Whether it is an int16, whose maps have no biases.
+    const WIDE: bool;
+    /// Maps of such inputs as kernels read them.
+    type Map<'a, K: Subject>: PackedLinear<'a>;
+    fn of(x: i32) -> Self;
+    /// As the kernels `K` want it.
+    fn flip<K: Subject>(self) -> Self;
 }
 
 impl Entry for i8 {
-    const BIASES: bool = true;
-    fn product(weight: &[i8], input: &[Self], sums: &mut [i32]) {
-        matvec_i8(weight, input, sums);
+    const LIMIT: u32 = 127;
+    const LEAST: Self = Self::MIN;
+    const WIDE: bool = false;
+    type Map<'a, K: Subject> = K::Linear<'a>;
+
+    fn of(x: i32) -> Self {
+        x as Self
+    }
+
+    fn flip<K: Subject>(self) -> Self {
+        self ^ K::FLIP
     }
 }
 
 impl Entry for i16 {
-    const BIASES: bool = false;
-    fn product(weight: &[i8], input: &[Self], sums: &mut [i32]) {
-        matvec_i16(weight, input, sums);
+    const LIMIT: u32 = 32_767;
+    const LEAST: Self = Self::MIN;
+    const WIDE: bool = true;
+    type Map<'a, K: Subject> = K::WideLinear<'a>;
+
+    fn of(x: i32) -> Self {
+        x as Self
+    }
+
+    fn flip<K: Subject>(self) -> Self {
+        self
     }
 }
 
-/// Weights that a room of this size has place for.
-pub(super) fn weights_of(room: &Room<'_>) -> usize {
-    room.bytes() / BYTES_PER_WEIGHT
+/// A map, twice, with the inputs of `T` tokens.
+pub(super) struct Twice<'a, K: Subject, E: Entry, const T: usize> {
+    pub(super) plain: Rows<'a>,
+    pub(super) inputs: [&'a [E]; T],
+    pub(super) map: E::Map<'a, K>,
+    /// The inputs for `map`.
+    pub(super) filled: [&'a [E]; T],
+    /// Room for accumulators.
+    pub(super) acc: &'a mut [i32],
 }
 
-/// A map and an input. Results that fit their type have some `bits`.
-pub(super) fn plain<'a, T: Entry>(
-    draw: &mut Draw,
-    limits: Limits,
-    bits: u32,
-    [rows, columns]: [usize; 2],
-    room: &mut Room<'a>,
-) -> Result<(Rows<'a>, &'a [T]), Mismatch> {
-    let weight = room.take(rows * columns)?;
-    fill_rows(draw, columns, weight);
-    let input = room.take(columns)?;
-    fill(draw, input);
-    let sums: &mut [i32] = room.take(rows)?;
-    T::product(weight, input, sums);
-    let biased = T::BIASES && !draw.once_in(6);
-    let bias_bytes: &mut [[u8; 4]] = room.take(if biased { rows } else { 0 })?;
-    let multiplier: &mut [[u8; 4]] = room.take(rows)?;
-    let shift = room.take(rows)?;
-    let kind = draw.below(8);
-    let shifts = draw.one_of(&SHIFTS);
-    // One shift that is not like the others sends a whole map another way.
-    let odd = draw.once_in(4).then(|| draw.below(rows));
-    let each = draw.once_in(2);
-    let mut one = None;
-    for (row, sum) in sums.iter_mut().enumerate() {
-        let weight = &mut weight[row * columns..][..columns];
-        let nothing = draw.once_in(32);
-        if nothing {
-            weight.fill(0);
-            *sum = 0;
+impl<'a, K: Subject> Trial<'a, K> {
+    /// Weights that there is room for.
+    pub(super) fn weights(&self) -> usize {
+        self.bytes() / BYTES_PER_WEIGHT
+    }
+
+    /// Rows and columns, at most `max` each, which become the case's shape.
+    pub(super) fn map_shape(&mut self, max: [usize; 2]) -> [usize; 2] {
+        let shape = self.draw.shape(max, self.weights());
+        self.shape = [shape[0], shape[1], 1];
+        shape
+    }
+
+    /// A map of a shape, and inputs. Results that fit their type have some `bits`.
+    pub(super) fn twice<E: Entry, const T: usize>(
+        &mut self,
+        shape: [usize; 2],
+        bits: u32,
+    ) -> Result<Twice<'a, K, E, T>, Mismatch> {
+        let (plain, input) = self.plain::<E>(shape, bits)?;
+        let map = self.packed::<E>(plain, shape[1])?;
+        // They took not what they must take.
+        let map = map.ok_or(self.mismatch("packed", 0, 1, 0))?;
+        let (mut inputs, mut filled) = ([input; T], [self.filled(input)?; T]);
+        let acc = self.take(K::padded(shape[0]))?;
+        for (input, filled) in inputs.iter_mut().zip(&mut filled).skip(1) {
+            let own = self.take(input.len())?;
+            self.draw.fill(own);
+            *input = own;
+            *filled = self.filled(input)?;
         }
-        if let Some(place) = bias_bytes.get_mut(row) {
-            let bias = match nothing {
-                true => 0,
-                false => bias(draw, kind, sum.unsigned_abs()),
-            };
-            let bias = bounded(bias, weight, limits);
-            *sum = sum.wrapping_add(bias);
-            *place = bias.to_le_bytes();
-        }
-        let typical = (sum.unsigned_abs(), bits);
-        let shifts = if odd == Some(row) {
-            draw.one_of(&SHIFTS)
-        } else {
-            shifts
+        Ok(Twice {
+            plain,
+            inputs,
+            map,
+            filled,
+            acc,
+        })
+    }
+
+    /// The map as the kernels read it; `None`: they refuse it.
+    pub(super) fn packed<E: Entry>(
+        &mut self,
+        plain: Rows<'a>,
+        columns: usize,
+    ) -> Result<Option<E::Map<'a, K>>, Mismatch> {
+        let Some(map) = K::of_image(self, plain, columns, E::WIDE)? else {
+            return Ok(None);
         };
-        let mut own = factor(draw, shifts, limits.shift, typical);
-        if !each {
-            own.shift = *one.get_or_insert(own.shift);
-        }
-        multiplier[row] = if nothing { 0 } else { own.multiplier }.to_le_bytes();
-        shift[row] = own.shift;
+        let lines = self.lines(E::Map::<'a, K>::lines(map.rows, columns))?;
+        let packed = E::Map::<'a, K>::pack(map, columns, lines);
+        Ok(packed.and_then(|()| PackedLinear::view(map, columns, lines)))
     }
-    let rows = Rows {
-        rows,
-        weight,
-        bias: bias_bytes,
-        multiplier,
-        shift,
-    };
-    Ok((rows, input))
+
+    /// An input as kernels want it: filled up with numbers that must not matter.
+    pub(super) fn filled<E: Entry>(&mut self, input: &[E]) -> Result<&'a [E], Mismatch> {
+        let out: &'a mut [E] = self.take(K::padded(input.len()))?;
+        self.draw.fill(out);
+        let (vector, rest) = out.split_at_mut(input.len());
+        for (out, entry) in vector.iter_mut().zip(input) {
+            *out = entry.flip::<K>();
+        }
+        rest.iter_mut()
+            .step_by(3)
+            .for_each(|entry| *entry = E::LEAST);
+        Ok(out)
+    }
+
+    /// A map as the reference reads it, and an input.
+    pub(super) fn plain<E: Entry>(
+        &mut self,
+        [rows, columns]: [usize; 2],
+        bits: u32,
+    ) -> Result<(Rows<'a>, &'a [E]), Mismatch> {
+        let limits = if E::WIDE { Limits::NONE } else { K::LIMITS };
+        let weight = self.take(rows * columns)?;
+        self.draw.fill_rows(columns, weight);
+        let input = self.take(columns)?;
+        self.draw.fill(input);
+        let acc: &mut [i32] = self.take(rows)?;
+        matvec(weight, input, acc);
+        let biased = !E::WIDE && !self.draw.once_in(6);
+        let biases: &mut [[u8; 4]] = self.take(if biased { rows } else { 0 })?;
+        let multipliers: &mut [[u8; 4]] = self.take(rows)?;
+        let shift = self.take(rows)?;
+        let draw = &mut self.draw;
+        let kind = draw.below(8);
+        let shifts = draw.shifts();
+        // One shift that is not like the others sends a whole map another way.
+        let odd = draw.once_in(4).then(|| draw.below(rows));
+        let each = draw.once_in(2);
+        let mut one = None;
+        for (row, sum) in acc.iter_mut().enumerate() {
+            let weight = &mut weight[row * columns..][..columns];
+            let nothing = draw.once_in(32);
+            if nothing {
+                weight.fill(0);
+                *sum = 0;
+            }
+            if let Some(place) = biases.get_mut(row) {
+                let bias = match nothing {
+                    true => 0,
+                    false => draw.bias(kind, sum.unsigned_abs()),
+                };
+                let bias = bounded(bias, weight, limits);
+                *sum = sum.wrapping_add(bias);
+                *place = bias.to_le_bytes();
+            }
+            let shifts = match odd == Some(row) {
+                true => draw.shifts(),
+                false => shifts,
+            };
+            let mut own = draw.requant(shifts, limits.shift, (sum.unsigned_abs(), bits));
+            if !each {
+                own.shift = *one.get_or_insert(own.shift);
+            }
+            multipliers[row] = if nothing { 0 } else { own.multiplier }.to_le_bytes();
+            shift[row] = own.shift;
+        }
+        let map = Rows {
+            rows,
+            weight,
+            bias: biases,
+            multiplier: multipliers,
+            shift,
+        };
+        Ok((map, input))
+    }
 }
 
 /// The bias, no larger than the limit of a row's sum leaves it.
 fn bounded(bias: i32, weight: &[i8], limits: Limits) -> i32 {
     let sum = weight.iter().map(|weight| u64::from(weight.unsigned_abs()));
     let left = limits.sum.saturating_sub(1 + 127 * sum.sum::<u64>());
-    let most = i32::try_from(left).unwrap_or(i32::MAX);
-    if u64::from(bias.unsigned_abs()) <= left {
-        bias
-    } else {
-        bias.clamp(-most, most)
-    }
-}
-
-/// An input as kernels want it: filled up with numbers that must not matter.
-pub(super) fn fill_up<T: Entry>(
-    draw: &mut Draw,
-    input: &[T],
-    flip: impl Fn(T) -> T,
-    out: &mut [T],
-) {
-    fill(draw, out);
-    let (vector, rest) = out.split_at_mut(input.len());
-    for (out, &entry) in vector.iter_mut().zip(input) {
-        *out = flip(entry);
-    }
-    for entry in rest.iter_mut().step_by(3) {
-        *entry = T::LEAST;
-    }
-}
-
-/// A map of an int8 input, twice.
-pub(super) struct Twice<'a, K: Subject> {
-    pub(super) plain: Rows<'a>,
-    pub(super) input: &'a [i8],
-    pub(super) map: K::Map<'a>,
-    /// The input for `map`.
-    pub(super) filled: &'a [i8],
-    /// Room for sums.
-    pub(super) sums: &'a mut [i32],
-    pub(super) label: Label,
-}
-
-impl<'a, K: Subject> Twice<'a, K> {
-    /// Of at most so many rows.
-    pub(super) fn new(
-        kernels: K,
-        (kernel, rows_max, bits): (&'static str, usize, u32),
-        draw: &mut Draw,
-        room: &mut Room<'a>,
-    ) -> Result<Self, Mismatch> {
-        let [rows, columns] = draw.shape([rows_max, 512], weights_of(room));
-        let label = Label {
-            kernel,
-            shape: [rows, columns, 1],
-        };
-        let (plain, input) = plain::<i8>(draw, K::LIMITS, bits, [rows, columns], room)?;
-        let map = kernels.map(plain, columns, room)?;
-        let map = map.ok_or(refused(label))?;
-        let filled = room.take(K::padded(columns))?;
-        fill_up(draw, input, |x| x ^ K::FLIP, filled);
-        Ok(Self {
-            plain,
-            input,
-            map,
-            filled,
-            sums: room.take(K::padded(rows))?,
-            label,
-        })
-    }
-}
-
-/// A path did not take what it must take.
-pub(super) fn refused(label: Label) -> Mismatch {
-    Mismatch {
-        kernel: label.kernel,
-        what: "packed",
-        shape: label.shape,
-        place: 0,
-        expected: 1,
-        got: 0,
-    }
+    let left = i64::try_from(left).unwrap_or(i64::MAX);
+    i64::from(bias).clamp(-left, left) as i32
 }

@@ -1,5 +1,5 @@
-//! What every implementation of [`Kernels`] is tested with: the same numbers on it and on [`Portable`], which must
-//! give the same bits.
+//! What every implementation of [`Kernels`](crate::Kernels) is tested with: the same numbers on it and on
+//! [`Portable`](crate::Portable), which must give the same bits.
 //!
 //! A case is made of a seed alone: shape, numbers and order. Small seeds have small shapes, one after the other
 //! ([`SWEEP`]); all others any shape that a policy can have. The numbers are random ones and those that go wrong:
@@ -9,35 +9,23 @@
 //! Tests stamp the suite for each path ([`stamp`]); boards run [`check_all`] in an emulator. Nothing here
 //! allocates: the caller lends the memory. A case that finds no room for itself fails.
 
+mod activations;
 mod attend;
-#[cfg(all(
-    target_arch = "arm",
-    any(feature = "cortex-m7", feature = "cortex-m55")
-))]
-mod boards;
 mod draw;
-mod embed;
-mod hidden;
 mod linear;
 mod maps;
-mod mismatch;
-mod narrow;
-mod numbers;
 #[cfg(test)]
 mod packing;
-mod quantize;
-mod room;
 #[cfg(test)]
 mod stamp;
 mod subject;
+mod trial;
 #[cfg(test)]
 pub(crate) mod vectors;
-mod words;
 
 pub use draw::SWEEP;
-pub use mismatch::Mismatch;
-pub use room::Room;
 pub use subject::{Limits, Subject};
+pub use trial::{Mismatch, Trial};
 
 #[cfg(test)]
 pub(crate) use packing::{foreign_lines, least_weight, refusals};
@@ -46,46 +34,36 @@ pub(crate) use stamp::{stamp, stamp_tests, test};
 #[cfg(test)]
 pub(crate) use vectors::stamp_vectors;
 
-pub(crate) use attend::{attend, attend_watched};
-pub(crate) use embed::embed;
-pub(crate) use hidden::{hidden, hidden_raw};
+pub(crate) use activations::{quantize, requantize};
+pub(crate) use attend::{attend, attend_hooked};
 pub(crate) use linear::{
-    linear_add, linear_add_together, linear_i8, linear_i8_together, linear_relu_i8,
-    linear_relu_i8_together,
+    linear_add, linear_add_together, linear_i8, linear_i8_together, linear_i16, linear_relu_i8,
+    linear_relu_i8_together, linear_tanh, linear_tanh_raw, wide_linear_i16,
 };
-pub(crate) use narrow::narrow;
-pub(crate) use quantize::quantize;
-pub(crate) use words::words;
 
-use crate::Line;
+use crate::CacheLine;
 
 /// One case of one kernel.
-pub(crate) type Case<K> = fn(K, u32, Room<'_>) -> Result<(), Mismatch>;
+pub(crate) type Case<K> = fn(Trial<'_, K>) -> Result<(), Mismatch>;
 
 /// Calls a macro with the names of all cases that every implementation has, behind what is in the brackets.
 macro_rules! every_case {
     ($then:ident $($argument:tt)*) => {
         $then! {
             $($argument)*
-            quantize narrow linear_i8 linear_relu_i8 linear_add
-            linear_i8_together linear_relu_i8_together linear_add_together words
-            embed hidden hidden_raw attend attend_watched
+            quantize requantize linear_i8 linear_relu_i8 linear_add
+            linear_i8_together linear_relu_i8_together linear_add_together linear_i16
+            wide_linear_i16 linear_tanh linear_tanh_raw attend attend_hooked
         }
     };
 }
 #[cfg(test)]
 pub(crate) use every_case;
 
-/// Every case with its name, in a list.
+/// Every case of the kernels `K` with its name, in a list.
 macro_rules! list {
-    ($($case:ident)+) => {
-        /// Names of the cases, and what runs them.
-        const fn cases<K: Subject>() -> [(&'static str, Case<K>); [$(stringify!($case)),+].len()] {
-            [$((stringify!($case), $case::<K>)),+]
-        }
-    };
+    ($($case:ident)+) => { [$((stringify!($case), $case::<K> as Case<K>)),+] };
 }
-every_case!(list);
 
 /// Runs every case of every seed and returns how many there were.
 ///
@@ -94,12 +72,12 @@ every_case!(list);
 pub fn check_all<K: Subject>(
     kernels: K,
     seeds: impl Iterator<Item = u32>,
-    room: &mut [Line],
+    room: &mut [CacheLine],
 ) -> Result<u32, (u32, Mismatch)> {
     let mut count = 0_u32;
     for seed in seeds {
-        for (_, case) in cases::<K>() {
-            case(kernels, seed, Room::new(room)).map_err(|mismatch| (seed, mismatch))?;
+        for (name, case) in every_case!(list) {
+            case(Trial::new(kernels, name, seed, room)).map_err(|mismatch| (seed, mismatch))?;
             count = count.saturating_add(1);
         }
     }

@@ -6,8 +6,8 @@ use std::vec;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
-use super::{Case, Mismatch, Room, SWEEP};
-use crate::Line;
+use super::{Case, Mismatch, SWEEP, Subject, Trial};
+use crate::CacheLine;
 
 /// Enough for 512 rows of 512 columns, packed as int16.
 const ROOM_BYTES: usize = 1 << 21;
@@ -21,14 +21,14 @@ const CASES: u32 = if cfg!(target_arch = "aarch64") {
 };
 
 /// Runs a case for the seeds of the sweep and for random ones, of which the smallest that fails is told.
-pub(crate) fn test<K: Copy>(kernels: Option<K>, case: Case<K>) {
+pub(crate) fn test<K: Subject>(kernels: Option<K>, name: &'static str, case: Case<K>) {
     let Some(kernels) = kernels else {
         std::eprintln!("nothing was tested: this machine does not have the path");
         return;
     };
-    let room = RefCell::new(vec![Line::ZERO; ROOM_BYTES / size_of::<Line>()]);
+    let room = RefCell::new(vec![CacheLine::ZERO; ROOM_BYTES / size_of::<CacheLine>()]);
     let run = |seed| {
-        case(kernels, seed, Room::new(&mut room.borrow_mut()))
+        case(Trial::new(kernels, name, seed, &mut room.borrow_mut()))
             .map_err(|mismatch: Mismatch| TestCaseError::fail(std::format!("{mismatch}")))
     };
     for seed in (0..SWEEP).step_by(STRIDE) {
@@ -63,7 +63,7 @@ macro_rules! stamp_tests {
         $(
             #[test]
             fn $case() {
-                $crate::suite::test($detect, $crate::suite::$case);
+                $crate::suite::test($detect, stringify!($case), $crate::suite::$case);
             }
         )+
     };

@@ -1,11 +1,8 @@
 //! What the suite has to know of kernels besides what they are.
 
-use super::mismatch::Mismatch;
-use super::room::Room;
+use super::trial::{Mismatch, Trial};
+use crate::Packing;
 use crate::portable::Rows;
-#[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
-use crate::simd::packed::{PackedLayout, QUAD};
-use crate::{PackedBiases, PackedMap, Packing, Requant, Shape};
 
 /// What kernels ask of the maps of int8 inputs.
 #[derive(Clone, Copy, Debug)]
@@ -25,69 +22,91 @@ impl Limits {
 }
 
 /// Kernels that the suite tests.
-///
-/// `None` where a map that keeps to the limits was refused: that is a mismatch.
 pub trait Subject: Packing {
     /// By what an int8 input of a map differs from its number (exclusive or).
     const FLIP: i8 = 0;
     /// What maps must keep to.
     const LIMITS: Limits = Limits::NONE;
 
-    /// A map of an int8 input.
+    /// The map as it lies in an image for these kernels, of an int16 input where `wide` says so. `None` where it was refused.
     ///
     /// # Errors
     /// There is too little room.
-    fn map<'a>(
-        self,
+    fn of_image<'a>(
+        _trial: &mut Trial<'a, Self>,
         plain: Rows<'a>,
-        columns: usize,
-        room: &mut Room<'a>,
-    ) -> Result<Option<Self::Map<'a>>, Mismatch> {
-        pack(plain, columns, room)
+        _columns: usize,
+        _wide: bool,
+    ) -> Result<Option<Rows<'a>>, Mismatch> {
+        Ok(Some(plain))
     }
-
-    /// A map of an int16 input.
-    ///
-    /// # Errors
-    /// There is too little room.
-    fn wide_map<'a>(
-        self,
-        plain: Rows<'a>,
-        columns: usize,
-        room: &mut Room<'a>,
-    ) -> Result<Option<Self::WideMap<'a>>, Mismatch> {
-        pack(plain, columns, room)
-    }
-
-    /// Age biases.
-    ///
-    /// # Errors
-    /// There is too little room.
-    fn biases<'a>(
-        self,
-        shape: Shape,
-        logit: Requant,
-        plain: &'a [[u8; 4]],
-        room: &mut Room<'a>,
-    ) -> Result<Option<Self::Biases<'a>>, Mismatch> {
-        let lines = room.lines(Self::Biases::lines(shape))?;
-        let packed = Self::Biases::pack(shape, logit, plain, lines);
-        Ok(packed.and_then(|()| Self::Biases::view(shape, logit, plain, lines)))
-    }
-}
-
-/// A map as some kernels pack it.
-fn pack<'a, M: PackedMap<'a>>(
-    plain: Rows<'a>,
-    columns: usize,
-    room: &mut Room<'a>,
-) -> Result<Option<M>, Mismatch> {
-    let lines = room.lines(M::lines(plain.rows, columns))?;
-    let packed = M::pack(plain, columns, lines);
-    Ok(packed.and_then(|()| M::view(plain, columns, lines)))
 }
 
 #[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
 impl<S: crate::simd::Simd> Subject for S {
-    const FLIP: i8 = <S as PackedLayout<QUAD>>::INPUT_OFFSET as i8;
+    const FLIP: i8 =
+        <S as crate::simd::packed::PackedLayout<{ crate::simd::packed::QUAD }>>::INPUT_OFFSET as i8;
+}
+
+/// Microcontrollers' kernels: what is packed for them is packed with the image, and read as it lies.
+#[cfg(all(
+    target_arch = "arm",
+    any(feature = "cortex-m7", feature = "cortex-m55")
+))]
+mod boards {
+    use super::{Rows, Subject};
+    use crate::{CacheLine, PackedBiases, PackedLinear, Requant, Shape};
+
+    impl<'a> PackedLinear<'a> for Rows<'a> {
+        fn lines(_: usize, _: usize) -> usize {
+            0
+        }
+
+        fn pack(_: Rows<'_>, _: usize, _: &mut [CacheLine]) -> Option<()> {
+            Some(())
+        }
+
+        fn view(map: Rows<'a>, _: usize, _: &'a [CacheLine]) -> Option<Self> {
+            Some(map)
+        }
+    }
+
+    impl<'a> PackedBiases<'a> for &'a [[u8; 4]] {
+        fn lines(_: Shape) -> usize {
+            0
+        }
+
+        fn pack(_: Shape, _: Requant, _: &[[u8; 4]], _: &mut [CacheLine]) -> Option<()> {
+            Some(())
+        }
+
+        fn view(_: Shape, _: Requant, biases: &'a [[u8; 4]], _: &'a [CacheLine]) -> Option<Self> {
+            Some(biases)
+        }
+    }
+
+    #[cfg(feature = "cortex-m55")]
+    impl Subject for crate::cortex_m::m55::CortexM55 {}
+
+    #[cfg(feature = "cortex-m7")]
+    impl Subject for crate::cortex_m::m7::CortexM7 {
+        /// What the reader of a packed image checks.
+        const LIMITS: super::Limits = super::Limits {
+            shift: crate::cortex_m::packing::MIN_SHIFT,
+            sum: 1 << 23,
+        };
+
+        fn of_image<'a>(
+            trial: &mut super::Trial<'a, Self>,
+            plain: Rows<'a>,
+            columns: usize,
+            wide: bool,
+        ) -> Result<Option<Rows<'a>>, super::Mismatch> {
+            use crate::cortex_m::packing::{pack, packed_bytes};
+
+            let weight = trial.take(packed_bytes(plain.rows, columns))?;
+            let packed = pack(plain.weight, columns, wide, weight);
+            Ok(packed.map(|()| Rows { weight, ..plain }))
+        }
+    }
 }

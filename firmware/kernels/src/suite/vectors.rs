@@ -12,9 +12,9 @@ pub(crate) trait Vectors<const L: usize> {
     /// [`tanh_q12`].
     fn tanh(x: [i32; L]) -> [i32; L];
     /// [`exp2_neg_q10`] of `most - logits`, which may not be negative.
-    fn weights(most: i32, logits: [i32; L]) -> [i32; L];
-    /// [`Reciprocal::mean_q16`].
-    fn means(total: NonZeroU32, sums: [i32; L]) -> [i32; L];
+    fn probabilities(most: i32, logits: [i32; L]) -> [i32; L];
+    /// [`Reciprocal::context_q16`].
+    fn context(total: NonZeroU32, acc: [i32; L]) -> [i32; L];
     /// [`Requant::to_i32`], in every way that such a factor and such numbers may take.
     fn scaled(factor: Requant, x: [i32; L]) -> Vec<[i32; L]>;
 }
@@ -47,22 +47,22 @@ pub(crate) fn exponential<V: Vectors<L>, const L: usize>() {
         for below in in_vectors((0..40 * 1024).chain(far)) {
             let logits = below.map(|d| most.saturating_sub(d));
             let expected = logits.map(|logit| i32::from(exp2_neg_q10(most.abs_diff(logit))));
-            assert_eq!(V::weights(most, logits), expected, "{most} {below:?}");
+            assert_eq!(V::probabilities(most, logits), expected, "{most} {below:?}");
         }
     }
 }
 
-pub(crate) fn means<V: Vectors<L>, const L: usize>() {
+pub(crate) fn context<V: Vectors<L>, const L: usize>() {
     // The stride is odd, so all low bits occur; the first and the last have the most and the fewest zeros.
     let totals = (1..512 * 32_767).step_by(251);
     for total in totals.chain([32_767, 65_535, 65_536, (1 << 24) - 1, 512 * 32_767]) {
         let total = NonZeroU32::new(total).unwrap();
         let (reciprocal, whole) = (Reciprocal::new(total), total.get() as i32);
-        let sums = [127 * whole, -127 * whole].into_iter();
-        let sums = sums.chain((2..16).map(|i| (i - 8) * (whole / 8) + i / 4));
-        for sums in in_vectors(sums) {
-            let expected = sums.map(|sum| reciprocal.mean_q16(sum));
-            assert_eq!(V::means(total, sums), expected, "{total}");
+        let acc = [127 * whole, -127 * whole].into_iter();
+        let acc = acc.chain((2..16).map(|i| (i - 8) * (whole / 8) + i / 4));
+        for acc in in_vectors(acc) {
+            let expected = acc.map(|sum| reciprocal.context_q16(sum));
+            assert_eq!(V::context(total, acc), expected, "{total}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Boards whose contract comes with each image, and those that keep their own.
 
-use super::pace::motor_node;
+use super::pace::Motor;
 use super::*;
 use crate::tests_support::image_for;
 use engram_image::{Channel, List, Reward};
@@ -20,25 +20,16 @@ const OTHER: Contract<'static> = Contract {
 };
 
 fn any_robot() -> Rig {
-    let mut rig = Rig::with(ContractSource::Image, Pace::LockStep);
+    let mut rig = Rig::with(ContractSource::Image, Pace::LockStep, ReportedActuators);
     rig.hello(Pace::LockStep);
     rig
 }
 
-fn sensors(rig: &mut Rig, observation: &[f32]) -> Action {
-    let now_us = rig.now_us;
-    rig.action(&ToBoard::Sensors(engram_link::Sensors {
-        now_us,
-        sample_us: now_us,
-        observation: heapless::Vec::from_slice(observation).expect("fits"),
-        reward: Some(0.25),
-        done: false,
-    }))
-}
-
-fn tick(rig: &mut Rig) -> Action {
-    let now_us = rig.now_us;
-    rig.action(&ToBoard::Tick { now_us })
+fn step_on(rig: &mut Rig, observation: &[f32]) -> Action {
+    rig.changed_step(|sensors| {
+        sensors.observation = heapless::Vec::from_slice(observation).expect("fits");
+        sensors.reward = Some(0.25);
+    })
 }
 
 #[test]
@@ -53,16 +44,14 @@ fn a_board_of_injected_sensors_flies_by_the_contract_of_each_image() {
         assert_eq!(rig.node.period_us(), contract.period_us);
         rig.done(&ToBoard::Arm);
         for step in 0..3 {
-            rig.now_us += u64::from(contract.period_us);
-            let action = sensors(&mut rig, observation);
+            let action = step_on(&mut rig, observation);
             assert_eq!(action.words.len(), 1, "step {step}");
             let formula = contract.reward != Reward::External;
             assert_eq!(action.reward == 0.25, !formula && step > 0);
         }
         rig.done(&ToBoard::Disarm);
         for _ in 0..200 {
-            rig.now_us += 20_000;
-            tick(&mut rig);
+            rig.empty_step();
         }
         assert!(rig.node.is_settled());
     }
@@ -73,8 +62,7 @@ fn what_another_robot_would_send_is_a_fault() {
     let mut rig = any_robot();
     rig.node.install(&image_for(OTHER, 1)).expect("taken");
     rig.done(&ToBoard::Arm);
-    rig.now_us += 5_000;
-    sensors(&mut rig, &[0.5, -0.5, 3.0]);
+    step_on(&mut rig, &[0.5, -0.5, 3.0]);
     assert_eq!(rig.node.faults(), Fault::ObservationCount.into());
 }
 
@@ -84,8 +72,7 @@ fn it_says_so_and_flies_nothing_without_an_image() {
     let hello = rig.hello(Pace::LockStep);
     assert_eq!((hello.contract_sha256, hello.period_us), (None, 20_000));
     assert_eq!(rig.refused(&ToBoard::Arm), Reason::NoImage);
-    rig.now_us += 20_000;
-    assert!(tick(&mut rig).issued.is_empty());
+    assert!(rig.empty_step().issued.is_empty());
     let mut own = Rig::greeted();
     let hello = own.hello(Pace::LockStep);
     assert_eq!(hello.contract_sha256, Some(CONTRACT.digest()));
@@ -102,13 +89,16 @@ fn faults_stay_latched_when_the_contract_changes() {
 
 #[test]
 fn with_a_real_motor_no_image_is_taken_without_a_contract() {
-    let mut node = motor_node(ContractSource::Image);
-    match node.install(&image(1)) {
+    let install = |contract| {
+        let mut rig = Rig::with(contract, Pace::RealTime, Motor::default());
+        rig.node.install(&image(1))
+    };
+    match install(ContractSource::Image) {
         Err(Reason::Image { stage, text }) => {
             assert_eq!(stage, engram_link::ImageStage::Contract);
             assert!(text.contains("without a contract"), "{text}");
         }
         other => panic!("{other:?}"),
     }
-    assert_eq!(motor_node(OWN).install(&image(1)), Ok(()));
+    assert_eq!(install(OWN), Ok(()));
 }

@@ -3,17 +3,10 @@
 use super::*;
 use engram_link::{CommandSource, Fault};
 
-fn changed(rig: &mut Rig, change: impl FnOnce(&mut engram_link::Sensors)) -> Action {
-    rig.now_us += PERIOD_US;
-    let mut sensors = good_sensors(rig.now_us);
-    change(&mut sensors);
-    rig.action(&ToBoard::Sensors(sensors))
-}
-
 #[test]
 fn a_fault_latches_until_it_is_reset() {
     let mut rig = Rig::flying();
-    let action = changed(&mut rig, |s| s.observation[0] = f32::NAN);
+    let action = rig.changed_step(|s| s.observation[0] = f32::NAN);
     assert_eq!(action.state, State::Hold);
     assert_eq!(action.faults, Fault::NonFinite.into());
     assert_eq!(action.source, CommandSource::Held);
@@ -30,28 +23,6 @@ fn a_fault_latches_until_it_is_reset() {
     rig.done(&ToBoard::ResetFaults);
     rig.done(&ToBoard::Arm);
     assert_eq!(rig.good_step().source, CommandSource::Policy);
-}
-
-#[test]
-fn eng_safe_04_a_frozen_sensor_is_noticed() {
-    let mut rig = Rig::flying();
-    let frozen = rig.now_us;
-    let action = changed(&mut rig, |s| s.sample_us = frozen);
-    assert_eq!(action.faults, Fault::SampleRepeated.into());
-}
-
-#[test]
-fn eng_safe_05_lost_samples_end_in_a_stop() {
-    let mut rig = Rig::flying();
-    let mut states = Vec::new();
-    for _ in 0..10 {
-        rig.now_us += PERIOD_US;
-        states.push(rig.action(&ToBoard::Tick { now_us: rig.now_us }).state);
-    }
-    assert_eq!(states[..2], [State::Armed; 2]);
-    assert_eq!(states[2], State::Hold);
-    assert_eq!(states[3..], [State::SafeStop; 7]);
-    assert_eq!(rig.node.faults(), Fault::SampleAge.into());
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! ENG-SAFE-16 and 17: disarm is always taken, and hosts do not take each other's answers for their own.
 
-use super::real_time::{rig, sensors, tick};
 use super::*;
 use engram_link::encode;
 use engram_link::limits::MAX_FRAME_BYTES;
@@ -63,11 +62,11 @@ fn eng_safe_16_disarm_is_taken_before_any_hello() {
 
 #[test]
 fn eng_safe_16_disarm_is_taken_in_every_state() {
-    let mut rig = rig();
+    let mut rig = Rig::in_real_time();
     for steps in 0..30 {
         // No samples come: from armed through hold to safe stop.
         for _ in 0..steps {
-            tick(&mut rig);
+            rig.tick();
         }
         disarms(&mut rig, 3_000_000_000 + steps);
         rig.done(&ToBoard::ResetFaults);
@@ -77,7 +76,7 @@ fn eng_safe_16_disarm_is_taken_in_every_state() {
 
 #[test]
 fn eng_safe_17_the_frames_of_another_conversation_are_refused_and_disturb_nothing() {
-    let mut rig = rig();
+    let mut rig = Rig::in_real_time();
     let newest = rig.to_board.next_sequence().wrapping_sub(1);
     for stray in [
         newest.wrapping_add(40_000),
@@ -90,14 +89,13 @@ fn eng_safe_17_the_frames_of_another_conversation_are_refused_and_disturb_nothin
         };
         assert_eq!(reason, Reason::LateFrame { newest });
     }
-    let now_us = rig.now_us;
-    let request = sensors(&mut rig, now_us + 1_000);
-    assert_eq!(tick(&mut rig).request, request);
+    let request = rig.sample();
+    assert_eq!(rig.tick().request, request);
 }
 
 #[test]
 fn eng_safe_17_a_hello_of_another_host_is_answered_by_its_number_and_stops_nothing() {
-    let mut rig = rig();
+    let mut rig = Rig::in_real_time();
     let hellos = [
         hello(RequestedPace::Unchanged),
         hello(RequestedPace::RealTime),
@@ -115,9 +113,8 @@ fn eng_safe_17_a_hello_of_another_host_is_answered_by_its_number_and_stops_nothi
         ));
         // The host that flies goes on under its own numbers.
         for _ in 0..5 {
-            let now_us = rig.now_us;
-            let request = sensors(&mut rig, now_us + 1_000);
-            let action = tick(&mut rig);
+            let request = rig.sample();
+            let action = rig.tick();
             assert_eq!(
                 (action.request, action.state),
                 (request, State::Armed),
@@ -130,7 +127,7 @@ fn eng_safe_17_a_hello_of_another_host_is_answered_by_its_number_and_stops_nothi
 
 #[test]
 fn eng_safe_17_where_nothing_flies_a_hello_begins_a_conversation() {
-    let mut rig = rig();
+    let mut rig = Rig::in_real_time();
     let refused = answer(&mut rig, 3_000_000_001, &ToBoard::ResetFaults);
     assert!(matches!(refused, FromBoard::Refused { .. }));
     disarms(&mut rig, 3_000_000_002);

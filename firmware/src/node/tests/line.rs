@@ -1,6 +1,5 @@
 //! ENG-SAFE-14: a line that takes nothing, floods or fails delays no control step.
 
-use super::real_time::{rig, sensors, tick};
 use super::*;
 use crate::tests_support::image_for;
 use engram_link::{CommandSource, Fault};
@@ -14,6 +13,8 @@ struct Line {
     taken: Vec<u8>,
     /// Every look at it fails, as on a device that is gone.
     gone: bool,
+    /// It says that it is ready, and then reads and takes nothing.
+    ended: bool,
     reads: u32,
 }
 
@@ -26,13 +27,16 @@ impl ReadReady for Line {
         if self.gone {
             return Err(embedded_io::ErrorKind::NotConnected);
         }
-        Ok(!self.incoming.is_empty())
+        Ok(self.ended || !self.incoming.is_empty())
     }
 }
 
 impl Read for Line {
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Self::Error> {
-        assert!(!self.incoming.is_empty(), "this would wait for ever");
+        assert!(
+            self.ended || !self.incoming.is_empty(),
+            "this would wait for ever"
+        );
         self.reads += 1;
         let count = buffer.len().min(self.incoming.len());
         for (place, byte) in buffer.iter_mut().zip(self.incoming.drain(..count)) {
@@ -47,13 +51,13 @@ impl WriteReady for Line {
         if self.gone {
             return Err(embedded_io::ErrorKind::NotConnected);
         }
-        Ok(self.room > 0)
+        Ok(self.ended || self.room > 0)
     }
 }
 
 impl Write for Line {
     fn write(&mut self, bytes: &[u8]) -> Result<usize, Self::Error> {
-        assert!(self.room > 0, "this would wait for ever");
+        assert!(self.ended || self.room > 0, "this would wait for ever");
         let count = bytes.len().min(self.room);
         self.room -= count;
         self.taken.extend_from_slice(&bytes[..count]);
@@ -67,8 +71,7 @@ impl Write for Line {
 
 /// The next period's step, after which the line is served as a board does.
 fn turn(rig: &mut Rig, line: &mut Line) -> (State, i16, u64) {
-    rig.now_us += PERIOD_US;
-    let now_us = rig.now_us;
+    let now_us = rig.next_period();
     rig.node.tick(now_us);
     for _ in 0..20 {
         rig.node.serve(line);
@@ -79,9 +82,8 @@ fn turn(rig: &mut Rig, line: &mut Line) -> (State, i16, u64) {
 /// Flies until the command is not the safe one.
 fn away_from_safe(rig: &mut Rig) -> i16 {
     for _ in 0..100 {
-        let now_us = rig.now_us;
-        sensors(rig, now_us + 1_000);
-        let action = tick(rig);
+        rig.sample();
+        let action = rig.tick();
         assert_eq!(action.state, State::Armed);
         if action.issued[0].unsigned_abs() > 500 {
             return action.issued[0];
@@ -95,7 +97,7 @@ fn away_from_safe(rig: &mut Rig) -> i16 {
 
 #[test]
 fn eng_safe_14_a_host_that_stops_reading_and_sending_delays_no_step() {
-    let mut rig = rig();
+    let mut rig = Rig::in_real_time();
     let last = away_from_safe(&mut rig);
     let mut line = Line {
         room: 64,
@@ -129,12 +131,11 @@ fn eng_safe_14_a_host_that_stops_reading_and_sending_delays_no_step() {
 
 #[test]
 fn eng_safe_14_a_flood_of_questions_takes_a_bounded_piece_of_time() {
-    let mut rig = rig();
+    let mut rig = Rig::in_real_time();
     away_from_safe(&mut rig);
     let mut line = Line::default();
     for _ in 0..2_000 {
-        let frame = rig.to_board.frame(&ToBoard::Telemetry).expect("fits");
-        line.incoming.extend(frame);
+        line.incoming.extend(rig.frame(&ToBoard::Telemetry));
     }
     let waiting = line.incoming.len();
     rig.node.serve(&mut line);
@@ -160,7 +161,7 @@ fn eng_safe_14_a_flood_of_questions_takes_a_bounded_piece_of_time() {
 
 #[test]
 fn eng_safe_14_a_device_that_is_gone_is_a_lost_link() {
-    let mut rig = rig();
+    let mut rig = Rig::in_real_time();
     away_from_safe(&mut rig);
     let mut line = Line {
         gone: true,
@@ -178,52 +179,17 @@ fn eng_safe_14_a_device_that_is_gone_is_a_lost_link() {
     assert!(rig.telemetry().line_errors >= 30);
 }
 
-/// A line that says it is ready and then reads nothing.
-struct Ended;
-
-impl embedded_io::ErrorType for Ended {
-    type Error = embedded_io::ErrorKind;
-}
-
-impl ReadReady for Ended {
-    fn read_ready(&mut self) -> Result<bool, Self::Error> {
-        Ok(true)
-    }
-}
-
-impl Read for Ended {
-    fn read(&mut self, _: &mut [u8]) -> Result<usize, Self::Error> {
-        Ok(0)
-    }
-}
-
-impl WriteReady for Ended {
-    fn write_ready(&mut self) -> Result<bool, Self::Error> {
-        Ok(true)
-    }
-}
-
-impl Write for Ended {
-    fn write(&mut self, _: &[u8]) -> Result<usize, Self::Error> {
-        Ok(0)
-    }
-
-    fn flush(&mut self) -> Result<(), Self::Error> {
-        Ok(())
-    }
-}
-
 #[test]
 fn eng_safe_14_a_line_that_has_ended_is_counted_and_left() {
     let mut rig = Rig::flying();
-    rig.now_us += PERIOD_US;
-    let frame = rig
-        .to_board
-        .frame(&good(rig.now_us))
-        .expect("fits")
-        .to_vec();
+    let now_us = rig.next_period();
+    let frame = rig.frame(&good(now_us));
     rig.node.receive(&frame);
-    assert!(!rig.node.serve(&mut Ended));
+    let mut line = Line {
+        ended: true,
+        ..Line::default()
+    };
+    assert!(!rig.node.serve(&mut line));
     assert_eq!(rig.node.state(), State::Armed);
     assert_eq!(rig.sent().len(), 1, "the answer still waits");
     assert_eq!(rig.telemetry().line_errors, 1);
@@ -231,29 +197,23 @@ fn eng_safe_14_a_line_that_has_ended_is_counted_and_left() {
 
 #[test]
 fn eng_safe_14_hold_lasts_one_step_and_then_the_command_moves() {
-    let mut rig = rig();
+    let mut rig = Rig::in_real_time();
     let last = away_from_safe(&mut rig);
-    let now_us = rig.now_us;
     let bad = engram_link::Sensors {
         observation: heapless::Vec::from_slice(&[f32::NAN, 0.0, 0.0]).expect("fits"),
-        ..good_sensors(now_us + 1_000)
+        ..good_sensors(rig.now_us + 1_000)
     };
-    let frame = rig
-        .to_board
-        .frame(&ToBoard::Sensors(bad))
-        .expect("fits")
-        .to_vec();
-    rig.raw(&frame);
-    let fault = tick(&mut rig);
+    rig.send(&ToBoard::Sensors(bad));
+    let fault = rig.tick();
     assert_eq!((fault.state, fault.issued[0]), (State::Hold, last));
-    let first = tick(&mut rig);
+    let first = rig.tick();
     assert_eq!(first.source, CommandSource::Safe);
     assert!(first.issued[0].unsigned_abs() < last.unsigned_abs());
 }
 
 #[test]
 fn a_board_that_turns_steps_by_its_clock_and_by_the_period_that_an_image_brings() {
-    let mut rig = Rig::with(ContractSource::Image, Pace::RealTime);
+    let mut rig = Rig::with(ContractSource::Image, Pace::RealTime, ReportedActuators);
     let fast = Contract {
         period_us: 5_000,
         ..CONTRACT

@@ -1,16 +1,14 @@
 //! ENG-SAFE-15 and 18: who makes control steps, and how far one may move.
 
-use super::real_time::{rig, sensors, tick};
 use super::*;
 use crate::actuators::ActuatorError;
 use engram_link::CommandSource;
 
 #[test]
 fn eng_safe_15_the_pace_is_fixed_in_flight_and_until_the_command_is_safe() {
-    let mut rig = rig();
-    let now_us = rig.now_us;
-    sensors(&mut rig, now_us + 1_000);
-    let flying = tick(&mut rig);
+    let mut rig = Rig::in_real_time();
+    rig.sample();
+    let flying = rig.tick();
     assert_ne!(flying.issued[0], 0);
     let lock_step = hello(RequestedPace::LockStep);
     assert_eq!(rig.refused(&lock_step), Reason::PaceFixed(State::Armed));
@@ -19,7 +17,7 @@ fn eng_safe_15_the_pace_is_fixed_in_flight_and_until_the_command_is_safe() {
     assert_eq!(rig.refused(&lock_step), Reason::NotSettled);
     // Steps go on whatever was asked for, and lead to the safe command.
     for _ in 0..10 {
-        assert_eq!(tick(&mut rig).source, CommandSource::Safe);
+        assert_eq!(rig.tick().source, CommandSource::Safe);
     }
     assert_eq!(rig.hello(Pace::LockStep).pace, Pace::LockStep);
 }
@@ -46,84 +44,37 @@ impl Actuators for Motor {
     }
 }
 
-pub(super) type MotorNode =
-    Node<InjectedSensors, Motor, NoFallback, RamStore<Vec<u8>>, Box<Memory>, TestBoard>;
-
-/// A board that moves something.
-pub(super) fn motor_node(contract: ContractSource) -> MotorNode {
-    Node::new(Parts {
-        contract,
-        // Not to be had: a mistake in a board's `main` must not cost the control loop.
-        pace: Pace::LockStep,
-        sensors: InjectedSensors::new(),
-        actuators: Motor::default(),
-        fallback: NoFallback,
-        store: RamStore::new(std::vec![0; 20_000], std::vec![0; 20_000]),
-        memory: Box::<LargestMemory>::default() as Box<Memory>,
-        platform: TestBoard::default(),
-    })
-}
-
 #[test]
 fn eng_safe_15_a_board_that_moves_something_has_no_lock_step() {
-    let mut node = motor_node(OWN);
-    assert_eq!(node.pace(), Pace::RealTime);
-    let mut host = Encoder::new();
-    let mut decoder = FromBoardDecoder::new();
-    let mut answers = Vec::new();
-    for (step, pace) in [RequestedPace::LockStep, RequestedPace::Unchanged]
-        .into_iter()
-        .enumerate()
-    {
-        node.receive(host.frame(&hello(pace)).expect("fits"));
-        node.tick((step as u64 + 1) * PERIOD_US);
-        while !node.outgoing().front().is_empty() {
-            let front = node.outgoing().front().to_vec();
-            node.outgoing().taken(front.len());
-            answers.extend(front.iter().filter_map(|byte| decoder.push(*byte)));
-        }
-    }
-    assert_eq!(
-        node.control().actuators().0.len(),
-        2,
-        "a write in every step"
-    );
-    let answers: Vec<_> = answers
-        .into_iter()
-        .map(|frame| frame.expect("intact").message)
-        .collect();
-    let [
-        FromBoard::Refused { reason, .. },
-        FromBoard::Hello(reply),
-        FromBoard::Action(_),
-    ] = answers.as_slice()
-    else {
-        panic!("{answers:?}")
+    // A mistake in a board's `main` must not cost the control loop.
+    let mut rig = Rig::with(OWN, Pace::LockStep, Motor::default());
+    assert_eq!(rig.node.pace(), Pace::RealTime);
+    let reason = rig.refused(&hello(RequestedPace::LockStep));
+    assert_eq!(reason, Reason::NoLockStep);
+    rig.node.tick(PERIOD_US);
+    let FromBoard::Hello(reply) = rig.ask(&hello(RequestedPace::Unchanged)) else {
+        panic!("no hello")
     };
-    assert_eq!(*reason, Reason::NoLockStep);
     assert_eq!((reply.pace, reply.lock_step), (Pace::RealTime, false));
+    rig.now_us = PERIOD_US;
+    rig.tick();
+    let written = rig.node.control().actuators().0.len();
+    assert_eq!(written, 2, "a write in every step");
 }
 
 #[test]
 fn eng_safe_15_an_image_is_verified_only_where_the_command_is_safe() {
-    let mut rig = rig();
+    let mut rig = Rig::in_real_time();
     uploaded_on_the_way(&mut rig);
     assert!(!rig.telemetry().weights_checked, "no time for that now");
-    let request = rig.to_board.next_sequence();
-    let commit = rig
-        .to_board
-        .frame(&ToBoard::UploadCommit)
-        .expect("fits")
-        .to_vec();
-    assert!(rig.raw(&commit).is_empty());
-    assert!(
-        rig.raw(&commit).is_empty(),
-        "nor does a retry bring an answer"
-    );
+    let (request, answers) = rig.send(&ToBoard::UploadCommit);
+    assert!(answers.is_empty());
+    let again = rig.raw(&rig.last.clone());
+    assert!(again.is_empty(), "nor does a retry bring an answer");
     let mut steps = 0;
     let answers = loop {
-        rig.now_us += PERIOD_US;
-        rig.node.tick(rig.now_us);
+        let now_us = rig.next_period();
+        rig.node.tick(now_us);
         steps += 1;
         let settled = rig.node.control().issued()[0] == 0;
         let answers = rig.sent();
@@ -141,33 +92,19 @@ fn eng_safe_15_an_image_is_verified_only_where_the_command_is_safe() {
 
 /// Disarmed in real time, on the way to the safe command, with all of an image uploaded.
 fn uploaded_on_the_way(rig: &mut Rig) {
-    let now_us = rig.now_us;
-    sensors(rig, now_us + 1_000);
-    assert_ne!(tick(rig).issued[0], 0);
-    let image = image(2);
+    rig.sample();
+    assert_ne!(rig.tick().issued[0], 0);
     rig.done(&ToBoard::Disarm);
-    rig.progress(&begin(&image));
-    for offset in (0..image.len()).step_by(512) {
-        rig.progress(&chunk(&image, offset));
-    }
+    rig.upload(&image(2));
 }
 
 #[test]
 fn eng_safe_15_every_commit_that_waits_is_answered_once() {
-    let mut rig = rig();
+    let mut rig = Rig::in_real_time();
     uploaded_on_the_way(&mut rig);
-    let commit = |rig: &mut Rig| {
-        let request = rig.to_board.next_sequence();
-        let frame = rig
-            .to_board
-            .frame(&ToBoard::UploadCommit)
-            .expect("fits")
-            .to_vec();
-        (request, rig.raw(&frame))
-    };
-    let (first, answers) = commit(&mut rig);
+    let (first, answers) = rig.send(&ToBoard::UploadCommit);
     assert!(answers.is_empty());
-    let (second, answers) = commit(&mut rig);
+    let (second, answers) = rig.send(&ToBoard::UploadCommit);
     let command = Command::UploadCommit;
     let refused = |request, reason| FromBoard::Refused {
         request,
@@ -176,43 +113,34 @@ fn eng_safe_15_every_commit_that_waits_is_answered_once() {
     };
     assert_eq!(answers, [refused(first, Reason::NotSettled)]);
     // Whoever arms meanwhile has not lost it in silence; his own answer can be asked for again.
-    let arm = rig.to_board.frame(&ToBoard::Arm).expect("fits").to_vec();
-    let answers = rig.raw(&arm);
-    assert_eq!(
-        answers[0],
-        refused(second, Reason::NotDisarmed(State::Armed))
-    );
-    assert!(
-        matches!(
-            answers[1..],
-            [FromBoard::Done {
-                command: Command::Arm,
-                ..
-            }]
-        ),
-        "{answers:?}"
-    );
-    assert_eq!(rig.raw(&arm), answers[1..]);
+    let (request, answers) = rig.send(&ToBoard::Arm);
+    let armed = FromBoard::Done {
+        request,
+        command: Command::Arm,
+    };
+    let not_disarmed = Reason::NotDisarmed(State::Armed);
+    assert_eq!(answers, [refused(second, not_disarmed), armed.clone()]);
+    assert_eq!(rig.raw(&rig.last.clone()), [armed]);
     // The image is still there for a commit in its time.
     rig.done(&ToBoard::Disarm);
     for _ in 0..10 {
-        tick(&mut rig);
+        rig.tick();
     }
     rig.done(&ToBoard::UploadCommit);
 }
 
 #[test]
 fn eng_safe_15_weights_are_verified_once_between_two_steps() {
-    let mut rig = rig();
+    let mut rig = Rig::in_real_time();
     rig.done(&ToBoard::Disarm);
     for _ in 0..10 {
-        tick(&mut rig);
+        rig.tick();
     }
     assert!(rig.telemetry().weights_checked);
     for _ in 0..100 {
         assert!(!rig.telemetry().weights_checked);
     }
-    tick(&mut rig);
+    rig.tick();
     assert!(rig.telemetry().weights_checked);
 }
 

@@ -3,55 +3,23 @@
 use super::*;
 use engram_link::{CommandSource, Fault};
 
-/// Armed, in real time.
-pub(super) fn rig() -> Rig {
-    let mut rig = Rig::silent(Pace::RealTime);
-    rig.hello(Pace::RealTime);
-    rig.node.install(&image(1)).expect("a good image");
-    rig.done(&ToBoard::Arm);
-    rig
-}
-
-/// A sample that gets no answer of its own, and its number.
-pub(super) fn sensors(rig: &mut Rig, sample_us: u64) -> u32 {
-    let sequence = rig.to_board.next_sequence();
-    let message = ToBoard::Sensors(engram_link::Sensors {
-        now_us: 0,
-        ..good_sensors(sample_us)
-    });
-    let frame = rig.to_board.frame(&message).expect("fits").to_vec();
-    assert!(rig.raw(&frame).is_empty());
-    assert!(rig.raw(&frame).is_empty(), "nor does a retry");
-    sequence
-}
-
-/// The next period's step.
-pub(super) fn tick(rig: &mut Rig) -> Action {
-    rig.now_us += PERIOD_US;
-    rig.node.tick(rig.now_us);
-    match rig.sent().as_slice() {
-        [FromBoard::Action(action)] => action.clone(),
-        other => panic!("{other:?}"),
-    }
-}
-
 #[test]
 fn each_tick_is_one_step_on_the_newest_sample() {
-    let mut rig = rig();
-    let now_us = rig.now_us;
-    sensors(&mut rig, now_us + 1000);
-    let newest = sensors(&mut rig, now_us + 2000);
-    let action = tick(&mut rig);
+    let mut rig = Rig::in_real_time();
+    rig.sample();
+    rig.now_us += 1;
+    let newest = rig.sample();
+    let action = rig.tick();
     assert_eq!((action.request, action.step), (newest, 1));
     assert_eq!(action.source, CommandSource::Policy);
-    let action = tick(&mut rig);
+    let action = rig.tick();
     assert_eq!(action.source, CommandSource::Held);
     assert_eq!(action.state, State::Armed);
 }
 
 #[test]
 fn lock_step_messages_are_refused() {
-    let mut rig = rig();
+    let mut rig = Rig::in_real_time();
     assert_eq!(
         rig.refused(&ToBoard::Tick { now_us: 5 }),
         Reason::NotLockStep
@@ -67,26 +35,12 @@ fn the_timer_makes_no_steps_in_lock_step() {
 }
 
 #[test]
-fn eng_safe_10_silence_ends_in_a_stop() {
-    let mut rig = rig();
-    let now_us = rig.now_us;
-    sensors(&mut rig, now_us + 1000);
-    let mut faults = Faults::NONE;
-    for _ in 0..20 {
-        faults = tick(&mut rig).faults;
-    }
-    assert!(faults.contains(Fault::SampleAge));
-    assert_eq!(rig.node.state(), State::SafeStop);
-}
-
-#[test]
 fn eng_safe_11_a_slow_step_is_a_miss() {
-    let mut rig = rig();
+    let mut rig = Rig::in_real_time();
     rig.node.platform().look_us = 16_000;
     for step in 1..=4_u64 {
-        let now_us = rig.now_us;
-        sensors(&mut rig, now_us + 1000);
-        let action = tick(&mut rig);
+        rig.sample();
+        let action = rig.tick();
         let state = if step == 4 { State::Hold } else { State::Armed };
         assert_eq!(action.state, state, "step {step}");
     }

@@ -1,14 +1,12 @@
 //! The multiply-accumulates that a step really makes, against the bounds report.
 
-use std::boxed::Box;
 use std::vec;
 
-use engram_image::random::spec;
-use engram_image::write::write;
-use engram_image::{HeadInput, Image, ModelConfig, Positions};
+use engram_image::shapes::REFERENCE;
+use engram_image::{HeadInput, ModelConfig};
 
-use super::{AGE, SLOT};
-use crate::policy::{LargestMemory, Memory, counted_macs, random_moments};
+use super::{AGE, SLOT, memory, random_image};
+use crate::policy::{counted_macs, random_moments};
 
 #[test]
 fn a_step_makes_the_multiply_accumulates_of_the_report() {
@@ -16,25 +14,13 @@ fn a_step_makes_the_multiply_accumulates_of_the_report() {
         head_input: HeadInput::Mixed,
         ..AGE
     };
-    let medium = ModelConfig {
-        observations: 17,
-        actions: 6,
-        layers: 4,
-        heads: 8,
-        model: 128,
-        ff: 512,
-        window: 50,
-        hidden: [64, 64],
-        positions: Positions::Age,
-        head_input: HeadInput::Encoder,
-    };
+    let [_, (_, medium), _] = REFERENCE;
     for (config, seed) in [(AGE, 1), (SLOT, 2), (mixed, 3), (medium, 4)] {
-        let bytes = write(&spec(&config, seed)).unwrap();
-        let image = Image::read(&bytes).unwrap();
-        let mut memory: Box<Memory> = Box::<LargestMemory>::default();
+        let image = random_image(&config, seed);
+        let mut memory = memory();
         let mut words = vec![0; config.actions];
         for moment in random_moments(&config, seed, 2 * config.window + 1) {
-            let macs = counted_macs(&image, &mut memory, &moment.view(), &mut words).unwrap();
+            let macs = counted_macs(image, &mut memory, &moment.view(), &mut words).unwrap();
             assert_eq!(macs, image.bounds.macs_per_step, "{config:?}");
         }
     }

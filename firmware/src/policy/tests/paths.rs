@@ -1,6 +1,5 @@
 //! Every path that this machine has, against the portable one: the same words on random images and on extreme ones.
 
-use std::boxed::Box;
 use std::vec;
 use std::vec::Vec;
 
@@ -8,29 +7,12 @@ use engram_image::random::spec;
 use engram_image::shapes::REFERENCE;
 use engram_image::write::{write, write_packed};
 use engram_image::{HeadInput, Image, ModelConfig, Packing, Positions};
-use engram_kernels::Line;
+use engram_kernels::CacheLine;
 use proptest::prelude::*;
 
 use super::extremes::{contrary_moments, extreme};
-use super::{AGE, moments, words};
+use super::{AGE, SLOT, memory, moments, plain_words, random_image, words};
 use crate::policy::{Backend, LINES, LargestMemory, Memory, Moment, Policy, PolicyError};
-
-/// The words of every moment on `policy`.
-fn words_on(
-    policy: &Policy<'_>,
-    memory: &mut Memory,
-    actions: usize,
-    moments: &[Moment],
-) -> Vec<Vec<i16>> {
-    let run = |moment: &Moment| {
-        let mut words = vec![0; actions];
-        policy
-            .step(memory, &moment.view(), &mut words, &mut ())
-            .unwrap();
-        words
-    };
-    moments.iter().map(run).collect()
-}
 
 /// Runs a trial on a random image, clears the memory and runs another, on every path and on the portable one.
 fn compare(config: ModelConfig, seed: u64) {
@@ -48,21 +30,19 @@ fn compare_extreme(config: ModelConfig, seed: u64, parts: u64) {
 fn compare_trials(bytes: &[u8], moments: fn(&ModelConfig, u64, usize) -> Vec<Moment>, seed: u64) {
     let image = Image::read(bytes).unwrap();
     let config = image.config;
-    let mut memory: Box<Memory> = Box::<LargestMemory>::default();
     let trials = [seed, seed + 1].map(|seed| {
         let moments = moments(&config, seed, 2 * config.window + 3);
-        memory.clear();
-        let expected = words(&image, &mut memory, &moments);
+        let expected = plain_words(&image, &moments);
         (moments, expected)
     });
     for path in available().filter(|&path| path != Backend::Portable) {
-        let mut lines = vec![Line::ZERO; path.lines(&image)];
+        let mut lines = vec![CacheLine::ZERO; path.lines(&image)];
         let policy = Policy::new(path, &image, &mut lines);
         assert_eq!(policy.backend(), path, "{config:?}");
-        let mut memory: Box<Memory> = Box::<LargestMemory>::default();
+        let mut memory = memory();
         for (moments, expected) in &trials {
             memory.clear();
-            let got = words_on(&policy, &mut memory, config.actions, moments);
+            let got = words(&policy, &mut memory, moments);
             assert_eq!(&got, expected, "{path} {config:?} {seed}");
         }
     }
@@ -121,7 +101,7 @@ fn an_image_for_a_board_is_not_packed_again() {
     let bytes = write_packed(&spec(&AGE, 4), Packing::CortexM).unwrap();
     let image = Image::read(&bytes).unwrap();
     for path in available() {
-        let mut lines = vec![Line::ZERO; path.lines(&image)];
+        let mut lines = vec![CacheLine::ZERO; path.lines(&image)];
         let policy = Policy::new(path, &image, &mut lines);
         let (moment, mut words) = (&moments(&AGE, 4, 1)[0], [0; 2]);
         let done = policy.step(
@@ -202,9 +182,8 @@ fn the_largest_images_have_enough_lines() {
     };
     for path in available() {
         for config in [largest, deep, long] {
-            let bytes = write(&spec(&config, 5)).unwrap();
-            let image = Image::read(&bytes).unwrap();
-            assert!(path.lines(&image) <= LINES, "{path} {config:?}");
+            let image = random_image(&config, 5);
+            assert!(path.lines(image) <= LINES, "{path} {config:?}");
         }
     }
 }
@@ -212,26 +191,25 @@ fn the_largest_images_have_enough_lines() {
 #[test]
 fn lines_of_another_image_give_no_panic() {
     for path in available() {
-        let [one, other] = [(AGE, 6), (ModelConfig { window: 7, ..AGE }, 7)]
-            .map(|(config, seed)| write(&spec(&config, seed)).unwrap());
-        let (one, other) = (Image::read(&one).unwrap(), Image::read(&other).unwrap());
-        let mut lines = vec![Line::ZERO; LINES];
-        let packed = path.pack(&one, &mut lines);
-        let mut memory: Box<Memory> = Box::<LargestMemory>::default();
+        let one = random_image(&AGE, 6);
+        let other = random_image(&ModelConfig { window: 7, ..AGE }, 7);
+        let mut lines = vec![CacheLine::ZERO; LINES];
+        let packed = path.pack(one, &mut lines);
+        let mut memory = memory();
         let moments = moments(&AGE, 6, 20);
-        let run = |image: &Image<'_>, lines: &[Line], memory: &mut Memory| {
-            words_on(&packed.policy(image, lines), memory, AGE.actions, &moments)
+        let run = |image: &Image<'_>, lines: &[CacheLine], memory: &mut Memory| {
+            words(&packed.policy(image, lines), memory, &moments)
         };
-        let expected = run(&one, &lines, &mut memory);
+        let expected = run(one, &lines, &mut memory);
         memory.clear();
-        let _ = run(&other, &lines, &mut memory);
+        let _ = run(other, &lines, &mut memory);
         for byte in 0..=255 {
-            lines.fill(Line([byte; 64]));
-            let _ = run(&one, &lines, &mut memory);
+            lines.fill(CacheLine([byte; 64]));
+            let _ = run(one, &lines, &mut memory);
         }
         // Too few lines: the portable path.
         memory.clear();
-        assert_eq!(run(&one, &[], &mut memory), expected);
+        assert_eq!(run(one, &[], &mut memory), expected);
     }
 }
 
@@ -245,17 +223,11 @@ fn a_policy_writes_the_state_that_it_reports() {
                 window,
                 ..AGE
             };
-            let bytes = write(&spec(&config, 9)).unwrap();
-            let image = Image::read(&bytes).unwrap();
-            let mut lines = vec![Line::ZERO; path.lines(&image)];
-            let policy = Policy::new(path, &image, &mut lines);
-            let mut memory: Box<Memory> = Box::<LargestMemory>::default();
-            words_on(
-                &policy,
-                &mut memory,
-                config.actions,
-                &moments(&config, 9, 2 * window),
-            );
+            let image = random_image(&config, 9);
+            let mut lines = vec![CacheLine::ZERO; path.lines(image)];
+            let policy = Policy::new(path, image, &mut lines);
+            let mut memory = memory();
+            words(&policy, &mut memory, &moments(&config, 9, 2 * window));
             let (written, state) = (memory.written_bytes(), policy.cache_bytes());
             // What fills up the last block of places may stay zero.
             assert!(
@@ -269,30 +241,22 @@ fn a_policy_writes_the_state_that_it_reports() {
 
 #[test]
 fn what_is_stored_of_many_policies_goes_on_in_one_memory_as_in_memories_of_their_own() {
-    let slot = ModelConfig {
-        positions: Positions::Slot,
-        window: 5,
-        ..AGE
-    };
-    for config in [AGE, slot, REFERENCE[0].1] {
-        let bytes = write(&spec(&config, 10)).unwrap();
-        let image = Image::read(&bytes).unwrap();
+    for config in [AGE, SLOT, REFERENCE[0].1] {
+        let image = random_image(&config, 10);
         for path in available() {
-            let mut lines = vec![Line::ZERO; path.lines(&image)];
-            let policy = Policy::new(path, &image, &mut lines);
+            let mut lines = vec![CacheLine::ZERO; path.lines(image)];
+            let policy = Policy::new(path, image, &mut lines);
             let trials = [1, 2, 3].map(|seed| moments(&config, seed, 2 * config.window + 3));
-            let expected = trials.each_ref().map(|moments| {
-                let mut memory: Box<Memory> = Box::<LargestMemory>::default();
-                words_on(&policy, &mut memory, config.actions, moments)
-            });
-            let mut memory: Box<Memory> = Box::<LargestMemory>::default();
+            let expected = trials
+                .each_ref()
+                .map(|moments| words(&policy, &mut memory(), moments));
+            let mut memory = memory();
             let mut stored = vec![0; 3 * policy.stored_bytes()];
             assert_eq!(policy.stored_bytes(), policy.state_bytes() + 4);
             for step in 0..trials[0].len() {
                 for (index, stored) in stored.chunks_mut(policy.stored_bytes()).enumerate() {
                     policy.load(stored, &mut memory);
-                    let moments = &trials[index][step..=step];
-                    let words = words_on(&policy, &mut memory, config.actions, moments);
+                    let words = words(&policy, &mut memory, &trials[index][step..=step]);
                     policy.store(&mut memory, stored);
                     assert_eq!(words[0], expected[index][step], "{path} {config:?} {step}");
                 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use engram_firmware::policy::{BUFFERS_BYTES, Policy};
 use engram_image::Image;
-use engram_kernels::Line;
+use engram_kernels::CacheLine;
 
 use crate::board::BoardName;
 use crate::measure::{BoardCost, KernelCost, Latency};
@@ -18,6 +18,8 @@ pub(super) struct Row {
     path: String,
     macs: u64,
     median_us: Option<f64>,
+    /// Of whole control steps.
+    control_median_us: Option<f64>,
     p99_us: Option<f64>,
     max_us: Option<f64>,
     floor_us: Option<f64>,
@@ -30,6 +32,7 @@ pub(super) struct Row {
     instructions_per_step: Option<u64>,
     instructions_per_mac: Option<f64>,
     instructions: Option<BTreeMap<String, u64>>,
+    control_instructions: Option<BTreeMap<String, u64>>,
     /// Where a step into a full window spends them.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     functions: BTreeMap<String, u64>,
@@ -68,13 +71,14 @@ impl Row {
     ) -> Self {
         let memory_bytes = (BUFFERS_BYTES + policy.cache_bytes()) as u64;
         let path = policy.backend();
-        let packed_bytes = (path.lines(image) * size_of::<Line>()) as u64;
+        let packed_bytes = (path.lines(image) * size_of::<CacheLine>()) as u64;
         Self {
             name: name.to_owned(),
             target: std::env::consts::ARCH.to_owned(),
             path: path.name().to_owned(),
             macs: image.bounds.macs_per_step,
             median_us: Some(latency.median_us),
+            control_median_us: Some(latency.control_median_us),
             p99_us: Some(latency.p99_us),
             max_us: Some(latency.max_us),
             floor_us: Some(latency.floor_us),
@@ -87,6 +91,7 @@ impl Row {
             instructions_per_step: None,
             instructions_per_mac: None,
             instructions: None,
+            control_instructions: None,
             functions: BTreeMap::new(),
             counted_macs: None,
             cases_checked: None,
@@ -110,6 +115,7 @@ impl Row {
             path: cost.path.clone(),
             macs: image.bounds.macs_per_step,
             median_us: None,
+            control_median_us: None,
             p99_us: None,
             max_us: None,
             floor_us: None,
@@ -123,6 +129,7 @@ impl Row {
             instructions_per_step: Some(cost.instructions_per_step),
             instructions_per_mac: Some(cost.instructions_per_mac),
             instructions: Some(cost.steps.clone()),
+            control_instructions: Some(cost.control_steps.clone()),
             functions: cost.functions.clone(),
             counted_macs: cost.counted_macs,
             cases_checked: cost.cases_checked,
@@ -142,13 +149,14 @@ impl Row {
 /// A table of rows of this machine.
 pub(super) fn print_here(rows: &[Row]) -> Result<(), OutputError> {
     say!(
-        "{:<16} {:<12} {:>8} {:>10} {:>8} {:>9} {:>8} {:>10} {:>8} {:>9} {:>7} {:>9}",
+        "{:<16} {:<12} {:>8} {:>10} {:>8} {:>9} {:>10} {:>8} {:>10} {:>8} {:>9} {:>7} {:>9}",
         "shape",
         "path",
         "MACs",
         "median us",
         "p99 us",
         "max us",
+        "control us",
         "floor us",
         "over floor",
         "p99/med",
@@ -159,13 +167,14 @@ pub(super) fn print_here(rows: &[Row]) -> Result<(), OutputError> {
     let number = |value: Option<f64>| value.unwrap_or(f64::NAN);
     for row in rows {
         say!(
-            "{:<16} {:<12} {:>8} {:>10.2} {:>8.2} {:>9.2} {:>8.2} {:>10.2} {:>8.2} {:>9.2} {:>7} {:>9}",
+            "{:<16} {:<12} {:>8} {:>10.2} {:>8.2} {:>9.2} {:>10.2} {:>8.2} {:>10.2} {:>8.2} {:>9.2} {:>7} {:>9}",
             row.name,
             row.path,
             row.macs,
             number(row.median_us),
             number(row.p99_us),
             number(row.max_us),
+            number(row.control_median_us),
             number(row.floor_us),
             number(row.over_floor),
             number(row.p99_over_median),
@@ -210,8 +219,14 @@ pub(super) fn print_board(
             row.state_bytes,
             row.image_bytes,
         )?;
+        let control = row.control_instructions.as_ref();
         for (step, count) in row.instructions.iter().flatten() {
-            say!("    step, {:<12} {count:>9}", step.replace('_', " "))?;
+            let control = control.and_then(|steps| steps.get(step)).copied();
+            say!(
+                "    step, {:<12} {count:>9}, whole control step {:>9}",
+                step.replace('_', " "),
+                control.unwrap_or(0)
+            )?;
         }
         print_functions(&row.functions)?;
     }

@@ -27,8 +27,10 @@ pub struct BoardCost {
     pub instructions_per_step: u64,
     /// The same over the step's multiply-accumulates.
     pub instructions_per_mac: f64,
-    /// Of steps into an `empty`, a `filling` and a `full` window, and `after_reset`.
+    /// Of steps into an `empty`, a `filling` and a `full` window, and `after_reset`: the policy alone.
     pub steps: BTreeMap<String, u64>,
+    /// Of whole control steps, from the sample to the actuators, in the same windows.
+    pub control_steps: BTreeMap<String, u64>,
     /// Of the board's kernels on inputs of a fixed size each; none on Linux.
     pub kernels: BTreeMap<String, KernelCost>,
     /// Where a step into a full window spends its instructions, if asked for.

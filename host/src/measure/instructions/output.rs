@@ -76,6 +76,10 @@ impl Lines {
                 cost.steps.insert(step.to_owned(), instructions);
                 continue;
             }
+            if let Some(step) = name.strip_prefix("control_") {
+                cost.control_steps.insert(step.to_owned(), instructions);
+                continue;
+            }
             let kernel = KernelCost {
                 instructions,
                 instructions_per_mac: (*macs > 0).then(|| instructions as f64 / *macs as f64),
@@ -124,7 +128,7 @@ fn touched_bytes(touched: &str, rings: &[Range<u64>]) -> Option<u64> {
 mod tests {
     use super::*;
 
-    const TEXT: &str = "region nothing 0\nfact macs 100\nfact image_bytes 9\nregion step_empty 100\nregion step_full 100\n\
+    const TEXT: &str = "region nothing 0\nfact macs 100\nfact image_bytes 9\nregion step_empty 100\nregion step_full 100\nregion control_full 0\n\
         ring a0 b0\nring c0 d0\nfact state_bytes 8\nfact words_hash 7\nfact stack_bytes 5\nfact static_bytes 6\n\
         fact memory_bytes 4\nregion tanh_64 0\nregion matrix 20\nfact cases_checked 3\nend\n";
 
@@ -138,11 +142,12 @@ mod tests {
 
     #[test]
     fn lines_and_counts_go_together() {
-        let cost = cost(&said(TEXT, "2\n52\n62\n12\n12\n"), "rows", &[]).expect("complete");
+        let cost = cost(&said(TEXT, "2\n52\n62\n72\n12\n12\n"), "rows", &[]).expect("complete");
         assert_eq!(cost.path, "rows");
         assert_eq!(cost.instructions_per_step, 60);
         assert!((cost.instructions_per_mac - 0.6).abs() < 1e-9);
         assert_eq!(cost.steps["empty"], 50);
+        assert_eq!(cost.control_steps["full"], 70);
         assert_eq!(cost.kernels["tanh_64"].instructions, 10);
         assert_eq!(cost.kernels["matrix"].instructions_per_mac, Some(0.5));
         assert_eq!(
@@ -159,7 +164,7 @@ mod tests {
     fn a_linux_program_has_neither_static_memory_nor_a_stack_of_its_own() {
         let text = TEXT.replace("fact stack_bytes 5\nfact static_bytes 6\n", "");
         let text = format!("path sdot\nfact packed_bytes 30\n{text}");
-        let cost = cost(&said(&text, "2\n52\n62\n12\n12\n"), "neon", &[]).expect("complete");
+        let cost = cost(&said(&text, "2\n52\n62\n72\n12\n12\n"), "neon", &[]).expect("complete");
         assert_eq!((cost.ram_bytes, cost.stack_bytes), (34, None));
         assert_eq!(cost.path, "sdot");
     }
@@ -182,10 +187,10 @@ mod tests {
         let early = |text: &str, counts: &str| cost(&said(text, counts), "rows", &[]);
         assert_eq!(early(TEXT, "2\n52\n62\n"), None);
         assert_eq!(
-            early(&TEXT.replace("end\n", ""), "2\n52\n62\n12\n12\n"),
+            early(&TEXT.replace("end\n", ""), "2\n52\n62\n72\n12\n12\n"),
             None
         );
         let failed = format!("{TEXT}error a kernel is wrong\n");
-        assert_eq!(early(&failed, "2\n52\n62\n12\n12\n"), None);
+        assert_eq!(early(&failed, "2\n52\n62\n72\n12\n12\n"), None);
     }
 }

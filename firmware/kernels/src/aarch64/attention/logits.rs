@@ -4,8 +4,8 @@ use core::arch::aarch64::*;
 
 use super::super::dot::{Dot, SIDE, Tile, dot};
 use super::super::memory::{load, load_i32};
-use super::super::numbers::Factors;
-use super::{quads_if, sdot};
+use super::super::requant::Factors;
+use super::sdot;
 use crate::MASKED_LOGIT;
 
 /// Products of a query, sixteen channels to a register, with four places.
@@ -16,23 +16,23 @@ fn products<D: Dot, const Q: usize>(
     query: [int8x16_t; 2],
     tiles: &[Tile; Q],
 ) -> int32x4_t {
-    let mut sums = vdupq_n_s32(0);
+    let mut acc = vdupq_n_s32(0);
     for (quad, tile) in tiles.iter().enumerate() {
         let (tile, query) = (load(tile), query[quad / 4 % 2]);
-        sums = match quad % 4 {
-            0 => dot::<D, 0>(token, sums, tile, query),
-            1 => dot::<D, 1>(token, sums, tile, query),
-            2 => dot::<D, 2>(token, sums, tile, query),
-            _ => dot::<D, 3>(token, sums, tile, query),
+        acc = match quad % 4 {
+            0 => dot::<D, 0>(token, acc, tile, query),
+            1 => dot::<D, 1>(token, acc, tile, query),
+            2 => dot::<D, 2>(token, acc, tile, query),
+            _ => dot::<D, 3>(token, acc, tile, query),
         };
     }
-    sums
+    acc
 }
 
 /// Logits of all places, [`MASKED_LOGIT`] where there is no memory; returns the largest, in all lanes.
 #[inline]
 #[target_feature(enable = "neon")]
-pub(super) fn of_places<D: Dot, const Q: usize>(
+pub(super) fn of_positions<D: Dot, const Q: usize>(
     token: D,
     logits: &mut [[int32x4_t; 2]],
     keys: &[[Tile; Q]],
@@ -40,30 +40,26 @@ pub(super) fn of_places<D: Dot, const Q: usize>(
     (factors, biases, limits): (Factors, &[i32], &[[int32x4_t; 2]]),
 ) -> int32x4_t {
     let mut sixteens = [[[0; SIDE]; 4]; 2];
-    for (place, &quad) in sixteens.as_flattened_mut().iter_mut().zip(query) {
-        *place = quad;
+    for (position, &quad) in sixteens.as_flattened_mut().iter_mut().zip(query) {
+        *position = quad;
     }
     let query = sixteens.map(|sixteen| load(bytemuck::must_cast_ref(&sixteen)));
     let least = vdupq_n_s32(MASKED_LOGIT);
     let constants = [factors.multiplier, factors.count];
-    // SAFETY: the token proves that SDOT may be used.
-    let max = unsafe {
-        if let (true, Some(keys)) = (D::SDOT, quads_if::<Q, 4>(keys)) {
-            sdot::logits_of_four(logits, keys, query[0], constants, (biases, limits), least)
-        } else if let (true, Some(keys)) = (D::SDOT, quads_if::<Q, 2>(keys)) {
-            sdot::logits_of_two(logits, keys, query[0], constants, (biases, limits), least)
-        } else {
-            None
-        }
+    let max = if D::SDOT && sdot::has_loops(Q) {
+        // SAFETY: the token proves that SDOT may be used.
+        unsafe { sdot::logits(logits, keys, query[0], constants, (biases, limits), least) }
+    } else {
+        None
     };
     let mut max = match max {
         Some([a, b]) => return across(a, b),
         None => [least; 2],
     };
     let (biases, _) = biases.as_chunks::<SIDE>();
-    let places = biases.as_chunks::<2>().0.iter().zip(limits);
-    let places = keys.as_chunks::<2>().0.iter().zip(places);
-    for (logits, (keys, (biases, limits))) in logits.iter_mut().zip(places) {
+    let positions = biases.as_chunks::<2>().0.iter().zip(limits);
+    let positions = keys.as_chunks::<2>().0.iter().zip(positions);
+    for (logits, (keys, (biases, limits))) in logits.iter_mut().zip(positions) {
         for i in 0..2 {
             let product = factors.apply::<true>(products(token, query, &keys[i]));
             let biased = vaddq_s32(product, load_i32(&biases[i]));

@@ -7,34 +7,28 @@ use core::arch::asm;
 use super::super::dot::Tile;
 use super::super::softmax::STEPS;
 
-/// Products of two times four places with a query `{q}` of four quads, into `v16` and `v17`.
-macro_rules! products_4 {
+/// Products of two times four places with a query `{q}` of `{quads}` quads, into `v16` and `v17`.
+macro_rules! products {
     () => {
-        "ld1 {{v0.16b, v1.16b, v2.16b, v3.16b}}, [{k}], #64
-         ld1 {{v4.16b, v5.16b, v6.16b, v7.16b}}, [{k}], #64
-         movi v16.2d, #0
-         movi v17.2d, #0
-         sdot v16.4s, v0.16b, {q:v}.4b[0]
-         sdot v17.4s, v4.16b, {q:v}.4b[0]
-         sdot v16.4s, v1.16b, {q:v}.4b[1]
-         sdot v17.4s, v5.16b, {q:v}.4b[1]
-         sdot v16.4s, v2.16b, {q:v}.4b[2]
-         sdot v17.4s, v6.16b, {q:v}.4b[2]
-         sdot v16.4s, v3.16b, {q:v}.4b[3]
-         sdot v17.4s, v7.16b, {q:v}.4b[3]\n"
-    };
-}
-
-/// [`products_4`] with a query of two quads.
-macro_rules! products_2 {
-    () => {
-        "ld1 {{v0.16b, v1.16b, v2.16b, v3.16b}}, [{k}], #64
-         movi v16.2d, #0
-         movi v17.2d, #0
-         sdot v16.4s, v0.16b, {q:v}.4b[0]
-         sdot v17.4s, v2.16b, {q:v}.4b[0]
-         sdot v16.4s, v1.16b, {q:v}.4b[1]
-         sdot v17.4s, v3.16b, {q:v}.4b[1]\n"
+        r"
+        ld1 {{v0.16b-v3.16b}}, [{k}], #64
+        movi v16.2d, #0
+        movi v17.2d, #0
+        sdot v16.4s, v0.16b, {q:v}.4b[0]
+        sdot v16.4s, v1.16b, {q:v}.4b[1]
+        .if {quads} == 2
+        sdot v17.4s, v2.16b, {q:v}.4b[0]
+        sdot v17.4s, v3.16b, {q:v}.4b[1]
+        .else
+        ld1 {{v4.16b-v7.16b}}, [{k}], #64
+        sdot v16.4s, v2.16b, {q:v}.4b[2]
+        sdot v16.4s, v3.16b, {q:v}.4b[3]
+        sdot v17.4s, v4.16b, {q:v}.4b[0]
+        sdot v17.4s, v5.16b, {q:v}.4b[1]
+        sdot v17.4s, v6.16b, {q:v}.4b[2]
+        sdot v17.4s, v7.16b, {q:v}.4b[3]
+        .endif
+        "
     };
 }
 
@@ -93,156 +87,143 @@ macro_rules! weigh {
     };
 }
 
-/// Adds values of eight places, four quads of channels, times the weights in `v29`: low bytes to `v16` and on,
-/// high bytes to `v20` and on.
-macro_rules! sum_4 {
-    () => {
-        "ld1 {{v0.16b, v1.16b, v2.16b, v3.16b}}, [{v}], #64
-         ld1 {{v4.16b, v5.16b, v6.16b, v7.16b}}, [{v}], #64
-         sdot v16.4s, v0.16b, v29.4b[0]
-         sdot v17.4s, v1.16b, v29.4b[0]
-         sdot v18.4s, v2.16b, v29.4b[0]
-         sdot v19.4s, v3.16b, v29.4b[0]
-         sdot v20.4s, v0.16b, v29.4b[2]
-         sdot v21.4s, v1.16b, v29.4b[2]
-         sdot v22.4s, v2.16b, v29.4b[2]
-         sdot v23.4s, v3.16b, v29.4b[2]
-         sdot v16.4s, v4.16b, v29.4b[1]
-         sdot v17.4s, v5.16b, v29.4b[1]
-         sdot v18.4s, v6.16b, v29.4b[1]
-         sdot v19.4s, v7.16b, v29.4b[1]
-         sdot v20.4s, v4.16b, v29.4b[3]
-         sdot v21.4s, v5.16b, v29.4b[3]
-         sdot v22.4s, v6.16b, v29.4b[3]
-         sdot v23.4s, v7.16b, v29.4b[3]\n"
-    };
-}
-
-/// [`sum_4`] of two quads of channels.
-macro_rules! sum_2 {
-    () => {
-        "ld1 {{v0.16b, v1.16b, v2.16b, v3.16b}}, [{v}], #64
-         sdot v16.4s, v0.16b, v29.4b[0]
-         sdot v17.4s, v1.16b, v29.4b[0]
-         sdot v20.4s, v0.16b, v29.4b[2]
-         sdot v21.4s, v1.16b, v29.4b[2]
-         sdot v16.4s, v2.16b, v29.4b[1]
-         sdot v17.4s, v3.16b, v29.4b[1]
-         sdot v20.4s, v2.16b, v29.4b[3]
-         sdot v21.4s, v3.16b, v29.4b[3]\n"
-    };
-}
-
-/// Repeats what stands between `{n}` times, at least once.
-macro_rules! rounds {
-    ($($part:expr),+) => {
-        concat!("2:\n", $($part),+, "subs {n}, {n}, #1\n", "b.ne 2b\n")
-    };
-}
-
-/// A function that computes the logits of pairs of four places, and the largest in every lane.
-macro_rules! logits {
-    ($name:ident, $quads:literal, $products:expr) => {
-        /// [`super::logits::of_places`] without the last maximum. `None`: the slices differ in length.
-        ///
-        /// # Safety
-        /// SDOT may be used.
-        #[inline(always)]
-        pub(super) unsafe fn $name(
-            logits: &mut [[int32x4_t; 2]],
-            keys: &[[Tile; $quads]],
-            query: int8x16_t,
-            [multiplier, count]: [int32x4_t; 2],
-            (biases, limits): (&[i32], &[[int32x4_t; 2]]),
-            least: int32x4_t,
-        ) -> Option<[int32x4_t; 2]> {
-            let pairs = logits.len();
-            let fits = pairs > 0
-                && keys.len() >= 2 * pairs
-                && biases.len() >= 8 * pairs
-                && limits.len() >= pairs;
-            if !fits {
-                return None;
-            }
-            let (mut x, mut y) = (least, least);
-            // SAFETY: the caller's; every slice has what so many rounds read and write.
-            unsafe {
-                asm!(
-                    ".arch_extension dotprod",
-                    rounds!($products, to_logits!()),
-                    n = inout(reg) pairs => _,
-                    k = inout(reg) keys.as_ptr() => _,
-                    b = inout(reg) biases.as_ptr() => _,
-                    l = inout(reg) limits.as_ptr() => _,
-                    o = inout(reg) logits.as_mut_ptr() => _,
-                    q = in(vreg) query,
-                    m = in(vreg) multiplier,
-                    c = in(vreg) count,
-                    x = inout(vreg) x,
-                    y = inout(vreg) y,
-                    out("v0") _, out("v1") _, out("v2") _, out("v3") _,
-                    out("v4") _, out("v5") _, out("v6") _, out("v7") _,
-                    out("v16") _, out("v17") _, out("v18") _, out("v19") _,
-                    out("v20") _, out("v21") _,
-                    options(nostack),
-                );
-            }
-            Some([x, y])
-        }
-    };
-}
-logits!(logits_of_four, 4, products_4!());
-logits!(logits_of_two, 2, products_2!());
-
-/// A function that sums weights, and values by them.
+/// Adds values of eight places, `{quads}` quads of channels, times the weights in `v29`: low bytes to `v16` and on, high bytes
+/// to `v20` and on.
 macro_rules! sums {
-    ($name:ident, $quads:literal, $sum:expr) => {
-        /// Sums of the low and of the high bytes of the negative weights times the values, and of the weights in
-        /// four lanes. `None`: the slices differ in length. `first`: the coefficient of the highest power.
-        ///
-        /// # Safety
-        /// SDOT and SQRDMLAH may be used.
-        #[inline(always)]
-        pub(super) unsafe fn $name(
-            logits: &[[int32x4_t; 2]],
-            values: &[[Tile; $quads]],
-            [top, first, zero]: [int32x4_t; 3],
-        ) -> Option<([[int32x4_t; 4]; 2], int32x4_t)> {
-            let pairs = logits.len();
-            if pairs == 0 || values.len() < 2 * pairs {
-                return None;
-            }
-            let mut sums = [[zero; 4]; 2];
-            let mut total = zero;
-            let [low, high] = &mut sums;
-            // SAFETY: the caller's; every slice has what so many rounds read.
-            unsafe {
-                asm!(
-                    ".arch_extension dotprod",
-                    ".arch_extension rdm",
-                    rounds!(weigh!(), $sum),
-                    n = inout(reg) pairs => _,
-                    l = inout(reg) logits.as_ptr() => _,
-                    v = inout(reg) values.as_ptr() => _,
-                    s = in(reg) STEPS.as_ptr(),
-                    t = in(reg) STEPS[4..].as_ptr(),
-                    top = in(vreg) top,
-                    first = in(vreg) first,
-                    out("v0") _, out("v1") _, out("v2") _, out("v3") _,
-                    out("v4") _, out("v5") _, out("v6") _, out("v7") _,
-                    inout("v16") low[0], inout("v17") low[1],
-                    inout("v18") low[2], inout("v19") low[3],
-                    inout("v20") high[0], inout("v21") high[1],
-                    inout("v22") high[2], inout("v23") high[3],
-                    inout("v24") total,
-                    out("v26") _, out("v27") _, out("v28") _, out("v29") _,
-                    out("v30") _, out("v31") _,
-                    options(pure, readonly, nostack),
-                );
-            }
-            Some((sums, total))
-        }
+    () => {
+        r"
+        ld1 {{v0.16b-v3.16b}}, [{v}], #64
+        sdot v16.4s, v0.16b, v29.4b[0]
+        sdot v17.4s, v1.16b, v29.4b[0]
+        sdot v20.4s, v0.16b, v29.4b[2]
+        sdot v21.4s, v1.16b, v29.4b[2]
+        .if {quads} == 2
+        sdot v16.4s, v2.16b, v29.4b[1]
+        sdot v17.4s, v3.16b, v29.4b[1]
+        sdot v20.4s, v2.16b, v29.4b[3]
+        sdot v21.4s, v3.16b, v29.4b[3]
+        .else
+        ld1 {{v4.16b-v7.16b}}, [{v}], #64
+        sdot v18.4s, v2.16b, v29.4b[0]
+        sdot v19.4s, v3.16b, v29.4b[0]
+        sdot v22.4s, v2.16b, v29.4b[2]
+        sdot v23.4s, v3.16b, v29.4b[2]
+        sdot v16.4s, v4.16b, v29.4b[1]
+        sdot v17.4s, v5.16b, v29.4b[1]
+        sdot v18.4s, v6.16b, v29.4b[1]
+        sdot v19.4s, v7.16b, v29.4b[1]
+        sdot v20.4s, v4.16b, v29.4b[3]
+        sdot v21.4s, v5.16b, v29.4b[3]
+        sdot v22.4s, v6.16b, v29.4b[3]
+        sdot v23.4s, v7.16b, v29.4b[3]
+        .endif
+        "
     };
 }
-sums!(sums_of_four, 4, sum_4!());
-sums!(sums_of_two, 2, sum_2!());
+
+/// Heads of so many quads of channels have loops here.
+pub(super) const fn has_loops(quads: usize) -> bool {
+    matches!(quads, 2 | 4)
+}
+
+/// The logits of pairs of four places, and the largest in every lane: [`super::logits::of_positions`] without the last
+/// maximum. `None`: the slices differ in length.
+///
+/// # Safety
+/// SDOT may be used; [`has_loops`].
+#[inline(always)]
+pub(super) unsafe fn logits<const Q: usize>(
+    logits: &mut [[int32x4_t; 2]],
+    keys: &[[Tile; Q]],
+    query: int8x16_t,
+    [multiplier, count]: [int32x4_t; 2],
+    (biases, limits): (&[i32], &[[int32x4_t; 2]]),
+    least: int32x4_t,
+) -> Option<[int32x4_t; 2]> {
+    let pairs = logits.len();
+    let fits =
+        pairs > 0 && keys.len() >= 2 * pairs && biases.len() >= 8 * pairs && limits.len() >= pairs;
+    if !fits {
+        return None;
+    }
+    let (mut x, mut y) = (least, least);
+    // SAFETY: the caller's; every slice has what so many rounds read and write.
+    unsafe {
+        asm!(
+            ".arch_extension dotprod",
+            "2:",
+            products!(),
+            to_logits!(),
+            "subs {n}, {n}, #1",
+            "b.ne 2b",
+            quads = const Q,
+            n = inout(reg) pairs => _,
+            k = inout(reg) keys.as_ptr() => _,
+            b = inout(reg) biases.as_ptr() => _,
+            l = inout(reg) limits.as_ptr() => _,
+            o = inout(reg) logits.as_mut_ptr() => _,
+            q = in(vreg) query,
+            m = in(vreg) multiplier,
+            c = in(vreg) count,
+            x = inout(vreg) x,
+            y = inout(vreg) y,
+            out("v0") _, out("v1") _, out("v2") _, out("v3") _,
+            out("v4") _, out("v5") _, out("v6") _, out("v7") _,
+            out("v16") _, out("v17") _, out("v18") _, out("v19") _,
+            out("v20") _, out("v21") _,
+            options(nostack),
+        );
+    }
+    Some([x, y])
+}
+
+/// Sums of the low and of the high bytes of the negative weights times the values, and of the weights in four lanes. `None`:
+/// the slices differ in length. `first`: the coefficient of the highest power.
+///
+/// # Safety
+/// SDOT and SQRDMLAH may be used; [`has_loops`].
+#[inline(always)]
+pub(super) unsafe fn sums<const Q: usize>(
+    logits: &[[int32x4_t; 2]],
+    values: &[[Tile; Q]],
+    [top, first, zero]: [int32x4_t; 3],
+) -> Option<([[int32x4_t; 4]; 2], int32x4_t)> {
+    let pairs = logits.len();
+    if pairs == 0 || values.len() < 2 * pairs {
+        return None;
+    }
+    let mut acc = [[zero; 4]; 2];
+    let mut total = zero;
+    let [low, high] = &mut acc;
+    // SAFETY: the caller's; every slice has what so many rounds read.
+    unsafe {
+        asm!(
+            ".arch_extension dotprod",
+            ".arch_extension rdm",
+            "2:",
+            weigh!(),
+            sums!(),
+            "subs {n}, {n}, #1",
+            "b.ne 2b",
+            quads = const Q,
+            n = inout(reg) pairs => _,
+            l = inout(reg) logits.as_ptr() => _,
+            v = inout(reg) values.as_ptr() => _,
+            s = in(reg) STEPS.as_ptr(),
+            t = in(reg) STEPS[4..].as_ptr(),
+            top = in(vreg) top,
+            first = in(vreg) first,
+            out("v0") _, out("v1") _, out("v2") _, out("v3") _,
+            out("v4") _, out("v5") _, out("v6") _, out("v7") _,
+            inout("v16") low[0], inout("v17") low[1],
+            inout("v18") low[2], inout("v19") low[3],
+            inout("v20") high[0], inout("v21") high[1],
+            inout("v22") high[2], inout("v23") high[3],
+            inout("v24") total,
+            out("v26") _, out("v27") _, out("v28") _, out("v29") _,
+            out("v30") _, out("v31") _,
+            options(pure, readonly, nostack),
+        );
+    }
+    Some((acc, total))
+}

@@ -9,7 +9,7 @@ use core::num::NonZeroU32;
 use super::super::dot::{Dot, Tile, dot};
 use super::super::memory::load;
 use super::super::softmax::{Exponential, FIRST};
-use super::{quads_if, sdot};
+use super::sdot;
 
 /// The weights of all places as bytes; returns their sum.
 #[inline]
@@ -17,12 +17,12 @@ use super::{quads_if, sdot};
 pub(super) fn weigh(
     logits: &[[int32x4_t; 2]],
     max: int32x4_t,
-    weights: &mut [int8x16_t],
+    probabilities: &mut [int8x16_t],
 ) -> NonZeroU32 {
     let exponential = Exponential::below(max);
     let mut total = vdupq_n_s32(0);
-    for (bytes, &logits) in weights.iter_mut().zip(logits) {
-        let words = exponential.weights(logits);
+    for (bytes, &logits) in probabilities.iter_mut().zip(logits) {
+        let words = exponential.probabilities(logits);
         total = vpadalq_s16(total, words);
         let negative = vnegq_s16(words);
         *bytes = vrshrn_high_n_s16::<8>(vmovn_s16(negative), negative);
@@ -38,15 +38,15 @@ pub(super) fn weights_of(bytes: int8x16_t) -> int16x8_t {
     vnegq_s16(vaddq_s16(high, vmovl_s8(vget_low_s8(bytes))))
 }
 
-/// Sums of the values of a head, whose places are `[place / 4][channel / 4]`, by the weights of logits below `max`;
-/// and the sum of the weights. `weights` is room for them.
+/// Sums of the values of a head, whose places are `[position / 4][channel / 4]`, by the weights of logits below `max`;
+/// and the sum of the weights. `probabilities` is room for them.
 #[inline]
 #[target_feature(enable = "neon")]
-pub(super) fn sums<D: Dot, const Q: usize>(
+pub(super) fn acc<D: Dot, const Q: usize>(
     token: D,
     logits: &[[int32x4_t; 2]],
     max: int32x4_t,
-    weights: &mut [int8x16_t],
+    probabilities: &mut [int8x16_t],
     values: &[[Tile; Q]],
 ) -> ([int32x4_t; Q], NonZeroU32) {
     let constants = [
@@ -54,21 +54,17 @@ pub(super) fn sums<D: Dot, const Q: usize>(
         vdupq_n_s32(FIRST),
         vdupq_n_s32(0),
     ];
-    // SAFETY: the token proves that the instructions may be used.
-    let done = unsafe {
-        if let (true, Some(values)) = (D::SDOT, quads_if::<Q, 4>(values)) {
-            sdot::sums_of_four(logits, values, constants)
-        } else if let (true, Some(values)) = (D::SDOT, quads_if::<Q, 2>(values)) {
-            sdot::sums_of_two(logits, values, constants)
-        } else {
-            None
-        }
+    let done = if D::SDOT && sdot::has_loops(Q) {
+        // SAFETY: the token proves that the instructions may be used.
+        unsafe { sdot::sums(logits, values, constants) }
+    } else {
+        None
     };
     if let Some(([low, high], total)) = done {
         return (together(|i| (low[i % 4], high[i % 4])), across(total));
     }
-    let total = weigh(logits, max, weights);
-    (by_weights(token, weights, values), total)
+    let total = weigh(logits, max, probabilities);
+    (by_weights(token, probabilities, values), total)
 }
 
 /// Sums of four lanes.
@@ -93,22 +89,22 @@ fn together<const Q: usize>(bytes: impl Fn(usize) -> (int32x4_t, int32x4_t)) -> 
 #[target_feature(enable = "neon")]
 fn by_weights<D: Dot, const Q: usize>(
     token: D,
-    weights: &[int8x16_t],
+    probabilities: &[int8x16_t],
     values: &[[Tile; Q]],
 ) -> [int32x4_t; Q] {
     let mut low = [vdupq_n_s32(0); Q];
     let mut high = low;
     let (pairs, _) = values.as_chunks::<2>();
-    for (&weights, [first, second]) in weights.iter().zip(pairs) {
+    for (&probabilities, [first, second]) in probabilities.iter().zip(pairs) {
         for (i, tile) in first.iter().enumerate() {
             let tile = load(tile);
-            low[i] = dot::<D, 0>(token, low[i], tile, weights);
-            high[i] = dot::<D, 2>(token, high[i], tile, weights);
+            low[i] = dot::<D, 0>(token, low[i], tile, probabilities);
+            high[i] = dot::<D, 2>(token, high[i], tile, probabilities);
         }
         for (i, tile) in second.iter().enumerate() {
             let tile = load(tile);
-            low[i] = dot::<D, 1>(token, low[i], tile, weights);
-            high[i] = dot::<D, 3>(token, high[i], tile, weights);
+            low[i] = dot::<D, 1>(token, low[i], tile, probabilities);
+            high[i] = dot::<D, 3>(token, high[i], tile, probabilities);
         }
     }
     together(|i| (low[i], high[i]))

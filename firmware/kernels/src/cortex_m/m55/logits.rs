@@ -1,24 +1,23 @@
-//! Inner products to logits, and logits to attention weights.
+//! Inner products to logits, and logits to attention probabilities.
 
 use core::arch::naked_asm;
-use core::num::NonZeroU32;
 
+use super::LANES;
 use super::matrix::ZEROS;
 use super::requant::MIN_SHIFT;
-use super::{LANES, cpu};
-use crate::cortex_m::heads::is_usual;
+use crate::cortex_m::every_core::heads::is_usual;
 use crate::softmax::EXP2_NEG;
-use crate::{MASKED_LOGIT, Place, Requant, Shape};
+use crate::{CachePosition, MASKED_LOGIT, Requant, Shape};
 
 /// Largest magnitude of a product that is shifted to the left. No product of two int8 is larger than `2^14`.
 const LARGEST: usize = 1 << 30;
 
-/// What the kernel of logits reads.
+/// From the inner products of a head, by position, to its logits: what the kernel reads.
 #[repr(C)]
-struct Scale {
+pub(super) struct Scale {
     /// 32 minus the shift.
     shift: i32,
-    /// Place of the newest memory: the age of the one at place 0.
+    /// Position of the newest memory: the age of the one at position 0.
     index: usize,
     window: usize,
     /// Memories of this age or more are not there.
@@ -30,83 +29,66 @@ struct Scale {
     prescale: u32,
 }
 
-/// From the inner products of a head, by place, to its logits.
-pub(super) struct Logits {
-    scale: Scale,
-}
-
-impl Logits {
+impl Scale {
     /// For heads of so many channels. A factor with a shift below [`MIN_SHIFT`] takes products that are shifted to the left,
-    /// as far as they stay in 32 bits; `None`: not far enough, or the place is none of the window.
+    /// as far as they stay in 32 bits; `None`: not far enough, or the position is none of the window.
     #[inline(always)]
-    pub(super) fn new(shape: Shape, factor: Requant, place: Place) -> Option<Self> {
-        let prescale = u32::from(MIN_SHIFT.saturating_sub(factor.shift));
+    pub(super) fn new(shape: Shape, requant: Requant, position: CachePosition) -> Option<Self> {
+        let prescale = u32::from(MIN_SHIFT.saturating_sub(requant.shift));
         let widest = LARGEST.checked_shr(prescale.wrapping_add(14))?;
-        let usual = (1..=62).contains(&factor.shift) && place.index < shape.window;
-        if !usual || shape.width > widest {
-            return None;
-        }
-        let scale = Scale {
-            shift: 32 - i32::from(factor.shift.max(MIN_SHIFT)),
-            index: place.index,
+        let usual = (1..=62).contains(&requant.shift) && position.index < shape.window;
+        (usual && shape.width <= widest).then_some(Self {
+            shift: 32 - i32::from(requant.shift.max(MIN_SHIFT)),
+            index: position.index,
             window: shape.window,
-            filled: place.filled,
+            filled: position.filled,
             biases: ZEROS.as_ptr(),
-            multiplier: factor.multiplier,
+            multiplier: requant.multiplier,
             prescale,
-        };
-        Some(Self { scale })
+        })
     }
 
     /// Products to logits; returns the largest. `biases`: by age, or empty.
     ///
     /// Behind the window, up to a whole vector, the logits weigh nothing. The work depends on the window alone.
     ///
-    /// Logits are not limited. Where that could change a weight ([`is_usual`]), the result is `None` with the products lost, and
-    /// the caller does it over in plain Rust.
+    /// Logits are not limited. Where that could change a probability ([`is_usual`]), the result is `None` with the products
+    /// lost, and the caller does it over in plain Rust.
     #[inline]
-    pub(super) fn scale(&mut self, products: &mut [i32], biases: &[[u8; 4]]) -> Option<i32> {
-        let window = self.scale.window;
-        self.scale.biases = if biases.is_empty() {
+    pub(super) fn logits(&mut self, products: &mut [i32], biases: &[[u8; 4]]) -> Option<i32> {
+        let window = self.window;
+        self.biases = if biases.is_empty() {
             (window <= ZEROS.len()).then_some(ZEROS.as_ptr())?
         } else {
             (window <= biases.len()).then_some(biases.as_ptr().cast())?
         };
-        if !self.scale.biases.is_aligned() {
+        if !self.biases.is_aligned() {
             return None;
         }
-        let (ring, rest) = products.split_at_mut_checked(window)?;
+        let (products, rest) = products.split_at_mut_checked(window)?;
         rest.fill(MASKED_LOGIT);
-        let kernel = if self.scale.prescale > 0 {
+        let kernel = if self.prescale > 0 {
             scale_products::<1>
         } else {
             scale_products::<0>
         };
-        // SAFETY: `ring` holds `window` products, more than the place's index, and `biases` as many, aligned to words;
+        // SAFETY: there are `window` products, more than the position's index, and as many biases, aligned to words;
         // every age that the kernel makes lies below `window`.
-        let max = unsafe { kernel(ring.as_mut_ptr(), &self.scale) };
+        let max = unsafe { kernel(products.as_mut_ptr(), self) };
         is_usual(max).then_some(max)
     }
 }
 
-/// Logits to weights; returns their total. `max` is the largest logit.
+/// Logits to probabilities; returns their total. `max` is the largest logit.
 #[inline]
-pub(super) fn weights(logits: &[i32], weights: &mut [i16], max: i32) -> NonZeroU32 {
-    let eights = logits.len().min(weights.len()) / LANES;
+pub(super) fn probabilities(logits: &[i32], probabilities: &mut [i16], max: i32) -> u32 {
+    let eights = logits.len().min(probabilities.len()) / LANES;
     if eights == 0 {
-        return NonZeroU32::MIN;
+        return 0;
     }
+    let (from, to) = (logits.as_ptr(), probabilities.as_mut_ptr());
     // SAFETY: both slices hold `eights` times eight entries, at least eight; the table every remainder of 1024.
-    let total = unsafe {
-        exponentials(
-            logits.as_ptr(),
-            weights.as_mut_ptr(),
-            eights,
-            max,
-            &EXP2_NEG,
-        )
-    };
-    NonZeroU32::new(total).unwrap_or(NonZeroU32::MIN)
+    unsafe { exponentials(from, to, eights, max, &EXP2_NEG) }
 }
 
 /// q0 logits, q1 ages, q2 biases, q3 multiplier; r2 the largest logit, r4 the age that comes next. With 1, products are
@@ -151,14 +133,14 @@ unsafe extern "C" fn scale_products<const PRESCALES: usize>(
 }
 
 /// q0 distances from the maximum, first in words, then limited in halfwords; q1 their remainders of 1024;
-/// q2 the maximum, q3 1023, q4 weights.
+/// q2 the maximum, q3 1023, q4 probabilities.
 ///
 /// # Safety
 /// Both slices hold `eights` times eight entries, at least eight.
 #[unsafe(naked)]
 unsafe extern "C" fn exponentials(
     logits: *const i32,
-    weights: *mut i16,
+    probabilities: *mut i16,
     eights: usize,
     max: i32,
     table: &[i16; EXP2_NEG.len()],

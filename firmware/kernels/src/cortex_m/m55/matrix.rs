@@ -6,8 +6,6 @@
 
 use core::arch::naked_asm;
 
-use super::cpu;
-
 /// Rows of a step of the widest map.
 pub(super) const MAX_ROWS: usize = 512;
 /// Rows that the fast kernels compute together.
@@ -32,13 +30,13 @@ struct Walk {
     columns: usize,
 }
 
-/// `sums[r] = bias[r] + sum_c weight[r][c] * input[c]` for all `sums`; no bias: 0.
+/// `acc[r] = bias[r] + sum_c weight[r][c] * input[c]` for all `acc`; no bias: 0.
 #[inline]
-pub(super) fn product(weight: &[i8], input: &[i8], bias: &[[u8; 4]], sums: &mut [i32]) {
+pub(super) fn product(weight: &[i8], input: &[i8], bias: &[[u8; 4]], acc: &mut [i32]) {
     let aligned =
         weight.as_ptr().cast::<u32>().is_aligned() && input.as_ptr().cast::<u32>().is_aligned();
     let fast: Option<Kernel<i8>> = match input.len() {
-        _ if !aligned || sums.len() < BLOCK => None,
+        _ if !aligned || acc.len() < BLOCK => None,
         8 => Some(eight),
         16 => Some(narrow::<16>),
         32 => Some(narrow::<32>),
@@ -57,15 +55,15 @@ pub(super) fn product(weight: &[i8], input: &[i8], bias: &[[u8; 4]], sums: &mut 
         _ => None,
     };
     match fast {
-        Some(kernel) => blocks(weight, input, bias, sums, (kernel, BLOCK)),
-        None => blocks(weight, input, bias, sums, (any_i8, SMALL_BLOCK)),
+        Some(kernel) => blocks(weight, input, bias, acc, (kernel, BLOCK)),
+        None => blocks(weight, input, bias, acc, (any_i8, SMALL_BLOCK)),
     }
 }
 
 /// [`product`] of an int16 input.
 #[inline]
-pub(super) fn product_wide(weight: &[i8], input: &[i16], bias: &[[u8; 4]], sums: &mut [i32]) {
-    blocks(weight, input, bias, sums, (any_i16, SMALL_BLOCK));
+pub(super) fn product_wide(weight: &[i8], input: &[i16], bias: &[[u8; 4]], acc: &mut [i32]) {
+    blocks(weight, input, bias, acc, (any_i16, SMALL_BLOCK));
 }
 
 /// Runs a kernel on all whole blocks, and once more on the last rows where they are none: those that
@@ -75,10 +73,10 @@ fn blocks<T: Copy + Into<i32>>(
     weight: &[i8],
     input: &[T],
     bias: &[[u8; 4]],
-    sums: &mut [i32],
+    acc: &mut [i32],
     (kernel, block): (Kernel<T>, usize),
 ) {
-    let (rows, columns) = (sums.len(), input.len());
+    let (rows, columns) = (acc.len(), input.len());
     let biases = if bias.is_empty() {
         ZEROS.as_ptr()
     } else {
@@ -91,16 +89,16 @@ fn blocks<T: Copy + Into<i32>>(
         || !biases_there
         || !biases.is_aligned()
     {
-        return plain(weight, input, bias, sums);
+        return plain(weight, input, bias, acc);
     }
-    let run = |first: usize, end: usize, sums: &mut [i32]| {
+    let run = |first: usize, end: usize, acc: &mut [i32]| {
         let walk = Walk {
-            end: sums.as_ptr().wrapping_add(end),
+            end: acc.as_ptr().wrapping_add(end),
             bias: biases.wrapping_add(first),
             columns,
         };
         let weight = weight.as_ptr().wrapping_add(first.wrapping_mul(columns));
-        let to = sums.as_mut_ptr().wrapping_add(first);
+        let to = acc.as_mut_ptr().wrapping_add(first);
         // SAFETY: from `first` to `end` lie a multiple of `block` rows, at least one block; weights, sums and
         // biases hold so many, and `input` so many columns; those that want alignment have it: `first` times a
         // multiple of 8 columns keeps it.
@@ -108,18 +106,18 @@ fn blocks<T: Copy + Into<i32>>(
     };
     // Both are powers of two.
     let rest = rows & block.wrapping_sub(1);
-    run(0, rows.wrapping_sub(rest), sums);
+    run(0, rows.wrapping_sub(rest), acc);
     if rest > 0 {
-        run(rows.wrapping_sub(block), rows, sums);
+        run(rows.wrapping_sub(block), rows, acc);
     }
 }
 
 /// Row by row.
 #[inline(never)]
-fn plain<T: Copy + Into<i32>>(weight: &[i8], input: &[T], bias: &[[u8; 4]], sums: &mut [i32]) {
+fn plain<T: Copy + Into<i32>>(weight: &[i8], input: &[T], bias: &[[u8; 4]], acc: &mut [i32]) {
     let mut rows = weight.chunks_exact(input.len().max(1));
     let mut biases = bias.iter();
-    for sum in sums {
+    for sum in acc {
         let row = rows.next().unwrap_or_default();
         let bias = biases.next().map_or(0, |&bias| i32::from_le_bytes(bias));
         *sum = row.iter().zip(input).fold(bias, |sum, (&weight, &x)| {
@@ -128,12 +126,23 @@ fn plain<T: Copy + Into<i32>>(weight: &[i8], input: &[T], bias: &[[u8; 4]], sums
     }
 }
 
+/// Adds to the eight sums in r0, r2, r4, r6, r8, r10, r12 and lr what eight rows of eight columns at r3 give with q0.
+macro_rules! eight_rows {
+    () => {
+        ".irp sum, r0, r2, r4, r6, r8, r10, r12, lr
+         vldrb.s16 q1, [r3], #8
+         vmladava.s16 \\sum, q0, q1
+         .endr"
+    };
+}
+pub(super) use eight_rows;
+
 /// Eight columns, the keys of narrow heads, as halfwords: r1 and q0 input, r3 weights, the rest as in [`narrow`].
 ///
 /// # Safety
 /// As [`narrow`], with rows of eight columns; weights and inputs need no alignment.
 #[unsafe(naked)]
-unsafe extern "C" fn eight(weight: *const i8, input: *const i8, sums: *mut i32, walk: *const Walk) {
+unsafe extern "C" fn eight(weight: *const i8, input: *const i8, acc: *mut i32, walk: *const Walk) {
     naked_asm!(
         cpu!(),
         "push {{r4-r11, lr}}",
@@ -143,22 +152,7 @@ unsafe extern "C" fn eight(weight: *const i8, input: *const i8, sums: *mut i32, 
         "vldrb.s16 q0, [r1]",
         "2:",
         "ldmia.w r9!, {{r0, r2, r4, r6, r8, r10, r12, lr}}",
-        "vldrb.s16 q1, [r3], #8",
-        "vmladava.s16 r0, q0, q1",
-        "vldrb.s16 q1, [r3], #8",
-        "vmladava.s16 r2, q0, q1",
-        "vldrb.s16 q1, [r3], #8",
-        "vmladava.s16 r4, q0, q1",
-        "vldrb.s16 q1, [r3], #8",
-        "vmladava.s16 r6, q0, q1",
-        "vldrb.s16 q1, [r3], #8",
-        "vmladava.s16 r8, q0, q1",
-        "vldrb.s16 q1, [r3], #8",
-        "vmladava.s16 r10, q0, q1",
-        "vldrb.s16 q1, [r3], #8",
-        "vmladava.s16 r12, q0, q1",
-        "vldrb.s16 q1, [r3], #8",
-        "vmladava.s16 lr, q0, q1",
+        eight_rows!(),
         "stmia.w r5!, {{r0, r2, r4, r6, r8, r10, r12, lr}}",
         "cmp r5, r7",
         "bne 2b",
@@ -176,7 +170,7 @@ unsafe extern "C" fn eight(weight: *const i8, input: *const i8, sums: *mut i32, 
 unsafe extern "C" fn narrow<const COLUMNS: usize>(
     weight: *const i8,
     input: *const i8,
-    sums: *mut i32,
+    acc: *mut i32,
     walk: *const Walk,
 ) {
     naked_asm!(
@@ -225,7 +219,7 @@ unsafe extern "C" fn narrow<const COLUMNS: usize>(
 unsafe extern "C" fn wide<const COLUMNS: usize>(
     weight: *const i8,
     input: *const i8,
-    sums: *mut i32,
+    acc: *mut i32,
     walk: *const Walk,
 ) {
     // [sp]: from a sum to its bias, the end of the sums.
@@ -280,89 +274,59 @@ unsafe extern "C" fn wide<const COLUMNS: usize>(
     )
 }
 
-/// Any number of columns, four rows at a time: r1, r3, r5, r7 weights, r9 input, r8 the block's weights, r10
+/// A kernel for any number of columns, four rows at a time: r1, r3, r5, r7 weights, r9 input, r8 the block's weights, r10
 /// biases, r11 columns, r12 sums, lr the columns left; the sums in r0, r2, r4, r6. [sp]: input.
 macro_rules! any {
-    ($tail:literal, $load_input:literal, $a:literal, $b:literal, $c:literal, $d:literal, $accumulate:literal) => {
-        naked_asm!(
-            cpu!(),
-            "push {{r1, r4-r11, lr}}",
-            "mov r12, r2",
-            "mov r8, r0",
-            "ldrd r2, r10, [r3]",
-            "ldr r11, [r3, #8]",
-            "push {{r2, r3}}",
-            "2:",
-            "ldr r9, [sp, #8]",
-            "mov r1, r8",
-            "add.w r3, r1, r11",
-            "add.w r5, r3, r11",
-            "add.w r7, r5, r11",
-            "add.w r8, r7, r11",
-            "ldmia.w r10!, {{r0, r2, r4, r6}}",
-            $tail,
-            "3:",
-            $load_input,
-            $a,
-            concat!($accumulate, " r0, q0, q1"),
-            $b,
-            concat!($accumulate, " r2, q0, q1"),
-            $c,
-            concat!($accumulate, " r4, q0, q1"),
-            $d,
-            concat!($accumulate, " r6, q0, q1"),
-            "letp lr, 3b",
-            "stmia.w r12!, {{r0, r2, r4, r6}}",
-            "ldr r3, [sp]",
-            "cmp r12, r3",
-            "bne 2b",
-            "add sp, #12",
-            "pop {{r4-r11, pc}}",
-        )
+    ($name:ident($input:ty): $tail:literal, $load_input:literal, $load:literal, $step:literal, $accumulate:literal) => {
+        /// # Safety
+        /// There are a multiple of four sums, at least four, up to `walk.end`, a bias for each, and a row of
+        /// `walk.columns` weights, at least one; so many inputs, aligned as their type asks; sums and biases
+        /// aligned to words.
+        #[unsafe(naked)]
+        unsafe extern "C" fn $name(
+            weight: *const i8,
+            input: *const $input,
+            acc: *mut i32,
+            walk: *const Walk,
+        ) {
+            naked_asm!(
+                cpu!(),
+                "push {{r1, r4-r11, lr}}",
+                "mov r12, r2",
+                "mov r8, r0",
+                "ldrd r2, r10, [r3]",
+                "ldr r11, [r3, #8]",
+                "push {{r2, r3}}",
+                "2:",
+                "ldr r9, [sp, #8]",
+                "mov r1, r8",
+                "add.w r3, r1, r11",
+                "add.w r5, r3, r11",
+                "add.w r7, r5, r11",
+                "add.w r8, r7, r11",
+                "ldmia.w r10!, {{r0, r2, r4, r6}}",
+                concat!($tail, " lr, r11"),
+                "3:",
+                concat!($load_input, " q0, [r9], #16"),
+                concat!($load, " q1, [r1], ", $step),
+                concat!($accumulate, " r0, q0, q1"),
+                concat!($load, " q1, [r3], ", $step),
+                concat!($accumulate, " r2, q0, q1"),
+                concat!($load, " q1, [r5], ", $step),
+                concat!($accumulate, " r4, q0, q1"),
+                concat!($load, " q1, [r7], ", $step),
+                concat!($accumulate, " r6, q0, q1"),
+                "letp lr, 3b",
+                "stmia.w r12!, {{r0, r2, r4, r6}}",
+                "ldr r3, [sp]",
+                "cmp r12, r3",
+                "bne 2b",
+                "add sp, #12",
+                "pop {{r4-r11, pc}}",
+            )
+        }
     };
 }
 
-/// Any number of columns of an int8 input.
-///
-/// # Safety
-/// There are a multiple of four sums, at least four, up to `walk.end`, a bias for each, and a row of
-/// `walk.columns` weights, at least one; so many inputs; sums and biases aligned to words.
-#[unsafe(naked)]
-unsafe extern "C" fn any_i8(
-    weight: *const i8,
-    input: *const i8,
-    sums: *mut i32,
-    walk: *const Walk,
-) {
-    any!(
-        "dlstp.8 lr, r11",
-        "vldrb.u8 q0, [r9], #16",
-        "vldrb.u8 q1, [r1], #16",
-        "vldrb.u8 q1, [r3], #16",
-        "vldrb.u8 q1, [r5], #16",
-        "vldrb.u8 q1, [r7], #16",
-        "vmladava.s8"
-    )
-}
-
-/// Any number of columns of an int16 input.
-///
-/// # Safety
-/// As [`any_i8`], the inputs aligned to halfwords.
-#[unsafe(naked)]
-unsafe extern "C" fn any_i16(
-    weight: *const i8,
-    input: *const i16,
-    sums: *mut i32,
-    walk: *const Walk,
-) {
-    any!(
-        "dlstp.16 lr, r11",
-        "vldrh.u16 q0, [r9], #16",
-        "vldrb.s16 q1, [r1], #8",
-        "vldrb.s16 q1, [r3], #8",
-        "vldrb.s16 q1, [r5], #8",
-        "vldrb.s16 q1, [r7], #8",
-        "vmladava.s16"
-    )
-}
+any!(any_i8(i8): "dlstp.8", "vldrb.u8", "vldrb.u8", "#16", "vmladava.s8");
+any!(any_i16(i16): "dlstp.16", "vldrh.u16", "vldrb.s16", "#8", "vmladava.s16");

@@ -1,7 +1,7 @@
 //! The policy step on the vector instructions (MVE, "Helium") of the Cortex-M55.
 //!
 //! Weights are read in the order of rows, as they lie in every image. Keys lie as rows too; values in blocks of
-//! eight channels and eight places. Loops are naked functions in assembly; everything around them is plain
+//! eight channels and eight positions. Loops are naked functions in assembly; everything around them is plain
 //! Rust, and so is what no vector holds: a few last rows, and factors that only a contrived image has.
 
 #![expect(
@@ -9,7 +9,16 @@
     reason = "assembly, and the calls of it behind checks of length and alignment"
 )]
 
+/// The first line of every naked function: these are assembled on their own, and know the target's
+/// instructions only if told.
+macro_rules! cpu {
+    () => {
+        ".cpu cortex-m55"
+    };
+}
+
 mod attention;
+mod kv_cache;
 mod logits;
 mod matrix;
 mod requant;
@@ -20,20 +29,12 @@ use core::marker::PhantomData;
 
 use matrix::{product, product_wide};
 
-use crate::kernels::Watch;
+use super::every_core::{Core, Requantize};
+use crate::kernels::HeadHook;
 use crate::portable::Rows;
-use crate::{Attention, Kernels, Onto, Requant, Rings, Shape, portable};
+use crate::{Attention, KvLayout};
 
-/// The first line of every naked function: these are assembled on their own, and know the target's
-/// instructions only if told.
-macro_rules! cpu {
-    () => {
-        ".cpu cortex-m55"
-    };
-}
-use cpu;
-
-/// Places and channels of a block of values.
+/// Positions and channels of a block of values.
 const LANES: usize = 8;
 
 /// The kernels of a core with MVE's integer instructions; the target has them.
@@ -46,65 +47,39 @@ impl CortexM55 {
     pub const fn detect() -> Option<Self> {
         Some(Self(PhantomData))
     }
-
-    /// Places of the ring of values of one head.
-    const fn places(shape: Shape) -> usize {
-        shape.window.div_ceil(LANES).saturating_mul(LANES)
-    }
 }
 
-/// The sums of all rows, biases included.
-#[inline]
-fn sums_of<'a>(map: Rows<'_>, input: &[i8], sums: &'a mut [i32]) -> &'a mut [i32] {
-    let sums = sums.get_mut(..map.rows).unwrap_or_default();
-    product(map.weight, input, map.bias, sums);
-    sums
-}
-
-/// [`sums_of`] of an int16 input.
-#[inline]
-fn wide_sums_of<'a>(map: Rows<'_>, input: &[i16], sums: &'a mut [i32]) -> &'a mut [i32] {
-    let sums = sums.get_mut(..map.rows).unwrap_or_default();
-    product_wide(map.weight, input, map.bias, sums);
-    sums
-}
-
-impl Kernels for CortexM55 {
+impl Core for CortexM55 {
     const LANES: usize = 1;
-    const RINGS: Rings = Rings::CORTEX_M55;
+    const KV_LAYOUT: KvLayout = KvLayout::CORTEX_M55;
 
-    of_every_core!(sums_of);
-
-    fn embed(self, map: Rows<'_>, input: &[i16], sums: &mut [i32], out: &mut [i16]) {
-        let out = out.get_mut(..map.rows).unwrap_or_default();
-        // Added to nothing, a number of 16 bits stays what it is.
-        out.fill(0);
-        requant::add_i16(map, wide_sums_of(map, input, sums), out);
+    /// The sums of all rows, biases included.
+    #[inline]
+    fn product<'a>(map: Rows<'_>, input: &[i8], acc: &'a mut [i32]) -> &'a mut [i32] {
+        let acc = acc.get_mut(..map.rows).unwrap_or_default();
+        product(map.weight, input, map.bias, acc);
+        acc
     }
 
-    fn hidden(
-        self,
-        map: Rows<'_>,
-        input: &[i8],
-        raw: Option<(Rows<'_>, &[i16])>,
-        (sums, preactivation): (&mut [i32], &mut [i32]),
-        out: &mut [i8],
-    ) {
-        requant::to_i32(map, sums_of(map, input, sums), preactivation);
-        if let Some((raw, input)) = raw {
-            let sums = wide_sums_of(raw, input, sums);
-            let rows = preactivation.iter_mut().zip(sums).zip(raw.factors());
-            for ((preactivation, sum), factor) in rows {
-                *preactivation = preactivation.saturating_add(factor.to_i32(*sum));
-            }
-        }
-        let preactivation = preactivation.get(..map.rows).unwrap_or_default();
-        tanh::tanh(preactivation, out);
+    #[inline]
+    fn wide_product<'a>(map: Rows<'_>, input: &[i16], acc: &'a mut [i32]) -> &'a mut [i32] {
+        let acc = acc.get_mut(..map.rows).unwrap_or_default();
+        product_wide(map.weight, input, map.bias, acc);
+        acc
     }
 
-    fn words(self, map: Rows<'_>, input: &[i8], sums: &mut [i32], out: &mut [i16]) {
-        let out = out.get_mut(..map.rows).unwrap_or_default();
-        out.fill(0);
-        requant::add_i16(map, sums_of(map, input, sums), out);
+    #[inline]
+    fn wide_to_i16(map: Rows<'_>, acc: &[i32], out: &mut [i16]) {
+        Self::to_i16(map, acc, out);
+    }
+
+    #[inline]
+    fn tanh_first(x: &[i32], out: &mut [i8]) -> usize {
+        tanh::tanh_first(x, out)
+    }
+
+    #[inline]
+    fn attend(attention: Attention<'_, &[[u8; 4]]>, hook: Option<&mut HeadHook<'_>>) {
+        attention::run(attention, hook);
     }
 }

@@ -2,32 +2,21 @@
 
 use core::arch::naked_asm;
 
-use super::cpu;
 use crate::tanh::{BASE, BIN_BITS, BINS, LIMIT, THRESHOLD};
-use crate::tanh_q12;
 
-/// `out[i] = tanh_q12(x[i])`.
+/// `out[i] = tanh_q12(x[i])` of all whole fours; how many entries these are.
 #[inline]
-pub(super) fn tanh(x: &[i32], out: &mut [i8]) {
+pub(super) fn tanh_first(x: &[i32], out: &mut [i8]) -> usize {
     const { assert!(BIN_BITS == 5 && BINS == 400 && LIMIT == 12_800) };
-    let length = x.len().min(out.len());
-    let whole = length & !3;
-    if whole > 0 {
-        // SAFETY: both hold `whole` entries, a multiple of four, at least four; what the kernel reads of the
-        // tables is limited by `LIMIT` and by what stands in `BASE`.
-        unsafe {
-            tanh_fours(
-                x.as_ptr(),
-                out.as_mut_ptr(),
-                BASE.as_ptr(),
-                THRESHOLD.as_ptr(),
-                whole >> 2,
-            );
-        }
+    let whole = x.len().min(out.len()) & !3;
+    if whole == 0 {
+        return 0;
     }
-    for (out, &x) in out.iter_mut().zip(x).skip(whole) {
-        *out = tanh_q12(x);
-    }
+    let (base, threshold) = (BASE.as_ptr(), THRESHOLD.as_ptr());
+    // SAFETY: both hold `whole` entries, a multiple of four, at least four; what the kernel reads of the
+    // tables is limited by `LIMIT` and by what stands in `BASE`.
+    unsafe { tanh_fours(x.as_ptr(), out.as_mut_ptr(), base, threshold, whole >> 2) };
+    whole
 }
 
 /// q0 arguments, q1 magnitudes, q2 base outputs, q3 the next thresholds, q4 the largest magnitude.

@@ -1,104 +1,28 @@
-//! Values: where they lie in the ring, their weighted sums, and from the sums to the means.
+//! Values weighted by attention: their sums, and from the sums to the context.
 
 use core::arch::naked_asm;
 
-use super::{LANES, cpu};
-use crate::cortex_m::heads::{Means, plain_means};
-use crate::{Reciprocal, Requant};
-
-/// Bytes of a block: eight channels of eight places.
-const BLOCK: usize = LANES * LANES;
-
-/// Puts the values of a token at `place` of the rings of all heads: `[channel / 8][place / 8][8][8]`, with
-/// `places` in a ring, a multiple of eight.
-pub(super) fn store(values: &mut [i8], token: &[i8], place: usize, places: usize) {
-    let stride = places.wrapping_mul(LANES);
-    let eights = token.len() / LANES;
-    let first = (place / LANES)
-        .wrapping_mul(BLOCK)
-        .wrapping_add(place % LANES);
-    if eights == 0 || place >= places || stride.saturating_mul(eights) > values.len() {
-        return;
-    }
-    let to = values.as_mut_ptr().wrapping_add(first);
-    // SAFETY: every eight channels have `stride` bytes in the ring, and `first` plus 56 lies in such a stretch;
-    // `token` holds them all.
-    unsafe { scatter(to, token.as_ptr(), eights, stride) };
-}
-
-/// Sums of all channels of a head, weighted; `weights` one per place, a multiple of eight.
-#[inline]
-pub(super) fn weighted_sums(values: &[i8], weights: &[i16], sums: &mut [i32]) {
-    let steps = weights.len() / LANES;
-    let bytes = steps.wrapping_mul(BLOCK);
-    let blocks = sums.len() / LANES;
-    if steps == 0 || blocks == 0 || bytes.saturating_mul(blocks) > values.len() {
-        return;
-    }
-    let end = sums.as_ptr().wrapping_add(blocks.wrapping_mul(LANES));
-    let walk = Walk {
-        end,
-        weights_end: weights.as_ptr().wrapping_add(steps.wrapping_mul(LANES)),
-    };
-    // SAFETY: `values` holds `blocks` times `steps` blocks, `weights` eight for each step, `sums` eight for each
-    // of the blocks; at least one of each.
-    unsafe {
-        sum_blocks(values.as_ptr(), weights.as_ptr(), sums.as_mut_ptr(), &walk);
-    }
-}
+use super::matrix::eight_rows;
+use crate::cortex_m::every_core::heads::Context;
 
 /// Where the kernel of sums ends.
 #[repr(C)]
-struct Walk {
-    end: *const i32,
-    weights_end: *const i16,
+pub(super) struct Walk {
+    pub(super) end: *const i32,
+    pub(super) probabilities_end: *const i16,
 }
 
-/// `out[i] = output.to_i8(reciprocal.mean_q16(sums[i]))`.
-#[inline]
-pub(super) fn means(reciprocal: Reciprocal, output: Requant, sums: &[i32], out: &mut [i8]) {
-    let eights = sums.len().min(out.len()) / LANES;
-    let Some(means) = Means::new(reciprocal, output).filter(|_| eights > 0) else {
-        return plain_means(reciprocal, output, sums, out);
-    };
-    // SAFETY: `sums` and `out` hold `eights` times eight entries, at least eight; heads have a multiple of
-    // eight channels, so that none is left over.
-    unsafe { means_of_sums(sums.as_ptr(), out.as_mut_ptr(), eights, &means) };
-}
-
-/// q0 values of eight channels, q1 where they go: eight bytes apart.
-///
-/// # Safety
-/// `token` holds `eights` times eight channels, at least eight; behind `to` there are so many stretches
-/// of `stride` bytes, of which 57 may be written.
-#[unsafe(naked)]
-unsafe extern "C" fn scatter(to: *mut i8, token: *const i8, eights: usize, stride: usize) {
-    naked_asm!(
-        cpu!(),
-        "push {{r7, lr}}",
-        "mov.w r12, #0",
-        "vidup.u16 q1, r12, #8",
-        "dls lr, r2",
-        "2:",
-        "vldrb.u16 q0, [r1], #8",
-        "vstrb.16 q0, [r0, q1]",
-        "add r0, r3",
-        "le lr, 2b",
-        "pop {{r7, pc}}",
-    )
-}
-
-/// r3 values, r1 weights and r11 the first of them, r5 sums, r7 and r9 the ends of sums and weights; the sums in
+/// r3 values, r1 probabilities and r11 the first of them, r5 sums, r7 and r9 the ends of sums and probabilities; the sums in
 /// r0, r2, r4, r6, r8, r10, r12, lr.
 ///
 /// # Safety
-/// Sums are a multiple of eight, at least eight, and so are weights; `values` holds a byte for each sum and
-/// weight.
+/// Sums are a multiple of eight, at least eight, and so are probabilities; `values` holds a byte for each sum and
+/// probability.
 #[unsafe(naked)]
-unsafe extern "C" fn sum_blocks(
+pub(super) unsafe extern "C" fn sum_blocks(
     values: *const i8,
-    weights: *const i16,
-    sums: *mut i32,
+    probabilities: *const i16,
+    acc: *mut i32,
     walk: *const Walk,
 ) {
     naked_asm!(
@@ -111,43 +35,18 @@ unsafe extern "C" fn sum_blocks(
         "2:",
         "vldrh.u16 q0, [r11]",
         "add.w r1, r11, #16",
-        "vldrb.s16 q1, [r3]",
-        "vmladav.s16 r0, q0, q1",
-        "vldrb.s16 q1, [r3, #8]",
-        "vmladav.s16 r2, q0, q1",
-        "vldrb.s16 q1, [r3, #16]",
-        "vmladav.s16 r4, q0, q1",
-        "vldrb.s16 q1, [r3, #24]",
-        "vmladav.s16 r6, q0, q1",
-        "vldrb.s16 q1, [r3, #32]",
-        "vmladav.s16 r8, q0, q1",
-        "vldrb.s16 q1, [r3, #40]",
-        "vmladav.s16 r10, q0, q1",
-        "vldrb.s16 q1, [r3, #48]",
-        "vmladav.s16 r12, q0, q1",
-        "vldrb.s16 q1, [r3, #56]",
-        "vmladav.s16 lr, q0, q1",
+        ".set channel, 0",
+        ".irp sum, r0, r2, r4, r6, r8, r10, r12, lr",
+        "vldrb.s16 q1, [r3, #channel]",
+        r"vmladav.s16 \sum, q0, q1",
+        ".set channel, channel + 8",
+        ".endr",
         "adds r3, #64",
         "cmp r1, r9",
         "beq.w 4f",
         "3:",
         "vldrh.u16 q0, [r1], #16",
-        "vldrb.s16 q1, [r3], #8",
-        "vmladava.s16 r0, q0, q1",
-        "vldrb.s16 q1, [r3], #8",
-        "vmladava.s16 r2, q0, q1",
-        "vldrb.s16 q1, [r3], #8",
-        "vmladava.s16 r4, q0, q1",
-        "vldrb.s16 q1, [r3], #8",
-        "vmladava.s16 r6, q0, q1",
-        "vldrb.s16 q1, [r3], #8",
-        "vmladava.s16 r8, q0, q1",
-        "vldrb.s16 q1, [r3], #8",
-        "vmladava.s16 r10, q0, q1",
-        "vldrb.s16 q1, [r3], #8",
-        "vmladava.s16 r12, q0, q1",
-        "vldrb.s16 q1, [r3], #8",
-        "vmladava.s16 lr, q0, q1",
+        eight_rows!(),
         "cmp r1, r9",
         "bne 3b",
         "4:",
@@ -164,11 +63,11 @@ unsafe extern "C" fn sum_blocks(
 /// # Safety
 /// Both slices hold `eights` times eight entries, at least eight.
 #[unsafe(naked)]
-unsafe extern "C" fn means_of_sums(
-    sums: *const i32,
+pub(super) unsafe extern "C" fn context_of_sums(
+    acc: *const i32,
     out: *mut i8,
     eights: usize,
-    means: *const Means,
+    context: *const Context,
 ) {
     naked_asm!(
         cpu!(),

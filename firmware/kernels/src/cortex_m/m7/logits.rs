@@ -1,13 +1,12 @@
-//! Inner products to logits, and logits to attention weights.
+//! Inner products to logits, and logits to attention probabilities.
 
 use core::arch::naked_asm;
-use core::num::NonZeroU32;
 
 use super::matrix::MAX_COLUMNS;
 use super::{GROUP, MIN_SHIFT};
-use crate::cortex_m::heads::is_usual;
+use crate::cortex_m::every_core::heads::is_usual;
 use crate::softmax::EXP2_NEG;
-use crate::{MASKED_LOGIT, Place, Requant};
+use crate::{CachePosition, MASKED_LOGIT, Requant};
 
 /// Biases as the kernel takes them: LDM faults on addresses that are not a word's, and bytes alone may lie anywhere.
 #[repr(align(4))]
@@ -38,25 +37,25 @@ struct Scale {
     shift: u32,
     /// The largest logit so far.
     max: i32,
-    /// The lowest place that belongs to a block of four.
+    /// The lowest position that belongs to a block of four.
     blocks: *const i32,
-    /// The lowest place.
+    /// The lowest position.
     first: *const i32,
 }
 
-/// 256-fold inner products of a head, by place, to logits; returns the largest.
+/// 256-fold inner products of a head, by position, to logits; returns the largest.
 ///
-/// Places from `window` on, and those of an age of `place.filled` or more, get logits that weigh nothing.
+/// Positions from `window` on, and those of an age of `position.filled` or more, get logits that weigh nothing.
 /// The work does not depend on how many these are, but for a call more.
 ///
-/// Logits are not limited. Where that could change a weight ([`is_usual`]), or the factor is no small one, the result is `None`
+/// Logits are not limited. Where that could change a probability ([`is_usual`]), or the factor is no small one, the result is `None`
 /// with the products lost, and the caller does it over in plain Rust.
 pub(super) fn scale(
     products: &mut [i32],
     window: usize,
-    factor: Requant,
+    requant: Requant,
     biases: &[[u8; 4]],
-    place: Place,
+    position: CachePosition,
 ) -> Option<i32> {
     let biases = if biases.is_empty() {
         NO_BIAS.0.get(..window)?
@@ -64,29 +63,29 @@ pub(super) fn scale(
         biases
     };
     let usual =
-        (MIN_SHIFT..=62).contains(&factor.shift) && biases.as_ptr().cast::<u32>().is_aligned();
+        (MIN_SHIFT..=62).contains(&requant.shift) && biases.as_ptr().cast::<u32>().is_aligned();
     if !usual || biases.len() != window {
         return None;
     }
     let mut scale = Scale {
-        multiplier: factor.multiplier,
-        shift: u32::from(factor.shift).wrapping_sub(24),
+        multiplier: requant.multiplier,
+        shift: u32::from(requant.shift).wrapping_sub(24),
         max: MASKED_LOGIT,
         blocks: core::ptr::null(),
         first: core::ptr::null(),
     };
-    let (ring, rest) = products.split_at_mut_checked(window)?;
+    let (products, rest) = products.split_at_mut_checked(window)?;
     rest.fill(MASKED_LOGIT);
-    // Ages fall along the ring up to the newest place, and again from the end to behind it.
-    let (newer, older) = ring.split_at_mut_checked(place.index.wrapping_add(1))?;
+    // Ages fall along the positions up to the newest, and again from the end to behind it.
+    let (newer, older) = products.split_at_mut_checked(position.index.wrapping_add(1))?;
     let (of_newer, of_older) = biases.split_at_checked(newer.len())?;
-    let filled_older = place.filled.saturating_sub(newer.len());
-    segment(newer, of_newer, place.filled, &mut scale);
+    let filled_older = position.filled.saturating_sub(newer.len());
+    segment(newer, of_newer, position.filled, &mut scale);
     segment(older, of_older, filled_older, &mut scale);
     is_usual(scale.max).then_some(scale.max)
 }
 
-/// One stretch of the ring, the youngest memory last: `filled` of them are there.
+/// One stretch of the positions, the youngest memory last: `filled` of them are there.
 #[inline]
 fn segment(products: &mut [i32], biases: &[[u8; 4]], filled: usize, scale: &mut Scale) {
     let empty = products.len().saturating_sub(filled);
@@ -117,16 +116,15 @@ fn stretch(products: &mut [i32], biases: &[[u8; 4]], scale: &mut Scale) {
     unsafe { scale_products(end, biases.as_ptr(), scale) };
 }
 
-/// Logits to weights; returns their total. `max` is the largest logit.
-pub(super) fn weights(logits: &[i32], weights: &mut [i16], max: i32) -> NonZeroU32 {
-    let whole = logits.len().min(weights.len()) / GROUP * GROUP;
-    if whole == 0 || !weights.as_ptr().cast::<u32>().is_aligned() {
-        return NonZeroU32::MIN;
+/// Logits to probabilities; returns their total. `max` is the largest logit.
+pub(super) fn probabilities(logits: &[i32], probabilities: &mut [i16], max: i32) -> u32 {
+    let whole = logits.len().min(probabilities.len()) / GROUP * GROUP;
+    if whole == 0 || !probabilities.as_ptr().cast::<u32>().is_aligned() {
+        return 0;
     }
-    let end = logits.as_ptr().wrapping_add(whole);
+    let (start, end) = (logits.as_ptr(), logits.as_ptr().wrapping_add(whole));
     // SAFETY: both slices hold `whole` entries, at least four; both are aligned to words.
-    let total = unsafe { exponentials(logits.as_ptr(), weights.as_mut_ptr(), end, max, &TWICE) };
-    NonZeroU32::new(total).unwrap_or(NonZeroU32::MIN)
+    unsafe { exponentials(start, probabilities.as_mut_ptr(), end, max, &TWICE) }
 }
 
 /// r0 products, r1 biases, r2 `scale`, r3 multiplier, r12 shift, lr maximum, r4-r7 four logits.
@@ -144,36 +142,19 @@ unsafe extern "C" fn scale_products(end: *mut i32, biases: *const [u8; 4], scale
         "beq 2f",
         "1:",
         "ldmdb r0!, {{r4-r7}}",
-        "smmul r4, r4, r3",
-        "smmul r5, r5, r3",
-        "smmul r6, r6, r3",
-        "smmul r7, r7, r3",
+        four!(r"smmul \x, \x, r3"),
         "ldmia.w r1!, {{r8-r11}}",
-        "asrs.w r4, r4, r12",
-        "adc r4, r4, #0",
-        "asrs.w r5, r5, r12",
-        "adc r5, r5, #0",
-        "asrs.w r6, r6, r12",
-        "adc r6, r6, #0",
-        "asrs.w r7, r7, r12",
-        "adc r7, r7, #0",
+        four!(r"asrs.w \x, \x, r12", r"adc \x, \x, #0"),
         "qadd r7, r7, r8",
         "qadd r6, r6, r9",
         "qadd r5, r5, r10",
         "qadd r4, r4, r11",
         "ldr r8, [r2, #12]",
-        "cmp lr, r7",
+        ".irp x, r7, r6, r5, r4",
+        r"cmp lr, \x",
         "it lt",
-        "movlt lr, r7",
-        "cmp lr, r6",
-        "it lt",
-        "movlt lr, r6",
-        "cmp lr, r5",
-        "it lt",
-        "movlt lr, r5",
-        "cmp lr, r4",
-        "it lt",
-        "movlt lr, r4",
+        r"movlt lr, \x",
+        ".endr",
         "stmia.w r0, {{r4-r7}}",
         "cmp r0, r8",
         "bne 1b",
@@ -200,15 +181,15 @@ unsafe extern "C" fn scale_products(end: *mut i32, biases: *const [u8; 4], scale
     )
 }
 
-/// r0 logits, r1 weights, r2 end, r3 maximum, r4-r7 distances, r8-r11 weights, r12 table, lr total.
+/// r0 logits, r1 probabilities, r2 end, r3 maximum, r4-r7 distances, r8-r11 probabilities, r12 table, lr total.
 ///
 /// # Safety
-/// From `logits` to `end` lie a multiple of four logits, at least four, and room for as many weights at
-/// `weights`; both aligned to words.
+/// From `logits` to `end` lie a multiple of four logits, at least four, and room for as many at
+/// `probabilities`; both aligned to words.
 #[unsafe(naked)]
 unsafe extern "C" fn exponentials(
     logits: *const i32,
-    weights: *mut i16,
+    probabilities: *mut i16,
     end: *const i32,
     max: i32,
     table: &[u16; EXP2_NEG.len()],
@@ -219,10 +200,7 @@ unsafe extern "C" fn exponentials(
         "mov.w lr, #0",
         "1:",
         "ldmia r0!, {{r4-r7}}",
-        "qsub r4, r3, r4",
-        "qsub r5, r3, r5",
-        "qsub r6, r3, r6",
-        "qsub r7, r3, r7",
+        four!(r"qsub \x, r3, \x"),
         "ubfx r8, r4, #0, #10",
         "ubfx r9, r5, #0, #10",
         "ubfx r10, r6, #0, #10",
@@ -231,10 +209,7 @@ unsafe extern "C" fn exponentials(
         "ldrh.w r9, [r12, r9, lsl #1]",
         "ldrh.w r10, [r12, r10, lsl #1]",
         "ldrh.w r11, [r12, r11, lsl #1]",
-        "usat r4, #5, r4, asr #10",
-        "usat r5, #5, r5, asr #10",
-        "usat r6, #5, r6, asr #10",
-        "usat r7, #5, r7, asr #10",
+        four!(r"usat \x, #5, \x, asr #10"),
         "lsr.w r8, r8, r4",
         "lsr.w r9, r9, r5",
         "lsr.w r10, r10, r6",

@@ -41,83 +41,72 @@ impl<'a> Prepared<'a> {
         Self { inputs }
     }
 
-    /// `sums[r] = 256 * sum_c weight[r][c] * input[first + c]` for the rows of all whole blocks that
-    /// `packed` and `sums` hold; `first` and `columns` are multiples of eight.
+    /// `acc[r] = 256 * sum_c weight[r][c] * input[first + c]` for the rows of all whole blocks that
+    /// `packed` and `acc` hold; `first` and `columns` are multiples of eight.
     #[inline]
-    pub(super) fn product(self, first: usize, columns: usize, packed: &[i8], sums: &mut [i32]) {
-        let blocks = (sums.len() / GROUP).min(blocks(packed.len(), columns));
-        let aligned = packed.as_ptr().cast::<u32>().is_aligned();
-        let shape = first.is_multiple_of(COLUMNS) && columns.is_multiple_of(COLUMNS);
-        if blocks == 0
-            || first.saturating_add(columns) / GROUP > self.inputs.len()
-            || !shape
-            || !aligned
-        {
+    pub(super) fn product(self, first: usize, columns: usize, packed: &[i8], acc: &mut [i32]) {
+        let end = first.saturating_add(columns);
+        if !first.is_multiple_of(COLUMNS) || !columns.is_multiple_of(COLUMNS) {
             return;
         }
+        let Some(inputs) = self.inputs.get(first / GROUP..end / GROUP) else {
+            return;
+        };
         let steps = columns / COLUMNS;
         let kernel = if steps <= 16 {
             product_narrow_i8
         } else {
             product_i8
         };
-        // SAFETY: reads `blocks * GROUP * columns` bytes of `packed`, which is aligned to words,
-        // and the inputs of `columns`, which have been prepared; writes `blocks * GROUP` sums.
-        unsafe {
-            kernel(
-                packed.as_ptr().cast(),
-                self.inputs.as_ptr().wrapping_add(first / GROUP),
-                sums.as_mut_ptr(),
-                &Size {
-                    steps,
-                    end: sums.as_ptr().wrapping_add(blocks * GROUP),
-                },
-            );
-        }
+        // SAFETY: a step reads eight columns of four rows, and their inputs have been prepared.
+        unsafe { run_blocks(kernel, packed, columns, (inputs.as_ptr(), steps), acc) };
     }
 }
 
-/// `sums[r] = sum_c weight[r][c] * input[c]` for the rows of all whole blocks that `packed` and `sums`
+/// `acc[r] = sum_c weight[r][c] * input[c]` for the rows of all whole blocks that `packed` and `acc`
 /// hold; `input` filled up to a multiple of eight.
 #[inline]
-pub(super) fn product_wide(packed: &[i8], input: &[i16], sums: &mut [i32]) {
+pub(super) fn product_wide(packed: &[i8], input: &[i16], acc: &mut [i32]) {
     let columns = input.len() / COLUMNS * COLUMNS;
-    let blocks = (sums.len() / GROUP).min(blocks(packed.len(), columns));
-    let aligned =
-        packed.as_ptr().cast::<u32>().is_aligned() && input.as_ptr().cast::<u32>().is_aligned();
-    if blocks == 0 || !aligned {
-        return;
-    }
-    // SAFETY: reads `blocks * GROUP * columns` bytes of `packed` and `columns` inputs, both aligned
-    // to words; writes `blocks * GROUP` sums.
-    unsafe {
-        product_i16(
-            packed.as_ptr().cast(),
-            input.as_ptr(),
-            sums.as_mut_ptr(),
-            &Size {
-                steps: columns / GROUP,
-                end: sums.as_ptr().wrapping_add(blocks * GROUP),
-            },
-        );
-    }
+    let steps = columns / GROUP;
+    // SAFETY: a step reads four columns of four rows, and as many inputs.
+    unsafe { run_blocks(product_i16, packed, columns, (input.as_ptr(), steps), acc) };
 }
 
-/// Whole blocks in `bytes` of a packed map.
-#[inline]
-fn blocks(bytes: usize, columns: usize) -> usize {
-    bytes
-        .checked_div(columns.saturating_mul(GROUP))
-        .unwrap_or(0)
+/// Runs a kernel of blocks on all that `weights` and `acc` hold, each of `row` bytes for each of four sums; nothing where weights
+/// or inputs are not aligned to words.
+///
+/// # Safety
+/// The kernel reads `row` bytes for each sum in so many steps, and `inputs` holds what they read.
+#[inline(always)]
+pub(super) unsafe fn run_blocks<I>(
+    kernel: unsafe extern "C" fn(*const u8, *const I, *mut i32, *const Size),
+    weights: &[i8],
+    row: usize,
+    (inputs, steps): (*const I, usize),
+    acc: &mut [i32],
+) {
+    let blocks = weights.len().checked_div(row.saturating_mul(GROUP));
+    let blocks = blocks.unwrap_or(0).min(acc.len() / GROUP);
+    let weights = weights.as_ptr().cast::<u32>();
+    if blocks == 0 || !weights.is_aligned() || !inputs.cast::<u32>().is_aligned() {
+        return;
+    }
+    let size = Size {
+        steps,
+        end: acc.as_ptr().wrapping_add(blocks * GROUP),
+    };
+    // SAFETY: there are `blocks` blocks of weights and of sums, at least one; no row is empty, so that there are steps.
+    unsafe { kernel(weights.cast(), inputs, acc.as_mut_ptr(), &size) };
 }
 
 /// How long a kernel runs.
 #[repr(C)]
 pub(super) struct Size {
-    /// Steps along the columns, or along the places of values, at least 1.
-    pub(super) steps: usize,
+    /// Steps along the columns, or along the positions of values, at least 1.
+    steps: usize,
     /// Behind the last sum.
-    pub(super) end: *const i32,
+    end: *const i32,
 }
 
 /// Prepares the inputs from `input` to `end`, eight at a time.
@@ -145,47 +134,79 @@ unsafe extern "C" fn prepare(input: *const i8, out: *mut [u32; 2], end: *const i
     )
 }
 
-/// Starts a kernel of blocks: r1 the inputs, r2 the sums, r3 [`Size`]. Inputs of a step take 2 to the power `$shift` bytes, its
-/// instructions `$bytes`. Leaves [sp]: inputs, 0, 0, 0, 0, entry, sums, end of sums, end of inputs; starts a block at `2`, whose steps
-/// begin at `3`.
-macro_rules! enter_blocks {
-    ($shift:literal, $bytes:literal) => {
-        concat!(
-            "push {{r4-r11, lr}}
-             sub sp, #36
-             ldrd r4, r5, [r3]
-             movs r6, #0
-             strd r1, r6, [sp]
-             strd r6, r6, [sp, #8]
-             str r6, [sp, #16]
-             strd r2, r5, [sp, #24]
-             add.w r7, r1, r4, lsl #",
-            $shift,
-            "
-             str r7, [sp, #32]
-             rsb r6, r4, #0
-             and r6, r6, #15
-             movs r7, #",
-            $bytes,
-            "
-             muls r6, r7, r6
-             adr.w r7, 3f
-             add r6, r7
-             orr r6, r6, #1
-             str r6, [sp, #20]
-             2:
-             ldmia.w sp, {{r1-r5, pc}}
-             3:"
-        )
+/// A kernel of blocks of four rows: `$step` adds to r2-r5 what a step of columns gives, in `$bytes` bytes of instructions, and takes
+/// 2 to the power `$shift` bytes of inputs at r1; `$next` goes on with the steps until the inputs end, where one round is
+/// not enough.
+///
+/// On the stack lie: inputs, 0, 0, 0, 0, entry, sums, end of sums, end of inputs. A block starts at `2`, its steps at `3`.
+macro_rules! kernel_of_blocks {
+    (
+        $(#[$doc:meta])*
+        $visibility:vis fn $name:ident($inputs:ty), $shift:literal, $bytes:literal;
+        $step:expr;
+        $next:expr;
+    ) => {
+        $(#[$doc])*
+        #[unsafe(naked)]
+        $visibility unsafe extern "C" fn $name(
+            weights: *const u8,
+            inputs: *const $inputs,
+            acc: *mut i32,
+            size: *const $crate::cortex_m::m7::matrix::Size,
+        ) {
+            naked_asm!(
+                "push {{r4-r11, lr}}",
+                "sub sp, #36",
+                "ldrd r4, r5, [r3]",
+                "movs r6, #0",
+                "strd r1, r6, [sp]",
+                "strd r6, r6, [sp, #8]",
+                "str r6, [sp, #16]",
+                "strd r2, r5, [sp, #24]",
+                concat!("add.w r7, r1, r4, lsl #", $shift),
+                "str r7, [sp, #32]",
+                "rsb r6, r4, #0",
+                "and r6, r6, #15",
+                concat!("movs r7, #", $bytes),
+                "muls r6, r7, r6",
+                "adr.w r7, 3f",
+                "add r6, r7",
+                "orr r6, r6, #1",
+                "str r6, [sp, #20]",
+                "2:",
+                "ldmia.w sp, {{r1-r5, pc}}",
+                "3:",
+                ".rept 16",
+                $step,
+                ".endr",
+                $next,
+                "ldrd r6, r7, [sp, #24]",
+                "stmia r6!, {{r2-r5}}",
+                "cmp r6, r7",
+                "str r6, [sp, #24]",
+                "bne.w 2b",
+                "add sp, #36",
+                "pop {{r4-r11, pc}}",
+            )
+        }
     };
 }
-pub(super) use enter_blocks;
+pub(super) use kernel_of_blocks;
 
-/// A block's sums, sixteen steps: each is 27 instructions of 4 bytes.
-macro_rules! sixteen_steps_i8 {
+/// Goes on with a block's steps until its inputs end.
+macro_rules! next_steps {
     () => {
-        ".rept 16
-         ldmia.w r1!, {{r6-r9}}
+        "ldr r6, [sp, #32]
+         cmp r1, r6
+         bne.w 3b"
+    };
+}
+pub(super) use next_steps;
+
+/// Eight columns: r6-r9 inputs of two groups, r10-r12 and lr weights of one group; 27 instructions of 4 bytes.
+macro_rules! step_i8 {
+    () => {
+        "ldmia.w r1!, {{r6-r9}}
          ldmia.w r0!, {{r10-r12, lr}}
          smlad r2, r10, r6, r2
          sxtb16 r10, r10
@@ -211,109 +232,55 @@ macro_rules! sixteen_steps_i8 {
          smlad r2, r10, r9, r2
          smlad r3, r11, r9, r3
          smlad r4, r12, r9, r4
-         smlad r5, lr, r9, r5
-         .endr"
+         smlad r5, lr, r9, r5"
     };
 }
 
-/// Goes on with a block's steps at `3` until its inputs end.
-macro_rules! next_steps {
-    () => {
-        "ldr r6, [sp, #32]
-         cmp r1, r6
-         bne.w 3b"
-    };
-}
-pub(super) use next_steps;
-
-/// Stores a block's sums; on to the next block at `2`, or leaves.
-macro_rules! next_block {
-    () => {
-        "ldrd r6, r7, [sp, #24]
-         stmia r6!, {{r2-r5}}
-         cmp r6, r7
-         str r6, [sp, #24]
-         bne.w 2b
-         add sp, #36
-         pop {{r4-r11, pc}}"
-    };
-}
-pub(super) use next_block;
-
-/// The int8 kernel: r2-r5 sums, r6-r9 inputs of two groups, r10-r12 and lr weights of one group.
-///
-/// # Safety
-/// `size.steps` is not 0 and `size.end` lies a multiple of four sums, at least four, behind `sums`;
-/// `packed` holds the weights of so many rows and of eight columns for every step, `inputs` their
-/// prepared inputs; all aligned to words.
-#[unsafe(naked)]
-unsafe extern "C" fn product_i8(
-    packed: *const u8,
-    inputs: *const [u32; 2],
-    sums: *mut i32,
-    size: *const Size,
-) {
-    naked_asm!(
-        enter_blocks!("4", "108"),
-        sixteen_steps_i8!(),
-        next_steps!(),
-        next_block!(),
-    )
+kernel_of_blocks! {
+    /// The int8 kernel.
+    ///
+    /// # Safety
+    /// `size.steps` is not 0 and `size.end` lies a multiple of four sums, at least four, behind `acc`;
+    /// `weights` holds the packed weights of so many rows and of eight columns for every step, `inputs` their
+    /// prepared inputs; all aligned to words.
+    fn product_i8([u32; 2]), "4", "108";
+    step_i8!();
+    next_steps!();
 }
 
-/// [`product_i8`] for 128 columns or fewer: one round, whose end needs no look.
-///
-/// # Safety
-/// As [`product_i8`], with at most sixteen steps.
-#[unsafe(naked)]
-unsafe extern "C" fn product_narrow_i8(
-    packed: *const u8,
-    inputs: *const [u32; 2],
-    sums: *mut i32,
-    size: *const Size,
-) {
-    naked_asm!(
-        enter_blocks!("4", "108"),
-        sixteen_steps_i8!(),
-        next_block!(),
-    )
+kernel_of_blocks! {
+    /// [`product_i8`] for 128 columns or fewer: one round, whose end needs no look.
+    ///
+    /// # Safety
+    /// As [`product_i8`], with at most sixteen steps.
+    fn product_narrow_i8([u32; 2]), "4", "108";
+    step_i8!();
+    "";
 }
 
-/// The int16 kernel: r2-r5 sums, r6-r7 inputs of a group, r8 unpacked weights, r10-r12 and lr weights.
-///
-/// # Safety
-/// As [`product_i8`], with four columns for every step.
-#[unsafe(naked)]
-unsafe extern "C" fn product_i16(
-    packed: *const u8,
-    inputs: *const i16,
-    sums: *mut i32,
-    size: *const Size,
-) {
-    // One step is 18 instructions of 4 bytes.
-    naked_asm!(
-        enter_blocks!("3", "72"),
-        ".rept 16",
-        "ldmia.w r1!, {{r6-r7}}",
-        "ldmia.w r0!, {{r10-r12, lr}}",
-        "sxtb16 r8, r10",
-        "smlad r2, r8, r6, r2",
-        "sxtb16 r10, r10, ror #8",
-        "smlad r2, r10, r7, r2",
-        "sxtb16 r8, r11",
-        "smlad r3, r8, r6, r3",
-        "sxtb16 r11, r11, ror #8",
-        "smlad r3, r11, r7, r3",
-        "sxtb16 r8, r12",
-        "smlad r4, r8, r6, r4",
-        "sxtb16 r12, r12, ror #8",
-        "smlad r4, r12, r7, r4",
-        "sxtb16 r8, lr",
-        "smlad r5, r8, r6, r5",
-        "sxtb16 lr, lr, ror #8",
-        "smlad r5, lr, r7, r5",
-        ".endr",
-        next_steps!(),
-        next_block!(),
-    )
+kernel_of_blocks! {
+    /// The int16 kernel: r6-r7 inputs of a group, r8 unpacked weights, r10-r12 and lr weights; 18 instructions of 4 bytes.
+    ///
+    /// # Safety
+    /// As [`product_i8`], with four columns for every step.
+    fn product_i16(i16), "3", "72";
+    "ldmia.w r1!, {{r6-r7}}
+     ldmia.w r0!, {{r10-r12, lr}}
+     sxtb16 r8, r10
+     smlad r2, r8, r6, r2
+     sxtb16 r10, r10, ror #8
+     smlad r2, r10, r7, r2
+     sxtb16 r8, r11
+     smlad r3, r8, r6, r3
+     sxtb16 r11, r11, ror #8
+     smlad r3, r11, r7, r3
+     sxtb16 r8, r12
+     smlad r4, r8, r6, r4
+     sxtb16 r12, r12, ror #8
+     smlad r4, r12, r7, r4
+     sxtb16 r8, lr
+     smlad r5, r8, r6, r5
+     sxtb16 lr, lr, ror #8
+     smlad r5, lr, r7, r5";
+    next_steps!();
 }

@@ -1,7 +1,7 @@
 //! The policy step on the DSP instructions of the Cortex-M7 (and M4): two multiply-accumulates each.
 //!
 //! Weights lie as the image's packing for Cortex-M says. Keys are packed like weights, four memories to a block;
-//! values lie as int16, which SMLAD takes without unpacking: a ring of values is twice as large as its
+//! values lie as int16, which SMLAD takes without unpacking: they take twice as many bytes as there are
 //! numbers. Inner loops are naked functions in assembly with all registers planned; everything around
 //! them is plain Rust, as are the few rows that no block of four holds.
 //!
@@ -14,29 +14,45 @@
     reason = "assembly, and the calls of it behind checks of length and alignment"
 )]
 
+/// Lines of assembly for r4, then for r5, r6 and r7, which are `\x` in them.
+macro_rules! four {
+    ($($line:literal),+) => {
+        concat!(".irp x, r4, r5, r6, r7", $("\n", $line,)+ "\n.endr")
+    };
+}
+
+/// The bytes in r4-r7 as the word r4.
+macro_rules! pack_four {
+    () => {
+        "bfi r4, r5, #8, #8
+         bfi r4, r6, #16, #8
+         bfi r4, r7, #24, #8"
+    };
+}
+
 mod attention;
+mod kv_cache;
 mod logits;
 mod matrix;
 mod requant;
-mod rings;
 mod values;
 
 use core::marker::PhantomData;
 
 use matrix::{Prepared, Room, product_wide};
 
+use super::every_core::Core;
 use super::packing::{COLUMNS, GROUP, MIN_SHIFT};
-use crate::kernels::Watch;
+use crate::kernels::HeadHook;
 use crate::portable::Rows;
-use crate::{Attention, Kernels, Onto, Requant, Rings, Shape, portable, tanh_q12};
+use crate::{Attention, KvLayout};
 
 /// The kernels of a core with the DSP extension; the target has it.
+///
+/// Weights of their maps are packed: blocks of four rows, groups of four columns, a word for each row of a group; aligned to
+/// words.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CortexM7(PhantomData<()>);
-
-/// A linear map whose weights are packed: blocks of four rows, groups of four columns, a word for each row of a group; aligned
-/// to words.
-pub type Packed<'a> = Rows<'a>;
 
 impl CortexM7 {
     /// The kernels, which every machine of the target has.
@@ -44,73 +60,44 @@ impl CortexM7 {
     pub const fn detect() -> Option<Self> {
         Some(Self(PhantomData))
     }
-
-    /// Places of the rings of one head.
-    const fn places(shape: Shape) -> usize {
-        shape.window.div_ceil(GROUP).saturating_mul(GROUP)
-    }
 }
 
-/// The sums of all rows, 256-fold.
+/// Those of the accumulators that a packed map has.
 #[inline]
-fn product<'a>(map: Packed<'_>, input: &[i8], sums: &'a mut [i32]) -> &'a mut [i32] {
+fn acc_of<'a>(map: Rows<'_>, acc: &'a mut [i32]) -> &'a mut [i32] {
     let rows = map.rows.div_ceil(GROUP).saturating_mul(GROUP);
-    let sums = sums.get_mut(..rows).unwrap_or_default();
-    let mut room = Room::uninit();
-    Prepared::new(input, &mut room).product(0, input.len(), map.weight, sums);
-    sums
+    acc.get_mut(..rows).unwrap_or_default()
 }
 
-/// The rows of an int16 map, which has no bias: factor and sum.
-#[inline]
-fn wide_rows<'a>(
-    map: Packed<'a>,
-    input: &[i16],
-    sums: &'a mut [i32],
-) -> impl Iterator<Item = (Requant, i32)> + use<'a> {
-    let rows = map.rows.div_ceil(GROUP).saturating_mul(GROUP);
-    let sums = sums.get_mut(..rows).unwrap_or_default();
-    product_wide(map.weight, input, sums);
-    map.factors().zip(sums.iter().copied())
-}
-
-impl Kernels for CortexM7 {
+impl Core for CortexM7 {
     const LANES: usize = COLUMNS;
-    const RINGS: Rings = Rings::CORTEX_M7;
+    const KV_LAYOUT: KvLayout = KvLayout::CORTEX_M7;
 
-    of_every_core!(product);
+    /// The sums of all rows, 256-fold.
+    #[inline]
+    fn product<'a>(map: Rows<'_>, input: &[i8], acc: &'a mut [i32]) -> &'a mut [i32] {
+        let acc = acc_of(map, acc);
+        let mut room = Room::uninit();
+        Prepared::new(input, &mut room).product(0, input.len(), map.weight, acc);
+        acc
+    }
 
-    fn embed(self, map: Packed<'_>, input: &[i16], sums: &mut [i32], out: &mut [i16]) {
-        for (out, (factor, sum)) in out.iter_mut().zip(wide_rows(map, input, sums)) {
-            *out = factor.to_i16(sum);
+    #[inline]
+    fn wide_product<'a>(map: Rows<'_>, input: &[i16], acc: &'a mut [i32]) -> &'a mut [i32] {
+        let acc = acc_of(map, acc);
+        product_wide(map.weight, input, acc);
+        acc
+    }
+
+    #[inline]
+    fn wide_to_i16(map: Rows<'_>, acc: &[i32], out: &mut [i16]) {
+        for (out, (requant, &sum)) in out.iter_mut().zip(map.requants().zip(acc)) {
+            *out = requant.to_i16(sum);
         }
     }
 
-    fn hidden(
-        self,
-        map: Packed<'_>,
-        input: &[i8],
-        raw: Option<(Packed<'_>, &[i16])>,
-        (sums, preactivation): (&mut [i32], &mut [i32]),
-        out: &mut [i8],
-    ) {
-        requant::to_i32(map, product(map, input, sums), preactivation);
-        if let Some((raw, input)) = raw {
-            let rows = wide_rows(raw, input, sums);
-            for (preactivation, (factor, sum)) in preactivation.iter_mut().zip(rows) {
-                *preactivation = preactivation.saturating_add(factor.to_i32(sum));
-            }
-        }
-        for (out, &preactivation) in out.iter_mut().zip(&*preactivation).take(map.rows) {
-            *out = tanh_q12(preactivation);
-        }
-    }
-
-    fn words(self, map: Packed<'_>, input: &[i8], sums: &mut [i32], out: &mut [i16]) {
-        let sums = product(map, input, sums);
-        sums.iter_mut().for_each(|sum| *sum >>= 8);
-        for (out, (factor, sum)) in out.iter_mut().zip(map.scaled(sums)) {
-            *out = factor.to_i16(sum);
-        }
+    #[inline]
+    fn attend(attention: Attention<'_, &[[u8; 4]]>, hook: Option<&mut HeadHook<'_>>) {
+        attention::run(attention, hook);
     }
 }

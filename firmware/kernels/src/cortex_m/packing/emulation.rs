@@ -42,76 +42,77 @@ fn prepare([x0, x1, x2, x3]: [i8; GROUP]) -> [u32; 2] {
     [odd, ssub16((word << 8) & 0xff00_ff00, odd)]
 }
 
-/// All rows of a packed int8 map, as the kernel adds them.
-fn sums_i8(packed: &[i8], rows: usize, input: &[i8]) -> Vec<i32> {
+/// All rows of a packed map, to which `add` adds the products of a word and the four inputs of its group.
+fn sums<T: Copy>(
+    packed: &[i8],
+    rows: usize,
+    (input, behind): (&[T], T),
+    add: impl Fn(i32, u32, [T; GROUP]) -> i32,
+) -> Vec<i32> {
     let mut input = input.to_vec();
-    input.resize(input.len().next_multiple_of(COLUMNS), 55);
+    input.resize(input.len().next_multiple_of(COLUMNS), behind);
     let (groups, _) = input.as_chunks::<GROUP>();
-    let mut sums = vec![0_i32; packed.len() / input.len()];
-    for (block, sums) in packed
-        .chunks(input.len() * GROUP)
-        .zip(sums.chunks_mut(GROUP))
-    {
+    let mut acc = vec![0_i32; packed.len() / input.len()];
+    let blocks = packed.chunks(input.len() * GROUP);
+    for (block, acc) in blocks.zip(acc.chunks_mut(GROUP)) {
         for (words, &group) in block.chunks(16).zip(groups) {
-            let [odd, even] = prepare(group);
-            for (word, sum) in words.chunks(4).zip(&mut *sums) {
+            for (word, sum) in words.chunks(4).zip(&mut *acc) {
                 let word = u32::from_le_bytes(bytemuck::cast_slice(word).try_into().unwrap());
-                *sum = smlad(word, odd, *sum);
-                *sum = smlad(sxtb16(word, 0), even, *sum);
+                *sum = add(*sum, word, group);
             }
         }
     }
-    sums.truncate(rows);
-    sums
+    acc.truncate(rows);
+    acc
 }
 
+/// As the kernel of int8 maps adds them.
+fn sums_i8(packed: &[i8], rows: usize, input: &[i8]) -> Vec<i32> {
+    sums(packed, rows, (input, 55), |sum, word, group| {
+        let [odd, even] = prepare(group);
+        smlad(sxtb16(word, 0), even, smlad(word, odd, sum))
+    })
+}
+
+/// As the kernel of int16 maps adds them.
 fn sums_i16(packed: &[i8], rows: usize, input: &[i16]) -> Vec<i32> {
-    let mut input = input.to_vec();
-    input.resize(input.len().next_multiple_of(COLUMNS), 5_555);
-    let (groups, _) = input.as_chunks::<GROUP>();
-    let mut sums = vec![0_i32; packed.len() / input.len()];
-    for (block, sums) in packed
-        .chunks(input.len() * GROUP)
-        .zip(sums.chunks_mut(GROUP))
-    {
-        for (words, &[x0, x1, x2, x3]) in block.chunks(16).zip(groups) {
-            let pairs = [[x0, x1], [x2, x3]].map(|pair| word_of_halves(pair.map(i32::from)));
-            for (word, sum) in words.chunks(4).zip(&mut *sums) {
-                let word = u32::from_le_bytes(bytemuck::cast_slice(word).try_into().unwrap());
-                *sum = smlad(sxtb16(word, 0), pairs[0], *sum);
-                *sum = smlad(sxtb16(word, 8), pairs[1], *sum);
-            }
-        }
-    }
-    sums.truncate(rows);
-    sums
+    sums(
+        packed,
+        rows,
+        (input, 5_555),
+        |sum, word, [x0, x1, x2, x3]| {
+            let [low, high] = [[x0, x1], [x2, x3]].map(|pair| word_of_halves(pair.map(i32::from)));
+            smlad(sxtb16(word, 8), high, smlad(sxtb16(word, 0), low, sum))
+        },
+    )
 }
 
-fn exact<T: Copy + Into<i64>>(weight: &[i8], input: &[T], scale: i64) -> Vec<i32> {
-    weight
-        .chunks(input.len())
-        .map(|row| {
-            let products = row
-                .iter()
-                .zip(input)
-                .map(|(&w, &x)| i64::from(w) * x.into());
-            i32::try_from(scale * products.sum::<i64>()).unwrap()
-        })
-        .collect()
-}
-
-fn check(weight_rows: &[i8], input: &[i8]) {
-    let (rows, columns) = (weight_rows.len() / input.len(), input.len());
+/// Packs a map and compares the emulation's sums, `scale` times the plain ones, and every weight.
+fn check<T: Copy + Into<i64>>(
+    weights: &[i8],
+    input: &[T],
+    (wide, scale): (bool, i64),
+    sums: fn(&[i8], usize, &[T]) -> Vec<i32>,
+) {
+    let (rows, columns) = (weights.len() / input.len(), input.len());
     let mut packed = vec![0x55; packed_bytes(rows, columns)];
-    pack(weight_rows, columns, false, &mut packed).unwrap();
-    assert_eq!(
-        sums_i8(&packed, rows, input),
-        exact(weight_rows, input, 256)
-    );
-    for (index, &expected) in weight_rows.iter().enumerate() {
+    pack(weights, columns, wide, &mut packed).unwrap();
+    let exact = weights.chunks(columns).map(|row| {
+        let products = row
+            .iter()
+            .zip(input)
+            .map(|(&w, &x)| i64::from(w) * x.into());
+        i32::try_from(scale * products.sum::<i64>()).unwrap()
+    });
+    assert_eq!(sums(&packed, rows, input), exact.collect::<Vec<_>>());
+    for (index, &expected) in weights.iter().enumerate() {
         let place = (index / columns, index % columns);
-        assert_eq!(weight(&packed, columns, false, place), expected);
+        assert_eq!(weight(&packed, columns, wide, place), expected);
     }
+}
+
+fn check_i8(weights: &[i8], input: &[i8]) {
+    check(weights, input, (false, 256), sums_i8);
 }
 
 /// Numbers that borrow, saturate or vanish.
@@ -127,40 +128,30 @@ fn edge() -> impl Strategy<Value = i8> {
     ]
 }
 
-proptest! {
-    #[test]
-    fn packed_i8_sums_are_256_times_the_sums(
-        (weights, input) in (1_usize..10, 1_usize..70).prop_flat_map(|(rows, columns)| (
-            proptest::collection::vec(edge(), rows * columns),
-            proptest::collection::vec(edge(), columns),
-        )),
-    ) {
-        check(&weights, &input);
-    }
+/// Weights of some rows, and as many inputs as columns.
+fn maps<T: Strategy>(input: impl Fn() -> T) -> impl Strategy<Value = (Vec<i8>, Vec<T::Value>)> {
+    (1_usize..10, 1_usize..70).prop_flat_map(move |(rows, columns)| {
+        let weights = proptest::collection::vec(edge(), rows * columns);
+        (weights, proptest::collection::vec(input(), columns))
+    })
+}
 
-    #[test]
-    fn packed_i16_sums_are_the_sums(
-        (weights, input) in (1_usize..10, 1_usize..70).prop_flat_map(|(rows, columns)| (
-            proptest::collection::vec(edge(), rows * columns),
-            proptest::collection::vec(prop_oneof![Just(-32_767_i16), Just(32_767), any::<i16>()], columns),
-        )),
-    ) {
-        let (rows, columns) = (weights.len() / input.len(), input.len());
-        let mut packed = vec![0x55; packed_bytes(rows, columns)];
-        pack(&weights, columns, true, &mut packed).unwrap();
-        prop_assert_eq!(sums_i16(&packed, rows, &input), exact(&weights, &input, 1));
-        for (index, &expected) in weights.iter().enumerate() {
-            let place = (index / columns, index % columns);
-            prop_assert_eq!(weight(&packed, columns, true, place), expected);
-        }
-    }
+#[test]
+fn packed_i8_sums_are_256_times_the_sums() {
+    proptest!(|((weights, input) in maps(edge))| check_i8(&weights, &input));
+}
+
+#[test]
+fn packed_i16_sums_are_the_sums() {
+    let input = || prop_oneof![Just(-32_767_i16), Just(32_767), any::<i16>()];
+    proptest!(|((weights, input) in maps(input))| check(&weights, &input, (true, 1), sums_i16));
 }
 
 #[test]
 fn the_largest_rows_fit() {
     for weight in [-127, 127] {
         for x in [-127, 127] {
-            check(&[weight; 512], &[x; 512]);
+            check_i8(&[weight; 512], &[x; 512]);
         }
         assert!(fits(&[weight; 512], 100_000, 25));
         assert!(!fits(&[weight; 521], 0, 25));
@@ -171,8 +162,8 @@ fn the_largest_rows_fit() {
     let alternating: Vec<i8> = (0..512)
         .map(|k| if k % 2 == 0 { -127 } else { 127 })
         .collect();
-    check(&alternating, &alternating);
-    check(
+    check_i8(&alternating, &alternating);
+    check_i8(
         &[alternating.clone(), vec![127; 512]].concat(),
         &alternating,
     );

@@ -5,23 +5,17 @@ use core::arch::x86_64::*;
 use super::Avx2With;
 use super::attention;
 use super::memory::{load_i16, load_i32, store_i8, store_i16, store_i32};
-use super::numbers::{Single, add_i16, add_i32, to_i8, to_i16};
 use super::packed::ROWS;
-use super::product::{product, wide_product};
+use super::product::product;
+use super::requant::{Single, add_i16, add_i32, to_i8, to_i16};
 use super::tanh::tanh;
 use crate::simd::Simd;
 use crate::simd::biases::Biases;
-use crate::simd::packed::{Map, WideMap};
-use crate::{Attention, Onto, Requant, Shape, Watch};
+use crate::simd::packed::{Linear, WideLinear};
+use crate::{Attention, HeadHook, Onto, Requant};
 
 impl<const DOT: u8> Simd for Avx2With<DOT> {
     const TOGETHER: bool = false;
-
-    type Biases<'a> = Biases<'a, Self>;
-
-    fn ring_bytes(shape: Shape) -> [usize; 2] {
-        attention::ring_bytes(shape)
-    }
 
     #[inline]
     #[target_feature(enable = "avx2,fma")]
@@ -31,11 +25,11 @@ impl<const DOT: u8> Simd for Avx2With<DOT> {
 
     #[target_feature(enable = "avx2,fma")]
     unsafe fn requantize(self, residual: &[i16], factor: Requant, out: &mut [i8]) {
-        let next = Narrow::new(factor);
+        let next = of_residual(factor);
         let (residual, _) = residual.as_chunks::<ROWS>();
         let (out, _) = out.as_chunks_mut::<ROWS>();
         for (out, residual) in out.iter_mut().zip(residual) {
-            next.store(load_i16(residual), out);
+            store_i8(out, to_input(next, load_i16(residual)));
         }
     }
 
@@ -43,7 +37,7 @@ impl<const DOT: u8> Simd for Avx2With<DOT> {
     #[target_feature(enable = "avx2,fma")]
     unsafe fn linear_i8<const RECTIFY: bool, const T: usize>(
         self,
-        map: Map<'_, Self>,
+        map: Linear<'_, Self>,
         inputs: [&[i8]; T],
         outs: [&mut [i8]; T],
     ) {
@@ -56,19 +50,19 @@ impl<const DOT: u8> Simd for Avx2With<DOT> {
     #[target_feature(enable = "avx2,fma")]
     unsafe fn linear_add<const T: usize>(
         self,
-        map: Map<'_, Self>,
+        map: Linear<'_, Self>,
         inputs: [&[i8]; T],
-        (residuals, next, narrows): Onto<'_, T>,
+        (residuals, next, requantized): Onto<'_, T>,
     ) {
-        for ((input, residual), narrow) in inputs.into_iter().zip(residuals).zip(narrows) {
-            add(map, input, residual, next, narrow);
+        for ((input, residual), requantized) in inputs.into_iter().zip(residuals).zip(requantized) {
+            add(map, input, residual, next, requantized);
         }
     }
 
     #[target_feature(enable = "avx2,fma")]
-    unsafe fn wide_linear_i16(self, map: WideMap<'_, Self>, input: &[i16], out: &mut [i16]) {
+    unsafe fn wide_linear_i16(self, map: WideLinear<'_, Self>, input: &[i16], out: &mut [i16]) {
         let mut out = out.as_chunks_mut::<ROWS>().0.iter_mut();
-        wide_product::<DOT>(map, input, |x| {
+        product(map, input, |x| {
             if let Some(out) = out.next() {
                 store_i16(out, to_i16(x));
             }
@@ -78,37 +72,39 @@ impl<const DOT: u8> Simd for Avx2With<DOT> {
     #[target_feature(enable = "avx2,fma")]
     unsafe fn linear_tanh(
         self,
-        map: Map<'_, Self>,
+        map: Linear<'_, Self>,
         input: &[i8],
-        raw: Option<(WideMap<'_, Self>, &[i16])>,
-        sums: &mut [i32],
+        raw: Option<(WideLinear<'_, Self>, &[i16])>,
+        acc: &mut [i32],
         out: &mut [i8],
     ) {
-        let (out, _) = out.as_chunks_mut::<ROWS>();
-        let (sums, _) = sums.as_chunks_mut::<ROWS>();
-        match raw {
-            Some((raw, input)) => {
-                let mut sums = sums.iter_mut();
-                wide_product::<DOT>(raw, input, |x| {
-                    if let Some(sum) = sums.next() {
-                        store_i32(sum, x);
-                    }
-                });
-            }
-            None => sums.fill([0; ROWS]),
+        let (acc, _) = acc.as_chunks_mut::<ROWS>();
+        let mut count = 0;
+        if let Some((raw, input)) = raw {
+            product(raw, input, |x| {
+                if let Some(place) = acc.get_mut(count) {
+                    store_i32(place, x);
+                    count += 1;
+                }
+            });
         }
-        let mut places = out.iter_mut().zip(&*sums);
-        product::<DOT>(map, input, |x| {
-            if let Some((out, sum)) = places.next() {
-                store_i8(out, to_i8(tanh(add_i32(x, load_i32(sum))), -127));
+        let mut raw = acc.iter().take(count);
+        let mut out = out.as_chunks_mut::<ROWS>().0.iter_mut();
+        product(map, input, |x| {
+            let x = match raw.next() {
+                Some(raw) => add_i32(x, load_i32(raw)),
+                None => x,
+            };
+            if let Some(out) = out.next() {
+                store_i8(out, to_i8(tanh(x), -127));
             }
         });
     }
 
     #[target_feature(enable = "avx2,fma")]
-    unsafe fn linear_i16(self, map: Map<'_, Self>, input: &[i8], out: &mut [i16]) {
+    unsafe fn linear_i16(self, map: Linear<'_, Self>, input: &[i8], out: &mut [i16]) {
         let mut out = out.as_chunks_mut::<ROWS>().0.iter_mut();
-        product::<DOT>(map, input, |x| {
+        product(map, input, |x| {
             if let Some(out) = out.next() {
                 store_i16(out, to_i16(x));
             }
@@ -119,37 +115,33 @@ impl<const DOT: u8> Simd for Avx2With<DOT> {
     unsafe fn attention(
         self,
         attention: Attention<'_, Biases<'_, Self>>,
-        watch: Option<&mut Watch<'_>>,
+        falling: &[i32],
+        hook: Option<&mut HeadHook<'_>>,
     ) {
         // SAFETY: the caller's.
-        unsafe { attention::run::<DOT>(attention, watch) }
+        unsafe { attention::run::<DOT>(attention, falling, hook) }
     }
 }
 
-/// From the residual to the input of a map.
-#[derive(Clone, Copy)]
-struct Narrow(Single);
+/// The factor from the residual to the input of a map.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn of_residual(factor: Requant) -> Single {
+    Single::new(factor, 1 << 15)
+}
 
-impl Narrow {
-    #[inline]
-    #[target_feature(enable = "avx2,fma")]
-    fn new(factor: Requant) -> Self {
-        Self(Single::new(factor, 1 << 15))
-    }
-
-    #[inline]
-    #[target_feature(enable = "avx2,fma")]
-    fn store(self, residual: __m128i, out: &mut [i8; ROWS]) {
-        let x = self.0.apply(_mm256_cvtepi16_epi32(residual));
-        store_i8(out, to_i8(x, -127));
-    }
+/// Eight entries of the residual as the input of a map.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn to_input(factor: Single, residual: __m128i) -> __m128i {
+    to_i8(factor.apply(_mm256_cvtepi16_epi32(residual)), -127)
 }
 
 /// Results from `low` to 127. One function for all `low`: the code of a step has to fit the cache.
 #[target_feature(enable = "avx2,fma")]
-fn bytes<const DOT: u8>(map: Map<'_, Avx2With<DOT>>, input: &[i8], low: i32, out: &mut [i8]) {
+fn bytes<const DOT: u8>(map: Linear<'_, Avx2With<DOT>>, input: &[i8], low: i32, out: &mut [i8]) {
     let mut out = out.as_chunks_mut::<ROWS>().0.iter_mut();
-    product::<DOT>(map, input, |x| {
+    product(map, input, |x| {
         if let Some(out) = out.next() {
             store_i8(out, to_i8(x, low));
         }
@@ -159,21 +151,21 @@ fn bytes<const DOT: u8>(map: Map<'_, Avx2With<DOT>>, input: &[i8], low: i32, out
 /// [`Simd::linear_add`] of one token.
 #[target_feature(enable = "avx2,fma")]
 fn add<const DOT: u8>(
-    map: Map<'_, Avx2With<DOT>>,
+    map: Linear<'_, Avx2With<DOT>>,
     input: &[i8],
     residual: &mut [i16],
     next: Requant,
-    narrow: &mut [i8],
+    requantized: &mut [i8],
 ) {
-    let next = Narrow::new(next);
+    let next = of_residual(next);
     let (residual, _) = residual.as_chunks_mut::<ROWS>();
-    let (narrow, _) = narrow.as_chunks_mut::<ROWS>();
-    let mut places = residual.iter_mut().zip(narrow);
-    product::<DOT>(map, input, |x| {
-        if let Some((residual, narrow)) = places.next() {
+    let (requantized, _) = requantized.as_chunks_mut::<ROWS>();
+    let mut places = residual.iter_mut().zip(requantized);
+    product(map, input, |x| {
+        if let Some((residual, requantized)) = places.next() {
             let sum = add_i16(load_i16(residual), to_i16(x));
             store_i16(residual, sum);
-            next.store(sum, narrow);
+            store_i8(requantized, to_input(next, sum));
         }
     });
 }

@@ -8,9 +8,9 @@ mod attention;
 mod dense;
 mod dot;
 mod memory;
-mod numbers;
 mod packed;
 mod product;
+mod requant;
 mod softmax;
 mod tanh;
 #[cfg(test)]

@@ -9,7 +9,7 @@ use crate::x86::prescale::HIGH_SHIFT;
 pub(super) const ROWS: usize = 8;
 
 impl<const DOT: u8, const COLUMNS: usize> PackedLayout<COLUMNS> for Avx2With<DOT> {
-    type Line = Half;
+    type CacheLine = Half;
     const GROUPS: &'static [usize] = &[4, 3, 2, 1];
     // The sign of -128 cannot be changed.
     const LEAST_WEIGHT: i8 = -127;

@@ -2,48 +2,23 @@
 
 use core::arch::x86_64::*;
 
+use bytemuck::NoUninit;
+
 use super::memory::{Half, load};
-use super::numbers::{Factors, scale_up};
+use super::requant::{Factors, scale_up};
 use super::{Avx2With, dot};
-use crate::simd::packed::{Map, PAIR, Packed, Prescale, QUAD, WideMap};
+use crate::simd::packed::{PAIR, Packed, Prescale};
+use crate::x86::columns;
 
 /// Gives every block's sums, with bias and factor applied, to `each`.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-pub(super) fn product<const DOT: u8>(
-    map: Map<'_, Avx2With<DOT>>,
-    input: &[i8],
-    each: impl FnMut(__m256i),
-) {
-    groups::<DOT, QUAD>(map, quads(input), each);
-}
-
-/// [`product`] for an int16 input.
-#[inline]
-#[target_feature(enable = "avx2,fma")]
-pub(super) fn wide_product<const DOT: u8>(
-    map: WideMap<'_, Avx2With<DOT>>,
-    input: &[i16],
-    each: impl FnMut(__m256i),
-) {
-    let input = bytemuck::must_cast_slice(input.as_chunks::<2>().0);
-    groups::<DOT, PAIR>(map, input, each);
-}
-
-/// Four columns at a time.
-#[inline]
-pub(super) fn quads(input: &[i8]) -> &[[u8; 4]] {
-    bytemuck::must_cast_slice(input.as_chunks::<4>().0)
-}
-
-#[inline]
-#[target_feature(enable = "avx2,fma")]
-fn groups<const DOT: u8, const C: usize>(
+pub(super) fn product<const DOT: u8, const C: usize>(
     map: Packed<'_, Avx2With<DOT>, C>,
-    input: &[[u8; 4]],
+    input: &[impl NoUninit],
     mut each: impl FnMut(__m256i),
 ) {
-    let Some(input) = input.get(..map.depth) else {
+    let Some(input) = columns(input).get(..map.depth) else {
         return;
     };
     let (mut halves, mut left) = (map.lines, map.blocks);
@@ -73,8 +48,8 @@ fn group<'a, const DOT: u8, const C: usize, const G: usize>(
         return &[];
     };
     // Two sums per block, so that one product does not wait for another.
-    let mut sums = [[_mm256_setzero_si256(); G]; 2];
-    for (sum, bias) in sums[0].iter_mut().zip(biases) {
+    let mut acc = [[_mm256_setzero_si256(); G]; 2];
+    for (sum, bias) in acc[0].iter_mut().zip(biases) {
         *sum = load(bias);
     }
     let (pairs, last) = input.as_chunks::<2>();
@@ -82,15 +57,15 @@ fn group<'a, const DOT: u8, const C: usize, const G: usize>(
         .split_at_checked(2 * pairs.len())
         .unwrap_or_default();
     for (pair, weights) in pairs.iter().zip(weight_pairs.as_chunks::<2>().0) {
-        for ((sums, input), weights) in sums.iter_mut().zip(pair).zip(weights) {
-            accumulate::<DOT, C, G>(sums, input, weights);
+        for ((acc, input), weights) in acc.iter_mut().zip(pair).zip(weights) {
+            accumulate::<DOT, C, G>(acc, input, weights);
         }
     }
     for (input, weights) in last.iter().zip(weight_last) {
-        accumulate::<DOT, C, G>(&mut sums[1], input, weights);
+        accumulate::<DOT, C, G>(&mut acc[1], input, weights);
     }
     for block in 0..G {
-        let sum = _mm256_add_epi32(sums[0][block], sums[1][block]);
+        let sum = _mm256_add_epi32(acc[0][block], acc[1][block]);
         let factors = Factors {
             multiplier: load(&multipliers[block]),
             shift: load(&shifts[block]),
@@ -107,20 +82,20 @@ fn group<'a, const DOT: u8, const C: usize, const G: usize>(
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 pub(super) fn accumulate<const DOT: u8, const C: usize, const G: usize>(
-    sums: &mut [__m256i; G],
+    acc: &mut [__m256i; G],
     input: &[u8; 4],
     weights: &[Half; G],
 ) {
     let input = _mm256_set1_epi32(i32::from_le_bytes(*input));
     if C == PAIR {
-        for (sum, weights) in sums.iter_mut().zip(weights) {
+        for (sum, weights) in acc.iter_mut().zip(weights) {
             *sum = dot::words::<DOT>(*sum, input, load(weights));
         }
         return;
     }
     // Unsigned times signed is what there is: the input gives its sign to the weights.
     let magnitude = _mm256_abs_epi8(input);
-    for (sum, weights) in sums.iter_mut().zip(weights) {
+    for (sum, weights) in acc.iter_mut().zip(weights) {
         let signed = _mm256_sign_epi8(load(weights), input);
         *sum = dot::bytes::<DOT>(*sum, magnitude, signed);
     }

@@ -21,7 +21,7 @@ static DOUBLED: [i32; LENGTH] = {
 /// [`crate::exp2_neg_q10`] of eight u32, as i32.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-pub(super) fn weights(d: __m256i) -> __m256i {
+pub(super) fn probabilities(d: __m256i) -> __m256i {
     let index = _mm256_and_si256(d, _mm256_set1_epi32(LENGTH as i32 - 1));
     // SAFETY: every index is below the length of the table.
     let double = unsafe { _mm256_i32gather_epi32::<4>(DOUBLED.as_ptr(), index) };

@@ -5,10 +5,10 @@ use core::num::NonZeroU32;
 use std::vec::Vec;
 
 use super::Avx2;
-use super::attention::Means;
+use super::attention::Reciprocals;
 use super::memory::{load_i32, store_i32};
-use super::numbers::{Factors, Single, add_i32};
-use super::softmax::weights;
+use super::requant::{Factors, Single, add_i32};
+use super::softmax::probabilities;
 use super::tanh::tanh;
 use crate::Requant;
 use crate::simd::Simd;
@@ -30,7 +30,7 @@ mod vnni_of_avx512 {
     crate::suite::stamp!(Avx512Half::detect());
 }
 
-crate::suite::stamp_vectors!(Eight, 8, Avx2::detect(); tanh exponential means factors sums);
+crate::suite::stamp_vectors!(Eight, 8, Avx2::detect(); tanh exponential context factors sums);
 
 struct Eight;
 
@@ -48,15 +48,15 @@ impl Vectors<8> for Eight {
         through(x, |x| unsafe { tanh(x) })
     }
 
-    fn weights(most: i32, logits: [i32; 8]) -> [i32; 8] {
+    fn probabilities(most: i32, logits: [i32; 8]) -> [i32; 8] {
         let below = logits.map(|logit| most.wrapping_sub(logit));
         // SAFETY: inside the instructions.
-        through(below, |x| unsafe { weights(x) })
+        through(below, |x| unsafe { probabilities(x) })
     }
 
-    fn means(total: NonZeroU32, sums: [i32; 8]) -> [i32; 8] {
+    fn context(total: NonZeroU32, acc: [i32; 8]) -> [i32; 8] {
         // SAFETY: inside the instructions.
-        through(sums, |x| unsafe { Means::new(total).of(x) })
+        through(acc, |x| unsafe { Reciprocals::new(total).context(x) })
     }
 
     fn scaled(factor: Requant, x: [i32; 8]) -> Vec<[i32; 8]> {

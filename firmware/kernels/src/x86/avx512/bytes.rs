@@ -2,8 +2,8 @@
 
 use core::arch::x86_64::*;
 
-use super::numbers::{store_bytes, store_half, store_whole};
 use super::packed::ROWS;
+use super::requant::{store_bytes, store_half, store_whole};
 
 /// Where the int8 results of a map go: a group by a single store, so that a load of all of it is served
 /// from there.

@@ -3,31 +3,26 @@
 use core::arch::x86_64::*;
 
 use super::Avx512Vnni;
-use super::attention::{self, Biases, ring_bytes};
+use super::attention::{self, Biases};
 use super::bytes::Bytes;
 use super::entries::quantize;
-use super::narrow::Narrow;
-use super::numbers::{
+use super::packed::ROWS;
+use super::product::product;
+use super::requant::{
     add_i32, load_i16, load_i32, load_words, store_bytes, store_half, store_i16, store_i32,
     store_words, to_i16, words,
 };
-use super::packed::ROWS;
-use super::product::product;
+use super::requantize::Requantize;
 use super::tanh::tanh;
 use crate::simd::Simd;
-use crate::simd::packed::{Map, WideMap};
-use crate::{Attention, Entries, Onto, Requant, Shape, Watch};
+use crate::simd::packed::{Linear, WideLinear};
+use crate::x86::columns;
+use crate::{Attention, Entries, HeadHook, Onto, Requant};
 
 /// Rows of two blocks.
 const TWO: usize = 2 * ROWS;
 
 impl Simd for Avx512Vnni {
-    type Biases<'a> = Biases<'a>;
-
-    fn ring_bytes(shape: Shape) -> [usize; 2] {
-        [ring_bytes(shape); 2]
-    }
-
     #[inline]
     #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
     unsafe fn enter<R>(f: impl FnOnce() -> R) -> R {
@@ -42,7 +37,7 @@ impl Simd for Avx512Vnni {
 
     #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
     unsafe fn requantize(self, residual: &[i16], factor: Requant, out: &mut [i8]) {
-        let next = Narrow::new(factor);
+        let next = Requantize::new(factor);
         let (residual, residual_rest) = residual.as_chunks::<TWO>();
         let (out, out_rest) = out.as_chunks_mut::<TWO>();
         for (out, residual) in out.iter_mut().zip(residual) {
@@ -59,7 +54,7 @@ impl Simd for Avx512Vnni {
     #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
     unsafe fn linear_i8<const RECTIFY: bool, const T: usize>(
         self,
-        map: Map<'_, Self>,
+        map: Linear<'_, Self>,
         inputs: [&[i8]; T],
         outs: [&mut [i8]; T],
     ) {
@@ -69,7 +64,7 @@ impl Simd for Avx512Vnni {
             least: if RECTIFY { 128 } else { 1 },
             flip: if RECTIFY { 0 } else { -128 },
         });
-        product::<_, T, true>(map, inputs.map(quads), |token, x| {
+        product::<_, T, true>(map, inputs.map(columns), |token, x| {
             if let Some(out) = outs.get_mut(token) {
                 out.store(x);
             }
@@ -79,91 +74,104 @@ impl Simd for Avx512Vnni {
     #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
     unsafe fn linear_add<const T: usize>(
         self,
-        map: Map<'_, Self>,
+        map: Linear<'_, Self>,
         inputs: [&[i8]; T],
-        (mut residuals, next, mut narrows): Onto<'_, T>,
+        (mut residuals, next, mut requantized): Onto<'_, T>,
     ) {
-        let next = Narrow::new(next);
-        product::<_, T, false>(map, inputs.map(quads), |token, x| {
-            let (Some(residual), Some(narrow)) = (residuals.get_mut(token), narrows.get_mut(token))
+        let next = Requantize::new(next);
+        product::<_, T, false>(map, inputs.map(columns), |token, x| {
+            let (Some(residual), Some(requantized)) =
+                (residuals.get_mut(token), requantized.get_mut(token))
             else {
                 return;
             };
             let (pairs, last) = x.as_chunks::<2>();
             for &[a, b] in pairs {
-                let (Some(residual), Some(narrow)) = (take(residual), take(narrow)) else {
+                let (Some(residual), Some(requantized)) = (take(residual), take(requantized))
+                else {
                     return;
                 };
                 let sum = _mm512_adds_epi16(load_words(residual), words(a, b));
                 let sum = _mm512_max_epi16(sum, _mm512_set1_epi16(-32_767));
                 store_words(residual, sum);
-                store_half(narrow, next.apply(sum));
+                store_half(requantized, next.apply(sum));
             }
             for &a in last {
-                let (Some(residual), Some(narrow)) = (take(residual), take(narrow)) else {
+                let (Some(residual), Some(requantized)) = (take(residual), take(requantized))
+                else {
                     return;
                 };
                 let sum = _mm256_adds_epi16(load_i16(residual), to_i16(a));
                 let sum = _mm256_max_epi16(sum, _mm256_set1_epi16(-32_767));
                 store_i16(residual, sum);
                 let bytes = next.apply(_mm512_castsi256_si512(sum));
-                store_bytes(narrow, _mm256_castsi256_si128(bytes));
+                store_bytes(requantized, _mm256_castsi256_si128(bytes));
             }
         });
     }
 
     #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-    unsafe fn wide_linear_i16(self, map: WideMap<'_, Self>, input: &[i16], mut out: &mut [i16]) {
-        product::<_, 1, false>(map, [pairs(input)], |_, x| store_group(&mut out, x));
+    unsafe fn wide_linear_i16(self, map: WideLinear<'_, Self>, input: &[i16], mut out: &mut [i16]) {
+        product::<_, 1, false>(map, [columns(input)], |_, x| store_group(&mut out, x));
     }
 
     #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
     unsafe fn linear_tanh(
         self,
-        map: Map<'_, Self>,
+        map: Linear<'_, Self>,
         input: &[i8],
-        raw: Option<(WideMap<'_, Self>, &[i16])>,
-        _: &mut [i32],
+        raw: Option<(WideLinear<'_, Self>, &[i16])>,
+        acc: &mut [i32],
         mut out: &mut [i8],
     ) {
-        let Some((raw, raw_input)) = raw else {
-            product::<_, 1, false>(map, [quads(input)], |_, x| store_tanh(&mut out, x));
-            return;
-        };
-        let mut sums = [[0; ROWS]; HIDDEN / ROWS];
-        let mut places = sums.iter_mut();
-        product::<_, 1, false>(raw, [pairs(raw_input)], |_, x| {
-            for (&x, place) in x.iter().zip(&mut places) {
-                store_i32(place, x);
-            }
-        });
-        let mut raw = sums.iter();
-        product::<_, 1, false>(map, [quads(input)], |_, x| {
-            let (pairs, last) = x.as_chunks::<2>();
-            let mut next = |x| {
-                let raw = raw
-                    .next()
-                    .map_or(_mm512_setzero_si512(), |raw| load_i32(raw));
-                add_i32(x, raw)
+        let (acc, _) = acc.as_chunks_mut::<ROWS>();
+        let mut count = 0;
+        if let Some((raw, input)) = raw {
+            product::<_, 1, false>(raw, [columns(input)], |_, x| {
+                for &x in x {
+                    if let Some(place) = acc.get_mut(count) {
+                        store_i32(place, x);
+                        count += 1;
+                    }
+                }
+            });
+        }
+        let mut raw = acc.iter().take(count);
+        product::<_, 1, false>(map, [columns(input)], |_, x| {
+            let mut next = |x| match raw.next() {
+                Some(raw) => tanh(add_i32(x, load_i32(raw))),
+                None => tanh(x),
             };
+            let (pairs, last) = x.as_chunks::<2>();
             for &[a, b] in pairs {
-                store_tanh(&mut out, &[next(a), next(b)]);
+                if let Some(out) = take(&mut out) {
+                    let bytes = _mm512_cvtepi16_epi8(_mm512_packs_epi32(next(a), next(b)));
+                    store_half(out, _mm256_xor_si256(bytes, _mm256_set1_epi8(-128)));
+                }
             }
             for &a in last {
-                store_tanh(&mut out, &[next(a)]);
+                if let Some(out) = take(&mut out) {
+                    let bytes = _mm512_cvtepi32_epi8(next(a));
+                    store_bytes(out, _mm_xor_si128(bytes, _mm_set1_epi8(-128)));
+                }
             }
         });
     }
 
     #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-    unsafe fn linear_i16(self, map: Map<'_, Self>, input: &[i8], mut out: &mut [i16]) {
-        product::<_, 1, false>(map, [quads(input)], |_, x| store_group(&mut out, x));
+    unsafe fn linear_i16(self, map: Linear<'_, Self>, input: &[i8], mut out: &mut [i16]) {
+        product::<_, 1, false>(map, [columns(input)], |_, x| store_group(&mut out, x));
     }
 
     #[inline(always)]
-    unsafe fn attention(self, attention: Attention<'_, Biases<'_>>, watch: Option<&mut Watch<'_>>) {
+    unsafe fn attention(
+        self,
+        attention: Attention<'_, Biases<'_>>,
+        falling: &[i32],
+        hook: Option<&mut HeadHook<'_>>,
+    ) {
         // SAFETY: the caller's.
-        unsafe { attention::run(attention, watch) }
+        unsafe { attention::run(attention, falling, hook) }
     }
 }
 
@@ -190,38 +198,4 @@ fn store_group(out: &mut &mut [i16], x: &[__m512i]) {
             store_i16(out, to_i16(a));
         }
     }
-}
-
-/// Most rows of a hidden layer of the head whose preactivations are kept on the stack.
-const HIDDEN: usize = 128;
-
-/// The tangents of a group as the input of a map.
-#[inline]
-#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-fn store_tanh(out: &mut &mut [i8], x: &[__m512i]) {
-    let (pairs, last) = x.as_chunks::<2>();
-    for &[a, b] in pairs {
-        if let Some(out) = take(out) {
-            let bytes = _mm512_cvtepi16_epi8(_mm512_packs_epi32(tanh(a), tanh(b)));
-            store_half(out, _mm256_xor_si256(bytes, _mm256_set1_epi8(-128)));
-        }
-    }
-    for &a in last {
-        if let Some(out) = take(out) {
-            let bytes = _mm512_cvtepi32_epi8(tanh(a));
-            store_bytes(out, _mm_xor_si128(bytes, _mm_set1_epi8(-128)));
-        }
-    }
-}
-
-/// Four columns at a time.
-#[inline]
-fn quads(input: &[i8]) -> &[[u8; 4]] {
-    bytemuck::must_cast_slice(input.as_chunks::<4>().0)
-}
-
-/// Two columns at a time.
-#[inline]
-fn pairs(input: &[i16]) -> &[[u8; 4]] {
-    bytemuck::must_cast_slice(input.as_chunks::<2>().0)
 }

@@ -2,7 +2,7 @@
 
 use core::arch::x86_64::*;
 
-use super::numbers::{load_some, load_some_words, store_i16};
+use super::requant::{load_some, load_some_words, store_i16};
 use crate::Entries;
 
 /// [`crate::Kernels::quantize`].

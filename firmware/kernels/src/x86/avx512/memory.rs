@@ -3,7 +3,7 @@
 use core::arch::x86_64::*;
 use core::mem::MaybeUninit;
 
-use crate::Line;
+use crate::CacheLine;
 use crate::simd::memory::moves;
 
 /// The same number, which is loaded alone: a load of two that were stored one by one waits until both are in the cache, and
@@ -46,6 +46,7 @@ pub(super) fn fill<T>(
 
 moves! {
     "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni";
+    "A line." load: CacheLine => __m512i, _mm512_load_si512;
     "Sixteen i32." load_i32: [i32; 16] => __m512i, _mm512_loadu_si512;
     "Sixteen f32." load_f32: [f32; 16] => __m512, _mm512_loadu_ps;
     "32 i16." load_words: [i16; 32] => __m512i, _mm512_loadu_si512;
@@ -53,6 +54,7 @@ moves! {
     "Sixteen i16." load_i16: [i16; 16] => __m256i, _mm256_loadu_si256;
     "Sixteen bytes." load_bytes: [u8; 16] => __m128i, _mm_loadu_si128;
     stores
+    "Stores a line." store: CacheLine => __m512i, _mm512_store_si512;
     "Stores sixteen i32." store_i32: [i32; 16] => __m512i, _mm512_storeu_si512;
     "Stores 32 i16." store_words: [i16; 32] => __m512i, _mm512_storeu_si512;
     "Stores 64 bytes." store_whole: [i8; 64] => __m512i, _mm512_storeu_si512;
@@ -61,28 +63,12 @@ moves! {
     "Stores sixteen bytes." store_bytes: [i8; 16] => __m128i, _mm_storeu_si128;
 }
 
-/// A line as a vector.
-#[inline]
-#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-pub(super) fn load(line: &Line) -> __m512i {
-    // SAFETY: a line is 64 readable bytes at a multiple of 64.
-    unsafe { _mm512_load_si512(line.0.as_ptr().cast()) }
-}
-
 /// 32 bytes at any address; the upper half is undefined.
 #[inline]
 #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
 pub(super) fn load_half(values: &[u8; 32]) -> __m512i {
     // SAFETY: the array is 32 readable bytes; the load needs no alignment.
     _mm512_castsi256_si512(unsafe { _mm256_loadu_si256(values.as_ptr().cast()) })
-}
-
-/// [`load`] the other way.
-#[inline]
-#[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-pub(super) fn store(line: &mut Line, x: __m512i) {
-    // SAFETY: a line is 64 writable bytes at a multiple of 64.
-    unsafe { _mm512_store_si512(line.0.as_mut_ptr().cast(), x) }
 }
 
 /// Lanes that hold numbers of a row of `length`, the first of which belongs at `start`: lane 0 is place `first`.

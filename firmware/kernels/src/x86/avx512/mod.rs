@@ -9,10 +9,10 @@ mod bytes;
 mod dense;
 mod entries;
 mod memory;
-mod narrow;
-mod numbers;
 mod packed;
 mod product;
+mod requant;
+mod requantize;
 mod softmax;
 mod tanh;
 #[cfg(test)]

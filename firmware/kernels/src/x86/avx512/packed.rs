@@ -1,8 +1,8 @@
 //! The packed layout of AVX-512.
 
 use super::Avx512Vnni;
-use super::numbers::SHIFT_MAX;
-use crate::Line;
+use super::requant::SHIFT_MAX;
+use crate::CacheLine;
 use crate::simd::packed::{PackedLayout, Prescale, QUAD};
 use crate::x86::prescale::HIGH_SHIFT;
 
@@ -12,7 +12,7 @@ pub(super) const ROWS: usize = 16;
 pub(super) const SHIFTS: usize = 4;
 
 impl<const COLUMNS: usize> PackedLayout<COLUMNS> for Avx512Vnni {
-    type Line = Line;
+    type CacheLine = CacheLine;
     const GROUPS: &'static [usize] = &[4, 2, 1];
     const SHIFTS: usize = SHIFTS;
     const INPUT_OFFSET: i32 = if COLUMNS == QUAD { 128 } else { 0 };

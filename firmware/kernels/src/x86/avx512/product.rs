@@ -4,9 +4,9 @@
 use core::arch::x86_64::*;
 
 use super::Avx512Vnni;
-use super::numbers::{Factors, load, load_bytes, scale_up};
 use super::packed::{ROWS, SHIFTS};
-use crate::Line;
+use super::requant::{Factors, load, load_bytes, scale_up};
+use crate::CacheLine;
 use crate::simd::packed::{Packed, Prescale, QUAD};
 
 /// How many lines ahead of the products weights are asked for: 1536 bytes, which take about as long to
@@ -54,16 +54,16 @@ pub(super) fn product<const C: usize, const T: usize, const DOUBLE: bool>(
 
 /// The lines of a group.
 struct Group<'a, const G: usize> {
-    biases: &'a [Line; G],
-    multipliers: &'a [Line; G],
+    biases: &'a [CacheLine; G],
+    multipliers: &'a [CacheLine; G],
     shifts: &'a [[u8; ROWS]],
-    weights: &'a [[Line; G]],
+    weights: &'a [[CacheLine; G]],
 }
 
 impl<'a, const G: usize> Group<'a, G> {
     /// The first group of so many columns, and the lines behind it.
     #[inline]
-    fn split(lines: &'a [Line], depth: usize) -> Option<(Self, &'a [Line])> {
+    fn split(lines: &'a [CacheLine], depth: usize) -> Option<(Self, &'a [CacheLine])> {
         let (biases, lines) = lines.split_first_chunk::<G>()?;
         let (multipliers, lines) = lines.split_first_chunk::<G>()?;
         let (shifts, lines) = lines.split_at_checked(G.div_ceil(SHIFTS))?;
@@ -94,14 +94,14 @@ impl<'a, const G: usize> Group<'a, G> {
         match *inputs.as_slice() {
             [a, b, c, d, e] => {
                 let factors = self.factors();
-                let sums = self.sums_of_five::<C, F>([a, b, c, d, e]);
-                for (token, sums) in sums.into_iter().enumerate() {
-                    each(token, &scaled::<C, G, DOUBLE, F>(map, sums, &factors));
+                let acc = self.sums_of_five::<C, F>([a, b, c, d, e]);
+                for (token, acc) in acc.into_iter().enumerate() {
+                    each(token, &scaled::<C, G, DOUBLE, F>(map, acc, &factors));
                 }
             }
             [input] => {
-                let sums = self.sums::<C, A, F>(input);
-                each(0, &scaled::<C, G, DOUBLE, F>(map, sums, &self.factors()));
+                let acc = self.acc::<C, A, F>(input);
+                each(0, &scaled::<C, G, DOUBLE, F>(map, acc, &self.factors()));
             }
             _ => {}
         }
@@ -131,21 +131,21 @@ impl<'a, const G: usize> Group<'a, G> {
 
     #[inline]
     #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-    fn sums<const C: usize, const A: usize, F>(&self, input: &[[u8; 4]]) -> [__m512i; G] {
-        let mut sums = [[_mm512_setzero_si512(); G]; A];
-        sums[0] = self.biases();
+    fn acc<const C: usize, const A: usize, F>(&self, input: &[[u8; 4]]) -> [__m512i; G] {
+        let mut acc = [[_mm512_setzero_si512(); G]; A];
+        acc[0] = self.biases();
         let (inputs, inputs_rest) = input.as_chunks::<A>();
         let (many, rest) = self.weights.as_chunks::<A>();
         for (input, weights) in inputs.iter().zip(many) {
-            for ((sums, input), weights) in sums.iter_mut().zip(input).zip(weights) {
+            for ((acc, input), weights) in acc.iter_mut().zip(input).zip(weights) {
                 fetch(weights);
-                accumulate::<C, G>(sums, input, weights);
+                accumulate::<C, G>(acc, input, weights);
             }
         }
-        for ((sums, input), weights) in sums.iter_mut().zip(inputs_rest).zip(rest) {
-            accumulate::<C, G>(sums, input, weights);
+        for ((acc, input), weights) in acc.iter_mut().zip(inputs_rest).zip(rest) {
+            accumulate::<C, G>(acc, input, weights);
         }
-        core::array::from_fn(|block| total(&sums, block))
+        core::array::from_fn(|block| total(&acc, block))
     }
 
     /// Five variables, not an array: the compiler would keep that in memory.
@@ -172,30 +172,29 @@ impl<'a, const G: usize> Group<'a, G> {
 #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
 fn scaled<const C: usize, const G: usize, const DOUBLE: bool, F>(
     map: Packed<'_, Avx512Vnni, C>,
-    mut sums: [__m512i; G],
+    mut acc: [__m512i; G],
     factors: &[Factors; G],
 ) -> [__m512i; G] {
     let Some(prescale) = map.prescale else {
-        for (sum, &factors) in sums.iter_mut().zip(factors) {
+        for (sum, &factors) in acc.iter_mut().zip(factors) {
             *sum = any::<DOUBLE>(*sum, factors);
         }
-        return sums;
+        return acc;
     };
     // Seldom: a factor of at least a quarter.
     if prescale != Prescale(0) {
-        for sum in &mut sums {
+        for sum in &mut acc {
             *sum = scale_up(prescale, *sum);
         }
     }
-    for (sum, &factors) in sums.iter_mut().zip(factors) {
-        let factors = factors.high();
+    for (sum, &factors) in acc.iter_mut().zip(factors) {
         *sum = if DOUBLE {
-            factors.double(*sum)
+            factors.double_high(*sum)
         } else {
-            factors.apply(*sum)
+            factors.apply_high(*sum)
         };
     }
-    sums
+    acc
 }
 
 /// Results of a block whose upper halves of products are not enough.
@@ -216,19 +215,19 @@ fn any<const DOUBLE: bool>(sum: __m512i, factors: Factors) -> __m512i {
 /// The sum of a block's registers.
 #[inline]
 #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-fn total<const G: usize, const A: usize>(sums: &[[__m512i; G]; A], block: usize) -> __m512i {
+fn total<const G: usize, const A: usize>(acc: &[[__m512i; G]; A], block: usize) -> __m512i {
     if A == 4 {
-        let low = _mm512_add_epi32(sums[0][block], sums[1][block]);
-        return _mm512_add_epi32(low, _mm512_add_epi32(sums[2][block], sums[3][block]));
+        let low = _mm512_add_epi32(acc[0][block], acc[1][block]);
+        return _mm512_add_epi32(low, _mm512_add_epi32(acc[2][block], acc[3][block]));
     }
-    _mm512_add_epi32(sums[0][block], sums[1][block])
+    _mm512_add_epi32(acc[0][block], acc[1][block])
 }
 
 /// Asks for the lines [`AHEAD`] of these: no map is read twice in a step, and what the processor fetches by itself ends
 /// with a page.
 #[inline]
 #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-fn fetch(lines: &[Line]) {
+fn fetch(lines: &[CacheLine]) {
     for line in lines {
         _mm_prefetch::<_MM_HINT_T0>(core::ptr::from_ref(line).wrapping_add(AHEAD).cast());
     }
@@ -238,12 +237,12 @@ fn fetch(lines: &[Line]) {
 #[inline]
 #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
 fn accumulate<const C: usize, const G: usize>(
-    sums: &mut [__m512i; G],
+    acc: &mut [__m512i; G],
     input: &[u8; 4],
-    weights: &[Line; G],
+    weights: &[CacheLine; G],
 ) {
     let input = _mm512_set1_epi32(i32::from_le_bytes(*input));
-    for (sum, weights) in sums.iter_mut().zip(weights) {
+    for (sum, weights) in acc.iter_mut().zip(weights) {
         *sum = if C == QUAD {
             _mm512_dpbusd_epi32(*sum, input, load(weights))
         } else {

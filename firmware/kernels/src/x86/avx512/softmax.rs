@@ -2,7 +2,7 @@
 
 use core::arch::x86_64::*;
 
-use super::numbers::{load_f32, shift_right};
+use super::requant::{load_f32, shift_right};
 
 /// `32767 * 2^(-k/32)`.
 static COARSE: [[f32; 16]; 2] = table(32_767.0, 0.978_572_062_087_700_1);
@@ -25,7 +25,7 @@ const fn table(first: f64, ratio: f64) -> [[f32; 16]; 2] {
 /// From here on neighbouring f32 lie 1 apart: a sum is rounded to an integer, which its lowest bits hold.
 const MAGIC: f32 = 8_388_608.0;
 
-/// The tables of [`Exponential::weights`] in registers.
+/// The tables of [`Exponential::probabilities`] in registers.
 #[derive(Clone, Copy)]
 pub(super) struct Exponential {
     coarse: [__m512; 2],
@@ -47,7 +47,7 @@ impl Exponential {
     /// A table entry is the product of two of thirty-two, rounded once; a test compares every argument.
     #[inline]
     #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-    pub(super) fn weights(self, d: __m512i) -> __m512i {
+    pub(super) fn probabilities(self, d: __m512i) -> __m512i {
         // The permutation reads the lowest five bits of an index.
         let coarse =
             _mm512_permutex2var_ps(self.coarse[0], _mm512_srli_epi32::<5>(d), self.coarse[1]);

@@ -3,7 +3,7 @@
 
 use core::arch::x86_64::*;
 
-use super::numbers::load_f32;
+use super::requant::load_f32;
 use crate::tanh::approximation::LIMIT;
 
 /// log2 of the arguments of a cubic.

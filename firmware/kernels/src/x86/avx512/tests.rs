@@ -6,7 +6,7 @@ use std::vec::Vec;
 
 use super::Avx512Vnni;
 use super::attention::Reciprocals;
-use super::numbers::{Factors, HighFactors, Single, add_i32, load_i32, store_i32};
+use super::requant::{Factors, Single, add_i32, load_i32, store_i32};
 use super::softmax::Exponential;
 use super::tanh::tanh;
 use crate::Requant;
@@ -15,7 +15,7 @@ use crate::suite::vectors::{Sums, Vectors};
 use crate::x86::prescale::HIGH_SHIFT;
 
 crate::suite::stamp!(Avx512Vnni::detect());
-crate::suite::stamp_vectors!(Sixteen, 16, Avx512Vnni::detect(); tanh exponential means factors sums);
+crate::suite::stamp_vectors!(Sixteen, 16, Avx512Vnni::detect(); tanh exponential context factors sums);
 
 struct Sixteen;
 
@@ -33,17 +33,17 @@ impl Vectors<16> for Sixteen {
         through(x, |x| unsafe { tanh(x) })
     }
 
-    fn weights(most: i32, logits: [i32; 16]) -> [i32; 16] {
+    fn probabilities(most: i32, logits: [i32; 16]) -> [i32; 16] {
         let below = logits.map(|logit| most.wrapping_sub(logit));
         // SAFETY: inside the instructions.
-        through(below, |x| unsafe { Exponential::new().weights(x) })
+        through(below, |x| unsafe { Exponential::new().probabilities(x) })
     }
 
-    fn means(total: NonZeroU32, sums: [i32; 16]) -> [i32; 16] {
+    fn context(total: NonZeroU32, acc: [i32; 16]) -> [i32; 16] {
         let totals = [total.get().cast_signed(); 16];
         // SAFETY: inside the instructions.
-        through(sums, |x| unsafe {
-            Reciprocals::new(load_i32(&totals)).means(x)
+        through(acc, |x| unsafe {
+            Reciprocals::new(load_i32(&totals)).context(x)
         })
     }
 
@@ -55,11 +55,11 @@ impl Vectors<16> for Sixteen {
         let known = through(x, |x| unsafe {
             Single::new(factor, magnitude.into()).apply(x)
         });
-        let high = || {
+        let high = factor.shift.checked_sub(HIGH_SHIFT).map(|shift| {
+            let less = Requant { shift, ..factor };
             // SAFETY: inside the instructions.
-            through(x, |x| unsafe { HighFactors::splat(factor).apply(x) })
-        };
-        let high = (factor.shift >= HIGH_SHIFT).then(high);
+            through(x, |x| unsafe { Factors::splat(less).apply_high(x) })
+        });
         [any, known].into_iter().chain(high).collect()
     }
 }

@@ -5,11 +5,11 @@
 
 use core::arch::x86_64::*;
 
-use super::super::numbers::{High, Room, fill, load, load_i32, room};
+use super::super::requant::{High, Room, fill, load, load_i32, room};
 use super::super::softmax::Exponential;
-use super::places::Present;
-use super::rings::Quads;
-use crate::{Line, MASKED_LOGIT};
+use super::kv_cache::Quads;
+use super::positions::Present;
+use crate::{CacheLine, MASKED_LOGIT};
 
 /// What is the same for all heads of a layer.
 pub(super) struct Common {
@@ -23,7 +23,7 @@ pub(super) struct Common {
 /// How much four heads weigh every place.
 pub(super) struct Weights<'a> {
     /// Of the quads of places.
-    pub(super) places: &'a [__m512i],
+    pub(super) positions: &'a [__m512i],
     /// Their totals, in all lanes of a head.
     pub(super) totals: __m512i,
 }
@@ -35,12 +35,14 @@ impl<'a> Weights<'a> {
     pub(super) fn new(common: &Common, logits: &'a mut [__m512i], max: __m512i) -> Self {
         let max = across(max, |a, b| _mm512_max_epi32(a, b));
         let mut totals = _mm512_setzero_si512();
-        for weight in &mut *logits {
-            *weight = common.exponential.weights(_mm512_sub_epi32(max, *weight));
-            totals = _mm512_add_epi32(totals, *weight);
+        for probability in &mut *logits {
+            *probability = common
+                .exponential
+                .probabilities(_mm512_sub_epi32(max, *probability));
+            totals = _mm512_add_epi32(totals, *probability);
         }
         Self {
-            places: logits,
+            positions: logits,
             totals: across(totals, |a, b| _mm512_add_epi32(a, b)),
         }
     }
@@ -48,9 +50,9 @@ impl<'a> Weights<'a> {
     /// Weighted sums of `T` quads of the values from `first` on, of `quads`: a weight of 15 bits is two unsigned bytes.
     #[inline]
     #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-    pub(super) fn sums<const T: usize>(
+    pub(super) fn acc<const T: usize>(
         &self,
-        values: &[Line],
+        values: &[CacheLine],
         first: usize,
         quads: usize,
     ) -> [__m512i; T] {
@@ -58,12 +60,12 @@ impl<'a> Weights<'a> {
         let high = _mm512_set4_epi32(0x0d09_0501, 0x0d09_0501, 0x0d09_0501, 0x0d09_0501);
         let mut low_sums = [_mm512_setzero_si512(); T];
         let mut high_sums = low_sums;
-        for (&weight, lines) in self.places.iter().zip(values.chunks_exact(quads)) {
-            let low = _mm512_shuffle_epi8(weight, low);
-            let high = _mm512_shuffle_epi8(weight, high);
-            let sums = low_sums.iter_mut().zip(&mut high_sums);
+        for (&probability, lines) in self.positions.iter().zip(values.chunks_exact(quads)) {
+            let low = _mm512_shuffle_epi8(probability, low);
+            let high = _mm512_shuffle_epi8(probability, high);
+            let acc = low_sums.iter_mut().zip(&mut high_sums);
             let lines = lines.get(first..).unwrap_or_default();
-            for (line, (low_sum, high_sum)) in lines.iter().zip(sums) {
+            for (line, (low_sum, high_sum)) in lines.iter().zip(acc) {
                 let line = load(line);
                 *low_sum = _mm512_dpbusd_epi32(*low_sum, low, line);
                 *high_sum = _mm512_dpbusd_epi32(*high_sum, high, line);
@@ -79,10 +81,10 @@ impl<'a> Weights<'a> {
 /// Lines that are fetched while a group of heads with so many quads of places and of channels is computed: attention
 /// leaves the second-level cache idle. A small group is over before they are here, a large one needs the first-level
 /// cache for itself.
-pub(super) const fn ahead(places: usize, quads: usize) -> usize {
-    match places.saturating_mul(quads) {
+pub(super) const fn ahead(positions: usize, quads: usize) -> usize {
+    match positions.saturating_mul(quads) {
         14..32 => 80,
-        32.. if places <= 16 => 128,
+        32.. if positions <= 16 => 128,
         _ => 0,
     }
 }
@@ -90,7 +92,7 @@ pub(super) const fn ahead(places: usize, quads: usize) -> usize {
 /// Asks for lines that will be read, a multiple of eight, and returns where they end.
 #[inline]
 #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
-pub(super) fn fetch(first: *const Line, count: usize) -> *const Line {
+pub(super) fn fetch(first: *const CacheLine, count: usize) -> *const CacheLine {
     let mut line = first;
     for _ in 0..count / 8 {
         for next in 0..8 {
@@ -116,7 +118,7 @@ fn across(x: __m512i, f: impl Fn(__m512i, __m512i) -> __m512i) -> __m512i {
 pub(super) fn logits<'a, const Q: usize, const EXACT: bool>(
     common: &Common,
     query: Quads<'_, Q, EXACT>,
-    (keys, biases): (&[Line], &[i32]),
+    (keys, biases): (&[CacheLine], &[i32]),
     logits: &'a mut Room,
 ) -> (&'a mut [__m512i], __m512i) {
     let zero = _mm512_setzero_si512();
@@ -134,19 +136,19 @@ pub(super) fn logits<'a, const Q: usize, const EXACT: bool>(
     let transposed = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
     let masked = _mm512_set1_epi32(MASKED_LOGIT);
     let mut max = masked;
-    let places = keys
+    let positions = keys
         .chunks_exact(common.quads)
         .zip(biases.as_chunks::<16>().0);
     let logits = fill(
         logits,
-        places.zip(common.present),
+        positions.zip(common.present),
         |((lines, bias), present)| {
-            let mut sums = [start, zero];
+            let mut acc = [start, zero];
             for (quad, (line, &query)) in lines.iter().zip(&*queries).enumerate() {
-                let sum = &mut sums[quad % 2];
+                let sum = &mut acc[quad % 2];
                 *sum = _mm512_dpbusd_epi32(*sum, load(line), query);
             }
-            let sum = _mm512_add_epi32(sums[0], sums[1]);
+            let sum = _mm512_add_epi32(acc[0], acc[1]);
             let bias = _mm512_permutexvar_epi32(transposed, load_i32(bias));
             // Neither term is larger than 2^29: nothing is to be limited.
             let logit = _mm512_mask_add_epi32(masked, present, common.logit.apply(sum), bias);
