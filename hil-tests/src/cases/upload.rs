@@ -265,7 +265,8 @@ fn an_upload_in_flight_waits_for_disarm(rig: &Rig) -> Result<()> {
     Ok(())
 }
 
-/// Of an image that was programmed beside the firmware, the board says at hello that it has it; uploads take its place.
+/// Of an image that was programmed beside the firmware, and no slot could hold, the board says at hello that it has it; uploads take its
+/// place.
 fn an_image_in_flash_flies_without_an_upload(rig: &Rig) -> Result<()> {
     if *rig.target() != Target::Board(BoardName::QemuF405) {
         rig.not_tried(
@@ -276,9 +277,15 @@ fn an_image_in_flash_flies_without_an_upload(rig: &Rig) -> Result<()> {
     }
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("policy.engram");
-    let image = sample_image(9, &AGE)?;
+    let config = ModelConfig {
+        observations: 128,
+        actions: 32,
+        ..AGE
+    };
+    let image = random_image(9, &config)?;
     fs::write(&file, packed_for(Packing::CortexM.flag(), &image))?;
-    let (mut client, _) = Rig::client_over(board::open_with_flash(&file)?)?;
+    let (mut client, hello) = Rig::client_over(board::open_with_flash(&file)?)?;
+    ensure!(fs::metadata(&file)?.len() > hello.image_bytes.into());
     holds(&mut client, &image)?;
     let mut flyer = Flyer::arm_installed(client, &image)?;
     flyer.cruise(3 * AGE.window as u32)?;
