@@ -1,52 +1,6 @@
 //! Where commands go: the trait that a robot's author implements over `embedded-hal` drivers.
 
-use embedded_hal::{i2c, pwm, spi};
-use thiserror::Error;
-
-/// Why a command could not be handed to the actuators.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum ActuatorError {
-    /// A PWM output failed.
-    #[error("PWM output failed: {0}")]
-    Pwm(pwm::ErrorKind),
-    /// An SPI transfer failed.
-    #[error("SPI transfer failed: {0}")]
-    Spi(spi::ErrorKind),
-    /// An I2C transfer failed.
-    #[error("I2C transfer failed: {0}")]
-    I2c(i2c::ErrorKind),
-    /// A serial device failed.
-    #[error("serial device failed: {0:?}")]
-    Io(embedded_io::ErrorKind),
-    /// The device answered, but not what it should.
-    #[error("the actuator gave an impossible answer")]
-    Device,
-}
-
-impl From<pwm::ErrorKind> for ActuatorError {
-    fn from(kind: pwm::ErrorKind) -> Self {
-        ActuatorError::Pwm(kind)
-    }
-}
-
-impl From<spi::ErrorKind> for ActuatorError {
-    fn from(kind: spi::ErrorKind) -> Self {
-        ActuatorError::Spi(kind)
-    }
-}
-
-impl From<i2c::ErrorKind> for ActuatorError {
-    fn from(kind: i2c::ErrorKind) -> Self {
-        ActuatorError::I2c(kind)
-    }
-}
-
-impl From<embedded_io::ErrorKind> for ActuatorError {
-    fn from(kind: embedded_io::ErrorKind) -> Self {
-        ActuatorError::Io(kind)
-    }
-}
+use crate::DriverError;
 
 /// A robot's actuators.
 pub trait Actuators {
@@ -60,5 +14,5 @@ pub trait Actuators {
     ///
     /// # Errors
     /// Any error is a fault, requirement ENG-SAFE-09.
-    fn write(&mut self, command: &[f32]) -> Result<(), ActuatorError>;
+    fn write(&mut self, command: &[f32]) -> Result<(), DriverError>;
 }

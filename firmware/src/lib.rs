@@ -22,6 +22,7 @@ extern crate std;
 
 pub mod actuators;
 pub mod control;
+mod driver_error;
 pub mod fallback;
 pub mod injected;
 pub mod node;
@@ -37,6 +38,8 @@ pub mod store;
 pub mod terms;
 mod text;
 pub mod transmit;
+
+pub use driver_error::DriverError;
 
 #[cfg(test)]
 mod tests_support;

@@ -15,7 +15,7 @@ use crate::injected::{InjectedSensors, ReportedActuators};
 use crate::node::{ContractSource, Node, Parts};
 use crate::platform::{Clock, Identity, Platform};
 use crate::policy::{CacheLine, LINES, LargestMemory, Memory};
-use crate::store::{PackedStore, RamStore};
+use crate::store::RamStore;
 
 /// A node that moves and measures nothing: the host is the plant, and each image brings its contract. Images and memory lie on
 /// the heap, with room for any.
@@ -23,7 +23,7 @@ pub type ProcessNode = Node<
     InjectedSensors,
     ReportedActuators,
     NoFallback,
-    PackedStore<Vec<u8>, Vec<CacheLine>>,
+    RamStore<Vec<u8>, Vec<CacheLine>>,
     Box<Memory>,
     Process,
 >;
@@ -40,7 +40,7 @@ impl ProcessNode {
             sensors: InjectedSensors::new(),
             actuators: ReportedActuators,
             fallback: NoFallback,
-            store: PackedStore::new(RamStore::new(slot(), slot()), lines(), lines()),
+            store: RamStore::packed([slot(), slot()], [lines(), lines()]),
             memory: Box::<LargestMemory>::default(),
             platform: Process {
                 started: Instant::now(),

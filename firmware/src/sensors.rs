@@ -3,10 +3,9 @@
 //! A driver knows nothing of policies and safety; it brings numbers in the contract's units with the
 //! time at which they were true. Checking them is the control step's business.
 
-use embedded_hal::{i2c, spi};
+use crate::DriverError;
 use engram_link::limits::MAX_OBSERVATIONS;
 use heapless::Vec;
-use thiserror::Error;
 
 /// One sample of the plant.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -34,45 +33,6 @@ impl Sample {
     }
 }
 
-/// Why no sample could be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum SensorError {
-    /// Nothing new since the last read. Not a fault until the last sample is too old.
-    #[error("no new sample")]
-    NotReady,
-    /// An SPI transfer failed.
-    #[error("SPI transfer failed: {0}")]
-    Spi(spi::ErrorKind),
-    /// An I2C transfer failed.
-    #[error("I2C transfer failed: {0}")]
-    I2c(i2c::ErrorKind),
-    /// A serial device failed.
-    #[error("serial device failed: {0:?}")]
-    Io(embedded_io::ErrorKind),
-    /// The device answered, but not what it should (wrong identity, broken checksum, self-test).
-    #[error("the sensor gave an impossible answer")]
-    Device,
-}
-
-impl From<spi::ErrorKind> for SensorError {
-    fn from(kind: spi::ErrorKind) -> Self {
-        SensorError::Spi(kind)
-    }
-}
-
-impl From<i2c::ErrorKind> for SensorError {
-    fn from(kind: i2c::ErrorKind) -> Self {
-        SensorError::I2c(kind)
-    }
-}
-
-impl From<embedded_io::ErrorKind> for SensorError {
-    fn from(kind: embedded_io::ErrorKind) -> Self {
-        SensorError::Io(kind)
-    }
-}
-
 /// These sensors are real: they take no samples from the link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -90,9 +50,9 @@ pub trait Sensors {
     /// `sample` is not used.
     ///
     /// # Errors
-    /// [`SensorError::NotReady`] if there is nothing new (tolerated up to the sample age limit); any other is
+    /// [`DriverError::NotReady`] if there is nothing new (tolerated up to the sample age limit); any other is
     /// a fault, requirement ENG-SAFE-07.
-    fn read(&mut self, sample: &mut Sample) -> Result<(), SensorError>;
+    fn read(&mut self, sample: &mut Sample) -> Result<(), DriverError>;
 
     /// Takes a sample that came over the link, for hardware in the loop.
     ///

@@ -384,13 +384,12 @@ fn refused(stage: ImageStage, why: &dyn Display) -> Reason {
 mod tests {
     extern crate std;
     use super::*;
-    use crate::policy::{LargestMemory, WorkingMemory};
-    use crate::store::{PackedStore, RamStore};
+    use crate::policy::{LargestMemory, random_moments};
+    use crate::store::RamStore;
     use crate::tests_support::{CONTRACT, image};
-    use engram_link::limits::REASON_BYTES;
+    use engram_image::random::SplitMix64;
     use std::boxed::Box;
     use std::format;
-    use std::string::String;
     use std::vec;
     use std::vec::Vec;
 
@@ -398,29 +397,8 @@ mod tests {
         Box::<LargestMemory>::default()
     }
 
-    fn store() -> RamStore<Vec<u8>> {
-        RamStore::new(vec![0; 20_000], vec![0; 20_000])
-    }
-
-    fn install<I: ImageStore>(slots: &mut Slots<I>, image: &[u8]) -> Result<(), Reason> {
-        slots.upload(image)?;
-        slots.commit(Some(&CONTRACT), &mut memory(), |_| {
-            panic!("the board has a contract of its own")
-        })
-    }
-
-    fn slots() -> Slots<RamStore<Vec<u8>>> {
-        let mut slots = Slots::new(store());
-        install(&mut slots, &image(1)).expect("a good image");
-        slots
-    }
-
-    /// Where an image was refused, and why.
-    fn refusal(result: Result<(), Reason>) -> (ImageStage, String) {
-        match result {
-            Err(Reason::Image { stage, text }) => (stage, text.as_str().into()),
-            other => panic!("{other:?}"),
-        }
+    fn room() -> [Vec<u8>; 2] {
+        [vec![0; 20_000], vec![0; 20_000]]
     }
 
     #[test]
@@ -440,35 +418,10 @@ mod tests {
         ] {
             let mut slots = Slots::new(RamStore::new(bytes.to_vec(), vec![0; 20_000]));
             assert_eq!(slots.find().is_ok(), found);
-            let mut memory: Box<Memory> = Box::<LargestMemory>::default();
-            let taken = slots.commit(Some(&CONTRACT), &mut memory, |_| ());
+            let taken = slots.commit(Some(&CONTRACT), &mut memory(), |_| ());
             assert_eq!(taken.is_ok(), flies, "{taken:?}");
             assert_eq!(slots.weights_sha256().is_some(), flies);
         }
-    }
-
-    #[test]
-    fn a_view_is_what_the_reader_read() {
-        let bytes = image(1);
-        let slots = slots();
-        let weights = slots.weights().expect("an active image");
-        let policy = slots.policy(&weights).expect("an active image");
-        let image = Image::read(&bytes).expect("a good image");
-        assert_eq!(policy.parameters(), (&image).into());
-    }
-
-    #[test]
-    fn a_layout_belongs_to_its_bytes() {
-        let bytes = image(1);
-        let read = Image::read(&bytes).expect("a good image");
-        let layout = Layout::of(&read, &bytes).expect("its own bytes");
-        assert_eq!(Layout::of(&read, &bytes.clone()), None);
-        for length in (0..bytes.len()).step_by(7) {
-            // Shorter bytes may still hold all parts but the last; never a panic.
-            let _ = layout.weights(&bytes[..length]);
-        }
-        assert!(layout.weights(&bytes[..bytes.len() / 2]).is_none());
-        assert!(layout.weights(&[]).is_none());
     }
 
     #[test]
@@ -477,47 +430,28 @@ mod tests {
         let read = Image::read(&bytes).expect("a good image");
         let layout = Layout::of(&read, &bytes).expect("its own bytes");
         let mut memory = memory();
-        let mut seed = 7_u32;
-        for _ in 0..200 {
-            let garbage: Vec<u8> = bytes
-                .iter()
-                .map(|byte| {
-                    seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                    byte ^ (seed >> 24) as u8
-                })
-                .collect();
+        let mut random = SplitMix64::new(7);
+        for moment in random_moments(&read.config, 7, 200) {
+            let garbage: Vec<u8> = (0..bytes.len()).map(|_| random.below(256) as u8).collect();
             let weights = layout.weights(&garbage).expect("as long as before");
-            let input = WorkingMemory {
-                observation: &[1.0, 0.5, 0.25],
-                issued: &[100],
-                reward: 1.0,
-                done: false,
-            };
             let parameters = layout.parameters(&weights);
             let policy = Backend::Portable
                 .pack(&read, &mut [])
                 .policy(parameters, &[]);
-            let _ = policy.step(&mut memory, &input, &mut [0], &mut ());
+            let _ = policy.step(&mut memory, &moment.view(), &mut [0], &mut ());
         }
-    }
-
-    #[test]
-    fn a_recheck_finds_one_flipped_bit() {
-        let mut slots = slots();
-        let hash = slots.weights_sha256();
-        assert!(hash.is_some());
-        assert_eq!(slots.recheck(), hash);
-        slots.damage_active();
-        assert_eq!(slots.recheck(), None);
-        assert_eq!(slots.weights_sha256(), None);
     }
 
     #[test]
     fn packed_weights_fly_and_are_rechecked() {
         let lines = || vec![CacheLine::ZERO; policy::LINES];
-        let mut slots = Slots::new(PackedStore::new(store(), lines(), lines()));
+        let mut slots = Slots::new(RamStore::packed(room(), [lines(), lines()]));
         for seed in [1, 2] {
-            install(&mut slots, &image(seed)).expect("a good image");
+            slots.upload(&image(seed)).expect("it fits");
+            let taken = slots.commit(Some(&CONTRACT), &mut memory(), |_| {
+                panic!("the board has a contract of its own")
+            });
+            assert_eq!(taken, Ok(()));
         }
         let weights = slots.weights().expect("an active image");
         let policy = slots.policy(&weights).expect("an active image");
@@ -539,34 +473,13 @@ mod tests {
         let bytes = image(1);
         let needed = Policy::from(&Image::read(&bytes).expect("a good image")).cache_bytes();
         let mut small: Box<Memory> = Box::<Memory<[i8; 64]>>::default();
-        let mut slots = Slots::new(store());
+        let [a, b] = room();
+        let mut slots = Slots::new(RamStore::new(a, b));
         slots.upload(&bytes).expect("it fits");
-        let (stage, text) = refusal(slots.commit(None, &mut small, |_| panic!("not taken")));
-        assert_eq!(stage, ImageStage::Memory);
-        let both = format!("takes {needed} bytes of cache, this board has 64");
-        assert!(needed > 64 && text.contains(&both), "{text}");
+        let refusal = slots.commit(None, &mut small, |_| panic!("not taken"));
+        let both = format!("the policy takes {needed} bytes of cache, this board has 64");
+        assert_eq!(refusal, Err(refused(ImageStage::Memory, &both)));
+        assert!(needed > 64);
         assert_eq!(slots.weights_sha256(), None);
-    }
-
-    #[test]
-    fn a_long_reason_is_cut() {
-        let (_, text) = refusal(Err(refused(ImageStage::Read, &"x".repeat(1000))));
-        assert_eq!(text.len(), REASON_BYTES);
-    }
-
-    #[test]
-    fn an_image_for_other_kernels_is_refused() {
-        let rows = image(1);
-        let spec = engram_image::write::ImageSpec::from(&Image::read(&rows).expect("an image"));
-        let packed = engram_image::write::write_packed(&spec, Packing::CortexM).expect("it fits");
-        let mut slots = slots();
-        let before = slots.recheck();
-        let (stage, text) = refusal(install(&mut slots, &packed));
-        assert_eq!(stage, ImageStage::Read);
-        assert_eq!(
-            text,
-            "packed for cortex-m (export --for qemu-m7); this board runs what is exported without --for"
-        );
-        assert_eq!(slots.recheck(), before);
     }
 }

@@ -22,6 +22,21 @@ impl Slot {
             Slot::B => Slot::A,
         }
     }
+
+    /// Its own of a pair.
+    const fn of<T>(self, [a, b]: &[T; 2]) -> &T {
+        match self {
+            Slot::A => a,
+            Slot::B => b,
+        }
+    }
+
+    const fn of_mut<T>(self, [a, b]: &mut [T; 2]) -> &mut T {
+        match self {
+            Slot::A => a,
+            Slot::B => b,
+        }
+    }
 }
 
 /// The store could not take the bytes.
@@ -72,30 +87,56 @@ pub trait ImageStore {
     }
 }
 
-/// Slots in RAM. `B` is `&'static mut [u8]` on a board and may be `Vec<u8>` on a host.
+/// A store without lines.
 #[derive(Debug)]
-pub struct RamStore<B> {
-    a: B,
-    b: B,
-}
+pub struct NoLines;
 
-impl<B: AsRef<[u8]> + AsMut<[u8]>> RamStore<B> {
-    /// A store over two buffers. The shorter one decides how long an image may be.
-    pub const fn new(a: B, b: B) -> Self {
-        Self { a, b }
+impl AsRef<[CacheLine]> for NoLines {
+    fn as_ref(&self) -> &[CacheLine] {
+        &[]
     }
 }
 
-impl<B: AsRef<[u8]> + AsMut<[u8]>> ImageStore for RamStore<B> {
+impl AsMut<[CacheLine]> for NoLines {
+    fn as_mut(&mut self) -> &mut [CacheLine] {
+        &mut []
+    }
+}
+
+/// Slots in RAM, with lines for packed weights or without. `B` is `&'static mut [u8]` on a board and may be `Vec<u8>` on a
+/// host, `L` `Vec<CacheLine>` there.
+#[derive(Debug)]
+pub struct RamStore<B, L = NoLines> {
+    bytes: [B; 2],
+    lines: [L; 2],
+}
+
+impl<B> RamStore<B> {
+    /// A store over two buffers, without lines. The shorter one decides how long an image may be.
+    pub const fn new(a: B, b: B) -> Self {
+        Self::packed([a, b], [NoLines, NoLines])
+    }
+}
+
+impl<B, L> RamStore<B, L> {
+    /// A store over two buffers, each with its lines ([`crate::policy::LINES`] of each slot are enough).
+    pub const fn packed(bytes: [B; 2], lines: [L; 2]) -> Self {
+        Self { bytes, lines }
+    }
+}
+
+impl<B, L> ImageStore for RamStore<B, L>
+where
+    B: AsRef<[u8]> + AsMut<[u8]>,
+    L: AsRef<[CacheLine]> + AsMut<[CacheLine]>,
+{
     fn capacity(&self) -> usize {
-        self.a.as_ref().len().min(self.b.as_ref().len())
+        let [a, b] = self.bytes.each_ref().map(|bytes| bytes.as_ref().len());
+        a.min(b)
     }
 
     fn bytes(&self, slot: Slot) -> &[u8] {
-        match slot {
-            Slot::A => self.a.as_ref(),
-            Slot::B => self.b.as_ref(),
-        }
+        slot.of(&self.bytes).as_ref()
     }
 
     fn begin(&mut self, _: Slot, length: usize) -> Result<(), StoreError> {
@@ -106,10 +147,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> ImageStore for RamStore<B> {
     }
 
     fn write(&mut self, slot: Slot, offset: usize, data: &[u8]) -> Result<(), StoreError> {
-        let bytes = match slot {
-            Slot::A => self.a.as_mut(),
-            Slot::B => self.b.as_mut(),
-        };
+        let bytes = slot.of_mut(&mut self.bytes).as_mut();
         let end = offset.checked_add(data.len()).ok_or(StoreError::Bounds)?;
         bytes
             .get_mut(offset..end)
@@ -117,57 +155,13 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> ImageStore for RamStore<B> {
             .copy_from_slice(data);
         Ok(())
     }
-}
-
-/// Slots in RAM with lines for packed weights ([`crate::policy::LINES`] of each slot are enough). `L` is
-/// `Vec<CacheLine>` on a host or in a process.
-#[derive(Debug)]
-pub struct PackedStore<B, L> {
-    store: RamStore<B>,
-    a: L,
-    b: L,
-}
-
-impl<B, L> PackedStore<B, L> {
-    /// A store over two buffers, each with its lines.
-    pub const fn new(store: RamStore<B>, a: L, b: L) -> Self {
-        Self { store, a, b }
-    }
-}
-
-impl<B, L> ImageStore for PackedStore<B, L>
-where
-    B: AsRef<[u8]> + AsMut<[u8]>,
-    L: AsRef<[CacheLine]> + AsMut<[CacheLine]>,
-{
-    fn capacity(&self) -> usize {
-        self.store.capacity()
-    }
-
-    fn bytes(&self, slot: Slot) -> &[u8] {
-        self.store.bytes(slot)
-    }
-
-    fn begin(&mut self, slot: Slot, length: usize) -> Result<(), StoreError> {
-        self.store.begin(slot, length)
-    }
-
-    fn write(&mut self, slot: Slot, offset: usize, data: &[u8]) -> Result<(), StoreError> {
-        self.store.write(slot, offset, data)
-    }
 
     fn parts(&mut self, slot: Slot) -> (&[u8], &mut [CacheLine]) {
-        let lines = match slot {
-            Slot::A => self.a.as_mut(),
-            Slot::B => self.b.as_mut(),
-        };
-        (self.store.bytes(slot), lines)
+        let lines = slot.of_mut(&mut self.lines);
+        (slot.of(&self.bytes).as_ref(), lines.as_mut())
     }
 
     fn lines(&self, slot: Slot) -> &[CacheLine] {
-        match slot {
-            Slot::A => self.a.as_ref(),
-            Slot::B => self.b.as_ref(),
-        }
+        slot.of(&self.lines).as_ref()
     }
 }

@@ -16,33 +16,13 @@ use std::vec::Vec;
 pub(crate) const CONTRACT: Contract<'static> = Contract {
     period_us: 20_000,
     observations: List::from_slice(&[
-        Channel {
-            name: "cos_angle",
-            unit: "1",
-            min: -1.0,
-            max: 1.0,
-        },
-        Channel {
-            name: "sin_angle",
-            unit: "1",
-            min: -1.0,
-            max: 1.0,
-        },
-        Channel {
-            name: "rate",
-            unit: "rad/s",
-            min: -20.0,
-            max: 20.0,
-        },
+        Channel::new("cos_angle", "1", [-1.0, 1.0]),
+        Channel::new("sin_angle", "1", [-1.0, 1.0]),
+        Channel::new("rate", "rad/s", [-20.0, 20.0]),
     ]),
-    actions: List::from_slice(&[ActionChannel {
-        name: "torque",
-        unit: "Nm",
-        min: -12.0,
-        max: 12.0,
-        slew_per_s: 240.0,
-        safe: 0.0,
-    }]),
+    actions: List::from_slice(&[ActionChannel::new("torque", "Nm", [-12.0, 12.0])
+        .with_slew_per_s(240.0)
+        .with_safe(0.0)]),
     reward: Reward::Formula(QuadraticReward {
         constant: 0.5,
         linear: List::from_slice(&[0.5, 0.0, 0.0]),
@@ -86,14 +66,6 @@ pub(crate) fn with_golden(mut spec: ImageSpec<'_>, steps: usize) -> Vec<u8> {
     }
     spec.golden = recorder.finish();
     write(&spec).expect("a valid image")
-}
-
-/// An image whose golden trace is wrong.
-pub(crate) fn image_with_false_golden(seed: u64) -> Vec<u8> {
-    let right = image(seed);
-    let mut spec = ImageSpec::from(&Image::read(&right).expect("a valid image"));
-    spec.golden.words[3] ^= 1;
-    write(&spec).expect("the reader does not replay")
 }
 
 const CONFIG: ModelConfig = ModelConfig {

@@ -38,7 +38,7 @@ fn names_a_test(id: &str, row: &str) {
 #[test]
 fn every_requirement_has_its_row_and_its_tests() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let code = sources(&root.join("src"));
+    let code = sources(&root.join("src")) + &sources(&root.join("../hil-tests/src/cases"));
     let page = std::fs::read_to_string(root.join("../docs/src/safety.md")).expect("the page");
     for fault in Fault::ALL {
         let id = fault.requirement();

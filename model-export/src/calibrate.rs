@@ -190,12 +190,7 @@ mod tests {
 
     #[test]
     fn outliers_take_the_channels_in_turn() {
-        let channel = |min, max| Channel {
-            name: "a",
-            unit: "1",
-            min,
-            max,
-        };
+        let channel = |min, max| Channel::new("a", "1", [min, max]);
         let contract = Contract {
             period_us: 1000,
             observations: List::from_slice(&[channel(-9.0, 8.0), channel(-7.0, 6.0)]),

@@ -31,19 +31,11 @@ fn config(positions: Positions, head_input: HeadInput, window: usize) -> ModelCo
 }
 
 fn contract() -> Contract<'static> {
-    let channel = |name| Channel {
-        name,
-        unit: "m",
-        min: -5.0,
-        max: 5.0,
-    };
-    let action = |name| ActionChannel {
-        name,
-        unit: "N",
-        min: -2.0,
-        max: 2.0,
-        slew_per_s: 10.0,
-        safe: 0.0,
+    let channel = |name| Channel::new(name, "m", [-5.0, 5.0]);
+    let action = |name| {
+        ActionChannel::new(name, "N", [-2.0, 2.0])
+            .with_slew_per_s(10.0)
+            .with_safe(0.0)
     };
     Contract {
         period_us: 20_000,

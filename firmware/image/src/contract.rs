@@ -42,24 +42,55 @@ pub struct ActionChannel<'a> {
     pub safe: f32,
 }
 
+impl<'a> Channel<'a> {
+    /// The channel on `[min, max]`, in `unit`.
+    #[must_use]
+    pub const fn new(name: &'a str, unit: &'a str, [min, max]: [f32; 2]) -> Self {
+        Self {
+            name,
+            unit,
+            min,
+            max,
+        }
+    }
+}
+
+impl<'a> ActionChannel<'a> {
+    /// The channel on `[min, max]`, in `unit`. No contract with it is valid before it has its slew limit and its safe
+    /// command, too.
+    #[must_use]
+    pub const fn new(name: &'a str, unit: &'a str, [min, max]: [f32; 2]) -> Self {
+        Self {
+            name,
+            unit,
+            min,
+            max,
+            slew_per_s: f32::NAN,
+            safe: f32::NAN,
+        }
+    }
+
+    /// The same whose issued command changes by at most `slew_per_s`, in `unit` per second.
+    #[must_use]
+    pub const fn with_slew_per_s(self, slew_per_s: f32) -> Self {
+        Self { slew_per_s, ..self }
+    }
+
+    /// The same whose safe stop leads to the command `safe`, in `unit`.
+    #[must_use]
+    pub const fn with_safe(self, safe: f32) -> Self {
+        Self { safe, ..self }
+    }
+}
+
 impl Fill for Channel<'_> {
-    const FILL: Self = Self {
-        name: "",
-        unit: "",
-        min: 0.0,
-        max: 0.0,
-    };
+    const FILL: Self = Self::new("", "", [0.0; 2]);
 }
 
 impl Fill for ActionChannel<'_> {
-    const FILL: Self = Self {
-        name: "",
-        unit: "",
-        min: 0.0,
-        max: 0.0,
-        slew_per_s: 0.0,
-        safe: 0.0,
-    };
+    const FILL: Self = Self::new("", "", [0.0; 2])
+        .with_slew_per_s(0.0)
+        .with_safe(0.0);
 }
 
 /// Where the reward comes from.
@@ -153,19 +184,9 @@ impl Contract<'_> {
         (0..).map_while(move |index| match kind {
             ChannelKind::Action => self.actions.get(index).copied(),
             ChannelKind::Observation => {
-                let &Channel {
-                    name,
-                    unit,
-                    min,
-                    max,
-                } = self.observations.get(index)?;
-                Some(ActionChannel {
-                    name,
-                    unit,
-                    min,
-                    max,
-                    ..ActionChannel::FILL
-                })
+                let seen = self.observations.get(index)?;
+                let channel = ActionChannel::new(seen.name, seen.unit, [seen.min, seen.max]);
+                Some(channel.with_slew_per_s(0.0).with_safe(0.0))
             }
         })
     }

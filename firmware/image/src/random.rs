@@ -87,21 +87,13 @@ pub fn contract(config: &ModelConfig) -> Contract<'static> {
     Contract {
         period_us: 20_000,
         observations: names(config.observations)
-            .map(|name| Channel {
-                name,
-                unit: "1",
-                min: -1.0,
-                max: 1.0,
-            })
+            .map(|name| Channel::new(name, "1", [-1.0, 1.0]))
             .collect(),
         actions: names(config.actions)
-            .map(|name| ActionChannel {
-                name,
-                unit: "1",
-                min: -1.0,
-                max: 1.0,
-                slew_per_s: 100.0,
-                safe: 0.0,
+            .map(|name| {
+                ActionChannel::new(name, "1", [-1.0, 1.0])
+                    .with_slew_per_s(100.0)
+                    .with_safe(0.0)
             })
             .collect(),
         reward: Reward::External,

@@ -2,7 +2,8 @@
 
 use embedded_hal::digital::OutputPin;
 use embedded_hal::pwm::{Error as _, SetDutyCycle};
-use engram_firmware::actuators::{ActuatorError, Actuators};
+use engram_firmware::DriverError;
+use engram_firmware::actuators::Actuators;
 
 use crate::contract::MAX_TORQUE_NM;
 
@@ -21,13 +22,13 @@ impl<P: SetDutyCycle, D: OutputPin> Motor<P, D> {
 }
 
 impl<P: SetDutyCycle, D: OutputPin> Actuators for Motor<P, D> {
-    fn write(&mut self, command: &[f32]) -> Result<(), ActuatorError> {
+    fn write(&mut self, command: &[f32]) -> Result<(), DriverError> {
         let [torque_nm] = command else {
-            return Err(ActuatorError::Device);
+            return Err(DriverError::Device);
         };
         self.direction
             .set_state((*torque_nm >= 0.0).into())
-            .map_err(|_| ActuatorError::Device)?;
+            .map_err(|_| DriverError::Device)?;
         let share = torque_nm.abs() / MAX_TORQUE_NM;
         // The cast saturates, and the envelope keeps the command within the contract's range.
         let duty = (share * f32::from(self.pwm.max_duty_cycle())) as u16;
@@ -44,7 +45,7 @@ mod tests {
 
     use super::*;
 
-    fn written(command: &[f32], pin: &[Set], pwm: &[Duty]) -> Result<(), ActuatorError> {
+    fn written(command: &[f32], pin: &[Set], pwm: &[Duty]) -> Result<(), DriverError> {
         let (mut pin, mut pwm) = (Pin::new(pin), Pwm::new(pwm));
         let result = Motor::new(pwm.clone(), pin.clone()).write(command);
         pin.done();
@@ -68,7 +69,7 @@ mod tests {
 
     #[test]
     fn a_command_of_the_wrong_width_moves_nothing() {
-        assert_eq!(written(&[], &[], &[]), Err(ActuatorError::Device));
-        assert_eq!(written(&[1.0, 1.0], &[], &[]), Err(ActuatorError::Device));
+        assert_eq!(written(&[], &[], &[]), Err(DriverError::Device));
+        assert_eq!(written(&[1.0, 1.0], &[], &[]), Err(DriverError::Device));
     }
 }

@@ -11,33 +11,17 @@ pub const MAX_TORQUE_NM: f32 = 12.0;
 pub const CONTRACT: Contract<'static> = Contract {
     period_us: 20_000,
     observations: List::from_slice(&[
-        Channel {
-            name: "cos_angle",
-            unit: "1",
-            min: -1.0,
-            max: 1.0,
-        },
-        Channel {
-            name: "sin_angle",
-            unit: "1",
-            min: -1.0,
-            max: 1.0,
-        },
-        Channel {
-            name: "rate",
-            unit: "rad/s",
-            min: -30.0,
-            max: 30.0,
-        },
+        Channel::new("cos_angle", "1", [-1.0, 1.0]),
+        Channel::new("sin_angle", "1", [-1.0, 1.0]),
+        Channel::new("rate", "rad/s", [-30.0, 30.0]),
     ]),
-    actions: List::from_slice(&[ActionChannel {
-        name: "torque",
-        unit: "Nm",
-        min: -MAX_TORQUE_NM,
-        max: MAX_TORQUE_NM,
-        slew_per_s: 600.0,
-        safe: 0.0,
-    }]),
+    actions: List::from_slice(&[ActionChannel::new(
+        "torque",
+        "Nm",
+        [-MAX_TORQUE_NM, MAX_TORQUE_NM],
+    )
+    .with_slew_per_s(600.0)
+    .with_safe(0.0)]),
     reward: Reward::Formula(QuadraticReward {
         constant: 0.0,
         linear: List::from_slice(&[1.0, 0.0, 0.0]),

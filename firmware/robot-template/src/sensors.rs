@@ -5,8 +5,9 @@
 use core::f32::consts::TAU;
 
 use embedded_hal::i2c::{Error as _, I2c};
+use engram_firmware::DriverError;
 use engram_firmware::platform::Clock;
-use engram_firmware::sensors::{Sample, SensorError, Sensors};
+use engram_firmware::sensors::{Sample, Sensors};
 
 const ENCODER_ADDRESS: u8 = 0x36;
 /// Two bytes, big endian: the raw angle in 12 bits.
@@ -33,13 +34,13 @@ impl<E: I2c, G: I2c, C: Clock> PendulumSensors<E, G, C> {
     /// Wakes the gyro. `upright_radians` is what the encoder reads when the pendulum stands upright.
     ///
     /// # Errors
-    /// [`SensorError::I2c`] if the gyro does not answer.
+    /// [`DriverError::I2c`] if the gyro does not answer.
     pub fn new(
         encoder: E,
         mut gyro: G,
         clock: C,
         upright_radians: f32,
-    ) -> Result<Self, SensorError> {
+    ) -> Result<Self, DriverError> {
         for setting in [GYRO_WAKE_UP, GYRO_CONFIGURATION] {
             gyro.write(GYRO_ADDRESS, &setting)
                 .map_err(|error| error.kind())?;
@@ -54,7 +55,7 @@ impl<E: I2c, G: I2c, C: Clock> PendulumSensors<E, G, C> {
 }
 
 impl<E: I2c, G: I2c, C: Clock> Sensors for PendulumSensors<E, G, C> {
-    fn read(&mut self, sample: &mut Sample) -> Result<(), SensorError> {
+    fn read(&mut self, sample: &mut Sample) -> Result<(), DriverError> {
         let time_us = self.clock.now_us();
         let raw = u16::from_be_bytes(register(
             &mut self.encoder,
@@ -62,7 +63,7 @@ impl<E: I2c, G: I2c, C: Clock> Sensors for PendulumSensors<E, G, C> {
             ENCODER_RAW_ANGLE,
         )?);
         if raw >= 4_096 {
-            return Err(SensorError::Device); // 12 bits: the rest reads as zero
+            return Err(DriverError::Device); // 12 bits: the rest reads as zero
         }
         let rate = i16::from_be_bytes(register(&mut self.gyro, GYRO_ADDRESS, GYRO_RATE_Z)?);
         let angle = f32::from(raw) * ENCODER_RADIANS - self.upright_radians;
@@ -77,7 +78,7 @@ impl<E: I2c, G: I2c, C: Clock> Sensors for PendulumSensors<E, G, C> {
         sample
             .observation
             .extend_from_slice(&observation)
-            .map_err(|_| SensorError::Device)?;
+            .map_err(|_| DriverError::Device)?;
         sample.reward = None; // the contract computes it
         sample.done = false; // a robot in the field has no episodes
         Ok(())
@@ -85,7 +86,7 @@ impl<E: I2c, G: I2c, C: Clock> Sensors for PendulumSensors<E, G, C> {
 }
 
 /// Two bytes of a device, from `first` on.
-fn register<B: I2c>(bus: &mut B, address: u8, first: u8) -> Result<[u8; 2], SensorError> {
+fn register<B: I2c>(bus: &mut B, address: u8, first: u8) -> Result<[u8; 2], DriverError> {
     let mut bytes = [0; 2];
     bus.write_read(address, &[first], &mut bytes)
         .map_err(|error| error.kind())?;
@@ -112,7 +113,7 @@ mod tests {
     fn read(
         encoder: Result<[u8; 2], ErrorKind>,
         readings: &[i16],
-    ) -> (Result<(), SensorError>, Sample) {
+    ) -> (Result<(), DriverError>, Sample) {
         let raw_angle = Transaction::write_read(
             ENCODER_ADDRESS,
             vec![0x0C],
@@ -156,14 +157,11 @@ mod tests {
     }
 
     #[test]
-    fn a_silent_encoder_is_an_error_not_an_angle() {
-        let (result, _) = read(Err(ErrorKind::Bus), &[]);
-        assert_eq!(result, Err(SensorError::I2c(ErrorKind::Bus)));
-    }
-
-    #[test]
-    fn an_impossible_angle_is_an_error() {
-        let (result, _) = read(Ok([0xFF, 0xFF]), &[]);
-        assert_eq!(result, Err(SensorError::Device));
+    fn a_silent_encoder_and_an_impossible_angle_are_errors() {
+        let silent = Err(ErrorKind::Bus);
+        let i2c = DriverError::I2c(ErrorKind::Bus);
+        for (encoder, error) in [(silent, i2c), (Ok([0xFF, 0xFF]), DriverError::Device)] {
+            assert_eq!(read(encoder, &[]).0, Err(error));
+        }
     }
 }

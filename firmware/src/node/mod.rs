@@ -5,48 +5,7 @@
 //! answer. The host's messages can arm, disarm and upload; they can never reach around the
 //! safety ladder or the envelope, and a line that takes nothing, or brings rubbish, delays no step.
 //!
-//! A robot with drivers, which flies no image but those that were made for it:
-//!
-//! ```no_run
-//! use embedded_io::{Read, ReadReady, Write, WriteReady};
-//! use engram_firmware::actuators::Actuators;
-//! use engram_firmware::fallback::NoFallback;
-//! use engram_firmware::node::{ContractSource, Node, Parts};
-//! use engram_firmware::platform::Platform;
-//! use engram_firmware::policy::Memory;
-//! use engram_firmware::safety::Settings;
-//! use engram_firmware::sensors::Sensors;
-//! use engram_firmware::store::RamStore;
-//! use engram_image::Contract;
-//! use engram_link::Pace;
-//!
-//! fn control<U: Read + ReadReady + Write + WriteReady>(
-//!     contract: &'static Contract<'static>,
-//!     sensors: impl Sensors,
-//!     actuators: impl Actuators,
-//!     platform: impl Platform,
-//!     [slot_a, slot_b]: [&'static mut [u8]; 2],
-//!     memory: &'static mut Memory,
-//!     mut uart: U,
-//! ) -> ! {
-//!     let mut node = Node::new(Parts {
-//!         contract: ContractSource::Board {
-//!             contract,
-//!             settings: Settings::for_period(contract.period_us),
-//!         },
-//!         pace: Pace::RealTime,
-//!         sensors,
-//!         actuators,
-//!         fallback: NoFallback,
-//!         store: RamStore::new(slot_a, slot_b),
-//!         memory,
-//!         platform,
-//!     });
-//!     loop {
-//!         node.turn(&mut uart);
-//!     }
-//! }
-//! ```
+//! `firmware/robot-template` is a robot with drivers, which flies no image but those that were made for it.
 
 mod commands;
 mod reports;
@@ -238,15 +197,11 @@ where
         self.receive(received.get(..count).unwrap_or_default());
         // Each turn takes a byte at least, and nothing is added meanwhile.
         while !self.transmit.front().is_empty() {
-            match line.write_ready() {
-                Ok(true) => {}
-                Ok(false) => break,
-                Err(_) => {
-                    self.line_errors = self.line_errors.wrapping_add(1);
-                    break;
-                }
-            }
-            match line.write(self.transmit.front()) {
+            let taken = match line.write_ready() {
+                Ok(true) => line.write(self.transmit.front()),
+                not_ready => not_ready.map(|_| 0),
+            };
+            match taken {
                 Ok(0) => break,
                 Ok(count) => self.transmit.taken(count),
                 Err(_) => {

@@ -1,7 +1,6 @@
 //! The integer policy against an independent f64 version, and what must hold for every image.
 
 mod extremes;
-mod macs;
 mod paths;
 mod reference;
 
@@ -10,6 +9,7 @@ use std::string::ToString;
 use std::vec::Vec;
 
 use engram_image::random::spec;
+use engram_image::shapes::REFERENCE;
 use engram_image::write::write;
 use engram_image::{HeadInput, Image, ModelConfig, Positions};
 use proptest::prelude::*;
@@ -276,6 +276,21 @@ fn every_step_does_the_same_work_and_an_observer_changes_nothing() {
                 let total: u32 = row.iter().map(|&(weight, _)| weight).sum();
                 assert!(row.iter().all(|&(_, reported)| reported == total));
             }
+        }
+    }
+}
+
+/// The multiply-accumulates that a step really makes, against the bounds report.
+#[test]
+fn a_step_makes_the_multiply_accumulates_of_the_report() {
+    let [_, (_, medium), _] = REFERENCE;
+    for (config, seed) in configs().into_iter().zip(1..).chain([(medium, 9)]) {
+        let image = random_image(&config, seed);
+        let mut memory = memory();
+        let mut words = std::vec![0; config.actions];
+        for moment in moments(&config, seed, 2 * config.window + 1) {
+            let macs = counted_macs(image, &mut memory, &moment.view(), &mut words).unwrap();
+            assert_eq!(macs, image.bounds.macs_per_step, "{config:?}");
         }
     }
 }

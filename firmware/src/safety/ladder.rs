@@ -176,15 +176,16 @@ mod tests {
             &[
                 (1_000_000, NONE, State::Armed),
                 (1_020_000, NON_FINITE, State::Hold),
-                (1_100_000, NONE, State::Hold),
+                (1_100_000, LINK_LOSS, State::Hold),
                 (1_120_000, NONE, State::SafeStop),
                 (9_000_000, NONE, State::SafeStop),
             ],
         );
-        assert_eq!(ladder.faults(), NON_FINITE);
+        let both = NON_FINITE.union(LINK_LOSS);
+        assert_eq!(ladder.faults(), both);
         assert_eq!(ladder.arm(), Err(ArmRefused::NotDisarmed(State::SafeStop)));
         ladder.disarm();
-        assert_eq!(ladder.arm(), Err(ArmRefused::FaultsLatched(NON_FINITE)));
+        assert_eq!(ladder.arm(), Err(ArmRefused::FaultsLatched(both)));
         assert_eq!(ladder.reset_faults(), Ok(()));
         assert_eq!(ladder.arm(), Ok(()));
     }

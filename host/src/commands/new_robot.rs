@@ -275,7 +275,7 @@ fn contract_text(subject: &Subject, file: &Path) -> String {
     for channel in &contract.observations {
         let _ = writeln!(
             text,
-            "        Channel {{ name: {:?}, unit: {:?}, min: {:?}, max: {:?} }},",
+            "        Channel::new({:?}, {:?}, [{:?}, {:?}]),",
             channel.name, channel.unit, channel.min, channel.max
         );
     }
@@ -283,7 +283,7 @@ fn contract_text(subject: &Subject, file: &Path) -> String {
     for channel in &contract.actions {
         let _ = writeln!(
             text,
-            "        ActionChannel {{ name: {:?}, unit: {:?}, min: {:?}, max: {:?}, slew_per_s: {:?}, safe: {:?} }},",
+            "        ActionChannel::new({:?}, {:?}, [{:?}, {:?}]).with_slew_per_s({:?}).with_safe({:?}),",
             channel.name, channel.unit, channel.min, channel.max, channel.slew_per_s, channel.safe
         );
     }

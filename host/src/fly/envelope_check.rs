@@ -96,20 +96,10 @@ mod tests {
     fn contract() -> Contract<'static> {
         Contract {
             period_us: 20_000,
-            observations: List::from_slice(&[Channel {
-                name: "x",
-                unit: "m",
-                min: -1.0,
-                max: 1.0,
-            }]),
-            actions: List::from_slice(&[ActionChannel {
-                name: "f",
-                unit: "N",
-                min: -12.0,
-                max: 12.0,
-                slew_per_s: 240.0,
-                safe: 0.0,
-            }]),
+            observations: List::from_slice(&[Channel::new("x", "m", [-1.0, 1.0])]),
+            actions: List::from_slice(&[ActionChannel::new("f", "N", [-12.0, 12.0])
+                .with_slew_per_s(240.0)
+                .with_safe(0.0)]),
             reward: Reward::External,
         }
     }

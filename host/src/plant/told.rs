@@ -67,12 +67,7 @@ impl Plant for Told {
         let channels: Vec<Channel<'static>> = NAMES
             .iter()
             .take(self.plant.parameters().len())
-            .map(|name| Channel {
-                name,
-                unit: "1",
-                min: -RANGE,
-                max: RANGE,
-            })
+            .map(|name| Channel::new(name, "1", [-RANGE, RANGE]))
             .collect();
         contract.observations = longer(&contract.observations, &channels);
         if let Reward::Formula(formula) = &mut contract.reward {

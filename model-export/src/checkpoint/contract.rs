@@ -83,19 +83,14 @@ impl SavedContract {
     /// The contract itself. What is beyond a controller's capacities is left out: no policy that loads has so much.
     #[must_use]
     pub fn contract(&self) -> Contract<'_> {
-        let observations = self.observations.iter().map(|channel| Channel {
-            name: &channel.name,
-            unit: &channel.unit,
-            min: channel.min,
-            max: channel.max,
-        });
-        let actions = self.actions.iter().map(|channel| ActionChannel {
-            name: &channel.name,
-            unit: &channel.unit,
-            min: channel.min,
-            max: channel.max,
-            slew_per_s: channel.slew_per_s,
-            safe: channel.safe,
+        let observations = self
+            .observations
+            .iter()
+            .map(|channel| Channel::new(&channel.name, &channel.unit, [channel.min, channel.max]));
+        let actions = self.actions.iter().map(|channel| {
+            ActionChannel::new(&channel.name, &channel.unit, [channel.min, channel.max])
+                .with_slew_per_s(channel.slew_per_s)
+                .with_safe(channel.safe)
         });
         let formula = |saved: &SavedReward| {
             Reward::Formula(QuadraticReward {
@@ -128,14 +123,9 @@ mod tests {
             min: awkward[index],
             max: awkward[index + 3],
         };
-        let action = ActionChannel {
-            name: "motor",
-            unit: "N\u{b7}m",
-            min: awkward[5],
-            max: awkward[4],
-            slew_per_s: awkward[2],
-            safe: awkward[1],
-        };
+        let action = ActionChannel::new("motor", "N\u{b7}m", [awkward[5], awkward[4]])
+            .with_slew_per_s(awkward[2])
+            .with_safe(awkward[1]);
         let formula = QuadraticReward {
             constant: awkward[0],
             linear: List::from_slice(&awkward[..3]),

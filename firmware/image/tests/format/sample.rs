@@ -7,26 +7,11 @@ use engram_image::{
     Provenance, QuadraticReward, Reward,
 };
 
-pub(crate) const ANGLE: Channel<'_> = Channel {
-    name: "angle",
-    unit: "rad",
-    min: -3.2,
-    max: 3.2,
-};
-pub(crate) const RATE: Channel<'_> = Channel {
-    name: "rate",
-    unit: "rad/s",
-    min: -20.0,
-    max: 20.0,
-};
-pub(crate) const TORQUE: ActionChannel<'_> = ActionChannel {
-    name: "torque",
-    unit: "Nm",
-    min: -2.0,
-    max: 2.0,
-    slew_per_s: 40.0,
-    safe: 0.0,
-};
+pub(crate) const ANGLE: Channel<'_> = Channel::new("angle", "rad", [-3.2, 3.2]);
+pub(crate) const RATE: Channel<'_> = Channel::new("rate", "rad/s", [-20.0, 20.0]);
+pub(crate) const TORQUE: ActionChannel<'_> = ActionChannel::new("torque", "Nm", [-2.0, 2.0])
+    .with_slew_per_s(40.0)
+    .with_safe(0.0);
 
 /// What both agree on, with an external reward.
 pub(crate) const CONTRACT: Contract<'_> = Contract {

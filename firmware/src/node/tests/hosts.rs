@@ -33,24 +33,6 @@ fn disarms(rig: &mut Rig, sequence: u32) {
 }
 
 #[test]
-fn eng_safe_16_disarm_is_taken_late_early_repeated_and_from_any_host() {
-    for number in [
-        0,
-        1,             // older than the newest
-        2_000_000_000, // of another conversation
-        u32::MAX,
-    ] {
-        let mut rig = Rig::flying();
-        disarms(&mut rig, number);
-        disarms(&mut rig, number);
-        disarms(&mut rig, number);
-        // The conversation goes on where it was.
-        rig.done(&ToBoard::Arm);
-        assert_eq!(rig.good_step().state, State::Armed);
-    }
-}
-
-#[test]
 fn eng_safe_16_disarm_is_taken_before_any_hello() {
     let mut rig = Rig::silent(Pace::RealTime);
     rig.node.install(&image(1)).expect("a good image");

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::tests_support::image_for;
-use engram_link::{CommandSource, Fault};
+use engram_link::Fault;
 use std::collections::VecDeque;
 
 /// A line that takes `room` bytes and then no more, and brings what it was given.
@@ -193,22 +193,6 @@ fn eng_safe_14_a_line_that_has_ended_is_counted_and_left() {
     assert_eq!(rig.node.state(), State::Armed);
     assert_eq!(rig.sent().len(), 1, "the answer still waits");
     assert_eq!(rig.telemetry().line_errors, 1);
-}
-
-#[test]
-fn eng_safe_14_hold_lasts_one_step_and_then_the_command_moves() {
-    let mut rig = Rig::in_real_time();
-    let last = away_from_safe(&mut rig);
-    let bad = engram_link::Sensors {
-        observation: heapless::Vec::from_slice(&[f32::NAN, 0.0, 0.0]).expect("fits"),
-        ..good_sensors(rig.now_us + 1_000)
-    };
-    rig.send(&ToBoard::Sensors(bad));
-    let fault = rig.tick();
-    assert_eq!((fault.state, fault.issued[0]), (State::Hold, last));
-    let first = rig.tick();
-    assert_eq!(first.source, CommandSource::Safe);
-    assert!(first.issued[0].unsigned_abs() < last.unsigned_abs());
 }
 
 #[test]

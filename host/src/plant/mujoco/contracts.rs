@@ -135,24 +135,14 @@ pub(super) const HOPPER: Contract<'static> = contract(
 
 /// An observation channel on [-limit, limit].
 const fn channel(name: &'static str, unit: &'static str, limit: f32) -> Channel<'static> {
-    Channel {
-        name,
-        unit,
-        min: -limit,
-        max: limit,
-    }
+    Channel::new(name, unit, [-limit, limit])
 }
 
 /// An action channel on [-1, 1] that may jump from end to end within one period.
 const fn action(name: &'static str) -> ActionChannel<'static> {
-    ActionChannel {
-        name,
-        unit: "1",
-        min: -1.0,
-        max: 1.0,
-        slew_per_s: 1000.0,
-        safe: 0.0,
-    }
+    ActionChannel::new(name, "1", [-1.0, 1.0])
+        .with_slew_per_s(1000.0)
+        .with_safe(0.0)
 }
 
 /// A contract whose reward travels in the sensor frame.

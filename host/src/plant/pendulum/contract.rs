@@ -9,35 +9,15 @@ use engram_image::{ActionChannel, Channel, Contract, List, QuadraticReward, Rewa
 pub const CONTRACT: Contract<'static> = Contract {
     period_us: 20_000,
     observations: List::from_slice(&[
-        Channel {
-            name: "cos_angle",
-            unit: "1",
-            min: -1.0,
-            max: 1.0,
-        },
-        Channel {
-            name: "sin_angle",
-            unit: "1",
-            min: -1.0,
-            max: 1.0,
-        },
+        Channel::new("cos_angle", "1", [-1.0, 1.0]),
+        Channel::new("sin_angle", "1", [-1.0, 1.0]),
         // The rod never turns faster than 35 rad/s, and the gyro's noise adds at most 2.1 rad/s.
-        Channel {
-            name: "rate",
-            unit: "rad/s",
-            min: -40.0,
-            max: 40.0,
-        },
+        Channel::new("rate", "rad/s", [-40.0, 40.0]),
     ]),
-    actions: List::from_slice(&[ActionChannel {
-        name: "torque",
-        unit: "Nm",
-        min: -12.0,
-        max: 12.0,
+    actions: List::from_slice(&[ActionChannel::new("torque", "Nm", [-12.0, 12.0])
         // From end to end in two and a half periods.
-        slew_per_s: 480.0,
-        safe: 0.0,
-    }]),
+        .with_slew_per_s(480.0)
+        .with_safe(0.0)]),
     reward: Reward::Formula(QuadraticReward {
         constant: 0.25,
         linear: List::from_slice(&[0.5, 0.0, 0.0]),

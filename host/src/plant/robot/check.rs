@@ -218,19 +218,21 @@ fn head(context: &Context<'_>, written: &text::File) -> Result<(), RobotError> {
 }
 
 fn contract(context: &Context<'_>, written: &text::File) -> Result<Contract<'static>, RobotError> {
-    let observations = written.observation.iter().map(|channel| Channel {
-        name: leak(&channel.name),
-        unit: leak(&channel.unit),
-        min: channel.min,
-        max: channel.max,
+    let observations = written.observation.iter().map(|channel| {
+        Channel::new(
+            leak(&channel.name),
+            leak(&channel.unit),
+            [channel.min, channel.max],
+        )
     });
-    let actions = written.action.iter().map(|channel| ActionChannel {
-        name: leak(&channel.name),
-        unit: leak(&channel.unit),
-        min: channel.min,
-        max: channel.max,
-        slew_per_s: channel.slew_per_s,
-        safe: channel.safe,
+    let actions = written.action.iter().map(|channel| {
+        ActionChannel::new(
+            leak(&channel.name),
+            leak(&channel.unit),
+            [channel.min, channel.max],
+        )
+        .with_slew_per_s(channel.slew_per_s)
+        .with_safe(channel.safe)
     });
     for (key, count, most, advice) in [
         (
