@@ -9,7 +9,7 @@ use crate::policy::{self, Backend, Memory, Packed, Policy};
 use crate::store::{ImageStore, Slot};
 use crate::text::cut;
 use core::fmt::Display;
-use engram_image::header::HEADER_BYTES;
+use engram_image::header::{HEADER_BYTES, Header};
 use engram_image::{Contract, Image, InPlace, Layout, Packing};
 use engram_kernels::CacheLine;
 use engram_link::{ImageStage, Reason};
@@ -213,6 +213,26 @@ impl<I: ImageStore> Slots<I> {
         verified
     }
 
+    /// Takes an image that lies in the store already for an upload that has arrived: one in flash, which somebody has programmed.
+    ///
+    /// # Errors
+    /// [`Reason::NoImage`] where the slot that receives holds none.
+    pub fn find(&mut self) -> Result<(), Reason> {
+        let bytes = self.store.bytes(self.receiving());
+        let header = Header::read(bytes).map_err(|_| Reason::NoImage)?;
+        let length = header.total_length;
+        let image = usize::try_from(length)
+            .ok()
+            .and_then(|length| bytes.get(..length))
+            .ok_or(Reason::NoImage)?;
+        self.upload = Some(Upload {
+            offset: length,
+            length,
+            sha256: Sha256::digest(image).into(),
+        });
+        Ok(())
+    }
+
     /// Uploads an image that the board has at hand.
     ///
     /// # Errors
@@ -379,6 +399,29 @@ mod tests {
 
     fn room() -> [Vec<u8>; 2] {
         [vec![0; 20_000], vec![0; 20_000]]
+    }
+
+    #[test]
+    fn an_image_that_lies_in_the_store_is_found_and_checked() {
+        let good = image(1);
+        let mut longer = good.clone();
+        longer.extend([0xFF; 100]);
+        let mut damaged = good.clone();
+        damaged[2_000] ^= 1;
+        for (bytes, found, flies) in [
+            (&good[..], true, true),
+            (&longer, true, true),
+            (&damaged, true, false),
+            (&good[..good.len() - 1], false, false),
+            (&[0xFF; 200], false, false),
+            (&[], false, false),
+        ] {
+            let mut slots = Slots::new(RamStore::new(bytes.to_vec(), vec![0; 20_000]));
+            assert_eq!(slots.find().is_ok(), found);
+            let taken = slots.commit(Some(&CONTRACT), &mut memory(), |_| ());
+            assert_eq!(taken.is_ok(), flies, "{taken:?}");
+            assert_eq!(slots.weights_sha256().is_some(), flies);
+        }
     }
 
     #[test]

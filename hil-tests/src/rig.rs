@@ -5,7 +5,9 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
-use engram::board::{self, BoardName, Client, ClientError, Patience, Transport, UnknownBoard};
+use engram::board::{
+    self, BoardName, Client, ClientError, Patience, Transport, UnknownBoard, packed_for,
+};
 use engram::fly::{EnvelopeCheck, Mirror};
 use engram_firmware::policy::WorkingMemory;
 use engram_image::Contract;
@@ -146,6 +148,28 @@ impl Rig {
         Ok((client, hello))
     }
 
+    /// Says on the console that something was not tried on this board, and why.
+    pub fn not_tried(&self, what: &str, why: &str) {
+        println!("{}: {what} was not tried: {why}", self.target);
+    }
+
+    /// Whether a slot of the board holds `file`; where it does not, the board must refuse it with both numbers.
+    ///
+    /// # Errors
+    /// Another refusal, or none.
+    pub fn has_room(client: &mut Client, hello: &HelloReply, file: &[u8]) -> Result<bool> {
+        let (length, most) = (file.len() as u32, hello.image_bytes);
+        if length > most {
+            let why = refusal(client.upload_begin(length, [1; 32]))?;
+            ensure!(why == Reason::ImageTooLong { length, most }, "{why:?}");
+            println!(
+                "{}: refused {length} bytes, a slot holds {most}",
+                hello.board
+            );
+        }
+        Ok(length <= most)
+    }
+
     /// Brings `image` onto a board and activates it.
     ///
     /// # Errors
@@ -162,6 +186,19 @@ impl Rig {
     /// As [`Rig::client`] and [`Rig::install`].
     pub fn armed<'a>(&self, image: &'a [u8]) -> Result<Flyer<'a>> {
         Flyer::arm(self.client()?.0, image)
+    }
+
+    /// A board that flies `image` in the order of weights that its kernels read, if it has room for it.
+    ///
+    /// # Errors
+    /// As [`Rig::armed`] and [`Rig::has_room`].
+    pub fn armed_if_it_fits<'a>(&self, image: &'a [u8]) -> Result<Option<(Flyer<'a>, HelloReply)>> {
+        let (mut client, hello) = self.client()?;
+        let file = packed_for(hello.packing, image);
+        if !Self::has_room(&mut client, &hello, &file)? {
+            return Ok(None);
+        }
+        Ok(Some((Flyer::arm_with(client, image, &file)?, hello)))
     }
 
     /// A board that has flown [the usual image](USUAL) for `steps`.
@@ -201,6 +238,14 @@ impl<'a> Flyer<'a> {
     /// What the board refuses.
     pub fn arm_with(mut client: Client, image: &'a [u8], file: &[u8]) -> Result<Self> {
         Rig::install(&mut client, file)?;
+        Self::arm_installed(client, image)
+    }
+
+    /// The same for a board that has `image` already.
+    ///
+    /// # Errors
+    /// What the board refuses.
+    pub fn arm_installed(mut client: Client, image: &'a [u8]) -> Result<Self> {
         let mirror = Mirror::new(image)?;
         let contract = &mirror.image().contract;
         let mut last = client.tick(contract.period_us.into())?;

@@ -58,6 +58,10 @@ const ARROWS: &[(&str, &[&str])] = &[
         &["cortex-m", "firmware", "kernels", "image", "link"],
     ),
     (
+        "firmware/board-stm32f405",
+        &["cortex-m", "firmware", "link"],
+    ),
+    (
         "firmware/board-linux",
         &["firmware", "kernels", "image", "link"],
     ),

@@ -12,7 +12,7 @@ pub(crate) struct Machine {
     /// The board's name, as in `engram boards`.
     pub(crate) name: &'static str,
     /// Clock of the core, MHz.
-    pub(crate) mhz: u32,
+    pub(crate) mhz: u16,
     /// Address of UART0.
     pub(crate) uart0: usize,
     /// UART0's interrupt line.

@@ -52,7 +52,7 @@ fn main() -> ! {
         fallback: NoFallback,
         store: RamStore::new(SLOT_A.0.as_mut_slice(), SLOT_B.0.as_mut_slice()),
         memory: MEMORY as &mut Memory,
-        platform: Board::<{ MACHINE.mhz }>::start(MACHINE.name, core.SYST),
+        platform: Board::start(MACHINE.name, MACHINE.mhz, core.SYST),
     });
     let mut journal = Journal::start(&node.platform().identity());
     loop {

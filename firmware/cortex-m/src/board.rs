@@ -2,6 +2,7 @@
 //!
 //! The clock counts microseconds by SysTick, for real-time runs. In lock-step the messages carry the time.
 
+use core::num::NonZeroU32;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use cortex_m::peripheral::SYST;
@@ -14,35 +15,35 @@ use crate::memory;
 /// Milliseconds since the start, modulo 2^32; only the interrupt writes it.
 static MILLISECONDS: AtomicU32 = AtomicU32::new(0);
 
-/// A board whose core runs at `MHZ` megahertz.
+/// SysTick counts 24 bits: the fastest core that it counts milliseconds of.
+const MOST_MHZ: u16 = ((1 << 24) / 1_000) as u16;
+
+/// A board with a Cortex-M.
 ///
 /// A clone reads the same clock, for sensors that stamp their samples.
 #[derive(Clone)]
-pub struct Board<const MHZ: u32> {
+pub struct Board {
     name: &'static str,
+    ticks_per_us: NonZeroU32,
     last_ms: u32,
     elapsed_ms: u64,
     last_us: u64,
 }
 
-impl<const MHZ: u32> Board<MHZ> {
-    /// SysTick counts 24 bits.
-    const TICKS_PER_MS: u32 = {
-        assert!(MHZ > 0 && MHZ < (1 << 24) / 1_000);
-        1_000 * MHZ
-    };
-
-    /// Starts the clock: SysTick, with one interrupt per millisecond. `name`: of the board, as in `engram boards`; at most
-    /// 16 bytes are sent.
+impl Board {
+    /// Starts the clock of a core that runs at `mhz` megahertz: SysTick, with one interrupt per millisecond. `name`: of the
+    /// board, as in `engram boards`; at most 16 bytes are sent.
     #[must_use]
-    pub fn start(name: &'static str, mut timer: SYST) -> Self {
+    pub fn start(name: &'static str, mhz: u16, mut timer: SYST) -> Self {
+        let ticks_per_us = NonZeroU32::new(mhz.min(MOST_MHZ).into()).unwrap_or(NonZeroU32::MIN);
         timer.set_clock_source(SystClkSource::Core);
-        timer.set_reload(Self::TICKS_PER_MS - 1);
+        timer.set_reload(1_000 * ticks_per_us.get() - 1);
         timer.clear_current();
         timer.enable_counter();
         timer.enable_interrupt();
         Self {
             name,
+            ticks_per_us,
             last_ms: 0,
             elapsed_ms: 0,
             last_us: 0,
@@ -50,7 +51,7 @@ impl<const MHZ: u32> Board<MHZ> {
     }
 }
 
-impl<const MHZ: u32> Clock for Board<MHZ> {
+impl Clock for Board {
     /// It must be read at least once in 24 days, so that no wrap is lost.
     fn now_us(&mut self) -> u64 {
         let (ms, ticks_left) = loop {
@@ -62,15 +63,15 @@ impl<const MHZ: u32> Clock for Board<MHZ> {
         };
         self.elapsed_ms += u64::from(ms.wrapping_sub(self.last_ms));
         self.last_ms = ms;
-        let ticks = (Self::TICKS_PER_MS - 1).saturating_sub(ticks_left);
-        let now_us = self.elapsed_ms * 1_000 + u64::from(ticks / MHZ);
+        let ticks = (1_000 * self.ticks_per_us.get() - 1).saturating_sub(ticks_left);
+        let now_us = self.elapsed_ms * 1_000 + u64::from(ticks / self.ticks_per_us);
         // The counter may have begun its next round before its interrupt was counted.
         self.last_us = self.last_us.max(now_us);
         self.last_us
     }
 }
 
-impl<const MHZ: u32> Platform for Board<MHZ> {
+impl Platform for Board {
     fn identity(&self) -> Identity {
         Identity {
             board: self.name,

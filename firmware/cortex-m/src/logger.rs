@@ -10,21 +10,23 @@ use core::cell::UnsafeCell;
 
 use critical_section::RestoreState;
 use engram_link::limits::LOG_BYTES;
-use heapless::Vec;
+use heapless::{Deque, Vec};
 
 /// Bytes of encoded log frames that may wait.
 const QUEUE_BYTES: usize = 2_048;
 
 /// Encoded log frames that wait.
 struct Queue {
-    bytes: Vec<u8, QUEUE_BYTES>,
+    bytes: Deque<u8, QUEUE_BYTES>,
     /// The frame being written did not fit.
     overflow: bool,
 }
 
 impl Queue {
     fn put(&mut self, bytes: &[u8]) {
-        self.overflow |= self.bytes.extend_from_slice(bytes).is_err();
+        for byte in bytes {
+            self.overflow |= self.bytes.push_back(*byte).is_err();
+        }
     }
 }
 
@@ -32,7 +34,7 @@ impl Queue {
 struct State {
     encoder: defmt::Encoder,
     queue: Queue,
-    /// Where in `queue` the frame being written began.
+    /// How many bytes waited when the frame being written began.
     frame_start: usize,
     /// Frames that did not fit.
     dropped: u32,
@@ -49,7 +51,7 @@ unsafe impl Sync for Guarded {}
 static STATE: Guarded = Guarded(UnsafeCell::new(State {
     encoder: defmt::Encoder::new(),
     queue: Queue {
-        bytes: Vec::new(),
+        bytes: Deque::new(),
         overflow: false,
     },
     frame_start: 0,
@@ -101,16 +103,19 @@ unsafe impl defmt::Logger for LinkLogger {
     }
 }
 
-/// Takes waiting bytes, oldest first; `None` when nothing waits.
+/// Takes waiting bytes, oldest first; `None` when nothing waits. Moves no others: interrupts are off meanwhile, and a line may
+/// be receiving.
 pub fn take() -> Option<Vec<u8, LOG_BYTES>> {
     critical_section::with(|_| {
         // SAFETY: interrupts are off, and nobody is between `acquire` and `release`: those run with
         // interrupts off as well and call nothing of ours.
         let queue = unsafe { &mut (*STATE.0.get()).queue.bytes };
-        let count = queue.len().min(LOG_BYTES);
-        let taken = Vec::from_slice(queue.get(..count)?).ok()?;
-        queue.drain(..count);
-        (count > 0).then_some(taken)
+        let mut taken = Vec::new();
+        while !taken.is_full() {
+            let Some(byte) = queue.pop_front() else { break };
+            let _ = taken.push(byte);
+        }
+        (!taken.is_empty()).then_some(taken)
     })
 }
 

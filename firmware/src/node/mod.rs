@@ -253,6 +253,16 @@ where
         self.commit()
     }
 
+    /// Activates an image that lies in the store from before the start, with all checks of an upload.
+    ///
+    /// # Errors
+    /// [`Reason::NoImage`] where none lies there; others as for an upload.
+    pub fn install_found(&mut self) -> Result<(), Reason> {
+        self.require_disarmed()?;
+        self.slots.find()?;
+        self.commit()
+    }
+
     /// Activates what has been uploaded; where the contract comes with the image, the loop flies by it from now on.
     fn commit(&mut self) -> Result<(), Reason> {
         self.require_disarmed()?;

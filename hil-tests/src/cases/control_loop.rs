@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use engram::board::Client;
+use engram::board::{BoardName, Client};
 use engram::plant::pendulum::CONTRACT;
 use engram_image::random::SplitMix64;
 use engram_link::{
@@ -12,7 +12,7 @@ use engram_link::{
 };
 
 use crate::sample_image::{USUAL, strong_image};
-use crate::{Case, Rig, frame, good_sample, refusal};
+use crate::{Case, Rig, Target, frame, good_sample, refusal};
 
 pub(super) const CASES: &[Case] = cases![
     eng_safe_14_a_host_that_stops,
@@ -200,6 +200,11 @@ fn eng_safe_14_a_host_that_lies_about_time(rig: &Rig) -> Result<()> {
 }
 
 fn eng_safe_14_a_host_that_floods_and_reads_nothing(rig: &Rig) -> Result<()> {
+    if *rig.target() == Target::Board(BoardName::QemuF405) {
+        let why = "QEMU's USART stops the whole machine until somebody reads; a part sends whether anybody does or not";
+        rig.not_tried("a host that floods and reads nothing", why);
+        return Ok(());
+    }
     let mut flight = RealTime::far_from_safe(rig)?;
     let before = flight.client.telemetry()?;
     let first = flight.last.clone();

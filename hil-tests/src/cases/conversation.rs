@@ -32,7 +32,7 @@ fn hello_names_versions_and_contract(rig: &Rig) -> Result<()> {
     ensure!(hello.pace == Pace::LockStep && hello.state == State::Disarmed);
     ensure!(!hello.firmware.is_empty() && !hello.board.is_empty());
     ensure!(
-        hello.image_bytes >= 64 * 1024,
+        hello.image_bytes >= 32 * 1024,
         "a slot holds only {} bytes",
         hello.image_bytes
     );

@@ -1,7 +1,9 @@
 //! Bringing images onto a board: resumed, refused, and never in the way of the one that flies.
 
+use std::fs;
+
 use anyhow::{Result, bail, ensure};
-use engram::board::{BoardName, Client, FaultPlan, FaultyTransport};
+use engram::board::{self, BoardName, Client, FaultPlan, FaultyTransport, packed_for};
 use engram::footprint::Footprint;
 use engram::plant::pendulum::CONTRACT;
 use engram_image::write::{ImageSpec, write_packed};
@@ -25,6 +27,7 @@ pub(super) const CASES: &[Case] = cases![
     bytes_that_are_not_the_announced_ones_are_refused,
     an_image_that_cannot_fit_is_refused_at_once,
     an_upload_in_flight_waits_for_disarm,
+    an_image_in_flash_flies_without_an_upload,
     a_packed_image_flies_where_its_kernels_are,
     arming_needs_an_image,
     the_bounds_report_is_what_the_board_measures,
@@ -132,8 +135,7 @@ fn a_packed_image_flies_where_its_kernels_are(rig: &Rig) -> Result<()> {
         let file = write_packed(&ImageSpec::from(&image), Packing::CortexM)?;
         ensure!(file != rows, "nothing was packed");
         let (client, hello) = rig.client()?;
-        let own = hello.board.parse::<BoardName>().map(BoardName::packing);
-        if own != Ok(Packing::CortexM) {
+        if hello.packing != Packing::CortexM.flag() {
             drop(client);
             refused(rig, &file, ImageStage::Read, "export --for qemu-m7")?;
             continue;
@@ -171,7 +173,7 @@ fn each_image_flies_by_its_own_contract(rig: &Rig) -> Result<()> {
 
 /// As many observations and actions as a Unitree Go1 has, a Microduck, and as contracts have at most.
 fn contracts_of_legged_robots_fly(rig: &Rig) -> Result<()> {
-    let mut client = rig.client()?.0;
+    let (mut client, hello) = rig.client()?;
     for (observations, actions) in [(48, 12), (61, 14), (128, 32), (1, 1)] {
         let config = ModelConfig {
             observations,
@@ -179,6 +181,9 @@ fn contracts_of_legged_robots_fly(rig: &Rig) -> Result<()> {
             ..AGE
         };
         let image = random_image(4, &config)?;
+        if !Rig::has_room(&mut client, &hello, &image)? {
+            continue;
+        }
         let mut flyer = Flyer::arm(client, &image)?;
         let action = flyer.cruise(AGE.window as u32 + 4)?;
         ensure!(action.words.len() == actions && action.issued.len() == actions);
@@ -247,6 +252,48 @@ fn an_upload_in_flight_waits_for_disarm(rig: &Rig) -> Result<()> {
     flyer.client.commit()?;
     holds(&mut flyer.client, &new)?;
     Flyer::arm(flyer.client, &new)?.cruise(20)?;
+    Ok(())
+}
+
+/// Of an image that was programmed beside the firmware, and no slot could hold, the board says at hello that it has it; uploads take its
+/// place.
+fn an_image_in_flash_flies_without_an_upload(rig: &Rig) -> Result<()> {
+    if *rig.target() != Target::Board(BoardName::QemuF405) {
+        rig.not_tried(
+            "an image in flash",
+            "it has no flash that is programmed here",
+        );
+        return Ok(());
+    }
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("policy.engram");
+    let config = ModelConfig {
+        observations: 128,
+        actions: 32,
+        ..AGE
+    };
+    let image = random_image(9, &config)?;
+    fs::write(&file, packed_for(Packing::CortexM.flag(), &image))?;
+    let (mut client, hello) = Rig::client_over(board::open_with_flash(&file)?)?;
+    ensure!(fs::metadata(&file)?.len() > hello.image_bytes.into());
+    holds(&mut client, &image)?;
+    let mut flyer = Flyer::arm_installed(client, &image)?;
+    flyer.cruise(3 * AGE.window as u32)?;
+    for seed in [1, 2] {
+        flyer.client.disarm()?;
+        let next = sample_image(seed, &SLOT)?;
+        let mut uploaded = Flyer::arm(flyer.client, &next)?;
+        uploaded.cruise(3 * SLOT.window as u32)?;
+        flyer.client = uploaded.client;
+    }
+    // What is in flash and no image, or a damaged one, is left alone.
+    let mut damaged = fs::read(&file)?;
+    damaged[3_000] ^= 1;
+    for bytes in [&b"no image"[..], &damaged] {
+        fs::write(&file, bytes)?;
+        let (_, hello) = Rig::client_over(board::open_with_flash(&file)?)?;
+        ensure!(hello.weights_sha256.is_none());
+    }
     Ok(())
 }
 

@@ -16,6 +16,8 @@ pub enum BoardName {
     QemuM7,
     /// A Cortex-M55 in QEMU (machine mps3-an547).
     QemuM55,
+    /// The firmware of the STM32F405 in QEMU (machine netduinoplus2).
+    QemuF405,
     /// The Linux board, built for aarch64, under qemu-aarch64.
     QemuLinux,
     /// The Linux board as a process of this machine.
@@ -25,7 +27,7 @@ pub enum BoardName {
 /// A name that no board has.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "no board is called {name:?}{}; there are loopback, qemu-m7, qemu-m55, qemu-linux and linux (`engram boards` lists them; --port reaches a board on a serial line)",
+    "no board is called {name:?}{}; there are loopback, qemu-m7, qemu-m55, qemu-f405, qemu-linux and linux (`engram boards` lists them; --port reaches a board on a serial line)",
     renamed(name)
 )]
 pub struct UnknownBoard {
@@ -33,21 +35,25 @@ pub struct UnknownBoard {
     pub name: String,
 }
 
-/// What a board is called now that had another name once.
+/// What a board is called now that had another name once, or that only a part has.
 fn renamed(name: &str) -> &'static str {
     match name {
         "jetson" => " any more: it is linux",
         "qemu-jetson" => " any more: it is qemu-linux",
+        "stm32f405" => {
+            " here: its firmware starts in QEMU as qemu-f405, and a part is reached by --port"
+        }
         _ => "",
     }
 }
 
 impl BoardName {
     /// Every board, in the order of `engram boards`.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Loopback,
         Self::QemuM7,
         Self::QemuM55,
+        Self::QemuF405,
         Self::QemuLinux,
         Self::Linux,
     ];
@@ -59,6 +65,7 @@ impl BoardName {
             Self::Loopback => "loopback",
             Self::QemuM7 => "qemu-m7",
             Self::QemuM55 => "qemu-m55",
+            Self::QemuF405 => "qemu-f405",
             Self::QemuLinux => "qemu-linux",
             Self::Linux => "linux",
         }
@@ -71,6 +78,7 @@ impl BoardName {
             Self::Loopback => "the controller in this process, behind real frames",
             Self::QemuM7 => "Cortex-M7 firmware in QEMU (mps2-an500)",
             Self::QemuM55 => "Cortex-M55 firmware in QEMU (mps3-an547)",
+            Self::QemuF405 => "firmware of the STM32F405 in QEMU (netduinoplus2)",
             Self::QemuLinux => "the Linux board for aarch64, under qemu-aarch64",
             Self::Linux => "the Linux board as a process of this machine",
         }
@@ -80,7 +88,7 @@ impl BoardName {
     #[must_use]
     pub const fn packing(self) -> Packing {
         match self {
-            Self::QemuM7 => Packing::CortexM,
+            Self::QemuM7 | Self::QemuF405 => Packing::CortexM,
             Self::Loopback | Self::QemuM55 | Self::QemuLinux | Self::Linux => Packing::Rows,
         }
     }
@@ -90,7 +98,7 @@ impl BoardName {
     #[must_use]
     pub const fn rings(self) -> Option<KvLayout> {
         match self {
-            Self::QemuM7 => Some(KvLayout::CORTEX_M7),
+            Self::QemuM7 | Self::QemuF405 => Some(KvLayout::CORTEX_M7),
             Self::QemuM55 => Some(KvLayout::CORTEX_M55),
             Self::Loopback | Self::QemuLinux | Self::Linux => None,
         }
@@ -100,7 +108,7 @@ impl BoardName {
     #[must_use]
     pub const fn emulator(self) -> Option<&'static str> {
         match self {
-            Self::QemuM7 | Self::QemuM55 => Some("qemu-system-arm"),
+            Self::QemuM7 | Self::QemuM55 | Self::QemuF405 => Some("qemu-system-arm"),
             Self::QemuLinux => Some("qemu-aarch64"),
             Self::Loopback | Self::Linux => None,
         }
@@ -113,6 +121,7 @@ impl BoardName {
             Self::Loopback => None,
             Self::QemuM7 => Some(("engram-qemu-m7.elf", "scripts/build-boards mps2")),
             Self::QemuM55 => Some(("engram-qemu-m55.elf", "scripts/build-boards mps3")),
+            Self::QemuF405 => Some(("engram-stm32f405.elf", "scripts/build-boards f405")),
             Self::QemuLinux => Some(("engram-board-linux-aarch64", "scripts/build-boards linux")),
             Self::Linux => Some(("engram-board-linux", "scripts/build-boards linux-native")),
         }
@@ -242,7 +251,7 @@ impl BoardName {
                 ("engram-bench-qemu-m55.elf", machine, "bench-mps3")
             }
             Self::QemuLinux => ("engram-bench-linux-aarch64", None, "bench-linux"),
-            Self::Loopback | Self::Linux => return Ok(None),
+            Self::Loopback | Self::QemuF405 | Self::Linux => return Ok(None),
         };
         let command = format!("scripts/build-boards {command}");
         Ok(Some(Bench {
@@ -306,6 +315,7 @@ mod tests {
         for (old, new) in [
             ("jetson", "it is linux;"),
             ("qemu-jetson", "it is qemu-linux;"),
+            ("stm32f405", "as qemu-f405, and"),
         ] {
             let error = old.parse::<BoardName>().expect_err("an old name");
             assert!(error.to_string().contains(new), "{error}");

@@ -22,6 +22,9 @@ const START_PATIENCE: Duration = Duration::from_secs(10);
 /// Where Debian puts the C library of aarch64.
 pub(crate) const AARCH64_LIBRARIES: &str = "/usr/aarch64-linux-gnu";
 
+/// The machine of the STM32F405; its link is USART2, the second serial line.
+const F405: [&str; 3] = ["netduinoplus2", "-serial", "null"];
+
 /// Why a board could not be started or reached.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -73,10 +76,25 @@ pub enum OpenError {
 pub fn open(board: BoardName) -> Result<Box<dyn Transport>, OpenError> {
     match board {
         BoardName::Loopback => Ok(Box::new(Loopback::new())),
-        BoardName::QemuM7 => Ok(Box::new(open_mps(board, "mps2-an500")?)),
-        BoardName::QemuM55 => Ok(Box::new(open_mps(board, "mps3-an547")?)),
+        BoardName::QemuM7 => Ok(Box::new(open_machine(board, &["mps2-an500"])?)),
+        BoardName::QemuM55 => Ok(Box::new(open_machine(board, &["mps3-an547"])?)),
+        BoardName::QemuF405 => Ok(Box::new(open_machine(board, &F405)?)),
         BoardName::Linux | BoardName::QemuLinux => Ok(Box::new(open_process(board)?)),
     }
+}
+
+/// Starts `qemu-f405` with `image` in its flash, as a part comes that was programmed with one.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_with_flash(image: &Path) -> Result<Box<dyn Transport>, OpenError> {
+    let loader = format!(
+        "loader,file={},addr=0x08080000,force-raw=on",
+        image.display()
+    );
+    let [machine, serial, null] = F405;
+    let machine = [machine, serial, null, "-device", &loader];
+    Ok(Box::new(open_machine(BoardName::QemuF405, &machine)?))
 }
 
 /// Opens a serial device with a board behind it.
@@ -144,7 +162,8 @@ fn firmware(board: BoardName) -> Result<PathBuf, OpenError> {
     Ok(board.find_firmware()?.unwrap_or_default())
 }
 
-fn open_mps(board: BoardName, machine: &str) -> Result<Stream, OpenError> {
+/// Starts a machine of QEMU's, whose arguments begin with its name; the link is the serial line behind those that they give.
+fn open_machine(board: BoardName, machine: &[&str]) -> Result<Stream, OpenError> {
     let program = emulator(board)?;
     let elf = firmware(board)?;
     let wire = |what| move |cause| OpenError::Wire { board, what, cause };
@@ -152,14 +171,15 @@ fn open_mps(board: BoardName, machine: &str) -> Result<Stream, OpenError> {
         .prefix("engram-")
         .tempdir()
         .map_err(wire("temporary folder for the socket"))?;
-    let socket = folder.path().join("uart0");
+    let socket = folder.path().join("uart");
     // `wait=on`: the machine starts when the link is there, so that no byte can be missed.
     let serial = format!("unix:{},server=on,wait=on", socket.display());
     let mut process = spawn(
         board,
         &program,
         Command::new(&program)
-            .args(["-machine", machine, "-display", "none", "-monitor", "none"])
+            .args(["-display", "none", "-monitor", "none", "-machine"])
+            .args(machine)
             .args(["-serial", &serial, "-kernel"])
             .arg(&elf)
             .stdout(Stdio::null()),

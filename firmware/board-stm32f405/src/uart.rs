@@ -1,0 +1,162 @@
+//! USART2 on PA2 (out) and PA3 (in), by an interrupt and two rings: nothing here waits.
+//!
+//! The interrupt alone touches the registers. It takes one byte and gives what the line takes, so that it comes at most
+//! once per byte in each direction, and cannot keep a control step from its end. QEMU never asks for more bytes to send by itself:
+//! [`Uart::write`] asks in its place, which does no harm on a part.
+
+#![expect(unsafe_code, reason = "register access")]
+
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use cortex_m::peripheral::NVIC;
+use embedded_io::{ErrorKind, ErrorType, Read, ReadReady, Write, WriteReady};
+use engram_board_stm32f405::ring::Ring;
+use stm32f4xx_hal::pac::{self, Interrupt, interrupt};
+
+/// Bytes that wait for the main loop, which is away for a control step at most: room for 11 ms of the line.
+static RECEIVED: Ring<1024> = Ring::new();
+/// Bytes that wait for the line.
+static TO_SEND: Ring<TO_SEND_BYTES> = Ring::new();
+const TO_SEND_BYTES: usize = 256;
+/// A byte was damaged, or found no room, since the last look.
+static DAMAGED: AtomicBool = AtomicBool::new(false);
+
+/// The serial line to the host.
+pub(crate) struct Uart(());
+
+impl Uart {
+    /// Turns the line on, at `baud` bits per second from a bus of `bus_hz`, and gives it to the interrupt. Its pins and its clock
+    /// are on already.
+    pub(crate) fn start(registers: pac::USART2, bus_hz: u32, baud: u32) -> Self {
+        let divider = (bus_hz + baud / 2).checked_div(baud).unwrap_or(0) as u16;
+        // SAFETY: the register takes any divider of 16 bits.
+        (registers.brr()).write(|w| unsafe { w.bits(divider) });
+        registers.cr1().write(|w| {
+            let w = w.ue().set_bit().te().set_bit();
+            w.re().set_bit().rxneie().set_bit()
+        });
+        // SAFETY: no critical section depends on this line being masked.
+        unsafe { NVIC::unmask(Interrupt::USART2) };
+        Self(())
+    }
+
+    /// Sleeps until any interrupt comes, the clock's within a millisecond, unless a byte waits.
+    pub(crate) fn sleep(&mut self) {
+        // With interrupts off none is lost between the check and the sleep, which a pending one ends all the same.
+        cortex_m::interrupt::free(|_| {
+            if RECEIVED.waiting() == 0 {
+                cortex_m::asm::wfi();
+            }
+        });
+    }
+}
+
+#[interrupt]
+fn USART2() {
+    // SAFETY: `start` took the registers, nobody else has them, and this interrupt does not interrupt itself.
+    let registers = unsafe { pac::USART2::steal() };
+    let status = registers.sr().read();
+    let damaged = status.fe().bit_is_set() || status.nf().bit_is_set() || status.ore().bit_is_set();
+    if damaged || status.rxne().bit_is_set() {
+        // This read clears all of these flags.
+        let byte = registers.dr().read().bits() as u8;
+        if damaged || !RECEIVED.put(byte) {
+            DAMAGED.store(true, Ordering::Relaxed);
+        }
+    }
+    for _ in 0..TO_SEND.waiting() {
+        if registers.sr().read().txe().bit_is_clear() {
+            break;
+        }
+        if let Some(byte) = TO_SEND.take() {
+            send(&registers, byte);
+        }
+    }
+    let more = TO_SEND.waiting() > 0;
+    registers.cr1().modify(|_, w| w.txeie().bit(more));
+}
+
+fn send(registers: &pac::USART2, byte: u8) {
+    registers.dr().write(|w| w.dr().set(byte.into()));
+}
+
+impl ErrorType for Uart {
+    type Error = ErrorKind;
+}
+
+impl ReadReady for Uart {
+    /// # Errors
+    /// Once for bytes that were damaged or found no room since the last call.
+    fn read_ready(&mut self) -> Result<bool, ErrorKind> {
+        if DAMAGED.swap(false, Ordering::Relaxed) {
+            return Err(ErrorKind::Other);
+        }
+        Ok(RECEIVED.waiting() > 0)
+    }
+}
+
+impl Read for Uart {
+    /// Takes what is there without waiting; nothing, where [`ReadReady`] would have said so.
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ErrorKind> {
+        let mut count = 0;
+        for (place, byte) in buffer
+            .iter_mut()
+            .zip(core::iter::from_fn(|| RECEIVED.take()))
+        {
+            *place = byte;
+            count += 1;
+        }
+        Ok(count)
+    }
+}
+
+impl WriteReady for Uart {
+    fn write_ready(&mut self) -> Result<bool, ErrorKind> {
+        Ok(TO_SEND.waiting() < TO_SEND_BYTES)
+    }
+}
+
+impl Write for Uart {
+    /// Takes as many bytes as there is room for without waiting: none, where [`WriteReady`] would have said so.
+    fn write(&mut self, buffer: &[u8]) -> Result<usize, ErrorKind> {
+        let count = buffer.iter().take_while(|byte| TO_SEND.put(**byte)).count();
+        NVIC::pend(Interrupt::USART2);
+        Ok(count)
+    }
+
+    /// The interrupt sends what waits.
+    fn flush(&mut self) -> Result<(), ErrorKind> {
+        Ok(())
+    }
+}
+
+/// The line for the last words: the registers alone, with interrupts off.
+pub(crate) struct LastWords(pac::USART2);
+
+impl engram_cortex_m::Uart for LastWords {
+    unsafe fn steal() -> Self {
+        // SAFETY: the caller says that nobody else uses the line any more.
+        Self(unsafe { pac::USART2::steal() })
+    }
+}
+
+impl ErrorType for LastWords {
+    type Error = ErrorKind;
+}
+
+impl Write for LastWords {
+    /// One byte, if the line takes it.
+    fn write(&mut self, buffer: &[u8]) -> Result<usize, ErrorKind> {
+        match buffer.first() {
+            Some(byte) if self.0.sr().read().txe().bit_is_set() => {
+                send(&self.0, *byte);
+                Ok(1)
+            }
+            _ => Ok(0),
+        }
+    }
+
+    fn flush(&mut self) -> Result<(), ErrorKind> {
+        Ok(())
+    }
+}
