@@ -20,6 +20,8 @@ pub trait ClockControl {
     fn select_pll(&mut self);
     /// Whether the core runs on the PLL.
     fn runs_on_pll(&self) -> bool;
+    /// Takes [`ClockControl::select_pll`] back: the internal oscillator for the core, undivided for the buses.
+    fn select_internal(&mut self);
 }
 
 /// What the core runs on.
@@ -73,6 +75,8 @@ pub fn start(control: &mut impl ClockControl) -> Clock {
     }
     control.select_pll();
     if !comes(|| control.runs_on_pll()) {
+        // Else the core might run on the PLL some day, and the clock count too fast.
+        control.select_internal();
         return Clock::Internal {
             missing: "switch to the PLL",
         };
@@ -129,19 +133,22 @@ mod tests {
         fn runs_on_pll(&self) -> bool {
             self.look(2)
         }
+        fn select_internal(&mut self) {
+            self.asked.push("internal");
+        }
     }
 
     #[test]
     fn every_wait_ends_and_says_what_did_not_come() {
         let ready = Some(40);
-        let asked = ["crystal", "pll", "select"];
+        let asked = ["crystal", "pll", "select", "internal"];
         let internal = |missing| Clock::Internal { missing };
         for (delays, clock, steps) in [
             ([ready, ready, ready], Clock::Pll, 3),
             ([Some(PATIENCE - 1), ready, ready], Clock::Pll, 3),
             ([None, ready, ready], internal("crystal"), 1),
             ([ready, None, ready], internal("PLL lock"), 2),
-            ([ready, ready, None], internal("switch to the PLL"), 3),
+            ([ready, ready, None], internal("switch to the PLL"), 4),
         ] {
             let mut part = Part {
                 internal: true,

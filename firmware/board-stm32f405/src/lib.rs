@@ -1,6 +1,6 @@
 //! What this board decides without touching a register: where its clock comes from, where its image lies, what feeds its
-//! watchdog. The registers stand
-//! behind traits, because QEMU only has stubs for them: the tests bring their own.
+//! watchdog.
+//! The registers stand behind traits, because QEMU only has stubs for them: the tests bring their own.
 //!
 //! The firmware itself is `main.rs`.
 #![cfg_attr(not(test), no_std)]

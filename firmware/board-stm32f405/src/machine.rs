@@ -66,11 +66,20 @@ impl ClockControl for Clocks<'_> {
         });
         self.rcc
             .cfgr()
-            .modify(|_, w| w.ppre1().div4().ppre2().div2().sw().pll());
+            .modify(|_, w| w.ppre1().div4().ppre2().div2());
+        // Prescalers act after at most so many cycles; the buses must not get the PLL's clock undivided.
+        cortex_m::asm::delay(16);
+        self.rcc.cfgr().modify(|_, w| w.sw().pll());
     }
 
     fn runs_on_pll(&self) -> bool {
         self.rcc.cfgr().read().sws().is_pll()
+    }
+
+    fn select_internal(&mut self) {
+        self.rcc
+            .cfgr()
+            .modify(|_, w| w.sw().hsi().ppre1().div1().ppre2().div1());
     }
 }
 
@@ -93,14 +102,13 @@ impl Registers for Iwdg {
         self.key(0xAAAA);
     }
 
-    fn set(&mut self, counts: u16) -> bool {
-        if self.0.sr().read().rvu().bit_is_set() {
-            return false;
-        }
+    fn set(&mut self, counts: u16) {
         self.key(0x5555);
         self.0.rlr().write(|w| w.rl().set(counts));
-        self.key(0xAAAA);
-        true
+    }
+
+    fn is_setting(&self) -> bool {
+        self.0.sr().read().rvu().bit_is_set()
     }
 
     fn feed(&mut self) {

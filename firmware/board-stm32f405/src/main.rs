@@ -56,7 +56,8 @@ fn main() -> ! {
     });
     let pins = part.GPIOA.split(&mut part.RCC);
     let _out = pins.pa2.into_alternate::<7>();
-    let _in = pins.pa3.into_alternate::<7>();
+    // A line that is not plugged in rests, instead of bringing noise.
+    let _in = pins.pa3.into_alternate::<7>().internal_pull_up(true);
     pac::USART2::enable(&mut part.RCC);
     let mut uart = Uart::start(part.USART2, clock.apb1_hz(), BAUD);
     let name = match clock {

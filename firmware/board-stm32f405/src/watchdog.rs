@@ -15,8 +15,10 @@ const SHORTEST: u32 = 25;
 pub trait Registers {
     /// Turns it on, for good.
     fn start(&mut self, counts: u16);
-    /// Sets how many counts it waits; false where an earlier setting is still under way.
-    fn set(&mut self, counts: u16) -> bool;
+    /// Sets how many counts it waits from the next time on that it is fed, once [`Registers::is_setting`] is over.
+    fn set(&mut self, counts: u16);
+    /// Whether a setting is still under way.
+    fn is_setting(&self) -> bool;
     /// Makes it count from the beginning.
     fn feed(&mut self);
 }
@@ -40,6 +42,8 @@ pub struct Watchdog<R> {
     registers: R,
     steps: u32,
     counts: u16,
+    /// A setting has not been fed yet.
+    changed: bool,
 }
 
 impl<R: Registers> Watchdog<R> {
@@ -50,15 +54,24 @@ impl<R: Registers> Watchdog<R> {
             registers,
             steps: 0,
             counts: LONGEST,
+            changed: false,
         }
     }
 
     /// Once in each turn of the main loop: feeds the watchdog if a control step has come to its end since the last turn, and
-    /// for nothing else. In lock-step nothing moves and steps are the host's to make: there the turn itself counts.
+    /// for nothing else, but that another time to wait begins at once, with the state that asks for it. In lock-step nothing moves and steps are
+    /// the host's to make: there the turn itself counts.
     pub fn turn(&mut self, now: Progress) {
-        let counts = counts(now);
-        if counts != self.counts && self.registers.set(counts) {
-            self.counts = counts;
+        if !self.registers.is_setting() {
+            if core::mem::take(&mut self.changed) {
+                self.registers.feed();
+            }
+            let counts = counts(now);
+            if counts != self.counts {
+                self.registers.set(counts);
+                self.counts = counts;
+                self.changed = true;
+            }
         }
         if now.steps != self.steps || now.pace == Pace::LockStep {
             self.steps = now.steps;
@@ -81,28 +94,36 @@ fn counts(now: Progress) -> u16 {
 mod tests {
     use super::*;
 
-    /// Registers that count what they are told.
+    /// Registers that do as those of the part: a setting counts from the next time on that they are fed.
     #[derive(Debug, Default)]
     struct Told {
         started: u32,
         fed: u32,
+        set: u16,
         counts: u16,
+        /// A setting takes its time.
+        slow: bool,
         busy: bool,
     }
 
     impl Registers for Told {
         fn start(&mut self, counts: u16) {
             self.started += 1;
-            self.counts = counts;
+            (self.set, self.counts) = (counts, counts);
         }
-        fn set(&mut self, counts: u16) -> bool {
-            if !self.busy {
-                self.counts = counts;
-            }
-            !self.busy
+        fn set(&mut self, counts: u16) {
+            assert!(!self.busy, "an earlier setting would be lost");
+            self.set = counts;
+            self.busy = self.slow;
+        }
+        fn is_setting(&self) -> bool {
+            self.busy
         }
         fn feed(&mut self) {
             self.fed += 1;
+            if !self.busy {
+                self.counts = self.set;
+            }
         }
     }
 
@@ -116,6 +137,9 @@ mod tests {
     #[test]
     fn a_finished_step_feeds_it_and_nothing_else_does() {
         let mut watchdog = Watchdog::start(Told::default());
+        // The first turns set how long it waits in flight.
+        watchdog.turn(FLIGHT);
+        watchdog.turn(FLIGHT);
         for steps in [1, 2, 3, u32::MAX, 0] {
             let before = watchdog.registers.fed;
             for _ in 0..100 {
@@ -124,7 +148,7 @@ mod tests {
             assert_eq!(watchdog.registers.fed, before + 1, "step {steps}");
         }
         let silent = watchdog.registers.fed;
-        for state in [State::Hold, State::SafeStop, State::Disarmed] {
+        for state in [State::Hold, State::SafeStop] {
             watchdog.turn(Progress {
                 steps: 0,
                 state,
@@ -138,13 +162,15 @@ mod tests {
     #[test]
     fn where_the_host_makes_the_steps_the_loop_feeds_it() {
         let mut watchdog = Watchdog::start(Told::default());
-        for turn in 1..5 {
+        for _ in 0..5 {
+            let before = watchdog.registers.fed;
             watchdog.turn(Progress {
                 steps: 0,
                 pace: Pace::LockStep,
+                state: State::Disarmed,
                 ..FLIGHT
             });
-            assert_eq!(watchdog.registers.fed, turn);
+            assert_eq!(watchdog.registers.fed, before + 1);
         }
     }
 
@@ -161,19 +187,28 @@ mod tests {
             (State::Armed, u32::MAX, LONGEST),
             (State::Disarmed, 2_500, LONGEST),
         ] {
-            watchdog.turn(Progress {
+            let now = Progress {
+                steps: 0,
                 state,
                 period_us,
                 ..FLIGHT
-            });
+            };
+            // It counts anew two turns later, whether a step comes to its end or not.
+            watchdog.turn(now);
+            watchdog.turn(now);
             assert_eq!(watchdog.registers.counts, counts, "{state:?} {period_us}");
         }
-        // A setting that the registers do not take yet is set in a later turn.
-        watchdog.registers.busy = true;
-        watchdog.turn(FLIGHT);
-        assert_eq!(watchdog.registers.counts, LONGEST);
+        // While the registers still take a setting, no other is made, and a step that ends feeds with the old one.
+        watchdog.registers.slow = true;
+        for steps in 7..12 {
+            watchdog.turn(Progress { steps, ..FLIGHT });
+            assert_eq!(watchdog.registers.counts, LONGEST);
+        }
         watchdog.registers.busy = false;
-        watchdog.turn(FLIGHT);
+        watchdog.turn(Progress {
+            steps: 11,
+            ..FLIGHT
+        });
         assert_eq!(watchdog.registers.counts, 62);
     }
 }

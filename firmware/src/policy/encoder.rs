@@ -138,7 +138,7 @@ impl Slots {
 /// Tokens that go through the layers together.
 #[derive(Clone, Copy)]
 struct Group {
-    /// CachePosition of the first; the others follow.
+    /// Cache position of the first; the others follow.
     first: CachePosition,
     /// Number of the newest token of the window, if it is here.
     newest: Option<usize>,

@@ -316,7 +316,7 @@ fn eng_safe_16_disarm_is_always_taken(rig: &Rig) -> Result<()> {
 }
 
 fn eng_safe_17_a_second_host_is_answered_by_name(rig: &Rig) -> Result<()> {
-    again(3, || try_second_host(rig))
+    again(2, || try_second_host(rig))
 }
 
 fn try_second_host(rig: &Rig) -> Result<()> {

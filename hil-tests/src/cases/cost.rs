@@ -38,8 +38,8 @@ fn a_step_costs_what_the_reports_say(rig: &Rig) -> Result<()> {
             of_one_path(cost, &image)?;
             ensure!(cost.words_hash == costs[0].words_hash, "{costs:?}");
         }
-        if let Some(rings) = board.rings() {
-            let report = bytes_with(rings, &config)[0] as u64;
+        if let Some(kv_layout) = board.kv_layout() {
+            let report = bytes_with(kv_layout, &config)[0] as u64;
             ensure!(costs[0].state_bytes == report, "{report} and {costs:?}");
         }
         let has_stack = board != BoardName::QemuLinux;
@@ -67,14 +67,17 @@ fn a_policy_takes_no_more_ram_than_boards_have(rig: &Rig) -> Result<()> {
         let [ram_bytes, stack_bytes] = [measured.ram_bytes, measured.worst_stack_bytes];
         match board {
             BoardName::QemuM7 | BoardName::QemuM55 | BoardName::QemuF405 => {
-                let rings = board.rings().context("a microcontroller's own cache")?;
-                let [_, cache] = bytes_with(rings, &config);
+                let kv_layout = board.kv_layout().context("a microcontroller's own cache")?;
+                let [_, cache] = bytes_with(kv_layout, &config);
                 let total = (ram_bytes - hello.cache_bytes + stack_bytes) as usize + cache;
                 println!("{board} {name}: {total} bytes of RAM, {cache} of them cache");
                 ensure!(total <= most * 1024, "{name} takes {total} bytes of RAM");
             }
             BoardName::Loopback | BoardName::QemuLinux | BoardName::Linux => {
-                ensure!(board.rings().is_none(), "{board} has a cache of its own");
+                ensure!(
+                    board.kv_layout().is_none(),
+                    "{board} has a cache of its own"
+                );
                 ensure!([ram_bytes, stack_bytes] == [0; 2], "{measured:?}");
                 let state_bytes = Image::read(&image)?.bounds.state_bytes;
                 ensure!(hello.cache_bytes >= state_bytes, "{hello:?}");

@@ -96,7 +96,7 @@ impl BoardName {
     /// How its kernels lay out keys and values, of an image in the packing that is its own; `None`: as the processor's best path
     /// does ([`engram_firmware::policy::Policy::state_bytes`]).
     #[must_use]
-    pub const fn rings(self) -> Option<KvLayout> {
+    pub const fn kv_layout(self) -> Option<KvLayout> {
         match self {
             Self::QemuM7 | Self::QemuF405 => Some(KvLayout::CORTEX_M7),
             Self::QemuM55 => Some(KvLayout::CORTEX_M55),

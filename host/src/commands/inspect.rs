@@ -112,8 +112,8 @@ pub(super) fn contract_json(contract: &Contract<'_>) -> Value {
 fn needs(board: Option<BoardName>, image: &Image<'_>) -> Option<[usize; 2]> {
     match board? {
         BoardName::QemuLinux => None,
-        board => Some(match board.rings() {
-            Some(rings) => bytes_with(rings, &image.config),
+        board => Some(match board.kv_layout() {
+            Some(kv_layout) => bytes_with(kv_layout, &image.config),
             None => {
                 let weights = PackedWeights::new(image);
                 let policy = weights.policy(image);

@@ -181,8 +181,10 @@ impl<'a> BoardPilot<'a> {
     /// Static RAM of the board if it lent this policy just the cache that it takes; 0 where it does not know its RAM.
     fn ram_bytes(&self, telemetry: &Telemetry) -> u32 {
         let board = self.hello.board.parse::<BoardName>().ok();
-        let rings = board.and_then(BoardName::rings).unwrap_or(KvLayout::PLAIN);
-        let [_, needed] = bytes_with(rings, &self.mirror.image().config);
+        let kv_layout = board
+            .and_then(BoardName::kv_layout)
+            .unwrap_or(KvLayout::PLAIN);
+        let [_, needed] = bytes_with(kv_layout, &self.mirror.image().config);
         match telemetry.ram_bytes.checked_sub(self.hello.cache_bytes) {
             Some(rest) => rest.saturating_add(u32::try_from(needed).unwrap_or(u32::MAX)),
             None => 0,

@@ -73,7 +73,7 @@ impl<'a> Mirror<'a> {
         Ok(&self.words)
     }
 
-    /// Where the newest step seen_attention: for each layer the share of each age, averaged over the
+    /// What the newest step attended to: for each layer the share of each age, averaged over the
     /// heads. Empty for a network too large to record.
     #[must_use]
     pub fn attention(&self) -> Vec<Vec<f32>> {

@@ -1,4 +1,4 @@
-//! Age biases by falling age, twice in a row: so the ages of all places of a ring lie in a row wherever it stands.
+//! Age biases by falling age, twice in a row: so the ages of all positions of a ring lie in a row wherever it stands.
 
 use core::marker::PhantomData;
 
@@ -26,7 +26,7 @@ pub trait AttentionLayout: Copy {
     const PLACES: usize;
 
     /// Bytes of the keys and of the values of heads that fit.
-    fn ring_bytes(shape: Shape) -> [usize; 2];
+    fn kv_bytes(shape: Shape) -> [usize; 2];
 
     /// Whether the kernels compute logits by this factor, given small biases.
     fn takes(logit: Requant) -> bool;
@@ -45,7 +45,7 @@ pub trait AttentionLayout: Copy {
     }
 }
 
-/// What attention of one layer needs besides the rings.
+/// What attention of one layer needs besides the KV cache.
 #[derive(Clone, Copy)]
 pub struct Biases<'a, L> {
     /// Age biases as in the image.

@@ -98,7 +98,7 @@ impl<S: Simd> Kernels for S {
     #[inline]
     fn kv_bytes(shape: Shape) -> [usize; 2] {
         if S::fits(shape) {
-            S::ring_bytes(shape)
+            <S as AttentionLayout>::kv_bytes(shape)
         } else {
             Portable::kv_bytes(shape)
         }

@@ -218,5 +218,18 @@ fn a_board_that_turns_steps_by_its_clock_and_by_the_period_that_an_image_brings(
             "{steps}"
         );
         assert!(rig.node.remaining_us() <= u64::from(contract.period_us));
+        // A turn that comes late makes one step, not all that were missed, and the next comes in its time.
+        let mut steps_after = |us: u64| {
+            let before = rig.node.control().counters().steps;
+            rig.node.platform().now_us += us;
+            for _ in 0..3 {
+                rig.node.turn(&mut line);
+            }
+            rig.node.control().counters().steps - before
+        };
+        let period_us = u64::from(contract.period_us);
+        assert_eq!(steps_after(3 * period_us + period_us / 3), 1);
+        assert_eq!(steps_after(period_us / 3), 0);
+        assert_eq!(steps_after(period_us), 1);
     }
 }

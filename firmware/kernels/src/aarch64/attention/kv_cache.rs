@@ -1,11 +1,11 @@
-//! A token's key and value on their way into the rings.
+//! A token's key and value on their way into the KV cache.
 
 use core::arch::aarch64::*;
 
 use super::super::dot::{Dot, SIDE, Tile, byte};
 use super::super::memory::{load, store};
 
-/// Puts the key of a head into its place, a row of every tile.
+/// Puts the key of a head into its position, a row of every tile.
 #[inline]
 pub(super) fn insert_key<D: Dot, const Q: usize>(
     keys: &mut [[Tile; Q]],
@@ -53,7 +53,7 @@ impl<D: Dot> Columns<D> {
     };
 }
 
-/// Puts the value of a head into its place, a column of every tile.
+/// Puts the value of a head into its position, a column of every tile.
 #[inline]
 #[target_feature(enable = "neon")]
 pub(super) fn insert_value<D: Dot, const Q: usize>(

@@ -8,7 +8,7 @@ use super::super::requant::Factors;
 use super::sdot;
 use crate::MASKED_LOGIT;
 
-/// Products of a query, sixteen channels to a register, with four places.
+/// Products of a query, sixteen channels to a register, with four positions.
 #[inline]
 #[target_feature(enable = "neon")]
 fn products<D: Dot, const Q: usize>(
@@ -29,7 +29,7 @@ fn products<D: Dot, const Q: usize>(
     acc
 }
 
-/// Logits of all places, [`MASKED_LOGIT`] where there is no memory; returns the largest, in all lanes.
+/// Logits of all positions, [`MASKED_LOGIT`] where there is no memory; returns the largest, in all lanes.
 #[inline]
 #[target_feature(enable = "neon")]
 pub(super) fn of_positions<D: Dot, const Q: usize>(

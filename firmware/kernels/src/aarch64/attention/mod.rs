@@ -1,7 +1,7 @@
 //! Attention of one token over the window, one head after the other.
 //!
-//! Keys of a head lie as `[position / 4][channel / 4]` tiles of four places by four channels, values as as many
-//! tiles of four channels by four places. Places are computed in pairs of four; those behind the window are
+//! Keys of a head lie as `[position / 4][channel / 4]` tiles of four positions by four channels, values as as many
+//! tiles of four channels by four positions. Positions are computed in pairs of four; those behind the window are
 //! masked like those that are empty.
 //!
 //! Heads whose width is no multiple of four or more than 32, and factors and biases that this does not fit, are left to
@@ -36,7 +36,7 @@ impl<D: Dot> AttentionLayout for D {
     const HEADS: usize = 1;
     const PLACES: usize = PAIR;
 
-    fn ring_bytes(shape: Shape) -> [usize; 2] {
+    fn kv_bytes(shape: Shape) -> [usize; 2] {
         let fours = shape.window.div_ceil(PAIR).saturating_mul(2);
         let tiles = fours.saturating_mul(shape.width / SIDE);
         let bytes = tiles.saturating_mul(size_of::<Tile>());
@@ -58,7 +58,7 @@ pub(super) fn run<D: Dot>(
     hook: Option<&mut HeadHook<'_>>,
 ) {
     let Shape { width, window, .. } = attention.shape;
-    // Up to 64 places have a smaller frame on the stack.
+    // Up to 64 positions have a smaller frame on the stack.
     macro_rules! by_quads {
         ($($quads:literal)+) => {
             match (width / SIDE, window <= 8 * PAIR) {
@@ -79,7 +79,7 @@ fn quads<const Q: usize>(numbers: &[i8]) -> &[[[i8; SIDE]; Q]] {
     numbers.as_chunks::<SIDE>().0.as_chunks::<Q>().0
 }
 
-/// All heads of a layer, each with `Q` quads of channels and at most `P` pairs of four places.
+/// All heads of a layer, each with `Q` quads of channels and at most `P` pairs of four positions.
 #[target_feature(enable = "neon")]
 fn heads<D: Dot, const Q: usize, const P: usize>(
     token: D,

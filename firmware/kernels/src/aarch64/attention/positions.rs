@@ -1,4 +1,4 @@
-//! Which places of a ring hold a memory that is attended to.
+//! Which positions of a ring hold a memory that is attended to.
 
 use core::arch::aarch64::*;
 
@@ -6,7 +6,7 @@ use super::super::dot::SIDE;
 use super::super::memory::load_i32;
 use crate::CachePosition;
 
-/// The largest logit of every place: `i32::MAX` where there is a memory, [`crate::MASKED_LOGIT`] where not.
+/// The largest logit of every position: `i32::MAX` where there is a memory, [`crate::MASKED_LOGIT`] where not.
 pub(super) struct Limits<const P: usize>(pub(super) [[int32x4_t; 2]; P]);
 
 impl<const P: usize> Limits<P> {

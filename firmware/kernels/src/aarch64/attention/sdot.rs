@@ -7,7 +7,7 @@ use core::arch::asm;
 use super::super::dot::Tile;
 use super::super::softmax::STEPS;
 
-/// Products of two times four places with a query `{q}` of `{quads}` quads, into `v16` and `v17`.
+/// Products of two times four positions with a query `{q}` of `{quads}` quads, into `v16` and `v17`.
 macro_rules! products {
     () => {
         r"
@@ -87,7 +87,7 @@ macro_rules! weigh {
     };
 }
 
-/// Adds values of eight places, `{quads}` quads of channels, times the weights in `v29`: low bytes to `v16` and on, high bytes
+/// Adds values of eight positions, `{quads}` quads of channels, times the weights in `v29`: low bytes to `v16` and on, high bytes
 /// to `v20` and on.
 macro_rules! sums {
     () => {
@@ -126,7 +126,7 @@ pub(super) const fn has_loops(quads: usize) -> bool {
     matches!(quads, 2 | 4)
 }
 
-/// The logits of pairs of four places, and the largest in every lane: [`super::logits::of_positions`] without the last
+/// The logits of pairs of four positions, and the largest in every lane: [`super::logits::of_positions`] without the last
 /// maximum. `None`: the slices differ in length.
 ///
 /// # Safety

@@ -1,7 +1,7 @@
 //! Softmax weights of a head, and sums of its values by them.
 //!
 //! A weight `w` of 15 bits becomes two signed bytes of `-w = 256 high + low`: it is the negative that always
-//! has two. A register holds the low bytes of eight places before their high bytes.
+//! has two. A register holds the low bytes of eight positions before their high bytes.
 
 use core::arch::aarch64::*;
 use core::num::NonZeroU32;
@@ -11,7 +11,7 @@ use super::super::memory::load;
 use super::super::softmax::{Exponential, FIRST};
 use super::sdot;
 
-/// The weights of all places as bytes; returns their sum.
+/// The weights of all positions as bytes; returns their sum.
 #[inline]
 #[target_feature(enable = "neon")]
 pub(super) fn weigh(
@@ -38,7 +38,7 @@ pub(super) fn weights_of(bytes: int8x16_t) -> int16x8_t {
     vnegq_s16(vaddq_s16(high, vmovl_s8(vget_low_s8(bytes))))
 }
 
-/// Sums of the values of a head, whose places are `[position / 4][channel / 4]`, by the weights of logits below `max`;
+/// Sums of the values of a head, whose positions are `[position / 4][channel / 4]`, by the weights of logits below `max`;
 /// and the sum of the weights. `probabilities` is room for them.
 #[inline]
 #[target_feature(enable = "neon")]

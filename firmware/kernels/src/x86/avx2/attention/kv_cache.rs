@@ -1,15 +1,15 @@
 //! Where keys and values lie.
 //!
-//! Keys: `[head][position / 8][channel / 4]` halves of eight places, four channels each, as the weights of a map whose
-//! rows are the places. Values: int16, `[head][channel / 8][position / 2]` halves of eight channels, two places each.
-//! Channels and places that do not exist are zeros, or weighed by zeros.
+//! Keys: `[head][position / 8][channel / 4]` halves of eight positions, four channels each, as the weights of a map whose
+//! rows are the positions. Values: int16, `[head][channel / 8][position / 2]` halves of eight channels, two positions each.
+//! Channels and positions that do not exist are zeros, or weighed by zeros.
 
 use super::super::memory::Half;
 use super::super::packed::ROWS;
 use crate::Shape;
 use crate::simd::packed::QUAD;
 
-/// Lengths of the rings of one head.
+/// Lengths of the KV cache of one head.
 #[derive(Clone, Copy)]
 pub(super) struct Ring {
     /// Places, a multiple of eight.
@@ -40,7 +40,7 @@ impl Ring {
     }
 }
 
-/// Puts a token's key at its place.
+/// Puts a token's key at its position.
 pub(super) fn store_key(ring: &mut [Half], quads: usize, position: usize, key: &[i8]) {
     let block = (position / ROWS).saturating_mul(quads);
     let halves = ring.get_mut(block..).unwrap_or_default();
@@ -55,7 +55,7 @@ pub(super) fn store_key(ring: &mut [Half], quads: usize, position: usize, key: &
     }
 }
 
-/// Puts a token's value at its place.
+/// Puts a token's value at its position.
 pub(super) fn store_value(ring: &mut [Half], positions: usize, position: usize, value: &[i8]) {
     let columns = ring.chunks_exact_mut((positions / 2).max(1));
     for (column, channels) in columns.zip(value.chunks(ROWS)) {

@@ -1,4 +1,4 @@
-//! Attention of one token over the window, one head after the other, eight places or channels at a time.
+//! Attention of one token over the window, one head after the other, eight positions or channels at a time.
 
 mod context;
 mod kv_cache;
@@ -32,7 +32,7 @@ impl<const DOT: u8> AttentionLayout for Avx2With<DOT> {
     const HEADS: usize = 1;
     const PLACES: usize = ROWS;
 
-    fn ring_bytes(shape: Shape) -> [usize; 2] {
+    fn kv_bytes(shape: Shape) -> [usize; 2] {
         let ring = Ring::new(shape);
         let bytes = shape.heads.saturating_mul(size_of::<Half>());
         [ring.keys(), ring.values()].map(|halves| bytes.saturating_mul(halves))
@@ -127,7 +127,7 @@ struct Scores {
 }
 
 impl Scores {
-    /// The logits of all places, and the largest of eight lanes.
+    /// The logits of all positions, and the largest of eight lanes.
     #[inline]
     #[target_feature(enable = "avx2,fma")]
     fn logits<const DOT: u8>(
@@ -169,7 +169,7 @@ impl Scores {
         most
     }
 
-    /// Which places of a block of eight hold a memory, as a mask.
+    /// Which positions of a block of eight hold a memory, as a mask.
     #[inline]
     #[target_feature(enable = "avx2,fma")]
     fn present(self, block: usize) -> __m256i {
@@ -187,7 +187,7 @@ impl Scores {
     }
 }
 
-/// [`crate::attention_probabilities`] of logits of which at least one is not masked: nothing at places that do not exist.
+/// [`crate::attention_probabilities`] of logits of which at least one is not masked: nothing at positions that do not exist.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 fn weigh(logits: &[i32], most: __m256i, probabilities: &mut [i16]) -> NonZeroU32 {
@@ -229,7 +229,7 @@ fn average<const DOT: u8>(
     let pairs: &[[u8; 4]] = bytemuck::must_cast_slice(probabilities.as_chunks::<2>().0);
     let columns = values.chunks_exact(pairs.len().max(1));
     for (column, context) in columns.zip(context.chunks_mut(ROWS)) {
-        // Two sums, so that one product does not wait for another; the places are a multiple of eight.
+        // Two sums, so that one product does not wait for another; the positions are a multiple of eight.
         let mut acc = [[_mm256_setzero_si256()]; 2];
         let twos = pairs
             .as_chunks::<2>()

@@ -1,6 +1,6 @@
-//! Four heads at a time: 128 bits of a register belong to one head, and hold four places or channels.
+//! Four heads at a time: 128 bits of a register belong to one head, and hold four positions or channels.
 //!
-//! Logits and weights go through memory: a loop over any number of places is then as fast as one of a fixed length, for
+//! Logits and weights go through memory: a loop over any number of positions is then as fast as one of a fixed length, for
 //! nothing waits for what was just written but the loops' own ends.
 
 use core::arch::x86_64::*;
@@ -20,16 +20,16 @@ pub(super) struct Common {
     pub(super) quads: usize,
 }
 
-/// How much four heads weigh every place.
+/// How much four heads weigh every position.
 pub(super) struct Weights<'a> {
-    /// Of the quads of places.
+    /// Of the quads of positions.
     pub(super) positions: &'a [__m512i],
     /// Their totals, in all lanes of a head.
     pub(super) totals: __m512i,
 }
 
 impl<'a> Weights<'a> {
-    /// Of logits, of which the largest of every lane are `max`; the weights take their place.
+    /// Of logits, of which the largest of every lane are `max`; the probabilities take their place.
     #[inline]
     #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
     pub(super) fn new(common: &Common, logits: &'a mut [__m512i], max: __m512i) -> Self {
@@ -78,7 +78,7 @@ impl<'a> Weights<'a> {
     }
 }
 
-/// Lines that are fetched while a group of heads with so many quads of places and of channels is computed: attention
+/// Lines that are fetched while a group of heads with so many quads of positions and of channels is computed: attention
 /// leaves the second-level cache idle. A small group is over before they are here, a large one needs the first-level
 /// cache for itself.
 pub(super) const fn ahead(positions: usize, quads: usize) -> usize {
@@ -111,8 +111,8 @@ fn across(x: __m512i, f: impl Fn(__m512i, __m512i) -> __m512i) -> __m512i {
     f(x, _mm512_shuffle_epi32::<0b10_11_00_01>(x))
 }
 
-/// Logits of all places, [`MASKED_LOGIT`] where there is no memory, and the largest of every lane. Biases lie by falling
-/// age, the first for place 0: four heads of one age side by side.
+/// Logits of all positions, [`MASKED_LOGIT`] where there is no memory, and the largest of every lane. Biases lie by falling
+/// age, the first for position 0: four heads of one age side by side.
 #[inline]
 #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
 pub(super) fn logits<'a, const Q: usize, const EXACT: bool>(

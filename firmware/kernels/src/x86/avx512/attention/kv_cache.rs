@@ -1,4 +1,4 @@
-//! A token's query, key and value as the rings hold them.
+//! A token's query, key and value as the KV cache hold them.
 //!
 //! Whole lines are read and written: a masked store could not be read again before it is done.
 
@@ -19,7 +19,7 @@ const fn first_quads(quads: usize) -> [i32; 16] {
     lanes
 }
 
-/// All bits of one place of every head.
+/// All bits of one position of every head.
 static LANES: [[i32; 16]; PLACES] = {
     let mut lanes = [[0; 16]; PLACES];
     let mut i = 0;
@@ -116,7 +116,7 @@ fn blend(mask: __m512i, new: __m512i, old: __m512i) -> __m512i {
     _mm512_ternarylogic_epi32::<0b11_00_10_10>(mask, new, old)
 }
 
-/// The lines of the four places of which `position` is one.
+/// The lines of the four positions of which `position` is one.
 #[inline(always)]
 fn lines<const Q: usize, const EXACT: bool>(
     ring: &mut [CacheLine],
@@ -131,7 +131,7 @@ fn lines<const Q: usize, const EXACT: bool>(
     ring.get_mut(first..first.wrapping_add(quads))
 }
 
-/// Puts the keys of four heads into their place.
+/// Puts the keys of four heads into their position.
 #[inline]
 #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
 pub(super) fn insert_keys<const Q: usize, const EXACT: bool>(
@@ -150,7 +150,7 @@ pub(super) fn insert_keys<const Q: usize, const EXACT: bool>(
     }
 }
 
-/// Puts the values of four heads into their place.
+/// Puts the values of four heads into their position.
 #[inline]
 #[target_feature(enable = "avx512f,avx512cd,avx512dq,avx512bw,avx512vl,avx512vnni")]
 pub(super) fn insert_values<const Q: usize, const EXACT: bool>(
@@ -160,7 +160,7 @@ pub(super) fn insert_values<const Q: usize, const EXACT: bool>(
     value: Quads<'_, Q, EXACT>,
 ) {
     let mask = _mm512_set1_epi32(0xff << (8 * (position.index % PLACES)));
-    // Every channel's byte in all four places.
+    // Every channel's byte in all four positions.
     let bytes = _mm512_set_epi32(
         0x0303_0303,
         0x0202_0202,

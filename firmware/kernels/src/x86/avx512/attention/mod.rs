@@ -45,7 +45,7 @@ impl AttentionLayout for Avx512Vnni {
     const HEADS: usize = HEADS;
     const PLACES: usize = PLACES;
 
-    fn ring_bytes(shape: Shape) -> [usize; 2] {
+    fn kv_bytes(shape: Shape) -> [usize; 2] {
         let fours = shape.window.div_ceil(PLACES);
         let lines = fours.saturating_mul(shape.width / 4);
         let lines = lines.saturating_mul(shape.heads.div_ceil(HEADS));
@@ -70,7 +70,7 @@ pub(super) fn run(
     in_room(&mut attention, falling, hook, &mut room::<SHORT>());
 }
 
-/// Quads of places whose logits need no large frame on the stack.
+/// Quads of positions whose logits need no large frame on the stack.
 const SHORT: usize = 16;
 
 /// Windows that do.

@@ -1,4 +1,4 @@
-//! Which places of a ring hold a memory that is attended to.
+//! Which positions of a ring hold a memory that is attended to.
 
 use core::arch::x86_64::__mmask16;
 
@@ -8,7 +8,7 @@ use crate::CachePosition;
 /// Places in one word.
 const WORD: usize = u64::BITS as usize;
 
-/// The bits of word `index` that stand for places below `end`.
+/// The bits of word `index` that stand for positions below `end`.
 const fn below(end: usize, index: usize) -> u64 {
     let count = end.saturating_sub(index.wrapping_mul(WORD));
     if count >= WORD {
@@ -18,7 +18,7 @@ const fn below(end: usize, index: usize) -> u64 {
     }
 }
 
-/// Which lanes of every four places hold a memory, from place 0 on: the same four for every head.
+/// Which lanes of every four positions hold a memory, from position 0 on: the same four for every head.
 #[derive(Clone, Copy)]
 pub(super) struct Present {
     position: CachePosition,
@@ -42,7 +42,7 @@ impl Present {
         }
     }
 
-    /// Memories of an age below `position.filled`: those up to the newest place, and from the end of the window on.
+    /// Memories of an age below `position.filled`: those up to the newest position, and from the end of the window on.
     #[inline(always)]
     const fn word(&self, index: usize) -> u64 {
         let CachePosition {
