@@ -177,7 +177,7 @@ mod tests {
             high: 1,
         };
         let functions = [function("a"), function("b"), function("a")];
-        let counts = "2 0 0 0\n52 9 9 9\n62 20 0 30\n12 1 1 1\n12 1 1 1\n";
+        let counts = "2 0 0 0\n52 9 9 9\n62 20 0 30\n72 2 2 2\n12 1 1 1\n12 1 1 1\n";
         let cost = cost(&said(TEXT, counts), "rows", &functions).expect("complete");
         assert_eq!(cost.functions, [("a".to_owned(), 50)].into());
     }
