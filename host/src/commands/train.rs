@@ -44,7 +44,7 @@ Examples:
   engram train examples/robots/balancer.toml --out runs/balancer    your own robot, from a file
 
 The built-in settings of a plant are in host/presets/engram/PLANT.toml, with every key explained. Ctrl-C saves and stops.
-AttentionHook it with: tensorboard --logdir runs     Afterwards: engram report runs/pendulum")]
+Watch it with: tensorboard --logdir runs     Afterwards: engram report runs/pendulum")]
 pub struct Args {
     /// The plant to train on.
     plant: String,
