@@ -142,6 +142,10 @@ where
             ToBoard::ResetFaults => self.control.reset_faults().map_err(Reason::NotStopped)?,
             ToBoard::ClearMemory => self.memory.borrow_mut().clear(),
             ToBoard::UploadBegin { length, sha256 } => {
+                let resumed = self.slots.resumed(length, &sha256).is_some();
+                if !resumed && length <= self.slots.capacity() {
+                    self.make_way()?;
+                }
                 let upload = self.slots.begin(length, sha256)?;
                 return Ok(Some(progress(request, &upload)));
             }
@@ -234,6 +238,7 @@ where
     fn lock_step(&mut self, request: u32, now_us: u64) -> Result<FromBoard, Reason> {
         self.newest_request = request;
         let (report, _) = self.step(now_us);
+        self.watch_trial();
         Ok(FromBoard::Action(self.action(now_us, report)))
     }
 
