@@ -1,6 +1,6 @@
 //! The journal: what each slot holds, in records that are appended to one half of it, while the other half waits to be erased.
 //!
-//! `docs/src/image-format.md` has the format of a record and the places of a half. A word is programmed once after its sector was erased, and
+//! `docs/src/adding-a-board.md` has the format of a record and the places of a half. A word is programmed once after its sector was erased, and
 //! only by a run of the firmware that erased it: what a cut of power left behind is never written to, whatever it reads as. So the first record
 //! after a start goes to the other half, together with all that holds.
 
