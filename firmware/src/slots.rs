@@ -430,6 +430,8 @@ fn not_for_this_board(packing: Packing) -> Reason {
 }
 
 /// Why the store did not take it.
+// Its own frame, as that of `verify`: text is made in it.
+#[inline(never)]
 fn not_stored(error: StoreError) -> Reason {
     match error {
         StoreError::Bounds | StoreError::Device => Reason::Store,
