@@ -7,7 +7,6 @@
 use crate::store::{Slot, StoreError};
 use crc::{CRC_32_ISO_HDLC, Crc, NoTable};
 use embedded_storage::nor_flash::NorFlash;
-use sha2::{Digest, Sha256};
 
 /// Bytes of a record; what a flash writes and reads at once must divide it.
 pub(super) const RECORD_BYTES: usize = 64;
@@ -29,7 +28,7 @@ const CRC: Crc<u32, NoTable> = Crc::<u32, NoTable>::new(&CRC_32_ISO_HDLC);
 /// What a record says of its slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Of no slot: the two records before it, whose SHA-256 it has, are all there was when the half began; `counter` is the half's generation.
+    /// Of no slot: the two records before it are all there was when the half began; `counter` is the half's generation.
     Header = 1,
     /// There is no image in it.
     Empty = 2,
@@ -166,32 +165,35 @@ impl Journal {
             place: None,
             certain: true,
         };
-        let [a, b] = [0, 1].map(|half| generations::<F>(flash, half));
-        let newest = |[first, second]: [Option<u32>; 2]| first.or(second);
-        let (half, of_half, of_other) = if newest(b) > newest(a) {
+        let [a, b] = [0, 1].map(|half| Begun::read(flash, half));
+        let (half, begun, other) = if b.generation() > a.generation() {
             (1, b, a)
         } else {
             (0, a, b)
         };
-        let Some(generation) = newest(of_half) else {
+        let (Some(generation), [Some(slot_a), Some(slot_b)]) = (begun.generation(), begun.slots)
+        else {
             return journal;
         };
         journal.half = half;
         journal.generation = generation;
+        for record in [slot_a, slot_b] {
+            take(&mut journal.slots, record);
+        }
         // Only the second header proves that the first was written to its end, and will read so after the next start, too. Without
         // it the half before this one is kept.
-        let [_, second] = of_half;
+        let [_, second] = begun.headers;
         journal.certain = second.is_some();
-        journal.next_half = if !journal.certain && newest(of_other).is_some() {
+        journal.next_half = if !journal.certain && other.generation().is_some() {
             half
         } else {
             1 - half
         };
-        for place in 0..places::<F>() {
+        for place in FIRST_PLACES..places::<F>() {
             let mut bytes = [0; RECORD_BYTES];
             let read = flash.read(offset::<F>(half, place), &mut bytes);
             let blank = read.is_ok() && bytes.iter().all(|byte| *byte == 0xFF);
-            journal.certain &= blank || place < FIRST_PLACES;
+            journal.certain &= blank;
             if read.is_ok()
                 && let Some(record) = Record::decode(&bytes)
             {
@@ -280,7 +282,6 @@ impl Journal {
         let header = Record {
             kind: Kind::Header,
             counter: self.generation.saturating_add(1),
-            sha256: digest(slots),
             ..Record::empty(Slot::A)
         };
         let [a, b] = slots;
@@ -313,28 +314,29 @@ const fn places<F: NorFlash>() -> u32 {
     Journal::half_bytes::<F>() / STRIDE
 }
 
-/// The generation of a half by its first header and by its second one. A header counts only with the records before it: it may be what an
-/// erase that was cut has left.
-fn generations<F: NorFlash>(flash: &mut F, half: u32) -> [Option<u32>; 2] {
-    let first = [0, 1].map(|place| read::<F>(flash, half, place));
-    let sha256 = match first {
-        [Some(a), Some(b)] => digest(&[a, b]),
-        _ => return [None; 2],
-    };
-    [FIRST_PLACES - 2, FIRST_PLACES - 1].map(|place| {
-        read::<F>(flash, half, place)
-            .filter(|header| header.kind == Kind::Header && header.sha256 == sha256)
-            .map(|header| header.counter)
-    })
+/// What a half begins with, each place read once: what was cut may read otherwise the next time.
+struct Begun {
+    slots: [Option<Record>; 2],
+    headers: [Option<Record>; 2],
 }
 
-/// SHA-256 of the first two records of a half.
-fn digest(slots: &[Record; 2]) -> [u8; 32] {
-    let mut hash = Sha256::new();
-    for record in slots {
-        hash.update(record.encode());
+impl Begun {
+    fn read<F: NorFlash>(flash: &mut F, half: u32) -> Self {
+        Self {
+            slots: [0, 1].map(|place| read::<F>(flash, half, place)),
+            headers: [2, 3].map(|place| {
+                read::<F>(flash, half, place).filter(|header| header.kind == Kind::Header)
+            }),
+        }
     }
-    hash.finalize().into()
+
+    /// A header counts only with both records before it: it may be what an erase that was cut has left.
+    fn generation(&self) -> Option<u32> {
+        let [first, second] = self.headers;
+        let whole = self.slots.iter().all(Option::is_some);
+        let header = first.or(second).filter(|_| whole)?;
+        Some(header.counter)
+    }
 }
 
 /// Where a place is on the flash.

@@ -118,7 +118,10 @@ impl<'f, const WORD: usize, const SECTOR: usize> Board<'f, WORD, SECTOR> {
     fn prove(&mut self, known: &mut Known) -> Result<(), StoreError> {
         self.mark(Mark::Flying)?;
         self.mark(Mark::Proven)?;
-        known.confirmed = self.active.map(|(_, number)| number);
+        // What was found confirmed is certain once this start has recorded it anew, which a cut may have kept it from.
+        if !self.store.flash.off {
+            known.confirmed = self.active.map(|(_, number)| number);
+        }
         Ok(())
     }
 
