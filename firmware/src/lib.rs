@@ -5,7 +5,7 @@
 //!   them over the link, for hardware in the loop.
 //! - [`safety`]: checks, envelope and state machine. [`terms`]: the numbers of a contract that they work with. [`control`]: the control
 //!   step that calls them.
-//! - [`store`], [`slots`]: two image slots, upload, verification, activation.
+//! - [`store`], [`slots`]: two image slots, upload, verification, activation. [`flash`]: slots that outlast a reset, on NOR flash.
 //! - [`node`]: all of it behind a serial link, and what a board's main loop calls; [`transmit`]: what waits for the line; [`platform`]:
 //!   what it must know of the board; [`schedule`]: when a board that keeps its own time makes a step.
 //! - `process` (a feature): a process of an operating system as a board.
@@ -24,6 +24,7 @@ pub mod actuators;
 pub mod control;
 mod driver_error;
 pub mod fallback;
+pub mod flash;
 pub mod injected;
 pub mod node;
 pub mod platform;

@@ -6,7 +6,7 @@
 //! stays as it is. The caller asks for that only while disarmed.
 
 use crate::policy::{self, Backend, Memory, Packed, Policy};
-use crate::store::{ImageStore, Slot};
+use crate::store::{ImageStore, Mark, Slot, StoreError};
 use crate::text::cut;
 use core::fmt::Display;
 use engram_image::header::{HEADER_BYTES, Header};
@@ -49,6 +49,8 @@ pub struct Slots<I> {
     store: I,
     active: Option<Active>,
     upload: Option<Upload>,
+    /// Where the upload goes.
+    receiving: Slot,
 }
 
 impl<I: ImageStore> Slots<I> {
@@ -58,6 +60,7 @@ impl<I: ImageStore> Slots<I> {
             store,
             active: None,
             upload: None,
+            receiving: Slot::A,
         }
     }
 
@@ -114,15 +117,19 @@ impl<I: ImageStore> Slots<I> {
         self.upload.ok_or(Reason::NoUpload)
     }
 
-    /// Announces an image. The same announcement again takes up where the upload was.
+    /// The upload in progress, if it is of that image.
+    pub fn resumed(&self, length: u32, sha256: &[u8; 32]) -> Option<Upload> {
+        self.upload
+            .filter(|upload| upload.length == length && upload.sha256 == *sha256)
+    }
+
+    /// Announces an image. The same announcement again takes up where the upload was, in a store that outlasts a reset also
+    /// after one.
     ///
     /// # Errors
-    /// [`Reason::ImageTooLong`], [`Reason::Store`].
+    /// [`Reason::ImageTooLong`], [`Reason::Store`], and [`Reason::Image`] where the store says why it takes none.
     pub fn begin(&mut self, length: u32, sha256: [u8; 32]) -> Result<Upload, Reason> {
-        if let Some(upload) = self.upload
-            && upload.length == length
-            && upload.sha256 == sha256
-        {
+        if let Some(upload) = self.resumed(length, &sha256) {
             return Ok(upload);
         }
         let most = self.capacity();
@@ -132,11 +139,13 @@ impl<I: ImageStore> Slots<I> {
             return Err(too_long);
         }
         self.upload = None;
-        self.store
-            .begin(self.receiving(), bytes)
-            .map_err(|_| Reason::Store)?;
+        self.receiving = self.spare();
+        let there = self
+            .store
+            .begin(self.receiving, bytes, &sha256)
+            .map_err(not_stored)?;
         let upload = Upload {
-            offset: 0,
+            offset: u32::try_from(there).unwrap_or(0),
             length,
             sha256,
         };
@@ -148,7 +157,7 @@ impl<I: ImageStore> Slots<I> {
     ///
     /// # Errors
     /// [`Reason::NoUpload`]; [`Reason::UploadOffset`] if bytes before it are missing or it runs past
-    /// the announced length; [`Reason::Store`].
+    /// the announced length; as [`Slots::begin`] where the store fails, and then there is no upload any more.
     pub fn chunk(&mut self, offset: u32, data: &[u8]) -> Result<Upload, Reason> {
         let mut upload = self.status()?;
         let misplaced = Reason::UploadOffset {
@@ -170,9 +179,11 @@ impl<I: ImageStore> Slots<I> {
             return Err(misplaced);
         }
         let place = usize::try_from(offset).map_err(|_| misplaced)?;
-        self.store
-            .write(self.receiving(), place, data)
-            .map_err(|_| Reason::Store)?;
+        if let Err(error) = self.store.write(self.receiving, place, data) {
+            // Some of it may be written, and nothing is written twice: to be announced anew.
+            self.upload = None;
+            return Err(not_stored(error));
+        }
         upload.offset = end;
         self.upload = Some(upload);
         Ok(upload)
@@ -200,8 +211,12 @@ impl<I: ImageStore> Slots<I> {
                 length: upload.length,
             });
         }
-        let slot = self.receiving();
+        let slot = self.receiving;
         self.upload = None;
+        if let Err(error) = self.store.mark(slot, Mark::Checking) {
+            let _ = self.store.mark(slot, Mark::Refused);
+            return Err(not_stored(error));
+        }
         let (bytes, lines) = self.store.parts(slot);
         let bytes = usize::try_from(upload.length)
             .ok()
@@ -210,26 +225,66 @@ impl<I: ImageStore> Slots<I> {
         let (active, sha256) = (&mut self.active, &upload.sha256);
         let verified = verify(active, slot, bytes, sha256, contract, lines, memory, adopt);
         memory.clear();
+        // What the store fails to note, the checks after the next start find out again.
+        let _ = self.store.mark(
+            slot,
+            match verified {
+                Ok(()) => Mark::Passed,
+                Err(_) => Mark::Refused,
+            },
+        );
         verified
     }
 
-    /// Takes an image that lies in the store already for an upload that has arrived: one in flash, which somebody has programmed.
+    /// Whether the active image is on trial, with another one to roll back to.
+    pub fn on_trial(&self) -> bool {
+        self.store.on_trial()
+    }
+
+    /// Tells the store what becomes of the active image: [`Mark::Flying`] or [`Mark::Proven`].
     ///
     /// # Errors
-    /// [`Reason::NoImage`] where the slot that receives holds none.
+    /// As [`Slots::begin`].
+    pub fn mark(&mut self, mark: Mark) -> Result<(), Reason> {
+        match &self.active {
+            Some(active) => self.store.mark(active.slot, mark).map_err(not_stored),
+            None => Ok(()),
+        }
+    }
+
+    /// Ends the trial of the active image: there is none until the one that [`Slots::find`] then finds is committed.
+    ///
+    /// # Errors
+    /// [`Reason::NoImage`] where none is found.
+    pub fn roll_back(&mut self) -> Result<(), Reason> {
+        // Where the store fails to note it, it does so for now, and after the next start the trial goes on.
+        let _ = self.mark(Mark::Refused);
+        self.active = None;
+        self.find()
+    }
+
+    /// Takes an image that lies in the store already for an upload that has arrived: one in flash, which somebody has programmed, or
+    /// which the store has a record of.
+    ///
+    /// # Errors
+    /// [`Reason::NoImage`] where there is none.
     pub fn find(&mut self) -> Result<(), Reason> {
-        let bytes = self.store.bytes(self.receiving());
+        let found = self.store.found();
+        let slot = found.map_or_else(|| self.spare(), |(slot, _)| slot);
+        let bytes = self.store.bytes(slot);
         let header = Header::read(bytes).map_err(|_| Reason::NoImage)?;
         let length = header.total_length;
         let image = usize::try_from(length)
             .ok()
             .and_then(|length| bytes.get(..length))
             .ok_or(Reason::NoImage)?;
+        let sha256 = found.map_or_else(|| Sha256::digest(image).into(), |(_, sha256)| sha256);
         self.upload = Some(Upload {
             offset: length,
             length,
-            sha256: Sha256::digest(image).into(),
+            sha256,
         });
+        self.receiving = slot;
         Ok(())
     }
 
@@ -250,6 +305,14 @@ impl<I: ImageStore> Slots<I> {
         self.chunk(upload.offset, rest).map(|_| ())
     }
 
+    /// The slot that is not active.
+    fn spare(&self) -> Slot {
+        match &self.active {
+            Some(active) => active.slot.other(),
+            None => self.store.spare(),
+        }
+    }
+
     /// Flips one bit of the active image, as a failing memory would.
     #[cfg(test)]
     pub(crate) fn damage_active(&mut self) {
@@ -258,14 +321,6 @@ impl<I: ImageStore> Slots<I> {
         self.store
             .write(active.slot, 2000, &[byte])
             .expect("a store in RAM");
-    }
-
-    /// The slot that receives: the one that is not active.
-    fn receiving(&self) -> Slot {
-        match &self.active {
-            Some(active) => active.slot.other(),
-            None => Slot::A,
-        }
     }
 }
 
@@ -372,6 +427,16 @@ fn not_for_this_board(packing: Packing) -> Reason {
         ImageStage::Read,
         &format_args!("packed for {packing}{how}; this board runs what is exported without --for"),
     )
+}
+
+/// Why the store did not take it.
+// Its own frame, as that of `verify`: text is made in it.
+#[inline(never)]
+fn not_stored(error: StoreError) -> Reason {
+    match error {
+        StoreError::Bounds | StoreError::Device => Reason::Store,
+        error => refused(ImageStage::Transfer, &error),
+    }
 }
 
 /// `why` is cut to what a message has room for.

@@ -24,14 +24,14 @@ impl Slot {
     }
 
     /// Its own of a pair.
-    const fn of<T>(self, [a, b]: &[T; 2]) -> &T {
+    pub(crate) const fn of<T>(self, [a, b]: &[T; 2]) -> &T {
         match self {
             Slot::A => a,
             Slot::B => b,
         }
     }
 
-    const fn of_mut<T>(self, [a, b]: &mut [T; 2]) -> &mut T {
+    pub(crate) const fn of_mut<T>(self, [a, b]: &mut [T; 2]) -> &mut T {
         match self {
             Slot::A => a,
             Slot::B => b,
@@ -49,30 +49,105 @@ pub enum StoreError {
     /// The device failed to erase or write.
     #[error("the device failed to erase or write")]
     Device,
+    /// The flash has no room for a journal and two slots of a sector each.
+    #[error("the flash has {bytes} bytes, journal and slots take {least} at least")]
+    Small {
+        /// Its bytes.
+        bytes: usize,
+        /// The fewest.
+        least: usize,
+    },
+    /// The flash could not erase a sector.
+    #[error("the sector of flash at byte {0} could not be erased")]
+    Erase(u32),
+    /// The flash could not program bytes, or they are not what was programmed.
+    #[error("flash at byte {0} could not be programmed")]
+    Program(u32),
+    /// The half of the journal in use has no room left, and may not be given up for the other one in flight.
+    #[error("all {0} places of the journal are taken: disarm first")]
+    JournalFull(u32),
+    /// The slot holds the image that is rolled back to.
+    #[error("slot {0:?} holds the confirmed image")]
+    Protected(Slot),
+    /// The image is older than the confirmed one.
+    #[error("the image's counter is {counter}, and the confirmed image's is {least}")]
+    Older {
+        /// The image's counter.
+        counter: u32,
+        /// That of the confirmed image.
+        least: u32,
+    },
+}
+
+/// What becomes of an image in its slot: told to stores that outlast a reset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Mark {
+    /// All its bytes are there, and are about to be checked.
+    Checking,
+    /// It passed all checks.
+    Passed,
+    /// It failed a check or its trial.
+    Refused,
+    /// It is about to fly.
+    Flying,
+    /// It flew long enough without a fault: its trial is over.
+    Proven,
 }
 
 /// Two slots whose bytes can be read in place.
 ///
 /// The runtime writes only to the slot that is not active, and does so in flight too: `begin` and
 /// `write` must return well within the control period.
+///
+/// A store that outlasts a reset keeps records of what its slots hold, too, and takes an image on trial; see [`crate::flash`].
+/// Others leave the methods from [`ImageStore::spare`] to [`ImageStore::mark`] as they are.
 pub trait ImageStore {
+    /// Whether [`ImageStore::begin`] may take longer than a control period: it is then called only where nothing moves.
+    const BEGIN_STALLS: bool = false;
+
     /// Bytes that each slot holds.
     fn capacity(&self) -> usize;
 
     /// All bytes of a slot.
     fn bytes(&self, slot: Slot) -> &[u8];
 
-    /// Makes a slot ready for `length` new bytes; what was in it is lost.
+    /// Makes a slot ready for an image of `length` bytes with that hash. Returns how many of its first bytes lie there from an upload before
+    /// the start; whatever else was in the slot is lost.
     ///
     /// # Errors
     /// [`StoreError`] if they do not fit or the device fails.
-    fn begin(&mut self, slot: Slot, length: usize) -> Result<(), StoreError>;
+    fn begin(&mut self, slot: Slot, length: usize, sha256: &[u8; 32]) -> Result<usize, StoreError>;
 
     /// Writes bytes; within one image offsets only grow, without gaps.
     ///
     /// # Errors
     /// [`StoreError`] if they do not fit or the device fails.
     fn write(&mut self, slot: Slot, offset: usize, data: &[u8]) -> Result<(), StoreError>;
+
+    /// The slot that receives while no image is active.
+    fn spare(&self) -> Slot {
+        Slot::A
+    }
+
+    /// Where the image to start with lies, and its hash, in a store that knows.
+    fn found(&mut self) -> Option<(Slot, [u8; 32])> {
+        None
+    }
+
+    /// Whether there is an image on trial, and another one to roll back to.
+    fn on_trial(&self) -> bool {
+        false
+    }
+
+    /// Takes note of what becomes of an image. Called in flight with [`Mark::Proven`] only.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it cannot, or if the image may not be checked.
+    fn mark(&mut self, slot: Slot, mark: Mark) -> Result<(), StoreError> {
+        let _ = (slot, mark);
+        Ok(())
+    }
 
     /// All bytes of a slot, and the lines that belong to it: for weights packed for this machine
     /// ([`crate::policy::Backend::pack`]). A store without lines has images run as they lie.
@@ -139,11 +214,11 @@ where
         slot.of(&self.bytes).as_ref()
     }
 
-    fn begin(&mut self, _: Slot, length: usize) -> Result<(), StoreError> {
+    fn begin(&mut self, _: Slot, length: usize, _: &[u8; 32]) -> Result<usize, StoreError> {
         if length > self.capacity() {
             return Err(StoreError::Bounds);
         }
-        Ok(())
+        Ok(0)
     }
 
     fn write(&mut self, slot: Slot, offset: usize, data: &[u8]) -> Result<(), StoreError> {

@@ -35,11 +35,11 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> ImageStore for FlashStore<'_, B> {
         }
     }
 
-    fn begin(&mut self, slot: Slot, length: usize) -> Result<(), StoreError> {
+    fn begin(&mut self, slot: Slot, length: usize, sha256: &[u8; 32]) -> Result<usize, StoreError> {
         if slot == Slot::A {
             self.flash = None;
         }
-        self.ram.begin(slot, length)
+        self.ram.begin(slot, length, sha256)
     }
 
     fn write(&mut self, slot: Slot, offset: usize, data: &[u8]) -> Result<(), StoreError> {
@@ -56,13 +56,13 @@ mod tests {
         let flash = [7; 64];
         let mut store = FlashStore::new(&flash, RamStore::new([0; 16], [0; 16]));
         assert_eq!((store.capacity(), store.bytes(Slot::A)), (16, &flash[..]));
-        store.begin(Slot::B, 4).expect("room");
+        store.begin(Slot::B, 4, &[0; 32]).expect("room");
         store.write(Slot::B, 0, &[1, 2, 3, 4]).expect("room");
         assert_eq!(store.bytes(Slot::A), flash);
-        store.begin(Slot::A, 4).expect("room");
+        store.begin(Slot::A, 4, &[0; 32]).expect("room");
         store.write(Slot::A, 0, &[5, 6]).expect("room");
         assert_eq!(store.bytes(Slot::A)[..3], [5, 6, 0]);
         assert_eq!(store.bytes(Slot::B)[..4], [1, 2, 3, 4]);
-        assert_eq!(store.begin(Slot::A, 17), Err(StoreError::Bounds));
+        assert_eq!(store.begin(Slot::A, 17, &[0; 32]), Err(StoreError::Bounds));
     }
 }

@@ -142,8 +142,7 @@ where
             ToBoard::ResetFaults => self.control.reset_faults().map_err(Reason::NotStopped)?,
             ToBoard::ClearMemory => self.memory.borrow_mut().clear(),
             ToBoard::UploadBegin { length, sha256 } => {
-                let upload = self.slots.begin(length, sha256)?;
-                return Ok(Some(progress(request, &upload)));
+                return self.begin_upload(request, length, sha256).map(Some);
             }
             ToBoard::UploadChunk(chunk) => return self.chunk(request, &chunk).map(Some),
             ToBoard::UploadStatus => {
@@ -234,6 +233,7 @@ where
     fn lock_step(&mut self, request: u32, now_us: u64) -> Result<FromBoard, Reason> {
         self.newest_request = request;
         let (report, _) = self.step(now_us);
+        self.watch_trial();
         Ok(FromBoard::Action(self.action(now_us, report)))
     }
 
@@ -246,6 +246,22 @@ where
             }),
             _ => Ok(()),
         }
+    }
+
+    // Its own frame, see `Node::step`: a commit runs on that of `carry_out`.
+    #[inline(never)]
+    fn begin_upload(
+        &mut self,
+        request: u32,
+        length: u32,
+        sha256: [u8; 32],
+    ) -> Result<FromBoard, Reason> {
+        let resumed = self.slots.resumed(length, &sha256).is_some();
+        if !resumed && length <= self.slots.capacity() {
+            self.make_way()?;
+        }
+        let upload = self.slots.begin(length, sha256)?;
+        Ok(progress(request, &upload))
     }
 
     fn chunk(&mut self, request: u32, chunk: &UploadChunk) -> Result<FromBoard, Reason> {

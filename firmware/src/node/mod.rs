@@ -9,6 +9,7 @@
 
 mod commands;
 mod reports;
+mod trial;
 
 #[cfg(test)]
 mod tests;
@@ -22,7 +23,7 @@ use crate::safety::{Faults, Settings, State};
 use crate::schedule::Schedule;
 use crate::sensors::Sensors;
 use crate::slots::{self, Slots};
-use crate::store::ImageStore;
+use crate::store::{ImageStore, Mark};
 use crate::terms::Terms;
 use crate::text::cut;
 use crate::transmit::{Kind, TransmitQueue};
@@ -32,6 +33,8 @@ use engram_image::Contract;
 use engram_link::limits::LOG_BYTES;
 use engram_link::{Action, Encoder, FromBoard, Level, Pace, Reason, ToBoardDecoder};
 use heapless::Vec;
+pub use trial::TRIAL_STEPS;
+use trial::Trial;
 
 // The link depends on no other crate of the project, so the two copies are compared here.
 const _: () = {
@@ -101,6 +104,7 @@ pub struct Node<S, A, F, I, M, P> {
     answer: Option<FromBoard>,
     /// Number of an `UploadCommit` that waits until the command is the safe one.
     waiting_commit: Option<u32>,
+    trial: Trial,
     /// The weights were verified since the last control step.
     rechecked: bool,
     /// Upload bytes that may still be taken before the next step, while not disarmed.
@@ -148,6 +152,7 @@ where
             newest_request: 0,
             answer: None,
             waiting_commit: None,
+            trial: Trial::default(),
             rechecked: false,
             worst_step_us: 0,
             line_errors: 0,
@@ -240,6 +245,7 @@ where
             let action = self.action(now_us, report);
             self.send(Kind::Telemetry, &FromBoard::Action(action));
         }
+        self.watch_trial();
         self.take_up_commit();
     }
 
@@ -249,18 +255,27 @@ where
     /// [`Reason`], as for an upload; the active image stays.
     pub fn install(&mut self, image: &[u8]) -> Result<(), Reason> {
         self.require_disarmed()?;
+        self.make_way()?;
         self.slots.upload(image)?;
         self.commit()
     }
 
-    /// Activates an image that lies in the store from before the start, with all checks of an upload.
+    /// Activates an image that lies in the store from before the start, with all checks of an upload; where one on trial fails them, the
+    /// confirmed one.
     ///
     /// # Errors
     /// [`Reason::NoImage`] where none lies there; others as for an upload.
     pub fn install_found(&mut self) -> Result<(), Reason> {
         self.require_disarmed()?;
         self.slots.find()?;
-        self.commit()
+        let on_trial = self.slots.on_trial();
+        match self.commit() {
+            Err(_) if on_trial => {
+                self.slots.find()?;
+                self.commit()
+            }
+            taken => taken,
+        }
     }
 
     /// Activates what has been uploaded; where the contract comes with the image, the loop flies by it from now on.
@@ -295,6 +310,8 @@ where
         if self.slots.weights_sha256().is_none() {
             return Err(Reason::NoImage);
         }
+        // Before it flies: a reset in flight ends a trial.
+        self.slots.mark(Mark::Flying)?;
         self.memory.borrow_mut().clear();
         self.control
             .arm()

@@ -9,6 +9,7 @@ mod hosts;
 mod line;
 mod pace;
 mod real_time;
+mod trial;
 mod upload;
 
 use super::*;
@@ -64,11 +65,11 @@ impl Platform for TestBoard {
     }
 }
 
-type TestNode<A> = Node<InjectedSensors, A, NoFallback, RamStore<Vec<u8>>, Box<Memory>, TestBoard>;
+type TestNode<A, I> = Node<InjectedSensors, A, NoFallback, I, Box<Memory>, TestBoard>;
 
 /// A node and a host that talks to it.
-struct Rig<A = ReportedActuators> {
-    node: TestNode<A>,
+struct Rig<A = ReportedActuators, I = RamStore<Vec<u8>>> {
+    node: TestNode<A, I>,
     to_board: Encoder,
     from_board: FromBoardDecoder,
     /// The bytes of the frame made last.
@@ -119,6 +120,14 @@ impl Rig {
 impl<A: Actuators> Rig<A> {
     /// Before hello.
     fn with(contract: ContractSource, pace: Pace, actuators: A) -> Self {
+        let store = RamStore::new(std::vec![0; 20_000], std::vec![0; 20_000]);
+        Self::over(contract, pace, actuators, store)
+    }
+}
+
+impl<A: Actuators, I: ImageStore> Rig<A, I> {
+    /// The same over another store.
+    fn over(contract: ContractSource, pace: Pace, actuators: A, store: I) -> Self {
         Self {
             node: Node::new(Parts {
                 contract,
@@ -126,7 +135,7 @@ impl<A: Actuators> Rig<A> {
                 sensors: InjectedSensors::new(),
                 actuators,
                 fallback: NoFallback,
-                store: RamStore::new(std::vec![0; 20_000], std::vec![0; 20_000]),
+                store,
                 memory: Box::<LargestMemory>::default(),
                 platform: TestBoard::default(),
             }),
