@@ -1,0 +1,1 @@
+//! Shape M, the largest that documents refer to.
