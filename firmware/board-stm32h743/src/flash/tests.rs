@@ -1,5 +1,6 @@
 //! The driver on a model of the part: its two controllers, the codes of its words, cuts of power; and the largest reference shape in that flash.
 
+mod medium;
 mod part;
 
 use super::*;
