@@ -7,6 +7,9 @@
 #![forbid(unsafe_code)]
 
 pub mod clock;
+pub mod i2c;
+pub mod pwm;
 pub mod ring;
+pub mod spi;
 pub mod store;
 pub mod watchdog;
