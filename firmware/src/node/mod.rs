@@ -27,6 +27,7 @@ use crate::store::{ImageStore, Mark};
 use crate::terms::Terms;
 use crate::text::cut;
 use crate::transmit::{Kind, TransmitQueue};
+use crate::watchdog::Progress;
 use core::borrow::BorrowMut;
 use embedded_io::{Read, ReadReady, Write, WriteReady};
 use engram_image::Contract;
@@ -349,6 +350,16 @@ where
     /// Who makes control steps.
     pub fn pace(&self) -> Pace {
         self.pace
+    }
+
+    /// What the control loop has got to, for the board's watchdog.
+    pub fn progress(&mut self) -> Progress {
+        Progress {
+            steps: self.control.counters().steps,
+            pace: self.pace,
+            state: self.state(),
+            period_us: self.period_us(),
+        }
     }
 
     /// The board under the node.
