@@ -51,6 +51,30 @@ pub enum End {
     Restart,
 }
 
+/// What the peripheral must know of its clock to make 400 kHz.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timing {
+    /// Its clock, MHz.
+    pub mhz: u8,
+    /// Cycles of its clock that the line is high; it is low twice as long.
+    pub high: u16,
+    /// The longest that the lines may rise, 300 ns, in cycles, and one more.
+    pub rise: u8,
+}
+
+impl Timing {
+    /// For a clock of `hz`, 4 to 50 MHz. The bus is no faster than 400 kHz.
+    #[must_use]
+    pub const fn of(hz: u32) -> Self {
+        let mhz = hz / 1_000_000;
+        Self {
+            mhz: mhz as u8,
+            high: hz.div_ceil(3 * 400_000) as u16,
+            rise: (mhz * 3 / 10 + 1) as u8,
+        }
+    }
+}
+
 /// The registers of an I2C peripheral that is the master of its bus.
 pub trait Registers {
     /// Turns the peripheral off and on again, at 400 kHz: whatever it waited for is forgotten.
@@ -112,14 +136,18 @@ impl<R: Registers> I2c<R> {
         Err(ErrorKind::Other)
     }
 
-    fn address(&mut self, byte: u8) -> Result<(), ErrorKind> {
+    /// Waits for the start condition, says how the first bytes that come are acknowledged (not earlier: while a start is under way nobody may write to
+    /// its register), and sends the address.
+    fn address(&mut self, byte: u8, acknowledge: (bool, bool)) -> Result<(), ErrorKind> {
         self.wait(NoAcknowledgeSource::Address, |status| status.started)?;
+        let (yes, second) = acknowledge;
+        self.registers.acknowledge(yes, second);
         self.registers.send(byte);
         self.wait(NoAcknowledgeSource::Address, |status| status.addressed)
     }
 
     fn send(&mut self, address: u8, run: &[Operation<'_>], end: End) -> Result<(), ErrorKind> {
-        self.address(address << 1)?;
+        self.address(address << 1, (true, false))?;
         self.registers.go_on(Next::Bytes);
         let mut any = false;
         for operation in run {
@@ -145,8 +173,7 @@ impl<R: Registers> I2c<R> {
         end: End,
     ) -> Result<(), ErrorKind> {
         let all: usize = run.iter().map(length).sum();
-        self.registers.acknowledge(all > 1, all == 2);
-        self.address(address << 1 | 1)?;
+        self.address(address << 1 | 1, (all > 1, all == 2))?;
         self.registers.go_on(match all {
             1 => Next::OneByte(end),
             2 => Next::TwoBytes,

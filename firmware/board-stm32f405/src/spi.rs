@@ -144,7 +144,7 @@ mod tests {
         }
         fn has_received(&self) -> bool {
             self.looks.set(self.looks.get() + 1);
-            !self.dead && self.looks.get() % 3 == 0
+            !self.dead && self.looks.get().is_multiple_of(3)
         }
         fn receive(&mut self) -> u8 {
             self.answer.take().expect("a byte has come")

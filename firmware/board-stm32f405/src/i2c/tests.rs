@@ -231,6 +231,7 @@ impl Registers for Model {
     fn acknowledge(&mut self, yes: bool, second: bool) {
         let state = self.0.get_mut();
         state.pass();
+        assert_ne!(state.phase, Phase::WantsStart, "a start may be lost");
         (state.acknowledges, state.second) = (yes, second);
     }
 
@@ -413,5 +414,14 @@ fn a_device_that_was_left_in_a_byte_lets_go() {
         );
         assert_eq!(lines.borrow().clocks, clocks, "held for {held}");
         assert!(pauses <= 22);
+    }
+}
+
+#[test]
+fn the_bus_is_never_faster_than_400_khz() {
+    for (hz, high, rise, made_hz) in [(42_000_000, 35, 13, 400_000), (16_000_000, 14, 5, 380_952)] {
+        let timing = Timing::of(hz);
+        assert_eq!((timing.high, timing.rise), (high, rise));
+        assert_eq!(hz / (3 * u32::from(timing.high)), made_hz);
     }
 }
