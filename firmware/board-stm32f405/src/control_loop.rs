@@ -19,7 +19,7 @@ use crate::uart::Uart;
 pub struct Line {
     pub(crate) uart: Uart,
     pub(crate) clock: Clock,
-    pub(crate) watchdog: Iwdg,
+    pub(crate) watchdog: Watchdog<Iwdg>,
     pub(crate) restarted_by_watchdog: bool,
 }
 
@@ -34,7 +34,10 @@ where
     I: ImageStore,
 {
     let Line {
-        mut uart, clock, ..
+        mut uart,
+        clock,
+        mut watchdog,
+        restarted_by_watchdog,
     } = line;
     let mut journal = Journal::start(&node.platform().identity());
     if let Clock::Internal { missing } = clock {
@@ -44,7 +47,7 @@ where
             clock.core_mhz()
         );
     }
-    if line.restarted_by_watchdog {
+    if restarted_by_watchdog {
         defmt::warn!("the watchdog restarted the board: control steps had stopped");
     }
     match node.install_found() {
@@ -52,7 +55,6 @@ where
         Err(Reason::NoImage) => {}
         Err(reason) => defmt::warn!("the image in flash: {}", reason),
     }
-    let mut watchdog = Watchdog::start(line.watchdog);
     loop {
         if node.serve(&mut uart) {
             journal.note(node.state(), node.faults());

@@ -11,6 +11,7 @@ use embedded_hal_bus::spi::ExclusiveDevice;
 use engram_cortex_m::Board;
 use engram_firmware::policy::Memory;
 use engram_firmware::store::RamStore;
+use engram_firmware::watchdog::Watchdog;
 use stm32f4xx_hal::gpio::{
     GpioExt as _, PA1, PA4, PA15, PB0, PB1, PB5, PB8, PB9, PB11, PC2, PC6, PC7, PC8, PC9,
 };
@@ -166,7 +167,7 @@ impl DelayNs for Delay {
     }
 }
 
-/// Brings up clock, line and buses. The motors stay off, and the watchdog until [`run`](crate::run).
+/// Brings up watchdog, clock, line and buses; the motors stay off. From here to [`run`](crate::run) the watchdog waits 33 s.
 ///
 /// A second call ends with last words: there is one of everything.
 pub fn start(wiring: Wiring) -> Stm32f405 {
@@ -174,6 +175,8 @@ pub fn start(wiring: Wiring) -> Stm32f405 {
     else {
         engram_cortex_m::stop("the peripherals are taken")
     };
+    // First of all: whatever a start may get stuck in, it begins anew.
+    let watchdog = Watchdog::start(registers::Iwdg(part.IWDG));
     let clock = clock::start(&mut Clocks {
         rcc: &mut part.RCC,
         flash: &mut part.FLASH,
@@ -250,19 +253,14 @@ pub fn start(wiring: Wiring) -> Stm32f405 {
         Clock::Emulated => "qemu-f405",
         Clock::Pll | Clock::Internal { .. } => "stm32f405",
     };
+    let (memory, slot_a, slot_b) = (&raw mut MEMORY, &raw mut SLOT_A, &raw mut SLOT_B);
     // SAFETY: the peripherals are taken once, so this is reached once, and nothing else names these statics.
-    let (memory, slot_a, slot_b) = unsafe {
-        (
-            &mut *(&raw mut MEMORY),
-            &mut *(&raw mut SLOT_A),
-            &mut *(&raw mut SLOT_B),
-        )
-    };
+    let (memory, slot_a, slot_b) = unsafe { (&mut *memory, &mut *slot_a, &mut *slot_b) };
     Stm32f405 {
         line: Line {
             uart,
             clock,
-            watchdog: registers::Iwdg(part.IWDG),
+            watchdog,
             restarted_by_watchdog: registers::restarted_by_watchdog(rcc),
         },
         platform: Board::start(name, clock.core_mhz(), core.SYST),
