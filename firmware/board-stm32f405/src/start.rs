@@ -31,9 +31,9 @@ use crate::store::FlashStore;
 use crate::uart::Uart;
 
 /// Bytes of cache that the board lends to policies. `ENGRAM_CACHE_BYTES` sets another number at build time.
-const CACHE_BYTES: usize = bytes(option_env!("ENGRAM_CACHE_BYTES"), 4 * 1024);
+const CACHE_BYTES: usize = bytes(option_env!("ENGRAM_CACHE_BYTES"), 12 * 1024);
 /// Bytes of each slot in RAM that takes an upload. `ENGRAM_SLOT_BYTES` sets another number at build time.
-const SLOT_BYTES: usize = bytes(option_env!("ENGRAM_SLOT_BYTES"), 39 * 1024);
+const SLOT_BYTES: usize = bytes(option_env!("ENGRAM_SLOT_BYTES"), 35 * 1024);
 
 const fn bytes(set: Option<&str>, usual: usize) -> usize {
     match set {
