@@ -18,7 +18,7 @@ use engram_link::{
 };
 
 use super::*;
-use crate::actuators::Motor;
+use crate::actuators::motor;
 use crate::sensors::PendulumSensors;
 
 /// Gives the bytes of `host`, and then fails, as an unplugged adapter does.
@@ -106,9 +106,11 @@ fn eng_safe_15_makes_a_step_in_every_period_whatever_the_host_asks_for_and_the_l
     ];
     gyro_transactions.extend(vec![gyro_reading(); STEPS]);
     let mut gyro = I2cMock::new(&gyro_transactions);
-    let duties = (0..STEPS).flat_map(|_| [Duty::max_duty_cycle(1_000), Duty::set_duty_cycle(0)]);
-    let mut pwm = Pwm::new(&duties.collect::<Vec<_>>());
-    let mut direction = Pin::new(&vec![Set::set(State::High); STEPS]);
+    // The safe command once at the start, and then in every step.
+    let mut duties = vec![Duty::set_duty_cycle(0); 1 + STEPS];
+    duties.insert(0, Duty::max_duty_cycle(1_000));
+    let mut pwm = Pwm::new(&duties);
+    let mut direction = Pin::new(&vec![Set::set(State::High); 1 + STEPS]);
     let board = Board::default();
     let mut host = Encoder::new();
     let mut from_host = VecDeque::new();
@@ -126,7 +128,7 @@ fn eng_safe_15_makes_a_step_in_every_period_whatever_the_host_asks_for_and_the_l
     let sensors = PendulumSensors::new(encoder.clone(), gyro.clone(), board.clone(), 0.0);
     let mut node = start(
         sensors.expect("the gyro answers"),
-        Motor::new(pwm.clone(), direction.clone()),
+        motor(pwm.clone(), direction.clone()).expect("fits the contract"),
         board.clone(),
         [vec![0; 1_024].leak(), vec![0; 1_024].leak()],
         Box::leak(Box::<LargestMemory>::default()),
