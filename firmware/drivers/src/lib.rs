@@ -10,11 +10,14 @@
 #[cfg(test)]
 extern crate std;
 
+pub mod attitude;
 mod channel_error;
 pub mod channels;
 pub mod dc_motor;
+pub mod imu;
 mod order;
 pub mod outputs;
 pub mod pwm;
+pub mod sensor_clock;
 
 pub use channel_error::ChannelError;
