@@ -90,12 +90,20 @@ pub enum ChannelError<'a> {
         /// Fewest that are accepted.
         at_least: u16,
     },
-    /// An output did not take the safe command.
-    #[error("output {name}: {error}")]
+    /// A device failed at the start.
+    #[error("{name}: {error}. Check its wiring, its address and its supply")]
     Device {
-        /// Name of the output.
+        /// Name of the channel that it measures or drives.
         name: &'a str,
         /// What the driver said.
         error: DriverError,
     },
+}
+
+impl<'a> ChannelError<'a> {
+    /// [`ChannelError::Device`] of the channel `name`.
+    #[must_use]
+    pub const fn device(name: &'a str, error: DriverError) -> Self {
+        Self::Device { name, error }
+    }
 }

@@ -109,7 +109,7 @@ impl<S: OutputSet> Outputs<S> {
         for (action, number) in contract.actions.iter().zip(&outputs.order) {
             let name = action.name;
             let driven = outputs.set.drive(*number, action.safe);
-            driven.map_err(|error| ChannelError::Device { name, error })?;
+            driven.map_err(|error| ChannelError::device(name, error))?;
         }
         Ok(outputs)
     }
@@ -296,10 +296,7 @@ mod tests {
         let (motors, mut servo) = rover(&log);
         servo.result = Err(DriverError::Device);
         let failed = Outputs::new(&CONTRACT, (motors, servo));
-        let error = ChannelError::Device {
-            name: "steering",
-            error: DriverError::Device,
-        };
+        let error = ChannelError::device("steering", DriverError::Device);
         assert_eq!(failed.err(), Some(error));
     }
 }
