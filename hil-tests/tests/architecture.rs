@@ -52,6 +52,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("firmware/image", &["kernels"]),
     ("firmware/link", &[]),
     ("firmware", &["kernels", "image", "link"]),
+    ("firmware/drivers", &["firmware", "image"]),
     ("firmware/cortex-m", &["firmware", "link"]),
     (
         "firmware/board-mps2",
@@ -71,7 +72,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     (
         "firmware/robot-template",
-        &["firmware", "kernels", "image", "link"],
+        &["firmware", "drivers", "kernels", "image", "link"],
     ),
     ("model-export", &["firmware", "kernels", "image"]),
     ("host", &["export", "firmware", "kernels", "image", "link"]),

@@ -36,7 +36,7 @@ pub type RobotNode<S, A, P> =
     Node<S, A, NoFallback, RamStore<&'static mut [u8]>, &'static mut Memory, P>;
 
 /// Nothing moves until a host has sent an image and armed it, over the line that [`Node::turn`] is given. `sensors` are
-/// [`sensors::PendulumSensors`] and `actuators` an [`actuators::Motor`], over any HAL that implements `embedded-hal` 1.0. `slots` are two
+/// [`sensors::PendulumSensors`] and `actuators` an [`actuators::motor`], over any HAL that implements `embedded-hal` 1.0. `slots` are two
 /// places for an image, in RAM (see `engram_firmware::store` for flash); `memory` is a `static` of the board, a `Memory<[i8; N]>` of as
 /// many bytes of cache as it lends (`engram inspect IMAGE --board B`).
 pub fn start<S: Sensors, A: Actuators, P: Platform>(

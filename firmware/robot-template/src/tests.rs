@@ -18,7 +18,7 @@ use engram_link::{
 };
 
 use super::*;
-use crate::actuators::Motor;
+use crate::actuators::motor;
 use crate::sensors::PendulumSensors;
 
 /// Gives the bytes of `host`, and then fails, as an unplugged adapter does.
@@ -89,6 +89,35 @@ impl Platform for Board {
     }
 }
 
+pub(crate) const GYRO_ADDRESS: u8 = 0x68;
+
+/// What is said to a gyro that has its values after power-up.
+pub(crate) fn gyro_start() -> Vec<Transaction> {
+    let settings = [
+        (0x6B, 0x40, 0x00),
+        (0x6B, 0x00, 0x01),
+        (0x1B, 0, 0x18),
+        (0x1C, 0, 0x18),
+    ];
+    let transactions = settings.map(|(register, before, after)| {
+        [
+            Transaction::write_read(GYRO_ADDRESS, vec![register], vec![before]),
+            Transaction::write(GYRO_ADDRESS, vec![register, after]),
+        ]
+    });
+    transactions.concat()
+}
+
+/// A new sample with this rate about z.
+pub(crate) fn gyro_reading(rate_z: i16) -> [Transaction; 2] {
+    let mut measured = vec![0; 12];
+    measured.extend(rate_z.to_be_bytes());
+    [
+        Transaction::write_read(GYRO_ADDRESS, vec![0x3A], vec![1]),
+        Transaction::write_read(GYRO_ADDRESS, vec![0x3B], measured),
+    ]
+}
+
 #[test]
 fn the_contract_is_valid() {
     assert_eq!(CONTRACT.validate(), Ok(()));
@@ -97,18 +126,19 @@ fn the_contract_is_valid() {
 #[test]
 fn eng_safe_15_makes_a_step_in_every_period_whatever_the_host_asks_for_and_the_line_does() {
     const STEPS: usize = 5;
-    let encoder_reading = || Transaction::write_read(0x36, vec![0x0C], vec![0x04, 0x00]);
-    let gyro_reading = || Transaction::write_read(0x68, vec![0x47], vec![0x00, 0x10]);
-    let mut encoder = I2cMock::new(&vec![encoder_reading(); STEPS]);
-    let mut gyro_transactions = vec![
-        Transaction::write(0x68, vec![0x6B, 0x00]),
-        Transaction::write(0x68, vec![0x1B, 0x18]),
+    let encoder_reading = [
+        Transaction::write_read(0x36, vec![0x0B], vec![0x20]),
+        Transaction::write_read(0x36, vec![0x0C], vec![0x04, 0x00]),
     ];
-    gyro_transactions.extend(vec![gyro_reading(); STEPS]);
+    let mut encoder = I2cMock::new(&vec![encoder_reading; STEPS].concat());
+    let mut gyro_transactions = gyro_start();
+    gyro_transactions.extend(vec![gyro_reading(16); STEPS].concat());
     let mut gyro = I2cMock::new(&gyro_transactions);
-    let duties = (0..STEPS).flat_map(|_| [Duty::max_duty_cycle(1_000), Duty::set_duty_cycle(0)]);
-    let mut pwm = Pwm::new(&duties.collect::<Vec<_>>());
-    let mut direction = Pin::new(&vec![Set::set(State::High); STEPS]);
+    // The safe command once at the start, and then in every step.
+    let mut duties = vec![Duty::set_duty_cycle(0); 1 + STEPS];
+    duties.insert(0, Duty::max_duty_cycle(1_000));
+    let mut pwm = Pwm::new(&duties);
+    let mut direction = Pin::new(&vec![Set::set(State::High); 1 + STEPS]);
     let board = Board::default();
     let mut host = Encoder::new();
     let mut from_host = VecDeque::new();
@@ -126,7 +156,7 @@ fn eng_safe_15_makes_a_step_in_every_period_whatever_the_host_asks_for_and_the_l
     let sensors = PendulumSensors::new(encoder.clone(), gyro.clone(), board.clone(), 0.0);
     let mut node = start(
         sensors.expect("the gyro answers"),
-        Motor::new(pwm.clone(), direction.clone()),
+        motor(pwm.clone(), direction.clone()).expect("fits the contract"),
         board.clone(),
         [vec![0; 1_024].leak(), vec![0; 1_024].leak()],
         Box::leak(Box::<LargestMemory>::default()),
