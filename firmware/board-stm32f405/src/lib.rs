@@ -8,6 +8,7 @@
 #![cfg_attr(not(test), no_std)]
 
 pub mod clock;
+pub mod flash;
 pub mod i2c;
 pub mod store;
 pub mod watchdog;
@@ -27,3 +28,6 @@ pub use engram_cortex_m::{Delay, pwm, run, spi};
 pub use start::{
     I2cBus, Line, MotorOutput, Motors, Pins, SpiBus, SpiDevice, Stm32f405, Wiring, start,
 };
+
+/// Where an image is programmed beside the firmware: the first slot.
+pub const IMAGE_ADDRESS: usize = 0x0808_0000;
