@@ -28,6 +28,8 @@ pub use control_loop::{Line, run};
 #[cfg(target_os = "none")]
 pub use cortex_m_rt::entry;
 #[cfg(target_os = "none")]
+pub use engram_cortex_m::stop;
+#[cfg(target_os = "none")]
 pub use start::{
     Delay, I2cBus, MotorOutput, Motors, Pins, SpiBus, SpiDevice, Stm32f405, Wiring, start,
 };

@@ -78,7 +78,7 @@ pub struct Stm32f405 {
     pub motors: Motors,
     /// SPI1 in mode 3 at 1 MHz: [`Spi::set`] changes both.
     pub spi: SpiBus,
-    /// I2C1 or I2C3 at 400 kHz.
+    /// I2C1 or I2C3 at 400 kHz; a clone for each device.
     pub i2c: I2cBus,
     /// Waits of microseconds, for drivers that wake their devices.
     pub delay: Delay,
