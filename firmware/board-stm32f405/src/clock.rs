@@ -48,6 +48,15 @@ impl Clock {
         }
     }
 
+    /// What did not come.
+    #[must_use]
+    pub const fn missing(self) -> Option<&'static str> {
+        match self {
+            Self::Internal { missing } => Some(missing),
+            Self::Pll | Self::Emulated => None,
+        }
+    }
+
     /// Clock of the bus that USART2, I2C1 and I2C3 lie on, Hz.
     #[must_use]
     pub const fn apb1_hz(self) -> u32 {

@@ -9,13 +9,9 @@
 
 pub mod clock;
 pub mod i2c;
-pub mod pwm;
-pub mod spi;
 pub mod store;
 pub mod watchdog;
 
-#[cfg(target_os = "none")]
-mod control_loop;
 #[cfg(target_os = "none")]
 mod registers;
 #[cfg(target_os = "none")]
@@ -24,12 +20,10 @@ mod start;
 mod uart;
 
 #[cfg(target_os = "none")]
-pub use control_loop::{Line, run};
-#[cfg(target_os = "none")]
 pub use cortex_m_rt::entry;
 #[cfg(target_os = "none")]
-pub use engram_cortex_m::stop;
+pub use engram_cortex_m::{Delay, pwm, run, spi, stop};
 #[cfg(target_os = "none")]
 pub use start::{
-    Delay, I2cBus, MotorOutput, Motors, Pins, SpiBus, SpiDevice, Stm32f405, Wiring, start,
+    I2cBus, Line, MotorOutput, Motors, Pins, SpiBus, SpiDevice, Stm32f405, Wiring, start,
 };

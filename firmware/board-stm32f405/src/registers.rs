@@ -72,7 +72,7 @@ impl ClockControl for Clocks<'_> {
 }
 
 /// The independent watchdog.
-pub(crate) struct Iwdg(pub(crate) pac::IWDG);
+pub struct Iwdg(pub(crate) pac::IWDG);
 
 impl Iwdg {
     fn key(&mut self, key: u16) {

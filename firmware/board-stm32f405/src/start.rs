@@ -2,13 +2,10 @@
 
 #![expect(unsafe_code, reason = "statics that are lent once")]
 
-use core::convert::Infallible;
-
-use cortex_m::asm;
 use embedded_hal::delay::DelayNs;
-use embedded_hal::digital::OutputPin;
-use embedded_hal_bus::spi::ExclusiveDevice;
-use engram_cortex_m::Board;
+use engram_cortex_m::pwm::{NoSuchFrequency, Output, Timing};
+use engram_cortex_m::spi::{Device, Spi};
+use engram_cortex_m::{Board, Delay};
 use engram_firmware::policy::Memory;
 use engram_firmware::store::RamStore;
 use engram_firmware::watchdog::Watchdog;
@@ -19,14 +16,11 @@ use stm32f4xx_hal::pac;
 use stm32f4xx_hal::rcc::Enable as _;
 
 use crate::clock::{self, Clock};
-use crate::control_loop::Line;
 use crate::i2c::{self, I2c};
-use crate::pwm::{NoSuchFrequency, Output, Timing};
 use crate::registers::i2c::I2cRegisters;
 use crate::registers::pwm::{MotorChannel, Timer};
 use crate::registers::spi::SpiRegisters;
-use crate::registers::{self, Clocks};
-use crate::spi::Spi;
+use crate::registers::{self, Clocks, Iwdg};
 use crate::store::FlashStore;
 use crate::uart::Uart;
 
@@ -86,22 +80,16 @@ pub struct Stm32f405 {
     pub pins: Pins,
 }
 
+/// The line to the host.
+pub type Line = engram_cortex_m::Line<Uart, Iwdg>;
 /// SPI1.
 pub type SpiBus = Spi<SpiRegisters>;
 /// A device that is alone on its bus.
-pub type SpiDevice<P> = ExclusiveDevice<SpiBus, P, Delay>;
+pub type SpiDevice<P> = Device<SpiRegisters, P, Delay>;
 /// The I2C bus of the [`Wiring`].
 pub type I2cBus = I2c<I2cRegisters>;
 /// A motor's output.
 pub type MotorOutput = Output<MotorChannel>;
-
-impl SpiBus {
-    /// The device on this bus that `select`, while it is low, chooses.
-    pub fn device<P: OutputPin<Error = Infallible>>(self, select: P, delay: Delay) -> SpiDevice<P> {
-        let Ok(device) = ExclusiveDevice::new(self, select, delay);
-        device
-    }
-}
 
 /// Pins that nothing else has, as inputs; `into_push_pull_output()` makes one an output.
 #[expect(missing_docs, reason = "their names say all")]
@@ -155,18 +143,6 @@ impl Motors {
     }
 }
 
-/// Waits by counting cycles, for what takes microseconds.
-#[derive(Debug, Clone, Copy)]
-pub struct Delay {
-    mhz: u32,
-}
-
-impl DelayNs for Delay {
-    fn delay_ns(&mut self, ns: u32) {
-        asm::delay((ns / 1_000 + 1).saturating_mul(self.mhz));
-    }
-}
-
 /// Brings up watchdog, clock, line and buses; the motors stay off. From here to [`run`](crate::run) the watchdog waits 33 s.
 ///
 /// A second call ends with last words: there is one of everything.
@@ -176,14 +152,12 @@ pub fn start(wiring: Wiring) -> Stm32f405 {
         engram_cortex_m::stop("the peripherals are taken")
     };
     // First of all: whatever a start may get stuck in, it begins anew.
-    let watchdog = Watchdog::start(registers::Iwdg(part.IWDG));
+    let watchdog = Watchdog::start(Iwdg(part.IWDG));
     let clock = clock::start(&mut Clocks {
         rcc: &mut part.RCC,
         flash: &mut part.FLASH,
     });
-    let mut delay = Delay {
-        mhz: clock.core_mhz().into(),
-    };
+    let mut delay = Delay::new(clock.core_mhz());
     let rcc = &mut part.RCC;
     let a = part.GPIOA.split(rcc);
     let b = part.GPIOB.split(rcc);
@@ -259,8 +233,8 @@ pub fn start(wiring: Wiring) -> Stm32f405 {
     Stm32f405 {
         line: Line {
             uart,
-            clock,
             watchdog,
+            missing: clock.missing().map(|missing| (missing, clock.core_mhz())),
             restarted_by_watchdog: registers::restarted_by_watchdog(rcc),
         },
         platform: Board::start(name, clock.core_mhz(), core.SYST),

@@ -10,6 +10,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use cortex_m::peripheral::NVIC;
 use embedded_io::{ErrorKind, ErrorType, Read, ReadReady, Write, WriteReady};
+use engram_cortex_m::Sleep;
 use engram_cortex_m::ring::Ring;
 use stm32f4xx_hal::pac::{self, Interrupt, interrupt};
 
@@ -26,7 +27,7 @@ const TO_SEND_BYTES: usize = 256;
 static DAMAGED: AtomicBool = AtomicBool::new(false);
 
 /// The serial line to the host.
-pub(crate) struct Uart(());
+pub struct Uart(());
 
 impl Uart {
     /// Turns the line on, at [`BAUD`] from a bus of `bus_hz`, and gives it to the interrupt. Its pins and its clock are on already.
@@ -42,9 +43,10 @@ impl Uart {
         unsafe { NVIC::unmask(Interrupt::USART2) };
         Self(())
     }
+}
 
-    /// Sleeps until any interrupt comes, the clock's within a millisecond, unless a byte waits.
-    pub(crate) fn sleep(&mut self) {
+impl Sleep for Uart {
+    fn sleep(&mut self) {
         // With interrupts off none is lost between the check and the sleep, which a pending one ends all the same.
         cortex_m::interrupt::free(|_| {
             if RECEIVED.waiting() == 0 {

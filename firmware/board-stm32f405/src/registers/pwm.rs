@@ -2,7 +2,7 @@
 
 use stm32f4xx_hal::pac::{TIM2, TIM3, TIM4, tim3::RegisterBlock};
 
-use crate::pwm::{Channel, Timing};
+use engram_cortex_m::pwm::{Channel, Timing};
 
 /// A timer with four channels.
 #[derive(Clone, Copy)]

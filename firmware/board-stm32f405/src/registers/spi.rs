@@ -3,7 +3,7 @@
 use embedded_hal::spi::{Mode, Phase, Polarity};
 use stm32f4xx_hal::pac;
 
-use crate::spi::Registers;
+use engram_cortex_m::spi::Registers;
 
 /// SPI1 as the master of its bus.
 pub struct SpiRegisters(pub(crate) pac::SPI1);

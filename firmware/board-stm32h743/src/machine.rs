@@ -1,0 +1,138 @@
+//! The registers of this part that no other module owns, and the constants of the board. Nothing here waits.
+
+#![expect(unsafe_code, reason = "register access")]
+
+use engram_board_stm32h743::clock::ClockControl;
+use engram_board_stm32h743::watchdog::{LONGEST_MS, counts};
+use engram_firmware::watchdog::Timer;
+use stm32h7::stm32h743 as pac;
+
+/// Bits per second of the line.
+pub(crate) const BAUD: u32 = 921_600;
+/// The internal oscillator, from which the line has its clock, Hz.
+pub(crate) const INTERNAL_HZ: u32 = 64_000_000;
+
+/// PWR, RCC and the flash controller.
+pub(crate) struct Clocks<'a> {
+    pub(crate) pwr: &'a mut pac::PWR,
+    pub(crate) rcc: &'a mut pac::RCC,
+    pub(crate) flash: &'a mut pac::FLASH,
+}
+
+impl ClockControl for Clocks<'_> {
+    fn set_supply(&mut self) {
+        (self.pwr.cr3()).modify(|_, w| w.scuen().set_bit().ldoen().set_bit().bypass().clear_bit());
+    }
+
+    fn voltage_is_ready(&self) -> bool {
+        self.pwr.csr1().read().actvosrdy().bit_is_set()
+            && self.pwr.d3cr().read().vosrdy().bit_is_set()
+    }
+
+    fn raise_voltage(&mut self) {
+        // SAFETY: 3 is scale 1, the highest that needs no overdrive.
+        self.pwr.d3cr().modify(|_, w| unsafe { w.vos().bits(3) });
+    }
+
+    fn start_pll(&mut self) {
+        // SAFETY: the fields take these numbers: 64 MHz by 4 into the VCO, 800 MHz out of it, of which the core takes half.
+        unsafe {
+            (self.rcc.pllckselr()).modify(|_, w| w.pllsrc().hsi().divm1().bits(4));
+            (self.rcc.pll1divr()).write(|w| w.divn1().bits(50 - 1).divp1().bits(2 - 1));
+        }
+        self.rcc.pllcfgr().modify(|_, w| {
+            let w = w.pll1vcosel().wide_vco().pll1rge().range8();
+            let w = w.pll1fracen().reset().divp1en().enabled();
+            w.divq1en().disabled().divr1en().disabled()
+        });
+        self.rcc.cr().modify(|_, w| w.pll1on().set_bit());
+    }
+
+    fn pll_is_ready(&self) -> bool {
+        self.rcc.cr().read().pll1rdy().bit_is_set()
+    }
+
+    fn select_pll(&mut self) {
+        // SAFETY: two wait states and the signal delay for a bus of 200 MHz at scale 1.
+        (self.flash.acr()).write(|w| unsafe { w.latency().bits(2).wrhighfreq().bits(2) });
+        // The bus at half the core's clock, the peripherals at a quarter.
+        (self.rcc.d1cfgr()).modify(|_, w| w.d1cpre().div1().hpre().div2().d1ppre().div2());
+        (self.rcc.d2cfgr()).modify(|_, w| w.d2ppre1().div2().d2ppre2().div2());
+        self.rcc.d3cfgr().modify(|_, w| w.d3ppre().div2());
+        // Prescalers act after at most so many cycles; the buses must not get the PLL's clock undivided.
+        cortex_m::asm::delay(16);
+        self.rcc.cfgr().modify(|_, w| w.sw().pll1());
+    }
+
+    fn runs_on_pll(&self) -> bool {
+        self.rcc.cfgr().read().sws().is_pll1()
+    }
+
+    fn select_internal(&mut self) {
+        self.rcc.cfgr().modify(|_, w| w.sw().hsi());
+    }
+}
+
+/// The independent watchdog.
+pub(crate) struct Iwdg(pub(crate) pac::IWDG);
+
+impl Iwdg {
+    fn key(&mut self, key: u16) {
+        // SAFETY: the register takes any key; the four that exist are unlock, feed and start.
+        self.0.kr().write(|w| unsafe { w.bits(key) });
+    }
+
+    fn reload(&mut self, wait_ms: u32) {
+        // SAFETY: `counts` are twelve bits, as the register takes.
+        (self.0.rlr()).write(|w| unsafe { w.bits(counts(wait_ms)) });
+    }
+}
+
+impl Timer for Iwdg {
+    fn longest_ms(&self) -> u32 {
+        LONGEST_MS
+    }
+
+    fn start(&mut self, wait_ms: u32) {
+        self.key(0xCCCC);
+        self.key(0x5555);
+        self.0.pr().write(|w| w.pr().divide_by256());
+        self.reload(wait_ms);
+        self.key(0xAAAA);
+    }
+
+    fn set(&mut self, wait_ms: u32) {
+        self.key(0x5555);
+        self.reload(wait_ms);
+    }
+
+    fn is_setting(&self) -> bool {
+        self.0.sr().read().rvu().bit_is_set()
+    }
+
+    fn feed(&mut self) {
+        self.key(0xAAAA);
+    }
+}
+
+/// Gives the line its clocks and its pins, PD8 (out) and PD9 (in).
+pub(crate) fn connect_line(rcc: &mut pac::RCC, pins: &pac::GPIOD) {
+    rcc.ahb4enr().modify(|_, w| w.gpioden().set_bit());
+    rcc.apb1lenr().modify(|_, w| w.usart3en().set_bit());
+    // The oscillator, whatever the core runs on.
+    (rcc.d2ccip2r()).modify(|_, w| w.usart234578sel().hsi_ker());
+    // A peripheral answers two cycles of its bus after it has got its clock.
+    let _ = rcc.ahb4enr().read();
+    cortex_m::asm::delay(16);
+    pins.afrh().modify(|_, w| w.afr8().af7().afr9().af7());
+    // A line that is not plugged in rests, instead of bringing noise.
+    pins.pupdr().modify(|_, w| w.pupdr9().pull_up());
+    (pins.moder()).modify(|_, w| w.moder8().alternate().moder9().alternate());
+}
+
+/// Whether the watchdog restarted the part; the flags of the last reset are cleared.
+pub(crate) fn restarted_by_watchdog(rcc: &mut pac::RCC) -> bool {
+    let was = rcc.rsr().read().iwdg1rstf().bit_is_set();
+    rcc.rsr().modify(|_, w| w.rmvf().set_bit());
+    was
+}
