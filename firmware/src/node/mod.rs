@@ -127,6 +127,8 @@ where
     const LOCK_STEP: bool = S::INJECTED && A::REPORTED;
 
     /// A disarmed node without an image.
+    // Its own frame: what it makes the node from does not lie in that of the loop, under the whole flight.
+    #[inline(never)]
     pub fn new(parts: Parts<S, A, F, I, M, P>) -> Self {
         let terms = match parts.contract {
             ContractSource::Board { contract, settings } => Terms::of(contract, settings),
