@@ -39,6 +39,24 @@ pub enum Clock {
 }
 
 impl Clock {
+    /// What did not come.
+    #[must_use]
+    pub const fn missing(self) -> Option<&'static str> {
+        match self {
+            Self::Internal { missing } => Some(missing),
+            Self::Pll => None,
+        }
+    }
+
+    /// Clock of TIM4, Hz: timers get twice the clock of a bus that is divided.
+    #[must_use]
+    pub const fn timer_hz(self) -> u32 {
+        match self {
+            Self::Pll => 200_000_000,
+            Self::Internal { .. } => 64_000_000,
+        }
+    }
+
     /// Clock of the core and of SysTick, MHz.
     #[must_use]
     pub const fn core_mhz(self) -> u16 {

@@ -1,11 +1,25 @@
-//! What this board decides without touching a register: where its clock comes from, how its flash is written and read, how long its
-//! watchdog waits.
-//! The registers stand behind traits, because nothing emulates this part: the tests bring their own.
+//! The STM32H743 as a library for a robot's firmware: [`start`] brings up what it has, [`run`] is the main loop. Nothing emulates this part.
 //!
-//! The firmware itself is `main.rs`.
+//! What decides and touches no register stands in modules of its own, with the registers behind traits: the tests on the host bring their own. On
+//! the host there is nothing else.
+//!
+//! `unsafe` stands in the modules that touch registers, and nowhere else.
 #![cfg_attr(not(test), no_std)]
-#![forbid(unsafe_code)]
 
 pub mod clock;
 pub mod flash;
 pub mod watchdog;
+
+#[cfg(target_os = "none")]
+mod registers;
+#[cfg(target_os = "none")]
+mod start;
+#[cfg(target_os = "none")]
+mod uart;
+
+#[cfg(target_os = "none")]
+pub use cortex_m_rt::entry;
+#[cfg(target_os = "none")]
+pub use engram_cortex_m::{Delay, pwm, run, spi};
+#[cfg(target_os = "none")]
+pub use start::{Line, MotorOutput, Motors, Pin, SpiBus, SpiDevice, Stm32h743, Wiring, start};

@@ -1,16 +1,17 @@
-//! The registers of this part that no other module owns, and the constants of the board. Nothing here waits.
+//! The registers of this part, behind the traits of the modules that decide. Nothing here waits.
 
 #![expect(unsafe_code, reason = "register access")]
 
-use engram_board_stm32h743::clock::ClockControl;
-use engram_board_stm32h743::watchdog::{LONGEST_MS, counts};
+pub(crate) mod flash;
+pub(crate) mod pins;
+pub(crate) mod pwm;
+pub(crate) mod spi;
+
 use engram_firmware::watchdog::Timer;
 use stm32h7::stm32h743 as pac;
 
-/// Bits per second of the line.
-pub(crate) const BAUD: u32 = 921_600;
-/// The internal oscillator, from which the line has its clock, Hz.
-pub(crate) const INTERNAL_HZ: u32 = 64_000_000;
+use crate::clock::ClockControl;
+use crate::watchdog::{LONGEST_MS, counts};
 
 /// PWR, RCC and the flash controller.
 pub(crate) struct Clocks<'a> {
@@ -74,7 +75,7 @@ impl ClockControl for Clocks<'_> {
 }
 
 /// The independent watchdog.
-pub(crate) struct Iwdg(pub(crate) pac::IWDG);
+pub struct Iwdg(pub(crate) pac::IWDG);
 
 impl Iwdg {
     fn key(&mut self, key: u16) {
@@ -115,19 +116,24 @@ impl Timer for Iwdg {
     }
 }
 
-/// Gives the line its clocks and its pins, PD8 (out) and PD9 (in).
-pub(crate) fn connect_line(rcc: &mut pac::RCC, pins: &pac::GPIOD) {
-    rcc.ahb4enr().modify(|_, w| w.gpioden().set_bit());
-    rcc.apb1lenr().modify(|_, w| w.usart3en().set_bit());
-    // The oscillator, whatever the core runs on.
+/// Turns on the ports A, C and D, USART3, SPI1 and TIM4. The first two have the internal oscillator for a clock, whatever the core runs on.
+pub(crate) fn turn_on(rcc: &mut pac::RCC) {
+    (rcc.ahb4enr()).modify(|_, w| {
+        w.gpioaen()
+            .set_bit()
+            .gpiocen()
+            .set_bit()
+            .gpioden()
+            .set_bit()
+    });
+    (rcc.apb1lenr()).modify(|_, w| w.usart3en().set_bit().tim4en().set_bit());
+    rcc.apb2enr().modify(|_, w| w.spi1en().set_bit());
     (rcc.d2ccip2r()).modify(|_, w| w.usart234578sel().hsi_ker());
-    // A peripheral answers two cycles of its bus after it has got its clock.
-    let _ = rcc.ahb4enr().read();
+    rcc.d1ccipr().modify(|_, w| w.ckpersel().hsi());
+    rcc.d2ccip1r().modify(|_, w| w.spi123sel().per());
+    // A peripheral answers some cycles of its bus after it has got its clock.
+    let _ = rcc.apb2enr().read();
     cortex_m::asm::delay(16);
-    pins.afrh().modify(|_, w| w.afr8().af7().afr9().af7());
-    // A line that is not plugged in rests, instead of bringing noise.
-    pins.pupdr().modify(|_, w| w.pupdr9().pull_up());
-    (pins.moder()).modify(|_, w| w.moder8().alternate().moder9().alternate());
 }
 
 /// Whether the watchdog restarted the part; the flags of the last reset are cleared.

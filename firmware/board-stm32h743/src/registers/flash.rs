@@ -1,16 +1,15 @@
 //! The registers of the flash's controller, and reads of the flash with faults masked.
 
-#![expect(unsafe_code, reason = "register access")]
-
 use core::arch::asm;
 use core::slice;
 
 use cortex_m::asm::{dsb, isb};
 use cortex_m::peripheral::SCB;
-use engram_board_stm32h743::flash::{
+use stm32h7::stm32h743::{self as pac, flash};
+
+use crate::flash::{
     Bank, Controller, FIRMWARE_SECTORS, IMAGE_SECTORS, SECTOR_BYTES, Status, WORD_BYTES,
 };
-use stm32h7::stm32h743::{self as pac, flash};
 
 /// Where the processor sees the flash.
 const FLASH: usize = 0x0800_0000;
@@ -24,7 +23,7 @@ const IGNORE_FAULTS: u32 = 1 << 8;
 const BUS_FAULTS: u32 = 0xFF00;
 
 /// The controller, and the core's caches and faults.
-pub(crate) struct FlashControl {
+pub struct FlashControl {
     pub(crate) registers: pac::FLASH,
     pub(crate) core: SCB,
 }
