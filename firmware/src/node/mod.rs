@@ -180,6 +180,11 @@ where
         }
     }
 
+    /// When [`Node::step_if_due`] makes the next step, microseconds of the board's clock: for a board that sleeps until then.
+    pub fn due_us(&self) -> u64 {
+        self.schedule.due_us()
+    }
+
     /// Microseconds until [`Node::step_if_due`] makes a step; 0 if it would now.
     pub fn remaining_us(&mut self) -> u64 {
         self.schedule.remaining_us(self.platform.now_us())
