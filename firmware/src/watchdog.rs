@@ -57,6 +57,11 @@ impl<T: Timer> Watchdog<T> {
         }
     }
 
+    /// Its timer, for a board that can end in good order and turn it off.
+    pub fn into_timer(self) -> T {
+        self.timer
+    }
+
     /// Once in each turn of the main loop: feeds the watchdog if a control step has come to its end since the last turn, and
     /// for nothing else, but that another time to wait begins at once, with the state that asks for it. In lock-step nothing moves and steps are
     /// the host's to make: there the turn itself counts.

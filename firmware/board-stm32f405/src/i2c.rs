@@ -99,8 +99,9 @@ pub trait Registers {
     fn go_on(&mut self, next: Next);
 }
 
-/// An I2C bus.
-#[derive(Debug)]
+/// An I2C bus. A clone is the same bus, for another device on it: registers that are there for ever can only be used from one thread, where a transfer is over
+/// before the next one begins.
+#[derive(Debug, Clone)]
 pub struct I2c<R> {
     registers: R,
 }

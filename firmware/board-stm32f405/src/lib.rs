@@ -13,6 +13,9 @@ pub mod i2c;
 pub mod store;
 pub mod watchdog;
 
+/// Where an image is programmed beside the firmware: the first slot.
+pub const IMAGE_ADDRESS: usize = 0x0808_0000;
+
 #[cfg(target_os = "none")]
 mod registers;
 #[cfg(target_os = "none")]
@@ -23,11 +26,8 @@ mod uart;
 #[cfg(target_os = "none")]
 pub use cortex_m_rt::entry;
 #[cfg(target_os = "none")]
-pub use engram_cortex_m::{Delay, pwm, run, spi};
+pub use engram_cortex_m::{Delay, pwm, run, spi, stop};
 #[cfg(target_os = "none")]
 pub use start::{
     I2cBus, Line, MotorOutput, Motors, Pins, SpiBus, SpiDevice, Stm32f405, Wiring, start,
 };
-
-/// Where an image is programmed beside the firmware: the first slot.
-pub const IMAGE_ADDRESS: usize = 0x0808_0000;

@@ -17,16 +17,17 @@ use stm32f4xx_hal::rcc::Enable as _;
 use crate::clock::{self, Clock};
 use crate::flash::PartFlash;
 use crate::i2c::{self, I2c};
+use crate::registers::flash::FlashRegisters;
 use crate::registers::i2c::I2cRegisters;
 use crate::registers::pwm::{MotorChannel, Timer};
 use crate::registers::spi::SpiRegisters;
-use crate::registers::{self, Clocks, FlashRegisters, Iwdg};
+use crate::registers::{self, Clocks, Iwdg};
 use crate::store::{BoardFlash, BoardStore};
 use crate::uart::Uart;
 
 /// Bytes of cache that the board lends to policies. `ENGRAM_CACHE_BYTES` sets another number at build time.
 const CACHE_BYTES: usize = bytes(option_env!("ENGRAM_CACHE_BYTES"), 11 * 1024);
-/// Bytes of RAM that stand in for an emulator's flash, in kilobytes: two of journal, and the slots. `ENGRAM_STAND_IN_BYTES` sets another number at
+/// Bytes of RAM that stand in for an emulator's flash: two kilobytes of journal, and two slots. `ENGRAM_STAND_IN_BYTES` sets another number at
 /// build time.
 const STAND_IN_BYTES: usize = bytes(option_env!("ENGRAM_STAND_IN_BYTES"), 70 * 1024);
 
@@ -64,7 +65,7 @@ pub struct Stm32f405 {
     pub line: Line,
     /// Clock and identity. A clone reads the same clock, for sensors.
     pub platform: Board,
-    /// Image slots in flash, which outlast a reset; those of an emulator in RAM.
+    /// The images in flash.
     pub store: BoardStore<'static, FlashRegisters>,
     /// Memory for the policy.
     pub memory: &'static mut Memory,
@@ -72,7 +73,7 @@ pub struct Stm32f405 {
     pub motors: Motors,
     /// SPI1 in mode 3 at 1 MHz: [`Spi::set`] changes both.
     pub spi: SpiBus,
-    /// I2C1 or I2C3 at 400 kHz.
+    /// I2C1 or I2C3 at 400 kHz; a clone for each device.
     pub i2c: I2cBus,
     /// Waits of microseconds, for drivers that wake their devices.
     pub delay: Delay,
@@ -236,7 +237,7 @@ pub fn start(wiring: Wiring) -> Stm32f405 {
             BoardFlash::Part(PartFlash::new(FlashRegisters(part.FLASH)))
         }
     };
-    let Ok(store) = BoardStore::new(flash, registers::loaded()) else {
+    let Ok(store) = BoardStore::new(flash, registers::flash::loaded()) else {
         engram_cortex_m::stop("no room for images")
     };
     Stm32f405 {

@@ -305,14 +305,6 @@ fn an_upload_resumes_at_the_last_whole_sector() {
     }
 }
 
-/// A start that ends while the image that it found is checked.
-fn ends_in_the_checks(flash: &mut Flash) -> Option<Slot> {
-    let mut store = FlashStore::new(flash).expect("large enough");
-    let found = store.found()?;
-    assert_eq!(store.mark(found.slot, Mark::Checking), Ok(()));
-    Some(found.slot)
-}
-
 #[test]
 fn a_large_image_leaves_less_room_for_the_next_and_a_sector_is_always_left() {
     let mut flash = Flash::new(14, Torn::Faults);
@@ -352,6 +344,14 @@ fn an_upload_that_another_one_may_have_written_over_does_not_resume() {
     let mut store = FlashStore::new(&mut flash).expect("large enough");
     assert_eq!(store.begin(Slot::A, 1_000, &sha256), Ok(0));
     assert_eq!(store.write(Slot::A, 0, &[7; 1_000]), Ok(()));
+}
+
+/// A start that ends while the image that it found is checked.
+fn ends_in_the_checks(flash: &mut Flash) -> Option<Slot> {
+    let mut store = FlashStore::new(flash).expect("large enough");
+    let found = store.found()?;
+    assert_eq!(store.mark(found.slot, Mark::Checking), Ok(()));
+    Some(found.slot)
 }
 
 #[test]

@@ -127,6 +127,8 @@ where
     const LOCK_STEP: bool = S::INJECTED && A::REPORTED;
 
     /// A disarmed node without an image.
+    // Its own frame: what it makes the node from does not lie in that of the loop, under the whole flight.
+    #[inline(never)]
     pub fn new(parts: Parts<S, A, F, I, M, P>) -> Self {
         let terms = match parts.contract {
             ContractSource::Board { contract, settings } => Terms::of(contract, settings),
@@ -176,6 +178,11 @@ where
         if self.schedule.take(now_us) {
             self.tick(now_us);
         }
+    }
+
+    /// When [`Node::step_if_due`] makes the next step, microseconds of the board's clock: for a board that sleeps until then.
+    pub fn due_us(&self) -> u64 {
+        self.schedule.due_us()
     }
 
     /// Microseconds until [`Node::step_if_due`] makes a step; 0 if it would now.

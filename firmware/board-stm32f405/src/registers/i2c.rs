@@ -4,7 +4,8 @@ use stm32f4xx_hal::pac::i2c1::RegisterBlock;
 
 use crate::i2c::{End, Next, Registers, Status, Timing};
 
-/// An I2C peripheral; nobody else has its registers.
+/// An I2C peripheral; nobody but a clone has its registers.
+#[derive(Clone)]
 pub struct I2cRegisters {
     registers: &'static RegisterBlock,
     timing: Timing,
