@@ -241,6 +241,16 @@ impl<I: ImageStore> Slots<I> {
         self.store.on_trial()
     }
 
+    /// Whether announcing an image may take longer than a control period.
+    pub fn begin_stalls(&self) -> bool {
+        self.store.begin_stalls()
+    }
+
+    /// Whether taking bytes of one may.
+    pub fn write_stalls(&self) -> bool {
+        self.store.write_stalls()
+    }
+
     /// Tells the store what becomes of the active image: [`Mark::Flying`] or [`Mark::Proven`].
     ///
     /// # Errors

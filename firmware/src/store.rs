@@ -91,6 +91,8 @@ pub enum Mark {
     Refused,
     /// It is about to fly.
     Flying,
+    /// It flew without a fault, not long enough, and nothing moves any more.
+    Landed,
     /// It flew long enough without a fault: its trial is over.
     Proven,
 }
@@ -103,11 +105,18 @@ pub enum Mark {
 /// A store that outlasts a reset keeps records of what its slots hold, too, and takes an image on trial; see [`crate::flash`].
 /// Others leave the methods from [`ImageStore::spare`] to [`ImageStore::mark`] as they are.
 pub trait ImageStore {
-    /// Whether [`ImageStore::begin`] may take longer than a control period: it is then called only where nothing moves.
-    const BEGIN_STALLS: bool = false;
-
     /// Bytes that each slot holds.
     fn capacity(&self) -> usize;
+
+    /// Whether [`ImageStore::begin`] may take longer than a control period: it is then called only where nothing moves.
+    fn begin_stalls(&self) -> bool {
+        false
+    }
+
+    /// The same of [`ImageStore::write`].
+    fn write_stalls(&self) -> bool {
+        false
+    }
 
     /// All bytes of a slot.
     fn bytes(&self, slot: Slot) -> &[u8];

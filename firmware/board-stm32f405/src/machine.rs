@@ -12,9 +12,9 @@ const CRYSTAL_MHZ: u8 = 8;
 pub(crate) const BAUD: u32 = 921_600;
 
 /// Bytes of cache that the board lends to policies. `ENGRAM_CACHE_BYTES` sets another number at build time.
-pub(crate) const CACHE_BYTES: usize = bytes(option_env!("ENGRAM_CACHE_BYTES"), 4 * 1024);
+pub(crate) const CACHE_BYTES: usize = bytes(option_env!("ENGRAM_CACHE_BYTES"), 12 * 1024);
 /// Bytes of each slot in RAM that takes an upload. `ENGRAM_SLOT_BYTES` sets another number at build time.
-pub(crate) const SLOT_BYTES: usize = bytes(option_env!("ENGRAM_SLOT_BYTES"), 39 * 1024);
+pub(crate) const SLOT_BYTES: usize = bytes(option_env!("ENGRAM_SLOT_BYTES"), 35 * 1024);
 
 const fn bytes(set: Option<&str>, usual: usize) -> usize {
     match set {

@@ -215,6 +215,16 @@ impl Journal {
             .copied()
     }
 
+    /// Whether a half was ever begun whole.
+    pub(super) fn has_begun(&self) -> bool {
+        self.generation != 0
+    }
+
+    /// Lets a record hold until the next one of its slot, without writing it.
+    pub(super) fn suppose(&mut self, record: Record) {
+        take(&mut self.slots, record);
+    }
+
     /// Whether what holds is certain to hold after the next start.
     pub(super) fn is_certain(&self) -> bool {
         self.certain

@@ -5,7 +5,7 @@
 //! the image, *upload* before the first sector is erased. So at any cut the board has the images that it had before.
 //!
 //! **Trial.** An image that passed all checks is on trial as long as another one is confirmed, to which [`Node`](crate::node::Node) rolls back: where it fails a check
-//! after a start, where too many steps miss their deadline, and after a reset in or after its first flight ([`Mark::Flying`]) or in [`ATTEMPTS`] checks of it, unless it was
+//! after a start, where too many steps miss their deadline, and after a reset in flight ([`Mark::Flying`], until [`Mark::Landed`]) or in [`ATTEMPTS`] checks of it, unless it was
 //! confirmed before ([`Mark::Proven`]). Where no image is confirmed there is nothing to roll back to: the first to pass is confirmed.
 //!
 //! **Reading.** A word whose programming was cut may fault when it is read. So the journal, which cuts may tear, is read through [`ReadNorFlash::read`](embedded_storage::nor_flash::ReadNorFlash::read) alone,
@@ -21,7 +21,9 @@ pub(crate) mod tests;
 
 use crate::store::{ImageStore, Mark, Slot, StoreError};
 use embedded_storage::nor_flash::NorFlash;
+use engram_image::header::{HEADER_BYTES, Header};
 use journal::{Erasing, Journal, Kind, RECORD_BYTES, Record};
+use sha2::{Digest, Sha256};
 
 /// Bytes that are programmed at once.
 const GRANULE: usize = RECORD_BYTES;
@@ -38,6 +40,8 @@ pub trait MappedFlash: NorFlash {
     /// Whether erasing a sector keeps control steps from being made: on almost every part, because the core gets no instructions or because `erase` waits.
     /// Uploads are then begun only where nothing moves.
     const ERASE_STALLS: bool;
+    /// The same of writing a few words: where the core gets no instructions meanwhile. Uploads then go on only where nothing moves.
+    const WRITE_STALLS: bool;
 
     /// All its bytes: the byte at an offset is the one that `read` reads there.
     fn bytes(&self) -> &[u8];
@@ -45,6 +49,7 @@ pub trait MappedFlash: NorFlash {
 
 impl<F: MappedFlash> MappedFlash for &mut F {
     const ERASE_STALLS: bool = F::ERASE_STALLS;
+    const WRITE_STALLS: bool = F::WRITE_STALLS;
 
     fn bytes(&self) -> &[u8] {
         F::bytes(self)
@@ -145,6 +150,29 @@ impl<F: MappedFlash> FlashStore<F> {
         Ok(())
     }
 
+    /// Takes what a programmer has put into slot A, beside a journal that was never begun, for an image on trial. With no other confirmed, that
+    /// confirms it when it passes its checks.
+    fn find_programmed(&mut self) -> Option<()> {
+        if self.journal.has_begun() {
+            return None;
+        }
+        let mut header = [0; HEADER_BYTES];
+        self.flash.read(Self::SLOTS, &mut header).ok()?;
+        let mut programmed = Record {
+            kind: Kind::Trial,
+            length: Header::read(&header).ok()?.total_length,
+            ..Record::empty(Slot::A)
+        };
+        if programmed.length > self.slot_bytes {
+            return None;
+        }
+        self.read_through(&programmed).ok()?;
+        self.journal.suppose(programmed);
+        programmed.sha256 = Sha256::digest(self.bytes(Slot::A)).into();
+        self.journal.suppose(programmed);
+        Some(())
+    }
+
     /// Records whole sectors, now and then.
     fn note_progress(&mut self, writer: &Writer) {
         let record = self.journal.of(writer.slot);
@@ -162,10 +190,16 @@ impl<F: MappedFlash> FlashStore<F> {
 }
 
 impl<F: MappedFlash> ImageStore for FlashStore<F> {
-    const BEGIN_STALLS: bool = F::ERASE_STALLS;
-
     fn capacity(&self) -> usize {
         usize::try_from(self.slot_bytes).unwrap_or(usize::MAX)
+    }
+
+    fn begin_stalls(&self) -> bool {
+        F::ERASE_STALLS
+    }
+
+    fn write_stalls(&self) -> bool {
+        F::WRITE_STALLS
     }
 
     /// The image in a slot, where one is whole; nothing otherwise.
@@ -258,6 +292,7 @@ impl<F: MappedFlash> ImageStore for FlashStore<F> {
 
     /// The image on trial, unless its trial ended with the last reset; otherwise the confirmed one.
     fn found(&mut self) -> Option<(Slot, [u8; 32])> {
+        let _ = self.find_programmed();
         for slot in [Slot::A, Slot::B] {
             let record = self.journal.of(slot);
             if record.kind != Kind::Trial {
@@ -313,6 +348,10 @@ impl<F: MappedFlash> ImageStore for FlashStore<F> {
             {
                 let attempts = Record::FLOWN;
                 (Record { attempts, ..record }, Erasing::Never)
+            }
+            (Mark::Landed, Kind::Trial) if record.attempts == Record::FLOWN => {
+                let attempts = 0;
+                (Record { attempts, ..record }, Erasing::Allowed)
             }
             (Mark::Passed, Kind::Trial) if confirmed.is_none() => {
                 (proven(record), Erasing::Allowed)

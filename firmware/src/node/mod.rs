@@ -312,6 +312,7 @@ where
         }
         // Before it flies: a reset in flight ends a trial.
         self.slots.mark(Mark::Flying)?;
+        self.trial.flown = true;
         self.memory.borrow_mut().clear();
         self.control
             .arm()

@@ -3,6 +3,7 @@
 use super::*;
 use crate::flash::FlashStore;
 use crate::flash::tests::model::{Model, Torn};
+use embedded_storage::nor_flash::NorFlash as _;
 use engram_link::Fault;
 use std::println;
 
@@ -75,6 +76,33 @@ fn a_reset_in_flight_rolls_back() {
 }
 
 #[test]
+fn a_reset_after_landing_does_not() {
+    let mut flash = blank(Torn::Faults);
+    let mut rig = on_trial(&mut flash, Pace::RealTime);
+    rig.done(&ToBoard::Arm);
+    for _ in 0..5 {
+        rig.sample();
+        rig.tick();
+    }
+    rig.done(&ToBoard::Disarm);
+    for _ in 0..10 {
+        rig.tick();
+    }
+    for flight in [true, false] {
+        let (mut rig, found) = start(&mut flash, Pace::RealTime);
+        assert_eq!((found, rig.flies()), (Ok(()), Some(2)));
+        assert!(rig.node.slots.on_trial());
+        if flight {
+            rig.done(&ToBoard::Arm);
+            rig.done(&ToBoard::Disarm);
+            for _ in 0..10 {
+                rig.tick();
+            }
+        }
+    }
+}
+
+#[test]
 fn an_image_on_trial_that_fails_its_checks_after_a_start_is_rolled_back() {
     let mut flash = blank(Torn::Faults);
     let slot = on_trial(&mut flash, Pace::LockStep).node.slots.capacity();
@@ -130,6 +158,48 @@ fn an_upload_is_begun_only_where_nothing_moves_and_ends_a_trial() {
     rig.done(&ToBoard::Arm);
     rig.good_step();
     assert_eq!(rig.progress(&begin(&image(3)[..2_000])).offset, 2_000);
+}
+
+/// A part that somebody programmed firmware and image into.
+#[test]
+fn an_image_programmed_beside_a_blank_journal_flies_and_is_confirmed() {
+    for (damaged, expected) in [(false, Some(1)), (true, None)] {
+        let mut flash = blank(Torn::Faults);
+        let mut bytes = image(1);
+        bytes[3_000] ^= u8::from(damaged);
+        bytes.resize(bytes.len().next_multiple_of(32), 0xFF);
+        flash.write(2 * 1024, &bytes).expect("a blank slot");
+        let (mut rig, found) = start(&mut flash, Pace::LockStep);
+        assert_eq!((found.is_ok(), rig.flies()), (!damaged, expected));
+        // The next one goes to the other slot, and has this one behind it.
+        rig.upload(&image(2));
+        rig.done(&ToBoard::UploadCommit);
+        assert_eq!(
+            (rig.flies(), rig.node.slots.on_trial()),
+            (Some(2), !damaged)
+        );
+        rig.done(&ToBoard::Arm);
+        rig.good_step();
+        let (rig, _) = start(&mut flash, Pace::LockStep);
+        assert_eq!(rig.flies(), Some(if damaged { 2 } else { 1 }));
+    }
+}
+
+#[test]
+fn where_writing_stalls_an_upload_waits_for_the_landing() {
+    let mut flash = Model::<32, 1024, true>::new(14, Torn::Faults);
+    let store = FlashStore::new(&mut flash).expect("large enough");
+    let mut rig = Rig::over(OWN, Pace::LockStep, ReportedActuators, store);
+    rig.hello(Pace::LockStep);
+    rig.node.install(&image(1)).expect("good");
+    rig.progress(&begin(&image(2)));
+    rig.done(&ToBoard::Arm);
+    rig.good_step();
+    let refused = rig.refused(&chunk(&image(2), 0));
+    assert_eq!(refused, Reason::NotDisarmed(State::Armed));
+    rig.done(&ToBoard::Disarm);
+    rig.upload(&image(2));
+    rig.done(&ToBoard::UploadCommit);
 }
 
 #[test]
