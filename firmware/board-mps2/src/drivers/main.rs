@@ -17,6 +17,7 @@ use cortex_m_rt::entry;
 use engram_drivers::ChannelError;
 use engram_drivers::as5600::As5600;
 use engram_drivers::attitude::{Attitude, AttitudeSettings};
+use engram_drivers::bmi088::Bmi088;
 use engram_drivers::channels::{Alignment, Channels};
 use engram_drivers::dc_motor::DcMotor;
 use engram_drivers::icm426xx::{self, Icm426xx, OutputDataRate};
@@ -100,6 +101,7 @@ fn count() -> Result<(), ChannelError<'static>> {
     let mut motors = motors()?;
     let rate = OutputDataRate::Hz1000;
     let mut icm = Icm426xx::new(Wires, Wires, MOUNTED, rate, CONTRACT.period_us).map_err(failed)?;
+    let mut bmi = Bmi088::new(Wires, Wires, [0x18, 0x69], MOUNTED).map_err(failed)?;
     let mut mpu = Mpu6050::new(Wires, Address(0x68), MOUNTED).map_err(failed)?;
     let mut encoder = As5600::new(Wires, 0.0);
     let mut attitude = Attitude::new(AttitudeSettings::new(0.001, icm426xx::RATE_RANGE));
@@ -119,6 +121,9 @@ fn count() -> Result<(), ChannelError<'static>> {
             black_box(read.is_ok());
         });
     }
+    Console.region("bmi088_read", 0, || {
+        black_box(bmi.read(black_box(2_000)).is_ok());
+    });
     Console.region("mpu6050_read", 0, || {
         black_box(mpu.read(black_box(2_000)).is_ok());
     });

@@ -84,13 +84,16 @@ impl i2c::ErrorType for Wires {
 impl I2c for Wires {
     fn transaction(
         &mut self,
-        _: u8,
+        address: u8,
         operations: &mut [i2c::Operation<'_>],
     ) -> Result<(), i2c::ErrorKind> {
         for operation in operations {
-            match operation {
-                i2c::Operation::Read(bytes) => self.answer(bytes),
-                i2c::Operation::Write(bytes) => {
+            match (address, operation) {
+                // BMI088: its identities, else as the others.
+                (0x18, i2c::Operation::Read([byte])) => *byte = black_box(0x1E),
+                (0x69, i2c::Operation::Read([byte])) => *byte = black_box(0x0F),
+                (_, i2c::Operation::Read(bytes)) => self.answer(bytes),
+                (_, i2c::Operation::Write(bytes)) => {
                     black_box(bytes);
                 }
             }
