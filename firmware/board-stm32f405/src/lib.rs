@@ -7,6 +7,10 @@
 #![forbid(unsafe_code)]
 
 pub mod clock;
+pub mod flash;
 pub mod ring;
 pub mod store;
 pub mod watchdog;
+
+/// Where an image is programmed beside the firmware: the first slot.
+pub const IMAGE_ADDRESS: usize = 0x0808_0000;

@@ -3,6 +3,7 @@
 #![expect(unsafe_code, reason = "register access")]
 
 use engram_board_stm32f405::clock::ClockControl;
+use engram_board_stm32f405::flash::{FlashControl, SECTOR_BYTES, SECTORS};
 use engram_board_stm32f405::watchdog::Registers;
 use stm32f4xx_hal::pac;
 
@@ -12,16 +13,17 @@ const CRYSTAL_MHZ: u8 = 8;
 pub(crate) const BAUD: u32 = 921_600;
 
 /// Bytes of cache that the board lends to policies. `ENGRAM_CACHE_BYTES` sets another number at build time.
-pub(crate) const CACHE_BYTES: usize = bytes(option_env!("ENGRAM_CACHE_BYTES"), 12 * 1024);
-/// Bytes of each slot in RAM that takes an upload. `ENGRAM_SLOT_BYTES` sets another number at build time.
-pub(crate) const SLOT_BYTES: usize = bytes(option_env!("ENGRAM_SLOT_BYTES"), 35 * 1024);
+pub(crate) const CACHE_BYTES: usize = bytes(option_env!("ENGRAM_CACHE_BYTES"), 11 * 1024);
+/// Bytes of RAM that stand in for an emulator's flash, in kilobytes: two of journal, and two slots. `ENGRAM_STAND_IN_BYTES` sets another number at
+/// build time.
+pub(crate) const STAND_IN_BYTES: usize = bytes(option_env!("ENGRAM_STAND_IN_BYTES"), 70 * 1024);
 
 const fn bytes(set: Option<&str>, usual: usize) -> usize {
     match set {
         None => usual,
         Some(text) => match usize::from_str_radix(text, 10) {
             Ok(bytes) => bytes,
-            Err(_) => panic!("ENGRAM_CACHE_BYTES and ENGRAM_SLOT_BYTES are numbers of bytes"),
+            Err(_) => panic!("ENGRAM_CACHE_BYTES and ENGRAM_STAND_IN_BYTES are numbers of bytes"),
         },
     }
 }
@@ -116,12 +118,96 @@ impl Registers for Iwdg {
     }
 }
 
-/// The flash that holds an image, or whatever else lies there.
-pub(crate) fn image() -> &'static [u8] {
-    unsafe extern "C" {
-        static _image: [u8; 512 * 1024];
+unsafe extern "C" {
+    /// The sectors for images.
+    static mut _images: [u8; SECTORS * SECTOR_BYTES];
+}
+
+/// The flash controller, for images.
+pub(crate) struct FlashRegisters(pub(crate) pac::FLASH);
+
+impl FlashControl for FlashRegisters {
+    fn unlock(&mut self) -> bool {
+        if self.0.cr().read().lock().bit_is_set() {
+            for key in [0x4567_0123, 0xCDEF_89AB] {
+                // SAFETY: the two keys of the reference manual, in their order.
+                self.0.keyr().write(|w| unsafe { w.key().bits(key) });
+            }
+        }
+        self.0.cr().read().lock().bit_is_clear()
     }
-    // SAFETY: `memory.x` keeps this flash free of the firmware, which writes no flash.
+
+    fn lock(&mut self) {
+        self.0.cr().write(|w| w.lock().set_bit());
+    }
+
+    fn is_busy(&self) -> bool {
+        self.0.sr().read().bsy().bit_is_set()
+    }
+
+    fn take_error(&mut self) -> bool {
+        let status = self.0.sr().read();
+        let failed = status.pgserr().bit_is_set()
+            || status.pgperr().bit_is_set()
+            || status.pgaerr().bit_is_set()
+            || status.wrperr().bit_is_set()
+            || status.operr().bit_is_set();
+        // Flags are cleared by ones.
+        self.0.sr().write(|w| {
+            let w = w.pgserr().clear_bit_by_one().pgperr().clear_bit_by_one();
+            let w = w.pgaerr().clear_bit_by_one().wrperr().clear_bit_by_one();
+            w.operr().clear_bit_by_one()
+        });
+        failed
+    }
+
+    fn erase(&mut self, sector: u8) {
+        self.0.cr().write(|w| {
+            // SAFETY: a sector of the part.
+            unsafe { w.snb().bits(sector) };
+            w.ser().set_bit().psize().psize32()
+        });
+        self.0.cr().modify(|_, w| w.strt().set_bit());
+    }
+
+    fn program(&mut self, offset: usize, word: u32) {
+        self.0.cr().write(|w| w.pg().set_bit().psize().psize32());
+        if offset.is_multiple_of(size_of::<u32>()) && offset < SECTORS * SECTOR_BYTES {
+            let place = (&raw mut _images).cast::<u32>();
+            // SAFETY: an aligned word of the flash that `memory.x` keeps for images; `&mut self` says that nobody holds a reference to it.
+            unsafe { place.byte_add(offset).write_volatile(word) };
+        }
+    }
+
+    fn drop_caches(&mut self) {
+        // They may be reset while they are off.
+        self.0
+            .acr()
+            .modify(|_, w| w.icen().clear_bit().dcen().clear_bit());
+        self.0
+            .acr()
+            .modify(|_, w| w.icrst().set_bit().dcrst().set_bit());
+        self.0
+            .acr()
+            .modify(|_, w| w.icrst().clear_bit().dcrst().clear_bit());
+        self.0
+            .acr()
+            .modify(|_, w| w.icen().set_bit().dcen().set_bit());
+    }
+
+    fn bytes(&self) -> &[u8] {
+        let bytes = &raw const _images;
+        // SAFETY: `memory.x` keeps this flash free of the firmware, and it changes through `&mut self` alone.
+        unsafe { &*bytes }
+    }
+}
+
+/// What an emulator was given beside the firmware, an image or not.
+pub(crate) fn loaded() -> &'static [u8] {
+    unsafe extern "C" {
+        static _image: [u8; SECTORS * SECTOR_BYTES - 2 * SECTOR_BYTES];
+    }
+    // SAFETY: `memory.x` keeps this flash free of the firmware; an emulator's is not written.
     unsafe { &_image }
 }
 

@@ -16,7 +16,8 @@ mod uart;
 
 use cortex_m_rt::entry;
 use engram_board_stm32f405::clock::{self, Clock};
-use engram_board_stm32f405::store::FlashStore;
+use engram_board_stm32f405::flash::PartFlash;
+use engram_board_stm32f405::store::{BoardFlash, BoardStore};
 use engram_board_stm32f405::watchdog::{Progress, Watchdog};
 use engram_cortex_m::{Board, Journal, logger};
 use engram_firmware::fallback::NoFallback;
@@ -24,26 +25,24 @@ use engram_firmware::injected::{InjectedSensors, ReportedActuators};
 use engram_firmware::node::{ContractSource, Node, Parts};
 use engram_firmware::platform::Platform as _;
 use engram_firmware::policy::Memory;
-use engram_firmware::store::RamStore;
 use engram_link::{Pace, Reason};
 use stm32f4xx_hal::gpio::GpioExt as _;
 use stm32f4xx_hal::pac;
 use stm32f4xx_hal::rcc::Enable as _;
 
-use crate::machine::{BAUD, CACHE_BYTES, Clocks, Iwdg, SLOT_BYTES};
+use crate::machine::{BAUD, CACHE_BYTES, Clocks, FlashRegisters, Iwdg, STAND_IN_BYTES};
 use crate::uart::{LastWords, Uart};
 
 engram_cortex_m::last_words_over!(LastWords);
 
-/// One image slot; weights are read in place, so it has their alignment.
+/// Where an emulator's uploads go; weights are read in place, so it has their alignment.
 #[repr(align(16))]
-struct Slot([u8; SLOT_BYTES]);
+struct StandIn([u8; STAND_IN_BYTES]);
 
 #[entry]
 fn main() -> ! {
     static mut MEMORY: Memory<[i8; CACHE_BYTES]> = Memory::new();
-    static mut SLOT_A: Slot = Slot([0; SLOT_BYTES]);
-    static mut SLOT_B: Slot = Slot([0; SLOT_BYTES]);
+    static mut STAND_IN: StandIn = StandIn([0; STAND_IN_BYTES]);
 
     // Both are there: this is the only place that takes them, and it runs once.
     let (Some(core), Some(mut part)) = (cortex_m::Peripherals::take(), pac::Peripherals::take())
@@ -64,16 +63,22 @@ fn main() -> ! {
         Clock::Emulated => "qemu-f405",
         Clock::Pll | Clock::Internal { .. } => "stm32f405",
     };
+    let flash = match clock {
+        Clock::Emulated => BoardFlash::StandIn(&mut STAND_IN.0),
+        Clock::Pll | Clock::Internal { .. } => {
+            BoardFlash::Part(PartFlash::new(FlashRegisters(part.FLASH)))
+        }
+    };
+    let Ok(store) = BoardStore::new(flash, machine::loaded()) else {
+        engram_cortex_m::stop("no room for images")
+    };
     let mut node = Node::new(Parts {
         contract: ContractSource::Image,
         pace: Pace::LockStep,
         sensors: InjectedSensors::new(),
         actuators: ReportedActuators,
         fallback: NoFallback,
-        store: FlashStore::new(
-            machine::image(),
-            RamStore::new(SLOT_A.0.as_mut_slice(), SLOT_B.0.as_mut_slice()),
-        ),
+        store,
         memory: MEMORY as &mut Memory,
         platform: Board::start(name, clock.core_mhz(), core.SYST),
     });

@@ -35,6 +35,8 @@ pub struct Patience {
     pub boot: Duration,
     /// How long verifying an image and replaying its golden trace may take.
     pub commit: Duration,
+    /// How long an image may take to be announced: flash is erased for it.
+    pub begin: Duration,
 }
 
 impl Default for Patience {
@@ -44,6 +46,7 @@ impl Default for Patience {
             attempts: 20,
             boot: Duration::from_secs(20),
             commit: Duration::from_secs(120),
+            begin: Duration::from_secs(30),
         }
     }
 }
@@ -174,16 +177,19 @@ impl Client {
                 let attempts = attempts_within(self.patience.commit, Duration::from_secs(5));
                 self.ask_patiently(message, Duration::from_secs(5), attempts)
             }
-            _ => self.ask_in_turn(message),
+            // A board may erase its flash first.
+            ToBoard::UploadBegin { .. } => {
+                let attempts = attempts_within(self.patience.begin, self.patience.answer);
+                self.ask_in_turn(message, attempts.max(self.patience.attempts))
+            }
+            _ => self.ask_in_turn(message, self.patience.attempts),
         }
     }
 
     /// Where another host has said hello meanwhile, this one says it again and asks under a number of the conversation that
     /// begins so. A board that is flown by the other refuses that, too.
-    fn ask_in_turn(&mut self, message: &ToBoard) -> Result<FromBoard, ClientError> {
-        let Patience {
-            answer, attempts, ..
-        } = self.patience;
+    fn ask_in_turn(&mut self, message: &ToBoard, attempts: u32) -> Result<FromBoard, ClientError> {
+        let answer = self.patience.answer;
         let result = self.ask_patiently(message, answer, attempts);
         match &result {
             Err(error) if matches!(error.refusal(), Some(Reason::LateFrame { .. })) => {
