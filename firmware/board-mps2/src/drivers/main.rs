@@ -25,6 +25,7 @@ use engram_drivers::imu::{Axis, Motion, Mounting};
 use engram_drivers::mpu6050::{Address, Mpu6050};
 use engram_drivers::outputs::Outputs;
 use engram_drivers::pwm::{PwmOutput, Signal};
+use engram_drivers::rate_bias::RateBias;
 use engram_firmware::DriverError;
 use engram_firmware::actuators::Actuators;
 use engram_firmware::policy::BenchProgram as _;
@@ -105,6 +106,7 @@ fn count() -> Result<(), ChannelError<'static>> {
     let mut mpu = Mpu6050::new(Wires, Address(0x68), MOUNTED).map_err(failed)?;
     let mut encoder = As5600::new(Wires, 0.0);
     let mut attitude = Attitude::new(AttitudeSettings::new(0.001, icm426xx::RATE_RANGE));
+    let mut bias = RateBias::new(0.001, 0.05);
     let mut alignment = Alignment::new(15_000);
     let mut sample = Sample::new();
 
@@ -134,6 +136,10 @@ fn count() -> Result<(), ChannelError<'static>> {
     for _ in 0..4_000 {
         attitude.update(black_box(&motion));
     }
+    Console.region("rate_bias", 0, || {
+        let mut motion = motion;
+        bias.take_off(black_box(&mut motion));
+    });
     Console.region("attitude_update", 0, || {
         attitude.update(black_box(&motion));
     });
