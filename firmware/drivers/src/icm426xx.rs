@@ -291,6 +291,10 @@ mod tests {
         // TMST_CONFIG: on, absolute, 16 us. FIFO_CONFIG1: gyro, accelerometer, 20 bits.
         assert_eq!(bank[0x54] & 0b1_1101, 0b1_1001);
         assert_eq!(bank[0x5F] & 0b1_0011, 0b1_0011);
+        // FIFO_CONFIG: on. INTF_CONFIG0: its length in bytes, big endian as all numbers, I2C off.
+        assert_eq!((bank[0x16], bank[0x4C]), (0xC0, 0x33));
+        // REG_BANK_SEL: where FLUSH is understood.
+        assert_eq!(bank[usize::from(BANK_SELECT)], 0);
     }
 
     #[test]
