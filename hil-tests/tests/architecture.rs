@@ -65,6 +65,10 @@ const ARROWS: &[(&str, &[&str])] = &[
         &["cortex-m", "firmware", "link"],
     ),
     (
+        "firmware/board-stm32h743",
+        &["cortex-m", "firmware", "image", "link"],
+    ),
+    (
         "firmware/board-linux",
         &["firmware", "kernels", "image", "link"],
     ),

@@ -1,6 +1,4 @@
 //! The robot's sensors: an AS5600 magnetic encoder on the joint and an MPU-6050 gyro on the arm, its z along the joint.
-//!
-//! Each stands on its own I2C handle; where both share one bus, use the devices of `embedded-hal-bus`.
 
 use embedded_hal::i2c::I2c;
 use engram_drivers::ChannelError;
@@ -22,39 +20,44 @@ const MEASURED: [Channel<'static>; 3] = [
     Channel::new("rate", "rad/s", [-RATE_RANGE, RATE_RANGE]),
 ];
 
-/// Reads angle and rate of a pendulum; upright is angle 0.
-pub struct PendulumSensors<E, G: I2c, C> {
-    encoder: As5600<E>,
-    gyro: Mpu6050<G>,
+/// Reads angle and rate of a pendulum; upright is angle 0. Both devices are on one bus, of which `B` is a handle.
+pub struct PendulumSensors<B: I2c, C> {
+    bus: B,
+    encoder: As5600<B>,
+    /// Awake; none before it answered, and after it failed.
+    gyro: Option<Mpu6050<B>>,
     clock: C,
     channels: Channels<3>,
 }
 
-impl<E: I2c, G: I2c, C: Clock> PendulumSensors<E, G, C> {
-    /// Wakes the gyro. `upright_radians` is what the encoder reads when the pendulum stands upright.
+impl<B: I2c + Clone, C: Clock> PendulumSensors<B, C> {
+    /// Asks no device for anything: those that are silent are a fault of each step, and no reason not to start. `upright_radians` is what the encoder reads
+    /// when the pendulum stands upright.
     ///
     /// # Errors
-    /// [`ChannelError`] if the sensors do not fit the contract, or the gyro does not answer.
-    pub fn new(
-        encoder: E,
-        gyro: G,
-        clock: C,
-        upright_radians: f32,
-    ) -> Result<Self, ChannelError<'static>> {
-        let gyro = Mpu6050::new(gyro, Address(0x68), Mounting::ALIGNED);
+    /// [`ChannelError`] if the sensors do not fit the contract.
+    pub fn new(bus: B, clock: C, upright_radians: f32) -> Result<Self, ChannelError<'static>> {
         Ok(Self {
-            encoder: As5600::new(encoder, upright_radians),
-            gyro: gyro.map_err(|error| ChannelError::device("rate", error))?,
+            encoder: As5600::new(bus.clone(), upright_radians),
+            gyro: None,
+            bus,
             clock,
             channels: Channels::new(&CONTRACT, &MEASURED)?,
         })
     }
 }
 
-impl<E: I2c, G: I2c, C: Clock> Sensors for PendulumSensors<E, G, C> {
+impl<B: I2c + Clone, C: Clock> Sensors for PendulumSensors<B, C> {
     fn read(&mut self, sample: &mut Sample) -> Result<(), DriverError> {
-        let reading = self.gyro.read(self.clock.now_us())?;
-        let angle = self.encoder.read()?;
+        let mut gyro = match self.gyro.take() {
+            Some(gyro) => gyro,
+            None => Mpu6050::new(self.bus.clone(), Address(0x68), Mounting::ALIGNED)?,
+        };
+        let reading = gyro.read(self.clock.now_us());
+        if matches!(reading, Ok(_) | Err(DriverError::NotReady)) {
+            self.gyro = Some(gyro);
+        }
+        let (reading, angle) = (reading?, self.encoder.read()?);
         let [_, _, rate] = reading.motion.rate;
         let values = [libm::cosf(angle), libm::sinf(angle), rate];
         self.channels.write(sample, reading.time_us, &values)
@@ -66,9 +69,10 @@ mod tests {
     use embedded_hal_mock::eh1::i2c::{Mock, Transaction};
     use std::f32::consts::TAU;
     use std::vec;
+    use std::vec::Vec;
 
     use super::*;
-    use crate::tests::{GYRO_ADDRESS, gyro_reading, gyro_start};
+    use crate::tests::{GYRO_ADDRESS, encoder_reading, gyro_reading, gyro_start};
 
     struct At(u64);
 
@@ -78,19 +82,26 @@ mod tests {
         }
     }
 
+    /// What the sensors say in each of so many steps, on a bus on which exactly this happens.
+    fn read(steps: usize, bus: &[Vec<Transaction>]) -> Vec<Result<Sample, DriverError>> {
+        let mut bus = Mock::new(&bus.concat());
+        let sensors = PendulumSensors::new(bus.clone(), At(70), TAU / 4.0);
+        let mut sensors = sensors.expect("they fit the contract");
+        let mut step = || {
+            let mut sample = Sample::new();
+            sensors.read(&mut sample).map(|()| sample)
+        };
+        let said = (0..steps).map(|_| step()).collect();
+        bus.done();
+        said
+    }
+
     #[test]
     fn reads_angle_and_rate_in_the_units_of_the_contract() {
         // A quarter turn from upright, a tenth of the gyro's range.
-        let mut encoder = Mock::new(&[
-            Transaction::write_read(0x36, vec![0x0B], vec![0x20]),
-            Transaction::write_read(0x36, vec![0x0C], vec![0x08, 0x00]),
-        ]);
-        let mut expected = gyro_start();
-        expected.extend(gyro_reading(-3_277));
-        let mut gyro = Mock::new(&expected);
-        let sensors = PendulumSensors::new(encoder.clone(), gyro.clone(), At(70), TAU / 4.0);
-        let mut sample = Sample::new();
-        assert_eq!(sensors.expect("answers").read(&mut sample), Ok(()));
+        let reading = [gyro_start(), gyro_reading(-3_277), encoder_reading(0x800)];
+        let said = read(1, &reading);
+        let sample = said[0].as_ref().expect("they answer");
         assert_eq!(
             (sample.time_us, sample.reward, sample.done),
             (70, None, false)
@@ -100,20 +111,30 @@ mod tests {
         for (got, expected) in sample.observation.iter().zip(expected) {
             assert!((got - expected).abs() < 1e-3, "{got} instead of {expected}");
         }
-        encoder.done();
-        gyro.done();
     }
 
     #[test]
-    fn without_its_gyro_it_does_not_start() {
-        let failed = Transaction::write_read(GYRO_ADDRESS, vec![0x6B], vec![0]);
+    fn a_gyro_that_fell_silent_is_woken_anew() {
         let error = embedded_hal::i2c::ErrorKind::Bus;
-        let mut gyro = Mock::new(&[failed.with_error(error)]);
-        let mut encoder = Mock::new(&[]);
-        let started = PendulumSensors::new(encoder.clone(), gyro.clone(), At(0), 0.0);
-        let expected = ChannelError::device("rate", DriverError::I2c(error));
-        assert_eq!(started.err(), Some(expected));
-        encoder.done();
-        gyro.done();
+        let fails = |register| {
+            let asked = Transaction::write_read(GYRO_ADDRESS, vec![register], vec![0]);
+            vec![asked.with_error(error)]
+        };
+        let said = read(
+            4,
+            &[
+                fails(0x6B),
+                gyro_start(),
+                gyro_reading(0),
+                encoder_reading(0),
+                fails(0x3A),
+                gyro_start(),
+                gyro_reading(0),
+                encoder_reading(0),
+            ],
+        );
+        let silent = Some(DriverError::I2c(error));
+        let errors: Vec<_> = said.into_iter().map(Result::err).collect();
+        assert_eq!(errors, [silent, None, silent, None]);
     }
 }

@@ -1,6 +1,7 @@
 //! Image slots on NOR flash, which outlast a reset and a cut of power at any moment.
 //!
-//! The flash given to [`FlashStore`] holds the two halves of a journal and then two slots, each of whole sectors. What a slot holds is what
+//! The flash given to [`FlashStore`] holds the two halves of a journal and then two slots, which share all other sectors: slot A begins at the first of them, slot B
+//! ends with the last, and each takes the whole sectors that its image needs. So a large image leaves less room for the next one. What a slot holds is what
 //! the newest record of the journal says of it, and a record is written only when what it says is true: *confirmed* and *on trial* after the last byte of
 //! the image, *upload* before the first sector is erased. So at any cut the board has the images that it had before.
 //!
@@ -90,7 +91,8 @@ pub struct FlashStore<F> {
     flash: F,
     journal: Journal,
     writer: Option<Writer>,
-    slot_bytes: u32,
+    /// Bytes of both slots together.
+    slots_bytes: u32,
     /// Whose confirmed image failed its checks since the start: nothing to roll back to.
     unfit: Option<Slot>,
 }
@@ -112,8 +114,8 @@ impl<F: MappedFlash> FlashStore<F> {
         let all = u32::try_from(bytes).unwrap_or(u32::MAX);
         let sector = flash.sector_bytes();
         let slots = 2 * Journal::half_bytes(sector);
-        let slot_bytes = all.saturating_sub(slots) / 2 / sector * sector.get();
-        if slot_bytes == 0 {
+        let slots_bytes = all.saturating_sub(slots) / sector * sector.get();
+        if slots_bytes < 2 * sector.get() {
             let least = usize::try_from(slots + 2 * sector.get()).unwrap_or(usize::MAX);
             return Err(StoreError::Small { bytes, least });
         }
@@ -121,23 +123,40 @@ impl<F: MappedFlash> FlashStore<F> {
             journal: Journal::open(&mut flash),
             flash,
             writer: None,
-            slot_bytes,
+            slots_bytes,
             unfit: None,
         })
     }
 
-    /// Where a slot begins.
-    fn start(&self, slot: Slot) -> u32 {
+    /// Where an image of `length` bytes begins in a slot.
+    fn start(&self, slot: Slot, length: u32) -> u32 {
         let slots = 2 * Journal::half_bytes(self.flash.sector_bytes());
         match slot {
             Slot::A => slots,
-            Slot::B => slots + self.slot_bytes,
+            Slot::B => slots + self.slots_bytes.saturating_sub(self.sectors_bytes(length)),
         }
     }
 
     /// Sectors that an image of so many bytes takes.
     fn sectors(&self, length: u32) -> u32 {
         journal::sectors(length, self.flash.sector_bytes())
+    }
+
+    /// Bytes of them.
+    fn sectors_bytes(&self, length: u32) -> u32 {
+        let sector = self.flash.sector_bytes().get();
+        self.sectors(length).saturating_mul(sector)
+    }
+
+    /// Bytes that one slot may have beside what the other one holds. A sector is always left for the other, without which nothing
+    /// could ever take an image's place.
+    fn room_beside(&self, other: &Record) -> u32 {
+        let taken = match other.kind {
+            Kind::Trial | Kind::Confirmed => self.sectors_bytes(other.length),
+            Kind::Header | Kind::Empty | Kind::Upload => 0,
+        };
+        let taken = taken.max(self.flash.sector_bytes().get());
+        self.slots_bytes.saturating_sub(taken)
     }
 
     /// The record of the image to roll back to.
@@ -156,7 +175,8 @@ impl<F: MappedFlash> FlashStore<F> {
         };
         rest.fill(0xFF);
         let written = u32::try_from(writer.written).map_err(|_| StoreError::Bounds)?;
-        let offset = self.start(writer.slot) + written;
+        let length = u32::try_from(writer.length).map_err(|_| StoreError::Bounds)?;
+        let offset = self.start(writer.slot, length) + written;
         self.flash
             .write(offset, &writer.granule)
             .map_err(|_| StoreError::Program(offset))?;
@@ -168,10 +188,10 @@ impl<F: MappedFlash> FlashStore<F> {
 
     /// Reads all of an image as no mapped read can: a word that lost its content is an error, not a fault.
     fn read_through(&mut self, record: &Record) -> Result<(), StoreError> {
-        let start = self.start(record.slot);
+        let start = self.start(record.slot, record.length);
         let mut offset = start;
         let mut granule = [0; GRANULE];
-        while offset < start.saturating_add(record.length.min(self.slot_bytes)) {
+        while offset < start.saturating_add(record.length.min(self.slots_bytes)) {
             self.flash
                 .read(offset, &mut granule)
                 .map_err(|_| StoreError::Program(offset))?;
@@ -187,13 +207,13 @@ impl<F: MappedFlash> FlashStore<F> {
             return None;
         }
         let mut header = [0; HEADER_BYTES];
-        self.flash.read(self.start(Slot::A), &mut header).ok()?;
+        self.flash.read(self.start(Slot::A, 0), &mut header).ok()?;
         let mut programmed = Record {
             kind: Kind::Trial,
             length: Header::read(&header).ok()?.total_length,
             ..Record::empty(Slot::A)
         };
-        if programmed.length > self.slot_bytes {
+        if programmed.length > self.room_beside(&Record::empty(Slot::B)) {
             return None;
         }
         self.read_through(&programmed).ok()?;
@@ -237,8 +257,11 @@ impl<F: MappedFlash> FlashStore<F> {
 }
 
 impl<F: MappedFlash> ImageStore for FlashStore<F> {
+    /// What the next upload may have: all but what the confirmed image takes.
     fn capacity(&self) -> usize {
-        usize::try_from(self.slot_bytes).unwrap_or(usize::MAX)
+        let confirmed = self.journal.confirmed();
+        let room = self.room_beside(&confirmed.unwrap_or(Record::empty(Slot::A)));
+        usize::try_from(room).unwrap_or(usize::MAX)
     }
 
     fn begin_stalls(&self) -> bool {
@@ -253,10 +276,13 @@ impl<F: MappedFlash> ImageStore for FlashStore<F> {
     fn bytes(&self, slot: Slot) -> &[u8] {
         let record = self.journal.of(slot);
         let range = match record.kind {
-            Kind::Trial | Kind::Confirmed => usize::try_from(self.start(slot))
-                .ok()
-                .zip(usize::try_from(record.length).ok())
-                .filter(|(_, length)| *length <= self.capacity()),
+            Kind::Trial | Kind::Confirmed if record.length < self.slots_bytes => {
+                let start = self.start(slot, record.length);
+                usize::try_from(start)
+                    .ok()
+                    .zip(usize::try_from(record.length).ok())
+            }
+            Kind::Trial | Kind::Confirmed => None,
             Kind::Header | Kind::Empty | Kind::Upload => None,
         };
         range
@@ -265,15 +291,20 @@ impl<F: MappedFlash> ImageStore for FlashStore<F> {
     }
 
     fn begin(&mut self, slot: Slot, length: usize, sha256: &[u8; 32]) -> Result<usize, StoreError> {
-        if length > self.capacity() {
-            return Err(StoreError::Bounds);
-        }
         let bytes = u32::try_from(length).map_err(|_| StoreError::Bounds)?;
         let before = self.journal.of(slot);
         if before.kind == Kind::Confirmed {
             return Err(StoreError::Protected(slot));
         }
+        let other = self.journal.of(slot.other());
+        if bytes > self.room_beside(&other) {
+            return Err(StoreError::Bounds);
+        }
         self.writer = None;
+        if other.kind == Kind::Upload {
+            // Its sectors may be among those that are erased now.
+            self.append(Record::empty(other.slot), Erasing::Allowed)?;
+        }
         let announced = Record {
             kind: Kind::Upload,
             length: bytes,
@@ -290,7 +321,7 @@ impl<F: MappedFlash> ImageStore for FlashStore<F> {
         };
         // Before anything is erased; and what is recorded of the upload in flight finds an erased half.
         self.append(record, Erasing::Allowed)?;
-        let start = self.start(slot);
+        let start = self.start(slot, bytes);
         let all = self.sectors(bytes);
         let sector = self.flash.sector_bytes().get();
         let there = record.sectors.min(all) * sector;

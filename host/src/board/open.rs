@@ -87,12 +87,21 @@ pub fn open_for(board: BoardName, image: &[u8]) -> Result<Box<dyn Transport>, Op
     start(board, Some(&packed_for(board.packing().flag(), image)))
 }
 
+/// Boots another firmware of the STM32F405 in QEMU, a robot's say, as [`open`] boots that of `qemu-f405`.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_firmware(elf: &Path) -> Result<Box<dyn Transport>, OpenError> {
+    let board = BoardName::QemuF405;
+    Ok(Box::new(open_machine(board, &F405, Some(elf), None)?))
+}
+
 fn start(board: BoardName, flash: Option<&[u8]>) -> Result<Box<dyn Transport>, OpenError> {
     Ok(match board {
         BoardName::Loopback => Box::new(Loopback::new()),
-        BoardName::QemuM7 => Box::new(open_machine(board, &["mps2-an500"], None)?),
-        BoardName::QemuM55 => Box::new(open_machine(board, &["mps3-an547"], None)?),
-        BoardName::QemuF405 => Box::new(open_machine(board, &F405, flash)?),
+        BoardName::QemuM7 => Box::new(open_machine(board, &["mps2-an500"], None, None)?),
+        BoardName::QemuM55 => Box::new(open_machine(board, &["mps3-an547"], None, None)?),
+        BoardName::QemuF405 => Box::new(open_machine(board, &F405, None, flash)?),
         BoardName::Linux | BoardName::QemuLinux => Box::new(open_process(board)?),
     })
 }
@@ -162,15 +171,19 @@ fn firmware(board: BoardName) -> Result<PathBuf, OpenError> {
     Ok(board.find_firmware()?.unwrap_or_default())
 }
 
-/// Starts a machine of QEMU's, whose arguments begin with its name, with these bytes where the F405's firmware looks for an image; the link
+/// Starts a machine of QEMU's, whose arguments begin with its name, with the firmware of `board` or another, and with these bytes where the F405's firmware looks for an image; the link
 /// is the serial line behind those that they give.
 fn open_machine(
     board: BoardName,
     machine: &[&str],
+    other: Option<&Path>,
     flash: Option<&[u8]>,
 ) -> Result<Stream, OpenError> {
     let program = emulator(board)?;
-    let elf = firmware(board)?;
+    let elf = match other {
+        Some(elf) => elf.to_owned(),
+        None => firmware(board)?,
+    };
     let wire = |what| move |cause| OpenError::Wire { board, what, cause };
     let folder = tempfile::Builder::new()
         .prefix("engram-")
