@@ -74,7 +74,14 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     (
         "firmware/robot-template",
-        &["firmware", "drivers", "kernels", "image", "link"],
+        &[
+            "board-stm32f405",
+            "drivers",
+            "firmware",
+            "kernels",
+            "image",
+            "link",
+        ],
     ),
     ("model-export", &["firmware", "kernels", "image"]),
     ("host", &["export", "firmware", "kernels", "image", "link"]),
