@@ -56,7 +56,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("firmware/cortex-m", &["firmware", "link"]),
     (
         "firmware/board-mps2",
-        &["cortex-m", "firmware", "kernels", "image", "link"],
+        &[
+            "cortex-m", "drivers", "firmware", "kernels", "image", "link",
+        ],
     ),
     (
         "firmware/board-stm32f405",
@@ -72,7 +74,14 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     (
         "firmware/robot-template",
-        &["firmware", "drivers", "kernels", "image", "link"],
+        &[
+            "board-stm32f405",
+            "drivers",
+            "firmware",
+            "kernels",
+            "image",
+            "link",
+        ],
     ),
     ("model-export", &["firmware", "kernels", "image"]),
     ("host", &["export", "firmware", "kernels", "image", "link"]),
