@@ -111,7 +111,7 @@ pub(super) fn contract_json(contract: &Contract<'_>) -> Value {
 /// that board's processor knows.
 fn needs(board: Option<BoardName>, image: &Image<'_>) -> Option<[usize; 2]> {
     match board? {
-        BoardName::QemuLinux => None,
+        BoardName::QemuLinux | BoardName::QemuLinuxRt => None,
         board => Some(match board.kv_layout() {
             Some(kv_layout) => bytes_with(kv_layout, &image.config),
             None => {
