@@ -139,10 +139,15 @@ impl Line {
         let mut flags = PollFlags::POLLIN;
         flags.set(PollFlags::POLLOUT, writes);
         let device = port.as_raw_fd();
-        sleep(until_us, &mut [PollFd::new(device, flags)]);
+        let mut files = [PollFd::new(device, flags)];
+        sleep(until_us, &mut files);
+        let gone = PollFlags::POLLERR | PollFlags::POLLHUP | PollFlags::POLLNVAL;
+        let gone = (files.iter()).any(|file| file.revents().is_some_and(|is| is.intersects(gone)));
         match read(device, &mut self.received) {
             Ok(0) => self.lose(Errno::EPIPE),
             Ok(count) => self.waiting = (0, count),
+            // Nothing to read, and no wait would be one any more.
+            Err(Errno::EAGAIN) if gone => self.lose(Errno::ENODEV),
             Err(Errno::EAGAIN | Errno::EINTR) => {}
             Err(error) => self.lose(error),
         }
