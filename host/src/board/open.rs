@@ -1,6 +1,6 @@
 //! Starting boards and opening serial lines.
 
-use std::ffi::OsStr;
+use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileTypeExt as _;
@@ -15,6 +15,7 @@ use tempfile::TempDir;
 
 use super::loopback::Loopback;
 use super::names::{BoardName, Missing};
+use super::packed::packed_for;
 use super::stream::{BoardProcess, Stream, Wire};
 use super::transport::Transport;
 
@@ -77,28 +78,36 @@ pub enum OpenError {
 /// # Errors
 /// [`OpenError`] says what to install or build, or how the start failed.
 pub fn open(board: BoardName) -> Result<Box<dyn Transport>, OpenError> {
-    match board {
-        BoardName::Loopback => Ok(Box::new(Loopback::new())),
-        BoardName::QemuM7 => Ok(Box::new(open_machine(board, &["mps2-an500"])?)),
-        BoardName::QemuM55 => Ok(Box::new(open_machine(board, &["mps3-an547"])?)),
-        BoardName::QemuF405 => Ok(Box::new(open_machine(board, &F405)?)),
-        BoardName::QemuLinuxRt => Ok(Box::new(open_linux_machine("file,path=/dev/stderr")?)),
-        BoardName::Linux | BoardName::QemuLinux => Ok(Box::new(open_process(board)?)),
-    }
+    start(board, None)
 }
 
-/// Starts `qemu-f405` with `image` in its flash, as a part comes that was programmed with one.
+/// The same with `image`, packed for the board, in its flash, as a part comes that was programmed with one. Boards without flash, and those that
+/// keep uploads in it, start as [`open`] starts them.
 ///
 /// # Errors
 /// As [`open`].
-pub fn open_with_flash(image: &Path) -> Result<Box<dyn Transport>, OpenError> {
-    let loader = format!(
-        "loader,file={},addr=0x08080000,force-raw=on",
-        image.display()
-    );
-    let [machine, serial, null] = F405;
-    let machine = [machine, serial, null, "-device", &loader];
-    Ok(Box::new(open_machine(BoardName::QemuF405, &machine)?))
+pub fn open_for(board: BoardName, image: &[u8]) -> Result<Box<dyn Transport>, OpenError> {
+    start(board, Some(&packed_for(board.packing().flag(), image)))
+}
+
+/// Boots another firmware of the STM32F405 in QEMU, a robot's say, as [`open`] boots that of `qemu-f405`.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_firmware(elf: &Path) -> Result<Box<dyn Transport>, OpenError> {
+    let board = BoardName::QemuF405;
+    Ok(Box::new(open_machine(board, &F405, Some(elf), None)?))
+}
+
+fn start(board: BoardName, flash: Option<&[u8]>) -> Result<Box<dyn Transport>, OpenError> {
+    Ok(match board {
+        BoardName::Loopback => Box::new(Loopback::new()),
+        BoardName::QemuM7 => Box::new(open_machine(board, &["mps2-an500"], None, None)?),
+        BoardName::QemuM55 => Box::new(open_machine(board, &["mps3-an547"], None, None)?),
+        BoardName::QemuF405 => Box::new(open_machine(board, &F405, None, flash)?),
+        BoardName::QemuLinuxRt => Box::new(open_linux_machine("file,path=/dev/stderr")?),
+        BoardName::Linux | BoardName::QemuLinux => Box::new(open_process(board)?),
+    })
 }
 
 /// Opens a serial device with a board behind it.
@@ -165,14 +174,36 @@ fn firmware(board: BoardName) -> Result<PathBuf, OpenError> {
     Ok(board.find_firmware()?.unwrap_or_default())
 }
 
-/// Starts a machine of QEMU's, whose arguments begin with its name; the link is the serial line behind those that they give.
-fn open_machine(board: BoardName, machine: &[&str]) -> Result<Stream, OpenError> {
-    let elf = firmware(board)?;
-    let machine = machine.iter().map(OsStr::new);
-    let arguments: Vec<_> = machine
-        .chain(["-kernel".as_ref(), elf.as_os_str()])
-        .collect();
-    let stream = start_machine(board, &arguments, Stdio::null())?;
+/// Starts a machine of QEMU's, whose arguments begin with its name, with the firmware of `board` or another, and with these bytes where the F405's firmware looks for an image; the link
+/// is the serial line behind those that they give.
+fn open_machine(
+    board: BoardName,
+    machine: &[&str],
+    other: Option<&Path>,
+    flash: Option<&[u8]>,
+) -> Result<Stream, OpenError> {
+    let elf = match other {
+        Some(elf) => elf.to_owned(),
+        None => firmware(board)?,
+    };
+    let folder = socket_folder(board)?;
+    let mut arguments: Vec<_> = machine.iter().map(OsString::from).collect();
+    if let Some(bytes) = flash {
+        let file = folder.path().join("flash");
+        std::fs::write(&file, bytes).map_err(|cause| OpenError::Wire {
+            board,
+            what: "temporary file for the flash",
+            cause,
+        })?;
+        let loader = format!(
+            "loader,file={},addr=0x08080000,force-raw=on",
+            file.display()
+        );
+        arguments.extend(["-device".into(), loader.into()]);
+    }
+    arguments.extend(["-serial", "chardev:link", "-kernel"].map(OsString::from));
+    arguments.push(elf.clone().into());
+    let stream = start_machine(board, folder, &arguments, Stdio::null())?;
     Ok(stream.with_firmware(elf))
 }
 
@@ -202,8 +233,8 @@ fn open_linux_machine(console: &str) -> Result<Stream, OpenError> {
         ["pci-serial,chardev=link", "-incoming"],
     ];
     let arguments = arguments.as_flattened().iter().chain(&["fd:0"]);
-    let arguments: Vec<_> = arguments.map(OsStr::new).collect();
-    let stream = start_machine(board, &arguments, state.into())?;
+    let arguments: Vec<_> = arguments.map(OsString::from).collect();
+    let stream = start_machine(board, socket_folder(board)?, &arguments, state.into())?;
     Ok(stream.with_firmware(elf))
 }
 
@@ -239,12 +270,12 @@ fn socket_folder(board: BoardName) -> Result<TempDir, OpenError> {
 /// Starts QEMU with the arguments after `-machine`, in which `link` is what is connected to the host, and waits for its end of it.
 fn start_machine(
     board: BoardName,
-    arguments: &[&OsStr],
+    folder: TempDir,
+    arguments: &[OsString],
     stdin: Stdio,
 ) -> Result<Stream, OpenError> {
     let program = emulator(board)?;
     let wire = |what| move |cause| OpenError::Wire { board, what, cause };
-    let folder = socket_folder(board)?;
     let socket = folder.path().join("uart");
     // `wait=on`: the machine starts when the link is there, so that no byte can be missed.
     let link = format!("socket,id=link,path={},server=on,wait=on", socket.display());
