@@ -28,7 +28,7 @@ kernels lay it out, and board_cache_bytes what it must lend to the policy for th
 pub struct Args {
     /// The image.
     file: PathBuf,
-    /// Add what the built firmware of this board takes: loopback, qemu-m7, qemu-m55, qemu-f405, qemu-linux, linux.
+    /// Add what the built firmware of this board takes: loopback, qemu-m7, qemu-m55, qemu-f405, qemu-linux, qemu-linux-rt, linux.
     #[arg(long)]
     board: Option<BoardName>,
     /// Print one JSON object.
