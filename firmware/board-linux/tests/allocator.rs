@@ -1,13 +1,23 @@
-//! The allocator of a board that flies: what ends the process, and what is exempt. That a flight allocates nothing is shown by every case of
-//! hil-tests on `qemu-linux` and `qemu-linux-rt`, whose programs have it.
+//! The allocator of a board that flies: what ends the process, and what is exempt. That a flight of a policy allocates nothing is shown by every case
+//! of hil-tests on `qemu-linux` and `qemu-linux-rt`, whose programs have it.
 
 use std::hint::black_box;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::Command;
 use std::sync::mpsc;
+use std::time::Duration;
 
-use engram_board_linux::StartUpOnly;
 use engram_board_linux::allocator::{allow, forbid};
+use engram_board_linux::{Allocating, End, Line, Linux, Options, Robot, StartUpOnly, node, run};
+use engram_firmware::DriverError;
+use engram_firmware::actuators::Actuators;
+use engram_firmware::fallback::NoFallback;
+use engram_firmware::node::ContractSource;
+use engram_firmware::safety::Settings;
+use engram_firmware::sensors::{Sample, Sensors};
+use engram_image::{ActionChannel, Channel, Contract, List, Reward};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 #[global_allocator]
 static ALLOCATOR: StartUpOnly = StartUpOnly;
@@ -17,6 +27,63 @@ const VARIABLE: &str = "ENGRAM_ALLOCATE";
 
 fn take_bytes() {
     drop(black_box(Vec::<u8>::with_capacity(black_box(100))));
+}
+
+/// Sensors whose driver allocates in every transfer.
+struct Listing;
+
+impl Sensors for Listing {
+    fn read(&mut self, _: &mut Sample) -> Result<(), DriverError> {
+        take_bytes();
+        Err(DriverError::NotReady)
+    }
+}
+
+/// Actuators that move nothing.
+struct Still;
+
+impl Actuators for Still {
+    fn write(&mut self, _: &[f32]) -> Result<(), DriverError> {
+        Ok(())
+    }
+}
+
+const CONTRACT: Contract<'static> = Contract {
+    period_us: 5_000,
+    observations: List::from_slice(&[Channel::new("angle", "rad", [-1.0, 1.0])]),
+    actions: List::from_slice(&[ActionChannel::new("torque", "Nm", [-1.0, 1.0])]),
+    reward: Reward::External,
+};
+
+/// Makes control steps with `sensors`, as a robot's own program does, until a signal comes.
+fn fly(sensors: impl Sensors) {
+    let robot = Robot {
+        contract: ContractSource::Board {
+            contract: &CONTRACT,
+            settings: Settings::for_period(CONTRACT.period_us),
+        },
+        sensors,
+        actuators: Still,
+        fallback: NoFallback,
+    };
+    let options = Options {
+        port: None,
+        baud: 0,
+        pty: true,
+        image: None,
+        realtime: None,
+        cpu: None,
+        watchdog: None,
+    };
+    let (line, _) = Line::pseudo_terminal().expect("a pseudo-terminal");
+    let mut node = node(robot, Linux { board: "test" });
+    std::thread::spawn(|| {
+        std::thread::sleep(Duration::from_millis(200));
+        kill(Pid::this(), Signal::SIGTERM).expect("this process");
+    });
+    let end = run(&mut node, line, &options);
+    assert!(matches!(end, Ok(End::Safe)), "{end:?}");
+    assert!(node.control().counters().steps > 5, "it made no steps");
 }
 
 /// Runs this program again, one test of it, in which `what` is done; returns the signal that ended it, and its last words.
@@ -41,6 +108,11 @@ fn the_second_process() {
     let Ok(what) = std::env::var(VARIABLE) else {
         return;
     };
+    match &*what {
+        "a robot's drivers" => return fly(Listing),
+        "a robot's drivers that may" => return fly(Allocating(Listing)),
+        _ => {}
+    }
     let (sender, receiver) = mpsc::channel();
     let (done, finished) = mpsc::channel();
     // Threads that are there at the start.
@@ -78,7 +150,12 @@ fn the_second_process() {
 
 #[test]
 fn an_allocation_after_the_start_ends_the_process() {
-    for (what, bytes) in [("take", 100), ("zeroed", 100), ("grow", 1_004)] {
+    for (what, bytes) in [
+        ("take", 100),
+        ("zeroed", 100),
+        ("grow", 1_004),
+        ("a robot's drivers", 100),
+    ] {
         let (signal, words) = again(what);
         assert_eq!(signal, Some(6), "{what}: it went on: {words}");
         let said = format!("{bytes} bytes were to be allocated in flight");
@@ -88,7 +165,12 @@ fn an_allocation_after_the_start_ends_the_process() {
 
 #[test]
 fn giving_back_other_threads_and_what_is_allowed_are_exempt() {
-    let (signal, words) = again("what is exempt");
-    assert_eq!(signal, None, "{words}");
-    assert!(!words.contains("allocated in flight"), "{words}");
+    for what in ["what is exempt", "a robot's drivers that may"] {
+        let (signal, words) = again(what);
+        assert_eq!(signal, None, "{what}: {words}");
+        assert!(
+            !words.contains("allocated in flight") && !words.contains("panicked"),
+            "{what}: {words}"
+        );
+    }
 }
