@@ -3,7 +3,7 @@
 //! One wait is for bytes and for the next control step at once. The node then
 //! finds the bytes through the same embedded-io traits as on a microcontroller. Writing never waits, and a device
 //! that is gone (an unplugged adapter) is one error and then silence, until it can be opened again. Nothing here allocates after the start but
-//! that opening.
+//! the loss of a device and the search for it.
 
 use std::os::fd::AsRawFd as _;
 use std::time::Duration;
@@ -154,7 +154,8 @@ impl Line {
     }
 
     fn lose(&mut self, error: Errno) {
-        self.port = None;
+        // Closing a device that is gone fails, of which serialport makes words.
+        allocator::allow(|| self.port = None);
         self.lost = true;
         self.reopen_us = now_us() + REOPEN_US;
         let path = (self.device.as_ref()).map_or("the pseudo-terminal", |device| &device.path);

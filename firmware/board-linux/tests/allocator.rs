@@ -2,22 +2,27 @@
 //! of hil-tests on `qemu-linux` and `qemu-linux-rt`, whose programs have it.
 
 use std::hint::black_box;
+use std::os::unix::fs::symlink;
 use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
 use std::process::Command;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use embedded_io::WriteReady as _;
 use engram_board_linux::allocator::{allow, forbid};
 use engram_board_linux::{Allocating, End, Line, Linux, Options, Robot, StartUpOnly, node, run};
 use engram_firmware::DriverError;
 use engram_firmware::actuators::Actuators;
 use engram_firmware::fallback::NoFallback;
 use engram_firmware::node::ContractSource;
+use engram_firmware::platform::Clock as _;
 use engram_firmware::safety::Settings;
 use engram_firmware::sensors::{Sample, Sensors};
 use engram_image::{ActionChannel, Channel, Contract, List, Reward};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use serialport::{SerialPort as _, TTYPort};
 
 #[global_allocator]
 static ALLOCATOR: StartUpOnly = StartUpOnly;
@@ -86,6 +91,40 @@ fn fly(sensors: impl Sensors) {
     assert!(node.control().counters().steps > 5, "it made no steps");
 }
 
+/// Loses a serial device in flight, looks for it in vain, and finds it again.
+fn lose_and_find() {
+    let link = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("tty-{}", std::process::id()));
+    let device = || {
+        let (host, board) = TTYPort::pair().expect("a pseudo-terminal");
+        let path = board.name().expect("a path");
+        (host, board, path)
+    };
+    let (host, board, path) = device();
+    symlink(path, &link).expect("a link");
+    let mut line = Line::open(&link.display().to_string(), 115_200).expect("it opens");
+    drop(board);
+    forbid();
+    drop(host);
+    let mut clock = Linux { board: "test" };
+    let mut wait = |time_us| line.wait(clock.now_us() + time_us, false);
+    wait(50_000);
+    wait(1_100_000);
+    let _again = allow(|| {
+        std::fs::remove_file(&link).expect("the link");
+        let (host, board, path) = device();
+        symlink(path, &link).expect("a link");
+        (host, board)
+    });
+    wait(1_100_000);
+    allow(|| {
+        let found = line.write_ready();
+        std::fs::remove_file(&link).expect("the link");
+        assert_eq!(found, Ok(true), "it was not found again");
+        // The harness would go on in this thread.
+        std::process::exit(0);
+    });
+}
+
 /// Runs this program again, one test of it, in which `what` is done; returns the signal that ended it, and its last words.
 fn again(what: &str) -> (Option<i32>, String) {
     let program = std::env::current_exe().expect("this program");
@@ -111,6 +150,7 @@ fn the_second_process() {
     match &*what {
         "a robot's drivers" => return fly(Listing),
         "a robot's drivers that may" => return fly(Allocating(Listing)),
+        "a device that was gone" => return lose_and_find(),
         _ => {}
     }
     let (sender, receiver) = mpsc::channel();
@@ -165,7 +205,11 @@ fn an_allocation_after_the_start_ends_the_process() {
 
 #[test]
 fn giving_back_other_threads_and_what_is_allowed_are_exempt() {
-    for what in ["what is exempt", "a robot's drivers that may"] {
+    for what in [
+        "what is exempt",
+        "a robot's drivers that may",
+        "a device that was gone",
+    ] {
         let (signal, words) = again(what);
         assert_eq!(signal, None, "{what}: {words}");
         assert!(
