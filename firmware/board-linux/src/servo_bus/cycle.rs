@@ -1,0 +1,258 @@
+//! The thread of a bus: goals out as soon as a command comes, then one sample, with one more try.
+//!
+//! A control period after a command, in fifths: goals are written at once; the servos are asked from 2 to 3, and from 3 to 4 once more if an answer was
+//! missing, damaged or late. So both tries are over when the next control step looks, and one bad exchange costs nothing.
+
+use std::io::Write as _;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use engram_firmware::platform::Clock;
+use engram_firmware::sensors::Sample;
+use engram_image::limits::MAX_ACTIONS;
+use rtrb::{Consumer, Producer};
+
+use super::channels::Channels;
+use super::config::Joint;
+use super::health::Counters;
+use super::servo::Servo;
+use super::wire::{Answers, Failure, Wire};
+
+/// Fifths of a period at which each of the two questions goes out.
+const QUESTIONS: [u32; 2] = [2, 3];
+/// How long a thread without commands sleeps at most before it looks around.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// A command of a control step.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Command {
+    /// When it was issued.
+    pub(super) posted: Instant,
+    /// Targets in the order of the contract's actions, rad.
+    pub(super) targets: [f32; MAX_ACTIONS],
+}
+
+/// What control steps are told.
+#[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a box would take from the heap; a ring of a few is made once"
+)]
+pub(super) enum Report {
+    Sample(Sample),
+    /// A servo says that something is wrong with it.
+    Alarm,
+}
+
+/// Everything that the thread works with.
+pub(super) struct Cycle<C> {
+    pub(super) wire: Wire,
+    pub(super) joints: &'static [Joint<'static>],
+    pub(super) channels: Channels,
+    /// Last goal of each driven joint, rad, and whether it has come to the command since the start.
+    pub(super) goals: Vec<(f32, bool)>,
+    pub(super) torque: bool,
+    pub(super) limp_after: Option<Duration>,
+    pub(super) period: Duration,
+    /// That of the control steps.
+    pub(super) clock: C,
+    pub(super) commands: Consumer<Command>,
+    pub(super) reports: Producer<Report>,
+    pub(super) counters: Arc<Counters>,
+    /// When the newest command was issued.
+    pub(super) newest: Option<Instant>,
+    /// Nobody is asked before this moment, nor while late answers still trickle in.
+    pub(super) quiet_until: Option<Instant>,
+}
+
+impl<C: Clock> Cycle<C> {
+    /// Until the actuators are dropped, the control loop is dead for too long, or the port is gone.
+    pub(super) fn run(mut self) {
+        while let Some(command) = self.next_command() {
+            let told = self.drive(&command);
+            let asked = told.and_then(|()| self.measure(command.posted));
+            if asked.is_err() {
+                break; // the port is gone; dropping the queues says so
+            }
+        }
+        if self.torque && self.limp_after.is_some() {
+            self.wire.limp(self.channels.driven_of(self.joints));
+        }
+    }
+
+    /// Waits for a command; `None` at the end.
+    fn next_command(&mut self) -> Option<Command> {
+        loop {
+            let mut newest = None;
+            while let Ok(command) = self.commands.pop() {
+                newest = Some(command);
+            }
+            if let Some(command) = newest {
+                self.newest.replace(command.posted);
+                return Some(command);
+            }
+            let patience = match (self.newest, self.limp_after) {
+                (Some(newest), Some(limp_after)) => limp_after.checked_sub(newest.elapsed())?,
+                _ => PATIENCE,
+            };
+            if self.commands.is_abandoned() {
+                return None;
+            }
+            thread::park_timeout(patience.min(PATIENCE));
+        }
+    }
+
+    /// Goals to the servos. A command that nobody refreshed for two periods is dropped.
+    fn drive(&mut self, command: &Command) -> Result<(), Failure> {
+        if !self.torque || command.posted.elapsed() > 2 * self.period {
+            return Ok(());
+        }
+        let (mut ids, mut values, mut address) = (Vec::new(), Vec::new(), None);
+        let joints = self.channels.driven_of(self.joints).zip(&mut self.goals);
+        for ((joint, (goal, arrived)), target) in joints.zip(command.targets) {
+            if !*arrived {
+                let step = joint.speed_rad_per_s * self.period.as_secs_f32();
+                *arrived = (target - *goal).abs() <= step;
+                *goal += (target - *goal).max(-step).min(step);
+            }
+            if *arrived {
+                *goal = target;
+            }
+            let definition = joint.servo.definition();
+            let Some(register) = definition.register("goal_position") else {
+                continue;
+            };
+            let steps = Servo::goal_steps(joint.servo_angle(*goal));
+            // Within one turn: it fits every register.
+            let raw = register.encoding.encode(steps, register.size).unwrap_or(0);
+            let value = definition
+                .info
+                .word_order
+                .to_bytes(raw, register.size.into());
+            ids.push(joint.id);
+            values.push(value);
+            address = Some(register.addr);
+        }
+        let Some(address) = address else {
+            return Ok(()); // a contract without actions
+        };
+        match self.wire.tell(self.period / 5, &ids, address, &values) {
+            Err(Failure::Gone) => Err(self.failed(Failure::Gone)),
+            // One that takes nothing gives no answers either: the sample will be missing.
+            _ => Ok(()),
+        }
+    }
+
+    /// One sample in this period, or none.
+    ///
+    /// # Errors
+    /// The port is gone.
+    fn measure(&mut self, posted: Instant) -> Result<(), Failure> {
+        let fifth = self.period / 5;
+        let mut failure = None;
+        for begin in QUESTIONS {
+            if !self.wait_until(posted + begin * fifth) {
+                return Ok(()); // the next command is here: it goes first
+            }
+            let now = Instant::now();
+            if failure.is_none() && !self.is_quiet(now) {
+                return Ok(());
+            }
+            Counters::count(&self.counters.questions);
+            // No number of the answers is older.
+            let asked_us = self.clock.now_us();
+            match self.wire.ask(now + fifth) {
+                Ok(answers) => return self.succeeded(asked_us, &answers),
+                Err(Failure::Gone) => return Err(self.failed(Failure::Gone)),
+                Err(alarm @ Failure::Alarm { .. }) => {
+                    self.failed(alarm);
+                    let _ = self.reports.push(Report::Alarm); // full: nobody looks
+                    return Ok(());
+                }
+                Err(other) => failure = Some(self.failed(other)),
+            }
+        }
+        // Whatever still comes belongs to these questions, and must not be taken for the answer to another.
+        self.quiet_until = Some(Instant::now() + 2 * self.period);
+        if let Some(failure) = failure {
+            self.announce(Some(failure));
+        }
+        Ok(())
+    }
+
+    /// Whether the servos may be asked at `now`. After a period without sample the bus must have been silent for two.
+    fn is_quiet(&mut self, now: Instant) -> bool {
+        let stray = self.wire.port.begin(now);
+        if stray > 0 {
+            Counters::count(&self.counters.stray);
+        }
+        let Some(until) = self.quiet_until else {
+            return true;
+        };
+        if stray > 0 {
+            self.quiet_until = Some(now + 2 * self.period);
+            return false;
+        }
+        if now < until {
+            return false;
+        }
+        self.quiet_until = None;
+        true
+    }
+
+    /// Waits until `moment`; `false` if a command comes first, or the actuators are dropped.
+    fn wait_until(&self, moment: Instant) -> bool {
+        loop {
+            if !self.commands.is_empty() || self.commands.is_abandoned() {
+                return false;
+            }
+            let left = moment.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return true;
+            }
+            thread::park_timeout(left);
+        }
+    }
+
+    fn succeeded(&mut self, asked_us: u64, answers: &Answers) -> Result<(), Failure> {
+        let mut sample = Sample::new();
+        sample.time_us = asked_us;
+        for observed in &self.channels.observed {
+            let joint = self.joints.get(observed.joint);
+            let bytes = answers.bytes.get(observed.joint);
+            let value = joint.zip(bytes).and_then(|(joint, bytes)| {
+                let value = joint
+                    .servo
+                    .measured(observed.quantity, answers.first, bytes)?;
+                Some(joint.in_joint(observed.quantity, value))
+            });
+            // Not a number is a fault of the sample: ENG-SAFE-01.
+            let _ = sample.observation.push(value.unwrap_or(f32::NAN));
+        }
+        let _ = self.reports.push(Report::Sample(sample)); // full: nobody looks
+        self.announce(None);
+        Ok(())
+    }
+
+    /// Counts `failure` and gives it back.
+    fn failed(&mut self, failure: Failure) -> Failure {
+        self.counters.failed(failure);
+        if matches!(failure, Failure::Alarm { .. } | Failure::Gone) {
+            self.announce(Some(failure));
+        }
+        failure
+    }
+
+    /// Says what the bus does now, where that is something else than before.
+    fn announce(&mut self, now: Option<Failure>) {
+        if !self.counters.changed(now) {
+            return;
+        }
+        let mut stderr = std::io::stderr();
+        let _ = match now {
+            Some(failure) => writeln!(stderr, "servo bus: {failure}"),
+            None => writeln!(stderr, "servo bus: all servos answer"),
+        };
+    }
+}
