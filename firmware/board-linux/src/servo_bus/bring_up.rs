@@ -7,7 +7,7 @@ use rustypot::StatusError;
 use serialport::SerialPort;
 
 use super::config::{BusConfig, BusError, Joint};
-use super::servo::{Quantity, Servo};
+use super::servo::Servo;
 use super::wire::Wire;
 
 /// How long one servo has for one answer, and how often it is asked.
@@ -118,21 +118,41 @@ impl Wire {
         Ok(())
     }
 
-    /// Angle of the joint, rad.
+    /// Angle of a joint that is to have torque, rad. It must stand within the servo's own limits, and these be no narrower than the joint's: a servo takes every goal,
+    /// and drives to its limit instead.
     pub(super) fn angle(&mut self, joint: &Joint<'_>) -> Result<f32, BusError> {
-        let Some(register) = joint.servo.register(Quantity::Position) else {
-            return Ok(0.0); // every table has it: a test looks
-        };
-        let (bytes, status) = self.patiently(joint, |wire| {
-            let port: &mut dyn SerialPort = &mut wire.port;
-            wire.protocol
-                .read_with_error(port, joint.id, register.addr, register.size)
-        })?;
-        no_alarm(joint, status)?;
-        let angle = joint
-            .servo
-            .measured(Quantity::Position, register.addr, &bytes);
-        Ok(joint.joint_angle(angle.unwrap_or(0.0)))
+        let mut least = self.register(joint, "min_position_limit")?;
+        let mut most = self.register(joint, "max_position_limit")?;
+        if (least, most) == (0, 0) {
+            // Feetech: no limits.
+            most = Servo::LAST_STEP;
+        }
+        (least, most) = (least.max(0), most.min(Servo::LAST_STEP));
+        let position = self.register(joint, "present_position")?;
+        if position < least || position > most {
+            return Err(BusError::Stands {
+                joint: joint.name.into(),
+                id: joint.id,
+                position,
+                least,
+                most,
+            });
+        }
+        let goals = joint
+            .limits_rad
+            .map(|limit| Servo::goal_steps(joint.servo_angle(limit)));
+        let (wanted_least, wanted_most) = (goals[0].min(goals[1]), goals[0].max(goals[1]));
+        if wanted_least < least || wanted_most > most {
+            return Err(BusError::OwnLimits {
+                joint: joint.name.into(),
+                id: joint.id,
+                wanted_least,
+                wanted_most,
+                least,
+                most,
+            });
+        }
+        Ok(joint.joint_angle(Servo::angle(position)))
     }
 
     /// The joint's goal is where it stands, `angle_rad`; then torque on.

@@ -257,6 +257,40 @@ pub enum BusError {
         /// The right one.
         wanted: i64,
     },
+    /// A servo that stands outside of its own limits, or of its one turn: with torque it would drive back at once.
+    #[error(
+        "joint {joint}: servo {id} stands at step {position}, outside of its own limits from {least} to {most}, and would drive there as soon as it has torque; turn it by hand, or mend its registers min_position_limit and max_position_limit"
+    )]
+    Stands {
+        /// The joint.
+        joint: String,
+        /// Its servo.
+        id: u8,
+        /// Where it stands, steps.
+        position: i64,
+        /// Its smallest goal, steps.
+        least: i64,
+        /// Its largest.
+        most: i64,
+    },
+    /// A servo that does not go as far as its joint.
+    #[error(
+        "joint {joint}: limits_rad is from step {wanted_least} to {wanted_most} of servo {id}, whose own limits are {least} and {most}; narrow limits_rad, or widen its registers min_position_limit and max_position_limit"
+    )]
+    OwnLimits {
+        /// The joint.
+        joint: String,
+        /// Its servo.
+        id: u8,
+        /// The joint's smallest goal, steps.
+        wanted_least: i64,
+        /// Its largest.
+        wanted_most: i64,
+        /// The servo's smallest goal, steps.
+        least: i64,
+        /// Its largest.
+        most: i64,
+    },
     /// A servo reports an alarm.
     #[error(
         "joint {joint}: servo {id} reports an alarm, status {status:#04x}; look at its supply, temperature and load"

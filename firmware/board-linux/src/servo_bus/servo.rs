@@ -7,7 +7,7 @@ use rustypot::servo::feetech::sts3215;
 use rustypot::servo::{RegisterInfo, ServoDefinition};
 
 /// Steps of a turn, of every kind here.
-pub(super) const STEPS: f32 = 4_096.0;
+const STEPS: f32 = 4_096.0;
 /// The step in the middle of a turn, angle 0 of the servo.
 const MIDDLE: f32 = 2_048.0;
 /// Dynamixel: velocities are counted in 0.229 revolutions a minute.
@@ -128,15 +128,24 @@ impl Servo {
         let at = usize::from(register.addr.checked_sub(first)?);
         let bytes = bytes.get(at..at + usize::from(register.size))?;
         let raw = self.definition().info.word_order.from_bytes(bytes);
+        let raw = register.encoding.decode(raw, register.size);
         // At most 32 bits: f32 rounds what no servo says.
-        let raw = register.encoding.decode(raw, register.size) as f32;
+        let count = raw as f32;
         Some(match (quantity, self) {
-            (Quantity::Position, _) => (raw - MIDDLE) * (TAU / STEPS),
-            (Quantity::Velocity, Self::Sts3215) => raw * (TAU / STEPS),
-            (Quantity::Velocity, _) => raw * X_VELOCITY_RAD_PER_S,
+            (Quantity::Position, _) => Self::angle(raw),
+            (Quantity::Velocity, Self::Sts3215) => count * (TAU / STEPS),
+            (Quantity::Velocity, _) => count * X_VELOCITY_RAD_PER_S,
             // Both count in thousandths: of the largest drive, and of an ampere.
-            (Quantity::Load | Quantity::Current, _) => raw * PER_MILLE,
+            (Quantity::Load | Quantity::Current, _) => count * PER_MILLE,
         })
+    }
+
+    /// The last step of its one turn.
+    pub(super) const LAST_STEP: i64 = 4_095;
+
+    /// Angle of the servo at a step, rad.
+    pub(super) fn angle(step: i64) -> f32 {
+        (step as f32 - MIDDLE) * (TAU / STEPS)
     }
 
     /// The goal for an angle of the servo, in steps of one turn.

@@ -140,6 +140,16 @@ fn what_is_wrong_is_named_and_no_joint_gets_torque() {
             "joint gripper: servo 9 gives no intact answer",
         ),
         (
+            // At most step 2559.
+            refused(|given| given.state.servos[3].registers[11..13].copy_from_slice(&[255, 9])),
+            "joint flex: servo 4 stands at step 2600, outside of its own limits from 0 to 2559",
+        ),
+        (
+            // At least step 1024.
+            refused(|given| given.state.servos[3].registers[10] = 4),
+            "joint flex: limits_rad is from step 744 to 3352 of servo 4, whose own limits are 1024 and 4095",
+        ),
+        (
             refused(|given| given.state.servos[3].registers[3] = 4),
             "joint flex: servo 4 says that it is model 772, which is no STS3215",
         ),

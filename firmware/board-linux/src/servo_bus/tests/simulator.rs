@@ -21,6 +21,8 @@ pub(super) struct Table {
     pub(super) mode: (usize, u8),
     pub(super) torque: usize,
     pub(super) goal: usize,
+    /// Smallest and largest goal.
+    pub(super) limits: [usize; 2],
     pub(super) velocity: usize,
     pub(super) position: usize,
     /// Bytes of goal, velocity and position.
@@ -30,16 +32,17 @@ pub(super) struct Table {
 }
 
 pub(super) fn table(servo: Servo) -> Table {
-    let (model, mode, torque, goal, velocity, position, wide) = match servo {
-        Servo::Sts3215 => ((3, 777), (33, 0), 40, 42, 58, 56, 2),
-        Servo::Xl330 => ((0, 1_200), (11, 3), 64, 116, 128, 132, 4),
-        Servo::Xl430 => ((0, 1_060), (11, 3), 64, 116, 128, 132, 4),
+    let (model, mode, torque, goal, limits, velocity, position, wide) = match servo {
+        Servo::Sts3215 => ((3, 777), (33, 0), 40, 42, [9, 11], 58, 56, 2),
+        Servo::Xl330 => ((0, 1_200), (11, 3), 64, 116, [52, 48], 128, 132, 4),
+        Servo::Xl430 => ((0, 1_060), (11, 3), 64, 116, [52, 48], 128, 132, 4),
     };
     Table {
         model,
         mode,
         torque,
         goal,
+        limits,
         velocity,
         position,
         wide,
@@ -61,6 +64,7 @@ impl Model {
         let mut registers = [0; 256];
         registers[table.model.0..][..2].copy_from_slice(&table.model.1.to_le_bytes());
         registers[table.mode.0] = table.mode.1;
+        registers[table.limits[1]..][..2].copy_from_slice(&4_095_u16.to_le_bytes());
         Self {
             id,
             registers,
@@ -69,10 +73,21 @@ impl Model {
         }
     }
 
-    /// A register of goal's width.
+    /// The register, not what the servo makes of it.
     pub(super) fn goal(&self, table: &Table) -> u16 {
-        let bytes = &self.registers[table.goal..];
-        u16::from_le_bytes([bytes[0], bytes[1]])
+        self.wide(table.goal)
+    }
+
+    fn wide(&self, address: usize) -> u16 {
+        u16::from_le_bytes([self.registers[address], self.registers[address + 1]])
+    }
+
+    fn set(&mut self, table: &Table, address: usize, data: &[u8]) {
+        self.registers[address..][..data.len()].copy_from_slice(data);
+        // People have seen an STS3215 turn its torque on when a goal is written (lerobot, issue 3585).
+        if address == table.goal && !table.second {
+            self.registers[table.torque] = 1;
+        }
     }
 
     pub(super) fn torque(&self, table: &Table) -> bool {
@@ -85,7 +100,9 @@ impl Model {
         self.moved = Instant::now();
         let mut velocity = 0.0;
         if self.torque(table) {
-            let way = f64::from(self.goal(table)) - self.position;
+            let [least, most] = table.limits.map(|limit| self.wide(limit));
+            let goal = self.goal(table).clamp(least, most);
+            let way = f64::from(goal) - self.position;
             let step = way.clamp(-STEPS_PER_S * seconds, STEPS_PER_S * seconds);
             self.position += step;
             velocity = if way == step { 0.0 } else { step / seconds };
@@ -302,7 +319,7 @@ impl Wire {
             (0x03, Some(address), Some(data)) => {
                 let servo = state.servos.iter_mut().find(|servo| servo.id == id);
                 if let Some(servo) = servo {
-                    servo.registers[address..][..data.len()].copy_from_slice(data);
+                    servo.set(&self.table, address, data);
                     let answer = self.answer(id, 0, &[]);
                     self.waiting.push_back((Instant::now(), answer));
                 }
@@ -315,7 +332,7 @@ impl Wire {
                 for piece in pieces[wide - 1..].chunks_exact(count + 1) {
                     let servo = state.servos.iter_mut().find(|servo| servo.id == piece[0]);
                     if let Some(servo) = servo {
-                        servo.registers[address..][..count].copy_from_slice(&piece[1..]);
+                        servo.set(&self.table, address, &piece[1..]);
                     }
                 }
                 if address == self.table.goal {
