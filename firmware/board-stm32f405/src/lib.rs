@@ -1,5 +1,5 @@
-//! What this board decides without touching a register: where its clock comes from, where its image lies, what feeds its
-//! watchdog.
+//! What this board decides without touching a register: where its clock comes from, where its image lies, how long its
+//! watchdog waits.
 //! The registers stand behind traits, because QEMU only has stubs for them: the tests bring their own.
 //!
 //! The firmware itself is `main.rs`.
@@ -7,6 +7,5 @@
 #![forbid(unsafe_code)]
 
 pub mod clock;
-pub mod ring;
 pub mod store;
 pub mod watchdog;

@@ -3,7 +3,8 @@
 #![expect(unsafe_code, reason = "register access")]
 
 use engram_board_stm32f405::clock::ClockControl;
-use engram_board_stm32f405::watchdog::Registers;
+use engram_board_stm32f405::watchdog::{LONGEST_MS, counts};
+use engram_firmware::watchdog::Timer;
 use stm32f4xx_hal::pac;
 
 /// Frequency of the crystal, MHz: that of Crazyflie, Betaflight's boards and the Olimex board.
@@ -93,18 +94,22 @@ impl Iwdg {
     }
 }
 
-impl Registers for Iwdg {
-    fn start(&mut self, counts: u16) {
+impl Timer for Iwdg {
+    fn longest_ms(&self) -> u32 {
+        LONGEST_MS
+    }
+
+    fn start(&mut self, wait_ms: u32) {
         self.key(0xCCCC);
         self.key(0x5555);
         self.0.pr().write(|w| w.pr().divide_by256());
-        self.0.rlr().write(|w| w.rl().set(counts));
+        self.0.rlr().write(|w| w.rl().set(counts(wait_ms)));
         self.key(0xAAAA);
     }
 
-    fn set(&mut self, counts: u16) {
+    fn set(&mut self, wait_ms: u32) {
         self.key(0x5555);
-        self.0.rlr().write(|w| w.rl().set(counts));
+        self.0.rlr().write(|w| w.rl().set(counts(wait_ms)));
     }
 
     fn is_setting(&self) -> bool {

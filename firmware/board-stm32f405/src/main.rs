@@ -17,7 +17,6 @@ mod uart;
 use cortex_m_rt::entry;
 use engram_board_stm32f405::clock::{self, Clock};
 use engram_board_stm32f405::store::FlashStore;
-use engram_board_stm32f405::watchdog::{Progress, Watchdog};
 use engram_cortex_m::{Board, Journal, logger};
 use engram_firmware::fallback::NoFallback;
 use engram_firmware::injected::{InjectedSensors, ReportedActuators};
@@ -25,6 +24,7 @@ use engram_firmware::node::{ContractSource, Node, Parts};
 use engram_firmware::platform::Platform as _;
 use engram_firmware::policy::Memory;
 use engram_firmware::store::RamStore;
+use engram_firmware::watchdog::Watchdog;
 use engram_link::{Pace, Reason};
 use stm32f4xx_hal::gpio::GpioExt as _;
 use stm32f4xx_hal::pac;
@@ -103,12 +103,7 @@ fn main() -> ! {
             uart.sleep();
         }
         node.step_if_due();
-        watchdog.turn(Progress {
-            steps: node.control().counters().steps,
-            pace: node.pace(),
-            state: node.state(),
-            period_us: node.period_us(),
-        });
+        watchdog.turn(node.progress());
         #[cfg(feature = "inject-panic")]
         if u16::try_from(node.period_us()).unwrap() == 1 {
             uart.sleep();

@@ -10,7 +10,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use cortex_m::peripheral::NVIC;
 use embedded_io::{ErrorKind, ErrorType, Read, ReadReady, Write, WriteReady};
-use engram_board_stm32f405::ring::Ring;
+use engram_cortex_m::ring::Ring;
 use stm32f4xx_hal::pac::{self, Interrupt, interrupt};
 
 /// Bytes that wait for the main loop, which is away for a control step at most: room for 11 ms of the line.

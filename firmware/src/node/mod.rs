@@ -27,6 +27,7 @@ use crate::store::{ImageStore, Mark};
 use crate::terms::Terms;
 use crate::text::cut;
 use crate::transmit::{Kind, TransmitQueue};
+use crate::watchdog::Progress;
 use core::borrow::BorrowMut;
 use embedded_io::{Read, ReadReady, Write, WriteReady};
 use engram_image::Contract;
@@ -175,6 +176,11 @@ where
         if self.schedule.take(now_us) {
             self.tick(now_us);
         }
+    }
+
+    /// When [`Node::step_if_due`] makes the next step, microseconds of the board's clock: for a board that sleeps until then.
+    pub fn due_us(&self) -> u64 {
+        self.schedule.due_us()
     }
 
     /// Microseconds until [`Node::step_if_due`] makes a step; 0 if it would now.
@@ -349,6 +355,16 @@ where
     /// Who makes control steps.
     pub fn pace(&self) -> Pace {
         self.pace
+    }
+
+    /// What the control loop has got to, for the board's watchdog.
+    pub fn progress(&mut self) -> Progress {
+        Progress {
+            steps: self.control.counters().steps,
+            pace: self.pace,
+            state: self.state(),
+            period_us: self.period_us(),
+        }
     }
 
     /// The board under the node.
