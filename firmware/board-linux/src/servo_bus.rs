@@ -19,7 +19,7 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
-use std::time::Duration;
+use std::sync::mpsc;
 
 use engram_firmware::platform::Clock;
 use engram_firmware::safety::Settings;
@@ -33,9 +33,8 @@ pub use servo::Servo;
 pub use wire::Failure;
 
 use channels::Channels;
-use cycle::Cycle;
+use cycle::{Cycle, Ends};
 use drivers::{COMMANDS, REPORTS};
-use wire::Wire;
 
 /// Bounds of the safety ladder for a robot whose samples come from a servo bus: the defaults, but a sample may be 1.25 periods old. A sample is 0.6 periods old
 /// when a step takes it, 0.4 after a second try; when the next step finds none, it is 1.4 at least.
@@ -72,50 +71,33 @@ impl ServoBus {
         clock: impl Clock + Send + 'static,
     ) -> Result<Self, BusError> {
         let channels = Channels::bind(config, contract)?;
-        let first = config.joints.first().ok_or(BusError::NoJoints)?;
-        let port = serialport::new(config.port, config.baud).open_native();
-        let port = port.map_err(|source| BusError::Open {
-            port: config.port.into(),
-            source,
-        })?;
-        let mut wire = Wire::new(port, config.joints, first);
-        wire.check_servos(config, contract.period_us)?;
-        let driven = || channels.driven_of(config.joints);
-        let mut goals = Vec::new();
-        for joint in driven() {
-            goals.push((wire.angle(joint)?, false));
-        }
-        if config.torque {
-            for (joint, (angle_rad, _)) in driven().zip(&goals) {
-                if let Err(error) = wire.stiffen(joint, *angle_rad) {
-                    wire.limp(driven());
-                    return Err(error);
-                }
-            }
-        }
+        let actions = channels.driven.len();
+        let period_us = contract.period_us;
+        let health = Health::default();
         let (commands, from_steps) = RingBuffer::new(COMMANDS);
         let (to_steps, reports) = RingBuffer::new(REPORTS);
-        let health = Health::default();
-        let actions = channels.driven.len();
-        let cycle = Cycle {
-            wire,
-            joints: config.joints,
-            channels,
-            goals,
-            torque: config.torque,
-            limp_after: config.limp_after,
-            period: Duration::from_micros(contract.period_us.into()),
+        let ends = Ends {
             clock,
             commands: from_steps,
             reports: to_steps,
             counters: health.0.clone(),
-            newest: None,
-            quiet_until: None,
         };
+        let config = *config;
+        let (says, hears) = mpsc::channel();
         let thread = std::thread::Builder::new().name("servo-bus".into());
-        let thread = thread
-            .spawn(move || cycle.run())
-            .map_err(BusError::Thread)?;
+        let thread = thread.spawn(move || {
+            let (begun, cycle) = match Cycle::begin(config, channels, period_us, ends) {
+                Ok(cycle) => (Ok(()), Some(cycle)),
+                Err(error) => (Err(error), None),
+            };
+            let _ = says.send(begun); // it is waited for
+            if let Some(cycle) = cycle {
+                cycle.run();
+            }
+        });
+        let thread = thread.map_err(BusError::Thread)?;
+        let begun = hears.recv();
+        begun.unwrap_or_else(|_| Err(BusError::Thread(std::io::Error::other("it panicked"))))?;
         Ok(Self {
             sensors: BusSensors { reports },
             actuators: BusActuators {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::servo::{Quantity, Servo};
+use crate::real_time::{RealTime, RealTimeError};
 
 /// A bus of servos on one serial port.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -16,6 +17,8 @@ pub struct BusConfig<'a> {
     /// How long after the last command (the control loop is dead) the torque is turned off, for good; it is turned off then at the end of the bus, too. `None`: servos hold
     /// their last goal, then and after the end.
     pub limp_after: Option<Duration>,
+    /// What to ask the kernel for, for the thread of the bus: less than for the control loop, more than for everything else. A thread that gets no time brings no samples.
+    pub real_time: RealTime,
     /// The joints, in any order.
     pub joints: &'a [Joint<'a>],
 }
@@ -303,6 +306,9 @@ pub enum BusError {
         /// The status byte of its answer.
         status: u8,
     },
+    /// The kernel did not give what the thread of the bus asks for.
+    #[error(transparent)]
+    RealTime(#[from] RealTimeError),
     /// No thread.
     #[error("cannot start the thread of the bus: {0}")]
     Thread(std::io::Error),

@@ -14,7 +14,7 @@ use engram_image::limits::MAX_ACTIONS;
 use rtrb::{Consumer, Producer};
 
 use super::channels::Channels;
-use super::config::Joint;
+use super::config::{BusConfig, BusError};
 use super::health::Counters;
 use super::servo::Servo;
 use super::wire::{Answers, Failure, Wire};
@@ -45,28 +45,73 @@ pub(super) enum Report {
     Alarm,
 }
 
-/// Everything that the thread works with.
-pub(super) struct Cycle<C> {
-    pub(super) wire: Wire,
-    pub(super) joints: &'static [Joint<'static>],
-    pub(super) channels: Channels,
-    /// Last goal of each driven joint, rad, and whether it has come to the command since the start.
-    pub(super) goals: Vec<(f32, bool)>,
-    pub(super) torque: bool,
-    pub(super) limp_after: Option<Duration>,
-    pub(super) period: Duration,
+/// What leads out of the thread, and its clock.
+pub(super) struct Ends<C> {
     /// That of the control steps.
     pub(super) clock: C,
     pub(super) commands: Consumer<Command>,
     pub(super) reports: Producer<Report>,
     pub(super) counters: Arc<Counters>,
+}
+
+/// Everything that the thread works with.
+pub(super) struct Cycle<C> {
+    config: BusConfig<'static>,
+    channels: Channels,
+    period: Duration,
+    ends: Ends<C>,
+    wire: Wire,
+    /// Last goal of each driven joint, rad, and whether it has come to the command since the start.
+    goals: Vec<(f32, bool)>,
     /// When the newest command was issued.
-    pub(super) newest: Option<Instant>,
+    newest: Option<Instant>,
     /// Nobody is asked before this moment, nor while late answers still trickle in.
-    pub(super) quiet_until: Option<Instant>,
+    quiet_until: Option<Instant>,
 }
 
 impl<C: Clock> Cycle<C> {
+    /// Everything before the first command: real time, the port, every servo, torque.
+    ///
+    /// # Errors
+    /// [`BusError`]; torque is off again then.
+    pub(super) fn begin(
+        config: BusConfig<'static>,
+        channels: Channels,
+        period_us: u32,
+        ends: Ends<C>,
+    ) -> Result<Self, BusError> {
+        config.real_time.enter()?;
+        let first = config.joints.first().ok_or(BusError::NoJoints)?;
+        let port = serialport::new(config.port, config.baud).open_native();
+        let port = port.map_err(|source| BusError::Open {
+            port: config.port.into(),
+            source,
+        })?;
+        let mut wire = Wire::new(port, config.joints, first);
+        wire.check_servos(&config, period_us)?;
+        let driven = || channels.driven_of(config.joints);
+        let mut goals = Vec::new();
+        for joint in driven() {
+            goals.push((wire.angle(joint)?, false));
+        }
+        for (joint, (angle_rad, _)) in driven().zip(&goals).filter(|_| config.torque) {
+            if let Err(error) = wire.stiffen(joint, *angle_rad) {
+                wire.limp(driven());
+                return Err(error);
+            }
+        }
+        Ok(Self {
+            config,
+            channels,
+            period: Duration::from_micros(period_us.into()),
+            ends,
+            wire,
+            goals,
+            newest: None,
+            quiet_until: None,
+        })
+    }
+
     /// Until the actuators are dropped, the control loop is dead for too long, or the port is gone.
     pub(super) fn run(mut self) {
         while let Some(command) = self.next_command() {
@@ -76,8 +121,8 @@ impl<C: Clock> Cycle<C> {
                 break; // the port is gone; dropping the queues says so
             }
         }
-        if self.torque && self.limp_after.is_some() {
-            self.wire.limp(self.channels.driven_of(self.joints));
+        if self.config.torque && self.config.limp_after.is_some() {
+            self.wire.limp(self.channels.driven_of(self.config.joints));
         }
     }
 
@@ -85,18 +130,18 @@ impl<C: Clock> Cycle<C> {
     fn next_command(&mut self) -> Option<Command> {
         loop {
             let mut newest = None;
-            while let Ok(command) = self.commands.pop() {
+            while let Ok(command) = self.ends.commands.pop() {
                 newest = Some(command);
             }
             if let Some(command) = newest {
                 self.newest.replace(command.posted);
                 return Some(command);
             }
-            let patience = match (self.newest, self.limp_after) {
+            let patience = match (self.newest, self.config.limp_after) {
                 (Some(newest), Some(limp_after)) => limp_after.checked_sub(newest.elapsed())?,
                 _ => PATIENCE,
             };
-            if self.commands.is_abandoned() {
+            if self.ends.commands.is_abandoned() {
                 return None;
             }
             thread::park_timeout(patience.min(PATIENCE));
@@ -105,11 +150,14 @@ impl<C: Clock> Cycle<C> {
 
     /// Goals to the servos. A command that nobody refreshed for two periods is dropped.
     fn drive(&mut self, command: &Command) -> Result<(), Failure> {
-        if !self.torque || command.posted.elapsed() > 2 * self.period {
+        if !self.config.torque || command.posted.elapsed() > 2 * self.period {
             return Ok(());
         }
         let (mut ids, mut values, mut address) = (Vec::new(), Vec::new(), None);
-        let joints = self.channels.driven_of(self.joints).zip(&mut self.goals);
+        let joints = self
+            .channels
+            .driven_of(self.config.joints)
+            .zip(&mut self.goals);
         for ((joint, (goal, arrived)), target) in joints.zip(command.targets) {
             if !*arrived {
                 let step = joint.speed_rad_per_s * self.period.as_secs_f32();
@@ -159,15 +207,15 @@ impl<C: Clock> Cycle<C> {
             if failure.is_none() && !self.is_quiet(now) {
                 return Ok(());
             }
-            Counters::count(&self.counters.questions);
+            Counters::count(&self.ends.counters.questions);
             // No number of the answers is older.
-            let asked_us = self.clock.now_us();
+            let asked_us = self.ends.clock.now_us();
             match self.wire.ask(now + fifth) {
                 Ok(answers) => return self.succeeded(asked_us, &answers),
                 Err(Failure::Gone) => return Err(self.failed(Failure::Gone)),
                 Err(alarm @ Failure::Alarm { .. }) => {
                     self.failed(alarm);
-                    let _ = self.reports.push(Report::Alarm); // full: nobody looks
+                    let _ = self.ends.reports.push(Report::Alarm); // full: nobody looks
                     return Ok(());
                 }
                 Err(other) => failure = Some(self.failed(other)),
@@ -185,7 +233,7 @@ impl<C: Clock> Cycle<C> {
     fn is_quiet(&mut self, now: Instant) -> bool {
         let stray = self.wire.port.begin(now);
         if stray > 0 {
-            Counters::count(&self.counters.stray);
+            Counters::count(&self.ends.counters.stray);
         }
         let Some(until) = self.quiet_until else {
             return true;
@@ -204,7 +252,7 @@ impl<C: Clock> Cycle<C> {
     /// Waits until `moment`; `false` if a command comes first, or the actuators are dropped.
     fn wait_until(&self, moment: Instant) -> bool {
         loop {
-            if !self.commands.is_empty() || self.commands.is_abandoned() {
+            if !self.ends.commands.is_empty() || self.ends.commands.is_abandoned() {
                 return false;
             }
             let left = moment.saturating_duration_since(Instant::now());
@@ -219,7 +267,7 @@ impl<C: Clock> Cycle<C> {
         let mut sample = Sample::new();
         sample.time_us = asked_us;
         for observed in &self.channels.observed {
-            let joint = self.joints.get(observed.joint);
+            let joint = self.config.joints.get(observed.joint);
             let bytes = answers.bytes.get(observed.joint);
             let value = joint.zip(bytes).and_then(|(joint, bytes)| {
                 let value = joint
@@ -230,14 +278,14 @@ impl<C: Clock> Cycle<C> {
             // Not a number is a fault of the sample: ENG-SAFE-01.
             let _ = sample.observation.push(value.unwrap_or(f32::NAN));
         }
-        let _ = self.reports.push(Report::Sample(sample)); // full: nobody looks
+        let _ = self.ends.reports.push(Report::Sample(sample)); // full: nobody looks
         self.announce(None);
         Ok(())
     }
 
     /// Counts `failure` and gives it back.
     fn failed(&mut self, failure: Failure) -> Failure {
-        self.counters.failed(failure);
+        self.ends.counters.failed(failure);
         if matches!(failure, Failure::Alarm { .. } | Failure::Gone) {
             self.announce(Some(failure));
         }
@@ -246,7 +294,7 @@ impl<C: Clock> Cycle<C> {
 
     /// Says what the bus does now, where that is something else than before.
     fn announce(&mut self, now: Option<Failure>) {
-        if !self.counters.changed(now) {
+        if !self.ends.counters.changed(now) {
             return;
         }
         let mut stderr = std::io::stderr();

@@ -7,6 +7,9 @@ use serialport::{
     ClearBuffer, DataBits, FlowControl, Parity, Result, SerialPort, StopBits, TTYPort,
 };
 
+/// Bytes that Linux keeps for a serial line until they are read.
+const KERNEL_BYTES: usize = 4_096;
+
 /// A port as rustypot asks for it. Its timeout runs anew for every piece that is read, and a servo that babbles would keep it for seconds: here
 /// all reads and writes of an exchange end at [`DeadlinePort::deadline`].
 pub(super) struct DeadlinePort {
@@ -25,12 +28,21 @@ impl DeadlinePort {
     }
 
     /// Begins an exchange, which is over at `deadline`. What came before it is thrown away; returns how many bytes that were.
-    pub(super) fn begin(&mut self, deadline: Instant) -> u32 {
-        self.deadline = deadline;
-        let stray = self.port.bytes_to_read().unwrap_or(0);
-        if stray > 0 && self.port.clear(ClearBuffer::Input).is_err() {
-            self.gone = true;
+    ///
+    /// They are read away: `tcflush` may wait in the kernel for the thread that brings bytes, however long that gets no time.
+    pub(super) fn begin(&mut self, deadline: Instant) -> usize {
+        let mut stray = 0;
+        let mut bytes = [0; 256];
+        let _ = self.port.set_timeout(Duration::ZERO); // cannot fail for a TTY
+        // As much as the kernel keeps, no more: a servo may babble.
+        for _ in 0..KERNEL_BYTES / bytes.len() {
+            match self.port.read(&mut bytes) {
+                Ok(count @ 1..) => stray += count,
+                // What is wrong with it the exchange finds out.
+                _ => break,
+            }
         }
+        self.deadline = deadline;
         stray
     }
 

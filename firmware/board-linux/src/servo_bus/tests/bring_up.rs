@@ -18,7 +18,7 @@ fn refused(change: impl FnOnce(&mut Given<'_>)) -> String {
     let mut given = Given {
         joints: joints(Servo::Sts3215),
         config: config(&simulator, Servo::Sts3215),
-        contract: contract(),
+        contract: contract(PERIOD),
         state: &mut state,
     };
     change(&mut given);
@@ -30,8 +30,7 @@ fn refused(change: impl FnOnce(&mut Given<'_>)) -> String {
     } = given;
     drop(state);
     config.joints = joints.leak();
-    let error =
-        ServoBus::start(&config, &contract, Machine(Instant::now())).expect_err("it is wrong");
+    let error = ServoBus::start(&config, &contract, LINUX).expect_err("it is wrong");
     let table = table(Servo::Sts3215);
     let state = simulator.state();
     let torque = state.servos.iter().any(|servo| servo.torque(&table));
@@ -136,6 +135,10 @@ fn what_is_wrong_is_named_and_no_joint_gets_torque() {
             "cannot open /dev/no-such-bus",
         ),
         (
+            refused(|given| given.config.real_time.cpu = Some(1_000)),
+            "cannot run on CPU 1000 alone",
+        ),
+        (
             refused(|given| given.joints[5].id = 9),
             "joint gripper: servo 9 gives no intact answer",
         ),
@@ -175,7 +178,7 @@ fn what_is_wrong_is_named_and_no_joint_gets_torque() {
 fn torque_begins_where_each_joint_stands() {
     for servo in [Servo::Sts3215, Servo::Xl330, Servo::Xl430] {
         let table = table(servo);
-        let (simulator, bus, _) = bus(servo, |_| {});
+        let (simulator, bus) = bus(servo, PERIOD, |_| {});
         for model in &simulator.state().servos {
             assert!(model.torque(&table), "{servo:?}");
             assert_eq!(model.goal(&table), 2_600, "{servo:?} {}", model.id);
@@ -195,7 +198,7 @@ fn torque_begins_where_each_joint_stands() {
 #[test]
 fn without_torque_nothing_is_written() {
     let table = table(Servo::Sts3215);
-    let (simulator, mut bus, _) = bus(Servo::Sts3215, |config| config.torque = false);
+    let (simulator, mut bus) = bus(Servo::Sts3215, PERIOD, |config| config.torque = false);
     for _ in 0..5 {
         bus.actuators.write(&[0.0; 6]).expect("it is taken");
         std::thread::sleep(PERIOD);
@@ -215,13 +218,13 @@ fn without_torque_nothing_is_written() {
 fn joints_without_an_action_stay_as_they_are() {
     let table = table(Servo::Sts3215);
     let simulator = Simulator::start(Servo::Sts3215, &[2_600; 6]);
-    let mut contract = contract();
+    let mut contract = contract(PERIOD);
     contract.actions = List::from_slice(&contract.actions[1..2]);
     let config = BusConfig {
         limp_after: Some(Duration::from_secs(9)),
         ..config(&simulator, Servo::Sts3215)
     };
-    let mut bus = ServoBus::start(&config, &contract, Machine(Instant::now())).expect("a bus");
+    let mut bus = ServoBus::start(&config, &contract, LINUX).expect("a bus");
     let torque = || {
         simulator
             .state()

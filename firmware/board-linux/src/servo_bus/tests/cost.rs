@@ -4,7 +4,11 @@ use super::*;
 
 #[test]
 fn reading_and_writing_take_nothing_from_the_heap_and_never_wait() {
-    let (_simulator, mut bus, _) = bus(Servo::Sts3215, |_| {});
+    in_time(cost);
+}
+
+fn cost(period: Duration) {
+    let (_simulator, mut bus) = bus(Servo::Sts3215, period, |_| {});
     let mut sample = Sample::new();
     let mut took = Vec::new();
     for step in 0..40 {
@@ -19,7 +23,7 @@ fn reading_and_writing_take_nothing_from_the_heap_and_never_wait() {
         });
         took.push(began.elapsed());
         assert_eq!((counted.count_total, counted.bytes_total), (0, 0));
-        std::thread::sleep(PERIOD / 3);
+        std::thread::sleep(period / 3);
     }
     took.sort();
     println!(
@@ -32,18 +36,22 @@ fn reading_and_writing_take_nothing_from_the_heap_and_never_wait() {
 
 #[test]
 fn a_control_loop_that_died_moves_nothing_and_the_torque_goes_off_in_time() {
+    in_time(dead_loop);
+}
+
+fn dead_loop(period: Duration) {
     let table = simulator::table(Servo::Sts3215);
-    let limp_after = 8 * PERIOD;
-    let (simulator, mut bus, _) = bus(Servo::Sts3215, |config| {
+    let limp_after = 8 * period;
+    let (simulator, mut bus) = bus(Servo::Sts3215, period, |config| {
         config.limp_after = Some(limp_after)
     });
     for _ in 0..4 {
         bus.actuators.write(&[0.3; 6]).expect("it is taken");
-        std::thread::sleep(PERIOD);
+        std::thread::sleep(period);
     }
     let written = simulator.state().goals.len();
     assert_eq!(written, 4);
-    std::thread::sleep(5 * PERIOD);
+    std::thread::sleep(5 * period);
     let torque = || {
         simulator
             .state()
@@ -53,7 +61,7 @@ fn a_control_loop_that_died_moves_nothing_and_the_torque_goes_off_in_time() {
     };
     assert_eq!(simulator.state().goals.len(), written, "goals of nobody");
     assert!(torque());
-    std::thread::sleep(5 * PERIOD);
+    std::thread::sleep(5 * period);
     assert!(
         simulator
             .state()

@@ -80,6 +80,10 @@ fn no_single_flipped_bit_gets_through() {
 
 #[test]
 fn each_failure_has_its_name() {
+    in_time(failures_have_names);
+}
+
+fn failures_have_names(_: Duration) {
     for (servo, fault, expected) in [
         (Servo::Sts3215, Fault::Lost, Failure::Lost { id: 2 }),
         (Servo::Sts3215, Fault::WrongId, Failure::Damaged { id: 2 }),
@@ -114,6 +118,10 @@ fn each_failure_has_its_name() {
 
 #[test]
 fn a_babbling_servo_keeps_nobody_beyond_the_deadline() {
+    in_time(babble);
+}
+
+fn babble(_: Duration) {
     use std::io::Write as _;
     let (mut far_end, port) = serialport::TTYPort::pair().expect("a pseudo-terminal");
     let joints = joints(Servo::Xl330);
@@ -150,17 +158,19 @@ fn a_babbling_servo_keeps_nobody_beyond_the_deadline() {
 
 #[test]
 fn no_late_answer_of_a_feetech_servo_is_taken_for_a_new_one() {
-    no_late_answer_is_taken_for_a_new_one(Servo::Sts3215);
+    in_time(|period| no_late_answer_is_taken_for_a_new_one(Servo::Sts3215, period));
 }
 
 #[test]
 fn no_late_answer_of_a_dynamixel_is_taken_for_a_new_one() {
-    no_late_answer_is_taken_for_a_new_one(Servo::Xl330);
+    in_time(|period| no_late_answer_is_taken_for_a_new_one(Servo::Xl330, period));
 }
 
-fn no_late_answer_is_taken_for_a_new_one(servo: Servo) {
-    let (simulator, mut bus, clock) = bus(servo, |config| config.torque = false);
+fn no_late_answer_is_taken_for_a_new_one(servo: Servo, period: Duration) {
+    let (simulator, mut bus) = bus(servo, period, |config| config.torque = false);
     simulator.state().counting = true;
+    // When the clock of the samples was 0.
+    let zero = Instant::now() - Duration::from_micros({ LINUX }.now_us());
     let (mut samples, mut sample) = (0, Sample::new());
     // In hundredths of a period.
     let delays = [
@@ -168,22 +178,22 @@ fn no_late_answer_is_taken_for_a_new_one(servo: Servo) {
     ];
     for delay in delays {
         simulator.inject(Injection {
-            fault: Fault::Late(PERIOD * delay / 100),
+            fault: Fault::Late(period * delay / 100),
             id: None,
             // The second question, too, in every other case.
             questions: 1 + usize::from(delay % 20 > 0),
         });
         bus.actuators.write(&[0.0; 6]).expect("it is taken");
-        std::thread::sleep(PERIOD);
+        std::thread::sleep(period);
         if bus.sensors.read(&mut sample).is_err() {
             continue;
         }
         samples += 1;
         let steps = sample.observation[0] / std::f32::consts::TAU * 4_096.0 + 2_048.0;
-        let asked = simulator.state().questions[steps.round() as usize - 1] - clock.0;
+        let asked = simulator.state().questions[steps.round() as usize - 1] - zero;
         let stamp = Duration::from_micros(sample.time_us);
         assert!(
-            asked >= stamp && asked - stamp < PERIOD / 5,
+            asked >= stamp && asked - stamp < period / 5,
             "asked {asked:?}, stamped {stamp:?}"
         );
     }

@@ -3,41 +3,21 @@
 use std::time::{Duration, Instant};
 
 use engram_firmware::fallback::NoFallback;
-use engram_firmware::node::{ContractSource, Node, Parts};
-use engram_firmware::platform::{Identity, Platform};
-use engram_firmware::policy::{CacheLine, LINES, LargestMemory, Memory, Recorder, random_moments};
+use engram_firmware::node::ContractSource;
+use engram_firmware::policy::{Recorder, random_moments};
 use engram_firmware::safety::{Fault as Latched, State};
-use engram_firmware::store::RamStore;
-use engram_image::limits::IMAGE_BYTES;
 use engram_image::write::write;
 use engram_image::{HeadInput, Image, ModelConfig, Positions, random};
-use engram_link::{Pace, Reason};
+use engram_link::Reason;
 
 use super::simulator::{Fault, Injection, Simulator, table};
 use super::*;
+use crate::{LinuxNode, Robot, node};
 
-impl Platform for Machine {
-    fn identity(&self) -> Identity {
-        Identity {
-            board: "test",
-            firmware: "servo bus",
-            stack_bytes: 0,
-            ram_bytes: 0,
-        }
-    }
-}
-
-type ArmNode = Node<
-    BusSensors,
-    BusActuators,
-    NoFallback,
-    RamStore<Vec<u8>, Vec<CacheLine>>,
-    Box<Memory>,
-    Machine,
->;
+type ArmNode = LinuxNode<BusSensors, BusActuators, NoFallback>;
 
 /// A policy that nobody trained, for [`contract`].
-fn image() -> Vec<u8> {
+fn image(period: Duration) -> Vec<u8> {
     let config = ModelConfig {
         observations: 12,
         actions: 6,
@@ -50,7 +30,7 @@ fn image() -> Vec<u8> {
         positions: Positions::Age,
         head_input: HeadInput::Mixed,
     };
-    let mut spec = random::spec_for(&config, contract(), 4);
+    let mut spec = random::spec_for(&config, contract(period), 4);
     let blank = write(&spec).expect("a valid image");
     let image = Image::read(&blank).expect("a valid image");
     let mut recorder = Recorder::new(&image);
@@ -62,6 +42,7 @@ fn image() -> Vec<u8> {
 }
 
 struct Arm {
+    period: Duration,
     simulator: Simulator,
     health: Health,
     node: ArmNode,
@@ -78,30 +59,25 @@ struct Step {
 
 impl Arm {
     /// Disarmed, at the safe command, with an image.
-    fn new(servo: Servo) -> Self {
-        let (simulator, bus, clock) = bus(servo, |_| {});
-        let contract: &'static Contract<'static> = Box::leak(Box::new(contract()));
+    fn new(servo: Servo, period: Duration) -> Self {
+        let (simulator, bus) = bus(servo, period, |_| {});
+        let contract: &'static Contract<'static> = Box::leak(Box::new(contract(period)));
         let settings = settings(contract.period_us);
         let settings = engram_firmware::safety::Settings {
             link_silence_us: None,
             ..settings
         };
-        let slot = || vec![0; IMAGE_BYTES];
-        let lines = || vec![CacheLine::ZERO; LINES];
-        let memory: Box<Memory> = Box::<LargestMemory>::default();
-        let mut node = Node::new(Parts {
+        let robot = Robot {
             contract: ContractSource::Board { contract, settings },
-            pace: Pace::RealTime,
             sensors: bus.sensors,
             actuators: bus.actuators,
             fallback: NoFallback,
-            store: RamStore::packed([slot(), slot()], [lines(), lines()]),
-            memory,
-            platform: clock,
-        });
-        node.install(&image()).expect("an image for this arm");
+        };
+        let mut node = node(robot, LINUX);
+        node.install(&image(period)).expect("an image for this arm");
         let safe = node.control().issued().into();
         let mut arm = Self {
+            period,
             simulator,
             health: bus.health,
             node,
@@ -151,6 +127,7 @@ impl Arm {
 
     /// Flies, fails, and returns after the safe command was reached: which fault latched.
     fn fails_by(&mut self, name: &str, expected: Latched, fail: impl FnOnce(&mut Simulator)) {
+        let period = self.period;
         let flown = self.fly(5);
         assert!(
             self.distance(&flown.issued) > 2_000,
@@ -176,7 +153,7 @@ impl Arm {
             panic!("{name}: {steps:?}")
         };
         // The first step after the bad exchange holds the command, the second is the first on the way to the safe one.
-        assert!(last.began < bad + PERIOD / 5, "{name}: a step went by");
+        assert!(last.began < bad + period / 5, "{name}: a step went by");
         assert_eq!(
             (last.state, hold.state),
             (State::Armed, State::Hold),
@@ -189,12 +166,12 @@ impl Arm {
         );
         let took = safe.began - bad;
         // The steps themselves may be late by a little.
-        let slack = PERIOD / 5;
+        let slack = period / 5;
         println!(
             "{name}: {:.2} periods to the first safe step",
-            took.as_secs_f32() / PERIOD.as_secs_f32()
+            took.as_secs_f32() / period.as_secs_f32()
         );
-        assert!(took <= 2 * PERIOD + slack, "{name}: {took:?}");
+        assert!(took <= 2 * period + slack, "{name}: {took:?}");
         assert!(
             self.node.faults().contains(expected),
             "{name}: {:?}",
@@ -251,8 +228,8 @@ fn always(fault: Fault, id: Option<u8>) -> impl FnOnce(&mut Simulator) {
 }
 
 /// One arm for each kind of failure, all at once.
-fn every_failure_leads_to_the_safe_command(servo: Servo, alarm: u8) {
-    let late = |hundredths| Fault::Late(PERIOD * hundredths / 100);
+fn every_failure_leads_to_the_safe_command(servo: Servo, alarm: u8, period: Duration) {
+    let late = |hundredths| Fault::Late(period * hundredths / 100);
     let faults = [
         ("every answer lost", Fault::Lost, None),
         ("one servo of six silent", Fault::Lost, Some(4)),
@@ -270,13 +247,13 @@ fn every_failure_leads_to_the_safe_command(servo: Servo, alarm: u8) {
                     Fault::Alarm(_) => Latched::SensorFailure,
                     _ => Latched::SampleAge,
                 };
-                let mut arm = Arm::new(servo);
+                let mut arm = Arm::new(servo, period);
                 arm.fails_by(name, expected, always(fault, id));
                 arm.recovers(name);
             });
         }
         scope.spawn(|| {
-            let mut arm = Arm::new(servo);
+            let mut arm = Arm::new(servo, period);
             arm.fails_by("unplugged", Latched::SensorFailure, Simulator::unplug);
             // It is not looked for again: flying without it is a fault at once.
             arm.node.control().reset_faults().expect("disarmed");
@@ -288,24 +265,28 @@ fn every_failure_leads_to_the_safe_command(servo: Servo, alarm: u8) {
 
 #[test]
 fn a_feetech_bus_that_fails_leads_to_the_safe_command_within_two_periods() {
-    every_failure_leads_to_the_safe_command(Servo::Sts3215, 0x20);
+    in_time(|period| every_failure_leads_to_the_safe_command(Servo::Sts3215, 0x20, period));
 }
 
 #[test]
 fn a_dynamixel_bus_that_fails_leads_to_the_safe_command_within_two_periods() {
-    every_failure_leads_to_the_safe_command(Servo::Xl330, 0x80);
+    in_time(|period| every_failure_leads_to_the_safe_command(Servo::Xl330, 0x80, period));
 }
 
 #[test]
 fn single_bad_exchanges_do_not_stop_the_flight() {
-    let mut arm = Arm::new(Servo::Sts3215);
+    in_time(single_bad_exchanges);
+}
+
+fn single_bad_exchanges(period: Duration) {
+    let mut arm = Arm::new(Servo::Sts3215, period);
     arm.fly(3);
     for (fault, id) in [
         (Fault::Lost, None),
         (Fault::Lost, Some(6)),
         (Fault::Flip(60), Some(3)),
         (Fault::WrongId, Some(1)),
-        (Fault::Late(2 * PERIOD), Some(2)),
+        (Fault::Late(2 * period), Some(2)),
     ] {
         arm.simulator.inject(Injection {
             fault,
@@ -333,16 +314,20 @@ fn single_bad_exchanges_do_not_stop_the_flight() {
 
 #[test]
 fn the_arm_goes_from_where_it_stood_to_the_command_no_faster_than_its_joints_may() {
+    in_time(approach);
+}
+
+fn approach(period: Duration) {
     let servo = Servo::Sts3215;
     let table = table(servo);
-    let mut arm = Arm::new(servo);
+    let mut arm = Arm::new(servo, period);
     // The safe command, 0.25 rad. One joint is mounted the other way round, one has its zero elsewhere.
     let safe = [2_048 + 163, 2_048 - 163, 2_048 + 489, 2_211, 2_211, 2_211];
     // Four commands came before the first look.
     let (mut last, mut periods) = ([2_600_u16; 6], 6);
     for _ in 0..8 {
         arm.step();
-        std::thread::sleep(PERIOD / 10);
+        std::thread::sleep(period / 10);
         let state = arm.simulator.state();
         let goals: [u16; 6] = std::array::from_fn(|joint| state.servos[joint].goal(&table));
         for (goal, last) in goals.iter().zip(last) {
