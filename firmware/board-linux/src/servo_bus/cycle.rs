@@ -3,8 +3,8 @@
 //! A control period after a command, in fifths: goals are written at once; the servos are asked from 2 to 3, and from 3 to 4 once more if an answer was
 //! missing, damaged or late. So both tries are over when the next control step looks, and one bad exchange costs nothing.
 
-use std::io::Write as _;
 use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use rtrb::{Consumer, Producer};
 use super::channels::Channels;
 use super::config::{BusConfig, BusError};
 use super::health::Counters;
-use super::servo::Servo;
+use super::servo::{Quantity, Servo};
 use super::wire::{Answers, Failure, Wire};
 
 /// Fifths of a period at which each of the two questions goes out.
@@ -52,6 +52,8 @@ pub(super) struct Ends<C> {
     pub(super) commands: Consumer<Command>,
     pub(super) reports: Producer<Report>,
     pub(super) counters: Arc<Counters>,
+    /// For the thread that says what is new: standard error may make it wait.
+    pub(super) news: SyncSender<Option<Failure>>,
 }
 
 /// Everything that the thread works with.
@@ -63,6 +65,9 @@ pub(super) struct Cycle<C> {
     wire: Wire,
     /// Last goal of each driven joint, rad, and whether it has come to the command since the start.
     goals: Vec<(f32, bool)>,
+    /// The servo that gave no intact answer in the newest period: it may have lost its supply, and would drive to a goal from wherever it came to
+    /// meanwhile. It gets none until it answers.
+    silent: Option<u8>,
     /// When the newest command was issued.
     newest: Option<Instant>,
     /// Nobody is asked before this moment, nor while late answers still trickle in.
@@ -107,6 +112,7 @@ impl<C: Clock> Cycle<C> {
             ends,
             wire,
             goals,
+            silent: None,
             newest: None,
             quiet_until: None,
         })
@@ -168,7 +174,10 @@ impl<C: Clock> Cycle<C> {
                 *goal = target;
             }
             let definition = joint.servo.definition();
-            let Some(register) = definition.register("goal_position") else {
+            let Some(register) = definition
+                .register("goal_position")
+                .filter(|_| self.silent != Some(joint.id))
+            else {
                 continue;
             };
             let steps = Servo::goal_steps(joint.servo_angle(*goal));
@@ -183,7 +192,7 @@ impl<C: Clock> Cycle<C> {
             address = Some(register.addr);
         }
         let Some(address) = address else {
-            return Ok(()); // a contract without actions
+            return Ok(()); // a contract without actions, or with one whose servo is silent
         };
         match self.wire.tell(self.period / 5, &ids, address, &values) {
             Err(Failure::Gone) => Err(self.failed(Failure::Gone)),
@@ -223,9 +232,8 @@ impl<C: Clock> Cycle<C> {
         }
         // Whatever still comes belongs to these questions, and must not be taken for the answer to another.
         self.quiet_until = Some(Instant::now() + 2 * self.period);
-        if let Some(failure) = failure {
-            self.announce(Some(failure));
-        }
+        self.silent = failure.and_then(Failure::id);
+        self.announce(failure);
         Ok(())
     }
 
@@ -264,6 +272,9 @@ impl<C: Clock> Cycle<C> {
     }
 
     fn succeeded(&mut self, asked_us: u64, answers: &Answers) -> Result<(), Failure> {
+        if let Some(id) = self.silent.take() {
+            self.approach_anew(id, answers);
+        }
         let mut sample = Sample::new();
         sample.time_us = asked_us;
         for observed in &self.channels.observed {
@@ -283,6 +294,28 @@ impl<C: Clock> Cycle<C> {
         Ok(())
     }
 
+    /// The goal of servo `id` is where it stands, and approaches the command from there.
+    fn approach_anew(&mut self, id: u8, answers: &Answers) {
+        for (place, goal) in self.channels.driven.iter().zip(&mut self.goals) {
+            let joint = self
+                .config
+                .joints
+                .get(*place)
+                .filter(|joint| joint.id == id);
+            let angle = joint
+                .zip(answers.bytes.get(*place))
+                .and_then(|(joint, bytes)| {
+                    let angle = joint
+                        .servo
+                        .measured(Quantity::Position, answers.first, bytes)?;
+                    Some(joint.joint_angle(angle))
+                });
+            if let Some(angle_rad) = angle {
+                *goal = (angle_rad, false);
+            }
+        }
+    }
+
     /// Counts `failure` and gives it back.
     fn failed(&mut self, failure: Failure) -> Failure {
         self.ends.counters.failed(failure);
@@ -292,15 +325,10 @@ impl<C: Clock> Cycle<C> {
         failure
     }
 
-    /// Says what the bus does now, where that is something else than before.
+    /// Has it said what the bus does now, where that is something else than before.
     fn announce(&mut self, now: Option<Failure>) {
-        if !self.ends.counters.changed(now) {
-            return;
+        if self.ends.counters.changed(now) {
+            let _ = self.ends.news.try_send(now); // full: nobody reads what is said
         }
-        let mut stderr = std::io::stderr();
-        let _ = match now {
-            Some(failure) => writeln!(stderr, "servo bus: {failure}"),
-            None => writeln!(stderr, "servo bus: all servos answer"),
-        };
     }
 }

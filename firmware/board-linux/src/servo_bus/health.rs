@@ -1,6 +1,7 @@
 //! What a bus has seen so far, for whoever wants to know; no control step needs it.
 
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::wire::Failure;
@@ -37,6 +38,16 @@ impl Counters {
     pub(super) fn changed(&self, now: Option<Failure>) -> bool {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.replace(now) != Some(now)
+    }
+}
+
+/// Says on standard error what is new, until the bus ends.
+pub(super) fn say(news: Receiver<Option<Failure>>) {
+    for now in news {
+        match now {
+            Some(failure) => crate::say(format_args!("servo bus: {failure}")),
+            None => crate::say(format_args!("servo bus: all servos answer")),
+        }
     }
 }
 

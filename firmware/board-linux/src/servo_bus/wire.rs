@@ -20,7 +20,7 @@ pub enum Failure {
         /// The first one that did not.
         id: u8,
     },
-    /// A checksum that does not fit, another servo's id, or no packet.
+    /// A checksum that does not fit, no packet, or another servo's id: so it looks, too, when a servo is silent and the next one answers in its place.
     #[error("the answer of servo {id} was damaged, or another servo's")]
     Damaged {
         /// Whose answer was expected.
@@ -43,6 +43,19 @@ pub enum Failure {
     /// The device has failed: unplugged, say.
     #[error("the serial device is gone")]
     Gone,
+}
+
+impl Failure {
+    /// Whose answer it was.
+    pub(super) const fn id(self) -> Option<u8> {
+        match self {
+            Self::Lost { id }
+            | Self::Damaged { id }
+            | Self::Late { id }
+            | Self::Alarm { id, .. } => Some(id),
+            Self::Gone => None,
+        }
+    }
 }
 
 /// Intact answers of all servos to one question.

@@ -313,6 +313,61 @@ fn single_bad_exchanges(period: Duration) {
 }
 
 #[test]
+fn a_silent_servo_gets_no_goals_until_it_answers() {
+    in_time(silent_servo);
+}
+
+fn silent_servo(period: Duration) {
+    let table = table(Servo::Sts3215);
+    let mut arm = Arm::new(Servo::Sts3215, period);
+    arm.fly(5);
+    always(Fault::Lost, Some(4))(&mut arm.simulator);
+    while arm.node.state() != State::SafeStop {
+        arm.step();
+    }
+    let goals = |arm: &Arm| -> Vec<u16> {
+        let state = arm.simulator.state();
+        state
+            .servos
+            .iter()
+            .map(|model| model.goal(&table))
+            .collect()
+    };
+    let before = goals(&arm);
+    // That one is not at the safe command, 0.25 rad.
+    assert_ne!(before[3], 2_211);
+    arm.settles("one silent", State::SafeStop);
+    arm.step();
+    std::thread::sleep(period / 10);
+    let safe = [2_211, 1_885, 2_537, 2_211, 2_211, 2_211];
+    let mut expected = safe;
+    expected[3] = before[3];
+    assert_eq!(goals(&arm), expected);
+    // It had lost its supply, fell to another angle, and answers again: the safe command is approached from there.
+    let mut state = arm.simulator.state();
+    state.servos[3].registers[table.torque] = 0;
+    state.servos[3].put(3_200);
+    state.injection = None;
+    drop(state);
+    let mut last = 3_200;
+    for step in 0.. {
+        if last == safe[3] {
+            break;
+        }
+        assert!(step < 30, "{last}");
+        arm.step();
+        std::thread::sleep(period / 10);
+        let goal = goals(&arm)[3];
+        if goal == before[3] && last == 3_200 {
+            continue; // not asked yet
+        }
+        let most = (652.0 * period.as_secs_f32()) as u16 + 1;
+        assert!(last.abs_diff(goal) <= most, "{last} to {goal}");
+        last = goal;
+    }
+}
+
+#[test]
 fn the_arm_goes_from_where_it_stood_to_the_command_no_faster_than_its_joints_may() {
     in_time(approach);
 }

@@ -94,6 +94,11 @@ impl Model {
         self.registers[table.torque] != 0
     }
 
+    /// Somebody turns it to this step.
+    pub(super) fn put(&mut self, position: u16) {
+        self.position = position.into();
+    }
+
     /// It has moved towards its goal since the last time.
     fn move_on(&mut self, table: &Table) {
         let seconds = self.moved.elapsed().as_secs_f64();
