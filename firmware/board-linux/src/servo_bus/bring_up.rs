@@ -11,7 +11,7 @@ use super::servo::Servo;
 use super::wire::Wire;
 
 /// How long one servo has for one answer, and how often it is asked.
-const ANSWER: Duration = Duration::from_millis(50);
+const ANSWER: Duration = Duration::from_millis(200);
 const TRIES: usize = 3;
 
 /// Register `return_delay_time` counts in these, microseconds.

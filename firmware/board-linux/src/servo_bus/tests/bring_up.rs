@@ -40,6 +40,10 @@ fn refused(change: impl FnOnce(&mut Given<'_>)) -> String {
 
 #[test]
 fn what_is_wrong_is_named_and_no_joint_gets_torque() {
+    in_time(wrong);
+}
+
+fn wrong(_: Duration) {
     let observed = |channel: Channel<'static>| {
         refused(move |given| given.contract.observations = List::from_slice(&[channel]))
     };
@@ -176,9 +180,13 @@ fn what_is_wrong_is_named_and_no_joint_gets_torque() {
 
 #[test]
 fn torque_begins_where_each_joint_stands() {
+    in_time(torque_begins);
+}
+
+fn torque_begins(period: Duration) {
     for servo in [Servo::Sts3215, Servo::Xl330, Servo::Xl430] {
         let table = table(servo);
-        let (simulator, bus) = bus(servo, PERIOD, |_| {});
+        let (simulator, bus) = bus(servo, period, |_| {});
         for model in &simulator.state().servos {
             assert!(model.torque(&table), "{servo:?}");
             assert_eq!(model.goal(&table), 2_600, "{servo:?} {}", model.id);
@@ -197,11 +205,15 @@ fn torque_begins_where_each_joint_stands() {
 
 #[test]
 fn without_torque_nothing_is_written() {
+    in_time(without_torque);
+}
+
+fn without_torque(period: Duration) {
     let table = table(Servo::Sts3215);
-    let (simulator, mut bus) = bus(Servo::Sts3215, PERIOD, |config| config.torque = false);
+    let (simulator, mut bus) = bus(Servo::Sts3215, period, |config| config.torque = false);
     for _ in 0..5 {
         bus.actuators.write(&[0.0; 6]).expect("it is taken");
-        std::thread::sleep(PERIOD);
+        std::thread::sleep(period);
     }
     assert_eq!(bus.sensors.read(&mut Sample::new()), Ok(()));
     let state = simulator.state();
@@ -216,9 +228,13 @@ fn without_torque_nothing_is_written() {
 
 #[test]
 fn joints_without_an_action_stay_as_they_are() {
+    in_time(joints_without);
+}
+
+fn joints_without(period: Duration) {
     let table = table(Servo::Sts3215);
     let simulator = Simulator::start(Servo::Sts3215, &[2_600; 6]);
-    let mut contract = contract(PERIOD);
+    let mut contract = contract(period);
     contract.actions = List::from_slice(&contract.actions[1..2]);
     let config = BusConfig {
         limp_after: Some(Duration::from_secs(9)),
@@ -237,6 +253,6 @@ fn joints_without_an_action_stay_as_they_are() {
     bus.actuators.write(&[0.1]).expect("it is taken");
     drop(bus);
     // Told to let go of the joints at the end.
-    std::thread::sleep(Duration::from_millis(50));
+    std::thread::sleep(period / 2);
     assert_eq!(torque(), [false; 6]);
 }
