@@ -8,9 +8,13 @@
 #![cfg_attr(not(test), no_std)]
 
 pub mod clock;
+pub mod flash;
 pub mod i2c;
 pub mod store;
 pub mod watchdog;
+
+/// Where an image is programmed beside the firmware: the first slot.
+pub const IMAGE_ADDRESS: usize = 0x0808_0000;
 
 #[cfg(target_os = "none")]
 mod registers;

@@ -2,6 +2,7 @@
 
 #![expect(unsafe_code, reason = "register access")]
 
+pub(crate) mod flash;
 pub(crate) mod i2c;
 pub(crate) mod pwm;
 pub(crate) mod spi;
@@ -106,15 +107,6 @@ impl Timer for Iwdg {
     fn feed(&mut self) {
         self.key(0xAAAA);
     }
-}
-
-/// The flash that holds an image, or whatever else lies there.
-pub(crate) fn image() -> &'static [u8] {
-    unsafe extern "C" {
-        static _image: [u8; 512 * 1024];
-    }
-    // SAFETY: `memory.x` keeps this flash free of the firmware, which writes no flash.
-    unsafe { &_image }
 }
 
 /// Whether the watchdog restarted the part; the flags of the last reset are cleared.

@@ -7,7 +7,6 @@ use engram_cortex_m::pwm::{NoSuchFrequency, Output, Timing};
 use engram_cortex_m::spi::{Device, Spi};
 use engram_cortex_m::{Board, Delay};
 use engram_firmware::policy::Memory;
-use engram_firmware::store::RamStore;
 use engram_firmware::watchdog::Watchdog;
 use stm32f4xx_hal::gpio::{
     GpioExt as _, PA1, PA4, PA15, PB0, PB1, PB5, PB8, PB9, PB11, PC2, PC6, PC7, PC8, PC9,
@@ -16,36 +15,38 @@ use stm32f4xx_hal::pac;
 use stm32f4xx_hal::rcc::Enable as _;
 
 use crate::clock::{self, Clock};
+use crate::flash::PartFlash;
 use crate::i2c::{self, I2c};
+use crate::registers::flash::FlashRegisters;
 use crate::registers::i2c::I2cRegisters;
 use crate::registers::pwm::{MotorChannel, Timer};
 use crate::registers::spi::SpiRegisters;
 use crate::registers::{self, Clocks, Iwdg};
-use crate::store::FlashStore;
+use crate::store::{BoardFlash, BoardStore};
 use crate::uart::Uart;
 
 /// Bytes of cache that the board lends to policies. `ENGRAM_CACHE_BYTES` sets another number at build time.
-const CACHE_BYTES: usize = bytes(option_env!("ENGRAM_CACHE_BYTES"), 12 * 1024);
-/// Bytes of each slot in RAM that takes an upload. `ENGRAM_SLOT_BYTES` sets another number at build time.
-const SLOT_BYTES: usize = bytes(option_env!("ENGRAM_SLOT_BYTES"), 35 * 1024);
+const CACHE_BYTES: usize = bytes(option_env!("ENGRAM_CACHE_BYTES"), 11 * 1024);
+/// Bytes of RAM that stand in for an emulator's flash: two kilobytes of journal, and two slots. `ENGRAM_STAND_IN_BYTES` sets another number at
+/// build time.
+const STAND_IN_BYTES: usize = bytes(option_env!("ENGRAM_STAND_IN_BYTES"), 70 * 1024);
 
 const fn bytes(set: Option<&str>, usual: usize) -> usize {
     match set {
         None => usual,
         Some(text) => match usize::from_str_radix(text, 10) {
             Ok(bytes) => bytes,
-            Err(_) => panic!("ENGRAM_CACHE_BYTES and ENGRAM_SLOT_BYTES are numbers of bytes"),
+            Err(_) => panic!("ENGRAM_CACHE_BYTES and ENGRAM_STAND_IN_BYTES are numbers of bytes"),
         },
     }
 }
 
-/// One image slot; weights are read in place, so it has their alignment.
+/// Where an emulator's uploads go; weights are read in place, so it has their alignment.
 #[repr(align(16))]
-struct Slot([u8; SLOT_BYTES]);
+struct StandIn([u8; STAND_IN_BYTES]);
 
 static mut MEMORY: Memory<[i8; CACHE_BYTES]> = Memory::new();
-static mut SLOT_A: Slot = Slot([0; SLOT_BYTES]);
-static mut SLOT_B: Slot = Slot([0; SLOT_BYTES]);
+static mut STAND_IN: StandIn = StandIn([0; STAND_IN_BYTES]);
 
 /// Which pins are what. The line is USART2 on PA2 (out) and PA3 (in), and SPI1 is on PA5 (clock), PA6 (in) and PA7 (out) in both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,8 +65,8 @@ pub struct Stm32f405 {
     pub line: Line,
     /// Clock and identity. A clone reads the same clock, for sensors.
     pub platform: Board,
-    /// The image in flash, and two slots in RAM for uploads.
-    pub store: FlashStore<'static, &'static mut [u8]>,
+    /// The images in flash.
+    pub store: BoardStore<'static, FlashRegisters>,
     /// Memory for the policy.
     pub memory: &'static mut Memory,
     /// Four PWM outputs, off until they are started.
@@ -227,9 +228,18 @@ pub fn start(wiring: Wiring) -> Stm32f405 {
         Clock::Emulated => "qemu-f405",
         Clock::Pll | Clock::Internal { .. } => "stm32f405",
     };
-    let (memory, slot_a, slot_b) = (&raw mut MEMORY, &raw mut SLOT_A, &raw mut SLOT_B);
+    let (memory, stand_in) = (&raw mut MEMORY, &raw mut STAND_IN);
     // SAFETY: the peripherals are taken once, so this is reached once, and nothing else names these statics.
-    let (memory, slot_a, slot_b) = unsafe { (&mut *memory, &mut *slot_a, &mut *slot_b) };
+    let (memory, stand_in) = unsafe { (&mut *memory, &mut *stand_in) };
+    let flash = match clock {
+        Clock::Emulated => BoardFlash::StandIn(&mut stand_in.0),
+        Clock::Pll | Clock::Internal { .. } => {
+            BoardFlash::Part(PartFlash::new(FlashRegisters(part.FLASH)))
+        }
+    };
+    let Ok(store) = BoardStore::new(flash, registers::flash::loaded()) else {
+        engram_cortex_m::stop("no room for images")
+    };
     Stm32f405 {
         line: Line {
             uart,
@@ -238,10 +248,7 @@ pub fn start(wiring: Wiring) -> Stm32f405 {
             restarted_by_watchdog: registers::restarted_by_watchdog(rcc),
         },
         platform: Board::start(name, clock.core_mhz(), core.SYST),
-        store: FlashStore::new(
-            registers::image(),
-            RamStore::new(slot_a.0.as_mut_slice(), slot_b.0.as_mut_slice()),
-        ),
+        store,
         memory,
         motors,
         spi,

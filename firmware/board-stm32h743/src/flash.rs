@@ -185,9 +185,14 @@ impl<C: Controller> NorFlash for Flash<C> {
 
 impl<C: Controller> MappedFlash for Flash<C> {
     /// It waits for the controller; and the first bank, which holds the firmware, gives no instructions meanwhile.
-    const ERASE_STALLS: bool = true;
+    fn erase_stalls(&self) -> bool {
+        true
+    }
+
     /// So it does for words: a share of an upload takes milliseconds, which is more than the period of a fast robot.
-    const WRITE_STALLS: bool = true;
+    fn write_stalls(&self) -> bool {
+        true
+    }
 
     fn bytes(&self) -> &[u8] {
         self.controller.mapped()

@@ -20,7 +20,8 @@ mod journal;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use crate::store::{ImageStore, Mark, Slot, StoreError};
+use crate::store::{Found, ImageStore, Mark, Slot, StoreError};
+use core::num::NonZeroU32;
 use embedded_storage::nor_flash::NorFlash;
 use engram_image::header::{HEADER_BYTES, Header};
 use journal::{Erasing, Journal, Kind, RECORD_BYTES, Record};
@@ -30,7 +31,7 @@ use sha2::{Digest, Sha256};
 const GRANULE: usize = RECORD_BYTES;
 /// Progress of an upload is recorded in so many steps, or after every sector where there are fewer.
 const PROGRESS_STEPS: u32 = 8;
-/// Starts that may begin to check an image on trial; the next one rolls back.
+/// Starts, one after the other, that may begin to check an image on trial and not end it; the next one rolls back.
 pub const ATTEMPTS: u8 = 3;
 
 /// A flash that the processor reads like memory.
@@ -40,17 +41,31 @@ pub const ATTEMPTS: u8 = 3;
 pub trait MappedFlash: NorFlash {
     /// Whether erasing a sector keeps control steps from being made: on almost every part, because the core gets no instructions or because `erase` waits.
     /// Uploads are then begun only where nothing moves.
-    const ERASE_STALLS: bool;
+    fn erase_stalls(&self) -> bool;
     /// The same of writing a few words: where the core gets no instructions meanwhile. Uploads then go on only where nothing moves.
-    const WRITE_STALLS: bool;
+    fn write_stalls(&self) -> bool;
+
+    /// Bytes of a sector, a multiple of `ERASE_SIZE`: more than that where one driver serves flashes with other sectors.
+    fn sector_bytes(&self) -> NonZeroU32 {
+        const { NonZeroU32::new(Self::ERASE_SIZE as u32).unwrap() }
+    }
 
     /// All its bytes: the byte at an offset is the one that `read` reads there.
     fn bytes(&self) -> &[u8];
 }
 
 impl<F: MappedFlash> MappedFlash for &mut F {
-    const ERASE_STALLS: bool = F::ERASE_STALLS;
-    const WRITE_STALLS: bool = F::WRITE_STALLS;
+    fn erase_stalls(&self) -> bool {
+        F::erase_stalls(self)
+    }
+
+    fn write_stalls(&self) -> bool {
+        F::write_stalls(self)
+    }
+
+    fn sector_bytes(&self) -> NonZeroU32 {
+        F::sector_bytes(self)
+    }
 
     fn bytes(&self) -> &[u8] {
         F::bytes(self)
@@ -78,27 +93,30 @@ pub struct FlashStore<F> {
     writer: Option<Writer>,
     /// Bytes of both slots together.
     slots_bytes: u32,
+    /// Whose confirmed image failed its checks since the start: nothing to roll back to.
+    unfit: Option<Slot>,
 }
 
 impl<F: MappedFlash> FlashStore<F> {
-    const SECTOR: u32 = {
+    /// What the driver must be able to.
+    const FITS: () = {
         assert!(F::ERASE_SIZE > 0 && F::ERASE_SIZE.is_multiple_of(GRANULE));
         assert!(GRANULE.is_multiple_of(F::WRITE_SIZE) && GRANULE.is_multiple_of(F::READ_SIZE));
-        F::ERASE_SIZE as u32
     };
-    /// Where the slots begin.
-    const SLOTS: u32 = 2 * Journal::half_bytes::<F>();
 
     /// A store on the whole of a flash; changes nothing on it.
     ///
     /// # Errors
     /// [`StoreError::Small`].
     pub fn new(mut flash: F) -> Result<Self, StoreError> {
+        let () = Self::FITS;
         let bytes = flash.capacity().min(flash.bytes().len());
         let all = u32::try_from(bytes).unwrap_or(u32::MAX);
-        let slots_bytes = all.saturating_sub(Self::SLOTS) / Self::SECTOR * Self::SECTOR;
-        if slots_bytes < 2 * Self::SECTOR {
-            let least = usize::try_from(Self::SLOTS + 2 * Self::SECTOR).unwrap_or(usize::MAX);
+        let sector = flash.sector_bytes();
+        let slots = 2 * Journal::half_bytes(sector);
+        let slots_bytes = all.saturating_sub(slots) / sector * sector.get();
+        if slots_bytes < 2 * sector.get() {
+            let least = usize::try_from(slots + 2 * sector.get()).unwrap_or(usize::MAX);
             return Err(StoreError::Small { bytes, least });
         }
         Ok(Self {
@@ -106,30 +124,44 @@ impl<F: MappedFlash> FlashStore<F> {
             flash,
             writer: None,
             slots_bytes,
+            unfit: None,
         })
     }
 
     /// Where an image of `length` bytes begins in a slot.
     fn start(&self, slot: Slot, length: u32) -> u32 {
+        let slots = 2 * Journal::half_bytes(self.flash.sector_bytes());
         match slot {
-            Slot::A => Self::SLOTS,
-            Slot::B => Self::SLOTS + self.slots_bytes.saturating_sub(Self::sectors_bytes(length)),
+            Slot::A => slots,
+            Slot::B => slots + self.slots_bytes.saturating_sub(self.sectors_bytes(length)),
         }
     }
 
-    /// Bytes of the sectors that so many bytes take.
-    const fn sectors_bytes(length: u32) -> u32 {
-        length.div_ceil(Self::SECTOR).saturating_mul(Self::SECTOR)
+    /// Sectors that an image of so many bytes takes.
+    fn sectors(&self, length: u32) -> u32 {
+        journal::sectors(length, self.flash.sector_bytes())
+    }
+
+    /// Bytes of them.
+    fn sectors_bytes(&self, length: u32) -> u32 {
+        let sector = self.flash.sector_bytes().get();
+        self.sectors(length).saturating_mul(sector)
     }
 
     /// Bytes that one slot may have beside what the other one holds. A sector is always left for the other, without which nothing
     /// could ever take an image's place.
     fn room_beside(&self, other: &Record) -> u32 {
         let taken = match other.kind {
-            Kind::Trial | Kind::Confirmed => Self::sectors_bytes(other.length),
+            Kind::Trial | Kind::Confirmed => self.sectors_bytes(other.length),
             Kind::Header | Kind::Empty | Kind::Upload => 0,
         };
-        self.slots_bytes.saturating_sub(taken.max(Self::SECTOR))
+        let taken = taken.max(self.flash.sector_bytes().get());
+        self.slots_bytes.saturating_sub(taken)
+    }
+
+    /// The record of the image to roll back to.
+    fn fallback(&self) -> Option<Record> {
+        (self.journal.confirmed()).filter(|confirmed| Some(confirmed.slot) != self.unfit)
     }
 
     fn append(&mut self, record: Record, erasing: Erasing) -> Result<(), StoreError> {
@@ -175,7 +207,7 @@ impl<F: MappedFlash> FlashStore<F> {
             return None;
         }
         let mut header = [0; HEADER_BYTES];
-        self.flash.read(Self::SLOTS, &mut header).ok()?;
+        self.flash.read(self.start(Slot::A, 0), &mut header).ok()?;
         let mut programmed = Record {
             kind: Kind::Trial,
             length: Header::read(&header).ok()?.total_length,
@@ -191,12 +223,29 @@ impl<F: MappedFlash> FlashStore<F> {
         Some(())
     }
 
+    /// Ends the trial of an image for good.
+    fn confirm(&mut self, record: Record, erasing: Erasing) -> Result<(), StoreError> {
+        let other = self.journal.of(record.slot.other());
+        if other.kind == Kind::Trial {
+            // An older one, whose confirmation failed: with this one confirmed it would be on trial again.
+            self.append(Record::empty(other.slot), erasing)?;
+        }
+        let confirmed = Record {
+            kind: Kind::Confirmed,
+            attempts: 0,
+            ..record
+        };
+        self.append(confirmed, erasing)?;
+        self.unfit = None;
+        Ok(())
+    }
+
     /// Records whole sectors, now and then.
     fn note_progress(&mut self, writer: &Writer) {
         let record = self.journal.of(writer.slot);
-        let all = record.length.div_ceil(Self::SECTOR);
+        let all = self.sectors(record.length);
         let sectors = match u32::try_from(writer.written) {
-            Ok(written) if written < record.length => written / Self::SECTOR,
+            Ok(written) if written < record.length => written / self.flash.sector_bytes(),
             _ => all,
         };
         let step = all.div_ceil(PROGRESS_STEPS);
@@ -216,21 +265,26 @@ impl<F: MappedFlash> ImageStore for FlashStore<F> {
     }
 
     fn begin_stalls(&self) -> bool {
-        F::ERASE_STALLS
+        self.flash.erase_stalls()
     }
 
     fn write_stalls(&self) -> bool {
-        F::WRITE_STALLS
+        self.flash.write_stalls()
     }
 
     /// The image in a slot, where one is whole; nothing otherwise.
     fn bytes(&self, slot: Slot) -> &[u8] {
         let record = self.journal.of(slot);
-        let whole = matches!(record.kind, Kind::Trial | Kind::Confirmed);
-        let start = usize::try_from(self.start(slot, record.length)).ok();
-        let range = start
-            .zip(usize::try_from(record.length).ok())
-            .filter(|_| whole && record.length < self.slots_bytes);
+        let range = match record.kind {
+            Kind::Trial | Kind::Confirmed if record.length < self.slots_bytes => {
+                let start = self.start(slot, record.length);
+                usize::try_from(start)
+                    .ok()
+                    .zip(usize::try_from(record.length).ok())
+            }
+            Kind::Trial | Kind::Confirmed => None,
+            Kind::Header | Kind::Empty | Kind::Upload => None,
+        };
         range
             .and_then(|(start, length)| self.flash.bytes().get(start..)?.get(..length))
             .unwrap_or(&[])
@@ -268,9 +322,10 @@ impl<F: MappedFlash> ImageStore for FlashStore<F> {
         // Before anything is erased; and what is recorded of the upload in flight finds an erased half.
         self.append(record, Erasing::Allowed)?;
         let start = self.start(slot, bytes);
-        let all = bytes.div_ceil(Self::SECTOR);
-        let there = record.sectors.min(all) * Self::SECTOR;
-        journal::erase(&mut self.flash, start + there, start + all * Self::SECTOR)?;
+        let all = self.sectors(bytes);
+        let sector = self.flash.sector_bytes().get();
+        let there = record.sectors.min(all) * sector;
+        journal::erase(&mut self.flash, start + there, start + all * sector)?;
         let written = usize::try_from(there.min(bytes)).map_err(|_| StoreError::Bounds)?;
         self.writer = Some(Writer {
             slot,
@@ -314,77 +369,102 @@ impl<F: MappedFlash> ImageStore for FlashStore<F> {
             .map_or(Slot::A, |confirmed| confirmed.slot.other())
     }
 
-    /// The image on trial, unless its trial ended with the last reset; otherwise the confirmed one.
-    fn found(&mut self) -> Option<(Slot, [u8; 32])> {
+    /// The image on trial, unless its trial ended with the last reset; otherwise the confirmed one. Where there is nothing to roll back to, a trial ends
+    /// for one start: an upload can then cure what keeps the checks from ending.
+    fn found(&mut self) -> Option<Found> {
         let _ = self.find_programmed();
         for slot in [Slot::A, Slot::B] {
             let record = self.journal.of(slot);
-            if record.kind != Kind::Trial {
-                continue;
+            let spent = record.attempts >= ATTEMPTS;
+            let without_end = record.attempts < Record::FLOWN;
+            match (record.kind, self.fallback()) {
+                (Kind::Trial, None) if spent && without_end => {
+                    let attempts = 0;
+                    let _ = self.append(Record { attempts, ..record }, Erasing::Allowed);
+                    return None;
+                }
+                (Kind::Trial, None) => return Some(record.found()),
+                (Kind::Trial, Some(_)) if !spent => return Some(record.found()),
+                _ => {}
             }
-            if record.attempts < ATTEMPTS {
-                return Some((slot, record.sha256));
-            }
-            // Where that fails, it is found out again after the next start.
-            let _ = self.mark(slot, Mark::Refused);
         }
-        let confirmed = self.journal.confirmed()?;
-        Some((confirmed.slot, confirmed.sha256))
+        self.fallback().map(|confirmed| confirmed.found())
     }
 
-    fn on_trial(&self) -> bool {
-        let trial = |slot| self.journal.of(slot).kind == Kind::Trial;
-        self.journal.confirmed().is_some() && (trial(Slot::A) || trial(Slot::B))
+    fn on_trial(&self) -> Option<Slot> {
+        self.fallback()?;
+        [Slot::A, Slot::B]
+            .into_iter()
+            .find(|slot| self.journal.of(*slot).kind == Kind::Trial)
     }
 
     fn mark(&mut self, slot: Slot, mark: Mark) -> Result<(), StoreError> {
         let record = self.journal.of(slot);
-        let confirmed = self.journal.confirmed();
-        if mark == Mark::Checking {
-            let written = |writer: &Writer| writer.slot == slot && writer.written == writer.length;
-            if record.kind == Kind::Upload && !self.writer.as_ref().is_some_and(written) {
-                return Err(StoreError::Bounds);
-            }
-            self.read_through(&record)?;
-        }
-        let (next, erasing) = match (mark, record.kind) {
+        let fallback = self.fallback();
+        match (mark, record.kind) {
             (Mark::Checking, Kind::Upload) => {
-                let counter = not_older(COUNTER, confirmed)?;
+                let written =
+                    |writer: &Writer| writer.slot == slot && writer.written == writer.length;
+                if !self.writer.as_ref().is_some_and(written) {
+                    return Err(StoreError::Bounds);
+                }
+                self.read_through(&record)?;
                 let trial = Record {
                     kind: Kind::Trial,
-                    counter,
+                    counter: not_older(COUNTER, self.journal.confirmed())?,
                     sectors: 0,
                     ..record
                 };
-                (trial, Erasing::Allowed)
+                self.append(trial, Erasing::Allowed)
             }
             (Mark::Checking, Kind::Trial) => {
                 let attempts = record.attempts.saturating_add(1);
-                (Record { attempts, ..record }, Erasing::Allowed)
+                self.append(Record { attempts, ..record }, Erasing::Allowed)?;
+                self.read_through(&record)
             }
-            (Mark::Checking, Kind::Confirmed) if !self.journal.is_certain() => {
-                // It flies in any case, now.
-                let _ = self.append(record, Erasing::Allowed);
-                return Ok(());
+            (Mark::Checking, Kind::Confirmed) => {
+                self.read_through(&record)?;
+                if !self.journal.is_certain() {
+                    // It flies in any case, now.
+                    let _ = self.append(record, Erasing::Allowed);
+                }
+                Ok(())
+            }
+            (Mark::Passed, Kind::Trial) if fallback.is_none() => {
+                self.confirm(record, Erasing::Allowed)
+            }
+            (Mark::Passed, Kind::Trial) if (1..Record::FLOWN).contains(&record.attempts) => {
+                let attempts = 0;
+                self.append(Record { attempts, ..record }, Erasing::Allowed)
+            }
+            (Mark::Passed, Kind::Confirmed) => {
+                // Only now may the one go whose trial ended.
+                let other = self.journal.of(slot.other());
+                if other.kind == Kind::Trial && other.attempts >= ATTEMPTS {
+                    self.append(Record::empty(other.slot), Erasing::Allowed)?;
+                }
+                Ok(())
+            }
+            (Mark::Refused, Kind::Trial | Kind::Upload) => {
+                self.append(Record::empty(slot), Erasing::Allowed)
+            }
+            (Mark::Refused, Kind::Confirmed) => {
+                self.unfit = Some(slot);
+                Ok(())
             }
             (Mark::Flying, Kind::Trial)
-                if confirmed.is_some() && record.attempts < Record::FLOWN =>
+                if fallback.is_some() && record.attempts < Record::FLOWN =>
             {
                 let attempts = Record::FLOWN;
-                (Record { attempts, ..record }, Erasing::Never)
+                self.append(Record { attempts, ..record }, Erasing::Never)
             }
             (Mark::Landed, Kind::Trial) if record.attempts == Record::FLOWN => {
                 let attempts = 0;
-                (Record { attempts, ..record }, Erasing::Allowed)
+                self.append(Record { attempts, ..record }, Erasing::Allowed)
             }
-            (Mark::Passed, Kind::Trial) if confirmed.is_none() => {
-                (proven(record), Erasing::Allowed)
-            }
-            (Mark::Proven, Kind::Trial) => (proven(record), Erasing::Never),
-            (Mark::Refused, Kind::Trial) => (Record::empty(slot), Erasing::Allowed),
-            _ => return Ok(()),
-        };
-        self.append(next, erasing)
+            (Mark::Proven, Kind::Trial) => self.confirm(record, Erasing::Never),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -399,11 +479,3 @@ fn not_older(counter: u32, confirmed: Option<Record>) -> Result<u32, StoreError>
 /// The counter of every image. Version 1 of the image format carries none: here belongs what reads it (signed, so from the header or the
 /// body) once there is one. Records keep it, and an image with a lower one than the confirmed image's is refused already.
 const COUNTER: u32 = 0;
-
-fn proven(record: Record) -> Record {
-    Record {
-        kind: Kind::Confirmed,
-        attempts: 0,
-        ..record
-    }
-}

@@ -263,7 +263,9 @@ where
     /// [`Reason`], as for an upload; the active image stays.
     pub fn install(&mut self, image: &[u8]) -> Result<(), Reason> {
         self.require_disarmed()?;
-        self.make_way()?;
+        if u32::try_from(image.len()).is_ok_and(|length| length <= self.slots.capacity()) {
+            self.make_way()?;
+        }
         self.slots.upload(image)?;
         self.commit()
     }
@@ -275,15 +277,17 @@ where
     /// [`Reason::NoImage`] where none lies there; others as for an upload.
     pub fn install_found(&mut self) -> Result<(), Reason> {
         self.require_disarmed()?;
-        self.slots.find()?;
-        let on_trial = self.slots.on_trial();
-        match self.commit() {
-            Err(_) if on_trial => {
-                self.slots.find()?;
-                self.commit()
-            }
-            taken => taken,
+        let first = self.slots.find().ok_or(Reason::NoImage)?;
+        self.slots.take(first);
+        let taken = self.commit();
+        if taken.is_err()
+            && let Some(second) = self.slots.find()
+            && second.slot != first.slot
+        {
+            self.slots.take(second);
+            return self.commit();
         }
+        taken
     }
 
     /// Activates what has been uploaded; where the contract comes with the image, the loop flies by it from now on.

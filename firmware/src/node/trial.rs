@@ -42,14 +42,16 @@ where
     /// does so itself where its checks or its deadlines say that it must; a board may for reasons of its own.
     ///
     /// # Errors
-    /// [`Reason::NotDisarmed`]; others as for an upload, and then there is no active image.
+    /// [`Reason::NotDisarmed`], [`Reason::NotSettled`]; others as for an upload, and then there is no active image.
     pub fn roll_back(&mut self) -> Result<(), Reason> {
-        self.require_disarmed()?;
+        self.require_rest()?;
         if !self.slots.on_trial() {
             return Ok(());
         }
         self.trial = Trial::default();
-        self.slots.roll_back()?;
+        self.slots.end_trial();
+        let found = self.slots.find().ok_or(Reason::NoImage)?;
+        self.slots.take(found);
         self.commit()
     }
 
@@ -91,17 +93,19 @@ where
                 0
             }
         };
-        if self.trial.steps >= TRIAL_STEPS {
-            // Where the store fails to note it, the trial goes on.
-            let _ = self.slots.mark(Mark::Proven);
-            self.trial = Trial::default();
-        } else if self.state() == State::Disarmed && self.may_pause() {
+        if self.state() == State::Disarmed && self.may_pause() {
             if self.trial.failed {
                 // What cannot be rolled back is no active image any more, and arming says so.
                 let _ = self.roll_back();
             } else if core::mem::take(&mut self.trial.flown) && faults.is_empty() {
                 // Where the store fails to note it, a reset from now on ends the trial.
                 let _ = self.slots.mark(Mark::Landed);
+            }
+        } else if self.trial.steps >= TRIAL_STEPS && !self.trial.failed {
+            // Where the store fails to note it, so many steps more are flown.
+            self.trial.steps = 0;
+            if self.slots.mark(Mark::Proven).is_ok() {
+                self.trial = Trial::default();
             }
         }
     }

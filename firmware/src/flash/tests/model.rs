@@ -72,6 +72,11 @@ impl<const WORD: usize, const SECTOR: usize, const STALLS: bool> Model<WORD, SEC
         self.cut = cut;
     }
 
+    /// Other random bits than those of another seed.
+    pub(crate) fn seed(&mut self, seed: u64) {
+        self.random = SplitMix64::new(seed);
+    }
+
     /// Fails if a mapped read of `bytes`, which are its own, would read a word that is not whole.
     pub(crate) fn assert_readable(&self, bytes: &[u8]) {
         let start = bytes.as_ptr() as usize - self.bytes.as_ptr() as usize;
@@ -198,8 +203,13 @@ impl<const WORD: usize, const SECTOR: usize, const STALLS: bool> NorFlash
 impl<const WORD: usize, const SECTOR: usize, const STALLS: bool> MappedFlash
     for Model<WORD, SECTOR, STALLS>
 {
-    const ERASE_STALLS: bool = true;
-    const WRITE_STALLS: bool = STALLS;
+    fn erase_stalls(&self) -> bool {
+        true
+    }
+
+    fn write_stalls(&self) -> bool {
+        STALLS
+    }
 
     fn bytes(&self) -> &[u8] {
         &self.bytes
