@@ -184,9 +184,11 @@ mod tests {
             BoardStore::<Part>::new(BoardFlash::StandIn(&mut ram), &loaded).expect("large enough");
         assert_eq!(
             (store.capacity(), store.bytes(Slot::A)),
-            (2048, &loaded[..])
+            (3 * 1024, &loaded[..])
         );
         assert_eq!((store.found(), store.spare()), (None, Slot::A));
+        let outside = store.begin(Slot::B, 3 * 1024 + 1, &[0; 32]);
+        assert_eq!(outside, Err(StoreError::Bounds));
         for (slot, byte) in [(Slot::B, 5), (Slot::A, 6)] {
             assert_eq!(store.begin(slot, 70, &[byte; 32]), Ok(0));
             assert_eq!(store.write(slot, 0, &[byte; 70]), Ok(()));
@@ -196,8 +198,6 @@ mod tests {
             assert_eq!(store.bytes(slot), [byte; 70]);
         }
         assert_eq!(store.on_trial(), Some(Slot::A));
-        let outside = store.begin(Slot::B, 2049, &[0; 32]);
-        assert_eq!(outside, Err(StoreError::Bounds));
         assert!(!store.begin_stalls() && !store.write_stalls());
     }
 
@@ -209,7 +209,7 @@ mod tests {
         let mut store = BoardStore::new(flash, &[7; 64]).expect("large enough");
         assert_eq!(
             (store.capacity(), store.bytes(Slot::A)),
-            (256 * 1024, &[][..])
+            (3 * 128 * 1024, &[][..])
         );
         assert!(store.begin_stalls() && store.write_stalls());
         assert_eq!(store.begin(Slot::A, 100, &[7; 32]), Ok(0));
