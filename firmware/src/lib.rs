@@ -34,6 +34,7 @@ pub mod process;
 pub mod safety;
 pub mod schedule;
 pub mod sensors;
+pub mod signature;
 pub mod slots;
 pub mod store;
 pub mod terms;

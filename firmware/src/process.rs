@@ -15,6 +15,7 @@ use crate::injected::{InjectedSensors, ReportedActuators};
 use crate::node::{ContractSource, Node, Parts};
 use crate::platform::{Clock, Identity, Platform};
 use crate::policy::{CacheLine, LINES, LargestMemory, Memory};
+use crate::signature::PublicKey;
 use crate::store::RamStore;
 
 /// A node that moves and measures nothing: the host is the plant, and each image brings its contract. Images and memory lie on
@@ -30,12 +31,14 @@ pub type ProcessNode = Node<
 
 impl ProcessNode {
     /// Without an image, in lock-step; its clock starts at 0. The board's name is kept for as long as the process runs: make few.
+    /// With `key` it takes images signed by that key alone.
     #[must_use]
-    pub fn start(board: &str) -> Self {
+    pub fn start(board: &str, key: Option<PublicKey>) -> Self {
         let slot = || std::vec![0; IMAGE_BYTES];
         let lines = || std::vec![CacheLine::ZERO; LINES];
         Self::new(Parts {
             contract: ContractSource::Image,
+            key,
             pace: Pace::LockStep,
             sensors: InjectedSensors::new(),
             actuators: ReportedActuators,

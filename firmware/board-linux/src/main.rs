@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use engram_firmware::process::ProcessNode;
+use engram_firmware::signature::{NotAKey, PublicKey};
 use engram_link::{Pace, Reason};
 
 use crate::line::{Line, LineError};
@@ -52,6 +53,9 @@ struct Arguments {
     /// Install this image at the start, with all checks of an upload
     #[arg(long, value_name = "FILE")]
     image: Option<PathBuf>,
+    /// Take images signed by this key alone: its 64 hexadecimal digits, as `engram keygen` prints them
+    #[arg(long, value_name = "KEY", value_parser = key)]
+    key: Option<PublicKey>,
     /// Name that the host is told
     #[arg(long, value_name = "NAME", default_value = "linux")]
     name: String,
@@ -63,6 +67,8 @@ const EXAMPLES: &str = "Examples:
   On any Linux, for a host on the same machine:
     engram-board-linux --pty
     engram fly images/pendulum.engram --port /dev/pts/7
+  One that flies what the owner of a key has signed, and nothing else (engram keygen, engram sign):
+    engram-board-linux --port /dev/ttyTHS1 --key 3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c
   The aarch64 build on an x86-64 machine (serial devices need more than QEMU's user mode emulates):
     QEMU_LD_PREFIX=/usr/aarch64-linux-gnu qemu-aarch64 -cpu max engram-board-linux-aarch64 --pty";
 
@@ -86,6 +92,12 @@ enum Failure {
     Image(Reason),
 }
 
+/// The public key of an argument; one that nothing can be signed by is none.
+fn key(text: &str) -> Result<PublicKey, NotAKey> {
+    text.parse()
+        .and_then(|key: PublicKey| key.is_valid().then_some(key).ok_or(NotAKey))
+}
+
 /// A line on standard error. That it cannot be shown changes nothing.
 pub(crate) fn say(text: Text<'_>) {
     let _ = writeln!(std::io::stderr(), "engram-board-linux: {text}");
@@ -107,7 +119,7 @@ fn main() -> ExitCode {
 /// Runs until it is told to end, and says how it stands then. A line that goes away is a lost link and does not end it.
 fn run(arguments: Arguments) -> Result<&'static str, Failure> {
     ctrlc::set_handler(|| END.store(true, Ordering::Relaxed))?;
-    let mut node = ProcessNode::start(&arguments.name);
+    let mut node = ProcessNode::start(&arguments.name, arguments.key);
     if let Some(path) = arguments.image {
         let image = std::fs::read(&path).map_err(|source| Failure::ImageFile { path, source })?;
         node.install(&image).map_err(Failure::Image)?;

@@ -24,6 +24,7 @@ use engram_firmware::injected::{InjectedSensors, ReportedActuators};
 use engram_firmware::node::{ContractSource, Node, Parts};
 use engram_firmware::platform::Platform as _;
 use engram_firmware::policy::Memory;
+use engram_firmware::signature::PublicKey;
 use engram_firmware::store::RamStore;
 use engram_link::{Pace, Reason};
 use stm32f4xx_hal::gpio::GpioExt as _;
@@ -66,6 +67,7 @@ fn main() -> ! {
     };
     let mut node = Node::new(Parts {
         contract: ContractSource::Image,
+        key: const { PublicKey::of_build(option_env!("ENGRAM_PUBLIC_KEY")) },
         pace: Pace::LockStep,
         sensors: InjectedSensors::new(),
         actuators: ReportedActuators,

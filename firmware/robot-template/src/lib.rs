@@ -28,6 +28,7 @@ use engram_firmware::platform::Platform;
 use engram_firmware::policy::Memory;
 use engram_firmware::safety::Settings;
 use engram_firmware::sensors::Sensors;
+use engram_firmware::signature::PublicKey;
 use engram_firmware::store::RamStore;
 use engram_link::Pace;
 
@@ -51,6 +52,7 @@ pub fn start<S: Sensors, A: Actuators, P: Platform>(
             contract: &CONTRACT,
             settings: Settings::for_period(CONTRACT.period_us),
         },
+        key: const { PublicKey::of_build(option_env!("ENGRAM_PUBLIC_KEY")) },
         pace: Pace::RealTime,
         sensors,
         actuators,

@@ -21,6 +21,7 @@ pub(crate) mod tests;
 
 use crate::store::{ImageStore, Mark, Slot, StoreError};
 use embedded_storage::nor_flash::NorFlash;
+use engram_image::header::Header;
 use journal::{Erasing, Journal, Kind, RECORD_BYTES, Record};
 
 /// Bytes that are programmed at once.
@@ -143,6 +144,21 @@ impl<F: MappedFlash> FlashStore<F> {
             offset += RECORD_BYTES as u32;
         }
         Ok(())
+    }
+
+    /// The counter of an image all of whose bytes were read through, unless it is lower than that of the confirmed one.
+    fn counter(&self, record: &Record, confirmed: Option<Record>) -> Result<u32, StoreError> {
+        let bytes = usize::try_from(self.start(record.slot))
+            .ok()
+            .zip(usize::try_from(record.length).ok())
+            .and_then(|(start, length)| self.flash.bytes().get(start..)?.get(..length))
+            .unwrap_or(&[]);
+        // What is no image fails the checks that follow.
+        let counter = Header::read(bytes).map_or(0, |header| header.counter);
+        match confirmed.map(|record| record.counter) {
+            Some(least) if counter < least => Err(StoreError::Older { counter, least }),
+            _ => Ok(counter),
+        }
     }
 
     /// Records whole sectors, now and then.
@@ -290,7 +306,7 @@ impl<F: MappedFlash> ImageStore for FlashStore<F> {
         }
         let (next, erasing) = match (mark, record.kind) {
             (Mark::Checking, Kind::Upload) => {
-                let counter = not_older(COUNTER, confirmed)?;
+                let counter = self.counter(&record, confirmed)?;
                 let trial = Record {
                     kind: Kind::Trial,
                     counter,
@@ -324,18 +340,6 @@ impl<F: MappedFlash> ImageStore for FlashStore<F> {
         self.append(next, erasing)
     }
 }
-
-/// The counter of an image, unless it is lower than that of the confirmed one.
-fn not_older(counter: u32, confirmed: Option<Record>) -> Result<u32, StoreError> {
-    match confirmed.map(|record| record.counter) {
-        Some(least) if counter < least => Err(StoreError::Older { counter, least }),
-        _ => Ok(counter),
-    }
-}
-
-/// The counter of every image. Version 1 of the image format carries none: here belongs what reads it (signed, so from the header or the
-/// body) once there is one. Records keep it, and an image with a lower one than the confirmed image's is refused already.
-const COUNTER: u32 = 0;
 
 fn proven(record: Record) -> Record {
     Record {

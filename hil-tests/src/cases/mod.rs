@@ -14,6 +14,7 @@ mod endings;
 mod flight;
 mod locomotion;
 mod safety;
+mod signature;
 mod upload;
 
 use anyhow::Result;
@@ -39,6 +40,7 @@ pub fn all() -> Vec<Case> {
         conversation::CASES,
         flight::CASES,
         upload::CASES,
+        signature::CASES,
         safety::CASES,
         control_loop::CASES,
         endings::CASES,

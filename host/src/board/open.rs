@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use engram_firmware::signature::PublicKey;
 use serialport::{SerialPort as _, TTYPort};
 
 use super::loopback::Loopback;
@@ -74,12 +75,23 @@ pub enum OpenError {
 /// # Errors
 /// [`OpenError`] says what to install or build, or how the start failed.
 pub fn open(board: BoardName) -> Result<Box<dyn Transport>, OpenError> {
+    open_with_key(board, None)
+}
+
+/// The same for a board that takes images signed by `key` alone. A microcontroller's firmware is built with its key and given none.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_with_key(
+    board: BoardName,
+    key: Option<PublicKey>,
+) -> Result<Box<dyn Transport>, OpenError> {
     match board {
-        BoardName::Loopback => Ok(Box::new(Loopback::new())),
+        BoardName::Loopback => Ok(Box::new(Loopback::new(key))),
         BoardName::QemuM7 => Ok(Box::new(open_machine(board, &["mps2-an500"])?)),
         BoardName::QemuM55 => Ok(Box::new(open_machine(board, &["mps3-an547"])?)),
         BoardName::QemuF405 => Ok(Box::new(open_machine(board, &F405)?)),
-        BoardName::Linux | BoardName::QemuLinux => Ok(Box::new(open_process(board)?)),
+        BoardName::Linux | BoardName::QemuLinux => Ok(Box::new(open_process(board, key)?)),
     }
 }
 
@@ -206,7 +218,7 @@ fn open_machine(board: BoardName, machine: &[&str]) -> Result<Stream, OpenError>
 
 /// The Linux board makes a pseudo terminal and prints its path: that works under qemu-aarch64 too,
 /// which does not emulate what opening a serial device takes.
-fn open_process(board: BoardName) -> Result<Stream, OpenError> {
+fn open_process(board: BoardName, key: Option<PublicKey>) -> Result<Stream, OpenError> {
     let firmware = firmware(board)?;
     let (program, mut command) = match board.find_emulator()? {
         Some(emulator) => {
@@ -221,6 +233,7 @@ fn open_process(board: BoardName) -> Result<Stream, OpenError> {
     };
     command
         .args(["--pty", "--name", board.name()])
+        .args(key.map(|key| format!("--key={key}")))
         .stdout(Stdio::piped());
     let mut process = spawn(board, &program, &mut command)?;
     let deadline = Instant::now() + START_PATIENCE;
