@@ -562,7 +562,7 @@ mod tests {
     }
 
     #[test]
-    fn a_board_with_a_key_takes_what_its_owner_has_signed() {
+    fn eng_safe_19_a_board_with_a_key_takes_what_its_owner_has_signed() {
         let stage = |bytes: &[u8]| match taken_by_a_board_with_a_key(bytes) {
             Ok(()) => None,
             Err(Reason::Image { stage, .. }) => Some(stage),
@@ -598,7 +598,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_altered_image_passes_for_a_signed_one(
+        fn eng_safe_19_no_altered_image_passes_for_a_signed_one(
             changes in prop::collection::vec((any::<prop::sample::Index>(), 1..=255_u8), 1..4),
             cut in prop::option::weighted(0.2, any::<prop::sample::Index>()),
         ) {

@@ -12,7 +12,7 @@ use crate::sample_image::{AGE, USUAL, sample_image};
 use crate::{Case, Flyer, Rig, Target, refusal};
 
 pub(super) const CASES: &[Case] = cases![
-    a_board_with_a_key_flies_what_its_owner_signed_and_nothing_else,
+    eng_safe_19_a_board_with_a_key_flies_what_its_owner_signed_and_nothing_else,
     the_host_says_before_an_upload_that_a_board_wants_another_signature,
     a_board_without_a_key_flies_signed_images_too,
 ];
@@ -48,7 +48,9 @@ fn with_key(rig: &Rig) -> Result<Option<(Client, HelloReply)>> {
     Ok(Some((client, hello)))
 }
 
-fn a_board_with_a_key_flies_what_its_owner_signed_and_nothing_else(rig: &Rig) -> Result<()> {
+fn eng_safe_19_a_board_with_a_key_flies_what_its_owner_signed_and_nothing_else(
+    rig: &Rig,
+) -> Result<()> {
     let Some((client, hello)) = with_key(rig)? else {
         return Ok(());
     };

@@ -14,7 +14,9 @@ use super::pilot::{Decision, Pilot};
 use super::plan::FlightError;
 use super::record::{Order, SampleRecord};
 use super::recorder::Ending;
-use crate::board::{BoardName, Client, Patience, Transport, file_for, printable};
+use crate::board::{
+    BoardName, Client, NotForBoard, Patience, Transport, file_for, packed_for, printable,
+};
 use crate::hexadecimal::hexadecimal;
 
 /// Steps that a disarmed board gets to bring its command to the safe one. The slowest slew limit
@@ -101,7 +103,14 @@ impl<'a> BoardPilot<'a> {
         client.hello(Pace::LockStep)?;
         let uploaded = hello.weights_sha256 != Some(mirror.image().weights_sha256);
         if uploaded {
-            upload(&mut client, &file_for(&hello, image.file)?, on_upload)?;
+            let file = match file_for(&hello, image.file) {
+                // A board without a key flies the same policy unsigned: a rehearsal.
+                Err(NotForBoard::Packing { .. }) if hello.signer.is_none() => {
+                    packed_for(hello.packing, image.rows)
+                }
+                file => file?,
+            };
+            upload(&mut client, &file, on_upload)?;
         }
         let before = client.telemetry()?;
         let mut pilot = Self {
