@@ -7,7 +7,8 @@
 //!   step that calls them.
 //! - [`store`], [`slots`]: two image slots, upload, verification, activation. [`flash`]: slots that outlast a reset, on NOR flash.
 //! - [`node`]: all of it behind a serial link, and what a board's main loop calls; [`transmit`]: what waits for the line; [`platform`]:
-//!   what it must know of the board; [`schedule`]: when a board that keeps its own time makes a step.
+//!   what it must know of the board; [`schedule`]: when a board that keeps its own time makes a step;
+//!   [`watchdog`]: what feeds the board's watchdog.
 //! - `process` (a feature): a process of an operating system as a board.
 //!
 //! What may not happen here: allocation (outside the features `record` and `process`), a panic, `unsafe`, waiting, and anything that depends on a
@@ -40,6 +41,7 @@ pub mod store;
 pub mod terms;
 mod text;
 pub mod transmit;
+pub mod watchdog;
 
 pub use driver_error::DriverError;
 

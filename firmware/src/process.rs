@@ -1,4 +1,4 @@
-//! A process of an operating system as a board, for hosts and Linux.
+//! A process of an operating system as a board, and what the boards of Linux share with it: images and memory on the heap.
 
 extern crate std;
 
@@ -18,24 +18,33 @@ use crate::policy::{CacheLine, LINES, LargestMemory, Memory};
 use crate::signature::PublicKey;
 use crate::store::RamStore;
 
+/// Two image slots on the heap, each with room for any image.
+pub type HeapStore = RamStore<Vec<u8>, Vec<CacheLine>>;
+
+/// A [`HeapStore`] without an image.
+#[must_use]
+pub fn heap_store() -> HeapStore {
+    let slot = || std::vec![0; IMAGE_BYTES];
+    let lines = || std::vec![CacheLine::ZERO; LINES];
+    RamStore::packed([slot(), slot()], [lines(), lines()])
+}
+
+/// A policy's memory on the heap, with room for any image's.
+#[must_use]
+pub fn heap_memory() -> Box<Memory> {
+    Box::<LargestMemory>::default()
+}
+
 /// A node that moves and measures nothing: the host is the plant, and each image brings its contract. Images and memory lie on
-/// the heap, with room for any.
-pub type ProcessNode = Node<
-    InjectedSensors,
-    ReportedActuators,
-    NoFallback,
-    RamStore<Vec<u8>, Vec<CacheLine>>,
-    Box<Memory>,
-    Process,
->;
+/// the heap.
+pub type ProcessNode =
+    Node<InjectedSensors, ReportedActuators, NoFallback, HeapStore, Box<Memory>, Process>;
 
 impl ProcessNode {
     /// Without an image, in lock-step; its clock starts at 0. The board's name is kept for as long as the process runs: make few.
     /// With `key` it takes images signed by that key alone.
     #[must_use]
     pub fn start(board: &str, key: Option<PublicKey>) -> Self {
-        let slot = || std::vec![0; IMAGE_BYTES];
-        let lines = || std::vec![CacheLine::ZERO; LINES];
         Self::new(Parts {
             contract: ContractSource::Image,
             key,
@@ -43,8 +52,8 @@ impl ProcessNode {
             sensors: InjectedSensors::new(),
             actuators: ReportedActuators,
             fallback: NoFallback,
-            store: RamStore::packed([slot(), slot()], [lines(), lines()]),
-            memory: Box::<LargestMemory>::default(),
+            store: heap_store(),
+            memory: heap_memory(),
             platform: Process {
                 started: Instant::now(),
                 board: String::from(board).leak(),

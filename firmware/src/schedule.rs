@@ -41,6 +41,11 @@ impl Schedule {
         true
     }
 
+    /// When the next step is due, by the clock that [`Schedule::take`] is told.
+    pub const fn due_us(&self) -> u64 {
+        self.due_us
+    }
+
     /// Microseconds until the next step is due; 0 if it is.
     pub const fn remaining_us(&self, now_us: u64) -> u64 {
         self.due_us.saturating_sub(now_us)
@@ -56,7 +61,10 @@ mod tests {
         let mut schedule = Schedule::new(100);
         assert!(schedule.take(1_000), "the first step comes at once");
         assert!(!schedule.take(1_099));
-        assert_eq!(schedule.remaining_us(1_099), 1);
+        assert_eq!(
+            (schedule.remaining_us(1_099), schedule.due_us()),
+            (1, 1_100)
+        );
         // Late by 30: the one after is on time again.
         assert!(schedule.take(1_130));
         assert_eq!(schedule.remaining_us(1_130), 70);

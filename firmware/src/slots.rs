@@ -7,7 +7,7 @@
 
 use crate::policy::{self, Backend, Memory, Packed, Policy};
 use crate::signature::PublicKey;
-use crate::store::{ImageStore, Mark, Slot, StoreError};
+use crate::store::{Found, ImageStore, Mark, Slot, StoreError};
 use crate::text::cut;
 use core::fmt::Display;
 use engram_image::header::{HEADER_BYTES, Header};
@@ -249,7 +249,17 @@ impl<I: ImageStore> Slots<I> {
 
     /// Whether the active image is on trial, with another one to roll back to.
     pub fn on_trial(&self) -> bool {
-        self.store.on_trial()
+        self.store.on_trial().is_some()
+    }
+
+    /// Whether announcing an image may take longer than a control period.
+    pub fn begin_stalls(&self) -> bool {
+        self.store.begin_stalls()
+    }
+
+    /// Whether taking bytes of one may.
+    pub fn write_stalls(&self) -> bool {
+        self.store.write_stalls()
     }
 
     /// Tells the store what becomes of the active image: [`Mark::Flying`] or [`Mark::Proven`].
@@ -263,40 +273,38 @@ impl<I: ImageStore> Slots<I> {
         }
     }
 
-    /// Ends the trial of the active image: there is none until the one that [`Slots::find`] then finds is committed.
-    ///
-    /// # Errors
-    /// [`Reason::NoImage`] where none is found.
-    pub fn roll_back(&mut self) -> Result<(), Reason> {
-        // Where the store fails to note it, it does so for now, and after the next start the trial goes on.
-        let _ = self.mark(Mark::Refused);
-        self.active = None;
-        self.find()
+    /// Ends the trial of an image: there is none until what [`Slots::find`] then finds is committed.
+    pub fn end_trial(&mut self) {
+        if let Some(slot) = self.store.on_trial() {
+            // Where the store fails to note it, it does so for now, and after the next start the trial goes on.
+            let _ = self.store.mark(slot, Mark::Refused);
+            self.active = None;
+        }
     }
 
-    /// Takes an image that lies in the store already for an upload that has arrived: one in flash, which somebody has programmed, or
-    /// which the store has a record of.
-    ///
-    /// # Errors
-    /// [`Reason::NoImage`] where there is none.
-    pub fn find(&mut self) -> Result<(), Reason> {
-        let found = self.store.found();
-        let slot = found.map_or_else(|| self.spare(), |(slot, _)| slot);
-        let bytes = self.store.bytes(slot);
-        let header = Header::read(bytes).map_err(|_| Reason::NoImage)?;
-        let length = header.total_length;
-        let image = usize::try_from(length)
-            .ok()
-            .and_then(|length| bytes.get(..length))
-            .ok_or(Reason::NoImage)?;
-        let sha256 = found.map_or_else(|| Sha256::digest(image).into(), |(_, sha256)| sha256);
+    /// An image that lies in the store already: one that it has a record of, or that somebody has programmed.
+    pub fn find(&mut self) -> Option<Found> {
+        self.store.found().or_else(|| {
+            let slot = self.spare();
+            let bytes = self.store.bytes(slot);
+            let length = Header::read(bytes).ok()?.total_length;
+            let image = bytes.get(..usize::try_from(length).ok()?)?;
+            Some(Found {
+                slot,
+                length,
+                sha256: Sha256::digest(image).into(),
+            })
+        })
+    }
+
+    /// Takes what was found for an upload that has arrived.
+    pub fn take(&mut self, found: Found) {
         self.upload = Some(Upload {
-            offset: length,
-            length,
-            sha256,
+            offset: found.length,
+            length: found.length,
+            sha256: found.sha256,
         });
-        self.receiving = slot;
-        Ok(())
+        self.receiving = found.slot;
     }
 
     /// Uploads an image that the board has at hand.
@@ -322,6 +330,12 @@ impl<I: ImageStore> Slots<I> {
             Some(active) => active.slot.other(),
             None => self.store.spare(),
         }
+    }
+
+    /// Drops the active image, as a check of it in flight does.
+    #[cfg(test)]
+    pub(crate) fn forget_active(&mut self) {
+        self.active = None;
     }
 
     /// Flips one bit of the active image, as a failing memory would.
@@ -500,7 +514,11 @@ mod tests {
             (&[], false, false),
         ] {
             let mut slots = Slots::new(RamStore::new(bytes.to_vec(), vec![0; 20_000]), None);
-            assert_eq!(slots.find().is_ok(), found);
+            let image = slots.find();
+            assert_eq!(image.is_some(), found);
+            if let Some(image) = image {
+                slots.take(image);
+            }
             let taken = slots.commit(Some(&CONTRACT), &mut memory(), |_| ());
             assert_eq!(taken.is_ok(), flies, "{taken:?}");
             assert_eq!(slots.weights_sha256().is_some(), flies);

@@ -79,6 +79,18 @@ pub enum StoreError {
     },
 }
 
+/// An image that a store knows of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Found {
+    /// Where it lies.
+    pub slot: Slot,
+    /// Its bytes.
+    pub length: u32,
+    /// SHA-256 of them.
+    pub sha256: [u8; 32],
+}
+
 /// What becomes of an image in its slot: told to stores that outlast a reset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -91,6 +103,8 @@ pub enum Mark {
     Refused,
     /// It is about to fly.
     Flying,
+    /// It flew without a fault, not long enough, and nothing moves any more.
+    Landed,
     /// It flew long enough without a fault: its trial is over.
     Proven,
 }
@@ -103,11 +117,18 @@ pub enum Mark {
 /// A store that outlasts a reset keeps records of what its slots hold, too, and takes an image on trial; see [`crate::flash`].
 /// Others leave the methods from [`ImageStore::spare`] to [`ImageStore::mark`] as they are.
 pub trait ImageStore {
-    /// Whether [`ImageStore::begin`] may take longer than a control period: it is then called only where nothing moves.
-    const BEGIN_STALLS: bool = false;
-
     /// Bytes that each slot holds.
     fn capacity(&self) -> usize;
+
+    /// Whether [`ImageStore::begin`] may take longer than a control period: it is then called only where nothing moves.
+    fn begin_stalls(&self) -> bool {
+        false
+    }
+
+    /// The same of [`ImageStore::write`].
+    fn write_stalls(&self) -> bool {
+        false
+    }
 
     /// All bytes of a slot.
     fn bytes(&self, slot: Slot) -> &[u8];
@@ -130,14 +151,14 @@ pub trait ImageStore {
         Slot::A
     }
 
-    /// Where the image to start with lies, and its hash, in a store that knows.
-    fn found(&mut self) -> Option<(Slot, [u8; 32])> {
+    /// The image to start with, in a store that knows; another one once that failed its checks.
+    fn found(&mut self) -> Option<Found> {
         None
     }
 
-    /// Whether there is an image on trial, and another one to roll back to.
-    fn on_trial(&self) -> bool {
-        false
+    /// Where an image on trial lies, if there is another one to roll back to.
+    fn on_trial(&self) -> Option<Slot> {
+        None
     }
 
     /// Takes note of what becomes of an image. Called in flight with [`Mark::Proven`] only.

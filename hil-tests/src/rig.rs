@@ -127,6 +127,17 @@ impl Rig {
         })
     }
 
+    /// The same with `image` in the board's flash, if images are programmed into that from outside.
+    ///
+    /// # Errors
+    /// As [`Rig::transport`].
+    pub fn transport_for(&self, image: &[u8]) -> Result<Box<dyn Transport>> {
+        match &self.target {
+            Target::Board(board) => Ok(board::open_for(*board, image)?),
+            Target::Port(_) => self.transport(),
+        }
+    }
+
     /// A conversation with a board that is disarmed and without faults.
     ///
     /// # Errors
@@ -188,17 +199,22 @@ impl Rig {
         Flyer::arm(self.client()?.0, image)
     }
 
-    /// A board that flies `image` in the order of weights that its kernels read, if it has room for it.
+    /// A board that flies `image` in the order of weights that its kernels read: from a slot, or else from the flash; `None` where it
+    /// has room for it in neither, or too little cache.
     ///
     /// # Errors
     /// As [`Rig::armed`] and [`Rig::has_room`].
     pub fn armed_if_it_fits<'a>(&self, image: &'a [u8]) -> Result<Option<(Flyer<'a>, HelloReply)>> {
         let (mut client, hello) = self.client()?;
         let file = packed_for(hello.packing, image);
-        if !Self::has_room(&mut client, &hello, &file)? {
-            return Ok(None);
+        if Self::has_room(&mut client, &hello, &file)? {
+            return Ok(Some((Flyer::arm_with(client, image, &file)?, hello)));
         }
-        Ok(Some((Flyer::arm_with(client, image, &file)?, hello)))
+        let (client, hello) = Self::client_over(self.transport_for(image)?)?;
+        Ok(match hello.weights_sha256 {
+            Some(_) => Some((Flyer::arm_installed(client, image)?, hello)),
+            None => None,
+        })
     }
 
     /// A board that has flown [the usual image](USUAL) for `steps`.

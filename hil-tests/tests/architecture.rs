@@ -52,6 +52,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("firmware/image", &["kernels"]),
     ("firmware/link", &[]),
     ("firmware", &["kernels", "image", "link"]),
+    ("firmware/drivers", &["firmware", "image"]),
     ("firmware/cortex-m", &["firmware", "link"]),
     (
         "firmware/board-mps2",
@@ -62,12 +63,16 @@ const ARROWS: &[(&str, &[&str])] = &[
         &["cortex-m", "firmware", "link"],
     ),
     (
+        "firmware/board-stm32h743",
+        &["cortex-m", "firmware", "image", "link"],
+    ),
+    (
         "firmware/board-linux",
         &["firmware", "kernels", "image", "link"],
     ),
     (
         "firmware/robot-template",
-        &["firmware", "kernels", "image", "link"],
+        &["firmware", "drivers", "kernels", "image", "link"],
     ),
     ("model-export", &["firmware", "kernels", "image"]),
     ("host", &["export", "firmware", "kernels", "image", "link"]),

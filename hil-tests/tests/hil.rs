@@ -7,7 +7,8 @@
 
 use std::process::ExitCode;
 
-use engram_hil_tests::{Rig, Target, cases};
+use engram::board::BoardName;
+use engram_hil_tests::{Rig, Target, cases, robot};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 fn main() -> ExitCode {
@@ -30,6 +31,13 @@ fn main() -> ExitCode {
             let rig = Rig::new(target.clone());
             trials.push(Trial::test(format!("{target}::{}", case.name), move || {
                 (case.run)(&rig).map_err(|error| Failed::from(format!("{error:#}")))
+            }));
+        }
+        if target == Target::Board(BoardName::QemuF405) {
+            let name = "robot-template::a_robot_without_its_sensors_does_not_move";
+            trials.push(Trial::test(name, || {
+                robot::a_robot_without_its_sensors_does_not_move()
+                    .map_err(|error| Failed::from(format!("{error:#}")))
             }));
         }
     }

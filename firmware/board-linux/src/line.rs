@@ -1,28 +1,35 @@
 //! The serial line of the process: a device such as `/dev/ttyTHS1`, or a pseudo-terminal.
 //!
-//! It waits for bytes with a timeout, so that the process sleeps when nothing comes; the node then
-//! finds them through the same embedded-io traits as on a microcontroller. Writing never waits, and a device
-//! that is gone (an unplugged adapter) is one error and then silence, until it can be opened again.
+//! One wait is for bytes and for the next control step at once. The node then
+//! finds the bytes through the same embedded-io traits as on a microcontroller. Writing never waits, and a device
+//! that is gone (an unplugged adapter) is one error and then silence, until it can be opened again. Nothing here allocates after the start but
+//! that opening.
 
-use std::io::{BufRead as _, BufReader, ErrorKind::*, Write as _};
 use std::os::fd::AsRawFd as _;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use embedded_io::{ErrorKind, ErrorType, Read, ReadReady, Write, WriteReady};
+use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use serialport::{SerialPort, TTYPort};
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::time::TimeSpec;
+use nix::unistd::{read, write};
+use serialport::{SerialPort as _, TTYPort};
 
-use crate::say;
+use crate::linux::now_us;
+use crate::{allocator, say};
 
-/// How often a device that is gone is looked for.
-const REOPEN: Duration = Duration::from_secs(1);
+/// How often a device that is gone is looked for, microseconds.
+const REOPEN_US: u64 = 1_000_000;
+/// Bytes that are taken from the device at once.
+const BUFFER_BYTES: usize = 4_096;
 
 /// Why the line cannot be opened.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum LineError {
+pub enum LineError {
     /// The device does not exist, is in use, or is not a serial line.
     #[error(
-        "cannot open {path}: {source}; is it the right device, free, and may this user open it?"
+        "cannot open {path}: {source}; is it the right device, free, and may this user open it (often: group dialout)?"
     )]
     Open {
         /// The device.
@@ -36,6 +43,7 @@ pub(crate) enum LineError {
 }
 
 /// A device by its path and speed.
+#[derive(Debug)]
 struct Device {
     path: String,
     baud: u32,
@@ -49,7 +57,7 @@ impl Device {
     }
 }
 
-/// Writing to `port` takes what fits from now on.
+/// Reading and writing `port` takes what there is from now on.
 fn never_wait(port: &TTYPort) -> Result<(), serialport::Error> {
     fcntl(port.as_raw_fd(), FcntlArg::F_SETFL(OFlag::O_NONBLOCK))
         .map(drop)
@@ -57,13 +65,17 @@ fn never_wait(port: &TTYPort) -> Result<(), serialport::Error> {
 }
 
 /// A serial line.
-pub(crate) struct Line {
+#[derive(Debug)]
+pub struct Line {
     /// `None` while the device is gone.
-    port: Option<BufReader<TTYPort>>,
+    port: Option<TTYPort>,
+    received: [u8; BUFFER_BYTES],
+    /// Where those bytes of `received` begin that the node has not taken yet, and end.
+    waiting: (usize, usize),
     /// What to open again; `None` for a pseudo-terminal.
     device: Option<Device>,
     /// When to open it again.
-    reopen: Instant,
+    reopen_us: u64,
     /// The device went away, and the node has not heard of it.
     lost: bool,
     /// Keeps our pseudo-terminal alive while no host has it open.
@@ -71,8 +83,11 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    /// Opens a serial device.
-    pub(crate) fn open(path: &str, baud: u32) -> Result<Self, LineError> {
+    /// Opens a serial device at `baud` bits per second.
+    ///
+    /// # Errors
+    /// [`LineError::Open`].
+    pub fn open(path: &str, baud: u32) -> Result<Self, LineError> {
         let device = Device {
             path: path.into(),
             baud,
@@ -85,7 +100,10 @@ impl Line {
     }
 
     /// Makes a pseudo-terminal; the host opens the path that is returned beside it.
-    pub(crate) fn pseudo_terminal() -> Result<(Self, String), LineError> {
+    ///
+    /// # Errors
+    /// [`LineError::Pseudo`].
+    pub fn pseudo_terminal() -> Result<(Self, String), LineError> {
         let (port, far_end) = TTYPort::pair().map_err(LineError::Pseudo)?;
         never_wait(&port).map_err(LineError::Pseudo)?;
         let path = far_end.name().unwrap_or_default();
@@ -94,53 +112,71 @@ impl Line {
 
     fn new(port: TTYPort, device: Option<Device>, far_end: Option<TTYPort>) -> Self {
         Self {
-            port: Some(BufReader::new(port)),
+            port: Some(port),
+            received: [0; BUFFER_BYTES],
+            waiting: (0, 0),
             device,
-            reopen: Instant::now(),
+            reopen_us: 0,
             lost: false,
             _far_end: far_end,
         }
     }
 
-    /// Waits until a byte is there or the time is over. While the device is gone it is looked for now and then.
-    pub(crate) fn wait(&mut self, timeout: Duration) {
-        let Some(port) = &mut self.port else {
-            std::thread::sleep(timeout);
+    /// Waits until a byte is there, until there is room to write if `writes`, or until `until_us` of the monotonic clock.
+    /// While the device is gone it is looked for now and then.
+    ///
+    /// The kernel takes a time span and makes a moment of it, which it keeps with a timer that wakes a real-time thread
+    /// from the interrupt itself, even on PREEMPT_RT; a timerfd would wake it from a thread of the kernel's. Since
+    /// `until_us` is a moment of the schedule, nothing adds up.
+    pub fn wait(&mut self, until_us: u64, writes: bool) {
+        let Some(port) = &self.port else {
+            sleep(until_us.min(self.reopen_us), &mut []);
             return self.look_for_device();
         };
-        let _ = port.get_mut().set_timeout(timeout); // cannot fail for a TTY
-        match port.fill_buf().map(<[u8]>::is_empty) {
-            Ok(true) => self.lose(&UnexpectedEof.into()),
-            Ok(false) => {}
-            Err(error) if matches!(error.kind(), TimedOut | Interrupted | WouldBlock) => {}
-            Err(error) => self.lose(&error),
+        if self.waiting.0 < self.waiting.1 {
+            return;
+        }
+        let mut flags = PollFlags::POLLIN;
+        flags.set(PollFlags::POLLOUT, writes);
+        let device = port.as_raw_fd();
+        sleep(until_us, &mut [PollFd::new(device, flags)]);
+        match read(device, &mut self.received) {
+            Ok(0) => self.lose(Errno::EPIPE),
+            Ok(count) => self.waiting = (0, count),
+            Err(Errno::EAGAIN | Errno::EINTR) => {}
+            Err(error) => self.lose(error),
         }
     }
 
-    fn lose(&mut self, error: &std::io::Error) {
+    fn lose(&mut self, error: Errno) {
         self.port = None;
         self.lost = true;
-        self.reopen = Instant::now() + REOPEN;
-        let path = self
-            .device
-            .as_ref()
-            .map_or("the pseudo-terminal", |device| &device.path);
+        self.reopen_us = now_us() + REOPEN_US;
+        let path = (self.device.as_ref()).map_or("the pseudo-terminal", |device| &device.path);
         say(format_args!(
             "{path} is gone ({error}); the control loop goes on"
         ));
     }
 
+    /// The link is lost while this runs, and the policy stopped soon after: its allocations delay no flight.
     fn look_for_device(&mut self) {
         let Some(device) = &self.device else { return };
-        if Instant::now() < self.reopen {
+        if now_us() < self.reopen_us {
             return;
         }
-        self.reopen = Instant::now() + REOPEN;
-        if let Ok(port) = device.open() {
+        self.reopen_us = now_us() + REOPEN_US;
+        if let Ok(port) = allocator::allow(|| device.open()) {
             say(format_args!("{} is back", device.path));
-            self.port = Some(BufReader::new(port));
+            self.port = Some(port);
         }
     }
+}
+
+/// Sleeps until something happens to `files` or the moment is there. A signal ends it, too.
+fn sleep(until_us: u64, files: &mut [PollFd]) {
+    let span = Duration::from_micros(until_us.saturating_sub(now_us()));
+    // It fails for a signal alone: files and span are sound.
+    let _ = ppoll(files, Some(TimeSpec::from_duration(span)), None);
 }
 
 impl ErrorType for Line {
@@ -154,19 +190,17 @@ impl ReadReady for Line {
         if std::mem::take(&mut self.lost) {
             return Err(ErrorKind::NotConnected);
         }
-        let waiting = self.port.as_ref().map(BufReader::buffer);
-        Ok(waiting.is_some_and(|waiting| !waiting.is_empty()))
+        Ok(self.waiting.0 < self.waiting.1)
     }
 }
 
 impl Read for Line {
     /// Takes what [`Line::wait`] found.
     fn read(&mut self, out: &mut [u8]) -> Result<usize, ErrorKind> {
-        let Some(port) = &mut self.port else {
-            return Ok(0);
-        };
-        let Ok(count) = port.buffer().read(out);
-        port.consume(count);
+        let (begin, end) = self.waiting;
+        let mut waiting = self.received.get(begin..end).unwrap_or_default();
+        let Ok(count) = embedded_io::Read::read(&mut waiting, out);
+        self.waiting.0 += count;
         Ok(count)
     }
 }
@@ -181,16 +215,14 @@ impl WriteReady for Line {
 impl Write for Line {
     /// Takes as many bytes as there is room for; none, where the other end reads nothing.
     fn write(&mut self, bytes: &[u8]) -> Result<usize, ErrorKind> {
-        let Some(port) = &mut self.port else {
+        let Some(port) = &self.port else {
             return Ok(0);
         };
-        let port = port.get_mut();
-        let _ = port.set_timeout(Duration::ZERO); // cannot fail for a TTY
-        match port.write(bytes) {
+        match write(port.as_raw_fd(), bytes) {
             Ok(count) => Ok(count),
-            Err(error) if matches!(error.kind(), TimedOut | Interrupted | WouldBlock) => Ok(0),
+            Err(Errno::EAGAIN | Errno::EINTR) => Ok(0),
             Err(error) => {
-                self.lose(&error);
+                self.lose(error);
                 Ok(0)
             }
         }
@@ -204,6 +236,8 @@ impl Write for Line {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
 
     #[test]
@@ -220,6 +254,10 @@ mod tests {
             began.elapsed()
         );
         assert!((1..600_000).contains(&taken), "{taken} bytes were taken");
+        // Nor is a full line one that can be written: the wait ends with its time.
+        let began = now_us();
+        line.wait(began + 20_000, true);
+        assert!(now_us() >= began + 20_000);
     }
 
     #[test]
@@ -228,16 +266,36 @@ mod tests {
         let path = board.name().expect("a path");
         drop(board);
         let mut line = Line::open(&path, 115_200).expect("it opens");
-        line.wait(Duration::ZERO);
+        line.wait(0, false);
         assert_eq!(line.read_ready(), Ok(false));
         drop(host);
-        line.wait(Duration::from_millis(100));
+        line.wait(now_us() + 100_000, false);
         assert_eq!(line.read_ready(), Err(ErrorKind::NotConnected));
         assert_eq!(
             (line.read_ready(), line.write_ready()),
             (Ok(false), Ok(false))
         );
         assert_eq!(line.write(&[1, 2, 3]), Ok(0));
-        line.wait(Duration::from_millis(1));
+        line.wait(now_us() + 1_000, false);
+    }
+
+    #[test]
+    fn one_wait_is_for_bytes_and_for_a_moment() {
+        let (mut line, path) = Line::pseudo_terminal().expect("a pseudo-terminal");
+        let mut host = TTYPort::open(&serialport::new(path, 115_200)).expect("it opens");
+        std::io::Write::write_all(&mut host, &[1, 2, 3]).expect("written");
+        let began = now_us();
+        line.wait(began + 5_000_000, false);
+        assert!(now_us() < began + 4_000_000, "it waited beside the bytes");
+        let mut got = [0; 8];
+        assert_eq!(line.read(&mut got[..2]), Ok(2));
+        // What lies in the buffer is not waited for.
+        line.wait(now_us() + 5_000_000, false);
+        assert_eq!(line.read(&mut got[2..]), Ok(1));
+        assert_eq!(got[..3], [1, 2, 3]);
+        assert_eq!(line.read_ready(), Ok(false));
+        let began = now_us();
+        line.wait(began + 20_000, false);
+        assert!(now_us() >= began + 20_000, "it did not wait");
     }
 }

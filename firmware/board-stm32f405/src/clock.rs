@@ -48,11 +48,29 @@ impl Clock {
         }
     }
 
-    /// Clock of the bus that USART2 lies on, Hz.
+    /// What did not come.
+    #[must_use]
+    pub const fn missing(self) -> Option<&'static str> {
+        match self {
+            Self::Internal { missing } => Some(missing),
+            Self::Pll | Self::Emulated => None,
+        }
+    }
+
+    /// Clock of the bus that USART2, I2C1 and I2C3 lie on, Hz.
     #[must_use]
     pub const fn apb1_hz(self) -> u32 {
         match self {
             Self::Pll | Self::Emulated => 42_000_000,
+            Self::Internal { .. } => 16_000_000,
+        }
+    }
+
+    /// Clock of the bus that SPI1 lies on, and of TIM2, TIM3 and TIM4, Hz: timers get twice the clock of a bus that is divided.
+    #[must_use]
+    pub const fn apb2_hz(self) -> u32 {
+        match self {
+            Self::Pll | Self::Emulated => 84_000_000,
             Self::Internal { .. } => 16_000_000,
         }
     }

@@ -10,9 +10,14 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use cortex_m::peripheral::NVIC;
 use embedded_io::{ErrorKind, ErrorType, Read, ReadReady, Write, WriteReady};
-use engram_board_stm32f405::ring::Ring;
+use engram_cortex_m::Sleep;
+use engram_cortex_m::ring::Ring;
 use stm32f4xx_hal::pac::{self, Interrupt, interrupt};
 
+use crate::registers::pwm::motors_off;
+
+/// Bits per second of the line.
+const BAUD: u32 = 921_600;
 /// Bytes that wait for the main loop, which is away for a control step at most: room for 11 ms of the line.
 static RECEIVED: Ring<1024> = Ring::new();
 /// Bytes that wait for the line.
@@ -22,13 +27,12 @@ const TO_SEND_BYTES: usize = 256;
 static DAMAGED: AtomicBool = AtomicBool::new(false);
 
 /// The serial line to the host.
-pub(crate) struct Uart(());
+pub struct Uart(());
 
 impl Uart {
-    /// Turns the line on, at `baud` bits per second from a bus of `bus_hz`, and gives it to the interrupt. Its pins and its clock
-    /// are on already.
-    pub(crate) fn start(registers: pac::USART2, bus_hz: u32, baud: u32) -> Self {
-        let divider = (bus_hz + baud / 2).checked_div(baud).unwrap_or(0) as u16;
+    /// Turns the line on, at [`BAUD`] from a bus of `bus_hz`, and gives it to the interrupt. Its pins and its clock are on already.
+    pub(crate) fn start(registers: pac::USART2, bus_hz: u32) -> Self {
+        let divider = ((bus_hz + BAUD / 2) / BAUD) as u16;
         // SAFETY: the register takes any divider of 16 bits.
         (registers.brr()).write(|w| unsafe { w.bits(divider) });
         registers.cr1().write(|w| {
@@ -39,9 +43,10 @@ impl Uart {
         unsafe { NVIC::unmask(Interrupt::USART2) };
         Self(())
     }
+}
 
-    /// Sleeps until any interrupt comes, the clock's within a millisecond, unless a byte waits.
-    pub(crate) fn sleep(&mut self) {
+impl Sleep for Uart {
+    fn sleep(&mut self) {
         // With interrupts off none is lost between the check and the sleep, which a pending one ends all the same.
         cortex_m::interrupt::free(|_| {
             if RECEIVED.waiting() == 0 {
@@ -130,13 +135,19 @@ impl Write for Uart {
     }
 }
 
+engram_cortex_m::last_words_over!(LastWords);
+
 /// The line for the last words: the registers alone, with interrupts off.
 pub(crate) struct LastWords(pac::USART2);
 
 impl engram_cortex_m::Uart for LastWords {
     unsafe fn steal() -> Self {
-        // SAFETY: the caller says that nobody else uses the line any more.
-        Self(unsafe { pac::USART2::steal() })
+        // No motor goes on with the last command until the watchdog comes.
+        // SAFETY: the caller says that nobody else uses the line any more; it is the end, in which nobody sets an output either.
+        unsafe {
+            motors_off();
+            Self(pac::USART2::steal())
+        }
     }
 }
 

@@ -86,6 +86,8 @@ pub fn stop(why: &str) -> ! {
 }
 
 /// The same in parts. One that does not fit is left out; the others still say enough.
+#[cold]
+#[inline(never)] // Its message is as large as the largest, and not to lie in the frame of whoever may have to stop.
 fn end(parts: &[&str]) -> ! {
     cortex_m::interrupt::disable();
     let mut text = String::new();

@@ -49,5 +49,6 @@ pub use error::{CborProblem, ReadError};
 pub use image::{Golden, GoldenStep, Image, InputScales, Parameters, Provenance};
 pub use layout::Layout;
 pub use list::{Fill, Full, List};
+pub use number::Number;
 pub use packing::Packing;
 pub use weights::{Head, InPlace, Layer, Matrix, MatrixName, MatrixRow, Weights};

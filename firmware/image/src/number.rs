@@ -6,7 +6,7 @@
 use core::fmt;
 
 /// Prints a float to six digits after the point, with an exponent where it is very large or small.
-pub(crate) struct Number(pub(crate) f32);
+pub struct Number(pub f32);
 
 impl fmt::Display for Number {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

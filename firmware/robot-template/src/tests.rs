@@ -11,14 +11,18 @@ use embedded_hal_mock::eh1::digital::{Mock as Pin, State, Transaction as Set};
 use embedded_hal_mock::eh1::i2c::{Mock as I2cMock, Transaction};
 use embedded_hal_mock::eh1::pwm::{Mock as Pwm, Transaction as Duty};
 use embedded_io::{ErrorKind, ErrorType, Read, ReadReady, Write, WriteReady};
-use engram_firmware::platform::{Clock, Identity};
-use engram_firmware::policy::LargestMemory;
+use engram_firmware::fallback::NoFallback;
+use engram_firmware::node::{ContractSource, Node, Parts};
+use engram_firmware::platform::{Clock, Identity, Platform};
+use engram_firmware::policy::{LargestMemory, Memory};
+use engram_firmware::safety::Settings;
+use engram_firmware::store::RamStore;
 use engram_link::{
-    Encoder, FromBoard, FromBoardDecoder, PROTOCOL_VERSION, Reason, RequestedPace, ToBoard,
+    Encoder, FromBoard, FromBoardDecoder, PROTOCOL_VERSION, Pace, Reason, RequestedPace, ToBoard,
 };
 
-use super::*;
-use crate::actuators::Motor;
+use crate::actuators::motor;
+use crate::contract::CONTRACT;
 use crate::sensors::PendulumSensors;
 
 /// Gives the bytes of `host`, and then fails, as an unplugged adapter does.
@@ -89,6 +93,43 @@ impl Platform for Board {
     }
 }
 
+pub(crate) const GYRO_ADDRESS: u8 = 0x68;
+
+/// What is said to a gyro that has its values after power-up.
+pub(crate) fn gyro_start() -> Vec<Transaction> {
+    let settings = [
+        (0x6B, 0x40, 0x00),
+        (0x6B, 0x00, 0x01),
+        (0x1B, 0, 0x18),
+        (0x1C, 0, 0x18),
+    ];
+    let transactions = settings.map(|(register, before, after)| {
+        [
+            Transaction::write_read(GYRO_ADDRESS, vec![register], vec![before]),
+            Transaction::write(GYRO_ADDRESS, vec![register, after]),
+        ]
+    });
+    transactions.concat()
+}
+
+/// A new sample with this rate about z.
+pub(crate) fn gyro_reading(rate_z: i16) -> Vec<Transaction> {
+    let mut measured = vec![0; 12];
+    measured.extend(rate_z.to_be_bytes());
+    vec![
+        Transaction::write_read(GYRO_ADDRESS, vec![0x3A], vec![1]),
+        Transaction::write_read(GYRO_ADDRESS, vec![0x3B], measured),
+    ]
+}
+
+/// A magnet is there, at this angle.
+pub(crate) fn encoder_reading(raw: u16) -> Vec<Transaction> {
+    vec![
+        Transaction::write_read(0x36, vec![0x0B], vec![0x20]),
+        Transaction::write_read(0x36, vec![0x0C], raw.to_be_bytes().into()),
+    ]
+}
+
 #[test]
 fn the_contract_is_valid() {
     assert_eq!(CONTRACT.validate(), Ok(()));
@@ -97,18 +138,13 @@ fn the_contract_is_valid() {
 #[test]
 fn eng_safe_15_makes_a_step_in_every_period_whatever_the_host_asks_for_and_the_line_does() {
     const STEPS: usize = 5;
-    let encoder_reading = || Transaction::write_read(0x36, vec![0x0C], vec![0x04, 0x00]);
-    let gyro_reading = || Transaction::write_read(0x68, vec![0x47], vec![0x00, 0x10]);
-    let mut encoder = I2cMock::new(&vec![encoder_reading(); STEPS]);
-    let mut gyro_transactions = vec![
-        Transaction::write(0x68, vec![0x6B, 0x00]),
-        Transaction::write(0x68, vec![0x1B, 0x18]),
-    ];
-    gyro_transactions.extend(vec![gyro_reading(); STEPS]);
-    let mut gyro = I2cMock::new(&gyro_transactions);
-    let duties = (0..STEPS).flat_map(|_| [Duty::max_duty_cycle(1_000), Duty::set_duty_cycle(0)]);
-    let mut pwm = Pwm::new(&duties.collect::<Vec<_>>());
-    let mut direction = Pin::new(&vec![Set::set(State::High); STEPS]);
+    let reading = [gyro_reading(16), encoder_reading(0x400)].concat();
+    let mut bus = I2cMock::new(&[gyro_start(), vec![reading; STEPS].concat()].concat());
+    // The safe command once at the start, and then in every step.
+    let mut duties = vec![Duty::set_duty_cycle(0); 1 + STEPS];
+    duties.insert(0, Duty::max_duty_cycle(1_000));
+    let mut pwm = Pwm::new(&duties);
+    let mut direction = Pin::new(&vec![Set::set(State::High); 1 + STEPS]);
     let board = Board::default();
     let mut host = Encoder::new();
     let mut from_host = VecDeque::new();
@@ -123,14 +159,21 @@ fn eng_safe_15_makes_a_step_in_every_period_whatever_the_host_asks_for_and_the_l
         host: from_host,
         sent: Vec::new(),
     };
-    let sensors = PendulumSensors::new(encoder.clone(), gyro.clone(), board.clone(), 0.0);
-    let mut node = start(
-        sensors.expect("the gyro answers"),
-        Motor::new(pwm.clone(), direction.clone()),
-        board.clone(),
-        [vec![0; 1_024].leak(), vec![0; 1_024].leak()],
-        Box::leak(Box::<LargestMemory>::default()),
-    );
+    let sensors = PendulumSensors::new(bus.clone(), board.clone(), 0.0);
+    let mut node = Node::new(Parts {
+        contract: ContractSource::Board {
+            contract: &CONTRACT,
+            settings: Settings::for_period(CONTRACT.period_us),
+        },
+        key: None,
+        pace: Pace::RealTime,
+        sensors: sensors.expect("they fit the contract"),
+        actuators: motor(pwm.clone(), direction.clone()).expect("fits the contract"),
+        fallback: NoFallback,
+        store: RamStore::new(vec![0; 1_024], vec![0; 1_024]),
+        memory: Box::<LargestMemory>::default() as Box<Memory>,
+        platform: board.clone(),
+    });
     for step in 0..STEPS as u64 {
         let now_us = 1_000 + step * u64::from(CONTRACT.period_us);
         board.0.set(now_us);
@@ -164,8 +207,7 @@ fn eng_safe_15_makes_a_step_in_every_period_whatever_the_host_asks_for_and_the_l
         assert_eq!(action.issued.as_slice(), [0]);
         assert!(action.faults.is_empty());
     }
-    encoder.done();
-    gyro.done();
+    bus.done();
     pwm.done();
     direction.done();
 }

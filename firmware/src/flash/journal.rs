@@ -4,7 +4,9 @@
 //! only by a run of the firmware that erased it: what a cut of power left behind is never written to, whatever it reads as. So the first record
 //! after a start goes to the other half, together with all that holds.
 
-use crate::store::{Slot, StoreError};
+use super::MappedFlash;
+use crate::store::{Found, Slot, StoreError};
+use core::num::NonZeroU32;
 use crc::{CRC_32_ISO_HDLC, Crc, NoTable};
 use embedded_storage::nor_flash::NorFlash;
 
@@ -83,6 +85,15 @@ impl Record {
         }
     }
 
+    /// The image that it is of.
+    pub(super) const fn found(&self) -> Found {
+        Found {
+            slot: self.slot,
+            length: self.length,
+            sha256: self.sha256,
+        }
+    }
+
     fn encode(&self) -> [u8; RECORD_BYTES] {
         let fields = MAGIC
             .into_iter()
@@ -138,6 +149,8 @@ pub(super) enum Erasing {
 #[derive(Debug)]
 pub(super) struct Journal {
     slots: [Record; 2],
+    /// Bytes of a half.
+    half_bytes: u32,
     /// 0 or 1: the half that holds these records.
     half: u32,
     generation: u32,
@@ -151,13 +164,15 @@ pub(super) struct Journal {
 
 impl Journal {
     /// Bytes of a half on that flash: a sector, or as many as it takes.
-    pub(super) const fn half_bytes<F: NorFlash>() -> u32 {
-        LEAST_BYTES.next_multiple_of(F::ERASE_SIZE as u32)
+    pub(super) fn half_bytes(sector_bytes: NonZeroU32) -> u32 {
+        sectors(LEAST_BYTES, sector_bytes).saturating_mul(sector_bytes.get())
     }
 
     /// Reads the journal at the start of a flash. What cannot be read is no record.
-    pub(super) fn open<F: NorFlash>(flash: &mut F) -> Self {
+    pub(super) fn open<F: MappedFlash>(flash: &mut F) -> Self {
+        let half_bytes = Self::half_bytes(flash.sector_bytes());
         let mut journal = Self {
+            half_bytes,
             slots: [Record::empty(Slot::A), Record::empty(Slot::B)],
             half: 1,
             generation: 0,
@@ -165,7 +180,7 @@ impl Journal {
             place: None,
             certain: true,
         };
-        let [a, b] = [0, 1].map(|half| Begun::read(flash, half));
+        let [a, b] = [0, half_bytes].map(|start| Begun::read(flash, start));
         let (half, begun, other) = if b.generation() > a.generation() {
             (1, b, a)
         } else {
@@ -177,9 +192,19 @@ impl Journal {
         };
         journal.half = half;
         journal.generation = generation;
-        for record in [slot_a, slot_b] {
-            take(&mut journal.slots, record);
-        }
+        // Whichever was confirmed later. Only the end of the records decides what became of the other: a record that failed, and that nobody acted by, may
+        // read as a whole one now, with newer ones behind it.
+        let mut latest = None;
+        let mut hold = |record: Record| {
+            if record.kind == Kind::Confirmed {
+                latest = Some(record.slot);
+            }
+            if record.kind != Kind::Header {
+                *record.slot.of_mut(&mut journal.slots) = record;
+            }
+        };
+        hold(slot_a);
+        hold(slot_b);
         // Only the second header proves that the first was written to its end, and will read so after the next start, too. Without
         // it the half before this one is kept.
         let [_, second] = begun.headers;
@@ -189,18 +214,42 @@ impl Journal {
         } else {
             1 - half
         };
-        for place in FIRST_PLACES..places::<F>() {
+        for place in FIRST_PLACES..half_bytes / STRIDE {
             let mut bytes = [0; RECORD_BYTES];
-            let read = flash.read(offset::<F>(half, place), &mut bytes);
+            let read = flash.read(half * half_bytes + place * STRIDE, &mut bytes);
             let blank = read.is_ok() && bytes.iter().all(|byte| *byte == 0xFF);
             journal.certain &= blank;
             if read.is_ok()
                 && let Some(record) = Record::decode(&bytes)
             {
-                take(&mut journal.slots, record);
+                hold(record);
             }
         }
+        if let Some(slot) = latest
+            && journal
+                .slots
+                .iter()
+                .all(|record| record.kind == Kind::Confirmed)
+        {
+            *slot.other().of_mut(&mut journal.slots) = Record::empty(slot.other());
+        }
         journal
+    }
+
+    /// Places for records in a half.
+    const fn places(&self) -> u32 {
+        self.half_bytes / STRIDE
+    }
+
+    /// Where a place is on the flash.
+    const fn offset(&self, half: u32, place: u32) -> u32 {
+        half * self.half_bytes + place * STRIDE
+    }
+
+    /// Where the next record goes.
+    #[cfg(test)]
+    pub(super) fn next_place(&self) -> u32 {
+        self.offset(self.half, self.place.expect("a half that was begun"))
     }
 
     /// The newest record of a slot.
@@ -215,6 +264,16 @@ impl Journal {
             .copied()
     }
 
+    /// Whether a half was ever begun whole.
+    pub(super) fn has_begun(&self) -> bool {
+        self.generation != 0
+    }
+
+    /// Lets a record hold until the next one of its slot, without writing it.
+    pub(super) fn suppose(&mut self, record: Record) {
+        take(&mut self.slots, record);
+    }
+
     /// Whether what holds is certain to hold after the next start.
     pub(super) fn is_certain(&self) -> bool {
         self.certain
@@ -224,7 +283,7 @@ impl Journal {
     ///
     /// # Errors
     /// [`StoreError::JournalFull`] where it would take erasing; [`StoreError::Erase`], [`StoreError::Program`].
-    pub(super) fn append<F: NorFlash>(
+    pub(super) fn append<F: MappedFlash>(
         &mut self,
         flash: &mut F,
         record: Record,
@@ -239,7 +298,7 @@ impl Journal {
         written
     }
 
-    fn write<F: NorFlash>(
+    fn write<F: MappedFlash>(
         &mut self,
         flash: &mut F,
         slots: &[Record; 2],
@@ -250,14 +309,14 @@ impl Journal {
             Erasing::Allowed => MARGIN,
             Erasing::Never => 0,
         };
-        let mut written = Err(StoreError::JournalFull(places::<F>()));
+        let mut written = Err(StoreError::JournalFull(self.places()));
         for _ in 0..TRIES {
             let Some(place) = self.place else { break };
-            if place.saturating_add(kept) >= places::<F>() {
+            if place.saturating_add(kept) >= self.places() {
                 break;
             }
             self.place = Some(place + 1);
-            written = program::<F>(flash, self.half, place, record);
+            written = program(flash, self.offset(self.half, place), record);
             if written.is_ok() {
                 return written;
             }
@@ -269,14 +328,14 @@ impl Journal {
     }
 
     /// Begins the other half with what holds.
-    fn begin_half<F: NorFlash>(
+    fn begin_half<F: MappedFlash>(
         &mut self,
         flash: &mut F,
         slots: &[Record; 2],
     ) -> Result<(), StoreError> {
         let half = self.next_half;
-        let from = half * Self::half_bytes::<F>();
-        erase(flash, from, from + Self::half_bytes::<F>())?;
+        let from = self.offset(half, 0);
+        erase(flash, from, from + self.half_bytes)?;
         // From its header on this half is the one that is read, so nothing more goes to the one before, even if it is not finished.
         self.place = None;
         let header = Record {
@@ -286,7 +345,7 @@ impl Journal {
         };
         let [a, b] = slots;
         for (record, place) in [a, b, &header, &header].into_iter().zip(0..) {
-            program::<F>(flash, half, place, record)?;
+            program(flash, self.offset(half, place), record)?;
         }
         self.half = half;
         self.generation = header.counter;
@@ -299,9 +358,6 @@ impl Journal {
 
 /// What holds after a record.
 fn take(slots: &mut [Record; 2], record: Record) {
-    if record.kind == Kind::Header {
-        return;
-    }
     let other = record.slot.other().of_mut(slots);
     if record.kind == Kind::Confirmed && other.kind == Kind::Confirmed {
         *other = Record::empty(other.slot);
@@ -309,9 +365,9 @@ fn take(slots: &mut [Record; 2], record: Record) {
     *record.slot.of_mut(slots) = record;
 }
 
-/// Places for records in a half.
-const fn places<F: NorFlash>() -> u32 {
-    Journal::half_bytes::<F>() / STRIDE
+/// Sectors that hold so many bytes.
+pub(super) fn sectors(bytes: u32, sector_bytes: NonZeroU32) -> u32 {
+    bytes.saturating_add(sector_bytes.get() - 1) / sector_bytes
 }
 
 /// What a half begins with, each place read once: what was cut may read otherwise the next time.
@@ -321,12 +377,12 @@ struct Begun {
 }
 
 impl Begun {
-    fn read<F: NorFlash>(flash: &mut F, half: u32) -> Self {
+    /// The half that begins at `start`.
+    fn read<F: NorFlash>(flash: &mut F, start: u32) -> Self {
+        let mut at = |place| read(flash, start + place * STRIDE);
         Self {
-            slots: [0, 1].map(|place| read::<F>(flash, half, place)),
-            headers: [2, 3].map(|place| {
-                read::<F>(flash, half, place).filter(|header| header.kind == Kind::Header)
-            }),
+            slots: [0, 1].map(&mut at),
+            headers: [2, 3].map(|place| at(place).filter(|header| header.kind == Kind::Header)),
         }
     }
 
@@ -339,28 +395,17 @@ impl Begun {
     }
 }
 
-/// Where a place is on the flash.
-const fn offset<F: NorFlash>(half: u32, place: u32) -> u32 {
-    half * Journal::half_bytes::<F>() + place * STRIDE
-}
-
-/// The record at a place, if a whole one can be read there.
-fn read<F: NorFlash>(flash: &mut F, half: u32, place: u32) -> Option<Record> {
+/// The record at an offset, if a whole one can be read there.
+fn read<F: NorFlash>(flash: &mut F, offset: u32) -> Option<Record> {
     let mut bytes = [0; RECORD_BYTES];
-    flash.read(offset::<F>(half, place), &mut bytes).ok()?;
+    flash.read(offset, &mut bytes).ok()?;
     Record::decode(&bytes)
 }
 
-/// Writes a record to a place, and reads it back.
-fn program<F: NorFlash>(
-    flash: &mut F,
-    half: u32,
-    place: u32,
-    record: &Record,
-) -> Result<(), StoreError> {
-    let offset = offset::<F>(half, place);
+/// Writes a record to an offset, and reads it back.
+fn program<F: NorFlash>(flash: &mut F, offset: u32, record: &Record) -> Result<(), StoreError> {
     let written = flash.write(offset, &record.encode());
-    if written.is_ok() && read::<F>(flash, half, place) == Some(*record) {
+    if written.is_ok() && read(flash, offset) == Some(*record) {
         Ok(())
     } else {
         Err(StoreError::Program(offset))
@@ -368,8 +413,8 @@ fn program<F: NorFlash>(
 }
 
 /// Erases from one byte of the flash to another, sector by sector.
-pub(super) fn erase<F: NorFlash>(flash: &mut F, from: u32, to: u32) -> Result<(), StoreError> {
-    let sector = F::ERASE_SIZE as u32;
+pub(super) fn erase<F: MappedFlash>(flash: &mut F, from: u32, to: u32) -> Result<(), StoreError> {
+    let sector = flash.sector_bytes().get();
     let mut from = from;
     while from < to {
         let next = from.saturating_add(sector);

@@ -1,4 +1,4 @@
-//! The store on a model of a flash: every cut of power, twice in a row, and worn flash.
+//! The store on a model of a flash: every cut of power, up to three in a row, and worn flash.
 
 extern crate std;
 
@@ -52,8 +52,8 @@ impl<'f, const WORD: usize, const SECTOR: usize> Board<'f, WORD, SECTOR> {
             active: None,
         };
         for _ in 0..2 {
-            if let Some((slot, sha256)) = board.store.found()
-                && board.check(slot, sha256).is_ok()
+            if let Some(found) = board.store.found()
+                && board.check(found.slot, found.sha256).is_ok()
             {
                 break;
             }
@@ -93,11 +93,10 @@ impl<'f, const WORD: usize, const SECTOR: usize> Board<'f, WORD, SECTOR> {
 
     /// Uploads all of it and activates it.
     fn install(&mut self, number: u8, known: &mut Known) -> Result<(), StoreError> {
-        if self.store.on_trial() {
-            let (slot, _) = self.active.expect("the image on trial");
+        if let Some(slot) = self.store.on_trial() {
             let _ = self.store.mark(slot, Mark::Refused);
-            let (slot, sha256) = self.store.found().expect("the confirmed image");
-            self.check(slot, sha256)?;
+            let found = self.store.found().expect("the confirmed image");
+            self.check(found.slot, found.sha256)?;
         }
         let slot = self.upload(number, 100, usize::MAX)?;
         known.newest = known.newest.max(number);
@@ -137,13 +136,13 @@ fn life<const WORD: usize, const SECTOR: usize>(
 ) -> Result<(), StoreError> {
     let mut board = Board::start(flash);
     board.install(0, known)?;
-    assert!(!board.store.on_trial());
+    assert_eq!(board.store.on_trial(), None);
     board.upload(1, 70, 400)?;
     let mut board = Board::start(flash);
     board.install(1, known)?;
-    assert!(board.store.on_trial());
+    assert!(board.store.on_trial().is_some());
     board.prove(known)?;
-    assert!(!board.store.on_trial());
+    assert_eq!(board.store.on_trial(), None);
     board.install(2, known)?;
     board.mark(Mark::Flying)?;
     let mut board = Board::start(flash);
@@ -174,13 +173,14 @@ fn recover<const WORD: usize, const SECTOR: usize>(
     Ok(())
 }
 
-/// Cuts a life at each operation, and the recovery from that at each `stride`-th of its own. Returns how many cuts and pairs of cuts there were.
+/// Cuts a life at each operation, the recovery from that at each `stride`-th of its own, and the recovery from both at one of its own. Returns how many
+/// cuts, pairs and threes of cuts there were.
 fn sweep<const WORD: usize, const SECTOR: usize>(
     sectors: usize,
     torn: Torn,
     stride: usize,
-) -> (u32, u32) {
-    let (mut cuts, mut pairs) = (0, 0);
+) -> [u32; 3] {
+    let [mut cuts, mut pairs, mut threes] = [0; 3];
     loop {
         let mut known = Known::default();
         let mut flash = Model::<WORD, SECTOR>::new(sectors, torn);
@@ -188,7 +188,7 @@ fn sweep<const WORD: usize, const SECTOR: usize>(
         let lived = life(&mut flash, &mut known);
         if !flash.off {
             assert_eq!(lived, Ok(()));
-            return (cuts, pairs);
+            return [cuts, pairs, threes];
         }
         cuts += 1;
         for second in (cuts % stride as u32..).step_by(stride) {
@@ -200,6 +200,14 @@ fn sweep<const WORD: usize, const SECTOR: usize>(
                 break;
             }
             pairs += 1;
+            // Anywhere in the twenty operations that a start takes, or in the upload behind them.
+            flash.power(Some((7 * cuts + 5 * second) % 40));
+            let recovered = recover(&mut flash, &mut known);
+            if flash.off {
+                threes += 1;
+            } else {
+                assert_eq!(recovered, Ok(()));
+            }
             flash.power(None);
             assert_eq!(recover(&mut flash, &mut known), Ok(()));
         }
@@ -207,17 +215,18 @@ fn sweep<const WORD: usize, const SECTOR: usize>(
 }
 
 #[test]
-fn no_cut_of_power_and_no_second_one_loses_an_image() {
-    println!("| word | sector | torn words | cuts | pairs of cuts | images lost |");
-    println!("|---|---|---|---|---|---|");
+fn no_cut_of_power_and_no_second_or_third_one_loses_an_image() {
+    println!("| word | sector | torn words | cuts | pairs of cuts | threes | images lost |");
+    println!("|---|---|---|---|---|---|---|");
     for torn in Torn::ALL {
-        for (word, sector, (cuts, pairs)) in [
-            (32, 256, sweep::<32, 256>(14, torn, 1)),
+        for (word, sector, [cuts, pairs, threes]) in [
+            // Just as many sectors as the journal and the two longest images take.
+            (32, 256, sweep::<32, 256>(13, torn, 1)),
             (32, 2048, sweep::<32, 2048>(4, torn, 1)),
-            (8, 256, sweep::<8, 256>(14, torn, 10)),
+            (8, 256, sweep::<8, 256>(13, torn, 10)),
         ] {
-            println!("| {word} | {sector} | {torn:?} | {cuts} | {pairs} | 0 |");
-            assert!(cuts > 100 && pairs > cuts);
+            println!("| {word} | {sector} | {torn:?} | {cuts} | {pairs} | {threes} | 0 |");
+            assert!(cuts > 100 && pairs > cuts && threes > cuts);
         }
     }
 }
@@ -232,8 +241,8 @@ fn flown() -> Flash {
     flash
 }
 
-/// Where slot B begins in that flash.
-const SLOT_B: usize = 2 * 1024 + 768;
+/// Where image 1 begins in slot B of that flash: it takes the last two sectors.
+const SLOT_B: usize = (14 - 2) * 256;
 
 #[test]
 fn worn_flash_is_named_and_the_confirmed_image_flies_on() {
@@ -297,20 +306,199 @@ fn an_upload_resumes_at_the_last_whole_sector() {
 }
 
 #[test]
-fn a_trial_ends_after_so_many_starts_or_one_flight() {
+fn a_large_image_leaves_less_room_for_the_next_and_a_sector_is_always_left() {
+    let mut flash = Flash::new(14, Torn::Faults);
+    let mut store = FlashStore::new(&mut flash).expect("large enough");
+    // Six sectors for both slots.
+    assert_eq!(store.capacity(), 5 * 256);
+    let sha256 = [1; 32];
+    let too_long = store.begin(Slot::A, 5 * 256 + 1, &sha256);
+    assert_eq!(too_long, Err(StoreError::Bounds));
+    assert_eq!(store.begin(Slot::A, 5 * 256, &sha256), Ok(0));
+    assert_eq!(store.write(Slot::A, 0, &[7; 5 * 256]), Ok(()));
+    for mark in [Mark::Checking, Mark::Passed] {
+        assert_eq!(store.mark(Slot::A, mark), Ok(()));
+    }
+    assert_eq!(store.capacity(), 256);
+    let too_long = store.begin(Slot::B, 257, &sha256);
+    assert_eq!(too_long, Err(StoreError::Bounds));
+    assert_eq!(store.begin(Slot::B, 256, &sha256), Ok(0));
+    assert_eq!(store.write(Slot::B, 0, &[8; 256]), Ok(()));
+    for mark in [Mark::Checking, Mark::Passed] {
+        assert_eq!(store.mark(Slot::B, mark), Ok(()));
+    }
+    assert_eq!(store.bytes(Slot::A), [7; 5 * 256]);
+    assert_eq!(store.bytes(Slot::B), [8; 256]);
+}
+
+#[test]
+fn an_upload_that_another_one_may_have_written_over_does_not_resume() {
+    let mut flash = Flash::new(14, Torn::Faults);
+    let [sha256, other] = [[1; 32], [2; 32]];
+    let mut store = FlashStore::new(&mut flash).expect("large enough");
+    assert_eq!(store.begin(Slot::A, 1_000, &sha256), Ok(0));
+    assert_eq!(store.write(Slot::A, 0, &[7; 900]), Ok(()));
+    assert_eq!(store.begin(Slot::A, 1_000, &sha256), Ok(768));
+    assert_eq!(store.begin(Slot::B, 1_000, &other), Ok(0));
+    assert_eq!(store.write(Slot::B, 0, &[8; 900]), Ok(()));
+    let mut store = FlashStore::new(&mut flash).expect("large enough");
+    assert_eq!(store.begin(Slot::A, 1_000, &sha256), Ok(0));
+    assert_eq!(store.write(Slot::A, 0, &[7; 1_000]), Ok(()));
+}
+
+/// A start that ends while the image that it found is checked.
+fn ends_in_the_checks(flash: &mut Flash) -> Option<Slot> {
+    let mut store = FlashStore::new(flash).expect("large enough");
+    let found = store.found()?;
+    assert_eq!(store.mark(found.slot, Mark::Checking), Ok(()));
+    Some(found.slot)
+}
+
+#[test]
+fn a_trial_ends_after_so_many_starts_in_its_checks_or_one_flight() {
     for flight in [false, true] {
         let mut flash = flown();
         let mut board = Board::start(&mut flash);
         assert_eq!(board.install(1, &mut Known::default()), Ok(()));
+        // Checks that end begin the count anew.
+        for _ in 0..=ATTEMPTS {
+            assert_eq!(ends_in_the_checks(&mut flash), Some(Slot::B));
+            assert_eq!(Board::start(&mut flash).number(), Some(1));
+        }
+        let mut board = Board::start(&mut flash);
         if flight {
             assert_eq!(board.mark(Mark::Flying), Ok(()));
+        } else {
+            for _ in 0..ATTEMPTS {
+                assert_eq!(ends_in_the_checks(&mut flash), Some(Slot::B));
+            }
         }
-        for start in 1..=ATTEMPTS + 2 {
+        // The trial's image goes when the confirmed one has passed, not before.
+        for _ in 0..=ATTEMPTS {
+            assert_eq!(ends_in_the_checks(&mut flash), Some(Slot::A));
+            assert_eq!(
+                FlashStore::new(&mut flash).expect("large").on_trial(),
+                Some(Slot::B)
+            );
+        }
+        for _ in 0..2 {
             let board = Board::start(&mut flash);
-            let trial = !flight && start <= ATTEMPTS;
-            assert_eq!(board.number(), Some(u8::from(trial)), "start {start}");
-            assert_eq!(board.store.on_trial(), trial);
+            assert_eq!((board.number(), board.store.on_trial()), (Some(0), None));
         }
+    }
+}
+
+#[test]
+fn the_only_image_is_tried_again_but_for_one_start_in_four() {
+    let mut flash = Flash::new(14, Torn::Faults);
+    let mut board = Board::start(&mut flash);
+    let slot = board.upload(0, 100, usize::MAX).expect("room");
+    assert_eq!(board.store.mark(slot, Mark::Checking), Ok(()));
+    for _ in 0..3 {
+        for _ in 0..ATTEMPTS {
+            assert_eq!(ends_in_the_checks(&mut flash), Some(slot));
+        }
+        assert_eq!(ends_in_the_checks(&mut flash), None);
+    }
+    assert_eq!(Board::start(&mut flash).number(), Some(0));
+}
+
+#[test]
+fn a_confirmed_image_that_fails_its_checks_holds_no_other_back() {
+    let mut flash = flown();
+    let mut store = FlashStore::new(&mut flash).expect("large enough");
+    assert_eq!(store.mark(Slot::A, Mark::Refused), Ok(()));
+    assert_eq!(store.found(), None);
+    let mut board = Board {
+        store,
+        active: None,
+    };
+    assert_eq!(board.install(1, &mut Known::default()), Ok(()));
+    assert_eq!(board.store.on_trial(), None);
+    assert_eq!(board.mark(Mark::Flying), Ok(()));
+    assert_eq!(Board::start(&mut flash).number(), Some(1));
+}
+
+#[test]
+fn an_upload_that_cannot_be_read_back_is_begun_anew() {
+    let mut flash = flown();
+    let mut board = Board::start(&mut flash);
+    let slot = board.upload(1, 100, usize::MAX).expect("room");
+    board.store.flash.lose(SLOT_B + 64);
+    let lost = board.check(slot, digest(&image(1)));
+    assert_eq!(lost, Err(StoreError::Program(SLOT_B as u32 + 64)));
+    assert_eq!(board.install(1, &mut Known::default()), Ok(()));
+}
+
+type Large = Model<32, 2048>;
+
+/// The next places of the journal fail, and the other half cannot be erased.
+fn wear_the_journal(board: &mut Board<'_, 32, 2048>) {
+    let journal = &board.store.journal;
+    let next = journal.next_place() as usize;
+    let other = (next / 2048 + 1) % 2 * 2048;
+    let words = (0..3).map(|place| next + place * 64 + 32);
+    board.store.flash.worn.extend(words.chain([other]));
+}
+
+#[test]
+fn a_confirmation_that_failed_and_reads_whole_later_loses_nothing() {
+    let mut whole = 0;
+    for seed in 0..40 {
+        let mut flash = Large::new(6, Torn::Flickers);
+        flash.seed(seed);
+        let mut known = Known::default();
+        let mut board = Board::start(&mut flash);
+        assert_eq!(board.install(0, &mut known), Ok(()));
+        assert_eq!(board.install(1, &mut known), Ok(()));
+        assert_eq!(board.mark(Mark::Flying), Ok(()));
+        wear_the_journal(&mut board);
+        assert!(board.mark(Mark::Proven).is_err());
+        board.store.flash.worn.clear();
+        let slot = board.store.on_trial().expect("still");
+        assert_eq!(board.store.mark(slot, Mark::Refused), Ok(()));
+        let found = board.store.found().expect("the confirmed image");
+        assert_eq!(board.check(found.slot, found.sha256), Ok(()));
+        let number = Board::start(&mut flash).number();
+        assert_eq!(number, Some(0), "seed {seed}");
+        whole += 1;
+    }
+    assert_eq!(whole, 40);
+}
+
+#[test]
+fn an_image_whose_confirmation_failed_gives_way_to_the_next() {
+    let mut flash = Large::new(6, Torn::Faults);
+    let mut board = Board::start(&mut flash);
+    let slot = board.upload(0, 100, usize::MAX).expect("room");
+    assert_eq!(board.store.mark(slot, Mark::Checking), Ok(()));
+    wear_the_journal(&mut board);
+    assert!(board.store.mark(slot, Mark::Passed).is_err());
+    board.store.flash.worn.clear();
+    board.active = Some((slot, 0));
+    assert_eq!(board.install(1, &mut Known::default()), Ok(()));
+    assert_eq!(Board::start(&mut flash).number(), Some(1));
+}
+
+#[test]
+fn a_flight_finds_room_in_the_journal_after_any_number_of_records() {
+    let mut flash = Large::new(8, Torn::Faults);
+    let mut board = Board::start(&mut flash);
+    assert_eq!(board.install(0, &mut Known::default()), Ok(()));
+    for records in 0..40 {
+        assert_eq!(board.install(1, &mut Known::default()), Ok(()));
+        for _ in 0..records % 7 {
+            // Disarmed and armed again, which nothing else is recorded between.
+            assert_eq!(board.mark(Mark::Flying), Ok(()));
+            assert_eq!(board.mark(Mark::Landed), Ok(()));
+        }
+        assert_eq!(board.mark(Mark::Flying), Ok(()), "after {records}");
+        assert_eq!(board.mark(Mark::Proven), Ok(()), "after {records}");
+        assert_eq!(board.store.on_trial(), None);
+        // Back to two images: the first again, and confirmed.
+        assert_eq!(board.install(0, &mut Known::default()), Ok(()));
+        assert_eq!(board.mark(Mark::Flying), Ok(()));
+        assert_eq!(board.mark(Mark::Proven), Ok(()));
     }
 }
 

@@ -265,7 +265,9 @@ where
     }
 
     fn chunk(&mut self, request: u32, chunk: &UploadChunk) -> Result<FromBoard, Reason> {
-        if self.control.state() != State::Disarmed {
+        if self.slots.write_stalls() {
+            self.require_rest()?;
+        } else if self.control.state() != State::Disarmed {
             let length = u32::try_from(chunk.data.len()).unwrap_or(u32::MAX);
             let bytes_per_period = self.control.terms().settings.upload_bytes_per_period;
             let share = self.upload_share.checked_sub(length);

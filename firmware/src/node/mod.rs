@@ -28,6 +28,7 @@ use crate::store::{ImageStore, Mark};
 use crate::terms::Terms;
 use crate::text::cut;
 use crate::transmit::{Kind, TransmitQueue};
+use crate::watchdog::Progress;
 use core::borrow::BorrowMut;
 use embedded_io::{Read, ReadReady, Write, WriteReady};
 use engram_image::Contract;
@@ -129,6 +130,8 @@ where
     const LOCK_STEP: bool = S::INJECTED && A::REPORTED;
 
     /// A disarmed node without an image.
+    // Its own frame: what it makes the node from does not lie in that of the loop, under the whole flight.
+    #[inline(never)]
     pub fn new(parts: Parts<S, A, F, I, M, P>) -> Self {
         let terms = match parts.contract {
             ContractSource::Board { contract, settings } => Terms::of(contract, settings),
@@ -178,6 +181,11 @@ where
         if self.schedule.take(now_us) {
             self.tick(now_us);
         }
+    }
+
+    /// When [`Node::step_if_due`] makes the next step, microseconds of the board's clock: for a board that sleeps until then.
+    pub fn due_us(&self) -> u64 {
+        self.schedule.due_us()
     }
 
     /// Microseconds until [`Node::step_if_due`] makes a step; 0 if it would now.
@@ -258,7 +266,9 @@ where
     /// [`Reason`], as for an upload; the active image stays.
     pub fn install(&mut self, image: &[u8]) -> Result<(), Reason> {
         self.require_disarmed()?;
-        self.make_way()?;
+        if u32::try_from(image.len()).is_ok_and(|length| length <= self.slots.capacity()) {
+            self.make_way()?;
+        }
         self.slots.upload(image)?;
         self.commit()
     }
@@ -270,15 +280,17 @@ where
     /// [`Reason::NoImage`] where none lies there; others as for an upload.
     pub fn install_found(&mut self) -> Result<(), Reason> {
         self.require_disarmed()?;
-        self.slots.find()?;
-        let on_trial = self.slots.on_trial();
-        match self.commit() {
-            Err(_) if on_trial => {
-                self.slots.find()?;
-                self.commit()
-            }
-            taken => taken,
+        let first = self.slots.find().ok_or(Reason::NoImage)?;
+        self.slots.take(first);
+        let taken = self.commit();
+        if taken.is_err()
+            && let Some(second) = self.slots.find()
+            && second.slot != first.slot
+        {
+            self.slots.take(second);
+            return self.commit();
         }
+        taken
     }
 
     /// Activates what has been uploaded; where the contract comes with the image, the loop flies by it from now on.
@@ -315,6 +327,7 @@ where
         }
         // Before it flies: a reset in flight ends a trial.
         self.slots.mark(Mark::Flying)?;
+        self.trial.flown = true;
         self.memory.borrow_mut().clear();
         self.control
             .arm()
@@ -352,6 +365,16 @@ where
     /// Who makes control steps.
     pub fn pace(&self) -> Pace {
         self.pace
+    }
+
+    /// What the control loop has got to, for the board's watchdog.
+    pub fn progress(&mut self) -> Progress {
+        Progress {
+            steps: self.control.counters().steps,
+            pace: self.pace,
+            state: self.state(),
+            period_us: self.period_us(),
+        }
     }
 
     /// The board under the node.

@@ -23,6 +23,8 @@ pub(super) struct Trial {
     steps: u32,
     /// Missed deadlines before the newest step, as the control loop counts them.
     misses: u32,
+    /// It has been armed since it last landed.
+    pub(super) flown: bool,
     /// More deadlines were missed than the ladder allows: to be rolled back.
     failed: bool,
 }
@@ -40,24 +42,32 @@ where
     /// does so itself where its checks or its deadlines say that it must; a board may for reasons of its own.
     ///
     /// # Errors
-    /// [`Reason::NotDisarmed`]; others as for an upload, and then there is no active image.
+    /// [`Reason::NotDisarmed`], [`Reason::NotSettled`]; others as for an upload, and then there is no active image.
     pub fn roll_back(&mut self) -> Result<(), Reason> {
-        self.require_disarmed()?;
+        self.require_rest()?;
         if !self.slots.on_trial() {
             return Ok(());
         }
         self.trial = Trial::default();
-        self.slots.roll_back()?;
+        self.slots.end_trial();
+        let found = self.slots.find().ok_or(Reason::NoImage)?;
+        self.slots.take(found);
         self.commit()
+    }
+
+    /// For what takes longer than a control period.
+    pub(super) fn require_rest(&self) -> Result<(), Reason> {
+        self.require_disarmed()?;
+        match self.may_pause() {
+            true => Ok(()),
+            false => Err(Reason::NotSettled),
+        }
     }
 
     /// What comes before an upload: a trial ends, and nothing moves where the store takes its time.
     pub(super) fn make_way(&mut self) -> Result<(), Reason> {
-        if I::BEGIN_STALLS || self.slots.on_trial() {
-            self.require_disarmed()?;
-            if !self.may_pause() {
-                return Err(Reason::NotSettled);
-            }
+        if self.slots.begin_stalls() || self.slots.on_trial() {
+            self.require_rest()?;
         }
         if self.slots.on_trial() {
             // Where that fails there is no active image, which an upload is the cure for.
@@ -83,13 +93,20 @@ where
                 0
             }
         };
-        if self.trial.steps >= TRIAL_STEPS {
-            // Where the store fails to note it, the trial goes on.
-            let _ = self.slots.mark(Mark::Proven);
-            self.trial = Trial::default();
-        } else if self.trial.failed && self.state() == State::Disarmed && self.may_pause() {
-            // What cannot be rolled back is no active image any more, and arming says so.
-            let _ = self.roll_back();
+        if self.state() == State::Disarmed && self.may_pause() {
+            if self.trial.failed {
+                // What cannot be rolled back is no active image any more, and arming says so.
+                let _ = self.roll_back();
+            } else if core::mem::take(&mut self.trial.flown) && faults.is_empty() {
+                // Where the store fails to note it, a reset from now on ends the trial.
+                let _ = self.slots.mark(Mark::Landed);
+            }
+        } else if self.trial.steps >= TRIAL_STEPS && !self.trial.failed {
+            // Where the store fails to note it, so many steps more are flown.
+            self.trial.steps = 0;
+            if self.slots.mark(Mark::Proven).is_ok() {
+                self.trial = Trial::default();
+            }
         }
     }
 }

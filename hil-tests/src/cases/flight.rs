@@ -87,7 +87,7 @@ fn flown(
 
 /// Flies `plan` on a fresh board, and checks what must hold of every undisturbed flight.
 pub(super) fn flies(rig: &Rig, plan: &FlightPlan, image: &[u8]) -> Result<(Summary, Flight)> {
-    flies_over(rig, rig.transport()?, plan, image)
+    flies_over(rig, rig.transport_for(image)?, plan, image)
 }
 
 /// The same on a board that may have flown before.

@@ -5,7 +5,7 @@ use engram::fly::FlightPlan;
 use engram_link::Pace;
 
 use super::flight::{flies, flies_over, plan};
-use crate::sample_image::{AGE, sample_image_on};
+use crate::sample_image::{AGE, SLOT, sample_image_on};
 use crate::{Case, Rig};
 
 pub(super) const CASES: &[Case] = cases![
@@ -61,7 +61,8 @@ fn a_half_cheetah_in_mujoco_takes_a_pendulums_place(rig: &Rig) -> Result<()> {
     let mut client = rig.cruising(20)?.client;
     client.disarm()?;
     let before = client.hello(Pace::LockStep)?;
-    let cheetah = sample_image_on(HALF_CHEETAH, 3, &AGE)?;
+    // Small enough for every board's slots.
+    let cheetah = sample_image_on(HALF_CHEETAH, 3, &SLOT)?;
     Rig::install(&mut client, &cheetah)?;
     let after = client.hello(Pace::LockStep)?;
     ensure!((before.period_us, after.period_us) == (20_000, 50_000));

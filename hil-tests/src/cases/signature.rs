@@ -35,7 +35,7 @@ fn with_key(rig: &Rig) -> Result<Option<(Client, HelloReply)>> {
     let key = public(&owner());
     let transport = match rig.target() {
         Target::Board(board @ (BoardName::Loopback | BoardName::Linux | BoardName::QemuLinux)) => {
-            board::open_with_key(*board, Some(key))?
+            board::open_with_key(*board, key)?
         }
         _ => rig.transport()?,
     };

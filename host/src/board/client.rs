@@ -33,6 +33,8 @@ pub struct Patience {
     pub attempts: u32,
     /// How long a board may take to come up before it says hello.
     pub boot: Duration,
+    /// How long a board may take to erase the flash for an image: eight sectors of an STM32H743 take 18 s at most, by its data sheet.
+    pub erase: Duration,
     /// How long verifying an image and replaying its golden trace may take.
     pub commit: Duration,
 }
@@ -43,6 +45,7 @@ impl Default for Patience {
             answer: Duration::from_millis(250),
             attempts: 20,
             boot: Duration::from_secs(20),
+            erase: Duration::from_secs(30),
             commit: Duration::from_secs(120),
         }
     }
@@ -174,16 +177,23 @@ impl Client {
                 let attempts = attempts_within(self.patience.commit, Duration::from_secs(5));
                 self.ask_patiently(message, Duration::from_secs(5), attempts)
             }
-            _ => self.ask_in_turn(message),
+            // Here asking now and then does, for the question may have been lost.
+            ToBoard::UploadBegin { .. } => {
+                let each = Duration::from_secs(1);
+                self.ask_in_turn(message, each, attempts_within(self.patience.erase, each))
+            }
+            _ => self.ask_in_turn(message, self.patience.answer, self.patience.attempts),
         }
     }
 
     /// Where another host has said hello meanwhile, this one says it again and asks under a number of the conversation that
     /// begins so. A board that is flown by the other refuses that, too.
-    fn ask_in_turn(&mut self, message: &ToBoard) -> Result<FromBoard, ClientError> {
-        let Patience {
-            answer, attempts, ..
-        } = self.patience;
+    fn ask_in_turn(
+        &mut self,
+        message: &ToBoard,
+        answer: Duration,
+        attempts: u32,
+    ) -> Result<FromBoard, ClientError> {
         let result = self.ask_patiently(message, answer, attempts);
         match &result {
             Err(error) if matches!(error.refusal(), Some(Reason::LateFrame { .. })) => {

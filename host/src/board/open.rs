@@ -13,6 +13,7 @@ use serialport::{SerialPort as _, TTYPort};
 
 use super::loopback::Loopback;
 use super::names::{BoardName, Missing};
+use super::packed::packed_for;
 use super::stream::{BoardProcess, Stream, Wire};
 use super::transport::Transport;
 
@@ -75,38 +76,48 @@ pub enum OpenError {
 /// # Errors
 /// [`OpenError`] says what to install or build, or how the start failed.
 pub fn open(board: BoardName) -> Result<Box<dyn Transport>, OpenError> {
-    open_with_key(board, None)
+    start(board, None, None)
 }
 
-/// The same for a board that takes images signed by `key` alone. A microcontroller's firmware is built with its key and given none.
+/// The same with `image`, packed for the board, in its flash, as a part comes that was programmed with one. Boards without flash, and those that
+/// keep uploads in it, start as [`open`] starts them.
 ///
 /// # Errors
 /// As [`open`].
-pub fn open_with_key(
+pub fn open_for(board: BoardName, image: &[u8]) -> Result<Box<dyn Transport>, OpenError> {
+    let image = packed_for(board.packing().flag(), image);
+    start(board, Some(&image), None)
+}
+
+/// As [`open`], a board that takes images signed by `key` alone. A microcontroller's firmware is built with its key, and given none.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_with_key(board: BoardName, key: PublicKey) -> Result<Box<dyn Transport>, OpenError> {
+    start(board, None, Some(key))
+}
+
+/// Boots another firmware of the STM32F405 in QEMU, a robot's say, as [`open`] boots that of `qemu-f405`.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_firmware(elf: &Path) -> Result<Box<dyn Transport>, OpenError> {
+    let board = BoardName::QemuF405;
+    Ok(Box::new(open_machine(board, &F405, Some(elf), None)?))
+}
+
+fn start(
     board: BoardName,
+    flash: Option<&[u8]>,
     key: Option<PublicKey>,
 ) -> Result<Box<dyn Transport>, OpenError> {
-    match board {
-        BoardName::Loopback => Ok(Box::new(Loopback::new(key))),
-        BoardName::QemuM7 => Ok(Box::new(open_machine(board, &["mps2-an500"])?)),
-        BoardName::QemuM55 => Ok(Box::new(open_machine(board, &["mps3-an547"])?)),
-        BoardName::QemuF405 => Ok(Box::new(open_machine(board, &F405)?)),
-        BoardName::Linux | BoardName::QemuLinux => Ok(Box::new(open_process(board, key)?)),
-    }
-}
-
-/// Starts `qemu-f405` with `image` in its flash, as a part comes that was programmed with one.
-///
-/// # Errors
-/// As [`open`].
-pub fn open_with_flash(image: &Path) -> Result<Box<dyn Transport>, OpenError> {
-    let loader = format!(
-        "loader,file={},addr=0x08080000,force-raw=on",
-        image.display()
-    );
-    let [machine, serial, null] = F405;
-    let machine = [machine, serial, null, "-device", &loader];
-    Ok(Box::new(open_machine(BoardName::QemuF405, &machine)?))
+    Ok(match board {
+        BoardName::Loopback => Box::new(Loopback::new(key)),
+        BoardName::QemuM7 => Box::new(open_machine(board, &["mps2-an500"], None, None)?),
+        BoardName::QemuM55 => Box::new(open_machine(board, &["mps3-an547"], None, None)?),
+        BoardName::QemuF405 => Box::new(open_machine(board, &F405, None, flash)?),
+        BoardName::Linux | BoardName::QemuLinux => Box::new(open_process(board, key)?),
+    })
 }
 
 /// Opens a serial device with a board behind it.
@@ -174,16 +185,35 @@ fn firmware(board: BoardName) -> Result<PathBuf, OpenError> {
     Ok(board.find_firmware()?.unwrap_or_default())
 }
 
-/// Starts a machine of QEMU's, whose arguments begin with its name; the link is the serial line behind those that they give.
-fn open_machine(board: BoardName, machine: &[&str]) -> Result<Stream, OpenError> {
+/// Starts a machine of QEMU's, whose arguments begin with its name, with the firmware of `board` or another, and with these bytes where the F405's firmware looks for an image; the link
+/// is the serial line behind those that they give.
+fn open_machine(
+    board: BoardName,
+    machine: &[&str],
+    other: Option<&Path>,
+    flash: Option<&[u8]>,
+) -> Result<Stream, OpenError> {
     let program = emulator(board)?;
-    let elf = firmware(board)?;
+    let elf = match other {
+        Some(elf) => elf.to_owned(),
+        None => firmware(board)?,
+    };
     let wire = |what| move |cause| OpenError::Wire { board, what, cause };
     let folder = tempfile::Builder::new()
         .prefix("engram-")
         .tempdir()
         .map_err(wire("temporary folder for the socket"))?;
     let socket = folder.path().join("uart");
+    let mut loader = Vec::new();
+    if let Some(bytes) = flash {
+        let file = folder.path().join("flash");
+        std::fs::write(&file, bytes).map_err(wire("temporary file for the flash"))?;
+        let file = file.display();
+        loader = vec![
+            "-device".to_owned(),
+            format!("loader,file={file},addr=0x08080000,force-raw=on"),
+        ];
+    }
     // `wait=on`: the machine starts when the link is there, so that no byte can be missed.
     let serial = format!("unix:{},server=on,wait=on", socket.display());
     let mut process = spawn(
@@ -192,6 +222,7 @@ fn open_machine(board: BoardName, machine: &[&str]) -> Result<Stream, OpenError>
         Command::new(&program)
             .args(["-display", "none", "-monitor", "none", "-machine"])
             .args(machine)
+            .args(loader)
             .args(["-serial", &serial, "-kernel"])
             .arg(&elf)
             .stdout(Stdio::null()),

@@ -52,7 +52,7 @@ impl Client {
     /// control step there (or wait for one).
     ///
     /// # Errors
-    /// [`UploadError`]; the board's active image keeps running in every case.
+    /// [`UploadError`]; the board's active image keeps running, or the confirmed one if that was on trial.
     pub fn upload(
         &mut self,
         image: &[u8],

@@ -206,7 +206,10 @@ fn fly_policy(
     let contract = plant::by_name(&args.plant)?.contract();
     let (name, mut transport) = match &args.port {
         Some(port) => (port.clone(), board::open_port(port, args.baud)?),
-        None => (args.board.to_string(), board::open(args.board)?),
+        None => (
+            args.board.to_string(),
+            board::open_for(args.board, image_file.file)?,
+        ),
     };
     if let Some(fault) = fault {
         transport = Box::new(FaultyTransport::new(transport, fault)) as Box<dyn Transport>;

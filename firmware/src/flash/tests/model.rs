@@ -33,9 +33,9 @@ enum Word {
     Torn,
 }
 
-/// Words of `WORD` bytes in sectors of `SECTOR` bytes.
+/// Words of `WORD` bytes in sectors of `SECTOR` bytes; whether the core waits for words that are written.
 #[derive(Debug, Clone)]
-pub(crate) struct Model<const WORD: usize, const SECTOR: usize> {
+pub(crate) struct Model<const WORD: usize, const SECTOR: usize, const STALLS: bool = false> {
     pub(crate) bytes: Vec<u8>,
     words: Vec<Word>,
     torn: Torn,
@@ -50,7 +50,7 @@ pub(crate) struct Model<const WORD: usize, const SECTOR: usize> {
     pub(crate) worn: BTreeSet<usize>,
 }
 
-impl<const WORD: usize, const SECTOR: usize> Model<WORD, SECTOR> {
+impl<const WORD: usize, const SECTOR: usize, const STALLS: bool> Model<WORD, SECTOR, STALLS> {
     /// A flash as it left the factory.
     pub(crate) fn new(sectors: usize, torn: Torn) -> Self {
         Self {
@@ -70,6 +70,11 @@ impl<const WORD: usize, const SECTOR: usize> Model<WORD, SECTOR> {
         self.off = false;
         self.operations = 0;
         self.cut = cut;
+    }
+
+    /// Other random bits than those of another seed.
+    pub(crate) fn seed(&mut self, seed: u64) {
+        self.random = SplitMix64::new(seed);
     }
 
     /// Fails if a mapped read of `bytes`, which are its own, would read a word that is not whole.
@@ -105,11 +110,15 @@ impl<const WORD: usize, const SECTOR: usize> Model<WORD, SECTOR> {
     }
 }
 
-impl<const WORD: usize, const SECTOR: usize> ErrorType for Model<WORD, SECTOR> {
+impl<const WORD: usize, const SECTOR: usize, const STALLS: bool> ErrorType
+    for Model<WORD, SECTOR, STALLS>
+{
     type Error = NorFlashErrorKind;
 }
 
-impl<const WORD: usize, const SECTOR: usize> ReadNorFlash for Model<WORD, SECTOR> {
+impl<const WORD: usize, const SECTOR: usize, const STALLS: bool> ReadNorFlash
+    for Model<WORD, SECTOR, STALLS>
+{
     const READ_SIZE: usize = 1;
 
     fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), NorFlashErrorKind> {
@@ -144,7 +153,9 @@ impl<const WORD: usize, const SECTOR: usize> ReadNorFlash for Model<WORD, SECTOR
     }
 }
 
-impl<const WORD: usize, const SECTOR: usize> NorFlash for Model<WORD, SECTOR> {
+impl<const WORD: usize, const SECTOR: usize, const STALLS: bool> NorFlash
+    for Model<WORD, SECTOR, STALLS>
+{
     const WRITE_SIZE: usize = WORD;
     const ERASE_SIZE: usize = SECTOR;
 
@@ -189,8 +200,16 @@ impl<const WORD: usize, const SECTOR: usize> NorFlash for Model<WORD, SECTOR> {
     }
 }
 
-impl<const WORD: usize, const SECTOR: usize> MappedFlash for Model<WORD, SECTOR> {
-    const ERASE_STALLS: bool = true;
+impl<const WORD: usize, const SECTOR: usize, const STALLS: bool> MappedFlash
+    for Model<WORD, SECTOR, STALLS>
+{
+    fn erase_stalls(&self) -> bool {
+        true
+    }
+
+    fn write_stalls(&self) -> bool {
+        STALLS
+    }
 
     fn bytes(&self) -> &[u8] {
         &self.bytes

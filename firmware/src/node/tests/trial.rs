@@ -4,6 +4,7 @@ use super::*;
 use crate::flash::FlashStore;
 use crate::flash::tests::model::{Model, Torn};
 use crate::tests_support::{counted, key, signed_by};
+use embedded_storage::nor_flash::NorFlash as _;
 use engram_link::Fault;
 use std::println;
 
@@ -113,14 +114,111 @@ fn a_reset_in_flight_rolls_back() {
 }
 
 #[test]
+fn a_reset_after_landing_does_not() {
+    let mut flash = blank(Torn::Faults);
+    let mut rig = on_trial(&mut flash, Pace::RealTime);
+    rig.done(&ToBoard::Arm);
+    for _ in 0..5 {
+        rig.sample();
+        rig.tick();
+    }
+    rig.done(&ToBoard::Disarm);
+    for _ in 0..10 {
+        rig.tick();
+    }
+    for flight in [true, false] {
+        let (mut rig, found) = start(&mut flash, Pace::RealTime);
+        assert_eq!((found, rig.flies()), (Ok(()), Some(2)));
+        assert!(rig.node.slots.on_trial());
+        if flight {
+            rig.done(&ToBoard::Arm);
+            rig.done(&ToBoard::Disarm);
+            for _ in 0..10 {
+                rig.tick();
+            }
+        }
+    }
+}
+
+#[test]
 fn an_image_on_trial_that_fails_its_checks_after_a_start_is_rolled_back() {
     let mut flash = blank(Torn::Faults);
     let slot = on_trial(&mut flash, Pace::LockStep).node.slots.capacity();
-    let middle = 2 * 1024 + slot as usize + 3_000;
-    flash.bytes[middle] ^= 1;
-    let (rig, found) = start(&mut flash, Pace::LockStep);
-    assert_eq!((found, rig.flies()), (Ok(()), Some(1)));
-    assert!(!rig.node.slots.on_trial());
+    for place in [0, 13, 3_000] {
+        let mut flash = flash.clone();
+        flash.bytes[2 * 1024 + slot as usize + place] ^= 1;
+        for _ in 0..2 {
+            let (rig, found) = start(&mut flash, Pace::LockStep);
+            assert_eq!((found, rig.flies()), (Ok(()), Some(1)), "byte {place}");
+            assert!(!rig.node.slots.on_trial());
+        }
+    }
+}
+
+#[test]
+fn where_the_confirmed_image_fails_its_checks_the_next_one_is_confirmed() {
+    let mut flash = blank(Torn::Faults);
+    let (mut rig, _) = start(&mut flash, Pace::LockStep);
+    assert_eq!(rig.node.install(&image(1)), Ok(()));
+    flash.bytes[2 * 1024 + 3_000] ^= 1;
+    let (mut rig, found) = start(&mut flash, Pace::LockStep);
+    assert!(matches!(found, Err(Reason::Image { .. })), "{found:?}");
+    assert_eq!(rig.node.install(&image(2)), Ok(()));
+    rig.done(&ToBoard::Arm);
+    rig.good_step();
+    let (rig, _) = start(&mut flash, Pace::LockStep);
+    assert_eq!(rig.flies(), Some(2));
+}
+
+#[test]
+fn starts_without_a_flight_leave_a_trial_as_it_is() {
+    let mut flash = blank(Torn::Faults);
+    drop(on_trial(&mut flash, Pace::LockStep));
+    for _ in 0..5 {
+        let (rig, found) = start(&mut flash, Pace::LockStep);
+        assert_eq!((found, rig.flies()), (Ok(()), Some(2)));
+        assert!(rig.node.slots.on_trial());
+    }
+}
+
+#[test]
+fn the_trial_ends_whatever_became_of_the_active_image() {
+    let mut flash = blank(Torn::Faults);
+    let mut rig = on_trial(&mut flash, Pace::LockStep);
+    rig.node.slots.forget_active();
+    assert_eq!(rig.progress(&begin(&image(3))).offset, 0);
+    assert_eq!(rig.flies(), Some(1));
+}
+
+#[test]
+fn an_image_that_is_too_long_ends_no_trial() {
+    let mut flash = blank(Torn::Faults);
+    let mut rig = on_trial(&mut flash, Pace::LockStep);
+    let refused = rig.node.install(&[0; 6_145]);
+    assert!(matches!(refused, Err(Reason::ImageTooLong { .. })));
+    assert_eq!(rig.flies(), Some(2));
+}
+
+#[test]
+fn a_failed_write_ends_the_upload() {
+    let mut flash = blank(Torn::Faults);
+    let (mut rig, _) = start(&mut flash, Pace::LockStep);
+    assert_eq!(rig.node.install(&image(1)), Ok(()));
+    let slot_b = 2 * 1024 + rig.node.slots.capacity() as usize;
+    drop(rig);
+    flash.worn.insert(slot_b + 640);
+    let (mut rig, _) = start(&mut flash, Pace::LockStep);
+    rig.progress(&begin(&image(2)));
+    rig.progress(&chunk(&image(2), 0));
+    let Reason::Image { text, .. } = rig.refused(&chunk(&image(2), 512)) else {
+        panic!("not for the flash");
+    };
+    assert!(
+        text.contains(&std::format!("byte {}", slot_b + 640)),
+        "{text}"
+    );
+    assert_eq!(rig.refused(&ToBoard::UploadStatus), Reason::NoUpload);
+    assert_eq!(rig.flies(), Some(1));
 }
 
 #[test]
@@ -146,6 +244,45 @@ fn missed_deadlines_roll_back_once_nothing_moves() {
 }
 
 #[test]
+fn nothing_stalls_on_the_way_to_the_safe_command() {
+    let mut flash = blank(Torn::Faults);
+    let mut rig = on_trial(&mut flash, Pace::RealTime);
+    rig.done(&ToBoard::Arm);
+    for _ in 0..5 {
+        rig.sample();
+        rig.tick();
+    }
+    rig.done(&ToBoard::Disarm);
+    assert_eq!(rig.refused(&begin(&image(3))), Reason::NotSettled);
+    assert_eq!(rig.node.roll_back(), Err(Reason::NotSettled));
+    for _ in 0..10 {
+        rig.tick();
+    }
+    assert_eq!(rig.progress(&begin(&image(3))).offset, 0);
+}
+
+#[test]
+fn a_fault_or_a_missed_deadline_begins_the_count_of_good_steps_anew() {
+    let mut flash = blank(Torn::Faults);
+    let mut rig = on_trial(&mut flash, Pace::RealTime);
+    rig.done(&ToBoard::Arm);
+    let fly = |rig: &mut FlashRig<'_>, steps| {
+        for _ in 0..steps {
+            rig.sample();
+            rig.tick();
+        }
+    };
+    fly(&mut rig, TRIAL_STEPS - 1);
+    rig.node.platform().look_us = 16_000;
+    fly(&mut rig, 1);
+    rig.node.platform().look_us = 0;
+    fly(&mut rig, TRIAL_STEPS - 1);
+    assert!(rig.node.faults().is_empty() && rig.node.slots.on_trial());
+    fly(&mut rig, 2);
+    assert!(!rig.node.slots.on_trial());
+}
+
+#[test]
 fn an_upload_is_begun_only_where_nothing_moves_and_ends_a_trial() {
     let mut flash = blank(Torn::Faults);
     let mut rig = on_trial(&mut flash, Pace::LockStep);
@@ -154,7 +291,8 @@ fn an_upload_is_begun_only_where_nothing_moves_and_ends_a_trial() {
     let refused = rig.refused(&begin(&image(3)));
     assert_eq!(refused, Reason::NotDisarmed(State::Armed));
     rig.done(&ToBoard::Disarm);
-    let mut long = std::vec![0; 6_145];
+    let most = rig.node.slots.capacity() as usize;
+    let mut long = std::vec![0; most + 1];
     assert!(matches!(
         rig.refused(&begin(&long)),
         Reason::ImageTooLong { .. }
@@ -168,6 +306,48 @@ fn an_upload_is_begun_only_where_nothing_moves_and_ends_a_trial() {
     rig.done(&ToBoard::Arm);
     rig.good_step();
     assert_eq!(rig.progress(&begin(&image(3)[..2_000])).offset, 2_000);
+}
+
+/// A part that somebody programmed firmware and image into.
+#[test]
+fn an_image_programmed_beside_a_blank_journal_flies_and_is_confirmed() {
+    for (damaged, expected) in [(false, Some(1)), (true, None)] {
+        let mut flash = blank(Torn::Faults);
+        let mut bytes = image(1);
+        bytes[3_000] ^= u8::from(damaged);
+        bytes.resize(bytes.len().next_multiple_of(32), 0xFF);
+        flash.write(2 * 1024, &bytes).expect("a blank slot");
+        let (mut rig, found) = start(&mut flash, Pace::LockStep);
+        assert_eq!((found.is_ok(), rig.flies()), (!damaged, expected));
+        // The next one goes to the other slot, and has this one behind it.
+        rig.upload(&image(2));
+        rig.done(&ToBoard::UploadCommit);
+        assert_eq!(
+            (rig.flies(), rig.node.slots.on_trial()),
+            (Some(2), !damaged)
+        );
+        rig.done(&ToBoard::Arm);
+        rig.good_step();
+        let (rig, _) = start(&mut flash, Pace::LockStep);
+        assert_eq!(rig.flies(), Some(if damaged { 2 } else { 1 }));
+    }
+}
+
+#[test]
+fn where_writing_stalls_an_upload_waits_for_the_landing() {
+    let mut flash = Model::<32, 1024, true>::new(14, Torn::Faults);
+    let store = FlashStore::new(&mut flash).expect("large enough");
+    let mut rig = Rig::over(OWN, Pace::LockStep, ReportedActuators, store, Some(key(1)));
+    rig.hello(Pace::LockStep);
+    rig.node.install(&image(1)).expect("good");
+    rig.progress(&begin(&image(2)));
+    rig.done(&ToBoard::Arm);
+    rig.good_step();
+    let refused = rig.refused(&chunk(&image(2), 0));
+    assert_eq!(refused, Reason::NotDisarmed(State::Armed));
+    rig.done(&ToBoard::Disarm);
+    rig.upload(&image(2));
+    rig.done(&ToBoard::UploadCommit);
 }
 
 #[test]

@@ -1,31 +1,20 @@
-//! The registers of this part that no other module owns, and the constants of the board. Nothing here waits.
+//! The registers of this part, behind the traits of the modules that decide. Nothing here waits.
 
 #![expect(unsafe_code, reason = "register access")]
 
-use engram_board_stm32f405::clock::ClockControl;
-use engram_board_stm32f405::watchdog::Registers;
+pub(crate) mod flash;
+pub(crate) mod i2c;
+pub(crate) mod pwm;
+pub(crate) mod spi;
+
+use engram_firmware::watchdog::Timer;
 use stm32f4xx_hal::pac;
+
+use crate::clock::ClockControl;
+use crate::watchdog::{LONGEST_MS, counts};
 
 /// Frequency of the crystal, MHz: that of Crazyflie, Betaflight's boards and the Olimex board.
 const CRYSTAL_MHZ: u8 = 8;
-/// Bits per second of the line.
-pub(crate) const BAUD: u32 = 921_600;
-
-/// Bytes of cache that the board lends to policies. `ENGRAM_CACHE_BYTES` sets another number at build time.
-pub(crate) const CACHE_BYTES: usize = bytes(option_env!("ENGRAM_CACHE_BYTES"), 4 * 1024);
-/// Bytes of each slot in RAM that takes an upload. `ENGRAM_SLOT_BYTES` sets another number at build time.
-pub(crate) const SLOT_BYTES: usize = bytes(option_env!("ENGRAM_SLOT_BYTES"), 39 * 1024);
-
-const fn bytes(set: Option<&str>, usual: usize) -> usize {
-    match set {
-        None => usual,
-        Some(text) => match usize::from_str_radix(text, 10) {
-            Ok(bytes) => bytes,
-            Err(_) => panic!("ENGRAM_CACHE_BYTES and ENGRAM_SLOT_BYTES are numbers of bytes"),
-        },
-    }
-}
-
 /// RCC and the flash controller.
 pub(crate) struct Clocks<'a> {
     pub(crate) rcc: &'a mut pac::RCC,
@@ -84,7 +73,7 @@ impl ClockControl for Clocks<'_> {
 }
 
 /// The independent watchdog.
-pub(crate) struct Iwdg(pub(crate) pac::IWDG);
+pub struct Iwdg(pub(crate) pac::IWDG);
 
 impl Iwdg {
     fn key(&mut self, key: u16) {
@@ -93,18 +82,22 @@ impl Iwdg {
     }
 }
 
-impl Registers for Iwdg {
-    fn start(&mut self, counts: u16) {
+impl Timer for Iwdg {
+    fn longest_ms(&self) -> u32 {
+        LONGEST_MS
+    }
+
+    fn start(&mut self, wait_ms: u32) {
         self.key(0xCCCC);
         self.key(0x5555);
         self.0.pr().write(|w| w.pr().divide_by256());
-        self.0.rlr().write(|w| w.rl().set(counts));
+        self.0.rlr().write(|w| w.rl().set(counts(wait_ms)));
         self.key(0xAAAA);
     }
 
-    fn set(&mut self, counts: u16) {
+    fn set(&mut self, wait_ms: u32) {
         self.key(0x5555);
-        self.0.rlr().write(|w| w.rl().set(counts));
+        self.0.rlr().write(|w| w.rl().set(counts(wait_ms)));
     }
 
     fn is_setting(&self) -> bool {
@@ -114,15 +107,6 @@ impl Registers for Iwdg {
     fn feed(&mut self) {
         self.key(0xAAAA);
     }
-}
-
-/// The flash that holds an image, or whatever else lies there.
-pub(crate) fn image() -> &'static [u8] {
-    unsafe extern "C" {
-        static _image: [u8; 512 * 1024];
-    }
-    // SAFETY: `memory.x` keeps this flash free of the firmware, which writes no flash.
-    unsafe { &_image }
 }
 
 /// Whether the watchdog restarted the part; the flags of the last reset are cleared.

@@ -1,0 +1,145 @@
+//! A watchdog of Linux, such as `/dev/watchdog`: it restarts the machine when control steps stop coming to their end.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write as _;
+use std::os::fd::AsRawFd as _;
+use std::path::{Path, PathBuf};
+
+use engram_firmware::watchdog::Timer;
+use libc::c_int;
+use nix::errno::Errno;
+
+use crate::{say, system};
+
+/// The longest wait that is asked for: the Raspberry Pi's cannot do more.
+const LONGEST_S: u8 = 15;
+/// The shortest: drivers count in whole seconds.
+const SHORTEST_S: u8 = 1;
+
+/// Why there is no watchdog.
+#[derive(Debug, thiserror::Error)]
+pub enum WatchdogError {
+    /// The device cannot be opened.
+    #[error(
+        "cannot open the watchdog {}: {cause}; one process at a time may have it (systemd's own is off with RuntimeWatchdogSec=0 in \
+         /etc/systemd/system.conf), and this one needs the right to write it (a udev rule, or root)",
+        path.display()
+    )]
+    Open {
+        /// The device.
+        path: PathBuf,
+        /// The kernel's words.
+        cause: std::io::Error,
+    },
+    /// It does not wait for as long as is asked.
+    #[error(
+        "the watchdog {} cannot wait for {seconds} s: {why}; is it a watchdog with WDIOC_SETTIMEOUT (`wdctl {}`)?",
+        path.display(), path.display()
+    )]
+    Timeout {
+        /// The device.
+        path: PathBuf,
+        /// What was asked.
+        seconds: u8,
+        /// What its driver answered.
+        why: String,
+    },
+}
+
+/// An open watchdog, which runs. It is fed as [`engram_firmware::watchdog`] says.
+#[derive(Debug)]
+pub struct LinuxWatchdog {
+    device: File,
+}
+
+impl LinuxWatchdog {
+    /// Opens it, which turns it on, and checks that it can wait both as long and as short as it will be told to.
+    ///
+    /// # Errors
+    /// [`WatchdogError`].
+    pub fn open(path: &Path) -> Result<Self, WatchdogError> {
+        let device = OpenOptions::new().write(true).open(path);
+        let watchdog = Self {
+            device: device.map_err(|cause| WatchdogError::Open {
+                path: path.into(),
+                cause,
+            })?,
+        };
+        for seconds in [SHORTEST_S, LONGEST_S] {
+            let why = match watchdog.wait_for(seconds) {
+                Ok(made) if made == c_int::from(seconds) => continue,
+                Ok(made) => format!("it waits for {made} s instead"),
+                Err(cause) => cause.to_string(),
+            };
+            watchdog.stop();
+            return Err(WatchdogError::Timeout {
+                path: path.into(),
+                seconds,
+                why,
+            });
+        }
+        Ok(watchdog)
+    }
+
+    fn wait_for(&self, seconds: u8) -> Result<c_int, Errno> {
+        system::set_watchdog(self.device.as_raw_fd(), seconds.into())
+    }
+
+    /// Turns it off: the process ends in good order. One that ends otherwise leaves it running.
+    pub fn stop(mut self) {
+        self.tell(b"V");
+    }
+
+    fn tell(&mut self, what: &[u8]) {
+        if let Err(cause) = self.device.write_all(what) {
+            // The kernel's number alone: its words would have to be allocated.
+            say(format_args!(
+                "the watchdog took nothing ({})",
+                Errno::from_i32(cause.raw_os_error().unwrap_or(0))
+            ));
+        }
+    }
+}
+
+impl Timer for LinuxWatchdog {
+    fn longest_ms(&self) -> u32 {
+        u32::from(LONGEST_S) * 1_000
+    }
+
+    fn start(&mut self, wait_ms: u32) {
+        self.set(wait_ms);
+    }
+
+    /// Counts in whole seconds: what is asked for is rounded up.
+    fn set(&mut self, wait_ms: u32) {
+        let seconds = u8::try_from(wait_ms.div_ceil(1_000)).unwrap_or(LONGEST_S);
+        if let Err(cause) = self.wait_for(seconds.clamp(SHORTEST_S, LONGEST_S)) {
+            say(format_args!("the watchdog cannot be set ({cause})"));
+        }
+    }
+
+    fn is_setting(&self) -> bool {
+        false
+    }
+
+    fn feed(&mut self) {
+        self.tell(b"\0");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_watchdog_is_refused() {
+        for (path, word) in [
+            ("/nowhere/watchdog", "RuntimeWatchdogSec"),
+            ("/dev/null", "cannot wait for 1 s"),
+        ] {
+            let error = LinuxWatchdog::open(Path::new(path)).expect_err("no watchdog");
+            let error = error.to_string();
+            assert!(error.contains(path) && error.contains(word), "{error}");
+        }
+    }
+}
