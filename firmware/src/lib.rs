@@ -35,6 +35,7 @@ pub mod process;
 pub mod safety;
 pub mod schedule;
 pub mod sensors;
+pub mod signature;
 pub mod slots;
 pub mod store;
 pub mod terms;

@@ -15,6 +15,7 @@ use crate::injected::{InjectedSensors, ReportedActuators};
 use crate::node::{ContractSource, Node, Parts};
 use crate::platform::{Clock, Identity, Platform};
 use crate::policy::{CacheLine, LINES, LargestMemory, Memory};
+use crate::signature::PublicKey;
 use crate::store::RamStore;
 
 /// Two image slots on the heap, each with room for any image.
@@ -41,10 +42,12 @@ pub type ProcessNode =
 
 impl ProcessNode {
     /// Without an image, in lock-step; its clock starts at 0. The board's name is kept for as long as the process runs: make few.
+    /// With `key` it takes images signed by that key alone.
     #[must_use]
-    pub fn start(board: &str) -> Self {
+    pub fn start(board: &str, key: Option<PublicKey>) -> Self {
         Self::new(Parts {
             contract: ContractSource::Image,
+            key,
             pace: Pace::LockStep,
             sensors: InjectedSensors::new(),
             actuators: ReportedActuators,

@@ -1,11 +1,12 @@
 //! The two image slots: upload, verification, activation.
 //!
 //! One slot holds the active image, the other receives. An image becomes active only when its bytes
-//! have the announced hash, the reader accepts them, its contract is the board's own (where the board has one) and its golden
+//! have the announced hash, the owner of the board's key has signed it (where the board has one), the reader accepts it, its contract is the board's own (where the board has one) and its golden
 //! trace replays word for word on this board, packed for it where the store has lines for that; until then, and if any of it fails, the active image
 //! stays as it is. The caller asks for that only while disarmed.
 
 use crate::policy::{self, Backend, Memory, Packed, Policy};
+use crate::signature::PublicKey;
 use crate::store::{Found, ImageStore, Mark, Slot, StoreError};
 use crate::text::cut;
 use core::fmt::Display;
@@ -47,6 +48,8 @@ struct Lines {
 #[derive(Debug)]
 pub struct Slots<I> {
     store: I,
+    /// Whose images are taken; without one everybody's.
+    key: Option<PublicKey>,
     active: Option<Active>,
     upload: Option<Upload>,
     /// Where the upload goes.
@@ -55,13 +58,19 @@ pub struct Slots<I> {
 
 impl<I: ImageStore> Slots<I> {
     /// Slots without an image.
-    pub const fn new(store: I) -> Self {
+    pub const fn new(store: I, key: Option<PublicKey>) -> Self {
         Self {
             store,
+            key,
             active: None,
             upload: None,
             receiving: Slot::A,
         }
+    }
+
+    /// Whose images are taken.
+    pub fn key(&self) -> Option<PublicKey> {
+        self.key
     }
 
     /// Bytes that an image may have.
@@ -222,8 +231,10 @@ impl<I: ImageStore> Slots<I> {
             .ok()
             .and_then(|length| bytes.get(..length))
             .ok_or(Reason::Store)?;
-        let (active, sha256) = (&mut self.active, &upload.sha256);
-        let verified = verify(active, slot, bytes, sha256, contract, lines, memory, adopt);
+        let active = &mut self.active;
+        // One after the other, so that their depths on the stack do not add.
+        let verified = check_origin(bytes, &upload.sha256, self.key.as_ref())
+            .and_then(|()| verify(active, slot, bytes, contract, lines, memory, adopt));
         memory.clear();
         // What the store fails to note, the checks after the next start find out again.
         let _ = self.store.mark(
@@ -338,23 +349,10 @@ impl<I: ImageStore> Slots<I> {
     }
 }
 
-/// All checks between arrival and activation, in their order; then what is in `slot` is the active image.
+/// What is checked before anything of the body is parsed: that it is what was announced, and by whom it is.
 // Its own frame: kept out of the caller's, the stack holds it only while it runs.
 #[inline(never)]
-#[expect(
-    clippy::too_many_arguments,
-    reason = "every large thing is written where it stays: the stack holds none of them twice"
-)]
-fn verify(
-    active: &mut Option<Active>,
-    slot: Slot,
-    bytes: &[u8],
-    sha256: &[u8; 32],
-    contract: Option<&Contract<'_>>,
-    lines: &mut [CacheLine],
-    memory: &mut Memory,
-    adopt: impl FnOnce(&mut Contract<'_>),
-) -> Result<(), Reason> {
+fn check_origin(bytes: &[u8], sha256: &[u8; 32], key: Option<&PublicKey>) -> Result<(), Reason> {
     let got: [u8; 32] = Sha256::digest(bytes).into();
     if got != *sha256 {
         return Err(refused(
@@ -362,6 +360,25 @@ fn verify(
             &"the bytes that arrived do not have the announced SHA-256",
         ));
     }
+    let Some(key) = key else { return Ok(()) };
+    // The reader holds length and body against this header.
+    let header = Header::read(bytes).map_err(|error| refused(ImageStage::Read, &error))?;
+    key.verify(&header)
+        .map_err(|error| refused(ImageStage::Signature, &error))
+}
+
+/// All checks between origin and activation, in their order; then what is in `slot` is the active image.
+// Its own frame, as that of `check_origin`.
+#[inline(never)]
+fn verify(
+    active: &mut Option<Active>,
+    slot: Slot,
+    bytes: &[u8],
+    contract: Option<&Contract<'_>>,
+    lines: &mut [CacheLine],
+    memory: &mut Memory,
+    adopt: impl FnOnce(&mut Contract<'_>),
+) -> Result<(), Reason> {
     let mut image = Image::EMPTY;
     (image.read_in_place(bytes)).map_err(|error| refused(ImageStage::Read, &error))?;
     if !policy::runs(image.packing) {
@@ -465,8 +482,9 @@ mod tests {
     use super::*;
     use crate::policy::{LargestMemory, random_moments};
     use crate::store::RamStore;
-    use crate::tests_support::{CONTRACT, image};
+    use crate::tests_support::{CONTRACT, image, key, signed_by};
     use engram_image::random::SplitMix64;
+    use proptest::prelude::*;
     use std::boxed::Box;
     use std::format;
     use std::vec;
@@ -495,7 +513,7 @@ mod tests {
             (&[0xFF; 200], false, false),
             (&[], false, false),
         ] {
-            let mut slots = Slots::new(RamStore::new(bytes.to_vec(), vec![0; 20_000]));
+            let mut slots = Slots::new(RamStore::new(bytes.to_vec(), vec![0; 20_000]), None);
             let image = slots.find();
             assert_eq!(image.is_some(), found);
             if let Some(image) = image {
@@ -528,7 +546,7 @@ mod tests {
     #[test]
     fn packed_weights_fly_and_are_rechecked() {
         let lines = || vec![CacheLine::ZERO; policy::LINES];
-        let mut slots = Slots::new(RamStore::packed(room(), [lines(), lines()]));
+        let mut slots = Slots::new(RamStore::packed(room(), [lines(), lines()]), None);
         for seed in [1, 2] {
             slots.upload(&image(seed)).expect("it fits");
             let taken = slots.commit(Some(&CONTRACT), &mut memory(), |_| {
@@ -551,13 +569,77 @@ mod tests {
         assert_eq!(slots.recheck(), None);
     }
 
+    /// What became of `bytes` on a board that takes the images of signer 1.
+    fn taken_by_a_board_with_a_key(bytes: &[u8]) -> Result<(), Reason> {
+        let [a, b] = room();
+        let mut slots = Slots::new(RamStore::new(a, b), Some(key(1)));
+        slots.upload(bytes)?;
+        let taken = slots.commit(Some(&CONTRACT), &mut memory(), |_| ());
+        assert_eq!(slots.weights_sha256().is_some(), taken.is_ok());
+        taken
+    }
+
+    #[test]
+    fn eng_safe_19_a_board_with_a_key_takes_what_its_owner_has_signed() {
+        let stage = |bytes: &[u8]| match taken_by_a_board_with_a_key(bytes) {
+            Ok(()) => None,
+            Err(Reason::Image { stage, .. }) => Some(stage),
+            Err(other) => panic!("{other}"),
+        };
+        let signed = signed_by(1, image(1));
+        assert_eq!(stage(&signed), None);
+        let mut damaged = signed.clone();
+        damaged[2_000] ^= 1;
+        for (bytes, at) in [
+            (image(1), ImageStage::Signature),
+            (signed_by(2, image(1)), ImageStage::Signature),
+            // The signature is of the header, which says what the body has to be.
+            (damaged, ImageStage::Read),
+            // Refused before any of the body is parsed.
+            (
+                [&image(1)[..128], &[0xFF; 300]].concat(),
+                ImageStage::Signature,
+            ),
+            (std::vec![0; 300], ImageStage::Read),
+        ] {
+            assert_eq!(stage(&bytes), Some(at));
+        }
+        // A board without a key takes both.
+        for bytes in [&signed, &image(1)] {
+            let [a, b] = room();
+            let mut slots = Slots::new(RamStore::new(a, b), None);
+            slots.upload(bytes).expect("it fits");
+            let taken = slots.commit(Some(&CONTRACT), &mut memory(), |_| ());
+            assert_eq!(taken, Ok(()));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn eng_safe_19_no_altered_image_passes_for_a_signed_one(
+            changes in prop::collection::vec((any::<prop::sample::Index>(), 1..=255_u8), 1..4),
+            cut in prop::option::weighted(0.2, any::<prop::sample::Index>()),
+        ) {
+            let signed = signed_by(1, image(1));
+            let mut altered = signed.clone();
+            for (at, with) in changes {
+                altered[at.index(signed.len())] ^= with;
+            }
+            if let Some(length) = cut {
+                altered.truncate(length.index(signed.len()));
+            }
+            prop_assume!(altered != signed);
+            prop_assert!(taken_by_a_board_with_a_key(&altered).is_err());
+        }
+    }
+
     #[test]
     fn a_policy_that_needs_more_memory_than_there_is_is_refused_with_both_numbers() {
         let bytes = image(1);
         let needed = Policy::from(&Image::read(&bytes).expect("a good image")).cache_bytes();
         let mut small: Box<Memory> = Box::<Memory<[i8; 64]>>::default();
         let [a, b] = room();
-        let mut slots = Slots::new(RamStore::new(a, b));
+        let mut slots = Slots::new(RamStore::new(a, b), None);
         slots.upload(&bytes).expect("it fits");
         let refusal = slots.commit(None, &mut small, |_| panic!("not taken"));
         let both = format!("the policy takes {needed} bytes of cache, this board has 64");

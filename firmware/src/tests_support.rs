@@ -4,8 +4,10 @@ extern crate std;
 
 use crate::policy::{Recorder, random_moments};
 use crate::sensors::Sample;
+use crate::signature::PublicKey;
+use ed25519_dalek::{Signer as _, SigningKey};
 use engram_image::random;
-use engram_image::write::{ImageSpec, write};
+use engram_image::write::{ImageSpec, signed, write};
 use engram_image::{
     ActionChannel, Channel, Contract, HeadInput, Image, List, ModelConfig, Positions,
     QuadraticReward, Reward,
@@ -65,6 +67,32 @@ pub(crate) fn with_golden(mut spec: ImageSpec<'_>, steps: usize) -> Vec<u8> {
         recorder.step(&moment.view()).expect("right lengths");
     }
     spec.golden = recorder.finish();
+    write(&spec).expect("a valid image")
+}
+
+/// A signer; equal numbers are the same one.
+pub(crate) fn signer(number: u8) -> SigningKey {
+    SigningKey::from_bytes(&[number; 32])
+}
+
+/// What a board takes the images of that signer by.
+pub(crate) fn key(number: u8) -> PublicKey {
+    PublicKey(signer(number).verifying_key().to_bytes())
+}
+
+/// The image signed by that signer.
+pub(crate) fn signed_by(number: u8, image: Vec<u8>) -> Vec<u8> {
+    let sign = |bytes: &[u8; 128]| signer(number).sign(bytes).to_bytes();
+    signed(image, sign).expect("an image")
+}
+
+/// The image with a counter, unsigned.
+pub(crate) fn counted(counter: u32, image: &[u8]) -> Vec<u8> {
+    let image = Image::read(image).expect("an image");
+    let spec = ImageSpec {
+        counter,
+        ..ImageSpec::from(&image)
+    };
     write(&spec).expect("a valid image")
 }
 

@@ -266,7 +266,7 @@ fn tests_that_need_mujoco_are_found_by_its_name() {
 #[test]
 fn requirements_of_the_loop_run_on_every_board() {
     let cases = cases::all();
-    for number in 14..=18 {
+    for number in 14..=19 {
         let name = format!("eng_safe_{number}_");
         assert!(
             cases.iter().any(|case| case.name.starts_with(&name)),

@@ -24,5 +24,6 @@ pub mod network;
 pub mod output;
 pub mod plant;
 pub mod report;
+pub mod signer;
 mod toml_place;
 pub mod train;

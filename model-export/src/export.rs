@@ -256,6 +256,7 @@ fn image_spec<'a>(
         |positions| Some(positions.clone()),
     );
     ImageSpec {
+        counter: 0,
         config: integers.config,
         contract: *contract,
         input: InputScales {

@@ -32,6 +32,7 @@ use engram_firmware::node::{ContractSource, Node, Parts};
 use engram_firmware::policy::Memory;
 use engram_firmware::process::{HeapStore, heap_memory, heap_store};
 use engram_firmware::sensors::Sensors;
+use engram_firmware::signature::PublicKey;
 use engram_link::Pace;
 
 pub use allocator::{Allocating, StartUpOnly};
@@ -57,13 +58,15 @@ pub struct Robot<S, A, F> {
 pub type LinuxNode<S, A, F> = Node<S, A, F, HeapStore, Box<Memory>, Linux>;
 
 /// The node of `robot` on `platform`: disarmed and without an image. It keeps its own time, but for a robot whose sensors are injected and
-/// whose actuators only report: that begins in lock-step.
+/// whose actuators only report: that begins in lock-step. With `key` it takes images signed by that key alone.
 pub fn node<S: Sensors, A: Actuators, F: Fallback>(
     robot: Robot<S, A, F>,
     platform: Linux,
+    key: Option<PublicKey>,
 ) -> LinuxNode<S, A, F> {
     Node::new(Parts {
         contract: robot.contract,
+        key,
         pace: Pace::LockStep,
         sensors: robot.sensors,
         actuators: robot.actuators,

@@ -30,6 +30,8 @@ const EXAMPLES: &str = "Examples:
   On any Linux, for a host on the same machine:
     engram-board-linux --pty
     engram fly images/pendulum.engram --port /dev/pts/7
+  One that flies what the owner of a key has signed, and nothing else (engram keygen, engram sign):
+    engram-board-linux --port /dev/ttyTHS1 --key 3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c
   The aarch64 build on an x86-64 machine (serial devices need more than QEMU's user mode emulates):
     QEMU_LD_PREFIX=/usr/aarch64-linux-gnu qemu-aarch64 -cpu max engram-board-linux-aarch64 --pty";
 
@@ -45,7 +47,7 @@ fn main() -> ExitCode {
     exit(
         options
             .open_line()
-            .and_then(|line| run(&mut node(robot, platform), line, &options)),
+            .and_then(|line| run(&mut node(robot, platform, options.key), line, &options)),
     )
 }
 

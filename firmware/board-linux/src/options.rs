@@ -3,6 +3,8 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 
+use engram_firmware::signature::{NotAKey, PublicKey};
+
 use crate::line::Line;
 use crate::real_time::RealTime;
 use crate::run::Failure;
@@ -27,6 +29,9 @@ pub struct Options {
     /// Install this image at the start, with all checks of an upload
     #[arg(long, value_name = "FILE")]
     pub image: Option<PathBuf>,
+    /// Take images signed by this key alone: its 64 hexadecimal digits, as `engram keygen` prints them
+    #[arg(long, value_name = "KEY", value_parser = key)]
+    pub key: Option<PublicKey>,
     /// Run under SCHED_FIFO with this priority, 1 to 99, and with all memory locked
     #[arg(long, value_name = "PRIORITY", value_parser = clap::value_parser!(u8).range(1..=99))]
     pub realtime: Option<u8>,
@@ -36,6 +41,12 @@ pub struct Options {
     /// Watchdog to feed with every control step that comes to its end, such as /dev/watchdog
     #[arg(long, value_name = "DEVICE")]
     pub watchdog: Option<PathBuf>,
+}
+
+/// The public key of an argument; one that nothing can be signed by is none.
+fn key(text: &str) -> Result<PublicKey, NotAKey> {
+    text.parse()
+        .and_then(|key: PublicKey| key.is_valid().then_some(key).ok_or(NotAKey))
 }
 
 impl Options {

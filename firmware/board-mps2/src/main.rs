@@ -21,6 +21,7 @@ use engram_firmware::injected::{InjectedSensors, ReportedActuators};
 use engram_firmware::node::{ContractSource, Node, Parts};
 use engram_firmware::platform::Platform as _;
 use engram_firmware::policy::Memory;
+use engram_firmware::signature::PublicKey;
 use engram_firmware::store::RamStore;
 use engram_image::limits::IMAGE_BYTES;
 use engram_link::Pace;
@@ -46,6 +47,7 @@ fn main() -> ! {
     };
     let mut node = Node::new(Parts {
         contract: ContractSource::Image,
+        key: const { PublicKey::of_build(option_env!("ENGRAM_PUBLIC_KEY")) },
         pace: Pace::LockStep,
         sensors: InjectedSensors::new(),
         actuators: ReportedActuators,

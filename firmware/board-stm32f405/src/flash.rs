@@ -1,4 +1,4 @@
-//! Sectors 6 to 11 of the part's flash, 128 KiB each, as an embedded-storage device: the journal of images and their two slots.
+//! Sectors 7 to 11 of the part's flash, 128 KiB each, as an embedded-storage device: the journal of images and their two slots.
 //!
 //! The part has one bank: while it erases or programs, the core gets no instruction. Its flash has no error correction, so a word whose
 //! programming was cut reads as some bits or other and never faults.
@@ -11,9 +11,9 @@ use engram_firmware::flash::MappedFlash;
 /// Bytes of a sector.
 pub const SECTOR_BYTES: usize = 128 * 1024;
 /// The first sector for images.
-pub const FIRST_SECTOR: u8 = 6;
-/// Sectors for images: two of the journal, and two for each slot.
-pub const SECTORS: usize = 6;
+pub const FIRST_SECTOR: u8 = 7;
+/// Sectors for images: two of the journal, and three that both slots share.
+pub const SECTORS: usize = 5;
 /// Bytes of a word.
 const WORD_BYTES: usize = 4;
 
@@ -308,8 +308,8 @@ pub(crate) mod tests {
 
     #[test]
     fn the_first_slot_is_where_programmers_put_images() {
-        // Sector 6 begins at 0x0804_0000; two of the journal come before slot A.
-        let before = 0x0804_0000 + 2 * SECTOR_BYTES;
+        // Sector 7 begins at 0x0806_0000; two of the journal come before slot A.
+        let before = 0x0806_0000 + 2 * SECTOR_BYTES;
         assert_eq!(before, crate::IMAGE_ADDRESS);
     }
 }

@@ -14,7 +14,7 @@ pub mod store;
 pub mod watchdog;
 
 /// Where an image is programmed beside the firmware: the first slot.
-pub const IMAGE_ADDRESS: usize = 0x0808_0000;
+pub const IMAGE_ADDRESS: usize = 0x080A_0000;
 
 #[cfg(target_os = "none")]
 mod registers;

@@ -13,6 +13,7 @@ use engram_board_stm32f405::{Stm32f405, Wiring, entry, run, start};
 use engram_firmware::fallback::NoFallback;
 use engram_firmware::injected::{InjectedSensors, ReportedActuators};
 use engram_firmware::node::{ContractSource, Node, Parts};
+use engram_firmware::signature::PublicKey;
 use engram_link::Pace;
 
 #[entry]
@@ -26,6 +27,7 @@ fn main() -> ! {
     } = start(Wiring::Betaflight);
     let node = Node::new(Parts {
         contract: ContractSource::Image,
+        key: const { PublicKey::of_build(option_env!("ENGRAM_PUBLIC_KEY")) },
         pace: Pace::LockStep,
         sensors: InjectedSensors::new(),
         actuators: ReportedActuators,

@@ -209,7 +209,7 @@ mod tests {
         let mut store = BoardStore::new(flash, &[7; 64]).expect("large enough");
         assert_eq!(
             (store.capacity(), store.bytes(Slot::A)),
-            (3 * 128 * 1024, &[][..])
+            (2 * 128 * 1024, &[][..])
         );
         assert!(store.begin_stalls() && store.write_stalls());
         assert_eq!(store.begin(Slot::A, 100, &[7; 32]), Ok(0));

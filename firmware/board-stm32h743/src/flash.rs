@@ -13,7 +13,7 @@ pub const WORD_BYTES: usize = 32;
 /// What is erased at once, bytes.
 pub const SECTOR_BYTES: usize = 128 * 1024;
 /// The first sectors, which the firmware has: `FLASH` in `memory.x`.
-pub const FIRMWARE_SECTORS: usize = 2;
+pub const FIRMWARE_SECTORS: usize = 3;
 /// Those behind it, for the journal and images: `IMAGES` in `memory.x`.
 pub const IMAGE_SECTORS: usize = 2 * BANK_SECTORS - FIRMWARE_SECTORS;
 const BANK_SECTORS: usize = 8;

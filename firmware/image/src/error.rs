@@ -48,7 +48,7 @@ pub enum ReadError {
     Magic,
     /// The image is of a newer format than this firmware knows.
     #[error(
-        "the image has format {image}, this firmware knows formats up to {firmware}: update the firmware or export for it"
+        "the image has format {image}, this firmware knows formats 1 to {firmware}: update the firmware or export for it"
     )]
     NewerFormat {
         /// Format of the image.
@@ -58,7 +58,7 @@ pub enum ReadError {
     },
     /// The image is of a format that never was.
     #[error(
-        "the image has format {image}, which does not exist; this firmware knows format {firmware}"
+        "the image has format {image}, which does not exist; this firmware knows formats 1 to {firmware}"
     )]
     UnknownFormat {
         /// Format of the image.

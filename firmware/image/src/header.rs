@@ -3,12 +3,13 @@
 //! | bytes | content |
 //! |---|---|
 //! | 0..8 | magic `ENGRAM\r\n` |
-//! | 8..10 | format version, u16 |
+//! | 8..10 | format version, u16: 2, or 1 of an image from before the counter |
 //! | 10..12 | flags, u16: bit 0 signed, bit 1 packed for Cortex-M, all others 0 |
 //! | 12..16 | total length, u32: header and body |
 //! | 16..48 | SHA-256 of the body |
 //! | 48..112 | signature slot; all zero without a signature |
-//! | 112..128 | reserved, all zero |
+//! | 112..116 | anti-rollback counter, u32; 0 in version 1 |
+//! | 116..128 | reserved, all zero |
 
 use sha2::{Digest, Sha256};
 
@@ -18,10 +19,14 @@ use crate::packing::Packing;
 
 /// First bytes of every image. The line ending shows a transfer in text mode.
 pub const MAGIC: [u8; 8] = *b"ENGRAM\r\n";
-/// The format that this reader and writer know.
-pub const FORMAT_VERSION: u16 = 1;
+/// The format that this writer writes, and the newest that this reader knows.
+pub const FORMAT_VERSION: u16 = 2;
+/// The oldest format that this reader knows: without a counter, and the same in everything else.
+pub const OLDEST_FORMAT_VERSION: u16 = 1;
 /// Bytes of the header.
 pub const HEADER_BYTES: usize = 128;
+/// Where the signature slot begins.
+const SIGNATURE_AT: usize = 48;
 /// Flag: the signature slot holds a signature.
 pub const FLAG_SIGNED: u16 = 1;
 /// Flag: the weights are packed for the DSP instructions of the Cortex-M4 and M7.
@@ -40,6 +45,10 @@ pub struct Header<'a> {
     pub sha256: [u8; 32],
     /// The signature slot.
     pub signature: &'a [u8; 64],
+    /// Grows with every release that must not be followed by an older one.
+    pub counter: u32,
+    /// The whole header.
+    bytes: &'a [u8; HEADER_BYTES],
 }
 
 impl<'a> Header<'a> {
@@ -53,13 +62,14 @@ impl<'a> Header<'a> {
             length: bytes.len(),
             minimum: HEADER_BYTES,
         };
+        let bytes = bytes.first_chunk::<HEADER_BYTES>().ok_or(short)?;
         let (magic, rest) = bytes.split_first_chunk::<8>().ok_or(short)?;
         let (version, rest) = rest.split_first_chunk::<2>().ok_or(short)?;
         let (flags, rest) = rest.split_first_chunk::<2>().ok_or(short)?;
         let (total_length, rest) = rest.split_first_chunk::<4>().ok_or(short)?;
         let (sha256, rest) = rest.split_first_chunk::<32>().ok_or(short)?;
         let (signature, rest) = rest.split_first_chunk::<64>().ok_or(short)?;
-        let (reserved, _) = rest.split_first_chunk::<16>().ok_or(short)?;
+        let (counter, reserved) = rest.split_first_chunk::<4>().ok_or(short)?;
 
         if *magic != MAGIC {
             return Err(ReadError::Magic);
@@ -71,7 +81,7 @@ impl<'a> Header<'a> {
                 firmware: FORMAT_VERSION,
             });
         }
-        if image < FORMAT_VERSION {
+        if image < OLDEST_FORMAT_VERSION {
             return Err(ReadError::UnknownFormat {
                 image,
                 firmware: FORMAT_VERSION,
@@ -97,7 +107,9 @@ impl<'a> Header<'a> {
         if signed == signature.iter().all(|&byte| byte == 0) {
             return Err(ReadError::Signature { signed });
         }
-        if reserved.iter().any(|&byte| byte != 0) {
+        let counter = u32::from_le_bytes(*counter);
+        let without = image == OLDEST_FORMAT_VERSION && counter != 0;
+        if without || reserved.iter().any(|&byte| byte != 0) {
             return Err(ReadError::Reserved);
         }
         Ok(Self {
@@ -106,7 +118,20 @@ impl<'a> Header<'a> {
             packing,
             sha256: *sha256,
             signature,
+            counter,
+            bytes,
         })
+    }
+
+    /// What a signature is made of: the header with an empty signature slot. It holds the length and the hash of the body, and so stands
+    /// for every byte of the image.
+    #[must_use]
+    pub fn signed_bytes(&self) -> [u8; HEADER_BYTES] {
+        let mut bytes = *self.bytes;
+        for byte in bytes.iter_mut().skip(SIGNATURE_AT).take(64) {
+            *byte = 0;
+        }
+        bytes
     }
 
     /// Bytes of header and body.
@@ -140,7 +165,7 @@ pub(crate) fn body(bytes: &[u8]) -> Result<(Header<'_>, &[u8]), ReadError> {
 ///
 /// `None` when the image would not fit into [`IMAGE_BYTES`].
 #[cfg(feature = "write")]
-pub(crate) fn unsigned(body: &[u8], packing: Packing) -> Option<[u8; HEADER_BYTES]> {
+pub(crate) fn unsigned(body: &[u8], packing: Packing, counter: u32) -> Option<[u8; HEADER_BYTES]> {
     let length = HEADER_BYTES
         .checked_add(body.len())
         .filter(|&length| length <= IMAGE_BYTES)?;
@@ -150,10 +175,31 @@ pub(crate) fn unsigned(body: &[u8], packing: Packing) -> Option<[u8; HEADER_BYTE
         .chain(FORMAT_VERSION.to_le_bytes())
         .chain(packing.flag().to_le_bytes())
         .chain(u32::try_from(length).ok()?.to_le_bytes())
-        .chain(hash);
+        .chain(hash)
+        .chain([0; 64])
+        .chain(counter.to_le_bytes());
     let mut header = [0; HEADER_BYTES];
     for (place, byte) in header.iter_mut().zip(fields) {
         *place = byte;
     }
     Some(header)
+}
+
+/// `image` with the signature that `sign` makes of the bytes it is given ([`Header::signed_bytes`]), in place of whatever was in the slot.
+///
+/// # Errors
+/// As [`Header::read`]; also where `sign` gives nothing but zeros.
+#[cfg(feature = "write")]
+pub(crate) fn sign(
+    image: &mut [u8],
+    sign: impl FnOnce(&[u8; HEADER_BYTES]) -> [u8; 64],
+) -> Result<(), ReadError> {
+    let mut header = Header::read(image)?.signed_bytes();
+    let flags = &mut header[10..12];
+    flags[0] |= FLAG_SIGNED as u8;
+    let signature = sign(&header);
+    header[SIGNATURE_AT..SIGNATURE_AT + 64].copy_from_slice(&signature);
+    Header::read(&header)?;
+    image[..HEADER_BYTES].copy_from_slice(&header);
+    Ok(())
 }

@@ -24,6 +24,8 @@ pub struct Image<'a> {
     pub packing: Packing,
     /// The signature slot of the header: all zero without a signature, and only then.
     pub signature: &'a [u8; 64],
+    /// Grows with every release that must not be followed by an older one; 0 where nobody counts.
+    pub counter: u32,
     /// The shape of the network.
     pub config: ModelConfig,
     /// What the policy expects of the plant.
@@ -169,6 +171,7 @@ impl<'a> Image<'a> {
         signed: false,
         packing: Packing::Rows,
         signature: &[0; 64],
+        counter: 0,
         config: ModelConfig::SMALLEST,
         contract: Contract::EMPTY,
         input: InputScales {

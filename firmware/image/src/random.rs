@@ -120,6 +120,7 @@ pub fn spec_for<'a>(config: &ModelConfig, contract: Contract<'a>, seed: u64) -> 
         let _ = inverse.push(16_000.0 * (1.0 + 0.5 * random.real()) / range);
     }
     ImageSpec {
+        counter: 0,
         config: *config,
         contract,
         input: InputScales { mean, inverse },

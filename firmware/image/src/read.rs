@@ -48,6 +48,7 @@ impl<'a> Image<'a> {
         self.signed = header.signed;
         self.packing = header.packing;
         self.signature = header.signature;
+        self.counter = header.counter;
 
         let mut cursor = Cursor::new(bytes, HEADER_BYTES);
         walk::body(&mut cursor, self)?;

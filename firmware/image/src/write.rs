@@ -59,6 +59,18 @@ pub fn write(spec: &ImageSpec<'_>) -> Result<Vec<u8>, WriteError> {
     write_packed(spec, Packing::Rows)
 }
 
+/// `image` with the signature that `sign` makes of the bytes it is given, which stand for all of it; an earlier signature is replaced.
+///
+/// # Errors
+/// `image` has no header; or `sign` gives nothing but zeros, which are no signature.
+pub fn signed(
+    mut image: Vec<u8>,
+    sign: impl FnOnce(&[u8; HEADER_BYTES]) -> [u8; 64],
+) -> Result<Vec<u8>, ReadError> {
+    header::sign(&mut image, sign)?;
+    Ok(image)
+}
+
 /// An image whose weights lie row after row: `bytes` themselves, or the same policy unpacked (and unsigned).
 ///
 /// # Errors
@@ -94,7 +106,7 @@ pub fn write_packed(spec: &ImageSpec<'_>, packing: Packing) -> Result<Vec<u8>, W
     }
     let body = body::encode(spec, packing);
     let length = HEADER_BYTES + body.len();
-    let header = header::unsigned(&body, packing).ok_or(WriteError::TooLong {
+    let header = header::unsigned(&body, packing, spec.counter).ok_or(WriteError::TooLong {
         length,
         limit: IMAGE_BYTES,
     })?;

@@ -40,6 +40,8 @@ pub struct HelloReply {
     pub cache_bytes: u32,
     /// How its kernels want weights packed: the flag of that packing in an image's header, 0 for rows.
     pub packing: u16,
+    /// The ed25519 public key of the one whose images the board takes; `None`: it takes everybody's, signed or not.
+    pub signer: Option<[u8; 32]>,
 }
 
 /// What one control step did.

@@ -24,6 +24,8 @@ pub enum ImageStage {
     Golden,
     /// What the policy needs of the board's memory.
     Memory,
+    /// The image's signature against the board's public key.
+    Signature,
 }
 
 /// Why the board did not do what a message asked. Nothing changed on the board.

@@ -36,6 +36,7 @@ fn main() -> ! {
             contract: &CONTRACT,
             settings: Settings::for_period(CONTRACT.period_us),
         },
+        key: const { engram_firmware::signature::PublicKey::of_build(option_env!("ENGRAM_PUBLIC_KEY")) },
         pace: Pace::RealTime,
         sensors,
         actuators,

@@ -165,6 +165,7 @@ fn eng_safe_15_makes_a_step_in_every_period_whatever_the_host_asks_for_and_the_l
             contract: &CONTRACT,
             settings: Settings::for_period(CONTRACT.period_us),
         },
+        key: None,
         pace: Pace::RealTime,
         sensors: sensors.expect("they fit the contract"),
         actuators: motor(pwm.clone(), direction.clone()).expect("fits the contract"),

@@ -198,17 +198,28 @@ impl<F: MappedFlash> FlashStore<F> {
         Ok(())
     }
 
+    /// The first bytes of an image, whatever they are.
+    fn header(&mut self, record: &Record) -> Result<[u8; HEADER_BYTES], StoreError> {
+        let start = self.start(record.slot, record.length);
+        let mut header = [0; HEADER_BYTES];
+        self.flash
+            .read(start, &mut header)
+            .map_err(|_| StoreError::Program(start))?;
+        Ok(header)
+    }
+
     /// Takes what a programmer has put into slot A, beside a journal that was never begun, for an image on trial. With no other confirmed, that
     /// confirms it when it passes its checks.
     fn find_programmed(&mut self) -> Option<()> {
         if self.journal.has_begun() {
             return None;
         }
-        let mut header = [0; HEADER_BYTES];
-        self.flash.read(self.start(Slot::A, 0), &mut header).ok()?;
+        let header = self.header(&Record::empty(Slot::A)).ok()?;
+        let header = Header::read(&header).ok()?;
         let mut programmed = Record {
             kind: Kind::Trial,
-            length: Header::read(&header).ok()?.total_length,
+            length: header.total_length,
+            counter: header.counter,
             ..Record::empty(Slot::A)
         };
         if programmed.length > self.room_beside(None) {
@@ -401,9 +412,12 @@ impl<F: MappedFlash> ImageStore for FlashStore<F> {
                     return Err(StoreError::Bounds);
                 }
                 self.read_through(&record)?;
+                let header = self.header(&record)?;
+                // What is no image fails the checks that follow.
+                let counter = Header::read(&header).map_or(0, |header| header.counter);
                 let trial = Record {
                     kind: Kind::Trial,
-                    counter: not_older(COUNTER, self.journal.confirmed())?,
+                    counter: not_older(counter, self.journal.confirmed())?,
                     sectors: 0,
                     ..record
                 };
@@ -467,7 +481,3 @@ fn not_older(counter: u32, confirmed: Option<Record>) -> Result<u32, StoreError>
         _ => Ok(counter),
     }
 }
-
-/// The counter of every image. Version 1 of the image format carries none: here belongs what reads it (signed, so from the header or the
-/// body) once there is one. Records keep it, and an image with a lower one than the confirmed image's is refused already.
-const COUNTER: u32 = 0;

@@ -22,6 +22,7 @@ use crate::policy::Memory;
 use crate::safety::{Faults, Settings, State};
 use crate::schedule::Schedule;
 use crate::sensors::Sensors;
+use crate::signature::PublicKey;
 use crate::slots::{self, Slots};
 use crate::store::{ImageStore, Mark};
 use crate::terms::Terms;
@@ -66,6 +67,8 @@ pub enum ContractSource {
 pub struct Parts<S, A, F, I, M, P> {
     /// What an image must have been made for.
     pub contract: ContractSource,
+    /// Whose images the node takes: those that are signed by this key alone, or, without one, all.
+    pub key: Option<PublicKey>,
     /// Who makes control steps until a host says otherwise; real time where sensors or actuators are real.
     pub pace: Pace,
     /// Drivers, or [`crate::injected::InjectedSensors`].
@@ -139,7 +142,7 @@ where
             schedule: Schedule::new(terms.period_us),
             upload_share: terms.settings.upload_bytes_per_period,
             control: ControlLoop::new(terms, parts.sensors, parts.actuators, parts.fallback),
-            slots: Slots::new(parts.store),
+            slots: Slots::new(parts.store, parts.key),
             memory: parts.memory,
             platform: parts.platform,
             pace: if Self::LOCK_STEP {

@@ -44,6 +44,7 @@ where
             lock_step: Self::LOCK_STEP,
             cache_bytes: u32::try_from(self.memory.borrow().cache_bytes()).unwrap_or(u32::MAX),
             packing: PACKING.flag(),
+            signer: self.slots.key().map(|key| key.0),
         })
     }
 

@@ -17,6 +17,7 @@ use crate::fallback::NoFallback;
 use crate::injected::{InjectedSensors, ReportedActuators};
 use crate::platform::{Clock, Identity};
 use crate::policy::LargestMemory;
+use crate::signature::PublicKey;
 use crate::store::RamStore;
 use crate::tests_support::{CONTRACT, image};
 use engram_link::{
@@ -121,16 +122,23 @@ impl<A: Actuators> Rig<A> {
     /// Before hello.
     fn with(contract: ContractSource, pace: Pace, actuators: A) -> Self {
         let store = RamStore::new(std::vec![0; 20_000], std::vec![0; 20_000]);
-        Self::over(contract, pace, actuators, store)
+        Self::over(contract, pace, actuators, store, None)
     }
 }
 
 impl<A: Actuators, I: ImageStore> Rig<A, I> {
     /// The same over another store.
-    fn over(contract: ContractSource, pace: Pace, actuators: A, store: I) -> Self {
+    fn over(
+        contract: ContractSource,
+        pace: Pace,
+        actuators: A,
+        store: I,
+        key: Option<PublicKey>,
+    ) -> Self {
         Self {
             node: Node::new(Parts {
                 contract,
+                key,
                 pace,
                 sensors: InjectedSensors::new(),
                 actuators,

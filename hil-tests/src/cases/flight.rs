@@ -49,7 +49,7 @@ pub(super) fn fly_over(
     let mut pilot = BoardPilot::prepare(
         transport,
         patience,
-        image,
+        image.into(),
         &plan.plant,
         &plant::by_name(&plan.plant)?.contract(),
         plan.wipe_memory,

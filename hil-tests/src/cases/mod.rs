@@ -15,6 +15,7 @@ mod flight;
 mod linux_machine;
 mod locomotion;
 mod safety;
+mod signature;
 mod upload;
 
 use anyhow::Result;
@@ -40,6 +41,7 @@ pub fn all() -> Vec<Case> {
         conversation::CASES,
         flight::CASES,
         upload::CASES,
+        signature::CASES,
         safety::CASES,
         control_loop::CASES,
         endings::CASES,

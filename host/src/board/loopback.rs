@@ -8,6 +8,7 @@
 use std::time::{Duration, Instant};
 
 use engram_firmware::process::ProcessNode;
+use engram_firmware::signature::PublicKey;
 use engram_link::Pace;
 
 use super::transport::{Transport, TransportError};
@@ -20,11 +21,11 @@ pub struct Loopback {
 }
 
 impl Loopback {
-    /// A controller without an image.
+    /// A controller without an image; with a key it takes images signed by that key alone.
     #[must_use]
-    pub fn new() -> Self {
+    pub fn new(key: Option<PublicKey>) -> Self {
         Self {
-            node: ProcessNode::start("loopback"),
+            node: ProcessNode::start("loopback", key),
             next_tick: Instant::now(),
             dead: false,
         }
@@ -66,7 +67,7 @@ impl Loopback {
 
 impl Default for Loopback {
     fn default() -> Self {
-        Self::new()
+        Self::new(None)
     }
 }
 

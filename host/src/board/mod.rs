@@ -27,7 +27,8 @@ pub use names::{Bench, BoardName, Missing, UnknownBoard};
 pub(crate) use open::AARCH64_LIBRARIES;
 pub use open::{
     DEFAULT_BAUD, OpenError, open, open_firmware, open_for, open_port, open_with_console,
+    open_with_key,
 };
-pub use packed::packed_for;
+pub use packed::{NotForBoard, file_for, packed_for};
 pub use transport::{Transport, TransportError};
 pub use upload::UploadError;

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use engram_firmware::signature::PublicKey;
 use serialport::{SerialPort as _, TTYPort};
 use tempfile::TempDir;
 
@@ -78,7 +79,7 @@ pub enum OpenError {
 /// # Errors
 /// [`OpenError`] says what to install or build, or how the start failed.
 pub fn open(board: BoardName) -> Result<Box<dyn Transport>, OpenError> {
-    start(board, None)
+    start(board, None, None)
 }
 
 /// The same with `image`, packed for the board, in its flash, as a part comes that was programmed with one. Boards without flash, and those that
@@ -87,7 +88,16 @@ pub fn open(board: BoardName) -> Result<Box<dyn Transport>, OpenError> {
 /// # Errors
 /// As [`open`].
 pub fn open_for(board: BoardName, image: &[u8]) -> Result<Box<dyn Transport>, OpenError> {
-    start(board, Some(&packed_for(board.packing().flag(), image)))
+    let image = packed_for(board.packing().flag(), image);
+    start(board, Some(&image), None)
+}
+
+/// As [`open`], a board that takes images signed by `key` alone. A microcontroller's firmware is built with its key, and given none.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_with_key(board: BoardName, key: PublicKey) -> Result<Box<dyn Transport>, OpenError> {
+    start(board, None, Some(key))
 }
 
 /// Boots another firmware of the STM32F405 in QEMU, a robot's say, as [`open`] boots that of `qemu-f405`.
@@ -99,14 +109,18 @@ pub fn open_firmware(elf: &Path) -> Result<Box<dyn Transport>, OpenError> {
     Ok(Box::new(open_machine(board, &F405, Some(elf), None)?))
 }
 
-fn start(board: BoardName, flash: Option<&[u8]>) -> Result<Box<dyn Transport>, OpenError> {
+fn start(
+    board: BoardName,
+    flash: Option<&[u8]>,
+    key: Option<PublicKey>,
+) -> Result<Box<dyn Transport>, OpenError> {
     Ok(match board {
-        BoardName::Loopback => Box::new(Loopback::new()),
+        BoardName::Loopback => Box::new(Loopback::new(key)),
         BoardName::QemuM7 => Box::new(open_machine(board, &["mps2-an500"], None, None)?),
         BoardName::QemuM55 => Box::new(open_machine(board, &["mps3-an547"], None, None)?),
         BoardName::QemuF405 => Box::new(open_machine(board, &F405, None, flash)?),
         BoardName::QemuLinuxRt => Box::new(open_linux_machine("file,path=/dev/stderr")?),
-        BoardName::Linux | BoardName::QemuLinux => Box::new(open_process(board)?),
+        BoardName::Linux | BoardName::QemuLinux => Box::new(open_process(board, key)?),
     })
 }
 
@@ -196,7 +210,7 @@ fn open_machine(
             cause,
         })?;
         let loader = format!(
-            "loader,file={},addr=0x08080000,force-raw=on",
+            "loader,file={},addr=0x080a0000,force-raw=on",
             file.display()
         );
         arguments.extend(["-device".into(), loader.into()]);
@@ -311,7 +325,7 @@ fn start_machine(
 
 /// The Linux board makes a pseudo terminal and prints its path: that works under qemu-aarch64 too,
 /// which does not emulate what opening a serial device takes.
-fn open_process(board: BoardName) -> Result<Stream, OpenError> {
+fn open_process(board: BoardName, key: Option<PublicKey>) -> Result<Stream, OpenError> {
     let firmware = firmware(board)?;
     let (program, mut command) = match board.find_emulator()? {
         Some(emulator) => {
@@ -326,6 +340,7 @@ fn open_process(board: BoardName) -> Result<Stream, OpenError> {
     };
     command
         .args(["--pty", "--name", board.name()])
+        .args(key.map(|key| format!("--key={key}")))
         .stdin(Stdio::null())
         .stdout(Stdio::piped());
     let mut process = spawn(board, &program, &mut command)?;

@@ -21,6 +21,7 @@ use crate::hexadecimal::hexadecimal;
 use crate::network::Network;
 use crate::output::{OutputError, say};
 use crate::plant::{self, TaskSet, robot};
+use crate::signer::Signer;
 
 /// Largest loss of return that is taken, of what f32 has over random actions.
 const COST_LIMIT: f64 = 0.01;
@@ -30,6 +31,7 @@ const COST_LIMIT: f64 = 0.01;
 #[command(after_help = "\
 Example:
   engram export runs/pendulum -o pendulum.engram
+  engram export runs/pendulum -o signed.engram --for qemu-m7 --counter 4 --sign robot.pem
 
 Ranges are taken from closed-loop trials of the f32 policy. The image is read back and its golden trace replayed by
 the policy that boards run before anything is written. The return before and after is measured on held-out tasks with
@@ -45,6 +47,13 @@ pub struct Args {
     /// the image that is exported without this, which runs everywhere.
     #[arg(long = "for", value_name = "BOARD")]
     board: Option<String>,
+    /// Sign the image with this private key, packed as it is; `engram keygen` makes one.
+    #[arg(long, value_name = "KEY.pem")]
+    sign: Option<PathBuf>,
+    /// Anti-rollback counter: boards with images in flash refuse an image with a lower one than that of the image they have
+    /// confirmed.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    counter: u32,
     /// Plant; by default the one that the policy was trained on. For a robot's file that was moved.
     #[arg(long)]
     plant: Option<String>,
@@ -69,6 +78,7 @@ pub struct Args {
 /// most 1 % of what the policy gains, or its cost is accepted.
 pub fn run(args: Args) -> anyhow::Result<()> {
     let packing = packing_for(args.board.as_deref())?;
+    let signer = args.sign.as_deref().map(Signer::read).transpose()?;
     let bar = ProgressBar::new_spinner();
     bar.set_style(
         ProgressStyle::with_template("{spinner} {msg}")
@@ -160,10 +170,14 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     bar.finish_and_clear();
     judge(&args, &exported, cost.as_ref())?;
     // Verified and measured above as every program reads it; packing moves weights and changes none.
-    let spec = ImageSpec::from(&image);
-    let bytes = write_packed(&spec, packing).with_context(|| {
+    let mut spec = ImageSpec::from(&image);
+    spec.counter = args.counter;
+    let mut bytes = write_packed(&spec, packing).with_context(|| {
         format!("the policy cannot be packed for {packing}; export without --for")
     })?;
+    if let Some(signer) = &signer {
+        bytes = signer.sign(bytes)?;
+    }
     write(&args.output, &bytes)?;
     let image = Image::read(&bytes).context("reading the packed image back")?;
     let printed = if args.json {
@@ -222,7 +236,7 @@ fn check_contract(
 }
 
 /// What a board's kernels read best.
-fn packing_for(board: Option<&str>) -> anyhow::Result<Packing> {
+pub(super) fn packing_for(board: Option<&str>) -> anyhow::Result<Packing> {
     match board {
         None => Ok(Packing::Rows),
         Some(name) => Ok(name.parse::<BoardName>()?.packing()),
@@ -250,6 +264,10 @@ fn print(
     )?;
     say!("  weights          {}", hexadecimal(&image.weights_sha256))?;
     say!("  image            {} bytes", image.total_length)?;
+    say!("  counter          {}", image.counter)?;
+    if let Some(path) = &args.sign {
+        say!("  signed with      {}", path.display())?;
+    }
     say!("  memory (window)  {} bytes", image.bounds.state_bytes)?;
     say!(
         "  work             {} multiply-accumulates per step",
@@ -334,6 +352,8 @@ fn record(
         "macs_per_step": image.bounds.macs_per_step,
         "sha256": hexadecimal(&image.sha256),
         "weights_sha256": hexadecimal(&image.weights_sha256),
+        "counter": image.counter,
+        "signed": image.signed,
         "golden_steps": report.golden_steps,
         "calibration_steps": report.calibration_steps,
         "command_error_rms": report.errors.rms,

@@ -15,7 +15,7 @@ use crate::output::say;
 
 /// Push a policy image to a board over the link: verified, replayed and activated there.
 ///
-/// An unsigned image is packed as the board's kernels read it. An interrupted upload goes on where it stopped. The board must be disarmed for the activation, and keeps its pace:
+/// An unsigned image is packed as the board's kernels read it, a signed one sent as it is. An interrupted upload goes on where it stopped. The board must be disarmed for the activation, and keeps its pace:
 /// one that makes its own control steps goes on making them. A refused image leaves the running one untouched. Boards in
 /// QEMU forget the image when this command ends: for them it is a check.
 ///
@@ -66,7 +66,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             hello.state
         );
     }
-    let bytes = board::packed_for(hello.packing, &bytes);
+    let bytes = board::file_for(&hello, &bytes)?;
     let bar = upload_bar();
     bar.set_length(bytes.len() as u64);
     let mut resumed_at = None;

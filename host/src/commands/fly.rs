@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, bail};
+use engram_image::header::Header;
 use engram_image::write::in_rows;
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -11,8 +12,8 @@ use crate::board::{
     self, BoardName, DEFAULT_BAUD, FaultPlan, FaultyTransport, Patience, Transport,
 };
 use crate::fly::{
-    self, BoardPilot, ClassicalPilot, FlightError, FlightPlan, Outcome, PilotCard, Show, Summary,
-    Watcher,
+    self, BoardPilot, ClassicalPilot, FlightError, FlightPlan, ImageFile, Outcome, PilotCard, Show,
+    Summary, Watcher,
 };
 use crate::interrupt;
 use crate::output::say;
@@ -194,13 +195,21 @@ fn fly_policy(
     stop: &AtomicBool,
 ) -> anyhow::Result<Outcome> {
     // The host's own policy reads rows, and so does every board; one with a packing gets it packed again.
-    let image =
-        in_rows(read_image(args.image.as_deref(), &args.plant)?).map_err(FlightError::Image)?;
+    let file = read_image(args.image.as_deref(), &args.plant)?;
+    let image = in_rows(file.clone()).map_err(FlightError::Image)?;
+    let signed = Header::read(&file).is_ok_and(|header| header.signed);
+    let image_file = ImageFile {
+        rows: &image,
+        file: if signed { &file } else { &image },
+    };
     let fault: Option<FaultPlan> = args.fault.as_deref().map(str::parse).transpose()?;
     let contract = plant::by_name(&args.plant)?.contract();
     let (name, mut transport) = match &args.port {
         Some(port) => (port.clone(), board::open_port(port, args.baud)?),
-        None => (args.board.to_string(), board::open_for(args.board, &image)?),
+        None => (
+            args.board.to_string(),
+            board::open_for(args.board, image_file.file)?,
+        ),
     };
     if let Some(fault) = fault {
         transport = Box::new(FaultyTransport::new(transport, fault)) as Box<dyn Transport>;
@@ -210,7 +219,7 @@ fn fly_policy(
     let pilot = BoardPilot::prepare(
         transport,
         Patience::default(),
-        &image,
+        image_file,
         &args.plant,
         &contract,
         plan.wipe_memory,

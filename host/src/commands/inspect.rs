@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use engram_export::{PackedWeights, verify};
 use engram_firmware::policy::{BUFFERS_BYTES, Policy, bytes_with};
+use engram_firmware::signature::PublicKey;
+use engram_image::header::Header;
 use engram_image::write::in_rows;
 use engram_image::{Contract, Image, Reward};
 use serde_json::{Value, json};
@@ -19,6 +21,7 @@ use crate::output::{OutputError, say};
 #[command(after_help = "\
 Example:
   engram inspect pendulum.engram --json | jq .macs_per_step
+  engram inspect signed.engram --key $(cat robot.pub)
 
 The file is read and its golden trace replayed as a board does it; an image that a board would refuse is an error.
 With --board, ram_bytes is the static RAM of that board's firmware, its cache for any policy included, stack_bytes what it keeps for
@@ -31,6 +34,9 @@ pub struct Args {
     /// Add what the built firmware of this board takes: loopback, qemu-m7, qemu-m55, qemu-f405, qemu-linux, qemu-linux-rt, linux.
     #[arg(long)]
     board: Option<BoardName>,
+    /// Public key that must have signed the image: 64 hexadecimal digits, as `engram keygen` prints them.
+    #[arg(long, value_name = "KEY")]
+    key: Option<PublicKey>,
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
@@ -49,6 +55,16 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             args.file.display()
         ),
     };
+    if let Some(key) = &args.key {
+        let header = Header::read(&bytes)?;
+        let signed = key.verify(&header);
+        signed.with_context(|| {
+            format!(
+                "{}: a board with this key would refuse it",
+                args.file.display()
+            )
+        })?;
+    }
     verify(&in_rows(bytes.clone())?)
         .with_context(|| format!("{}: a board would refuse it", args.file.display()))?;
     let firmware = match args.board {
@@ -163,7 +179,9 @@ fn record(args: &Args, image: &Image<'_>, footprint: Option<Footprint>) -> Value
         "golden_steps": image.golden.steps,
         "sha256": hexadecimal(&image.sha256),
         "weights_sha256": hexadecimal(&image.weights_sha256),
+        "counter": image.counter,
         "signed": image.signed,
+        "signed_by": args.key.map(|key| key.to_string()),
         "provenance": {
             "plant": provenance.plant,
             "version": provenance.version,
@@ -264,12 +282,10 @@ fn print(args: &Args, image: &Image<'_>, footprint: Option<Footprint>) -> Result
     )?;
     say!("  image    {}", hexadecimal(&image.sha256))?;
     say!("  weights  {}", hexadecimal(&image.weights_sha256))?;
-    say!(
-        "  {}",
-        if image.signed {
-            "carries a signature (not checked here)"
-        } else {
-            "not signed"
-        }
-    )
+    say!("  counter  {}", image.counter)?;
+    match (image.signed, args.key) {
+        (_, Some(key)) => say!("  signed by {key}"),
+        (true, None) => say!("  signed (--key KEY checks by whom)"),
+        (false, None) => say!("  not signed"),
+    }
 }

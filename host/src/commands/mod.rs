@@ -17,10 +17,12 @@ pub mod export;
 pub mod flash;
 pub mod fly;
 pub mod inspect;
+pub mod keygen;
 pub mod new_robot;
 pub mod policy;
 pub mod replay;
 pub mod report;
+pub mod sign;
 pub mod train;
 pub mod watch;
 
@@ -38,6 +40,8 @@ enum Command {
     Eval(eval::Args),
     Export(export::Args),
     Inspect(inspect::Args),
+    Keygen(keygen::Args),
+    Sign(sign::Args),
     NewRobot(new_robot::Args),
     Policy(policy::Args),
     Boards(boards::Args),
@@ -83,6 +87,8 @@ pub fn main() -> ExitCode {
         Command::Eval(args) => eval::run(args),
         Command::Export(args) => export::run(args),
         Command::Inspect(args) => inspect::run(args),
+        Command::Keygen(args) => keygen::run(args),
+        Command::Sign(args) => sign::run(args),
         Command::NewRobot(args) => new_robot::run(args),
         Command::Policy(args) => policy::run(args),
         Command::Boards(args) => boards::run(args),

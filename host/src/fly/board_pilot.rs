@@ -14,7 +14,9 @@ use super::pilot::{Decision, Pilot};
 use super::plan::FlightError;
 use super::record::{Order, SampleRecord};
 use super::recorder::Ending;
-use crate::board::{BoardName, Client, Patience, Transport, packed_for, printable};
+use crate::board::{
+    BoardName, Client, NotForBoard, Patience, Transport, file_for, packed_for, printable,
+};
 use crate::hexadecimal::hexadecimal;
 
 /// Steps that a disarmed board gets to bring its command to the safe one. The slowest slew limit
@@ -23,6 +25,22 @@ const SETTLING_STEPS: u32 = 2_000;
 
 /// How long a board that makes its own steps may take for one.
 const REAL_STEP: Duration = Duration::from_secs(1);
+
+/// An image, and the file that a board gets of it.
+#[derive(Clone, Copy, Debug)]
+pub struct ImageFile<'a> {
+    /// The image in rows, which the host's policy reads and the log keeps.
+    pub rows: &'a [u8],
+    /// The signed file, where it is signed: sent as it is. Otherwise `rows`.
+    pub file: &'a [u8],
+}
+
+impl<'a> From<&'a [u8]> for ImageFile<'a> {
+    /// An unsigned image in rows.
+    fn from(rows: &'a [u8]) -> Self {
+        Self { rows, file: rows }
+    }
+}
 
 /// Hears how an upload gets on: bytes that have arrived, and bytes in all.
 pub type UploadListener<'l> = &'l mut dyn FnMut(u32, u32);
@@ -47,21 +65,21 @@ pub struct BoardPilot<'a> {
 }
 
 impl<'a> BoardPilot<'a> {
-    /// Says hello, checks contracts, brings the image (in rows) onto the board unless it is there already,
-    /// packed for its kernels, and lets the disarmed board settle on its safe command.
+    /// Says hello, checks contracts, brings the image onto the board unless it is there already, packed for its
+    /// kernels where it is unsigned, and lets the disarmed board settle on its safe command.
     ///
     /// # Errors
     /// [`FlightError`]: unreadable or refused image, other contract, silent or dead board.
     pub fn prepare(
         transport: Box<dyn Transport>,
         patience: Patience,
-        image: &'a [u8],
+        image: ImageFile<'a>,
         plant: &str,
         contract: &Contract<'_>,
         wipe_memory: bool,
         on_upload: UploadListener<'_>,
     ) -> Result<Self, FlightError> {
-        let mirror = Mirror::new(image).map_err(FlightError::Image)?;
+        let mirror = Mirror::new(image.rows).map_err(FlightError::Image)?;
         if let Some(difference) = contract.difference(&mirror.image().contract) {
             return Err(FlightError::ImageContract {
                 plant: plant.to_owned(),
@@ -85,7 +103,14 @@ impl<'a> BoardPilot<'a> {
         client.hello(Pace::LockStep)?;
         let uploaded = hello.weights_sha256 != Some(mirror.image().weights_sha256);
         if uploaded {
-            upload(&mut client, &packed_for(hello.packing, image), on_upload)?;
+            let file = match file_for(&hello, image.file) {
+                // A board without a key flies the same policy unsigned: a rehearsal.
+                Err(NotForBoard::Packing { .. }) if hello.signer.is_none() => {
+                    packed_for(hello.packing, image.rows)
+                }
+                file => file?,
+            };
+            upload(&mut client, &file, on_upload)?;
         }
         let before = client.telemetry()?;
         let mut pilot = Self {

@@ -29,7 +29,7 @@ mod shipped;
 mod show;
 mod trace;
 
-pub use board_pilot::{BoardPilot, UploadListener};
+pub use board_pilot::{BoardPilot, ImageFile, UploadListener};
 pub use classical_pilot::ClassicalPilot;
 pub use envelope_check::EnvelopeCheck;
 pub use flight::{Outcome, PilotCard, fly, header, plant_for};

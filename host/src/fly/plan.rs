@@ -4,7 +4,7 @@ use engram_firmware::policy::PolicyError;
 use engram_image::{ContractDifference, ReadError};
 
 use super::log::LogError;
-use crate::board::{ClientError, OpenError, UploadError};
+use crate::board::{ClientError, NotForBoard, OpenError, UploadError};
 use crate::plant::{UnknownChange, UnknownPlant};
 
 /// One flight: the plant's side of it.
@@ -46,6 +46,9 @@ pub enum FlightError {
     /// The image did not get onto the board.
     #[error(transparent)]
     Upload(#[from] UploadError),
+    /// The board would refuse the image.
+    #[error(transparent)]
+    NotForBoard(#[from] NotForBoard),
     /// The bytes are no image.
     #[error("the image cannot be read: {0}")]
     Image(ReadError),

@@ -293,7 +293,7 @@ mod tests {
         };
         let image = in_rows(shipped_image(&plan.plant).expect("an image").to_vec()).expect("rows");
         let contract = plant_for(&plan).expect("a plant").contract();
-        let wire = FaultyTransport::new(Loopback::new(), fault.parse().expect("faults"));
+        let wire = FaultyTransport::new(Loopback::default(), fault.parse().expect("faults"));
         let patience = Patience {
             answer: Duration::from_millis(30),
             ..Patience::default()
@@ -302,7 +302,7 @@ mod tests {
         let pilot = BoardPilot::prepare(
             wire,
             patience,
-            &image,
+            image[..].into(),
             &plan.plant,
             &contract,
             false,

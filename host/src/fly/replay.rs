@@ -78,7 +78,7 @@ pub fn replay(flight: &Flight) -> Result<Replay, ReplayError> {
         })?;
     let image = Image::read(bytes).map_err(FlightError::Image)?;
     let (mut client, _) = Client::connect(
-        Box::new(Loopback::new()),
+        Box::new(Loopback::default()),
         Pace::LockStep,
         Patience::default(),
     )?;

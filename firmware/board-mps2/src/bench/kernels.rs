@@ -3,6 +3,8 @@
 use core::hint::black_box;
 
 use engram_firmware::policy::BenchProgram as _;
+use engram_firmware::signature::PublicKey;
+use engram_image::header::{HEADER_BYTES, Header, MAGIC};
 use engram_kernels::suite::{SWEEP, check_all};
 use engram_kernels::{CacheLine, Requant, attention_probabilities, matvec, tanh_q12};
 
@@ -71,6 +73,26 @@ pub(crate) fn count() {
     Console.region("requant_i8_128", 0, || {
         requantize(&mut narrow, &sums, &factors);
     });
+}
+
+/// Counts the whole check of an image's signature: of a wrong one, which costs as much.
+pub(crate) fn count_signature() {
+    // A point that is a key and, here, the point of a signature too.
+    let point = "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c";
+    let Some(key) = PublicKey::of_build(Some(point)) else {
+        return;
+    };
+    let mut bytes = [0; HEADER_BYTES];
+    bytes[..8].copy_from_slice(&MAGIC);
+    (bytes[8], bytes[10], bytes[12]) = (2, 1, 129);
+    bytes[48..80].copy_from_slice(&key.0);
+    bytes[80] = 1;
+    match Header::read(&bytes) {
+        Ok(header) => Console.region("signature", 0, || {
+            let _ = black_box(black_box(&key).verify(black_box(&header)));
+        }),
+        Err(error) => say(format_args!("error {error}")),
+    }
 }
 
 /// Not inlined: what the function around it keeps in registers must not count.

@@ -16,6 +16,8 @@ use crate::weights::{Head, Layer, Matrix, Weights};
 /// Everything in an image that is not computed from the rest.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ImageSpec<'a> {
+    /// Grows with every release that must not be followed by an older one; 0 where nobody counts.
+    pub counter: u32,
     /// The shape of the network.
     pub config: ModelConfig,
     /// What the policy expects of the plant.
@@ -86,7 +88,7 @@ impl GoldenSpec {
 }
 
 impl<'a> From<&Image<'a>> for ImageSpec<'a> {
-    /// The specification that writes the same body again.
+    /// The specification that writes the same image again, but for a signature.
     fn from(image: &Image<'a>) -> Self {
         let matrix = |name, rows: &Rows<'_>| {
             let matrix = Matrix::new(name, &image.config, image.packing, *rows);
@@ -100,6 +102,7 @@ impl<'a> From<&Image<'a>> for ImageSpec<'a> {
         );
         let weights = weights.expect("as many layers as there are");
         Self {
+            counter: image.counter,
             config: image.config,
             contract: image.contract,
             input: image.input,

@@ -38,12 +38,14 @@ fn every_truncation_is_refused() {
     }
 }
 
+/// But for those of the counter, which is a number like any other: a signature covers it, and so does the hash of an upload.
 #[test]
 fn every_flipped_bit_is_refused() {
     for mut file in sample::files() {
         for bit in 0..8 * file.len() {
+            let counter = (8 * 112..8 * 116).contains(&bit);
             file[bit / 8] ^= 1 << (bit % 8);
-            assert!(Image::read(&file).is_err(), "bit {bit}");
+            assert_eq!(Image::read(&file).is_ok(), counter, "bit {bit}");
             file[bit / 8] ^= 1 << (bit % 8);
         }
     }

@@ -96,7 +96,7 @@ impl Item {
     pub(crate) fn file(&self) -> Vec<u8> {
         let mut file = vec![0; 128];
         file[..8].copy_from_slice(b"ENGRAM\r\n");
-        file[8] = 1;
+        file[8] = 2;
         self.put(&mut file);
         rehash(&mut file);
         file

@@ -84,6 +84,7 @@ pub(crate) fn from_board() -> std::vec::Vec<(&'static str, FromBoard)> {
         lock_step: true,
         cache_bytes: 65_536,
         packing: 2,
+        signer: Some([0x33; 32]),
     };
     let action = Action {
         request: 2,
@@ -140,6 +141,7 @@ pub(crate) fn from_board() -> std::vec::Vec<(&'static str, FromBoard)> {
         weights_checked: false,
     };
     let error = text("step 3, action 0: expected 12, got 13");
+    let unsigned = text("not signed");
     let line = text(&"x".repeat(LOG_BYTES));
     named! {
         "hello-reply" => FromBoard::Hello(hello);
@@ -164,6 +166,7 @@ pub(crate) fn from_board() -> std::vec::Vec<(&'static str, FromBoard)> {
         "refused-upload-share" => refused(Reason::UploadShare { bytes_per_period: 2048 });
         "refused-store" => refused(Reason::Store);
         "refused-image" => refused(Reason::Image { stage: ImageStage::Golden, text: error });
+        "refused-signature" => refused(Reason::Image { stage: ImageStage::Signature, text: unsigned });
         "upload-progress" => FromBoard::UploadProgress(progress);
         "refused-no-lock-step" => refused(Reason::NoLockStep);
         "refused-not-settled" => refused(Reason::NotSettled);

@@ -3,12 +3,19 @@
 use super::*;
 use crate::flash::FlashStore;
 use crate::flash::tests::model::{Model, Torn};
+use crate::tests_support::{counted, key, signed_by};
 use embedded_storage::nor_flash::NorFlash as _;
 use engram_link::Fault;
 use std::println;
 
 type Flash = Model<32, 1024>;
 type FlashRig<'f> = Rig<ReportedActuators, FlashStore<&'f mut Flash>>;
+
+/// A signed image; higher numbers have higher counters.
+fn image(seed: u64) -> Vec<u8> {
+    let image = crate::tests_support::image(seed);
+    signed_by(1, counted(seed as u32, &image))
+}
 
 fn blank(torn: Torn) -> Flash {
     Flash::new(14, torn)
@@ -17,8 +24,8 @@ fn blank(torn: Torn) -> Flash {
 /// A node that has just started, greeted; and what became of the image in its flash.
 fn start(flash: &mut Flash, pace: Pace) -> (FlashRig<'_>, Result<(), Reason>) {
     let store = FlashStore::new(flash).expect("large enough");
-    let mut rig = Rig::over(OWN, pace, ReportedActuators, store);
-    rig.hello(pace);
+    let mut rig = Rig::over(OWN, pace, ReportedActuators, store, Some(key(1)));
+    assert_eq!(rig.hello(pace).signer, Some(key(1).0));
     let found = rig.node.install_found();
     (rig, found)
 }
@@ -63,6 +70,37 @@ fn a_long_flight_without_a_fault_confirms() {
     assert!(!rig.node.slots.on_trial());
     let (rig, found) = start(&mut flash, Pace::LockStep);
     assert_eq!((found, rig.flies()), (Ok(()), Some(2)));
+}
+
+/// After a confirmed image of counter 2 one of counter 1 is refused with both numbers, whoever signed it; equal ones are not.
+#[test]
+fn an_older_image_than_the_confirmed_one_is_refused() {
+    let mut flash = blank(Torn::Faults);
+    let (mut rig, _) = start(&mut flash, Pace::LockStep);
+    assert_eq!(rig.node.install(&image(2)), Ok(()));
+    let refused = rig.node.install(&image(1));
+    let Err(Reason::Image { stage, text }) = refused else {
+        panic!("{refused:?}")
+    };
+    assert_eq!(stage, engram_link::ImageStage::Transfer);
+    let both = "the image's counter is 1, and the confirmed image's is 2";
+    assert_eq!(text, both);
+    assert_eq!(rig.flies(), Some(2));
+    let equal = signed_by(1, counted(2, &image(3)));
+    assert_eq!(rig.node.install(&equal), Ok(()));
+    // A raised counter counts from the moment at which its image is confirmed.
+    assert!(rig.node.slots.on_trial());
+    let raised = signed_by(1, counted(9, &image(3)));
+    assert_eq!(rig.node.install(&raised), Ok(()));
+    assert_eq!(rig.node.roll_back(), Ok(()));
+    assert_eq!(rig.node.install(&equal), Ok(()));
+    assert_eq!(rig.node.roll_back(), Ok(()));
+    assert_eq!(rig.node.install(&raised), Ok(()));
+    assert_eq!(rig.node.slots.mark(Mark::Proven), Ok(()));
+    assert!(rig.node.install(&equal).is_err());
+    let (mut rig, found) = start(&mut flash, Pace::LockStep);
+    assert_eq!(found, Ok(()));
+    assert!(rig.node.install(&equal).is_err(), "after a start, too");
 }
 
 #[test]
@@ -300,7 +338,7 @@ fn an_image_programmed_beside_a_blank_journal_flies_and_is_confirmed() {
 fn where_writing_stalls_an_upload_waits_for_the_landing() {
     let mut flash = Model::<32, 1024, true>::new(14, Torn::Faults);
     let store = FlashStore::new(&mut flash).expect("large enough");
-    let mut rig = Rig::over(OWN, Pace::LockStep, ReportedActuators, store);
+    let mut rig = Rig::over(OWN, Pace::LockStep, ReportedActuators, store, Some(key(1)));
     rig.hello(Pace::LockStep);
     rig.node.install(&image(1)).expect("good");
     rig.progress(&begin(&image(2)));

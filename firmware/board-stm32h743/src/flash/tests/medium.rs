@@ -53,6 +53,7 @@ impl<I: ImageStore> Rig<I> {
         let memory: Box<Memory> = Box::<LargestMemory>::default();
         let node = Node::new(Parts {
             contract: ContractSource::Image,
+            key: None,
             pace: Pace::LockStep,
             sensors: InjectedSensors::new(),
             actuators: ReportedActuators,
