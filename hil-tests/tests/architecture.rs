@@ -87,7 +87,15 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("host", &["export", "firmware", "kernels", "image", "link"]),
     (
         "hil-tests",
-        &["host", "export", "firmware", "kernels", "image", "link"],
+        &[
+            "host",
+            "export",
+            "robot-template",
+            "firmware",
+            "kernels",
+            "image",
+            "link",
+        ],
     ),
     ("benches/peers", &["export", "firmware", "kernels", "image"]),
 ];
@@ -164,6 +172,21 @@ fn rooms_are_small() {
     lengths.sort_unstable();
     let median = lengths[lengths.len() / 2];
     assert!(median < 200, "the median file has {median} lines");
+}
+
+/// What a robot's author writes stays little: the template is the measure. Blank lines, comments and tests do not count.
+#[test]
+fn a_robot_takes_few_lines_of_its_own() {
+    let mut count = 0;
+    for Source { path, text } in sources() {
+        let is_code =
+            path.starts_with("firmware/robot-template/src") && !path.ends_with("tests.rs");
+        let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or("");
+        let lines = code.lines().map(str::trim);
+        let lines = lines.filter(|line| !line.is_empty() && !line.starts_with("//"));
+        count += if is_code { lines.count() } else { 0 };
+    }
+    assert!((50..=150).contains(&count), "{count} lines");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The STM32F405 as a library for a robot's firmware: [`start`] brings up what it has, [`run`] is the main loop. QEMU's machine
+//! The STM32F405 as a library for a robot's firmware: `start` brings up what it has, `run` is the main loop. QEMU's machine
 //! `netduinoplus2` runs the same file, as far as it models the part.
 //!
 //! What decides and touches no register stands in modules of its own, with the registers behind traits, because QEMU only has stubs for

@@ -22,6 +22,7 @@ pub mod policy;
 pub mod replay;
 pub mod report;
 pub mod train;
+pub mod watch;
 
 /// Robot policies that adapt on the controller itself: meta-train on the host, quantize, flash, fly.
 #[derive(Parser, Debug)]
@@ -41,6 +42,7 @@ enum Command {
     Policy(policy::Args),
     Boards(boards::Args),
     Flash(flash::Args),
+    Watch(watch::Args),
     Fly(fly::Args),
     Replay(replay::Args),
     Bench(bench::Args),
@@ -85,6 +87,7 @@ pub fn main() -> ExitCode {
         Command::Policy(args) => policy::run(args),
         Command::Boards(args) => boards::run(args),
         Command::Flash(args) => flash::run(args),
+        Command::Watch(args) => watch::run(args),
         Command::Fly(args) => fly::run(args),
         Command::Replay(args) => replay::run(args),
         Command::Bench(args) => bench::run(args),

@@ -1,56 +1,46 @@
 //! `engram new-robot`: a crate for a robot's own controller, from the robot's file.
 
-use std::fmt::Write as _;
+mod board;
+mod contract;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use clap::ValueEnum;
 use engram_image::{Contract, Image, Reward};
 use serde_json::json;
 
+use self::board::Board;
 use crate::hexadecimal::hexadecimal;
 use crate::image_file;
 use crate::output::say;
 use crate::plant::robot;
 
-/// Write a crate for a robot's own controller: its contract, places for its drivers, and tests.
+/// Write a crate for a robot's own controller: its contract, places for its drivers, its firmware on a board, and tests.
 ///
 /// The crate builds as it is and its tests pass. Its contract is the one of the robot's file, so that the images that are trained
-/// on that file fly on it, and no others; `sensors.rs` and `actuators.rs` say channel by channel what is to be filled in.
+/// on that file fly on it, and no others; `sensors.rs` and `actuators.rs` say channel by channel what is to be filled in. Without a
+/// board it is a library, for a board of your own.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
-  engram new-robot examples/robots/balancer.toml
-  engram new-robot my-robot.toml --out firmware/my-robot --processor cortex-m55
-  engram new-robot policy.engram          the robot that an image was made for
-  cd balancer && cargo test && cargo build --target thumbv7em-none-eabihf --release")]
+  engram new-robot examples/robots/balancer.toml --board stm32f405
+  cd balancer && cargo test && cargo build --release --target thumbv7em-none-eabihf
+  engram new-robot my-robot.toml --board linux --out firmware/my-robot
+  engram new-robot policy.engram          the robot that an image was made for, without a board")]
 pub struct Args {
     /// The robot's TOML file, or an image (.engram) that was made for it.
     file: PathBuf,
     /// The folder to make; without it the robot's name, here.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Whose kernels the policy runs on.
-    #[arg(long, value_enum, default_value_t = Processor::CortexM7)]
-    processor: Processor,
+    /// Whose firmware it is.
+    #[arg(long, value_enum)]
+    board: Option<Board>,
     /// Folder of Engram's sources; without it the one that this program was built in, or else its repository.
     #[arg(long, value_name = "DIR")]
     engram: Option<PathBuf>,
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
-}
-
-/// Which kernels a crate turns on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Processor {
-    /// Cortex-M4 and Cortex-M7.
-    #[value(name = "cortex-m7", alias = "cortex-m4")]
-    CortexM7,
-    /// Cortex-M55.
-    #[value(name = "cortex-m55")]
-    CortexM55,
-    /// Any other: 64-bit processors choose their kernels by themselves, the rest runs plain Rust.
-    Other,
 }
 
 /// What a file says of a robot.
@@ -98,9 +88,11 @@ pub fn run(args: Args) -> anyhow::Result<()> {
              say reward_input = \"none\" or \"formula\" before training"
         )?;
     }
+    let build = args.board.map(Board::build);
     say!(
-        "  next: fill in src/sensors.rs and src/actuators.rs, then\n  cd {} && cargo test",
-        folder.display()
+        "  next: fill in src/sensors.rs and src/actuators.rs, then\n  cd {} && cargo test{}",
+        folder.display(),
+        build.map_or_else(String::new, |build| format!(" && {build}"))
     )?;
     Ok(())
 }
@@ -164,10 +156,12 @@ fn files(subject: &Subject, args: &Args) -> anyhow::Result<Vec<(&'static str, St
             "// The board computes what the policy is told of its reward.\n        sample.reward = None;"
         }
     };
-    let processor = match args.processor {
-        Processor::CortexM7 => "\"cortex-m7\"",
-        Processor::CortexM55 => "\"cortex-m55\"",
-        Processor::Other => "",
+    let name = crate_name(&subject.name);
+    let main = match args.board {
+        Some(_) => "//! - `main.rs` puts them on the board.\n",
+        None => {
+            "//! - The `main` of your board makes a `Node` with them and calls its `turn` for ever.\n"
+        }
     };
     let filled = |template: &str| {
         template
@@ -176,8 +170,9 @@ fn files(subject: &Subject, args: &Args) -> anyhow::Result<Vec<(&'static str, St
                 "@file@",
                 &args.file.file_name().unwrap_or_default().to_string_lossy(),
             )
-            .replace("@crate@", &crate_name(&subject.name))
-            .replace("@processor@", processor)
+            .replace("@crate@", &name)
+            .replace("@ident@", &name.replace('-', "_"))
+            .replace("@main@", main)
             .replace("@period@", &contract.period_us.to_string())
             .replace("@observations@", &contract.observations.len().to_string())
             .replace("@pattern@", &actions.join(", "))
@@ -197,13 +192,28 @@ fn files(subject: &Subject, args: &Args) -> anyhow::Result<Vec<(&'static str, St
         None => format!("{{ git = {:?} }}", env!("CARGO_PKG_REPOSITORY")),
     };
     let manifest = filled(include_str!("new_robot/Cargo.toml.txt"))
+        .replace(
+            "@bin@",
+            &args
+                .board
+                .map_or_else(String::new, |board| board.program(&name)),
+        )
+        .replace(
+            "@board@\n",
+            &args
+                .board
+                .map_or_else(String::new, |board| board.dependencies(depend)),
+        )
         .replace("@firmware@", &depend("firmware"))
         .replace("@image@", &depend("firmware/image"))
         .replace("@link@", &depend("firmware/link"));
-    Ok(vec![
+    let mut files = vec![
         ("Cargo.toml", manifest),
         ("src/lib.rs", filled(include_str!("new_robot/lib.rs.txt"))),
-        ("src/contract.rs", contract_text(subject, &args.file)),
+        (
+            "src/contract.rs",
+            contract::text(&subject.name, contract, &args.file),
+        ),
         (
             "src/sensors.rs",
             filled(include_str!("new_robot/sensors.rs.txt")).replace("@channels@\n", &measured),
@@ -216,7 +226,10 @@ fn files(subject: &Subject, args: &Args) -> anyhow::Result<Vec<(&'static str, St
             "src/tests.rs",
             filled(include_str!("new_robot/tests.rs.txt")),
         ),
-    ])
+    ];
+    let firmware = args.board.map(Board::files).unwrap_or_default();
+    files.extend(firmware.iter().map(|(path, text)| (*path, filled(text))));
+    Ok(files)
 }
 
 /// A channel's name and range, with the unit if it has one.
@@ -253,53 +266,4 @@ fn identifier(name: &str) -> String {
         })
         .collect();
     format!("_{name}")
-}
-
-/// The contract as a constant.
-fn contract_text(subject: &Subject, file: &Path) -> String {
-    let Subject { name, contract } = subject;
-    let mut text = format!(
-        "//! What {name} and every policy that may move it agree on: the contract of {}.\n//!\n\
-         //! The board refuses an image whose contract differs in any name, unit, order, range or the period. Change the robot's file, train \
-         on it,\n//! and write this file anew; the test in `tests.rs` says whether both are the same.\n\n\
-         use engram_image::{{ActionChannel, Channel, Contract, List, {}Reward}};\n\n\
-         /// Channels, period and reward of the robot.\n\
-         pub const CONTRACT: Contract<'static> = Contract {{\n    period_us: {},\n    observations: List::from_slice(&[\n",
-        file.file_name().unwrap_or_default().to_string_lossy(),
-        match contract.reward {
-            Reward::External => "",
-            Reward::Formula(_) => "QuadraticReward, ",
-        },
-        contract.period_us
-    );
-    for channel in &contract.observations {
-        let _ = writeln!(
-            text,
-            "        Channel::new({:?}, {:?}, [{:?}, {:?}]),",
-            channel.name, channel.unit, channel.min, channel.max
-        );
-    }
-    text += "    ]),\n    actions: List::from_slice(&[\n";
-    for channel in &contract.actions {
-        let _ = writeln!(
-            text,
-            "        ActionChannel::new({:?}, {:?}, [{:?}, {:?}]).with_slew_per_s({:?}).with_safe({:?}),",
-            channel.name, channel.unit, channel.min, channel.max, channel.slew_per_s, channel.safe
-        );
-    }
-    text += "    ]),\n";
-    let _ = match &contract.reward {
-        Reward::External => writeln!(text, "    reward: Reward::External,"),
-        Reward::Formula(formula) => writeln!(
-            text,
-            "    reward: Reward::Formula(QuadraticReward {{\n        constant: {:?},\n        linear: List::from_slice(&{:?}),\n        \
-             quadratic: List::from_slice(&{:?}),\n        action_quadratic: List::from_slice(&{:?}),\n    }}),",
-            formula.constant,
-            formula.linear.as_slice(),
-            formula.quadratic.as_slice(),
-            formula.action_quadratic.as_slice()
-        ),
-    };
-    text += "};\n";
-    text
 }
