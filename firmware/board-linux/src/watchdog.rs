@@ -110,10 +110,8 @@ impl Timer for LinuxWatchdog {
         self.set(wait_ms);
     }
 
-    /// Counts in whole seconds: what is asked for is rounded up.
     fn set(&mut self, wait_ms: u32) {
-        let seconds = u8::try_from(wait_ms.div_ceil(1_000)).unwrap_or(LONGEST_S);
-        if let Err(cause) = self.wait_for(seconds.clamp(SHORTEST_S, LONGEST_S)) {
+        if let Err(cause) = self.wait_for(seconds(wait_ms)) {
             say(format_args!("the watchdog cannot be set ({cause})"));
         }
     }
@@ -127,9 +125,30 @@ impl Timer for LinuxWatchdog {
     }
 }
 
+/// What a driver is asked for: whole seconds, rounded up.
+fn seconds(wait_ms: u32) -> u8 {
+    let seconds = u8::try_from(wait_ms.div_ceil(1_000)).unwrap_or(LONGEST_S);
+    seconds.clamp(SHORTEST_S, LONGEST_S)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_wait_is_never_shorter_than_asked_for_nor_longer_than_drivers_can() {
+        for (wait_ms, expected) in [
+            (0, 1),
+            (200, 1),
+            (1_000, 1),
+            (1_001, 2),
+            (15_000, 15),
+            (15_001, 15),
+            (u32::MAX, 15),
+        ] {
+            assert_eq!(seconds(wait_ms), expected, "{wait_ms} ms");
+        }
+    }
 
     #[test]
     fn what_is_no_watchdog_is_refused() {
