@@ -168,7 +168,9 @@ impl Rig {
     ///
     /// # Errors
     /// Another refusal, or none.
-    pub fn has_room(client: &mut Client, hello: &HelloReply, file: &[u8]) -> Result<bool> {
+    pub fn has_room(client: &mut Client, file: &[u8]) -> Result<bool> {
+        // In flash it depends on the image that is there.
+        let hello = client.hello(Pace::LockStep)?;
         let (length, most) = (file.len() as u32, hello.image_bytes);
         if length > most {
             let why = refusal(client.upload_begin(length, [1; 32]))?;
@@ -207,7 +209,7 @@ impl Rig {
     pub fn armed_if_it_fits<'a>(&self, image: &'a [u8]) -> Result<Option<(Flyer<'a>, HelloReply)>> {
         let (mut client, hello) = self.client()?;
         let file = packed_for(hello.packing, image);
-        if Self::has_room(&mut client, &hello, &file)? {
+        if Self::has_room(&mut client, &file)? {
             return Ok(Some((Flyer::arm_with(client, image, &file)?, hello)));
         }
         let (client, hello) = Self::client_over(self.transport_for(image)?)?;

@@ -56,7 +56,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("firmware/cortex-m", &["firmware", "link"]),
     (
         "firmware/board-mps2",
-        &["cortex-m", "firmware", "kernels", "image", "link"],
+        &[
+            "cortex-m", "drivers", "firmware", "kernels", "image", "link",
+        ],
     ),
     (
         "firmware/board-stm32f405",

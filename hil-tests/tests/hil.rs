@@ -1,6 +1,6 @@
 //! Stamps every case for every board under test.
 //!
-//! `ENGRAM_HIL_BOARDS` lists them (`loopback,qemu-m7,qemu-m55,qemu-f405,qemu-linux`, or a serial device such as
+//! `ENGRAM_HIL_BOARDS` lists them (`loopback,qemu-m7,qemu-m55,qemu-f405,qemu-linux,qemu-linux-rt`, or a serial device such as
 //! `/dev/ttyACM0`); without it the cases run on loopback. A board that is listed and missing fails
 //! its cases: nothing is ever left out quietly. What cannot be tried on a board, a case says on the console (`not_tried`).
 #![forbid(unsafe_code)]

@@ -59,13 +59,12 @@ impl<D: Actuators> Actuators for Allocating<D> {
 pub struct StartUpOnly;
 
 /// Ends the process if this thread may not allocate.
-fn check(layout: Layout) {
+fn check(bytes: usize) {
     if FORBIDDEN.get() {
         FORBIDDEN.set(false); // what is said below may
         let _ = writeln!(
             std::io::stderr(),
-            "engram-board-linux: {} bytes were to be allocated in flight: the process ends here",
-            layout.size()
+            "engram-board-linux: {bytes} bytes were to be allocated in flight: the process ends here"
         );
         std::process::abort();
     }
@@ -74,19 +73,19 @@ fn check(layout: Layout) {
 // SAFETY: every call goes to the system's allocator as it came; the check before it takes no memory, and returns or ends the process.
 unsafe impl GlobalAlloc for StartUpOnly {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        check(layout);
+        check(layout.size());
         // SAFETY: what the caller promises is what is asked for.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        check(layout);
+        check(layout.size());
         // SAFETY: as above.
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        check(layout);
+        check(size);
         // SAFETY: as above.
         unsafe { System.realloc(pointer, layout, size) }
     }

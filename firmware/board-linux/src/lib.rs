@@ -5,6 +5,7 @@
 //!
 //! - [`line`]: the serial line, and the one wait of the main loop. [`linux`]: clock and name.
 //! - [`real_time`], [`watchdog`], [`allocator`]: what makes a process fit to fly. Each does what was asked or says why it cannot.
+//! - `servo_bus` (feature `servo-bus`): arms on buses of Feetech or Dynamixel servos.
 //! - [`options`]: the command line. [`run`](mod@run): the main loop.
 //!
 //! `unsafe` stands in `system.rs`, two calls to the kernel, and `allocator.rs`, and nowhere else.
@@ -15,6 +16,8 @@ pub mod linux;
 pub mod options;
 pub mod real_time;
 pub mod run;
+#[cfg(feature = "servo-bus")]
+pub mod servo_bus;
 mod system;
 pub mod watchdog;
 

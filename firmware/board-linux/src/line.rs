@@ -3,7 +3,7 @@
 //! One wait is for bytes and for the next control step at once. The node then
 //! finds the bytes through the same embedded-io traits as on a microcontroller. Writing never waits, and a device
 //! that is gone (an unplugged adapter) is one error and then silence, until it can be opened again. Nothing here allocates after the start but
-//! that opening.
+//! the loss of a device and the search for it.
 
 use std::os::fd::AsRawFd as _;
 use std::time::Duration;
@@ -139,17 +139,23 @@ impl Line {
         let mut flags = PollFlags::POLLIN;
         flags.set(PollFlags::POLLOUT, writes);
         let device = port.as_raw_fd();
-        sleep(until_us, &mut [PollFd::new(device, flags)]);
+        let mut files = [PollFd::new(device, flags)];
+        sleep(until_us, &mut files);
+        let gone = PollFlags::POLLERR | PollFlags::POLLHUP | PollFlags::POLLNVAL;
+        let gone = (files.iter()).any(|file| file.revents().is_some_and(|is| is.intersects(gone)));
         match read(device, &mut self.received) {
             Ok(0) => self.lose(Errno::EPIPE),
             Ok(count) => self.waiting = (0, count),
+            // Nothing to read, and no wait would be one any more.
+            Err(Errno::EAGAIN) if gone => self.lose(Errno::ENODEV),
             Err(Errno::EAGAIN | Errno::EINTR) => {}
             Err(error) => self.lose(error),
         }
     }
 
     fn lose(&mut self, error: Errno) {
-        self.port = None;
+        // Closing a device that is gone fails, of which serialport makes words.
+        allocator::allow(|| self.port = None);
         self.lost = true;
         self.reopen_us = now_us() + REOPEN_US;
         let path = (self.device.as_ref()).map_or("the pseudo-terminal", |device| &device.path);

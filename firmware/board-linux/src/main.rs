@@ -48,3 +48,34 @@ fn main() -> ExitCode {
             .and_then(|line| run(&mut node(robot, platform), line, &options)),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SERVICE: &str = include_str!("../engram-board-linux.service");
+
+    /// What the unit gives a key, of which there must be one.
+    fn value(key: &str) -> &'static str {
+        let mut values = SERVICE.lines().filter_map(|line| {
+            let (name, value) = line.split_once('=')?;
+            (name == key).then_some(value)
+        });
+        let value = values.next().expect("the key is there");
+        assert_eq!(values.next(), None, "{key} stands there twice");
+        value
+    }
+
+    #[test]
+    fn the_service_starts_a_board_in_real_time_that_may_be_one() {
+        let words = value("ExecStart").split_whitespace();
+        let arguments = Arguments::try_parse_from(words).expect("its options");
+        let priority = arguments.options.realtime.expect("a priority");
+        let most: u8 = value("LimitRTPRIO").parse().expect("a number");
+        assert!(priority <= most);
+        assert_eq!(value("LimitMEMLOCK"), "infinity");
+        assert!(arguments.options.watchdog.is_some() && arguments.options.port.is_some());
+        let patience: u64 = value("TimeoutStopSec").parse().expect("seconds");
+        assert!(patience > engram_board_linux::run::SETTLING_US / 1_000_000);
+    }
+}

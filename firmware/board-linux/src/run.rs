@@ -16,17 +16,17 @@ use engram_firmware::watchdog::Watchdog;
 use engram_link::{Pace, Reason};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-use crate::allocator;
 use crate::line::{Line, LineError};
 use crate::linux::{Linux, now_us};
 use crate::options::Options;
 use crate::real_time::RealTimeError;
 use crate::watchdog::{LinuxWatchdog, WatchdogError};
+use crate::{allocator, say};
 
 /// How long a lock-step board sleeps at most before it looks whether it was told to end, microseconds.
 const PATIENCE_US: u64 = 200_000;
 /// How long a board that was told to end may take to reach its safe command, microseconds.
-const SETTLING_US: u64 = 10_000_000;
+pub const SETTLING_US: u64 = 10_000_000;
 
 /// Why the process ends before it is told to.
 #[derive(Debug, thiserror::Error)]
@@ -117,6 +117,7 @@ where
     // The last thing: what fails before it leaves no watchdog running.
     let device = (options.watchdog.as_deref()).map(LinuxWatchdog::open);
     let mut watchdog = device.transpose()?.map(Watchdog::start);
+    say(format_args!("ready"));
     allocator::forbid();
     let end = turns(node, &mut line, watchdog.as_mut(), &told);
     allocator::permit();

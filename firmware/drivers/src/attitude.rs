@@ -213,4 +213,14 @@ mod tests {
         let [w, _, _, z] = attitude.quaternion();
         assert!((2.0 * z.atan2(w) - 1.0).abs() < 2e-3);
     }
+
+    #[test]
+    fn a_degree_per_second_of_bias_tilts_by_some_two_degrees() {
+        let mut attitude = settled([0.0, 0.0, 1.0]);
+        let bias = [RADIANS_PER_DEGREE, 0.0, 0.0];
+        turn(&mut attitude, bias, |_| [0.0, 0.0, 1.0], 60.0);
+        let [_, y, z] = attitude.up();
+        let degrees = y.atan2(z) / RADIANS_PER_DEGREE;
+        assert!((1.5..2.5).contains(&degrees), "{degrees}");
+    }
 }

@@ -70,7 +70,7 @@ impl<SPI: SpiDevice> Icm426xx<SPI> {
         })
     }
 
-    /// Takes all samples out of the FIFO, in their order, each through `each` (an attitude needs them all), and returns the newest. `now_us` is the control clock.
+    /// Takes all samples out of the FIFO, in their order, each through `each` (an attitude needs them all; a bias may be taken off), and returns the newest. `now_us` is the control clock.
     ///
     /// # Errors
     /// [`DriverError::NotReady`] if there is none; also if there are more than twice as many as a control period brings, as after a long pause: the FIFO is then
@@ -78,7 +78,7 @@ impl<SPI: SpiDevice> Icm426xx<SPI> {
     pub fn read(
         &mut self,
         now_us: u64,
-        mut each: impl FnMut(&Motion),
+        mut each: impl FnMut(&mut Motion),
     ) -> Result<Reading, DriverError> {
         let mut newest = None;
         for _ in 0..self.most {
@@ -88,8 +88,8 @@ impl<SPI: SpiDevice> Icm426xx<SPI> {
                 Err(Error::FifoOverflow) => return self.start_anew(),
                 Err(error) => return Err(driver_error(error)),
             };
-            if let Some((count, motion)) = self.motion(&sample) {
-                each(&motion);
+            if let Some((count, mut motion)) = self.motion(&sample) {
+                each(&mut motion);
                 newest = Some((count, motion));
             }
             if !more {
@@ -291,6 +291,10 @@ mod tests {
         // TMST_CONFIG: on, absolute, 16 us. FIFO_CONFIG1: gyro, accelerometer, 20 bits.
         assert_eq!(bank[0x54] & 0b1_1101, 0b1_1001);
         assert_eq!(bank[0x5F] & 0b1_0011, 0b1_0011);
+        // FIFO_CONFIG: on. INTF_CONFIG0: its length in bytes, big endian as all numbers, I2C off.
+        assert_eq!((bank[0x16], bank[0x4C]), (0xC0, 0x33));
+        // REG_BANK_SEL: where FLUSH is understood.
+        assert_eq!(bank[usize::from(BANK_SELECT)], 0);
     }
 
     #[test]
@@ -324,8 +328,10 @@ mod tests {
         assert_eq!(imu.read(10_100, |_| ()), Err(DriverError::NotReady));
         // 4 ms later by its counter, read 4.5 ms later: placed by the first reading and the allowance for drift, not by this one.
         imu.part().measures([0; 3], [0; 3], 39 + 250);
-        let next = imu.read(14_500, |_| ()).expect("a sample");
+        let next = imu.read(14_500, |motion| motion.rate = [7.0; 3]);
+        let next = next.expect("a sample");
         assert!((14_000..=14_100).contains(&next.time_us), "{next:?}");
+        assert_eq!(next.motion.rate, [7.0; 3]);
     }
 
     #[test]

@@ -113,10 +113,10 @@ impl<F: MappedFlash> FlashStore<F> {
         let bytes = flash.capacity().min(flash.bytes().len());
         let all = u32::try_from(bytes).unwrap_or(u32::MAX);
         let sector = flash.sector_bytes();
-        let slots = 2 * Journal::half_bytes(sector);
-        let slots_bytes = all.saturating_sub(slots) / sector * sector.get();
+        let journal = 2 * Journal::half_bytes(sector);
+        let slots_bytes = all.saturating_sub(journal) / sector * sector.get();
         if slots_bytes < 2 * sector.get() {
-            let least = usize::try_from(slots + 2 * sector.get()).unwrap_or(usize::MAX);
+            let least = usize::try_from(journal + 2 * sector.get()).unwrap_or(usize::MAX);
             return Err(StoreError::Small { bytes, least });
         }
         Ok(Self {
@@ -142,7 +142,7 @@ impl<F: MappedFlash> FlashStore<F> {
         journal::sectors(length, self.flash.sector_bytes())
     }
 
-    /// Bytes of them.
+    /// Bytes of these.
     fn sectors_bytes(&self, length: u32) -> u32 {
         let sector = self.flash.sector_bytes().get();
         self.sectors(length).saturating_mul(sector)
@@ -150,13 +150,11 @@ impl<F: MappedFlash> FlashStore<F> {
 
     /// Bytes that one slot may have beside what the other one holds. A sector is always left for the other, without which nothing
     /// could ever take an image's place.
-    fn room_beside(&self, other: &Record) -> u32 {
-        let taken = match other.kind {
-            Kind::Trial | Kind::Confirmed => self.sectors_bytes(other.length),
-            Kind::Header | Kind::Empty | Kind::Upload => 0,
-        };
-        let taken = taken.max(self.flash.sector_bytes().get());
-        self.slots_bytes.saturating_sub(taken)
+    fn room_beside(&self, other: Option<Record>) -> u32 {
+        let whole = other.filter(|other| matches!(other.kind, Kind::Trial | Kind::Confirmed));
+        let taken = whole.map_or(0, |other| self.sectors_bytes(other.length));
+        let least = self.flash.sector_bytes().get();
+        self.slots_bytes.saturating_sub(taken.max(least))
     }
 
     /// The record of the image to roll back to.
@@ -213,7 +211,7 @@ impl<F: MappedFlash> FlashStore<F> {
             length: Header::read(&header).ok()?.total_length,
             ..Record::empty(Slot::A)
         };
-        if programmed.length > self.room_beside(&Record::empty(Slot::B)) {
+        if programmed.length > self.room_beside(None) {
             return None;
         }
         self.read_through(&programmed).ok()?;
@@ -259,8 +257,7 @@ impl<F: MappedFlash> FlashStore<F> {
 impl<F: MappedFlash> ImageStore for FlashStore<F> {
     /// What the next upload may have: all but what the confirmed image takes.
     fn capacity(&self) -> usize {
-        let confirmed = self.journal.confirmed();
-        let room = self.room_beside(&confirmed.unwrap_or(Record::empty(Slot::A)));
+        let room = self.room_beside(self.journal.confirmed());
         usize::try_from(room).unwrap_or(usize::MAX)
     }
 
@@ -275,16 +272,11 @@ impl<F: MappedFlash> ImageStore for FlashStore<F> {
     /// The image in a slot, where one is whole; nothing otherwise.
     fn bytes(&self, slot: Slot) -> &[u8] {
         let record = self.journal.of(slot);
-        let range = match record.kind {
-            Kind::Trial | Kind::Confirmed if record.length < self.slots_bytes => {
-                let start = self.start(slot, record.length);
-                usize::try_from(start)
-                    .ok()
-                    .zip(usize::try_from(record.length).ok())
-            }
-            Kind::Trial | Kind::Confirmed => None,
-            Kind::Header | Kind::Empty | Kind::Upload => None,
-        };
+        let whole = matches!(record.kind, Kind::Trial | Kind::Confirmed);
+        let start = usize::try_from(self.start(slot, record.length)).ok();
+        let range = start
+            .zip(usize::try_from(record.length).ok())
+            .filter(|_| whole && record.length < self.slots_bytes);
         range
             .and_then(|(start, length)| self.flash.bytes().get(start..)?.get(..length))
             .unwrap_or(&[])
@@ -292,13 +284,13 @@ impl<F: MappedFlash> ImageStore for FlashStore<F> {
 
     fn begin(&mut self, slot: Slot, length: usize, sha256: &[u8; 32]) -> Result<usize, StoreError> {
         let bytes = u32::try_from(length).map_err(|_| StoreError::Bounds)?;
+        let other = self.journal.of(slot.other());
+        if bytes > self.room_beside(Some(other)) {
+            return Err(StoreError::Bounds);
+        }
         let before = self.journal.of(slot);
         if before.kind == Kind::Confirmed {
             return Err(StoreError::Protected(slot));
-        }
-        let other = self.journal.of(slot.other());
-        if bytes > self.room_beside(&other) {
-            return Err(StoreError::Bounds);
         }
         self.writer = None;
         if other.kind == Kind::Upload {

@@ -73,7 +73,10 @@ fn a_policy_takes_no_more_ram_than_boards_have(rig: &Rig) -> Result<()> {
                 println!("{board} {name}: {total} bytes of RAM, {cache} of them cache");
                 ensure!(total <= most * 1024, "{name} takes {total} bytes of RAM");
             }
-            BoardName::Loopback | BoardName::QemuLinux | BoardName::Linux => {
+            BoardName::Loopback
+            | BoardName::QemuLinux
+            | BoardName::QemuLinuxRt
+            | BoardName::Linux => {
                 ensure!(
                     board.kv_layout().is_none(),
                     "{board} has a cache of its own"

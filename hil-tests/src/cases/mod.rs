@@ -12,6 +12,7 @@ mod conversation;
 mod cost;
 mod endings;
 mod flight;
+mod linux_machine;
 mod locomotion;
 mod safety;
 mod upload;
@@ -42,6 +43,7 @@ pub fn all() -> Vec<Case> {
         safety::CASES,
         control_loop::CASES,
         endings::CASES,
+        linux_machine::CASES,
         cost::CASES,
         if cfg!(feature = "mujoco") {
             WITH_MUJOCO

@@ -171,7 +171,7 @@ fn each_image_flies_by_its_own_contract(rig: &Rig) -> Result<()> {
 
 /// As many observations and actions as a Unitree Go1 has, a Microduck, and as contracts have at most.
 fn contracts_of_legged_robots_fly(rig: &Rig) -> Result<()> {
-    let (mut client, hello) = rig.client()?;
+    let (mut client, _) = rig.client()?;
     for (observations, actions) in [(48, 12), (61, 14), (128, 32), (1, 1)] {
         let config = ModelConfig {
             observations,
@@ -180,7 +180,7 @@ fn contracts_of_legged_robots_fly(rig: &Rig) -> Result<()> {
         };
         let image = random_image(4, &config)?;
         let steps = AGE.window as u32 + 4;
-        let issued = if Rig::has_room(&mut client, &hello, &image)? {
+        let issued = if Rig::has_room(&mut client, &image)? {
             let mut flyer = Flyer::arm(client, &image)?;
             let issued = flyer.cruise(steps)?.issued;
             flyer.client.disarm()?;

@@ -25,7 +25,9 @@ pub(crate) use heard::printable;
 pub use loopback::Loopback;
 pub use names::{Bench, BoardName, Missing, UnknownBoard};
 pub(crate) use open::AARCH64_LIBRARIES;
-pub use open::{DEFAULT_BAUD, OpenError, open, open_firmware, open_for, open_port};
+pub use open::{
+    DEFAULT_BAUD, OpenError, open, open_firmware, open_for, open_port, open_with_console,
+};
 pub use packed::packed_for;
 pub use transport::{Transport, TransportError};
 pub use upload::UploadError;

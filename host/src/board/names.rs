@@ -20,6 +20,8 @@ pub enum BoardName {
     QemuF405,
     /// The Linux board, built for aarch64, under qemu-aarch64.
     QemuLinux,
+    /// The Linux board in real time on a whole machine in QEMU, with a PREEMPT_RT kernel.
+    QemuLinuxRt,
     /// The Linux board as a process of this machine.
     Linux,
 }
@@ -27,7 +29,7 @@ pub enum BoardName {
 /// A name that no board has.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "no board is called {name:?}{}; there are loopback, qemu-m7, qemu-m55, qemu-f405, qemu-linux and linux (`engram boards` lists them; --port reaches a board on a serial line)",
+    "no board is called {name:?}{}; there are loopback, qemu-m7, qemu-m55, qemu-f405, qemu-linux, qemu-linux-rt and linux (`engram boards` lists them; --port reaches a board on a serial line)",
     renamed(name)
 )]
 pub struct UnknownBoard {
@@ -49,12 +51,13 @@ fn renamed(name: &str) -> &'static str {
 
 impl BoardName {
     /// Every board, in the order of `engram boards`.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Loopback,
         Self::QemuM7,
         Self::QemuM55,
         Self::QemuF405,
         Self::QemuLinux,
+        Self::QemuLinuxRt,
         Self::Linux,
     ];
 
@@ -67,6 +70,7 @@ impl BoardName {
             Self::QemuM55 => "qemu-m55",
             Self::QemuF405 => "qemu-f405",
             Self::QemuLinux => "qemu-linux",
+            Self::QemuLinuxRt => "qemu-linux-rt",
             Self::Linux => "linux",
         }
     }
@@ -80,6 +84,9 @@ impl BoardName {
             Self::QemuM55 => "Cortex-M55 firmware in QEMU (mps3-an547)",
             Self::QemuF405 => "firmware of the STM32F405 in QEMU (netduinoplus2)",
             Self::QemuLinux => "the Linux board for aarch64, under qemu-aarch64",
+            Self::QemuLinuxRt => {
+                "the Linux board in real time, on a whole machine in QEMU (virt, PREEMPT_RT)"
+            }
             Self::Linux => "the Linux board as a process of this machine",
         }
     }
@@ -89,7 +96,9 @@ impl BoardName {
     pub const fn packing(self) -> Packing {
         match self {
             Self::QemuM7 | Self::QemuF405 => Packing::CortexM,
-            Self::Loopback | Self::QemuM55 | Self::QemuLinux | Self::Linux => Packing::Rows,
+            Self::Loopback | Self::QemuM55 | Self::QemuLinux | Self::QemuLinuxRt | Self::Linux => {
+                Packing::Rows
+            }
         }
     }
 
@@ -100,7 +109,7 @@ impl BoardName {
         match self {
             Self::QemuM7 | Self::QemuF405 => Some(KvLayout::CORTEX_M7),
             Self::QemuM55 => Some(KvLayout::CORTEX_M55),
-            Self::Loopback | Self::QemuLinux | Self::Linux => None,
+            Self::Loopback | Self::QemuLinux | Self::QemuLinuxRt | Self::Linux => None,
         }
     }
 
@@ -110,6 +119,7 @@ impl BoardName {
         match self {
             Self::QemuM7 | Self::QemuM55 | Self::QemuF405 => Some("qemu-system-arm"),
             Self::QemuLinux => Some("qemu-aarch64"),
+            Self::QemuLinuxRt => Some("qemu-system-aarch64"),
             Self::Loopback | Self::Linux => None,
         }
     }
@@ -122,7 +132,9 @@ impl BoardName {
             Self::QemuM7 => Some(("engram-qemu-m7.elf", "scripts/build-boards mps2")),
             Self::QemuM55 => Some(("engram-qemu-m55.elf", "scripts/build-boards mps3")),
             Self::QemuF405 => Some(("engram-stm32f405.elf", "scripts/build-boards f405")),
-            Self::QemuLinux => Some(("engram-board-linux-aarch64", "scripts/build-boards linux")),
+            Self::QemuLinux | Self::QemuLinuxRt => {
+                Some(("engram-board-linux-aarch64", "scripts/build-boards linux"))
+            }
             Self::Linux => Some(("engram-board-linux", "scripts/build-boards linux-native")),
         }
     }
@@ -217,6 +229,19 @@ impl BoardName {
             .transpose()
     }
 
+    /// Finds the saved state of the machine that the board is a process on; `None` where it is none, or runs on this one.
+    ///
+    /// # Errors
+    /// [`Missing::Firmware`] says where it looked and what makes it.
+    pub fn find_machine(self) -> Result<Option<PathBuf>, Missing> {
+        if self != Self::QemuLinuxRt {
+            return Ok(None);
+        }
+        let command = "scripts/set-up --linux-rt and scripts/build-boards linux-rt";
+        self.find_file("engram-qemu-linux-rt.state", command)
+            .map(Some)
+    }
+
     /// Finds a file that `command` builds for this board.
     fn find_file(self, file: &str, command: &str) -> Result<PathBuf, Missing> {
         let folders = firmware_folders();
@@ -251,7 +276,7 @@ impl BoardName {
                 ("engram-bench-qemu-m55.elf", machine, "bench-mps3")
             }
             Self::QemuLinux => ("engram-bench-linux-aarch64", None, "bench-linux"),
-            Self::Loopback | Self::QemuF405 | Self::Linux => return Ok(None),
+            Self::Loopback | Self::QemuF405 | Self::QemuLinuxRt | Self::Linux => return Ok(None),
         };
         let command = format!("scripts/build-boards {command}");
         Ok(Some(Bench {
@@ -268,6 +293,7 @@ impl BoardName {
     pub fn available(self) -> Result<(), Missing> {
         self.find_emulator()?;
         self.find_firmware()?;
+        self.find_machine()?;
         Ok(())
     }
 }

@@ -1,14 +1,17 @@
 //! Starting boards and opening serial lines.
 
+use std::ffi::OsString;
+use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileTypeExt as _;
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serialport::{SerialPort as _, TTYPort};
+use tempfile::TempDir;
 
 use super::loopback::Loopback;
 use super::names::{BoardName, Missing};
@@ -102,6 +105,7 @@ fn start(board: BoardName, flash: Option<&[u8]>) -> Result<Box<dyn Transport>, O
         BoardName::QemuM7 => Box::new(open_machine(board, &["mps2-an500"], None, None)?),
         BoardName::QemuM55 => Box::new(open_machine(board, &["mps3-an547"], None, None)?),
         BoardName::QemuF405 => Box::new(open_machine(board, &F405, None, flash)?),
+        BoardName::QemuLinuxRt => Box::new(open_linux_machine("file,path=/dev/stderr")?),
         BoardName::Linux | BoardName::QemuLinux => Box::new(open_process(board)?),
     })
 }
@@ -150,7 +154,6 @@ fn spawn(
     command: &mut Command,
 ) -> Result<BoardProcess, OpenError> {
     let child = command
-        .stdin(Stdio::null())
         .stderr(Stdio::piped())
         // Ctrl-C is for the host, which then ends the board in good order.
         .process_group(0)
@@ -179,38 +182,111 @@ fn open_machine(
     other: Option<&Path>,
     flash: Option<&[u8]>,
 ) -> Result<Stream, OpenError> {
-    let program = emulator(board)?;
     let elf = match other {
         Some(elf) => elf.to_owned(),
         None => firmware(board)?,
     };
-    let wire = |what| move |cause| OpenError::Wire { board, what, cause };
-    let folder = tempfile::Builder::new()
-        .prefix("engram-")
-        .tempdir()
-        .map_err(wire("temporary folder for the socket"))?;
-    let socket = folder.path().join("uart");
-    let mut loader = Vec::new();
+    let folder = socket_folder(board)?;
+    let mut arguments: Vec<_> = machine.iter().map(OsString::from).collect();
     if let Some(bytes) = flash {
         let file = folder.path().join("flash");
-        std::fs::write(&file, bytes).map_err(wire("temporary file for the flash"))?;
-        let file = file.display();
-        loader = vec![
-            "-device".to_owned(),
-            format!("loader,file={file},addr=0x08080000,force-raw=on"),
-        ];
+        std::fs::write(&file, bytes).map_err(|cause| OpenError::Wire {
+            board,
+            what: "temporary file for the flash",
+            cause,
+        })?;
+        let loader = format!(
+            "loader,file={},addr=0x08080000,force-raw=on",
+            file.display()
+        );
+        arguments.extend(["-device".into(), loader.into()]);
     }
+    arguments.extend(["-serial", "chardev:link", "-kernel"].map(OsString::from));
+    arguments.push(elf.clone().into());
+    let stream = start_machine(board, folder, &arguments, Stdio::null())?;
+    Ok(stream.with_firmware(elf))
+}
+
+/// Starts the whole machine of `qemu-linux-rt` where its saved state left it: booted, with the board's process waiting for a host. `console`
+/// is where QEMU puts the machine's other serial line.
+///
+/// What it is made of must be what `scripts/build-boards linux-rt` saved: QEMU refuses another.
+fn open_linux_machine(console: &str) -> Result<Stream, OpenError> {
+    let board = BoardName::QemuLinuxRt;
+    let elf = firmware(board)?;
+    let state = board.find_machine()?.unwrap_or_default();
+    let state = File::open(&state).map_err(|cause| OpenError::Wire {
+        board,
+        what: "saved state of the machine",
+        cause,
+    })?;
+    let console = format!("{console},id=console");
+    let arguments = [
+        ["virt", "-cpu"],
+        ["cortex-a76", "-m"],
+        ["256", "-nic"],
+        ["none", "-nodefaults"],
+        // A watchdog that bites, and a process that ends, end the machine.
+        ["-no-reboot", "-chardev"],
+        [&*console, "-serial"],
+        ["chardev:console", "-device"],
+        ["pci-serial,chardev=link", "-incoming"],
+    ];
+    let arguments = arguments.as_flattened().iter().chain(&["fd:0"]);
+    let arguments: Vec<_> = arguments.map(OsString::from).collect();
+    let stream = start_machine(board, socket_folder(board)?, &arguments, state.into())?;
+    Ok(stream.with_firmware(elf))
+}
+
+/// Starts `qemu-linux-rt` with its console at the other end of a socket: lines of a shell that runs beside the board.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_with_console() -> Result<(Box<dyn Transport>, UnixStream), OpenError> {
+    let wire = |what| {
+        move |cause| OpenError::Wire {
+            board: BoardName::QemuLinuxRt,
+            what,
+            cause,
+        }
+    };
+    let folder = socket_folder(BoardName::QemuLinuxRt)?;
+    let socket = folder.path().join("console");
+    let listener = UnixListener::bind(&socket).map_err(wire("socket for the console"))?;
+    let machine = open_linux_machine(&format!("socket,path={}", socket.display()))?;
+    let (console, _) = listener.accept().map_err(wire("console"))?;
+    Ok((Box::new(machine), console))
+}
+
+fn socket_folder(board: BoardName) -> Result<TempDir, OpenError> {
+    let folder = tempfile::Builder::new().prefix("engram-").tempdir();
+    folder.map_err(|cause| OpenError::Wire {
+        board,
+        what: "temporary folder for the socket",
+        cause,
+    })
+}
+
+/// Starts QEMU with the arguments after `-machine`, in which `link` is what is connected to the host, and waits for its end of it.
+fn start_machine(
+    board: BoardName,
+    folder: TempDir,
+    arguments: &[OsString],
+    stdin: Stdio,
+) -> Result<Stream, OpenError> {
+    let program = emulator(board)?;
+    let wire = |what| move |cause| OpenError::Wire { board, what, cause };
+    let socket = folder.path().join("uart");
     // `wait=on`: the machine starts when the link is there, so that no byte can be missed.
-    let serial = format!("unix:{},server=on,wait=on", socket.display());
+    let link = format!("socket,id=link,path={},server=on,wait=on", socket.display());
     let mut process = spawn(
         board,
         &program,
         Command::new(&program)
-            .args(["-display", "none", "-monitor", "none", "-machine"])
-            .args(machine)
-            .args(loader)
-            .args(["-serial", &serial, "-kernel"])
-            .arg(&elf)
+            .args(["-display", "none", "-monitor", "none", "-chardev", &link])
+            .arg("-machine")
+            .args(arguments)
+            .stdin(stdin)
             .stdout(Stdio::null()),
     )?;
     let deadline = Instant::now() + START_PATIENCE;
@@ -229,8 +305,8 @@ fn open_machine(
         }
     };
     let folder = Some(folder);
-    let stream = Stream::new(board.name(), Wire::Socket(stream), Some(process), folder);
-    Ok(stream.with_firmware(elf))
+    let wire = Wire::Socket(stream);
+    Ok(Stream::new(board.name(), wire, Some(process), folder))
 }
 
 /// The Linux board makes a pseudo terminal and prints its path: that works under qemu-aarch64 too,
@@ -250,6 +326,7 @@ fn open_process(board: BoardName) -> Result<Stream, OpenError> {
     };
     command
         .args(["--pty", "--name", board.name()])
+        .stdin(Stdio::null())
         .stdout(Stdio::piped());
     let mut process = spawn(board, &program, &mut command)?;
     let deadline = Instant::now() + START_PATIENCE;

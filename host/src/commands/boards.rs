@@ -45,9 +45,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     }
     say!("boards:")?;
     for board in BoardName::ALL {
-        say!("  {:<12} {}", board.name(), board.summary())?;
+        say!("  {:<13} {}", board.name(), board.summary())?;
         if let Err(missing) = board.available() {
-            say!("  {:<12} not available: {missing}", "")?;
+            say!("  {:<13} not available: {missing}", "")?;
         }
     }
     say!("serial ports (--port):")?;

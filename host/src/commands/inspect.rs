@@ -28,7 +28,7 @@ kernels lay it out, and board_cache_bytes what it must lend to the policy for th
 pub struct Args {
     /// The image.
     file: PathBuf,
-    /// Add what the built firmware of this board takes: loopback, qemu-m7, qemu-m55, qemu-f405, qemu-linux, linux.
+    /// Add what the built firmware of this board takes: loopback, qemu-m7, qemu-m55, qemu-f405, qemu-linux, qemu-linux-rt, linux.
     #[arg(long)]
     board: Option<BoardName>,
     /// Print one JSON object.
@@ -111,7 +111,7 @@ pub(super) fn contract_json(contract: &Contract<'_>) -> Value {
 /// that board's processor knows.
 fn needs(board: Option<BoardName>, image: &Image<'_>) -> Option<[usize; 2]> {
     match board? {
-        BoardName::QemuLinux => None,
+        BoardName::QemuLinux | BoardName::QemuLinuxRt => None,
         board => Some(match board.kv_layout() {
             Some(kv_layout) => bytes_with(kv_layout, &image.config),
             None => {

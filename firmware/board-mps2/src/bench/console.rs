@@ -1,19 +1,15 @@
-//! QEMU's semihosting console, which is all that the program has for what it says, and the image that QEMU loaded.
+//! QEMU's semihosting console, which is all that the program has for what it says.
 
 #![expect(
     unsafe_code,
-    reason = "semihosting calls, memory that the linker does not know, and defmt's Logger"
+    reason = "semihosting calls, a symbol that does not exist, and defmt's Logger"
 )]
 
 use core::arch::asm;
 use core::fmt::{Arguments, Write};
 
 use engram_firmware::policy::BenchProgram;
-use engram_image::header::{HEADER_BYTES, Header};
-use engram_image::limits::IMAGE_BYTES;
 use heapless::String;
-
-use crate::machine::MACHINE;
 
 const WRITE0: u32 = 0x04;
 const EXIT: u32 = 0x18;
@@ -46,16 +42,6 @@ pub(crate) fn exit() -> ! {
     }
 }
 
-/// The bytes where QEMU loads the image; the image's own header says how many of them belong to it.
-pub(crate) fn image() -> &'static [u8] {
-    let start = core::ptr::with_exposed_provenance::<u8>(MACHINE.image);
-    // SAFETY: the script has QEMU load the image there, into readable memory that nothing writes.
-    let header = unsafe { core::slice::from_raw_parts(start, HEADER_BYTES) };
-    let length = Header::read(header).map_or(0, |header| header.total_length as usize);
-    // SAFETY: as above; QEMU loaded the whole file.
-    unsafe { core::slice::from_raw_parts(start, length.min(IMAGE_BYTES)) }
-}
-
 fn call(operation: u32, argument: u32) {
     // SAFETY: both operations only read: a text that ends in 0, or a plain number.
     unsafe {
@@ -78,8 +64,19 @@ unsafe impl defmt::Logger for Silent {
     unsafe fn write(_: &[u8]) {}
 }
 
+#[cfg(not(feature = "prove-no-panic"))]
 #[panic_handler]
 fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
     say(format_args!("error {info}"));
     exit()
+}
+
+#[cfg(feature = "prove-no-panic")]
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    unsafe extern "C" {
+        fn a_panic_is_reachable() -> !;
+    }
+    // SAFETY: never executed: the symbol does not exist, so that a firmware which could come here does not link.
+    unsafe { a_panic_is_reachable() }
 }

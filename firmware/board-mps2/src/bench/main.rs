@@ -12,6 +12,7 @@ compile_error!("this is a firmware: scripts/count-instructions builds it");
 
 mod console;
 mod kernels;
+mod loaded;
 #[path = "../machine.rs"]
 mod machine;
 // The rest of that crate brings the link's logger and panic handler, and this program has no link.
@@ -37,7 +38,7 @@ fn main() -> ! {
 
     Console.region("nothing", 0, || {});
     let (mut is_own, mut spare) = (false, 0);
-    let bytes = console::image();
+    let bytes = loaded::image();
     match Image::read(bytes) {
         Ok(image) => {
             is_own = image.packing == MACHINE.packing;

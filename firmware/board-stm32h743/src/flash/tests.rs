@@ -32,6 +32,16 @@ fn memory_x_says_the_same() {
 }
 
 #[test]
+fn the_watchdog_outlasts_the_erasing_for_the_largest_image() {
+    // By the data sheet, at 32 bits at a time.
+    const LONGEST_SECTOR_MS: u32 = 2_200;
+    let image = engram_image::limits::IMAGE_BYTES.div_ceil(SECTOR_BYTES);
+    // Two halves of the journal at most beside it; and an oscillator that is a tenth too fast.
+    let erasing_ms = (image as u32 + 2) * LONGEST_SECTOR_MS;
+    assert!(erasing_ms < crate::watchdog::LONGEST_MS / 11 * 10);
+}
+
+#[test]
 fn each_bank_gets_its_own_sectors_and_words_and_is_locked_again() {
     let mut part = Part::new();
     let mut flash = Flash::new(&mut part);

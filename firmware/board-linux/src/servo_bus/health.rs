@@ -1,0 +1,96 @@
+//! What a bus has seen so far, for whoever wants to know; no control step needs it.
+
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::mpsc::Receiver;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::wire::Failure;
+
+/// Written by the thread of the bus.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    pub(super) questions: AtomicU32,
+    pub(super) stray: AtomicU32,
+    lost: AtomicU32,
+    damaged: AtomicU32,
+    late: AtomicU32,
+    alarms: AtomicU32,
+    /// `None` before the first sample and the first failure.
+    state: Mutex<Option<Option<Failure>>>,
+}
+
+impl Counters {
+    pub(super) fn count(counter: &AtomicU32) {
+        counter.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn failed(&self, failure: Failure) {
+        match failure {
+            Failure::Lost { .. } => Self::count(&self.lost),
+            Failure::Damaged { .. } => Self::count(&self.damaged),
+            Failure::Late { .. } => Self::count(&self.late),
+            Failure::Alarm { .. } => Self::count(&self.alarms),
+            Failure::Gone => {}
+        }
+    }
+
+    /// The bus is in state `now`; returns whether that is new.
+    pub(super) fn changed(&self, now: Option<Failure>) -> bool {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.replace(now) != Some(now)
+    }
+}
+
+/// Says on standard error what is new, until the bus ends.
+pub(super) fn say(news: Receiver<Option<Failure>>) {
+    for now in news {
+        match now {
+            Some(failure) => crate::say(format_args!("servo bus: {failure}")),
+            None => crate::say(format_args!("servo bus: all servos answer")),
+        }
+    }
+}
+
+/// How a bus is. Cheap to clone; not for control steps, for it may wait for the thread of the bus.
+#[derive(Debug, Clone, Default)]
+pub struct Health(pub(super) Arc<Counters>);
+
+/// Counts since the start; they wrap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Questions to all servos.
+    pub questions: u32,
+    /// Questions that a servo gave no whole answer to in time.
+    pub lost: u32,
+    /// Questions with a damaged answer, or one of another servo.
+    pub damaged: u32,
+    /// Answers to an older question.
+    pub late: u32,
+    /// Questions that a servo answered with an alarm.
+    pub alarms: u32,
+    /// Periods that found bytes on the bus which nobody had asked for any more.
+    pub stray: u32,
+}
+
+impl Health {
+    /// Counts since the start.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        let of = |counter: &AtomicU32| counter.load(Relaxed);
+        Counts {
+            questions: of(&self.0.questions),
+            lost: of(&self.0.lost),
+            damaged: of(&self.0.damaged),
+            late: of(&self.0.late),
+            alarms: of(&self.0.alarms),
+            stray: of(&self.0.stray),
+        }
+    }
+
+    /// Why the newest period had no sample; `None` if it had one, or nothing was asked yet.
+    #[must_use]
+    pub fn failure(&self) -> Option<Failure> {
+        let state = self.0.state.lock();
+        state.unwrap_or_else(PoisonError::into_inner).flatten()
+    }
+}
