@@ -1,7 +1,7 @@
 //! Buses of serial servos: `Sensors` and `Actuators` of an arm on Feetech STS3215 or Dynamixel XL330 and XL430 servos.
 //!
 //! Half-duplex buses take milliseconds for a sample and must be waited for, which a control step may not do. A thread of the bus
-//! does the waiting ([`cycle`] says when), and hands over through wait-free queues. Packets are rustypot's business.
+//! does the waiting (`cycle.rs` says when), and hands over through wait-free queues. Packets are rustypot's business.
 //!
 //! A bus that loses, damages or delays answers, or says that a servo is in trouble, leads to the safe command within two control periods
 //! of the first bad exchange, if its second try fails too; for that the node must fly by [`settings`].

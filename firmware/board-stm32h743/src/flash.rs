@@ -51,8 +51,8 @@ pub trait Controller {
     fn status(&self, bank: Bank) -> Status;
     /// Clears the flags of a bank that say of failures and broken words.
     fn forget(&mut self, bank: Bank);
-    /// Lets a bank be programmed and erased.
-    fn unlock(&mut self, bank: Bank);
+    /// Lets a bank be programmed and erased; whether it does.
+    fn unlock(&mut self, bank: Bank) -> bool;
     /// Lets it no more.
     fn lock(&mut self, bank: Bank);
     /// Begins to erase a sector of a bank.
@@ -94,7 +94,10 @@ impl<C: Controller> Flash<C> {
             return Err(NorFlashErrorKind::Other);
         }
         controller.forget(bank);
-        controller.unlock(bank);
+        // What a locked bank is told to erase it ignores, and says nothing.
+        if !controller.unlock(bank) {
+            return Err(NorFlashErrorKind::Other);
+        }
         begin(controller);
         let ended = (0..patience).any(|_| !controller.status(bank).busy);
         let failed = controller.status(bank).failed;

@@ -99,6 +99,17 @@ fn what_the_controller_refuses_is_an_error_and_the_next_operation_is_not() {
 }
 
 #[test]
+fn a_controller_that_stays_locked_is_an_error_and_asked_for_nothing() {
+    let mut part = Part::new();
+    part.stays_locked = true;
+    let mut flash = Flash::new(&mut part);
+    let locked = Err(NorFlashErrorKind::Other);
+    assert_eq!(flash.erase(0, SECTOR_BYTES as u32), locked);
+    assert_eq!(flash.write(0, &[1; 32]), locked);
+    assert!(part.asked.is_empty());
+}
+
+#[test]
 fn a_controller_that_never_ends_is_waited_for_no_longer_than_a_word_takes() {
     let mut part = Part::new();
     part.hangs = true;

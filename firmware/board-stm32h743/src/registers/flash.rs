@@ -69,7 +69,7 @@ impl Controller for FlashControl {
         (self.bank(bank).ccr()).write(|w| unsafe { w.bits(FLAGS) });
     }
 
-    fn unlock(&mut self, bank: Bank) {
+    fn unlock(&mut self, bank: Bank) -> bool {
         let bank = self.bank(bank);
         // A bank that is unlocked would take the keys for wrong ones, and stay locked until the next reset.
         if bank.cr().read().lock().bit_is_set() {
@@ -78,6 +78,7 @@ impl Controller for FlashControl {
                 bank.keyr().write(|w| unsafe { w.bits(key) });
             }
         }
+        bank.cr().read().lock().bit_is_clear()
     }
 
     fn lock(&mut self, bank: Bank) {

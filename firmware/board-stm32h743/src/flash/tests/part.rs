@@ -34,6 +34,8 @@ pub(super) struct Part {
     pub(super) asked: Vec<(Bank, u32)>,
     /// The operation after so many of them is refused.
     pub(super) refuses: Option<usize>,
+    /// It takes no keys.
+    pub(super) stays_locked: bool,
     /// It never ends.
     pub(super) hangs: bool,
     /// The power fails in the operation after so many of them.
@@ -53,6 +55,7 @@ impl Part {
             sides: Default::default(),
             asked: Vec::new(),
             refuses: None,
+            stays_locked: false,
             hangs: false,
             cut: None,
             dropped: Vec::new(),
@@ -89,8 +92,9 @@ impl Controller for &mut Part {
         let status = &mut self.sides.get_mut()[bank as usize].status;
         (status.failed, status.broken_word) = (false, None);
     }
-    fn unlock(&mut self, bank: Bank) {
-        self.sides.get_mut()[bank as usize].unlocked = true;
+    fn unlock(&mut self, bank: Bank) -> bool {
+        self.sides.get_mut()[bank as usize].unlocked = !self.stays_locked;
+        !self.stays_locked
     }
     fn lock(&mut self, bank: Bank) {
         self.sides.get_mut()[bank as usize].unlocked = false;
