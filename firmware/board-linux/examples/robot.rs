@@ -110,7 +110,7 @@ fn fly() -> Result<End, Box<dyn Error>> {
         fallback: NoFallback,
     };
     let line = options.open_line()?;
-    Ok(run(&mut node(robot, linux), line, &options)?)
+    Ok(run(&mut node(robot, linux, options.key), line, &options)?)
 }
 
 fn main() -> ExitCode {

@@ -76,12 +76,13 @@ fn fly(sensors: impl Sensors) {
         baud: 0,
         pty: true,
         image: None,
+        key: None,
         realtime: None,
         cpu: None,
         watchdog: None,
     };
     let (line, _) = Line::pseudo_terminal().expect("a pseudo-terminal");
-    let mut node = node(robot, Linux { board: "test" });
+    let mut node = node(robot, Linux { board: "test" }, None);
     std::thread::spawn(|| {
         std::thread::sleep(Duration::from_millis(200));
         kill(Pid::this(), Signal::SIGTERM).expect("this process");

@@ -73,7 +73,7 @@ impl Arm {
             actuators: bus.actuators,
             fallback: NoFallback,
         };
-        let mut node = node(robot, LINUX);
+        let mut node = node(robot, LINUX, None);
         node.install(&image(period)).expect("an image for this arm");
         let safe = node.control().issued().into();
         let mut arm = Self {
