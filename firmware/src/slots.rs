@@ -284,17 +284,7 @@ impl<I: ImageStore> Slots<I> {
 
     /// An image that lies in the store already: one that it has a record of, or that somebody has programmed.
     pub fn find(&mut self) -> Option<Found> {
-        self.store.found().or_else(|| {
-            let slot = self.spare();
-            let bytes = self.store.bytes(slot);
-            let length = Header::read(bytes).ok()?.total_length;
-            let image = bytes.get(..usize::try_from(length).ok()?)?;
-            Some(Found {
-                slot,
-                length,
-                sha256: Sha256::digest(image).into(),
-            })
-        })
+        self.store.found()
     }
 
     /// Takes what was found for an upload that has arrived.

@@ -1,6 +1,8 @@
 //! Where image bytes are kept: two slots, in RAM here, in flash on boards that have it to spare.
 
+use engram_image::header::Header;
 use engram_kernels::CacheLine;
+use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 /// One of the two places for an image.
@@ -64,7 +66,9 @@ pub enum StoreError {
     #[error("flash at byte {0} could not be programmed")]
     Program(u32),
     /// The half of the journal in use has no room left, and may not be given up for the other one in flight.
-    #[error("all {0} places of the journal are taken: disarm first")]
+    #[error(
+        "all {0} places of the journal are taken, and none is erased in flight or to arm: restart the board, disarmed"
+    )]
     JournalFull(u32),
     /// The slot holds the image that is rolled back to.
     #[error("slot {0:?} holds the confirmed image")]
@@ -89,6 +93,20 @@ pub struct Found {
     pub length: u32,
     /// SHA-256 of them.
     pub sha256: [u8; 32],
+}
+
+impl Found {
+    /// The image that `bytes` begin with, all of a slot; `None` if there is none by its header.
+    #[must_use]
+    pub fn at(slot: Slot, bytes: &[u8]) -> Option<Self> {
+        let length = Header::read(bytes).ok()?.total_length;
+        let image = bytes.get(..usize::try_from(length).ok()?)?;
+        Some(Self {
+            slot,
+            length,
+            sha256: Sha256::digest(image).into(),
+        })
+    }
 }
 
 /// What becomes of an image in its slot: told to stores that outlast a reset.
@@ -151,9 +169,10 @@ pub trait ImageStore {
         Slot::A
     }
 
-    /// The image to start with, in a store that knows; another one once that failed its checks.
+    /// The image to start with: that in slot A, whoever put it there. A store with records says what they say, and another one once that failed
+    /// its checks.
     fn found(&mut self) -> Option<Found> {
-        None
+        Found::at(Slot::A, self.bytes(Slot::A))
     }
 
     /// Where an image on trial lies, if there is another one to roll back to.

@@ -10,7 +10,9 @@ pub const PATIENCE: u32 = 100_000;
 pub trait ClockControl {
     /// Says that the part is supplied by its own regulator, without which its voltage cannot be set.
     fn set_supply(&mut self);
-    /// Whether the core's voltage is what was asked for last.
+    /// Whether the supply has been taken note of, and the core's voltage has settled.
+    fn supply_is_ready(&self) -> bool;
+    /// Whether the core's voltage is what was asked for.
     fn voltage_is_ready(&self) -> bool;
     /// Asks for the voltage that 400 MHz take.
     fn raise_voltage(&mut self);
@@ -70,7 +72,7 @@ impl Clock {
 /// Brings the core from its internal oscillator to the PLL; where that fails, leaves it where it is.
 pub fn start(control: &mut impl ClockControl) -> Clock {
     control.set_supply();
-    if !comes(|| control.voltage_is_ready()) {
+    if !comes(|| control.supply_is_ready()) {
         return Clock::Internal {
             missing: "supply of the core",
         };
@@ -128,8 +130,11 @@ mod tests {
         fn set_supply(&mut self) {
             self.asked.push("supply");
         }
+        fn supply_is_ready(&self) -> bool {
+            self.look(0)
+        }
         fn voltage_is_ready(&self) -> bool {
-            self.look(self.asked.len() - 1)
+            self.look(1)
         }
         fn raise_voltage(&mut self) {
             self.asked.push("voltage");

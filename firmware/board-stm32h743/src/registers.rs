@@ -25,6 +25,10 @@ impl ClockControl for Clocks<'_> {
         (self.pwr.cr3()).modify(|_, w| w.scuen().set_bit().ldoen().set_bit().bypass().clear_bit());
     }
 
+    fn supply_is_ready(&self) -> bool {
+        self.pwr.csr1().read().actvosrdy().bit_is_set()
+    }
+
     fn voltage_is_ready(&self) -> bool {
         self.pwr.csr1().read().actvosrdy().bit_is_set()
             && self.pwr.d3cr().read().vosrdy().bit_is_set()
@@ -71,6 +75,9 @@ impl ClockControl for Clocks<'_> {
 
     fn select_internal(&mut self) {
         self.rcc.cfgr().modify(|_, w| w.sw().hsi());
+        (self.rcc.d1cfgr()).modify(|_, w| w.hpre().div1().d1ppre().div1());
+        (self.rcc.d2cfgr()).modify(|_, w| w.d2ppre1().div1().d2ppre2().div1());
+        self.rcc.d3cfgr().modify(|_, w| w.d3ppre().div1());
     }
 }
 
@@ -113,6 +120,14 @@ impl Timer for Iwdg {
 
     fn feed(&mut self) {
         self.key(0xAAAA);
+    }
+}
+
+/// Revision Y of the part may give wrong data from its bus RAM, where all statics are, unless it reads one access at a time (ES0392).
+pub(crate) fn read_ram_in_turn(dbgmcu: &pac::DBGMCU, axi: &pac::AXI) {
+    const REVISION_V: u16 = 0x2000;
+    if dbgmcu.idc().read().rev_id().bits() < REVISION_V {
+        (axi.targ7_fn_mod()).modify(|_, w| w.read_iss_override().set_bit());
     }
 }
 

@@ -99,6 +99,7 @@ pub fn start(wiring: Wiring) -> Stm32h743 {
     else {
         engram_cortex_m::stop("the peripherals are taken")
     };
+    registers::read_ram_in_turn(&part.DBGMCU, &part.AXI);
     // First of all: whatever a start may get stuck in, it begins anew.
     let watchdog = Watchdog::start(Iwdg(part.IWDG));
     let clock = clock::start(&mut Clocks {

@@ -14,14 +14,14 @@ pub const RATE_RANGE: f32 = 2_000.0 * RADIANS_PER_DEGREE;
 /// Full scale of the accelerometer as the driver crate sets it, m/s^2.
 pub const ACCELERATION_RANGE: f32 = 16.0 * GRAVITY;
 
-/// 16 bits of 16 us, from the part's own oscillator.
+/// 16 bits from the part's own oscillator. Without an external clock a count of "16 us" is 16 us * 32 / 30, by the data sheet (`TMST_RES`).
 const COUNTER: Counter = Counter {
     bits: 16,
-    tick_ns: 16_000,
+    tick_ns: 17_067,
     drift_ppm: 20_000,
     longest_delay_us: 100_000,
 };
-const TICK_S: f32 = 16e-6;
+const TICK_S: f32 = 16e-6 * 32.0 / 30.0;
 /// Samples that the FIFO holds, 20 bytes each.
 const FIFO_SAMPLES: u32 = 2_048 / 20;
 /// `SIGNAL_PATH_RESET` with `FIFO_FLUSH`, in bank 0, where the driver crate leaves the part. Its own function for this can panic.
@@ -302,16 +302,16 @@ mod tests {
         let mut imu = started();
         let part = imu.part();
         part.measures([0, 0, ONE_G], [0; 3], 65_450);
-        part.measures([0, ONE_G, 0], [0, 0, HUNDRED_DEGREES], 65_450 + 62);
+        part.measures([0, ONE_G, 0], [0, 0, HUNDRED_DEGREES], 65_450 + 58);
         // The counter wraps.
-        part.measures([-ONE_G, 0, 1], [-HUNDRED_DEGREES, 0, 0], 39);
+        part.measures([-ONE_G, 0, 1], [-HUNDRED_DEGREES, 0, 0], 31);
         let mut seen = Vec::new();
         let reading = imu.read(10_000, |motion| seen.push(*motion));
         let hundred = 100.0 * RADIANS_PER_DEGREE;
         let expected = [
             ([0.0, 0.0, 0.0], [0.0, 0.0, GRAVITY], 0.001),
-            ([0.0, 0.0, hundred], [GRAVITY, 0.0, 0.0], 62.0 * 16e-6),
-            ([0.0, hundred, 0.0], [0.0, GRAVITY, 0.0], 63.0 * 16e-6),
+            ([0.0, 0.0, hundred], [GRAVITY, 0.0, 0.0], 58.0 * TICK_S),
+            ([0.0, hundred, 0.0], [0.0, GRAVITY, 0.0], 59.0 * TICK_S),
         ];
         assert_eq!(seen.len(), expected.len());
         for (motion, (rate, acceleration, period_s)) in seen.iter().zip(expected) {
@@ -327,11 +327,28 @@ mod tests {
         assert_eq!(reading, Ok(Reading { time_us, motion }));
         assert_eq!(imu.read(10_100, |_| ()), Err(DriverError::NotReady));
         // 4 ms later by its counter, read 4.5 ms later: placed by the first reading and the allowance for drift, not by this one.
-        imu.part().measures([0; 3], [0; 3], 39 + 250);
+        imu.part().measures([0; 3], [0; 3], 31 + 234);
         let next = imu.read(14_500, |motion| motion.rate = [7.0; 3]);
         let next = next.expect("a sample");
-        assert!((14_000..=14_100).contains(&next.time_us), "{next:?}");
+        assert!((13_980..=14_100).contains(&next.time_us), "{next:?}");
         assert_eq!(next.motion.rate, [7.0; 3]);
+    }
+
+    /// Counts of 16 us * 32 / 30 by the data sheet: 58.6 in a millisecond.
+    #[test]
+    fn a_samples_age_stays_that_of_its_way_however_long_the_part_runs() {
+        let mut imu = started();
+        let mut worst_us = 0;
+        for step in 1..=20_000_u64 {
+            let count = (step * 1_000_000 * 30 / (16_000 * 32)) as u16;
+            imu.part().measures([0; 3], [0; 3], count);
+            if step % 4 == 0 {
+                let now_us = step * 1_000 + 100;
+                let reading = imu.read(now_us, |_| ()).expect("a sample");
+                worst_us = worst_us.max(now_us - reading.time_us);
+            }
+        }
+        assert!(worst_us < 1_000, "{worst_us} us");
     }
 
     #[test]

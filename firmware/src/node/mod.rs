@@ -85,6 +85,9 @@ pub struct Parts<S, A, F, I, M, P> {
     pub platform: P,
 }
 
+/// Steps at rest before anything takes longer than a period: a board's watchdog waits for a flight's periods until it has heard of the landing.
+const RESTING_STEPS: u8 = 3;
+
 /// A whole controller. See the module's text.
 #[derive(Debug)]
 pub struct Node<S, A, F, I, M, P> {
@@ -109,6 +112,8 @@ pub struct Node<S, A, F, I, M, P> {
     /// Number of an `UploadCommit` that waits until the command is the safe one.
     waiting_commit: Option<u32>,
     trial: Trial,
+    /// Control steps in real time for which nothing has moved; what takes long waits for [`RESTING_STEPS`].
+    resting_steps: u8,
     /// The weights were verified since the last control step.
     rechecked: bool,
     /// Upload bytes that may still be taken before the next step, while not disarmed.
@@ -159,6 +164,7 @@ where
             answer: None,
             waiting_commit: None,
             trial: Trial::default(),
+            resting_steps: RESTING_STEPS,
             rechecked: false,
             worst_step_us: 0,
             line_errors: 0,
@@ -252,6 +258,10 @@ where
         }
         let (report, duration_us) = self.step(now_us);
         self.control.finished(now_us, duration_us);
+        self.resting_steps = match self.is_settled() && self.control.state() == State::Disarmed {
+            true => self.resting_steps.saturating_add(1),
+            false => 0,
+        };
         if self.greeted {
             let action = self.action(now_us, report);
             self.send(Kind::Telemetry, &FromBoard::Action(action));
@@ -328,6 +338,7 @@ where
         // Before it flies: a reset in flight ends a trial.
         self.slots.mark(Mark::Flying)?;
         self.trial.flown = true;
+        self.resting_steps = 0;
         self.memory.borrow_mut().clear();
         self.control
             .arm()
@@ -456,7 +467,7 @@ where
     /// Whether control steps may pause for the time of a verification: virtual time does not run meanwhile, and in real
     /// time the actuators stand still at the safe command.
     fn may_pause(&self) -> bool {
-        self.pace == Pace::LockStep || self.is_settled()
+        self.pace == Pace::LockStep || (self.is_settled() && self.resting_steps >= RESTING_STEPS)
     }
 
     fn send(&mut self, kind: Kind, message: &FromBoard) {

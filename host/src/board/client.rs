@@ -166,6 +166,11 @@ impl Client {
         }
     }
 
+    /// Waits otherwise from now on.
+    pub fn set_patience(&mut self, patience: Patience) {
+        self.patience = patience;
+    }
+
     /// Asks and waits for the one answer, sending the question again when none comes.
     ///
     /// # Errors

@@ -56,12 +56,20 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             args.port
         );
     }
+    // Heard well within the ten periods after which a silent link is a fault, also where an answer is lost.
+    let between = Duration::from_micros((3 * u64::from(hello.period_us)).min(100_000));
+    client.set_patience(Patience {
+        answer: between,
+        attempts: (5_000_000 / between.as_micros().max(1)) as u32,
+        ..Patience::default()
+    });
+    let flown = if args.arm {
+        fly(&mut client, between, &args, &interrupted)
+    } else {
+        watch(&mut client, between, &args, &interrupted)
+    };
     if args.arm {
-        client.reset_faults()?;
-        client.arm()?;
-    }
-    let flown = watch(&mut client, &hello, &args, &interrupted);
-    if args.arm {
+        // Whatever became of it: an answer that was lost says nothing about what the robot does.
         client.disarm()?;
         say!("disarmed")?;
     }
@@ -84,9 +92,20 @@ fn introduce(hello: &HelloReply) -> anyhow::Result<()> {
     )?)
 }
 
+fn fly(
+    client: &mut Client,
+    between: Duration,
+    args: &Args,
+    interrupted: &AtomicBool,
+) -> anyhow::Result<()> {
+    client.reset_faults()?;
+    client.arm()?;
+    watch(client, between, args, interrupted)
+}
+
 fn watch(
     client: &mut Client,
-    hello: &HelloReply,
+    between: Duration,
     args: &Args,
     interrupted: &AtomicBool,
 ) -> anyhow::Result<()> {
@@ -94,8 +113,6 @@ fn watch(
     let over = args
         .seconds
         .map(|seconds| Duration::from_secs(seconds.into()));
-    // Heard well within the ten periods after which a silent link is a fault.
-    let between = Duration::from_micros((3 * u64::from(hello.period_us)).min(100_000));
     let mut shown: Option<Instant> = None;
     let mut last = None;
     while !interrupted.load(Ordering::Relaxed) && over.is_none_or(|over| started.elapsed() < over) {

@@ -4,6 +4,9 @@ use stm32f4xx_hal::pac::{TIM2, TIM3, TIM4, tim3::RegisterBlock};
 
 use engram_cortex_m::pwm::{Channel, Timing};
 
+/// Both channels of a mode register "forced inactive": a pin of a channel that is turned off instead would float.
+const FORCED_LOW: u32 = 0x4040;
+
 /// A timer with four channels.
 #[derive(Clone, Copy)]
 pub(crate) struct Timer(&'static RegisterBlock);
@@ -78,14 +81,18 @@ impl Channel for MotorChannel {
     }
 }
 
-/// Takes all motor outputs low, whoever holds them.
+/// Takes all motor outputs low, whoever holds them, and keeps driving them.
 ///
 /// # Safety
 /// Nobody sets an output any more.
 pub(crate) unsafe fn motors_off() {
-    // SAFETY: the caller says that nobody else uses the registers any more; those of a timer without a clock ignore this.
-    let (tim2, tim3, tim4) = unsafe { (TIM2::steal(), TIM3::steal(), TIM4::steal()) };
-    tim2.ccer().reset();
-    tim3.ccer().reset();
-    tim4.ccer().reset();
+    for timer in [TIM2::ptr().cast(), TIM3::ptr(), TIM4::ptr()] {
+        let timer: *const RegisterBlock = timer;
+        // SAFETY: the caller says that nobody else uses the registers any more; those of TIM2 lie as those of TIM3 do, and a timer without
+        // a clock ignores this.
+        unsafe {
+            (*timer).ccmr1_output().write(|w| w.bits(FORCED_LOW));
+            (*timer).ccmr2_output().write(|w| w.bits(FORCED_LOW));
+        }
+    }
 }

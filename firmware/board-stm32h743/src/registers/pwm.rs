@@ -61,11 +61,17 @@ impl Channel for MotorChannel {
     }
 }
 
-/// Takes all motor outputs low, whoever holds them.
+/// Takes all motor outputs low, whoever holds them, and keeps driving them.
 ///
 /// # Safety
 /// Nobody sets an output any more.
 pub(crate) unsafe fn motors_off() {
+    // Both channels of a mode register "forced inactive": a pin of a channel that is turned off instead would float.
+    const FORCED_LOW: u32 = 0x4040;
     // SAFETY: the caller says that nobody else uses the registers any more; those of a timer without a clock ignore this.
-    unsafe { TIM4::steal() }.ccer().reset();
+    unsafe {
+        let timer = TIM4::steal();
+        timer.ccmr1_output().write(|w| w.bits(FORCED_LOW));
+        timer.ccmr2_output().write(|w| w.bits(FORCED_LOW));
+    }
 }
