@@ -8,11 +8,12 @@
 //! - `servo_bus` (feature `servo-bus`): arms on buses of Feetech or Dynamixel servos.
 //! - [`options`]: the command line. [`run`](mod@run): the main loop.
 //!
-//! `unsafe` stands in `system.rs`, two calls to the kernel, and `allocator.rs`, and nowhere else.
+//! `unsafe` stands in `system.rs`, three calls to the kernel, and `allocator.rs`, and nowhere else.
 
 pub mod allocator;
 pub mod line;
 pub mod linux;
+mod news;
 pub mod options;
 pub mod real_time;
 pub mod run;
@@ -22,8 +23,7 @@ mod system;
 pub mod watchdog;
 
 use std::boxed::Box;
-use std::fmt::{Arguments, Display};
-use std::io::Write as _;
+use std::fmt::Display;
 use std::process::ExitCode;
 
 use engram_firmware::actuators::Actuators;
@@ -38,6 +38,7 @@ use engram_link::Pace;
 pub use allocator::{Allocating, StartUpOnly};
 pub use line::Line;
 pub use linux::Linux;
+use news::say;
 pub use options::Options;
 pub use run::{End, Failure, run};
 
@@ -89,9 +90,4 @@ pub fn exit<E: Display>(ended: Result<End, E>) -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// A line on standard error. That it cannot be shown changes nothing.
-fn say(text: Arguments<'_>) {
-    let _ = writeln!(std::io::stderr(), "engram-board-linux: {text}");
 }

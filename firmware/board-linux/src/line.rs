@@ -2,10 +2,12 @@
 //!
 //! One wait is for bytes and for the next control step at once. The node then
 //! finds the bytes through the same embedded-io traits as on a microcontroller. Writing never waits, and a device
-//! that is gone (an unplugged adapter) is one error and then silence, until it can be opened again. Nothing here allocates after the start but
-//! the loss of a device and the search for it.
+//! that is gone (an unplugged adapter) is one error and then silence, until another thread has opened it again: closing and opening
+//! may take long. Nothing here allocates after the start.
 
 use std::os::fd::AsRawFd as _;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
 use embedded_io::{ErrorKind, ErrorType, Read, ReadReady, Write, WriteReady};
@@ -16,11 +18,12 @@ use nix::sys::time::TimeSpec;
 use nix::unistd::{read, write};
 use serialport::{SerialPort as _, TTYPort};
 
+use crate::allocator;
 use crate::linux::now_us;
-use crate::{allocator, say};
+use crate::news::{self, News};
 
-/// How often a device that is gone is looked for, microseconds.
-const REOPEN_US: u64 = 1_000_000;
+/// How often a device that is gone is looked for.
+const REOPEN: Duration = Duration::from_secs(1);
 /// Bytes that are taken from the device at once.
 const BUFFER_BYTES: usize = 4_096;
 
@@ -40,20 +43,54 @@ pub enum LineError {
     /// No pseudo-terminal is to be had.
     #[error("cannot make a pseudo-terminal: {0}")]
     Pseudo(serialport::Error),
+    /// Nobody would open the device again.
+    #[error("cannot start a thread: {0}")]
+    Thread(std::io::Error),
 }
 
 /// A device by its path and speed.
 #[derive(Debug)]
 struct Device {
-    path: String,
+    path: Arc<str>,
     baud: u32,
 }
 
 impl Device {
     fn open(&self) -> Result<TTYPort, serialport::Error> {
-        let port = serialport::new(self.path.as_str(), self.baud).open_native()?;
+        let port = serialport::new(&*self.path, self.baud).open_native()?;
         never_wait(&port)?;
         Ok(port)
+    }
+}
+
+/// What the thread is given that closes a device that is gone, and opens it again.
+#[derive(Debug)]
+struct Finder {
+    path: Arc<str>,
+    lost: SyncSender<TTYPort>,
+    found: Receiver<TTYPort>,
+}
+
+impl Finder {
+    fn start(device: Device) -> std::io::Result<Self> {
+        let path = Arc::clone(&device.path);
+        let (lost, losses) = sync_channel::<TTYPort>(1);
+        let (finds, found) = sync_channel(1);
+        news::beside("engram-opens", move || {
+            for port in losses {
+                drop(port);
+                let port = loop {
+                    std::thread::sleep(REOPEN);
+                    if let Ok(port) = device.open() {
+                        break port;
+                    }
+                };
+                if finds.send(port).is_err() {
+                    break;
+                }
+            }
+        })?;
+        Ok(Self { path, lost, found })
     }
 }
 
@@ -72,10 +109,8 @@ pub struct Line {
     received: [u8; BUFFER_BYTES],
     /// Where those bytes of `received` begin that the node has not taken yet, and end.
     waiting: (usize, usize),
-    /// What to open again; `None` for a pseudo-terminal.
-    device: Option<Device>,
-    /// When to open it again.
-    reopen_us: u64,
+    /// Who opens it again; `None` for a pseudo-terminal.
+    finder: Option<Finder>,
     /// The device went away, and the node has not heard of it.
     lost: bool,
     /// Keeps our pseudo-terminal alive while no host has it open.
@@ -86,7 +121,7 @@ impl Line {
     /// Opens a serial device at `baud` bits per second.
     ///
     /// # Errors
-    /// [`LineError::Open`].
+    /// [`LineError::Open`], [`LineError::Thread`].
     pub fn open(path: &str, baud: u32) -> Result<Self, LineError> {
         let device = Device {
             path: path.into(),
@@ -96,7 +131,8 @@ impl Line {
             path: path.into(),
             source,
         })?;
-        Ok(Self::new(port, Some(device), None))
+        let finder = Finder::start(device).map_err(LineError::Thread)?;
+        Ok(Self::new(port, Some(finder), None))
     }
 
     /// Makes a pseudo-terminal; the host opens the path that is returned beside it.
@@ -110,28 +146,27 @@ impl Line {
         Ok((Self::new(port, None, Some(far_end)), path))
     }
 
-    fn new(port: TTYPort, device: Option<Device>, far_end: Option<TTYPort>) -> Self {
+    fn new(port: TTYPort, finder: Option<Finder>, far_end: Option<TTYPort>) -> Self {
         Self {
             port: Some(port),
             received: [0; BUFFER_BYTES],
             waiting: (0, 0),
-            device,
-            reopen_us: 0,
+            finder,
             lost: false,
             _far_end: far_end,
         }
     }
 
     /// Waits until a byte is there, until there is room to write if `writes`, or until `until_us` of the monotonic clock.
-    /// While the device is gone it is looked for now and then.
+    /// While the device is gone it is the moment alone, and then a device that was found is taken.
     ///
     /// The kernel takes a time span and makes a moment of it, which it keeps with a timer that wakes a real-time thread
     /// from the interrupt itself, even on PREEMPT_RT; a timerfd would wake it from a thread of the kernel's. Since
     /// `until_us` is a moment of the schedule, nothing adds up.
     pub fn wait(&mut self, until_us: u64, writes: bool) {
         let Some(port) = &self.port else {
-            sleep(until_us.min(self.reopen_us), &mut []);
-            return self.look_for_device();
+            sleep(until_us, &mut []);
+            return self.take_found();
         };
         if self.waiting.0 < self.waiting.1 {
             return;
@@ -153,27 +188,26 @@ impl Line {
         }
     }
 
-    fn lose(&mut self, error: Errno) {
-        // Closing a device that is gone fails, of which serialport makes words.
-        allocator::allow(|| self.port = None);
+    fn lose(&mut self, cause: Errno) {
+        let Some(port) = self.port.take() else { return };
         self.lost = true;
-        self.reopen_us = now_us() + REOPEN_US;
-        let path = (self.device.as_ref()).map_or("the pseudo-terminal", |device| &device.path);
-        say(format_args!(
-            "{path} is gone ({error}); the control loop goes on"
-        ));
+        let Some(finder) = &self.finder else {
+            // Our own end of a pseudo-terminal closes at once.
+            return allocator::allow(|| drop(port));
+        };
+        // There is room: the thread waits for the next loss since it found the device after the last.
+        let sent = finder.lost.try_send(port);
+        allocator::allow(|| drop(sent));
+        let device = Arc::clone(&finder.path);
+        news::tell(News::Gone { device, cause });
     }
 
-    /// The link is lost while this runs, and the policy stopped soon after: its allocations delay no flight.
-    fn look_for_device(&mut self) {
-        let Some(device) = &self.device else { return };
-        if now_us() < self.reopen_us {
-            return;
-        }
-        self.reopen_us = now_us() + REOPEN_US;
-        if let Ok(port) = allocator::allow(|| device.open()) {
-            say(format_args!("{} is back", device.path));
+    fn take_found(&mut self) {
+        let Some(finder) = &self.finder else { return };
+        if let Ok(port) = finder.found.try_recv() {
             self.port = Some(port);
+            let device = Arc::clone(&finder.path);
+            news::tell(News::Back { device });
         }
     }
 }

@@ -21,7 +21,7 @@ use crate::linux::{Linux, now_us};
 use crate::options::Options;
 use crate::real_time::RealTimeError;
 use crate::watchdog::{LinuxWatchdog, WatchdogError};
-use crate::{allocator, say};
+use crate::{allocator, news, say};
 
 /// How long a lock-step board sleeps at most before it looks whether it was told to end, microseconds.
 const PATIENCE_US: u64 = 200_000;
@@ -43,6 +43,9 @@ pub enum Failure {
     /// The process could not be told to end.
     #[error("cannot catch signals: {0}")]
     Signals(std::io::Error),
+    /// Nobody would say what happens in flight.
+    #[error("cannot start a thread: {0}")]
+    Thread(std::io::Error),
     /// The image of the command line is not there.
     #[error("cannot read the image {}: {cause}", path.display())]
     ImageFile {
@@ -106,6 +109,8 @@ where
     for signal in [SIGTERM, SIGINT, SIGHUP] {
         signal_hook::flag::register(signal, Arc::clone(&told)).map_err(Failure::Signals)?;
     }
+    // Before real time, which it would inherit.
+    news::start().map_err(Failure::Thread)?;
     if let Some(path) = &options.image {
         let image = std::fs::read(path).map_err(|cause| Failure::ImageFile {
             path: path.clone(),

@@ -14,6 +14,23 @@ nix::ioctl_readwrite!(
     c_int
 );
 
+/// `struct watchdog_info`.
+#[repr(C)]
+#[derive(Default)]
+struct WatchdogInfo {
+    options: u32,
+    _firmware_version: u32,
+    _identity: [u8; 32],
+}
+
+nix::ioctl_read!(
+    /// `WDIOC_GETSUPPORT`: what the driver can do.
+    watchdog_get_support,
+    b'W',
+    0,
+    WatchdogInfo
+);
+
 /// Puts the calling thread under SCHED_FIFO.
 pub(crate) fn set_fifo(priority: u8) -> Result<(), Errno> {
     let parameters = libc::sched_param {
@@ -30,4 +47,12 @@ pub(crate) fn set_watchdog(device: RawFd, seconds: c_int) -> Result<c_int, Errno
     // SAFETY: the call reads and writes this one number.
     unsafe { watchdog_set_timeout(device, &raw mut seconds) }?;
     Ok(seconds)
+}
+
+/// What a watchdog's driver says that it can do: flags `WDIOF_*`.
+pub(crate) fn watchdog_options(device: RawFd) -> Result<u32, Errno> {
+    let mut info = WatchdogInfo::default();
+    // SAFETY: the call writes this one structure, which has the kernel's layout.
+    unsafe { watchdog_get_support(device, &raw mut info) }?;
+    Ok(info.options)
 }

@@ -9,12 +9,15 @@ use engram_firmware::watchdog::Timer;
 use libc::c_int;
 use nix::errno::Errno;
 
-use crate::{say, system};
+use crate::news::{self, News};
+use crate::system;
 
 /// The longest wait that is asked for: the Raspberry Pi's cannot do more.
 const LONGEST_S: u8 = 15;
 /// The shortest: drivers count in whole seconds.
 const SHORTEST_S: u8 = 1;
+/// `WDIOF_MAGICCLOSE`: closed without a `V` before, it stays on.
+const MAGIC_CLOSE: u32 = 0x0100;
 
 /// Why there is no watchdog.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +33,26 @@ pub enum WatchdogError {
         path: PathBuf,
         /// The kernel's words.
         cause: std::io::Error,
+    },
+    /// It does not say what it can do.
+    #[error(
+        "the watchdog {} does not say what it can do: {cause}; is it a watchdog (`wdctl {}`)?", path.display(), path.display()
+    )]
+    Support {
+        /// The device.
+        path: PathBuf,
+        /// What the kernel answered.
+        cause: Errno,
+    },
+    /// It is turned off by any end of the process.
+    #[error(
+        "the watchdog {} has no magic close (MAGICCLOSE is not among the flags of `wdctl {}`): it would be off as soon as the process ends, even by a crash; \
+         use another, of which the kernel's own always is one (`modprobe softdog`)",
+        path.display(), path.display()
+    )]
+    NoMagicClose {
+        /// The device.
+        path: PathBuf,
     },
     /// It does not wait for as long as is asked.
     #[error(
@@ -50,21 +73,29 @@ pub enum WatchdogError {
 #[derive(Debug)]
 pub struct LinuxWatchdog {
     device: File,
+    /// That it cannot be fed, or set, has been said.
+    complained: bool,
 }
 
 impl LinuxWatchdog {
-    /// Opens it, which turns it on, and checks that it can wait both as long and as short as it will be told to.
+    /// Opens it, which turns it on, and checks that it stays on when the process does not end in good order, and that it can wait both as long and as short as it will be told to.
     ///
     /// # Errors
     /// [`WatchdogError`].
     pub fn open(path: &Path) -> Result<Self, WatchdogError> {
         let device = OpenOptions::new().write(true).open(path);
         let watchdog = Self {
+            complained: false,
             device: device.map_err(|cause| WatchdogError::Open {
                 path: path.into(),
                 cause,
             })?,
         };
+        let support = system::watchdog_options(watchdog.device.as_raw_fd());
+        if let Err(error) = outlives_us(path, support) {
+            watchdog.stop();
+            return Err(error);
+        }
         for seconds in [SHORTEST_S, LONGEST_S] {
             let why = match watchdog.wait_for(seconds) {
                 Ok(made) if made == c_int::from(seconds) => continue,
@@ -93,10 +124,15 @@ impl LinuxWatchdog {
     fn tell(&mut self, what: &[u8]) {
         if let Err(cause) = self.device.write_all(what) {
             // The kernel's number alone: its words would have to be allocated.
-            say(format_args!(
-                "the watchdog took nothing ({})",
-                Errno::from_i32(cause.raw_os_error().unwrap_or(0))
-            ));
+            let cause = Errno::from_i32(cause.raw_os_error().unwrap_or(0));
+            self.complain(News::NotFed(cause));
+        }
+    }
+
+    /// Once: the next step would say the same.
+    fn complain(&mut self, news: News) {
+        if !std::mem::replace(&mut self.complained, true) {
+            news::tell(news);
         }
     }
 }
@@ -112,7 +148,7 @@ impl Timer for LinuxWatchdog {
 
     fn set(&mut self, wait_ms: u32) {
         if let Err(cause) = self.wait_for(seconds(wait_ms)) {
-            say(format_args!("the watchdog cannot be set ({cause})"));
+            self.complain(News::NotSet(cause));
         }
     }
 
@@ -122,6 +158,16 @@ impl Timer for LinuxWatchdog {
 
     fn feed(&mut self) {
         self.tell(b"\0");
+    }
+}
+
+/// Whether a watchdog that says this of itself goes on when the process is gone.
+fn outlives_us(path: &Path, support: Result<u32, Errno>) -> Result<(), WatchdogError> {
+    let path = path.into();
+    match support {
+        Ok(options) if options & MAGIC_CLOSE != 0 => Ok(()),
+        Ok(_) => Err(WatchdogError::NoMagicClose { path }),
+        Err(cause) => Err(WatchdogError::Support { path, cause }),
     }
 }
 
@@ -151,10 +197,23 @@ mod tests {
     }
 
     #[test]
+    fn one_that_ends_with_the_process_is_refused() {
+        let path = Path::new("/dev/watchdog9");
+        // What softdog says of itself, and the same without the flag.
+        assert!(outlives_us(path, Ok(0x8380)).is_ok());
+        let error = outlives_us(path, Ok(0x8280)).expect_err("no magic close");
+        let error = error.to_string();
+        assert!(
+            error.contains("wdctl /dev/watchdog9") && error.contains("softdog"),
+            "{error}"
+        );
+    }
+
+    #[test]
     fn what_is_no_watchdog_is_refused() {
         for (path, word) in [
             ("/nowhere/watchdog", "RuntimeWatchdogSec"),
-            ("/dev/null", "cannot wait for 1 s"),
+            ("/dev/null", "is it a watchdog (`wdctl /dev/null`)"),
         ] {
             let error = LinuxWatchdog::open(Path::new(path)).expect_err("no watchdog");
             let error = error.to_string();

@@ -2,10 +2,12 @@
 //! of hil-tests on `qemu-linux` and `qemu-linux-rt`, whose programs have it.
 
 use std::hint::black_box;
+use std::io::Write as _;
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::symlink;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -20,6 +22,7 @@ use engram_firmware::platform::Clock as _;
 use engram_firmware::safety::Settings;
 use engram_firmware::sensors::{Sample, Sensors};
 use engram_image::{ActionChannel, Channel, Contract, List, Reward};
+use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serialport::{SerialPort as _, TTYPort};
@@ -126,19 +129,23 @@ fn lose_and_find() {
     });
 }
 
-/// Runs this program again, one test of it, in which `what` is done; returns the signal that ended it, and its last words.
-fn again(what: &str) -> (Option<i32>, String) {
-    let program = std::env::current_exe().expect("this program");
-    let output = Command::new(program)
+/// This program again, one test of it, in which `what` is done.
+fn second(what: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().expect("this program"));
+    command
         .args([
             "--exact",
             "the_second_process",
             "--nocapture",
             "--test-threads=2",
         ])
-        .env(VARIABLE, what)
-        .output()
-        .expect("it starts");
+        .env(VARIABLE, what);
+    command
+}
+
+/// Runs this program again, one test of it, in which `what` is done; returns the signal that ended it, and its last words.
+fn again(what: &str) -> (Option<i32>, String) {
+    let output = second(what).output().expect("it starts");
     let words = String::from_utf8_lossy(&output.stderr).into_owned();
     (output.status.signal(), words)
 }
@@ -202,6 +209,25 @@ fn an_allocation_after_the_start_ends_the_process() {
         let said = format!("{bytes} bytes were to be allocated in flight");
         assert!(words.contains(&said), "{what}: {words}");
     }
+}
+
+#[test]
+fn a_standard_error_that_takes_nothing_keeps_no_process_alive() {
+    let (words, mut pipe) = std::io::pipe().expect("a pipe");
+    let room = fcntl(words.as_raw_fd(), FcntlArg::F_GETPIPE_SZ).expect("its size");
+    let full = vec![b'.'; usize::try_from(room).expect("a size")];
+    pipe.write_all(&full).expect("there is room");
+    let mut child = (second("take").stdout(Stdio::null()).stderr(pipe))
+        .spawn()
+        .expect("it starts");
+    for _ in 0..100 {
+        if let Some(status) = child.try_wait().expect("it is there") {
+            return assert_eq!(status.signal(), Some(Signal::SIGALRM as i32), "{status}");
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    child.kill().expect("it is there");
+    panic!("it hung for 10 s");
 }
 
 #[test]

@@ -1,8 +1,15 @@
 //! The board's program: what it asks the system for it has, or it says what is missing and does not fly.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::os::fd::AsRawFd as _;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::sched::{CpuSet, sched_getaffinity};
+use nix::unistd::Pid;
+use serialport::{SerialPort as _, TTYPort};
 
 /// Starts the board with a pseudo-terminal and `options`.
 fn start(options: &[&str]) -> Child {
@@ -43,14 +50,17 @@ fn schedule(child: &Child) -> (u64, u64) {
 
 #[test]
 fn real_time_is_there_or_the_board_says_what_to_do() {
-    let mut board = start(&["--realtime", "7", "--cpu", "0"]);
+    let allowed = sched_getaffinity(Pid::from_raw(0)).expect("CPUs");
+    let cpu = (0..CpuSet::count()).rfind(|cpu| allowed.is_set(*cpu) == Ok(true));
+    let cpu = cpu.expect("this runs somewhere").to_string();
+    let mut board = start(&["--realtime", "7", "--cpu", &cpu]);
     let mut lines = BufReader::new(board.stderr.take().expect("piped")).lines();
     let words = lines.next().expect("it says something").expect("text");
     if words.ends_with("ready") {
         assert_eq!(schedule(&board), (1, 7), "not under SCHED_FIFO");
         // Two slots of a megabyte, at least.
         assert!(status(&board, "VmLck:") > 2 * 1_024, "memory is not locked");
-        assert_eq!(status(&board, "Cpus_allowed_list:"), 0);
+        assert_eq!(status(&board, "Cpus_allowed_list:").to_string(), cpu);
         let pid = board.id().to_string();
         let told = Command::new("kill").arg(&pid).status();
         assert!(told.expect("kill").success());
@@ -65,6 +75,43 @@ fn real_time_is_there_or_the_board_says_what_to_do() {
         );
         assert!(!board.wait().expect("it ends").success());
     }
+}
+
+/// Standard error that takes nothing must not stop the control loop, nor the end of the process.
+#[test]
+fn a_standard_error_that_nobody_reads_stops_nothing() {
+    let (host, far_end) = TTYPort::pair().expect("a pseudo-terminal");
+    let path = far_end.name().expect("a path");
+    let (mut words, mut pipe) = std::io::pipe().expect("a pipe");
+    let mut board = Command::new(env!("CARGO_BIN_EXE_engram-board-linux"))
+        .args(["--port", &path, "--baud", "115200"])
+        .stderr(pipe.try_clone().expect("its other end"))
+        .spawn()
+        .expect("it starts");
+    let mut ready = [0; "engram-board-linux: ready\n".len()];
+    words.read_exact(&mut ready).expect("it says something");
+    assert!(
+        ready.ends_with(b"ready\n"),
+        "{}",
+        String::from_utf8_lossy(&ready)
+    );
+    let room = fcntl(words.as_raw_fd(), FcntlArg::F_GETPIPE_SZ).expect("its size");
+    let full = vec![b'.'; usize::try_from(room).expect("a size")];
+    pipe.write_all(&full).expect("there is room");
+    // The device goes away, of which the board has to speak.
+    drop((far_end, host));
+    std::thread::sleep(Duration::from_millis(500));
+    let told = Command::new("kill").arg(board.id().to_string()).status();
+    assert!(told.expect("kill").success());
+    for _ in 0..100 {
+        if let Some(status) = board.try_wait().expect("it is there") {
+            assert!(status.success(), "{status}");
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    board.kill().expect("it is there");
+    panic!("told to end, it did not for 10 s");
 }
 
 #[test]

@@ -6,6 +6,9 @@ use std::str::FromStr;
 
 use engram_image::Packing;
 use engram_kernels::KvLayout;
+use sha2::{Digest as _, Sha256};
+
+use crate::hexadecimal::hexadecimal;
 
 /// A board by the name that commands, docs and tests share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -195,7 +198,20 @@ pub enum Missing {
         /// Where it was looked for.
         looked: String,
     },
+    /// The saved machine holds something older, or newer, than what is built.
+    #[error(
+        "board {board}: its saved machine was not made of the present {}, which would go untested: run {MAKES_MACHINE}", part.display()
+    )]
+    Stale {
+        /// The board.
+        board: BoardName,
+        /// What is another now.
+        part: PathBuf,
+    },
 }
+
+/// What saves the machine of `qemu-linux-rt`.
+const MAKES_MACHINE: &str = "scripts/build-boards linux-rt";
 
 impl BoardName {
     /// Finds the emulator on the search path; `None` where the board needs none.
@@ -232,14 +248,23 @@ impl BoardName {
     /// Finds the saved state of the machine that the board is a process on; `None` where it is none, or runs on this one.
     ///
     /// # Errors
-    /// [`Missing::Firmware`] says where it looked and what makes it.
+    /// [`Missing::Firmware`] says where it looked and what makes it; [`Missing::Stale`] that it was made of another program than
+    /// [`BoardName::find_firmware`] finds, or by another first process than that of the source tree, where there is one.
     pub fn find_machine(self) -> Result<Option<PathBuf>, Missing> {
         if self != Self::QemuLinuxRt {
             return Ok(None);
         }
-        let command = "scripts/set-up --linux-rt and scripts/build-boards linux-rt";
-        self.find_file("engram-qemu-linux-rt.state", command)
-            .map(Some)
+        let command = format!("scripts/set-up --linux-rt and {MAKES_MACHINE}");
+        let state = self.find_file("engram-qemu-linux-rt.state", &command)?;
+        let init = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../firmware/board-linux/machine/init"
+        );
+        let init = Some(PathBuf::from(init)).filter(|init| init.is_file());
+        match (self.find_firmware()?.into_iter().chain(init)).find(|part| !is_in(part, &state)) {
+            Some(part) => Err(Missing::Stale { board: self, part }),
+            None => Ok(Some(state)),
+        }
     }
 
     /// Finds a file that `command` builds for this board.
@@ -298,6 +323,17 @@ impl BoardName {
     }
 }
 
+/// Whether the machine saved in `state` was made of the file `part` as it is now: its SHA-256 stands in the file beside the state.
+fn is_in(part: &Path, state: &Path) -> bool {
+    let sums = std::fs::read_to_string(state.with_added_extension("sha256")).unwrap_or_default();
+    let Ok(bytes) = std::fs::read(part) else {
+        return false;
+    };
+    let sum = hexadecimal(&Sha256::digest(bytes));
+    sums.lines()
+        .any(|line| line.split_whitespace().next() == Some(&*sum))
+}
+
 /// Where firmware may lie: `ENGRAM_BOARDS_DIR` alone if set; else beside the running program's
 /// build folder, in the source tree that it was built from, or under the current folder.
 fn firmware_folders() -> Vec<PathBuf> {
@@ -346,6 +382,27 @@ mod tests {
             let error = old.parse::<BoardName>().expect_err("an old name");
             assert!(error.to_string().contains(new), "{error}");
         }
+    }
+
+    #[test]
+    fn a_machine_of_another_program_is_noticed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let [elf, state, sums] =
+            ["elf", "a.state", "a.state.sha256"].map(|name| folder.path().join(name));
+        std::fs::write(&elf, b"abc").expect("written");
+        std::fs::write(&state, b"whatever").expect("written");
+        assert!(!is_in(&elf, &state), "nothing says what it was made of");
+        // As sha256sum writes it: FIPS 180-2's own example.
+        let sum = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        std::fs::write(&sums, format!("{sum}  somewhere/elf\n")).expect("written");
+        assert!(is_in(&elf, &state));
+        std::fs::write(&elf, b"abd").expect("written");
+        assert!(!is_in(&elf, &state), "the program is another");
+        let stale = Missing::Stale {
+            board: BoardName::QemuLinuxRt,
+            part: elf,
+        };
+        assert!(stale.to_string().contains("scripts/build-boards linux-rt"));
     }
 
     #[test]
