@@ -56,6 +56,18 @@ pub(super) struct Ends<C> {
     pub(super) news: SyncSender<Option<Failure>>,
 }
 
+/// What a driven joint is to do.
+#[derive(Debug, Clone, Copy)]
+struct Goal {
+    /// The last one, rad.
+    angle_rad: f32,
+    /// It has come to the command since the start, or since it was approached anew.
+    arrived: bool,
+    /// Its servo gave no answer in a period without a sample: it may have lost its supply, and would drive to a goal from wherever it came to
+    /// meanwhile. It gets none until there is a whole sample.
+    silent: bool,
+}
+
 /// Everything that the thread works with.
 pub(super) struct Cycle<C> {
     config: BusConfig<'static>,
@@ -63,11 +75,8 @@ pub(super) struct Cycle<C> {
     period: Duration,
     ends: Ends<C>,
     wire: Wire,
-    /// Last goal of each driven joint, rad, and whether it has come to the command since the start.
-    goals: Vec<(f32, bool)>,
-    /// The servo that gave no intact answer in the newest period: it may have lost its supply, and would drive to a goal from wherever it came to
-    /// meanwhile. It gets none until it answers.
-    silent: Option<u8>,
+    /// In the order of the actions.
+    goals: Vec<Goal>,
     /// When the newest command was issued.
     newest: Option<Instant>,
     /// Nobody is asked before this moment, nor while late answers still trickle in.
@@ -97,10 +106,14 @@ impl<C: Clock> Cycle<C> {
         let driven = || channels.driven_of(config.joints);
         let mut goals = Vec::new();
         for joint in driven() {
-            goals.push((wire.angle(joint)?, false));
+            goals.push(Goal {
+                angle_rad: wire.angle(joint)?,
+                arrived: false,
+                silent: false,
+            });
         }
-        for (joint, (angle_rad, _)) in driven().zip(&goals).filter(|_| config.torque) {
-            if let Err(error) = wire.stiffen(joint, *angle_rad) {
+        for (joint, goal) in driven().zip(&goals).filter(|_| config.torque) {
+            if let Err(error) = wire.stiffen(joint, goal.angle_rad) {
                 wire.limp(driven());
                 return Err(error);
             }
@@ -112,7 +125,6 @@ impl<C: Clock> Cycle<C> {
             ends,
             wire,
             goals,
-            silent: None,
             newest: None,
             quiet_until: None,
         })
@@ -164,23 +176,24 @@ impl<C: Clock> Cycle<C> {
             .channels
             .driven_of(self.config.joints)
             .zip(&mut self.goals);
-        for ((joint, (goal, arrived)), target) in joints.zip(command.targets) {
-            if !*arrived {
+        for ((joint, goal), target) in joints.zip(command.targets) {
+            if !goal.arrived {
                 let step = joint.speed_rad_per_s * self.period.as_secs_f32();
-                *arrived = (target - *goal).abs() <= step;
-                *goal += (target - *goal).max(-step).min(step);
+                let way = target - goal.angle_rad;
+                goal.arrived = way.abs() <= step;
+                goal.angle_rad += way.max(-step).min(step);
             }
-            if *arrived {
-                *goal = target;
+            if goal.arrived {
+                goal.angle_rad = target;
             }
             let definition = joint.servo.definition();
             let Some(register) = definition
                 .register("goal_position")
-                .filter(|_| self.silent != Some(joint.id))
+                .filter(|_| !goal.silent)
             else {
                 continue;
             };
-            let steps = Servo::goal_steps(joint.servo_angle(*goal));
+            let steps = Servo::goal_steps(joint.servo_angle(goal.angle_rad));
             // Within one turn: it fits every register.
             let raw = register.encoding.encode(steps, register.size).unwrap_or(0);
             let value = definition
@@ -192,7 +205,7 @@ impl<C: Clock> Cycle<C> {
             address = Some(register.addr);
         }
         let Some(address) = address else {
-            return Ok(()); // a contract without actions, or with one whose servo is silent
+            return Ok(()); // a contract without actions, or whose servos are all silent
         };
         match self.wire.tell(self.period / 5, &ids, address, &values) {
             Err(Failure::Gone) => Err(self.failed(Failure::Gone)),
@@ -210,6 +223,7 @@ impl<C: Clock> Cycle<C> {
         let mut failure = None;
         for begin in QUESTIONS {
             if !self.wait_until(posted + begin * fifth) {
+                self.distrust(failure);
                 return Ok(()); // the next command is here: it goes first
             }
             let now = Instant::now();
@@ -224,15 +238,19 @@ impl<C: Clock> Cycle<C> {
                 Err(Failure::Gone) => return Err(self.failed(Failure::Gone)),
                 Err(alarm @ Failure::Alarm { .. }) => {
                     self.failed(alarm);
+                    self.distrust(failure);
                     let _ = self.ends.reports.push(Report::Alarm); // full: nobody looks
                     return Ok(());
                 }
-                Err(other) => failure = Some(self.failed(other)),
+                Err(other) => {
+                    self.distrust(failure);
+                    failure = Some(self.failed(other));
+                }
             }
         }
         // Whatever still comes belongs to these questions, and must not be taken for the answer to another.
         self.quiet_until = Some(Instant::now() + 2 * self.period);
-        self.silent = failure.and_then(Failure::id);
+        self.distrust(failure);
         self.announce(failure);
         Ok(())
     }
@@ -272,9 +290,7 @@ impl<C: Clock> Cycle<C> {
     }
 
     fn succeeded(&mut self, asked_us: u64, answers: &Answers) -> Result<(), Failure> {
-        if let Some(id) = self.silent.take() {
-            self.approach_anew(id, answers);
-        }
+        self.approach_anew(answers);
         let mut sample = Sample::new();
         sample.time_us = asked_us;
         for observed in &self.channels.observed {
@@ -294,14 +310,25 @@ impl<C: Clock> Cycle<C> {
         Ok(())
     }
 
-    /// The goal of servo `id` is where it stands, and approaches the command from there.
-    fn approach_anew(&mut self, id: u8, answers: &Answers) {
+    /// No goals for the servos that gave no answer: the one that failed, and where time ran out, all that would have answered after it.
+    fn distrust(&mut self, failure: Option<Failure>) {
+        let Some((failure, id)) = failure.and_then(|failure| Some((failure, failure.id()?))) else {
+            return;
+        };
+        let mut joints = self.config.joints.iter();
+        let Some(first) = joints.position(|joint| joint.id == id) else {
+            return;
+        };
+        let all_behind = matches!(failure, Failure::Lost { .. });
         for (place, goal) in self.channels.driven.iter().zip(&mut self.goals) {
-            let joint = self
-                .config
-                .joints
-                .get(*place)
-                .filter(|joint| joint.id == id);
+            goal.silent |= *place == first || (all_behind && *place > first);
+        }
+    }
+
+    /// The goals of servos that were silent are where they stand, and approach the command from there.
+    fn approach_anew(&mut self, answers: &Answers) {
+        for (place, goal) in self.channels.driven.iter().zip(&mut self.goals) {
+            let joint = self.config.joints.get(*place).filter(|_| goal.silent);
             let angle = joint
                 .zip(answers.bytes.get(*place))
                 .and_then(|(joint, bytes)| {
@@ -311,7 +338,11 @@ impl<C: Clock> Cycle<C> {
                     Some(joint.joint_angle(angle))
                 });
             if let Some(angle_rad) = angle {
-                *goal = (angle_rad, false);
+                *goal = Goal {
+                    angle_rad,
+                    arrived: false,
+                    silent: false,
+                };
             }
         }
     }
