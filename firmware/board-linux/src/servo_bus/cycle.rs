@@ -87,7 +87,7 @@ impl<C: Clock> Cycle<C> {
     /// Everything before the first command: real time, the port, every servo, torque.
     ///
     /// # Errors
-    /// [`BusError`]; torque is off again then.
+    /// [`BusError`]; torque is off again then, where it was off before.
     pub(super) fn begin(
         config: BusConfig<'static>,
         channels: Channels,
@@ -112,10 +112,18 @@ impl<C: Clock> Cycle<C> {
                 silent: false,
             });
         }
-        for (joint, goal) in driven().zip(&goals).filter(|_| config.torque) {
-            if let Err(error) = wire.stiffen(joint, goal.angle_rad) {
-                wire.limp(driven());
-                return Err(error);
+        if config.torque {
+            let mut were_limp = Vec::new();
+            for joint in driven() {
+                if !wire.has_torque(joint)? {
+                    were_limp.push(joint);
+                }
+            }
+            for (joint, goal) in driven().zip(&goals) {
+                if let Err(error) = wire.stiffen(joint, goal.angle_rad) {
+                    wire.limp(were_limp.into_iter());
+                    return Err(error);
+                }
             }
         }
         Ok(Self {

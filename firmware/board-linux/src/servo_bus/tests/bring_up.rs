@@ -179,6 +179,33 @@ fn wrong(_: Duration) {
 }
 
 #[test]
+fn a_start_that_fails_lets_go_of_no_joint_that_was_held() {
+    in_time(|_| {
+        for servo in [Servo::Sts3215, Servo::Xl330] {
+            let table = table(servo);
+            let simulator = Simulator::start(servo, &[2_600; 6]);
+            for (model, held) in simulator.state().servos.iter_mut().zip([1, 0, 1, 0, 1, 1]) {
+                model.registers[table.torque] = held;
+                model.registers[table.goal..][..2].copy_from_slice(&2_600_u16.to_le_bytes());
+            }
+            simulator.state().servos[4].write_status = 0x20;
+            let config = config(&simulator, servo);
+            let error = ServoBus::start(&config, &contract(PERIOD), LINUX).expect_err("an alarm");
+            assert!(error.to_string().contains("servo 5 reports an alarm"));
+            // Told to let go; nobody answers that.
+            std::thread::sleep(PERIOD);
+            let torque: Vec<_> = simulator
+                .state()
+                .servos
+                .iter()
+                .map(|model| model.torque(&table))
+                .collect();
+            assert_eq!(torque, [true, false, true, false, true, true], "{servo:?}");
+        }
+    });
+}
+
+#[test]
 fn torque_begins_where_each_joint_stands() {
     in_time(torque_begins);
 }

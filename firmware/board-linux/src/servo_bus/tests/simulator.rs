@@ -54,6 +54,8 @@ pub(super) fn table(servo: Servo) -> Table {
 pub(super) struct Model {
     pub(super) id: u8,
     pub(super) registers: [u8; 256],
+    /// It answers every write with this status byte.
+    pub(super) write_status: u8,
     /// It has a supply. Without one it hears and says nothing.
     powered: bool,
     /// Steps.
@@ -70,6 +72,7 @@ impl Model {
         Self {
             id,
             registers,
+            write_status: 0,
             powered: true,
             position: position.into(),
             moved: Instant::now(),
@@ -343,7 +346,7 @@ impl Wire {
                 let servo = state.servos.iter_mut().find(|servo| servo.id == id);
                 if let Some(servo) = servo {
                     servo.set(&self.table, address, data);
-                    let answer = self.answer(id, 0, &[]);
+                    let answer = self.answer(id, servo.write_status, &[]);
                     self.waiting.push_back((Instant::now(), answer));
                 }
             }
