@@ -61,7 +61,7 @@ pub(super) struct Ends<C> {
 struct Goal {
     /// The last one, rad.
     angle_rad: f32,
-    /// It has come to the command since the start, or since it was approached anew.
+    /// It has come to the command since the start, or since one of the two was away.
     arrived: bool,
     /// Its servo gave no answer in a period without a sample: it may have lost its supply, and would drive to a goal from wherever it came to
     /// meanwhile. It gets none until there is a whole sample.
@@ -77,6 +77,8 @@ pub(super) struct Cycle<C> {
     wire: Wire,
     /// In the order of the actions.
     goals: Vec<Goal>,
+    /// When goals last went out.
+    told: Option<Instant>,
     /// When the newest command was issued.
     newest: Option<Instant>,
     /// Nobody is asked before this moment, nor while late answers still trickle in.
@@ -133,6 +135,7 @@ impl<C: Clock> Cycle<C> {
             ends,
             wire,
             goals,
+            told: None,
             newest: None,
             quiet_until: None,
         })
@@ -179,12 +182,18 @@ impl<C: Clock> Cycle<C> {
         if !self.config.torque || command.posted.elapsed() > 2 * self.period {
             return Ok(());
         }
+        // The commands went on meanwhile, and the servos did not.
+        let stalled = self
+            .told
+            .is_some_and(|told| told.elapsed() > 2 * self.period);
+        let before = self.goals.clone();
         let (mut ids, mut values, mut address) = (Vec::new(), Vec::new(), None);
         let joints = self
             .channels
             .driven_of(self.config.joints)
             .zip(&mut self.goals);
         for ((joint, goal), target) in joints.zip(command.targets) {
+            goal.arrived &= !stalled;
             if !goal.arrived {
                 let step = joint.speed_rad_per_s * self.period.as_secs_f32();
                 let way = target - goal.angle_rad;
@@ -218,7 +227,14 @@ impl<C: Clock> Cycle<C> {
         match self.wire.tell(self.period / 5, &ids, address, &values) {
             Err(Failure::Gone) => Err(self.failed(Failure::Gone)),
             // One that takes nothing gives no answers either: the sample will be missing.
-            _ => Ok(()),
+            Err(_) => {
+                self.goals = before;
+                Ok(())
+            }
+            Ok(()) => {
+                self.told = Some(Instant::now());
+                Ok(())
+            }
         }
     }
 

@@ -81,6 +81,26 @@ fn servos_whose_supply_comes_back_approach_the_command_from_where_they_fell() {
 }
 
 #[test]
+fn after_a_stall_goals_approach_the_command_from_the_last_ones() {
+    in_time(|period| {
+        let (simulator, mut bus) = at_command(period);
+        // As if neither commands nor the thread of the bus had had time.
+        std::thread::sleep(period * 5 / 2);
+        let mut last = goals(&simulator);
+        for _ in 0..=(0.8 / period.as_secs_f32()) as usize {
+            bus.actuators.write(&[-0.5; 6]).expect("it is taken");
+            std::thread::sleep(period);
+            let now = goals(&simulator);
+            for (last, goal) in last.iter().zip(now) {
+                assert!(last.abs_diff(goal) <= most(period), "{last} to {goal}");
+            }
+            last = now;
+        }
+        assert_eq!(last[0], 1_722);
+    });
+}
+
+#[test]
 fn servos_that_are_missing_in_different_questions_are_all_remembered() {
     in_time(|period| {
         let (simulator, mut bus) = at_command(period);
