@@ -231,8 +231,10 @@ impl<C: Clock> Cycle<C> {
                 self.goals = before;
                 Ok(())
             }
-            Ok(()) => {
-                self.told = Some(Instant::now());
+            Ok(stray) => {
+                let now = Instant::now();
+                self.told = Some(now);
+                self.heard(stray, now);
                 Ok(())
             }
         }
@@ -282,21 +284,20 @@ impl<C: Clock> Cycle<C> {
     /// Whether the servos may be asked at `now`. After a period without sample the bus must have been silent for two.
     fn is_quiet(&mut self, now: Instant) -> bool {
         let stray = self.wire.port.begin(now);
-        if stray > 0 {
-            Counters::count(&self.ends.counters.stray);
-        }
-        let Some(until) = self.quiet_until else {
-            return true;
-        };
-        if stray > 0 {
-            self.quiet_until = Some(now + 2 * self.period);
-            return false;
-        }
-        if now < until {
+        self.heard(stray, now);
+        if self.quiet_until.is_some_and(|until| now < until) {
             return false;
         }
         self.quiet_until = None;
         true
+    }
+
+    /// `stray` bytes had come by `now` that nobody had asked for any more: where the bus must be silent, the time begins anew.
+    fn heard(&mut self, stray: usize, now: Instant) {
+        if stray > 0 {
+            Counters::count(&self.ends.counters.stray);
+            self.quiet_until = self.quiet_until.map(|_| now + 2 * self.period);
+        }
     }
 
     /// Waits until `moment`; `false` if a command comes first, or the actuators are dropped.

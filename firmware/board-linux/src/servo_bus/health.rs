@@ -68,7 +68,7 @@ pub struct Counts {
     pub late: u32,
     /// Questions that a servo answered with an alarm.
     pub alarms: u32,
-    /// Periods that found bytes on the bus which nobody had asked for any more.
+    /// Times that bytes were found on the bus which nobody had asked for any more, at most two in a period.
     pub stray: u32,
 }
 
