@@ -40,10 +40,6 @@ fn refused(change: impl FnOnce(&mut Given<'_>)) -> String {
 
 #[test]
 fn what_is_wrong_is_named_and_no_joint_gets_torque() {
-    in_time(wrong);
-}
-
-fn wrong(_: Duration) {
     let observed = |channel: Channel<'static>| {
         refused(move |given| given.contract.observations = List::from_slice(&[channel]))
     };
@@ -133,6 +129,10 @@ fn wrong(_: Duration) {
         (
             refused(|given| given.joints[0].zero_rad = 2.0),
             "joint pan: 2 rad is 4 rad of its servo, outside of its one turn",
+        ),
+        (
+            refused(|given| given.config.limp_after = Some(Duration::from_millis(1_999))),
+            "limp_after is 1.999s; give it ten control periods, 2s, at least",
         ),
         (
             refused(|given| given.config.port = "/dev/no-such-bus"),
