@@ -8,10 +8,12 @@ use std::process::ExitCode;
 use clap::Parser;
 use engram_board_linux::real_time::RealTime;
 use engram_board_linux::servo_bus::{BusConfig, Direction, Joint, Servo, ServoBus, settings};
-use engram_board_linux::{End, Linux, Options, Robot, StartUpOnly, exit, node, run};
+use engram_board_linux::watchdog::WatchdogError;
+use engram_board_linux::{End, Failure, Linux, Options, Robot, StartUpOnly, exit, node, run};
 use engram_firmware::DriverError;
 use engram_firmware::actuators::Actuators as _;
 use engram_firmware::fallback::NoFallback;
+use engram_firmware::injected::{InjectedSensors, ReportedActuators};
 use engram_firmware::node::ContractSource;
 use engram_firmware::sensors::{Sample, Sensors as _};
 use engram_image::{ActionChannel, Channel, Contract, List, QuadraticReward, Reward};
@@ -119,6 +121,37 @@ fn look(mut bus: ServoBus) -> Result<End, Box<dyn Error>> {
     }
 }
 
+/// What an image must have been made for.
+const SOURCE: ContractSource = ContractSource::Board {
+    contract: &CONTRACT,
+    settings: settings(CONTRACT.period_us),
+};
+
+/// Whether `run` will find what `options` ask for, seen before any joint has torque. A watchdog is not opened, for that starts it.
+fn check(options: &Options, linux: Linux) -> Result<(), Failure> {
+    if let Some(path) = &options.image {
+        let image = std::fs::read(path).map_err(|cause| Failure::ImageFile {
+            path: path.clone(),
+            cause,
+        })?;
+        let robot = Robot {
+            contract: SOURCE,
+            sensors: InjectedSensors::default(),
+            actuators: ReportedActuators,
+            fallback: NoFallback,
+        };
+        let mut node = node(robot, linux, options.key);
+        node.install(&image).map_err(Failure::Image)?;
+    }
+    if let Some(path) = &options.watchdog {
+        std::fs::metadata(path).map_err(|cause| WatchdogError::Open {
+            path: path.clone(),
+            cause,
+        })?;
+    }
+    Ok(())
+}
+
 fn fly() -> Result<End, Box<dyn Error>> {
     let Arguments {
         options,
@@ -140,20 +173,19 @@ fn fly() -> Result<End, Box<dyn Error>> {
         },
         joints: &JOINTS,
     };
-    let bus = ServoBus::start(&config, &CONTRACT, linux)?;
     if only_look {
-        return look(bus);
+        return look(ServoBus::start(&config, &CONTRACT, linux)?);
     }
+    // All that can be wrong without the arm comes before it: a start that fails leaves nothing stiff.
+    let line = options.open_line()?;
+    check(&options, linux)?;
+    let bus = ServoBus::start(&config, &CONTRACT, linux)?;
     let robot = Robot {
-        contract: ContractSource::Board {
-            contract: &CONTRACT,
-            settings: settings(CONTRACT.period_us),
-        },
+        contract: SOURCE,
         sensors: bus.sensors,
         actuators: bus.actuators,
         fallback: NoFallback,
     };
-    let line = options.open_line()?;
     Ok(run(&mut node(robot, linux, options.key), line, &options)?)
 }
 

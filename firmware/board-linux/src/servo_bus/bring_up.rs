@@ -155,6 +155,11 @@ impl Wire {
         Ok(joint.joint_angle(Servo::angle(position)))
     }
 
+    /// Whether the joint holds already: a program before this one may have left it so.
+    pub(super) fn has_torque(&mut self, joint: &Joint<'_>) -> Result<bool, BusError> {
+        Ok(self.register(joint, "torque_enable")? != 0)
+    }
+
     /// The joint's goal is where it stands, `angle_rad`; then torque on.
     pub(super) fn stiffen(&mut self, joint: &Joint<'_>, angle_rad: f32) -> Result<(), BusError> {
         let steps = Servo::goal_steps(joint.servo_angle(angle_rad));

@@ -1,11 +1,15 @@
 //! Which servo each channel of a contract is, checked by name and unit before anything is sent.
 
+use std::time::Duration;
+
 use engram_image::{Contract, Reward};
 
 use super::config::{BusConfig, BusError, Joint};
 use super::servo::{Quantity, Servo};
 
 const TARGET: &str = "_target";
+/// Periods that `limp_after` must be at least.
+const LIMP_PERIODS: u32 = 10;
 
 /// An observation channel: a quantity of a joint, by its place in the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +33,10 @@ impl Channels {
     /// [`BusError`], where the configuration is wrong in itself, or does not have what the contract asks for.
     pub(super) fn bind(config: &BusConfig<'_>, contract: &Contract<'_>) -> Result<Self, BusError> {
         check(config)?;
+        let least = LIMP_PERIODS * Duration::from_micros(contract.period_us.into());
+        if let Some(limp_after) = config.limp_after.filter(|after| *after < least) {
+            return Err(BusError::LimpAfter { limp_after, least });
+        }
         if contract.reward == Reward::External {
             return Err(BusError::Reward);
         }

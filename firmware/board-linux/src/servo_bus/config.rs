@@ -15,7 +15,7 @@ pub struct BusConfig<'a> {
     /// Whether servos may drive. `false` reads and moves nothing: for the first checks.
     pub torque: bool,
     /// How long after the last command (the control loop is dead) the torque is turned off, for good; it is turned off then at the end of the bus, too. `None`: servos hold
-    /// their last goal, then and after the end.
+    /// their last goal, then and after the end. At least ten control periods.
     pub limp_after: Option<Duration>,
     /// What to ask the kernel for, for the thread of the bus: less than for the control loop, more than for everything else. A thread that gets no time brings no samples.
     pub real_time: RealTime,
@@ -136,6 +136,16 @@ pub enum BusError {
         value: f32,
         /// What it must be.
         bound: &'static str,
+    },
+    /// Torque that would be off after a stall that does no harm.
+    #[error(
+        "limp_after is {limp_after:?}; give it ten control periods, {least:?}, at least, or None: a control loop that stalls for a moment must not drop the arm"
+    )]
+    LimpAfter {
+        /// The configuration's.
+        limp_after: Duration,
+        /// The shortest possible.
+        least: Duration,
     },
     /// A limit outside of the turn of the servo.
     #[error(

@@ -56,6 +56,18 @@ pub(super) struct Ends<C> {
     pub(super) news: SyncSender<Option<Failure>>,
 }
 
+/// What a driven joint is to do.
+#[derive(Debug, Clone, Copy)]
+struct Goal {
+    /// The last one, rad.
+    angle_rad: f32,
+    /// It has come to the command since the start, or since one of the two was away.
+    arrived: bool,
+    /// Its servo gave no answer in a period without a sample: it may have lost its supply, and would drive to a goal from wherever it came to
+    /// meanwhile. It gets none until there is a whole sample.
+    silent: bool,
+}
+
 /// Everything that the thread works with.
 pub(super) struct Cycle<C> {
     config: BusConfig<'static>,
@@ -63,11 +75,10 @@ pub(super) struct Cycle<C> {
     period: Duration,
     ends: Ends<C>,
     wire: Wire,
-    /// Last goal of each driven joint, rad, and whether it has come to the command since the start.
-    goals: Vec<(f32, bool)>,
-    /// The servo that gave no intact answer in the newest period: it may have lost its supply, and would drive to a goal from wherever it came to
-    /// meanwhile. It gets none until it answers.
-    silent: Option<u8>,
+    /// In the order of the actions.
+    goals: Vec<Goal>,
+    /// When goals last went out.
+    told: Option<Instant>,
     /// When the newest command was issued.
     newest: Option<Instant>,
     /// Nobody is asked before this moment, nor while late answers still trickle in.
@@ -78,7 +89,7 @@ impl<C: Clock> Cycle<C> {
     /// Everything before the first command: real time, the port, every servo, torque.
     ///
     /// # Errors
-    /// [`BusError`]; torque is off again then.
+    /// [`BusError`]; torque is off again then, where it was off before.
     pub(super) fn begin(
         config: BusConfig<'static>,
         channels: Channels,
@@ -97,12 +108,24 @@ impl<C: Clock> Cycle<C> {
         let driven = || channels.driven_of(config.joints);
         let mut goals = Vec::new();
         for joint in driven() {
-            goals.push((wire.angle(joint)?, false));
+            goals.push(Goal {
+                angle_rad: wire.angle(joint)?,
+                arrived: false,
+                silent: false,
+            });
         }
-        for (joint, (angle_rad, _)) in driven().zip(&goals).filter(|_| config.torque) {
-            if let Err(error) = wire.stiffen(joint, *angle_rad) {
-                wire.limp(driven());
-                return Err(error);
+        if config.torque {
+            let mut were_limp = Vec::new();
+            for joint in driven() {
+                if !wire.has_torque(joint)? {
+                    were_limp.push(joint);
+                }
+            }
+            for (joint, goal) in driven().zip(&goals) {
+                if let Err(error) = wire.stiffen(joint, goal.angle_rad) {
+                    wire.limp(were_limp.into_iter());
+                    return Err(error);
+                }
             }
         }
         Ok(Self {
@@ -112,7 +135,7 @@ impl<C: Clock> Cycle<C> {
             ends,
             wire,
             goals,
-            silent: None,
+            told: None,
             newest: None,
             quiet_until: None,
         })
@@ -159,28 +182,35 @@ impl<C: Clock> Cycle<C> {
         if !self.config.torque || command.posted.elapsed() > 2 * self.period {
             return Ok(());
         }
+        // The commands went on meanwhile, and the servos did not.
+        let stalled = self
+            .told
+            .is_some_and(|told| told.elapsed() > 2 * self.period);
+        let before = self.goals.clone();
         let (mut ids, mut values, mut address) = (Vec::new(), Vec::new(), None);
         let joints = self
             .channels
             .driven_of(self.config.joints)
             .zip(&mut self.goals);
-        for ((joint, (goal, arrived)), target) in joints.zip(command.targets) {
-            if !*arrived {
+        for ((joint, goal), target) in joints.zip(command.targets) {
+            goal.arrived &= !stalled;
+            if !goal.arrived {
                 let step = joint.speed_rad_per_s * self.period.as_secs_f32();
-                *arrived = (target - *goal).abs() <= step;
-                *goal += (target - *goal).max(-step).min(step);
+                let way = target - goal.angle_rad;
+                goal.arrived = way.abs() <= step;
+                goal.angle_rad += way.max(-step).min(step);
             }
-            if *arrived {
-                *goal = target;
+            if goal.arrived {
+                goal.angle_rad = target;
             }
             let definition = joint.servo.definition();
             let Some(register) = definition
                 .register("goal_position")
-                .filter(|_| self.silent != Some(joint.id))
+                .filter(|_| !goal.silent)
             else {
                 continue;
             };
-            let steps = Servo::goal_steps(joint.servo_angle(*goal));
+            let steps = Servo::goal_steps(joint.servo_angle(goal.angle_rad));
             // Within one turn: it fits every register.
             let raw = register.encoding.encode(steps, register.size).unwrap_or(0);
             let value = definition
@@ -192,12 +222,21 @@ impl<C: Clock> Cycle<C> {
             address = Some(register.addr);
         }
         let Some(address) = address else {
-            return Ok(()); // a contract without actions, or with one whose servo is silent
+            return Ok(()); // a contract without actions, or whose servos are all silent
         };
         match self.wire.tell(self.period / 5, &ids, address, &values) {
             Err(Failure::Gone) => Err(self.failed(Failure::Gone)),
             // One that takes nothing gives no answers either: the sample will be missing.
-            _ => Ok(()),
+            Err(_) => {
+                self.goals = before;
+                Ok(())
+            }
+            Ok(stray) => {
+                let now = Instant::now();
+                self.told = Some(now);
+                self.heard(stray, now);
+                Ok(())
+            }
         }
     }
 
@@ -210,6 +249,7 @@ impl<C: Clock> Cycle<C> {
         let mut failure = None;
         for begin in QUESTIONS {
             if !self.wait_until(posted + begin * fifth) {
+                self.distrust(failure);
                 return Ok(()); // the next command is here: it goes first
             }
             let now = Instant::now();
@@ -224,15 +264,19 @@ impl<C: Clock> Cycle<C> {
                 Err(Failure::Gone) => return Err(self.failed(Failure::Gone)),
                 Err(alarm @ Failure::Alarm { .. }) => {
                     self.failed(alarm);
+                    self.distrust(failure);
                     let _ = self.ends.reports.push(Report::Alarm); // full: nobody looks
                     return Ok(());
                 }
-                Err(other) => failure = Some(self.failed(other)),
+                Err(other) => {
+                    self.distrust(failure);
+                    failure = Some(self.failed(other));
+                }
             }
         }
         // Whatever still comes belongs to these questions, and must not be taken for the answer to another.
         self.quiet_until = Some(Instant::now() + 2 * self.period);
-        self.silent = failure.and_then(Failure::id);
+        self.distrust(failure);
         self.announce(failure);
         Ok(())
     }
@@ -240,21 +284,20 @@ impl<C: Clock> Cycle<C> {
     /// Whether the servos may be asked at `now`. After a period without sample the bus must have been silent for two.
     fn is_quiet(&mut self, now: Instant) -> bool {
         let stray = self.wire.port.begin(now);
-        if stray > 0 {
-            Counters::count(&self.ends.counters.stray);
-        }
-        let Some(until) = self.quiet_until else {
-            return true;
-        };
-        if stray > 0 {
-            self.quiet_until = Some(now + 2 * self.period);
-            return false;
-        }
-        if now < until {
+        self.heard(stray, now);
+        if self.quiet_until.is_some_and(|until| now < until) {
             return false;
         }
         self.quiet_until = None;
         true
+    }
+
+    /// `stray` bytes had come by `now` that nobody had asked for any more: where the bus must be silent, the time begins anew.
+    fn heard(&mut self, stray: usize, now: Instant) {
+        if stray > 0 {
+            Counters::count(&self.ends.counters.stray);
+            self.quiet_until = self.quiet_until.map(|_| now + 2 * self.period);
+        }
     }
 
     /// Waits until `moment`; `false` if a command comes first, or the actuators are dropped.
@@ -272,9 +315,7 @@ impl<C: Clock> Cycle<C> {
     }
 
     fn succeeded(&mut self, asked_us: u64, answers: &Answers) -> Result<(), Failure> {
-        if let Some(id) = self.silent.take() {
-            self.approach_anew(id, answers);
-        }
+        self.approach_anew(answers);
         let mut sample = Sample::new();
         sample.time_us = asked_us;
         for observed in &self.channels.observed {
@@ -294,14 +335,25 @@ impl<C: Clock> Cycle<C> {
         Ok(())
     }
 
-    /// The goal of servo `id` is where it stands, and approaches the command from there.
-    fn approach_anew(&mut self, id: u8, answers: &Answers) {
+    /// No goals for the servos that gave no answer: the one that failed, and where time ran out, all that would have answered after it.
+    fn distrust(&mut self, failure: Option<Failure>) {
+        let Some((failure, id)) = failure.and_then(|failure| Some((failure, failure.id()?))) else {
+            return;
+        };
+        let mut joints = self.config.joints.iter();
+        let Some(first) = joints.position(|joint| joint.id == id) else {
+            return;
+        };
+        let all_behind = matches!(failure, Failure::Lost { .. });
         for (place, goal) in self.channels.driven.iter().zip(&mut self.goals) {
-            let joint = self
-                .config
-                .joints
-                .get(*place)
-                .filter(|joint| joint.id == id);
+            goal.silent |= *place == first || (all_behind && *place > first);
+        }
+    }
+
+    /// The goals of servos that were silent are where they stand, and approach the command from there.
+    fn approach_anew(&mut self, answers: &Answers) {
+        for (place, goal) in self.channels.driven.iter().zip(&mut self.goals) {
+            let joint = self.config.joints.get(*place).filter(|_| goal.silent);
             let angle = joint
                 .zip(answers.bytes.get(*place))
                 .and_then(|(joint, bytes)| {
@@ -311,7 +363,11 @@ impl<C: Clock> Cycle<C> {
                     Some(joint.joint_angle(angle))
                 });
             if let Some(angle_rad) = angle {
-                *goal = (angle_rad, false);
+                *goal = Goal {
+                    angle_rad,
+                    arrived: false,
+                    silent: false,
+                };
             }
         }
     }

@@ -1,8 +1,8 @@
 //! What a bus has seen so far, for whoever wants to know; no control step needs it.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::mpsc::Receiver;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use super::wire::Failure;
 
@@ -15,8 +15,8 @@ pub(super) struct Counters {
     damaged: AtomicU32,
     late: AtomicU32,
     alarms: AtomicU32,
-    /// `None` before the first sample and the first failure.
-    state: Mutex<Option<Option<Failure>>>,
+    /// As [`word`] says it; 0 before the first sample and the first failure. No lock: a thread without priority must not keep that of the bus.
+    state: AtomicU32,
 }
 
 impl Counters {
@@ -36,8 +36,34 @@ impl Counters {
 
     /// The bus is in state `now`; returns whether that is new.
     pub(super) fn changed(&self, now: Option<Failure>) -> bool {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.replace(now) != Some(now)
+        let now = word(now);
+        self.state.swap(now, Relaxed) != now
+    }
+}
+
+/// A state in one word, which is not 0: what, id of the servo, status.
+const fn word(state: Option<Failure>) -> u32 {
+    let (what, id, status) = match state {
+        None => (1, 0, 0),
+        Some(Failure::Lost { id }) => (2, id, 0),
+        Some(Failure::Damaged { id }) => (3, id, 0),
+        Some(Failure::Late { id }) => (4, id, 0),
+        Some(Failure::Alarm { id, status }) => (5, id, status),
+        Some(Failure::Gone) => (6, 0, 0),
+    };
+    u32::from_le_bytes([what, id, status, 0])
+}
+
+/// The failure that [`word`] made this of, if it was one.
+const fn failure(word: u32) -> Option<Failure> {
+    let [what, id, status, _] = word.to_le_bytes();
+    match what {
+        2 => Some(Failure::Lost { id }),
+        3 => Some(Failure::Damaged { id }),
+        4 => Some(Failure::Late { id }),
+        5 => Some(Failure::Alarm { id, status }),
+        6 => Some(Failure::Gone),
+        _ => None,
     }
 }
 
@@ -51,7 +77,7 @@ pub(super) fn say(news: Receiver<Option<Failure>>) {
     }
 }
 
-/// How a bus is. Cheap to clone; not for control steps, for it may wait for the thread of the bus.
+/// How a bus is. Cheap to clone; nobody waits for anybody.
 #[derive(Debug, Clone, Default)]
 pub struct Health(pub(super) Arc<Counters>);
 
@@ -68,7 +94,7 @@ pub struct Counts {
     pub late: u32,
     /// Questions that a servo answered with an alarm.
     pub alarms: u32,
-    /// Periods that found bytes on the bus which nobody had asked for any more.
+    /// Times that bytes were found on the bus which nobody had asked for any more, at most two in a period.
     pub stray: u32,
 }
 
@@ -90,7 +116,34 @@ impl Health {
     /// Why the newest period had no sample; `None` if it had one, or nothing was asked yet.
     #[must_use]
     pub fn failure(&self) -> Option<Failure> {
-        let state = self.0.state.lock();
-        state.unwrap_or_else(PoisonError::into_inner).flatten()
+        failure(self.0.state.load(Relaxed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_state_is_told_from_every_other() {
+        let health = Health::default();
+        assert_eq!(health.failure(), None);
+        for state in [
+            None,
+            Some(Failure::Lost { id: 0 }),
+            Some(Failure::Lost { id: 253 }),
+            Some(Failure::Damaged { id: 253 }),
+            Some(Failure::Late { id: 253 }),
+            Some(Failure::Alarm { id: 253, status: 1 }),
+            Some(Failure::Alarm {
+                id: 253,
+                status: 0x80,
+            }),
+            Some(Failure::Gone),
+        ] {
+            assert!(health.0.changed(state), "{state:?}");
+            assert!(!health.0.changed(state), "{state:?}");
+            assert_eq!(health.failure(), state);
+        }
     }
 }

@@ -4,6 +4,7 @@ mod bring_up;
 mod cost;
 mod exchanges;
 mod flights;
+mod goals;
 mod simulator;
 
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -144,18 +144,18 @@ impl Wire {
         }
     }
 
-    /// Writes `values`, one per id, from the register `address` on. No servo answers that.
+    /// Writes `values`, one per id, from the register `address` on. No servo answers that. Gives the number of bytes that were thrown away before.
     pub(super) fn tell(
         &mut self,
         within: Duration,
         ids: &[u8],
         address: u8,
         values: &[Vec<u8>],
-    ) -> Result<(), Failure> {
-        self.port.begin(Instant::now() + within);
+    ) -> Result<usize, Failure> {
+        let stray = self.port.begin(Instant::now() + within);
         let told = self
             .protocol
             .sync_write(&mut self.port, ids, address, values);
-        told.map_err(|error| self.failure(error))
+        told.map(|()| stray).map_err(|error| self.failure(error))
     }
 }

@@ -40,10 +40,6 @@ fn refused(change: impl FnOnce(&mut Given<'_>)) -> String {
 
 #[test]
 fn what_is_wrong_is_named_and_no_joint_gets_torque() {
-    in_time(wrong);
-}
-
-fn wrong(_: Duration) {
     let observed = |channel: Channel<'static>| {
         refused(move |given| given.contract.observations = List::from_slice(&[channel]))
     };
@@ -135,6 +131,10 @@ fn wrong(_: Duration) {
             "joint pan: 2 rad is 4 rad of its servo, outside of its one turn",
         ),
         (
+            refused(|given| given.config.limp_after = Some(Duration::from_millis(1_999))),
+            "limp_after is 1.999s; give it ten control periods, 2s, at least",
+        ),
+        (
             refused(|given| given.config.port = "/dev/no-such-bus"),
             "cannot open /dev/no-such-bus",
         ),
@@ -176,6 +176,33 @@ fn wrong(_: Duration) {
     ] {
         assert!(error.contains(expected), "{error}\nlacks\n{expected}");
     }
+}
+
+#[test]
+fn a_start_that_fails_lets_go_of_no_joint_that_was_held() {
+    in_time(|_| {
+        for servo in [Servo::Sts3215, Servo::Xl330] {
+            let table = table(servo);
+            let simulator = Simulator::start(servo, &[2_600; 6]);
+            for (model, held) in simulator.state().servos.iter_mut().zip([1, 0, 1, 0, 1, 1]) {
+                model.registers[table.torque] = held;
+                model.registers[table.goal..][..2].copy_from_slice(&2_600_u16.to_le_bytes());
+            }
+            simulator.state().servos[4].write_status = 0x20;
+            let config = config(&simulator, servo);
+            let error = ServoBus::start(&config, &contract(PERIOD), LINUX).expect_err("an alarm");
+            assert!(error.to_string().contains("servo 5 reports an alarm"));
+            // Told to let go; nobody answers that.
+            std::thread::sleep(PERIOD);
+            let torque: Vec<_> = simulator
+                .state()
+                .servos
+                .iter()
+                .map(|model| model.torque(&table))
+                .collect();
+            assert_eq!(torque, [true, false, true, false, true, true], "{servo:?}");
+        }
+    });
 }
 
 #[test]

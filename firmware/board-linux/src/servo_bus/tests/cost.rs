@@ -41,7 +41,7 @@ fn a_control_loop_that_died_moves_nothing_and_the_torque_goes_off_in_time() {
 
 fn dead_loop(period: Duration) {
     let table = simulator::table(Servo::Sts3215);
-    let limp_after = 8 * period;
+    let limp_after = 10 * period;
     let (simulator, mut bus) = bus(Servo::Sts3215, period, |config| {
         config.limp_after = Some(limp_after)
     });
@@ -61,7 +61,7 @@ fn dead_loop(period: Duration) {
     };
     assert_eq!(simulator.state().goals.len(), written, "goals of nobody");
     assert!(torque());
-    std::thread::sleep(5 * period);
+    std::thread::sleep(7 * period);
     assert!(
         simulator
             .state()

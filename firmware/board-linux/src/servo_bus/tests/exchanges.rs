@@ -54,10 +54,6 @@ fn answers(period: Duration) {
 
 #[test]
 fn no_single_flipped_bit_gets_through() {
-    in_time(flipped_bits);
-}
-
-fn flipped_bits(period: Duration) {
     for servo in [Servo::Sts3215, Servo::Xl330] {
         let (simulator, mut wire) = wire(servo, &[1_000, 2_000, 3_000]);
         let mut bit = 0;
@@ -74,7 +70,7 @@ fn flipped_bits(period: Duration) {
             // What is left of it is thrown away before the next question.
             let again = (0..5).any(|tries| {
                 std::thread::sleep(Duration::from_millis(20 * tries));
-                wire.ask(Instant::now() + period / 2).is_ok()
+                wire.ask(Instant::now() + PERIOD / 2).is_ok()
             });
             assert!(again, "{servo:?}: after bit {bit}");
             bit += 1;
@@ -170,8 +166,33 @@ fn no_late_answer_of_a_dynamixel_is_taken_for_a_new_one() {
     in_time(|period| no_late_answer_is_taken_for_a_new_one(Servo::Xl330, period));
 }
 
+#[test]
+fn nobody_is_asked_until_the_bus_was_silent_for_two_periods() {
+    in_time(|period| {
+        // When late answers come, in hundredths of a period after their questions, which go out at 40 and 60.
+        for (late, torque) in [(130, false), (130, true), (230, true)] {
+            let (simulator, mut bus) = bus(Servo::Sts3215, period, |config| config.torque = torque);
+            simulator.inject(Injection {
+                fault: Fault::Late(period * late / 100),
+                id: Some(6), // the others are still told
+                questions: 2,
+            });
+            for _ in 0..8 {
+                bus.actuators.write(&[0.0; 6]).expect("it is taken");
+                std::thread::sleep(period);
+            }
+            let questions = simulator.state().questions.clone();
+            let silent = questions[2] - (questions[1] + period * late / 100);
+            assert!(
+                silent >= 2 * period,
+                "{late}, torque {torque}: asked after {silent:?}"
+            );
+        }
+    });
+}
+
 fn no_late_answer_is_taken_for_a_new_one(servo: Servo, period: Duration) {
-    let (simulator, mut bus) = bus(servo, period, |config| config.torque = false);
+    let (simulator, mut bus) = bus(servo, period, |_| {});
     simulator.state().counting = true;
     // When the clock of the samples was 0.
     let zero = Instant::now() - Duration::from_micros({ LINUX }.now_us());

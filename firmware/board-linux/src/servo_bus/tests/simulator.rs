@@ -54,6 +54,10 @@ pub(super) fn table(servo: Servo) -> Table {
 pub(super) struct Model {
     pub(super) id: u8,
     pub(super) registers: [u8; 256],
+    /// It answers every write with this status byte.
+    pub(super) write_status: u8,
+    /// It has a supply. Without one it hears and says nothing.
+    powered: bool,
     /// Steps.
     position: f64,
     moved: Instant,
@@ -68,6 +72,8 @@ impl Model {
         Self {
             id,
             registers,
+            write_status: 0,
+            powered: true,
             position: position.into(),
             moved: Instant::now(),
         }
@@ -83,6 +89,9 @@ impl Model {
     }
 
     fn set(&mut self, table: &Table, address: usize, data: &[u8]) {
+        if !self.powered {
+            return;
+        }
         self.registers[address..][..data.len()].copy_from_slice(data);
         // People have seen an STS3215 turn its torque on when a goal is written (lerobot, issue 3585).
         if address == table.goal && !table.second {
@@ -97,6 +106,18 @@ impl Model {
     /// Somebody turns it to this step.
     pub(super) fn put(&mut self, position: u16) {
         self.position = position.into();
+    }
+
+    pub(super) fn loses_supply(&mut self) {
+        self.powered = false;
+    }
+
+    /// Its supply is back: it has fallen to this step, is limp, and remembers no goal.
+    pub(super) fn regains_supply(&mut self, table: &Table, position: u16) {
+        self.powered = true;
+        self.registers[table.torque] = 0;
+        self.registers[table.goal..][..table.wide].fill(0);
+        self.put(position);
     }
 
     /// It has moved towards its goal since the last time.
@@ -325,7 +346,7 @@ impl Wire {
                 let servo = state.servos.iter_mut().find(|servo| servo.id == id);
                 if let Some(servo) = servo {
                     servo.set(&self.table, address, data);
-                    let answer = self.answer(id, 0, &[]);
+                    let answer = self.answer(id, servo.write_status, &[]);
                     self.waiting.push_back((Instant::now(), answer));
                 }
             }
@@ -360,7 +381,8 @@ impl Wire {
             state.injection = Some(*injection);
         }
         for id in ids {
-            let Some(servo) = state.servos.iter_mut().find(|servo| servo.id == *id) else {
+            let servo = state.servos.iter_mut().find(|servo| servo.id == *id);
+            let Some(servo) = servo.filter(|servo| servo.powered) else {
                 continue;
             };
             if state.counting {
