@@ -11,7 +11,6 @@ pub mod clock;
 pub mod flash;
 pub mod i2c;
 pub mod store;
-pub mod watchdog;
 
 /// Where an image is programmed beside the firmware: the first slot.
 pub const IMAGE_ADDRESS: usize = 0x080A_0000;

@@ -7,11 +7,11 @@ pub(crate) mod i2c;
 pub(crate) mod pwm;
 pub(crate) mod spi;
 
+use engram_cortex_m::iwdg::{LONGEST_MS, counts};
 use engram_firmware::watchdog::Timer;
 use stm32f4xx_hal::pac;
 
 use crate::clock::ClockControl;
-use crate::watchdog::{LONGEST_MS, counts};
 
 /// Frequency of the crystal, MHz: that of Crazyflie, Betaflight's boards and the Olimex board.
 const CRYSTAL_MHZ: u8 = 8;

@@ -23,7 +23,7 @@ use crate::registers::pwm::{MotorChannel, Timer};
 use crate::registers::spi::SpiRegisters;
 use crate::registers::{self, Clocks, Iwdg};
 use crate::store::{BoardFlash, BoardStore};
-use crate::uart::Uart;
+use crate::uart::{self, Uart};
 
 /// Bytes of cache that the board lends to policies. `ENGRAM_CACHE_BYTES` sets another number at build time.
 const CACHE_BYTES: usize = bytes(option_env!("ENGRAM_CACHE_BYTES"), 11 * 1024);
@@ -168,7 +168,7 @@ pub fn start(wiring: Wiring) -> Stm32f405 {
     // A line that is not plugged in rests, instead of bringing noise.
     a.pa3.into_alternate::<7>().internal_pull_up(true);
     pac::USART2::enable(rcc);
-    let uart = Uart::start(part.USART2, clock.apb1_hz());
+    let uart = uart::start(part.USART2, clock.apb1_hz());
 
     a.pa5.into_alternate::<5>();
     a.pa6.into_alternate::<5>();

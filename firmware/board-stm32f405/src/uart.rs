@@ -2,58 +2,50 @@
 //!
 //! The interrupt alone touches the registers. It takes one byte and gives what the line takes, so that it comes at most
 //! once per byte in each direction, and cannot keep a control step from its end. QEMU never asks for more bytes to send by itself:
-//! [`Uart::write`] asks in its place, which does no harm on a part.
+//! [`Interrupted::ask`] asks in its place, which does no harm on a part.
 
 #![expect(unsafe_code, reason = "register access")]
 
-use core::sync::atomic::{AtomicBool, Ordering};
-
 use cortex_m::peripheral::NVIC;
-use embedded_io::{ErrorKind, ErrorType, Read, ReadReady, Write, WriteReady};
-use engram_cortex_m::Sleep;
-use engram_cortex_m::ring::Ring;
+use embedded_io::{ErrorKind, ErrorType, Write};
+use engram_cortex_m::ring_uart::{Ends, Interrupted, RingUart};
 use stm32f4xx_hal::pac::{self, Interrupt, interrupt};
 
 use crate::registers::pwm::motors_off;
 
 /// Bits per second of the line.
 const BAUD: u32 = 921_600;
-/// Bytes that wait for the main loop, which is away for a control step at most: room for 11 ms of the line.
-static RECEIVED: Ring<1024> = Ring::new();
-/// Bytes that wait for the line.
-static TO_SEND: Ring<TO_SEND_BYTES> = Ring::new();
-const TO_SEND_BYTES: usize = 256;
-/// A byte was damaged, or found no room, since the last look.
-static DAMAGED: AtomicBool = AtomicBool::new(false);
+static ENDS: Ends = Ends::new();
 
-/// The serial line to the host.
-pub struct Uart(());
+/// The line's interrupt.
+pub struct Usart2;
 
-impl Uart {
-    /// Turns the line on, at [`BAUD`] from a bus of `bus_hz`, and gives it to the interrupt. Its pins and its clock are on already.
-    pub(crate) fn start(registers: pac::USART2, bus_hz: u32) -> Self {
-        let divider = ((bus_hz + BAUD / 2) / BAUD) as u16;
-        // SAFETY: the register takes any divider of 16 bits.
-        (registers.brr()).write(|w| unsafe { w.bits(divider) });
-        registers.cr1().write(|w| {
-            let w = w.ue().set_bit().te().set_bit();
-            w.re().set_bit().rxneie().set_bit()
-        });
-        // SAFETY: no critical section depends on this line being masked.
-        unsafe { NVIC::unmask(Interrupt::USART2) };
-        Self(())
+impl Interrupted for Usart2 {
+    fn ends() -> &'static Ends {
+        &ENDS
+    }
+
+    /// QEMU never asks for more bytes to send by itself.
+    fn ask() {
+        NVIC::pend(Interrupt::USART2);
     }
 }
 
-impl Sleep for Uart {
-    fn sleep(&mut self) {
-        // With interrupts off none is lost between the check and the sleep, which a pending one ends all the same.
-        cortex_m::interrupt::free(|_| {
-            if RECEIVED.waiting() == 0 {
-                cortex_m::asm::wfi();
-            }
-        });
-    }
+/// The serial line to the host.
+pub(crate) type Uart = RingUart<Usart2>;
+
+/// Turns the line on, at [`BAUD`] from a bus of `bus_hz`, and gives it to the interrupt. Its pins and its clock are on already.
+pub(crate) fn start(registers: pac::USART2, bus_hz: u32) -> Uart {
+    let divider = ((bus_hz + BAUD / 2) / BAUD) as u16;
+    // SAFETY: the register takes any divider of 16 bits.
+    (registers.brr()).write(|w| unsafe { w.bits(divider) });
+    registers.cr1().write(|w| {
+        let w = w.ue().set_bit().te().set_bit();
+        w.re().set_bit().rxneie().set_bit()
+    });
+    // SAFETY: no critical section depends on this line being masked.
+    unsafe { NVIC::unmask(Interrupt::USART2) };
+    Uart::new()
 }
 
 #[interrupt]
@@ -65,74 +57,24 @@ fn USART2() {
     if damaged || status.rxne().bit_is_set() {
         // This read clears all of these flags.
         let byte = registers.dr().read().bits() as u8;
-        if damaged || !RECEIVED.put(byte) {
-            DAMAGED.store(true, Ordering::Relaxed);
+        if damaged || !ENDS.received.put(byte) {
+            ENDS.note_damage();
         }
     }
-    for _ in 0..TO_SEND.waiting() {
+    for _ in 0..ENDS.to_send.waiting() {
         if registers.sr().read().txe().bit_is_clear() {
             break;
         }
-        if let Some(byte) = TO_SEND.take() {
+        if let Some(byte) = ENDS.to_send.take() {
             send(&registers, byte);
         }
     }
-    let more = TO_SEND.waiting() > 0;
+    let more = ENDS.to_send.waiting() > 0;
     registers.cr1().modify(|_, w| w.txeie().bit(more));
 }
 
 fn send(registers: &pac::USART2, byte: u8) {
     registers.dr().write(|w| w.dr().set(byte.into()));
-}
-
-impl ErrorType for Uart {
-    type Error = ErrorKind;
-}
-
-impl ReadReady for Uart {
-    /// # Errors
-    /// Once for bytes that were damaged or found no room since the last call.
-    fn read_ready(&mut self) -> Result<bool, ErrorKind> {
-        if DAMAGED.swap(false, Ordering::Relaxed) {
-            return Err(ErrorKind::Other);
-        }
-        Ok(RECEIVED.waiting() > 0)
-    }
-}
-
-impl Read for Uart {
-    /// Takes what is there without waiting; nothing, where [`ReadReady`] would have said so.
-    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ErrorKind> {
-        let mut count = 0;
-        for (place, byte) in buffer
-            .iter_mut()
-            .zip(core::iter::from_fn(|| RECEIVED.take()))
-        {
-            *place = byte;
-            count += 1;
-        }
-        Ok(count)
-    }
-}
-
-impl WriteReady for Uart {
-    fn write_ready(&mut self) -> Result<bool, ErrorKind> {
-        Ok(TO_SEND.waiting() < TO_SEND_BYTES)
-    }
-}
-
-impl Write for Uart {
-    /// Takes as many bytes as there is room for without waiting: none, where [`WriteReady`] would have said so.
-    fn write(&mut self, buffer: &[u8]) -> Result<usize, ErrorKind> {
-        let count = buffer.iter().take_while(|byte| TO_SEND.put(**byte)).count();
-        NVIC::pend(Interrupt::USART2);
-        Ok(count)
-    }
-
-    /// The interrupt sends what waits.
-    fn flush(&mut self) -> Result<(), ErrorKind> {
-        Ok(())
-    }
 }
 
 engram_cortex_m::last_words_over!(LastWords);

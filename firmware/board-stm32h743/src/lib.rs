@@ -8,7 +8,6 @@
 
 pub mod clock;
 pub mod flash;
-pub mod watchdog;
 
 #[cfg(target_os = "none")]
 mod registers;

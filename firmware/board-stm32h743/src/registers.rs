@@ -7,11 +7,11 @@ pub(crate) mod pins;
 pub(crate) mod pwm;
 pub(crate) mod spi;
 
+use engram_cortex_m::iwdg::{LONGEST_MS, counts};
 use engram_firmware::watchdog::Timer;
 use stm32h7::stm32h743 as pac;
 
 use crate::clock::ClockControl;
-use crate::watchdog::{LONGEST_MS, counts};
 
 /// PWR, RCC and the flash controller.
 pub(crate) struct Clocks<'a> {

@@ -17,7 +17,7 @@ use crate::registers::pins::{self, Port};
 use crate::registers::pwm::{MotorChannel, Timer};
 use crate::registers::spi::SpiRegisters;
 use crate::registers::{self, Clocks, Iwdg};
-use crate::uart::Uart;
+use crate::uart::{self, Uart};
 
 /// The internal oscillator, from which the line and SPI1 have their clocks, whatever the core runs on, Hz.
 const INTERNAL_HZ: u32 = 64_000_000;
@@ -121,7 +121,7 @@ pub fn start(wiring: Wiring) -> Stm32h743 {
     d.give(8, 7, false);
     // A line that is not plugged in rests, instead of bringing noise.
     d.give(9, 7, true);
-    let uart = Uart::start(part.USART3, INTERNAL_HZ);
+    let uart = uart::start(part.USART3, INTERNAL_HZ);
 
     let select = match wiring {
         Wiring::Nucleo => {

@@ -5,12 +5,9 @@
 
 #![expect(unsafe_code, reason = "register access")]
 
-use core::sync::atomic::{AtomicBool, Ordering};
-
 use cortex_m::peripheral::NVIC;
-use embedded_io::{ErrorKind, ErrorType, Read, ReadReady, Write, WriteReady};
-use engram_cortex_m::Sleep;
-use engram_cortex_m::ring::Ring;
+use embedded_io::{ErrorKind, ErrorType, Write};
+use engram_cortex_m::ring_uart::{Ends, Interrupted, RingUart};
 use stm32h7::stm32h743::{self as pac, Interrupt, interrupt};
 
 use crate::registers::pwm::motors_off;
@@ -18,48 +15,43 @@ use crate::registers::pwm::motors_off;
 /// Bits per second of the line.
 const BAUD: u32 = 921_600;
 
-/// Bytes that wait for the main loop, which is away for a control step at most: room for 11 ms of the line.
-static RECEIVED: Ring<1024> = Ring::new();
-/// Bytes that wait for the line.
-static TO_SEND: Ring<TO_SEND_BYTES> = Ring::new();
-const TO_SEND_BYTES: usize = 256;
 /// Bytes that each queue of the peripheral holds.
 const FIFO_BYTES: usize = 16;
 /// Flags of damaged and lost bytes: parity, framing, noise, overrun.
 const ERRORS: u32 = 0b1111;
 /// Those of lost ones, which say nothing of the byte that is there.
 const OVERRUN: u32 = 0b1000;
-/// A byte was damaged, or found no room, since the last look.
-static DAMAGED: AtomicBool = AtomicBool::new(false);
 
-/// The serial line to the host.
-pub struct Uart(());
+static ENDS: Ends = Ends::new();
 
-impl Uart {
-    /// Turns the line on, at [`BAUD`] from a clock of `clock_hz`, and gives it to the interrupt. Its pins and its clock
-    /// are on already.
-    pub(crate) fn start(registers: pac::USART3, clock_hz: u32) -> Self {
-        let divider = ((clock_hz + BAUD / 2) / BAUD) as u16;
-        // SAFETY: the register takes any divider of 16 bits.
-        (registers.brr()).write(|w| unsafe { w.bits(divider.into()) });
-        registers.cr1().write(|w| w.fifoen().set_bit());
-        (registers.cr1()).modify(|_, w| w.te().set_bit().re().set_bit().rxneie().set_bit());
-        registers.cr1().modify(|_, w| w.ue().set_bit());
-        // SAFETY: no critical section depends on this line being masked.
-        unsafe { NVIC::unmask(Interrupt::USART3) };
-        Self(())
+/// The line's interrupt.
+pub struct Usart3;
+
+impl Interrupted for Usart3 {
+    fn ends() -> &'static Ends {
+        &ENDS
+    }
+
+    fn ask() {
+        NVIC::pend(Interrupt::USART3);
     }
 }
 
-impl Sleep for Uart {
-    fn sleep(&mut self) {
-        // With interrupts off none is lost between the check and the sleep, which a pending one ends all the same.
-        cortex_m::interrupt::free(|_| {
-            if RECEIVED.waiting() == 0 {
-                cortex_m::asm::wfi();
-            }
-        });
-    }
+/// The serial line to the host.
+pub(crate) type Uart = RingUart<Usart3>;
+
+/// Turns the line on, at [`BAUD`] from a clock of `clock_hz`, and gives it to the interrupt. Its pins and its clock
+/// are on already.
+pub(crate) fn start(registers: pac::USART3, clock_hz: u32) -> Uart {
+    let divider = ((clock_hz + BAUD / 2) / BAUD) as u16;
+    // SAFETY: the register takes any divider of 16 bits.
+    (registers.brr()).write(|w| unsafe { w.bits(divider.into()) });
+    registers.cr1().write(|w| w.fifoen().set_bit());
+    (registers.cr1()).modify(|_, w| w.te().set_bit().re().set_bit().rxneie().set_bit());
+    registers.cr1().modify(|_, w| w.ue().set_bit());
+    // SAFETY: no critical section depends on this line being masked.
+    unsafe { NVIC::unmask(Interrupt::USART3) };
+    Uart::new()
 }
 
 #[interrupt]
@@ -70,7 +62,7 @@ fn USART3() {
         let status = registers.isr().read();
         let errors = status.bits() & ERRORS;
         if errors != 0 {
-            DAMAGED.store(true, Ordering::Relaxed);
+            ENDS.note_damage();
             // SAFETY: ones clear these flags.
             registers.icr().write(|w| unsafe { w.bits(errors) });
         }
@@ -78,74 +70,26 @@ fn USART3() {
             break;
         }
         let byte = registers.rdr().read().bits() as u8;
-        if errors & !OVERRUN == 0 && !RECEIVED.put(byte) {
-            DAMAGED.store(true, Ordering::Relaxed);
+        if errors & !OVERRUN == 0 && !ENDS.received.put(byte) {
+            ENDS.note_damage();
         }
     }
     for _ in 0..FIFO_BYTES {
         if registers.isr().read().txe().bit_is_clear() {
             break;
         }
-        let Some(byte) = TO_SEND.take() else { break };
+        let Some(byte) = ENDS.to_send.take() else {
+            break;
+        };
         send(&registers, byte);
     }
-    let more = TO_SEND.waiting() > 0;
+    let more = ENDS.to_send.waiting() > 0;
     registers.cr1().modify(|_, w| w.txeie().bit(more));
 }
 
 fn send(registers: &pac::USART3, byte: u8) {
     // SAFETY: the register takes any byte.
     (registers.tdr()).write(|w| unsafe { w.bits(byte.into()) });
-}
-
-impl ErrorType for Uart {
-    type Error = ErrorKind;
-}
-
-impl ReadReady for Uart {
-    /// # Errors
-    /// Once for bytes that were damaged or found no room since the last call.
-    fn read_ready(&mut self) -> Result<bool, ErrorKind> {
-        if DAMAGED.swap(false, Ordering::Relaxed) {
-            return Err(ErrorKind::Other);
-        }
-        Ok(RECEIVED.waiting() > 0)
-    }
-}
-
-impl Read for Uart {
-    /// Takes what is there without waiting; nothing, where [`ReadReady`] would have said so.
-    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ErrorKind> {
-        let mut count = 0;
-        for (place, byte) in buffer
-            .iter_mut()
-            .zip(core::iter::from_fn(|| RECEIVED.take()))
-        {
-            *place = byte;
-            count += 1;
-        }
-        Ok(count)
-    }
-}
-
-impl WriteReady for Uart {
-    fn write_ready(&mut self) -> Result<bool, ErrorKind> {
-        Ok(TO_SEND.waiting() < TO_SEND_BYTES)
-    }
-}
-
-impl Write for Uart {
-    /// Takes as many bytes as there is room for without waiting: none, where [`WriteReady`] would have said so.
-    fn write(&mut self, buffer: &[u8]) -> Result<usize, ErrorKind> {
-        let count = buffer.iter().take_while(|byte| TO_SEND.put(**byte)).count();
-        NVIC::pend(Interrupt::USART3);
-        Ok(count)
-    }
-
-    /// The interrupt sends what waits.
-    fn flush(&mut self) -> Result<(), ErrorKind> {
-        Ok(())
-    }
 }
 
 engram_cortex_m::last_words_over!(LastWords);

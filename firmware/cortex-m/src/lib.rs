@@ -1,6 +1,6 @@
 //! What boards with a Cortex-M share: clock, identity and measured memory (`Board`), logs (`logger`, `Journal`), last words
 //! (`stop`, `last_words_over!`), the main loop (`run`), and what decides and touches no register: the queue between an interrupt and the main
-//! loop ([`ring`]), motor outputs ([`pwm`]), an SPI bus ([`spi`]).
+//! loop ([`ring`]), motor outputs ([`pwm`]), an SPI bus ([`spi`]), the watchdog's counts ([`iwdg`]).
 //!
 //! A board adds its serial line, its linker script and its `main`: `firmware/board-mps2` is an example. The crate brings the panic
 //! handler, the handlers of faults and of SysTick, and defmt's global logger, so that a firmware can have it once. On any target but
@@ -15,6 +15,7 @@ mod board;
 mod control_loop;
 #[cfg(target_os = "none")]
 mod delay;
+pub mod iwdg;
 #[cfg(target_os = "none")]
 mod journal;
 #[cfg(target_os = "none")]
@@ -25,6 +26,8 @@ pub mod logger;
 mod memory;
 pub mod pwm;
 pub mod ring;
+#[cfg(target_os = "none")]
+pub mod ring_uart;
 pub mod spi;
 
 #[cfg(target_os = "none")]

@@ -38,7 +38,7 @@ fn the_watchdog_outlasts_the_erasing_for_the_largest_image() {
     let image = engram_image::limits::IMAGE_BYTES.div_ceil(SECTOR_BYTES);
     // Two halves of the journal at most beside it; and an oscillator that is a tenth too fast.
     let erasing_ms = (image as u32 + 2) * LONGEST_SECTOR_MS;
-    assert!(erasing_ms < crate::watchdog::LONGEST_MS / 11 * 10);
+    assert!(erasing_ms < engram_cortex_m::iwdg::LONGEST_MS / 11 * 10);
 }
 
 #[test]

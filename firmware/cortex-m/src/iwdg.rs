@@ -1,6 +1,6 @@
-//! The independent watchdog: what its counts are in time. What feeds it is `engram_firmware::watchdog`'s business.
+//! The independent watchdog of STM32 parts: what its counts are in time. What feeds it is `engram_firmware::watchdog`'s business.
 
-/// Counts of the watchdog in a second: 32 kHz by 256. The oscillator is a few per cent off.
+/// Counts of the watchdog in a second: 32 kHz by 256. The oscillator of an STM32F4 is between 17 and 47 kHz, that of an STM32H7 a few per cent off.
 const COUNTS_PER_S: u32 = 125;
 /// The most counts that it can be set to.
 const MOST_COUNTS: u16 = 0xFFF;
