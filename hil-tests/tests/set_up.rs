@@ -129,6 +129,7 @@ impl Machine {
             "cc",
             "nm",
             "llvm-objdump",
+            "openssl",
             "qemu-aarch64",
             "aarch64-linux-gnu-gcc",
             "cargo",
