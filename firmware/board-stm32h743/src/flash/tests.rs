@@ -33,7 +33,7 @@ fn memory_x_says_the_same() {
 
 #[test]
 fn the_watchdog_outlasts_the_erasing_for_the_largest_image() {
-    // By the data sheet, at 32 bits at a time.
+    // As the vendor says in its forum, at 32 bits at a time; to be held against the data sheet.
     const LONGEST_SECTOR_MS: u32 = 2_200;
     let image = engram_image::limits::IMAGE_BYTES.div_ceil(SECTOR_BYTES);
     // Two halves of the journal at most beside it; and an oscillator that is a tenth too fast.
