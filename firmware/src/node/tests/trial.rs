@@ -1,8 +1,9 @@
 //! Images on trial, on a model of a flash: what the node confirms and what it rolls back, and every cut of power with real images.
 
 use super::*;
-use crate::flash::FlashStore;
 use crate::flash::tests::model::{Model, Torn};
+use crate::flash::{ATTEMPTS, FlashStore};
+use crate::store::Slot;
 use crate::tests_support::{counted, key, signed_by};
 use embedded_storage::nor_flash::NorFlash as _;
 use engram_link::Fault;
@@ -349,6 +350,27 @@ fn where_writing_stalls_an_upload_waits_for_the_landing() {
     rig.done(&ToBoard::Disarm);
     rig.upload(&image(2));
     rig.done(&ToBoard::UploadCommit);
+}
+
+/// Where nothing is behind an image whose checks never end, every fourth start leaves it alone, so that an upload can come.
+#[test]
+fn a_start_goes_without_the_only_image_after_three_that_ended_in_its_checks() {
+    let mut flash = blank(Torn::Faults);
+    let bytes = image(1);
+    let mut store = FlashStore::new(&mut flash).expect("large enough");
+    let sha256 = Sha256::digest(&bytes).into();
+    assert_eq!(store.begin(Slot::A, bytes.len(), &sha256), Ok(0));
+    assert_eq!(store.write(Slot::A, 0, &bytes), Ok(()));
+    assert_eq!(store.mark(Slot::A, Mark::Checking), Ok(()));
+    for _ in 0..ATTEMPTS {
+        let mut store = FlashStore::new(&mut flash).expect("large enough");
+        assert!(store.found().is_some());
+        assert_eq!(store.mark(Slot::A, Mark::Checking), Ok(()));
+    }
+    let (rig, found) = start(&mut flash, Pace::LockStep);
+    assert_eq!((found, rig.flies()), (Err(Reason::NoImage), None));
+    let (rig, found) = start(&mut flash, Pace::LockStep);
+    assert_eq!((found, rig.flies()), (Ok(()), Some(1)));
 }
 
 #[test]
