@@ -306,10 +306,18 @@ pub(crate) mod tests {
         assert!(flash.0.locked);
     }
 
+    /// `_image` in `memory.x`, and what the host gives QEMU, is slot A.
     #[test]
-    fn the_first_slot_is_where_programmers_put_images() {
-        // Sector 7 begins at 0x0806_0000; two of the journal come before slot A.
-        let before = 0x0806_0000 + 2 * SECTOR_BYTES;
-        assert_eq!(before, crate::IMAGE_ADDRESS);
+    fn memory_x_says_the_same() {
+        let script = include_str!("../memory.x");
+        // Four sectors of 16 KiB, one of 64 and two of 128 are before these.
+        let origin = 0x0800_0000 + 3 * SECTOR_BYTES;
+        let images = format!(
+            "IMAGES : ORIGIN = 0x{origin:08x}, LENGTH = {}K",
+            SECTORS * SECTOR_BYTES / 1024
+        );
+        assert!(script.contains(&images), "{images}");
+        let slot_a = format!("_image = ORIGIN(IMAGES) + {}K;", 2 * SECTOR_BYTES / 1024);
+        assert!(script.contains(&slot_a), "{slot_a}");
     }
 }

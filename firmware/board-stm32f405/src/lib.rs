@@ -12,9 +12,6 @@ pub mod flash;
 pub mod i2c;
 pub mod store;
 
-/// Where an image is programmed beside the firmware: the first slot.
-pub const IMAGE_ADDRESS: usize = 0x080A_0000;
-
 #[cfg(target_os = "none")]
 mod registers;
 #[cfg(target_os = "none")]

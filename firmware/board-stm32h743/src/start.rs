@@ -90,7 +90,7 @@ impl Motors {
     }
 }
 
-/// Brings up watchdog, clock, caches, line and bus; the motors stay off. From here to [`run`](crate::run) the watchdog waits 32 s.
+/// Brings up watchdog, clock, caches, line and bus; the motors stay off. From here to [`run`](crate::run) the watchdog waits some 33 s.
 ///
 /// A second call ends with last words: there is one of everything.
 pub fn start(wiring: Wiring) -> Stm32h743 {

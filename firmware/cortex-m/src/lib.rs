@@ -4,7 +4,7 @@
 //!
 //! A board adds its serial line, its linker script and its `main`: `firmware/board-mps2` is an example. The crate brings the panic
 //! handler, the handlers of faults and of SysTick, and defmt's global logger, so that a firmware can have it once. On any target but
-//! bare metal there are the last three alone, for their tests.
+//! bare metal there are these four alone, for their tests.
 //!
 //! `unsafe` stands in the modules that touch linker symbols, exceptions and the log queue, and nowhere else.
 #![cfg_attr(not(test), no_std)]

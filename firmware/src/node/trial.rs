@@ -38,12 +38,11 @@ where
     M: BorrowMut<Memory>,
     P: Platform,
 {
-    /// Takes the image that was confirmed before the one on trial, with all checks of an upload; does nothing where none is on trial. The node
-    /// does so itself where its checks or its deadlines say that it must; a board may for reasons of its own.
+    /// Takes the image that was confirmed before the one on trial, with all checks of an upload; does nothing where none is on trial.
     ///
     /// # Errors
     /// [`Reason::NotDisarmed`], [`Reason::NotSettled`]; others as for an upload, and then there is no active image.
-    pub fn roll_back(&mut self) -> Result<(), Reason> {
+    pub(super) fn roll_back(&mut self) -> Result<(), Reason> {
         self.require_rest()?;
         if !self.slots.on_trial() {
             return Ok(());

@@ -83,6 +83,8 @@ pub(super) struct Cycle<C> {
     newest: Option<Instant>,
     /// Nobody is asked before this moment, nor while late answers still trickle in.
     quiet_until: Option<Instant>,
+    /// What was said of the bus last: a failure, or that there is none.
+    announced: Option<Option<Failure>>,
 }
 
 impl<C: Clock> Cycle<C> {
@@ -138,6 +140,7 @@ impl<C: Clock> Cycle<C> {
             told: None,
             newest: None,
             quiet_until: None,
+            announced: None,
         })
     }
 
@@ -383,7 +386,7 @@ impl<C: Clock> Cycle<C> {
 
     /// Has it said what the bus does now, where that is something else than before.
     fn announce(&mut self, now: Option<Failure>) {
-        if self.ends.counters.changed(now) {
+        if self.announced.replace(now) != Some(now) {
             let _ = self.ends.news.try_send(now); // full: nobody reads what is said
         }
     }

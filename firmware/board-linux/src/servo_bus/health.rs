@@ -15,8 +15,6 @@ pub(super) struct Counters {
     damaged: AtomicU32,
     late: AtomicU32,
     alarms: AtomicU32,
-    /// As [`word`] says it; 0 before the first sample and the first failure. No lock: a thread without priority must not keep that of the bus.
-    state: AtomicU32,
 }
 
 impl Counters {
@@ -32,38 +30,6 @@ impl Counters {
             Failure::Alarm { .. } => Self::count(&self.alarms),
             Failure::Gone => {}
         }
-    }
-
-    /// The bus is in state `now`; returns whether that is new.
-    pub(super) fn changed(&self, now: Option<Failure>) -> bool {
-        let now = word(now);
-        self.state.swap(now, Relaxed) != now
-    }
-}
-
-/// A state in one word, which is not 0: what, id of the servo, status.
-const fn word(state: Option<Failure>) -> u32 {
-    let (what, id, status) = match state {
-        None => (1, 0, 0),
-        Some(Failure::Lost { id }) => (2, id, 0),
-        Some(Failure::Damaged { id }) => (3, id, 0),
-        Some(Failure::Late { id }) => (4, id, 0),
-        Some(Failure::Alarm { id, status }) => (5, id, status),
-        Some(Failure::Gone) => (6, 0, 0),
-    };
-    u32::from_le_bytes([what, id, status, 0])
-}
-
-/// The failure that [`word`] made this of, if it was one.
-const fn failure(word: u32) -> Option<Failure> {
-    let [what, id, status, _] = word.to_le_bytes();
-    match what {
-        2 => Some(Failure::Lost { id }),
-        3 => Some(Failure::Damaged { id }),
-        4 => Some(Failure::Late { id }),
-        5 => Some(Failure::Alarm { id, status }),
-        6 => Some(Failure::Gone),
-        _ => None,
     }
 }
 
@@ -110,40 +76,6 @@ impl Health {
             late: of(&self.0.late),
             alarms: of(&self.0.alarms),
             stray: of(&self.0.stray),
-        }
-    }
-
-    /// Why the newest period had no sample; `None` if it had one, or nothing was asked yet.
-    #[must_use]
-    pub fn failure(&self) -> Option<Failure> {
-        failure(self.0.state.load(Relaxed))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_state_is_told_from_every_other() {
-        let health = Health::default();
-        assert_eq!(health.failure(), None);
-        for state in [
-            None,
-            Some(Failure::Lost { id: 0 }),
-            Some(Failure::Lost { id: 253 }),
-            Some(Failure::Damaged { id: 253 }),
-            Some(Failure::Late { id: 253 }),
-            Some(Failure::Alarm { id: 253, status: 1 }),
-            Some(Failure::Alarm {
-                id: 253,
-                status: 0x80,
-            }),
-            Some(Failure::Gone),
-        ] {
-            assert!(health.0.changed(state), "{state:?}");
-            assert!(!health.0.changed(state), "{state:?}");
-            assert_eq!(health.failure(), state);
         }
     }
 }

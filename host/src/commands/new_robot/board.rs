@@ -22,11 +22,11 @@ struct Part {
 }
 
 /// The target of both parts.
-pub(super) const CORTEX_M: &str = "thumbv7em-none-eabihf";
+const CORTEX_M: &str = "thumbv7em-none-eabihf";
 
 impl Board {
     /// The folder of its crate under `firmware`, whose name follows from it.
-    pub(super) fn folder(self) -> &'static str {
+    fn folder(self) -> &'static str {
         match self {
             Self::Stm32f405 => "board-stm32f405",
             Self::Stm32h743 => "board-stm32h743",
