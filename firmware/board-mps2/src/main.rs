@@ -4,7 +4,7 @@
 //! drivers in both places and the same loop (see `firmware/robot-template`).
 //!
 //! `unsafe` stands in `uart.rs`, which touches registers, and nowhere else. No heap, no panic (feature
-//! `prove-no-panic`), and a stack that overflows into a fault (`memory-m7.x`, `memory-m55.x`).
+//! `prove-no-panic`), and a stack that overflows into a fault (`memory.x`, `memory-m55.x`).
 #![no_std]
 #![no_main]
 
