@@ -10,6 +10,18 @@ use crate::outputs::{Output, within_0_and_1};
 /// Fewest steps of the duty cycle between both ends of a signal: one percent each.
 pub const FEWEST_STEPS: u16 = 100;
 
+/// [`ChannelError::Resolution`] of the output `name` where `steps` are less than [`FEWEST_STEPS`].
+pub(crate) fn fine_enough(name: &'static str, steps: u16) -> Result<(), ChannelError<'static>> {
+    if steps < FEWEST_STEPS {
+        return Err(ChannelError::Resolution {
+            name,
+            steps,
+            at_least: FEWEST_STEPS,
+        });
+    }
+    Ok(())
+}
+
 /// What the ends of a channel's range mean on the wire: shares of the PWM's period during which it is high.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -76,13 +88,7 @@ impl<P: SetDutyCycle> PwmOutput<P> {
         let max_duty = f32::from(pwm.max_duty_cycle());
         let change = (signal.at_max - signal.at_min) * max_duty;
         let steps = (change.abs() + 0.5) as u16;
-        if steps < FEWEST_STEPS {
-            return Err(ChannelError::Resolution {
-                name,
-                steps,
-                at_least: FEWEST_STEPS,
-            });
-        }
+        fine_enough(name, steps)?;
         Ok(Self {
             pwm,
             channel,
