@@ -26,7 +26,7 @@ use engram_firmware::safety::Settings;
 use engram_image::Contract;
 use rtrb::RingBuffer;
 
-pub use config::{BusConfig, BusError, Direction, Joint};
+pub use config::{BusConfig, BusError, Direction, Joint, ServoFault};
 pub use drivers::{BusActuators, BusSensors};
 pub use health::{Counts, Health};
 pub use servo::Servo;
