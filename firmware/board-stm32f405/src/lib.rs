@@ -21,7 +21,7 @@ mod uart;
 #[cfg(target_os = "none")]
 pub use cortex_m_rt::entry;
 #[cfg(target_os = "none")]
-pub use engram_cortex_m::{Delay, in_the_loop, pwm, run, spi, stop};
+pub use engram_cortex_m::{Delay, injected_node, pwm, run, spi, stop};
 #[cfg(target_os = "none")]
 pub use start::{
     I2cBus, Line, MotorOutput, Motors, Pins, SpiBus, SpiDevice, Stm32f405, Wiring, start,

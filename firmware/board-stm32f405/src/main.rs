@@ -9,10 +9,11 @@
 #[cfg(not(target_os = "none"))]
 compile_error!("this is a Cortex-M firmware: build it with `scripts/build-boards f405`");
 
-use engram_board_stm32f405::{Wiring, entry, in_the_loop, start};
+use engram_board_stm32f405::{Wiring, entry, injected_node, run, start};
 
 #[entry]
 fn main() -> ! {
     let board = start(Wiring::Betaflight);
-    in_the_loop(board.line, board.store, board.memory, board.platform)
+    let node = injected_node(board.store, board.memory, board.platform);
+    run(node, board.line)
 }

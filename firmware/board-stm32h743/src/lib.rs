@@ -18,6 +18,6 @@ mod uart;
 #[cfg(target_os = "none")]
 pub use cortex_m_rt::entry;
 #[cfg(target_os = "none")]
-pub use engram_cortex_m::{Delay, in_the_loop, pwm, run, spi};
+pub use engram_cortex_m::{Delay, injected_node, pwm, run, spi};
 #[cfg(target_os = "none")]
 pub use start::{Line, MotorOutput, Motors, Pin, SpiBus, SpiDevice, Stm32h743, Wiring, start};

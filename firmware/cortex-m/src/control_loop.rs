@@ -1,4 +1,4 @@
-//! The main loop of boards with a watchdog and a line that wakes them: [`run`], and with the host for a plant [`in_the_loop`].
+//! The main loop of boards with a watchdog and a line that wakes them: [`run`]; and the node of a board whose plant is the host: [`injected_node`].
 
 use embedded_io::{Read, ReadReady, Write, WriteReady};
 use engram_firmware::actuators::Actuators;
@@ -33,15 +33,18 @@ pub struct Line<U, T> {
     pub restarted_by_watchdog: bool,
 }
 
-/// Runs a board for hardware in the loop: the host is the plant, sensors are injected over the link, actuators only report.
+/// A node whose sensors are injected over the link, and whose actuators only report.
+pub type InjectedNode<I> =
+    Node<InjectedSensors, ReportedActuators, NoFallback, I, &'static mut Memory, Board>;
+
+/// That of a board for hardware in the loop, where the host is the plant.
 #[inline(always)] // As `run`.
-pub fn in_the_loop<I: ImageStore, U: Sleep, T: Timer>(
-    line: Line<U, T>,
+pub fn injected_node<I: ImageStore>(
     store: I,
     memory: &'static mut Memory,
     platform: Board,
-) -> ! {
-    let node = Node::new(Parts {
+) -> InjectedNode<I> {
+    Node::new(Parts {
         contract: ContractSource::Image,
         key: const { PublicKey::of_build(option_env!("ENGRAM_PUBLIC_KEY")) },
         pace: Pace::LockStep,
@@ -51,8 +54,7 @@ pub fn in_the_loop<I: ImageStore, U: Sleep, T: Timer>(
         store,
         memory,
         platform,
-    });
-    run(node, line)
+    })
 }
 
 /// Flies the image in flash, if there is one, and turns for ever: messages, control steps when they are due, logs, the watchdog, and sleep

@@ -1,5 +1,5 @@
 //! What boards with a Cortex-M share: clock, identity and measured memory (`Board`), logs (`logger`, `Journal`), last words
-//! (`stop`, `last_words_over!`), the main loop (`run`, `in_the_loop`), and what decides and touches no register: the queue between an interrupt and the main
+//! (`stop`, `last_words_over!`), the main loop (`run`), the node of hardware in the loop (`injected_node`), and what decides and touches no register: the queue between an interrupt and the main
 //! loop ([`ring`]), and of STM32 parts the clock ([`clock`]), motor outputs ([`pwm`]), an SPI bus ([`spi`]), the watchdog ([`iwdg`]).
 //!
 //! A board adds its serial line, its linker script and its `main`: `firmware/board-mps2` is an example. The crate brings the panic
@@ -34,7 +34,7 @@ pub mod spi;
 #[cfg(target_os = "none")]
 pub use board::Board;
 #[cfg(target_os = "none")]
-pub use control_loop::{Line, Sleep, in_the_loop, run};
+pub use control_loop::{InjectedNode, Line, Sleep, injected_node, run};
 #[cfg(target_os = "none")]
 pub use delay::Delay;
 #[cfg(target_os = "none")]
