@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes host/src/plant/mujoco/golden/*.f64: what gymnasium and MuJoCo's Python package compute, for the Rust plants to equal.
+"""Makes host/plants/src/mujoco/golden/*.f64: what gymnasium and MuJoCo's Python package compute, for the Rust plants to equal.
 
     python3 -m venv target/python && target/python/bin/pip install mujoco==3.17.0 gymnasium==1.4.0 imageio
     target/python/bin/python scripts/mujoco-golden.py
@@ -27,7 +27,7 @@ import numpy as np
 
 STEPS = 1000
 WHOLE = 50
-FOLDER = pathlib.Path(__file__).resolve().parent.parent / "host/src/plant/mujoco/golden"
+FOLDER = pathlib.Path(__file__).resolve().parent.parent / "host/plants/src/mujoco/golden"
 
 
 def cheetah_observation(env):

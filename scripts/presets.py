@@ -2,7 +2,7 @@
 import pathlib
 import re
 
-FOLDER = pathlib.Path(__file__).resolve().parent.parent / "host/presets/engram"
+FOLDER = pathlib.Path(__file__).resolve().parent.parent / "host/train/presets/engram"
 
 
 def settings(plant, changes):

@@ -5,11 +5,11 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
-use engram::board::{
+use engram_firmware::policy::WorkingMemory;
+use engram_flight::board::{
     self, BoardName, Client, ClientError, Patience, Transport, UnknownBoard, packed_for,
 };
-use engram::fly::{EnvelopeCheck, Mirror};
-use engram_firmware::policy::WorkingMemory;
+use engram_flight::{EnvelopeCheck, Mirror};
 use engram_image::Contract;
 use engram_link::limits::MAX_FRAME_BYTES;
 use engram_link::{Action, HelloReply, Pace, Reason, Sensors, State, ToBoard, encode};

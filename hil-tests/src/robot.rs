@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use engram::board::{Client, open_firmware, packed_for};
+use engram_flight::board::{Client, open_firmware, packed_for};
 use engram_image::Contract;
 use engram_link::{Fault, ImageStage, Pace, Reason, RequestedPace, State};
 use engram_robot_template::contract::CONTRACT;

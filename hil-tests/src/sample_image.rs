@@ -3,10 +3,10 @@
 use std::sync::LazyLock;
 
 use anyhow::{Context, Result};
-use engram::plant::{self, pendulum::CONTRACT};
 use engram_firmware::policy::{Recorder, random_moments};
 use engram_image::write::{ImageSpec, write};
 use engram_image::{Contract, HeadInput, Image, ModelConfig, Positions, random};
+use engram_plants::{self, pendulum::CONTRACT};
 
 /// The shape that the demo's policy has.
 pub const AGE: ModelConfig = ModelConfig {
@@ -70,7 +70,7 @@ pub fn random_image(seed: u64, config: &ModelConfig) -> Result<Vec<u8>> {
 /// # Errors
 /// As [`sample_image`].
 pub fn sample_image_on(plant: &str, seed: u64, config: &ModelConfig) -> Result<Vec<u8>> {
-    let plant = plant::by_name(plant)?;
+    let plant = engram_plants::by_name(plant)?;
     let contract = plant.contract();
     let config = ModelConfig {
         observations: contract.observations.len(),

@@ -7,7 +7,7 @@
 
 use std::process::ExitCode;
 
-use engram::board::BoardName;
+use engram_flight::board::BoardName;
 use engram_hil_tests::{Rig, Target, cases, robot};
 use libtest_mimic::{Arguments, Failed, Trial};
 

@@ -7,15 +7,15 @@ use std::error::Error;
 use std::time::Instant;
 
 use engram::measure::{Bounds, plant_speed};
-use engram::plant::{self, by_name};
+use engram_plants::by_name;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let named: Vec<String> = std::env::args().skip(1).collect();
     let mut names: Vec<&str> = named.iter().map(String::as_str).collect();
     if names.is_empty() {
-        names.extend(plant::NAMES);
+        names.extend(engram_plants::NAMES);
         if cfg!(feature = "mujoco") {
-            names.extend(plant::MUJOCO_NAMES);
+            names.extend(engram_plants::MUJOCO_NAMES);
         }
     }
     println!("| plant | steps per CPU-second | making one, us |");

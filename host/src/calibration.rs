@@ -7,7 +7,7 @@ use engram_export::{FloatPolicy, GoldenInput, GoldenSource, Trial};
 use rand::{Rng, RngExt};
 use rayon::prelude::*;
 
-use crate::plant::{Driven, Plant, Start, Stream, Task, TaskSet, UnknownChange, random_stream};
+use engram_plants::{Driven, Plant, Start, Stream, Task, TaskSet, UnknownChange, random_stream};
 
 /// The task of the golden trace, far behind those of calibration.
 const GOLDEN_INDEX: u64 = u64::MAX;
@@ -76,7 +76,7 @@ fn set_up_again(driven: &mut Driven) {
     }
 }
 
-fn draw(driven: &Driven, seed: u64, index: u64) -> (Task, u64, crate::plant::Random) {
+fn draw(driven: &Driven, seed: u64, index: u64) -> (Task, u64, engram_plants::Random) {
     let mut random = random_stream(seed, Stream::Calibration, index);
     let task = driven.plant().sample_task(TaskSet::Training, &mut random);
     let start = random.next_u64();
@@ -132,7 +132,7 @@ pub(crate) mod tests {
     use engram_image::{HeadInput, Image, ModelConfig, Positions};
 
     use super::*;
-    use crate::plant::{by_name, pendulum};
+    use engram_plants::{by_name, pendulum};
 
     fn plant() -> Box<dyn Plant> {
         by_name(pendulum::NAME).expect("built in")

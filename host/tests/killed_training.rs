@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Settings small enough for an iteration to take milliseconds, so that kills hit all parts of it and of a save; with some `changes`.
 fn settings(folder: &Path, changes: &[(&str, &str, toml::Value)]) -> PathBuf {
-    let mut settings: toml::Table = include_str!("../presets/engram/pendulum.toml")
+    let mut settings: toml::Table = include_str!("../train/presets/engram/pendulum.toml")
         .parse()
         .expect("the preset");
     let small: [(&str, &str, toml::Value); 10] = [

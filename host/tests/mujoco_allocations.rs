@@ -2,7 +2,7 @@
 #![cfg(feature = "mujoco")]
 
 use allocation_counter::measure;
-use engram::plant::{Driven, MUJOCO_NAMES, Start, TaskSet, by_name, random_stream};
+use engram_plants::{Driven, MUJOCO_NAMES, Start, TaskSet, by_name, random_stream};
 
 const ROBOT: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),

@@ -13,6 +13,7 @@ pub mod elementary;
 pub mod export;
 pub mod float;
 pub mod golden;
+pub mod network;
 pub mod normalizer;
 pub mod packed;
 pub mod parameters;

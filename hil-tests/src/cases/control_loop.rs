@@ -3,13 +3,13 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use engram::board::{BoardName, Client};
-use engram::plant::pendulum::CONTRACT;
+use engram_flight::board::{BoardName, Client};
 use engram_image::random::SplitMix64;
 use engram_link::{
     Action, CommandSource, Fault, Faults, FromBoard, PROTOCOL_VERSION, Pace, Reason, RequestedPace,
     State, ToBoard,
 };
+use engram_plants::pendulum::CONTRACT;
 
 use crate::sample_image::{USUAL, strong_image};
 use crate::{Case, Rig, Target, frame, good_sample, refusal};

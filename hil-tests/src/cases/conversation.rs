@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use engram::board::{FaultPlan, FaultyTransport};
+use engram_flight::board::{FaultPlan, FaultyTransport};
 use engram_link::limits::MAX_FRAME_BYTES;
 use engram_link::{
     FromBoard, FromBoardDecoder, PROTOCOL_VERSION, Pace, Reason, RequestedPace, State, ToBoard,

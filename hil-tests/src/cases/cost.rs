@@ -1,9 +1,9 @@
 //! What a step costs on the board, as `engram bench --board` counts it.
 
 use anyhow::{Context, Result, bail, ensure};
-use engram::board::BoardName;
-use engram::measure::{BoardCost, CountError, instructions};
 use engram_firmware::policy::bytes_with;
+use engram_flight::board::BoardName;
+use engram_flight::instructions::{BoardCost, CountError, instructions};
 use engram_image::shapes::REFERENCE;
 use engram_image::{Image, ModelConfig, Packing};
 

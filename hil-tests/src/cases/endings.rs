@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use engram::board::{FaultPlan, FaultyTransport, Patience, Transport, TransportError};
-use engram::fly::{self, Event, Header, Step, Summary, Watcher};
+use engram_flight::board::{FaultPlan, FaultyTransport, Patience, Transport, TransportError};
+use engram_flight::{Event, Header, Step, Summary, Watcher};
 
 use super::flight::{fly_over, plan};
 use crate::sample_image::USUAL;
@@ -107,7 +107,7 @@ fn ends(
         summary.ended_early
     );
     ensure!(summary.words_equal == Some(true));
-    let replay = fly::replay(&flight)?;
+    let replay = engram_flight::replay(&flight)?;
     ensure!(replay.equal && replay.replayed == steps, "{replay:?}");
     Ok(outcome.summary)
 }

@@ -3,9 +3,8 @@
 use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, Result, bail, ensure};
-use engram::board::{FaultPlan, FaultyTransport, Patience, Transport};
-use engram::fly::{self, BoardPilot, Flight, FlightPlan, Outcome, Step, Summary, Watcher};
-use engram::plant;
+use engram_flight::board::{FaultPlan, FaultyTransport, Patience, Transport};
+use engram_flight::{BoardPilot, Flight, FlightPlan, Outcome, Step, Summary, Watcher};
 use engram_link::State;
 
 use crate::sample_image::{SLOT, USUAL, sample_image};
@@ -51,16 +50,16 @@ pub(super) fn fly_over(
         patience,
         image.into(),
         &plan.plant,
-        &plant::by_name(&plan.plant)?.contract(),
+        &engram_plants::by_name(&plan.plant)?.contract(),
         plan.wipe_memory,
         &mut |_, _| {},
     )?;
     let card = pilot.card(&rig.target().to_string(), image);
     let log = Some(&*file);
     let outcome = if plan.real_time {
-        fly::fly_real_time(plan, pilot, &card, image, log, watcher, stop)?
+        engram_flight::fly_real_time(plan, pilot, &card, image, log, watcher, stop)?
     } else {
-        fly::fly(plan, &mut pilot, &card, Some(image), log, watcher, stop)?
+        engram_flight::fly(plan, &mut pilot, &card, Some(image), log, watcher, stop)?
     };
     Ok((outcome, Flight::read(&file)?))
 }
@@ -118,7 +117,7 @@ pub(super) fn flies_over(
         flight.image.as_deref() == Some(image),
         "the log holds another image"
     );
-    let replay = fly::replay(&flight)?;
+    let replay = engram_flight::replay(&flight)?;
     ensure!(replay.equal, "replay: {:?}", replay.first_difference);
     Ok((summary, flight))
 }
@@ -202,7 +201,7 @@ fn a_replay_names_the_first_altered_step(rig: &Rig) -> Result<()> {
     for (field, alter) in alterations {
         let mut altered = flight.clone();
         alter(&mut altered.steps[37]);
-        let difference = fly::replay(&altered)?.first_difference;
+        let difference = engram_flight::replay(&altered)?.first_difference;
         let difference = difference.context("the alteration went unnoticed")?;
         ensure!(
             difference.step == 37 && (field.is_empty() || difference.field == field),
@@ -236,7 +235,7 @@ fn in_real_time_the_words_still_equal_the_hosts(rig: &Rig) -> Result<()> {
         let too_long = faults.any(|fault| fault.contains("ENG-SAFE-11"));
         if summary.words_compared > 5 && !too_long && flight.complete {
             // The log has the step before the flight, too: from that time on the slew limit counts.
-            let replay = fly::replay(&flight)?;
+            let replay = engram_flight::replay(&flight)?;
             ensure!(replay.equal, "replay: {:?}", replay.first_difference);
             return Ok(());
         }

@@ -5,9 +5,9 @@ use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use engram::board::{self, BoardName};
-use engram::plant::pendulum::CONTRACT;
+use engram_flight::board::{self, BoardName};
 use engram_link::{Pace, State, ToBoard};
+use engram_plants::pendulum::CONTRACT;
 
 use crate::sample_image::USUAL;
 use crate::{Case, Rig, Target, good_sample};

@@ -1,7 +1,7 @@
 //! Robots simulated in MuJoCo: many channels, a reward that travels in the sensor frame, and falls.
 
 use anyhow::{Result, ensure};
-use engram::fly::FlightPlan;
+use engram_flight::FlightPlan;
 use engram_link::Pace;
 
 use super::flight::{flies, flies_over, plan};

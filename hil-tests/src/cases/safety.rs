@@ -2,10 +2,10 @@
 //! for what happens afterwards. `docs/src/safety.md` holds the requirements.
 
 use anyhow::{Result, ensure};
-use engram::plant::pendulum::CONTRACT;
 use engram_image::random::SplitMix64;
 use engram_image::{Contract, Reward};
 use engram_link::{CommandSource, Fault, Faults, Reason, Sensors, State};
+use engram_plants::pendulum::CONTRACT;
 
 use crate::sample_image::{AGE, USUAL, sample_image_for, strong_image};
 use crate::{Case, Flyer, Rig, refusal};

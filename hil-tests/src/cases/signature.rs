@@ -2,8 +2,8 @@
 
 use anyhow::{Result, bail, ensure};
 use ed25519_dalek::{Signer as _, SigningKey};
-use engram::board::{self, BoardName, Client, NotForBoard, file_for, packed_for};
 use engram_firmware::signature::{PublicKey, SignatureError};
+use engram_flight::board::{self, BoardName, Client, NotForBoard, file_for, packed_for};
 use engram_image::Image;
 use engram_image::write::{ImageSpec, signed, write_packed};
 use engram_link::{HelloReply, ImageStage, Reason};

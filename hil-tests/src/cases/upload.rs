@@ -1,13 +1,13 @@
 //! Bringing images onto a board: resumed, refused, and never in the way of the one that flies.
 
 use anyhow::{Context as _, Result, bail, ensure};
-use engram::board::{self, BoardName, Client, FaultPlan, FaultyTransport, packed_for};
-use engram::footprint::Footprint;
-use engram::plant::pendulum::CONTRACT;
+use engram_flight::board::{self, BoardName, Client, FaultPlan, FaultyTransport, packed_for};
+use engram_flight::footprint::Footprint;
 use engram_image::write::{ImageSpec, write_packed};
 use engram_image::{ActionChannel, Image, List, ModelConfig, Packing};
 use engram_link::limits::CHUNK_BYTES;
 use engram_link::{ImageStage, Reason, State, ToBoard, UploadChunk};
+use engram_plants::pendulum::CONTRACT;
 use sha2::{Digest, Sha256};
 
 use crate::sample_image::{

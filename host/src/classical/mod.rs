@@ -11,12 +11,14 @@
 mod controller;
 mod identify;
 mod observer;
+mod pilot;
 mod riccati;
 mod window;
 
 pub use controller::{Classical, Limits, Tuning};
 pub use identify::RecursiveLeastSquares;
 pub use observer::{Model, Observer};
+pub use pilot::ClassicalPilot;
 pub use riccati::{Feedback, solve};
 pub use window::{Equation, Window};
 

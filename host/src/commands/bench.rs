@@ -11,12 +11,10 @@ use engram_firmware::policy::Backend;
 use engram_image::Image;
 use engram_image::write::in_rows;
 
-use crate::board::BoardName;
-use crate::measure::{
-    Bounds, KernelCost, PlantSpeed, ROUNDS, instructions, latency, plant_speed, shapes,
-};
+use crate::measure::{Bounds, PlantSpeed, ROUNDS, latency, plant_speed, shapes};
 use crate::output::{OutputError, say};
-use crate::plant;
+use engram_flight::board::BoardName;
+use engram_flight::instructions::{KernelCost, instructions};
 use row::{Row, print_board, print_here};
 
 /// Measure the integer policy's control step, and the speed of plants.
@@ -104,7 +102,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         };
         report
             .plants
-            .push(plant_speed(plant::by_name(name)?.as_mut(), bounds));
+            .push(plant_speed(engram_plants::by_name(name)?.as_mut(), bounds));
     }
     for (name, bytes) in images(&args)? {
         let image = Image::read(&bytes).with_context(|| format!("{name} is not a valid image"))?;
@@ -138,7 +136,7 @@ fn images(args: &Args) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
     }
     if let Some(path) = &args.image {
         let name = path.display().to_string();
-        let bytes = crate::image_file::read(path)?;
+        let bytes = engram_flight::image_file::read(path)?;
         let bytes = in_rows(bytes).with_context(|| format!("{name} is not a valid image"))?;
         return Ok(vec![(name, bytes)]);
     }

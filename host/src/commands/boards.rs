@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use crate::board::BoardName;
 use crate::output::say;
+use engram_flight::board::BoardName;
 
 /// List the boards and the serial ports, and what is missing where.
 ///

@@ -13,8 +13,8 @@ use crate::evaluate::{
     Summary, Zero, evaluate, paired_cost,
 };
 use crate::output::say;
-use crate::plant::robot::{self, RobotError};
-use crate::plant::{self, Plant, TaskSet, UnknownPlant};
+use engram_plants::robot::{self, RobotError};
+use engram_plants::{Plant, TaskSet, UnknownPlant};
 
 /// Evaluate policies on held-out tasks: return, how fast they adapt, recovery after a change.
 #[derive(clap::Args, Debug)]
@@ -99,7 +99,7 @@ impl Ground {
         controller: impl Fn(u64) -> Box<dyn Controller + 'a> + Sync,
     ) -> anyhow::Result<Results> {
         // The name is known by now; a worker that cannot make its plant has no plant to fly.
-        let plant = || plant::for_agent(&self.plant, &self.agent).expect("checked before");
+        let plant = || engram_plants::for_agent(&self.plant, &self.agent).expect("checked before");
         Ok(evaluate(plan, plant, controller)?)
     }
 }
@@ -108,7 +108,7 @@ fn one(subject: &Subject, args: &Args) -> anyhow::Result<Record> {
     let reference = args.quantization.as_deref().map(Subject::load);
     let reference = reference.transpose()?;
     let name = plant_of(subject, reference.as_ref(), args);
-    let mut plant = plant::for_agent(&name, &subject.agent).map_err(|error| match error {
+    let mut plant = engram_plants::for_agent(&name, &subject.agent).map_err(|error| match error {
         UnknownPlant::Name { .. } if subject.is_image() && args.plant.is_none() => anyhow!(
             "{} was made for the robot '{name}'; an image does not hold its file: give it by --plant FILE.toml",
             subject.path.display()
@@ -237,7 +237,7 @@ fn prepare<'a>(
 fn check_robot(subject: &Subject, plant: &str, args: &Args) -> anyhow::Result<()> {
     let run = subject.path.display();
     let named = args.plant.is_some() || args.other_contract;
-    match robot::check_unchanged(plant, &subject.robot) {
+    match engram_train::robot_files::check_unchanged(plant, &subject.robot) {
         Err(error @ RobotError::Changed { .. }) if named => {
             tracing::warn!("{run}: {error}");
             Ok(())
@@ -281,7 +281,9 @@ fn compare(
                 .with_context(|| format!("--compare {path}: {words}"))?;
             // Whom a policy is compared with may have been trained on anything that fits.
             let prepared = prepare(&subject, &contract, ground.agreement)?;
-            if let Err(error) = robot::check_unchanged(&ground.plant, &subject.robot) {
+            if let Err(error) =
+                engram_train::robot_files::check_unchanged(&ground.plant, &subject.robot)
+            {
                 tracing::warn!("{path}: {error}");
             }
             ground.fly(&ground.held_out, |_| prepared.controller(false))?

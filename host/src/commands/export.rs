@@ -12,16 +12,15 @@ use engram_image::{Contract, Image, Packing};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
-use crate::board::BoardName;
 use crate::calibration::{GoldenLoop, trials};
 use crate::evaluate::{
     EpisodeMemory, Float, Integer, PairedCost, Plan, Random, contract_of, evaluate, paired_cost,
 };
-use crate::hexadecimal::hexadecimal;
-use crate::network::Network;
 use crate::output::{OutputError, say};
-use crate::plant::{self, TaskSet, robot};
-use crate::signer::Signer;
+use engram_export::network::Network;
+use engram_flight::board::BoardName;
+use engram_flight::signer::Signer;
+use engram_plants::TaskSet;
 
 /// Largest loss of return that is taken, of what f32 has over random actions.
 const COST_LIMIT: f64 = 0.01;
@@ -101,7 +100,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         );
     }
     let from = args.plant.as_ref().unwrap_or(&checkpoint.plant).clone();
-    let plant = plant::by_name(&from)?;
+    let plant = engram_plants::by_name(&from)?;
     let trained_with = contract_of(
         checkpoint.contract.clone(),
         &checkpoint.plant,
@@ -115,12 +114,12 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         check_contract(&args.run, &trained_with.contract(), &from, &contract)?;
     }
     // A channel says more of what changed than a file does.
-    robot::check_unchanged(&from, &checkpoint.robot)?;
+    engram_train::robot_files::check_unchanged(&from, &checkpoint.robot)?;
     let config = *checkpoint.config();
     let policy = checkpoint.policy();
     let network = Network::from(policy.clone());
     // The name is known by now: workers make their plants without asking again.
-    let make = || plant::by_name(&from).expect("made before");
+    let make = || engram_plants::by_name(&from).expect("made before");
 
     bar.set_message(format!("calibrating on {} trials", args.calibration_trials));
     let calibration = trials(
@@ -262,7 +261,7 @@ fn print(
         args.output.display(),
         report.golden_steps
     )?;
-    say!("  weights          {}", hexadecimal(&image.weights_sha256))?;
+    say!("  weights          {}", hex::encode(image.weights_sha256))?;
     say!("  image            {} bytes", image.total_length)?;
     say!("  counter          {}", image.counter)?;
     if let Some(path) = &args.sign {
@@ -350,8 +349,8 @@ fn record(
         "ram_bytes": BUFFERS_BYTES + Policy::from(image).cache_bytes(),
         "state_bytes": image.bounds.state_bytes,
         "macs_per_step": image.bounds.macs_per_step,
-        "sha256": hexadecimal(&image.sha256),
-        "weights_sha256": hexadecimal(&image.weights_sha256),
+        "sha256": hex::encode(image.sha256),
+        "weights_sha256": hex::encode(image.weights_sha256),
         "counter": image.counter,
         "signed": image.signed,
         "golden_steps": report.golden_steps,

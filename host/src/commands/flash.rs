@@ -8,10 +8,9 @@ use engram_link::{RequestedPace, State};
 use serde_json::json;
 
 use super::fly::upload_bar;
-use crate::board::{self, BoardName, Client, DEFAULT_BAUD, Patience};
-use crate::hexadecimal::hexadecimal;
-use crate::image_file;
 use crate::output::say;
+use engram_flight::board::{self, BoardName, Client, DEFAULT_BAUD, Patience};
+use engram_flight::image_file;
 
 /// Push a policy image to a board over the link: verified, replayed and activated there.
 ///
@@ -84,7 +83,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let telemetry = client.telemetry()?;
     let active = telemetry
         .weights_sha256
-        .map(|sha256| hexadecimal(&sha256))
+        .map(hex::encode)
         .unwrap_or_default();
     let resumed_at = resumed_at.unwrap_or(0);
     if args.json {
@@ -93,7 +92,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             json!({
                 "board": name, "file": file.to_string(), "bytes": bytes.len(),
                 "resumed_at": resumed_at, "weights_sha256": active,
-                "weights_sha256_before": hello.weights_sha256.map(|sha256| hexadecimal(&sha256)),
+                "weights_sha256_before": hello.weights_sha256.map(hex::encode),
             })
         )?;
         return Ok(());

@@ -8,16 +8,15 @@ use engram_image::header::Header;
 use engram_image::write::in_rows;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::board::{
-    self, BoardName, DEFAULT_BAUD, FaultPlan, FaultyTransport, Patience, Transport,
-};
-use crate::fly::{
-    self, BoardPilot, ClassicalPilot, FlightError, FlightPlan, ImageFile, Outcome, PilotCard, Show,
-    Summary, Watcher,
-};
+use crate::classical::ClassicalPilot;
 use crate::interrupt;
 use crate::output::say;
-use crate::plant;
+use engram_flight::board::{
+    self, BoardName, DEFAULT_BAUD, FaultPlan, FaultyTransport, Patience, Transport,
+};
+use engram_flight::{
+    BoardPilot, FlightError, FlightPlan, ImageFile, Outcome, PilotCard, Show, Summary, Watcher,
+};
 
 /// Fly a plant (simulated here) with a policy (on a board) and compare every word with the host's
 /// own policy.
@@ -104,11 +103,11 @@ const DEFAULT_LOG: &str = "runs/flight.mcap";
 pub fn run(args: Args) -> anyhow::Result<()> {
     let plan = plan(&args)?;
     // A misspelt change must not cost an upload first.
-    fly::plant_for(&plan)?;
+    engram_flight::plant_for(&plan)?;
     // Nor a log that cannot be written.
     match &args.log {
-        Some(log) => fly::check_log(log)?,
-        None => fly::make_log_folder(Path::new(DEFAULT_LOG))?,
+        Some(log) => engram_flight::check_log(log)?,
+        None => engram_flight::make_log_folder(Path::new(DEFAULT_LOG))?,
     }
     // The flight ends in good order at the next step.
     let stop = interrupt::listen().context("Ctrl-C cannot be caught")?;
@@ -132,12 +131,12 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 fn log_path(args: &Args) -> Result<PathBuf, FlightError> {
     match &args.log {
         Some(path) => Ok(path.clone()),
-        None => Ok(fly::unused_log(Path::new(DEFAULT_LOG))?),
+        None => Ok(engram_flight::unused_log(Path::new(DEFAULT_LOG))?),
     }
 }
 
 fn plan(args: &Args) -> anyhow::Result<FlightPlan> {
-    let contract = plant::by_name(&args.plant)?.contract();
+    let contract = engram_plants::by_name(&args.plant)?.contract();
     let period_s = f64::from(contract.period_us) / 1e6;
     let in_steps = |name: &str, seconds: f64| -> anyhow::Result<u32> {
         let steps = (seconds / period_s).round();
@@ -170,8 +169,8 @@ fn plan(args: &Args) -> anyhow::Result<FlightPlan> {
 /// The image file, or the one that ships.
 pub(super) fn read_image(path: Option<&Path>, plant: &str) -> anyhow::Result<Vec<u8>> {
     match path {
-        Some(path) => Ok(crate::image_file::read(path)?),
-        None => match fly::shipped_image(plant) {
+        Some(path) => Ok(engram_flight::image_file::read(path)?),
+        None => match engram_flight::shipped_image(plant) {
             Some(image) => Ok(image.to_vec()),
             None => bail!(
                 "no trained policy ships for {plant}: give an image (`engram train {plant} --out RUN`, then `engram export RUN -o FILE.engram`)"
@@ -203,7 +202,7 @@ fn fly_policy(
         file: if signed { &file } else { &image },
     };
     let fault: Option<FaultPlan> = args.fault.as_deref().map(str::parse).transpose()?;
-    let contract = plant::by_name(&args.plant)?.contract();
+    let contract = engram_plants::by_name(&args.plant)?.contract();
     let (name, mut transport) = match &args.port {
         Some(port) => (port.clone(), board::open_port(port, args.baud)?),
         None => (
@@ -235,10 +234,10 @@ fn fly_policy(
     let log = log_path(args)?;
     let log = Some(log.as_path());
     Ok(if plan.real_time {
-        fly::fly_real_time(plan, pilot, &card, &image, log, watcher, stop)?
+        engram_flight::fly_real_time(plan, pilot, &card, &image, log, watcher, stop)?
     } else {
         let mut pilot = pilot;
-        fly::fly(plan, &mut pilot, &card, Some(&image), log, watcher, stop)?
+        engram_flight::fly(plan, &mut pilot, &card, Some(&image), log, watcher, stop)?
     })
 }
 
@@ -269,11 +268,11 @@ fn fly_classical(
             "--controller classical runs on the host: it takes no image, port, --real-time or --wipe-memory"
         );
     }
-    let contract = plant::by_name(&args.plant)?.contract();
+    let contract = engram_plants::by_name(&args.plant)?.contract();
     let mut pilot = ClassicalPilot::new(&args.plant, &contract)?;
     let card: PilotCard = ClassicalPilot::card();
     let log = log_path(args)?;
-    Ok(fly::fly(
+    Ok(engram_flight::fly(
         plan,
         &mut pilot,
         &card,

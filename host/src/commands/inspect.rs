@@ -11,10 +11,9 @@ use engram_image::write::in_rows;
 use engram_image::{Contract, Image, Reward};
 use serde_json::{Value, json};
 
-use crate::board::BoardName;
-use crate::footprint::Footprint;
-use crate::hexadecimal::hexadecimal;
 use crate::output::{OutputError, say};
+use engram_flight::board::BoardName;
+use engram_flight::footprint::Footprint;
 
 /// Show an image: contract, dimensions, what it needs, where it comes from.
 #[derive(clap::Args, Debug)]
@@ -47,7 +46,7 @@ pub struct Args {
 /// # Errors
 /// The file cannot be read, is not an image, or does not reproduce its golden trace.
 pub fn run(args: Args) -> anyhow::Result<()> {
-    let bytes = crate::image_file::read(&args.file)?;
+    let bytes = engram_flight::image_file::read(&args.file)?;
     let image = match Image::read(&bytes) {
         Ok(image) => image,
         Err(error) => bail!(
@@ -119,7 +118,7 @@ pub(super) fn contract_json(contract: &Contract<'_>) -> Value {
         "observations": observations,
         "actions": actions,
         "reward": reward,
-        "sha256": hexadecimal(&contract.digest()),
+        "sha256": hex::encode(contract.digest()),
     })
 }
 
@@ -177,8 +176,8 @@ fn record(args: &Args, image: &Image<'_>, footprint: Option<Footprint>) -> Value
         "firmware_flash_bytes": footprint.map(|footprint| footprint.flash_bytes),
         "accumulator_bounds": accumulators,
         "golden_steps": image.golden.steps,
-        "sha256": hexadecimal(&image.sha256),
-        "weights_sha256": hexadecimal(&image.weights_sha256),
+        "sha256": hex::encode(image.sha256),
+        "weights_sha256": hex::encode(image.weights_sha256),
         "counter": image.counter,
         "signed": image.signed,
         "signed_by": args.key.map(|key| key.to_string()),
@@ -186,7 +185,7 @@ fn record(args: &Args, image: &Image<'_>, footprint: Option<Footprint>) -> Value
             "plant": provenance.plant,
             "version": provenance.version,
             "seed": provenance.seed,
-            "config_sha256": hexadecimal(&provenance.config_sha256),
+            "config_sha256": hex::encode(provenance.config_sha256),
             "training_return": provenance.training_return,
         },
     })
@@ -280,8 +279,8 @@ fn print(args: &Args, image: &Image<'_>, footprint: Option<Footprint>) -> Result
         provenance.version,
         provenance.training_return
     )?;
-    say!("  image    {}", hexadecimal(&image.sha256))?;
-    say!("  weights  {}", hexadecimal(&image.weights_sha256))?;
+    say!("  image    {}", hex::encode(image.sha256))?;
+    say!("  weights  {}", hex::encode(image.weights_sha256))?;
     say!("  counter  {}", image.counter)?;
     match (image.signed, args.key) {
         (_, Some(key)) => say!("  signed by {key}"),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::output::{say, tell};
-use crate::signer::Signer;
+use engram_flight::signer::Signer;
 
 /// Make an ed25519 key to sign images with, and print the public key that boards are given.
 #[derive(clap::Args, Debug)]

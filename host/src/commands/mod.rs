@@ -12,6 +12,7 @@ use crate::output::{LogLines, OutputError, colours, tell};
 
 pub mod bench;
 pub mod boards;
+mod choice;
 pub mod eval;
 pub mod export;
 pub mod flash;

@@ -10,10 +10,9 @@ use engram_image::{Contract, Image, Reward};
 use serde_json::json;
 
 use self::board::Board;
-use crate::hexadecimal::hexadecimal;
-use crate::image_file;
 use crate::output::say;
-use crate::plant::robot;
+use engram_flight::image_file;
+use engram_plants::robot;
 
 /// Write a crate for a robot's own controller: its contract, places for its drivers, its firmware on a board, and tests.
 ///
@@ -77,7 +76,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
                 "robot": subject.name,
                 "observations": subject.contract.observations.len(),
                 "actions": subject.contract.actions.len(),
-                "contract_sha256": hexadecimal(&subject.contract.digest()),
+                "contract_sha256": hex::encode(subject.contract.digest()),
             })
         )?);
     }
@@ -177,7 +176,7 @@ fn files(subject: &Subject, args: &Args) -> anyhow::Result<Vec<(&'static str, St
             .replace("@observations@", &contract.observations.len().to_string())
             .replace("@pattern@", &actions.join(", "))
             .replace("@reward@", reward)
-            .replace("@sha256@", &hexadecimal(&contract.digest()))
+            .replace("@sha256@", &hex::encode(contract.digest()))
     };
     let measured: String = (contract.observations.iter())
         .map(|c| format!("        // {}\n", range(c.name, c.min, c.max, c.unit)))

@@ -11,7 +11,6 @@ use serde_json::json;
 
 use super::inspect::contract_json;
 use crate::batch::{Batch, Lines};
-use crate::hexadecimal::hexadecimal;
 use crate::output::{OutputError, say};
 
 /// Run a policy for a script: one JSON line in, one JSON line out.
@@ -49,7 +48,7 @@ pub struct Args {
 /// The file is not a valid image, the rows do not fit into memory, the input cannot be read, answers cannot be written, or lines
 /// were refused.
 pub fn run(args: Args) -> anyhow::Result<()> {
-    let bytes = crate::image_file::read(&args.file)?;
+    let bytes = engram_flight::image_file::read(&args.file)?;
     // This machine computes in rows; what is no image is refused below.
     let bytes = in_rows(bytes.clone()).unwrap_or(bytes);
     let image = match Image::read(&bytes) {
@@ -63,7 +62,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     if args.describe {
         let mut described = contract_json(&image.contract);
         described["plant"] = json!(image.provenance.plant);
-        described["weights_sha256"] = json!(hexadecimal(&image.weights_sha256));
+        described["weights_sha256"] = json!(hex::encode(image.weights_sha256));
         return Ok(say!("{described}")?);
     }
     let weights = PackedWeights::new(&image);

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use anyhow::bail;
 use serde_json::json;
 
-use crate::fly::{Flaw, Flight, replay};
 use crate::output::say;
+use engram_flight::{Flaw, Flight, replay};
 
 /// Reproduce a flight log bit for bit, and name the first step that comes out differently.
 ///

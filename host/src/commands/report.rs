@@ -7,17 +7,17 @@ use engram_export::checkpoint::folder;
 
 mod rewards;
 
-use crate::bounded_file;
 use crate::evaluate::{Agreement, Classic, Plan, Record, Subject, Summary, fly};
-use crate::fly::Flight;
-use crate::network::Saved;
 use crate::output::tell;
-use crate::plant::{self, Driven, TaskSet, pendulum};
 use crate::report::figures::{self, Series};
 use crate::report::page::{Page, Width};
 use crate::report::training::{self, Across, TrainingRun};
-use crate::report::{FlightTrace, names, picture};
-use crate::train::{CURVE_FILE, curve, timing};
+use crate::report::{FlightTrace, flight_trace, names, picture};
+use engram_export::network::Saved;
+use engram_flight::Flight;
+use engram_plants::bounded_file;
+use engram_plants::{Driven, TaskSet, pendulum};
+use engram_train::{CURVE_FILE, curve, timing};
 
 /// Name of an evaluation's result inside a run's folder.
 const EVALUATION_FILE: &str = "eval.json";
@@ -165,7 +165,7 @@ fn logged(paths: &[PathBuf]) -> anyhow::Result<Vec<FlightTrace>> {
                 ("policy", false, false) => format!("policy on {}", header.board),
                 _ => names::CLASSICAL.to_owned(),
             };
-            let mut trace = flight.trace(&name);
+            let mut trace = flight_trace(&flight, &name);
             // A log says `name: what it does`; and what never looks back has no attention to show.
             if let Some((_, words)) = trace.change.split_once(": ") {
                 trace.change = words.to_owned();
@@ -185,7 +185,7 @@ fn simulated(args: &Args) -> anyhow::Result<Vec<FlightTrace>> {
         // The picture of a flight has an angle from upright; other robots have none.
         return Ok(Vec::new());
     }
-    let mut driven = Driven::new(plant::by_name(&subject.plant)?);
+    let mut driven = Driven::new(engram_plants::by_name(&subject.plant)?);
     let contract = *driven.contract();
     let tasks = args.task as usize + 1;
     // What the figures show are a pendulum's channels.

@@ -8,10 +8,9 @@ use engram_image::Image;
 use engram_image::write::{ImageSpec, write_packed};
 use serde_json::json;
 
-use crate::hexadecimal::hexadecimal;
-use crate::image_file;
 use crate::output::say;
-use crate::signer::Signer;
+use engram_flight::image_file;
+use engram_flight::signer::Signer;
 
 /// Sign a policy image, so that boards that hold the public key take it.
 #[derive(clap::Args, Debug)]
@@ -67,7 +66,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             "{}",
             json!({
                 "file": output.to_string(), "signed_by": public.to_string(), "counter": spec.counter,
-                "packing": packing.to_string(), "weights_sha256": hexadecimal(&image.weights_sha256),
+                "packing": packing.to_string(), "weights_sha256": hex::encode(image.weights_sha256),
             })
         )?;
     } else {

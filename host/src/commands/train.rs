@@ -6,19 +6,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use candle_core::Device;
 use engram_export::checkpoint::{RUN_FILE, folder};
 use engram_image::Reward;
 
-use crate::bounded_file;
+use super::choice::choice;
 use crate::evaluate::{Float, Plan, evaluate};
 use crate::interrupt;
 use crate::output::say;
-use crate::plant::{self, TaskSet};
-use crate::train::config::PositionsName;
-use crate::train::device::{self, DeviceName};
-use crate::train::fused::with_plain;
-use crate::train::{
+use engram_plants::TaskSet;
+use engram_plants::bounded_file;
+use engram_train::config::PositionsName;
+use engram_train::device::{self, Device, DeviceName};
+use engram_train::fused::with_plain;
+use engram_train::{
     Agent, Episodes, EventLog, Preset, Progress, Run, Settings, TrainError, Trainer, achieved,
     threads, timing,
 };
@@ -43,7 +43,7 @@ Examples:
   engram train half-cheetah-vel --out runs/paper --preset paper     needs MuJoCo, like every plant but the pendulum
   engram train examples/robots/balancer.toml --out runs/balancer    your own robot, from a file
 
-The built-in settings of a plant are in host/presets/engram/PLANT.toml, with every key explained. Ctrl-C saves and stops.
+The built-in settings of a plant are in host/train/presets/engram/PLANT.toml, with every key explained. Ctrl-C saves and stops.
 Watch it with: tensorboard --logdir runs     Afterwards: engram report runs/pendulum")]
 pub struct Args {
     /// The plant to train on.
@@ -55,7 +55,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE.toml", conflicts_with_all = ["resume", "preset"])]
     config: Option<PathBuf>,
     /// Which of the built-in settings: ours, or the published ones of the paper.
-    #[arg(long, value_enum, default_value_t = Preset::Engram, conflicts_with = "resume")]
+    #[arg(long, value_parser = choice::<Preset>(), default_value_t = Preset::Engram, conflicts_with = "resume")]
     preset: Preset,
     /// Seed of everything random.
     #[arg(long, default_value_t = 0, conflicts_with = "resume", value_parser = clap::value_parser!(u64).range(..=MAX_NUMBER))]
@@ -73,13 +73,13 @@ pub struct Args {
     #[arg(long, value_name = "MINUTES", default_value = "2", value_parser = minutes)]
     save_every_minutes: Duration,
     /// Which policy: the transformer, or a reference that shows what its memory is worth.
-    #[arg(long, value_enum, default_value_t = Agent::Trmrl, conflicts_with = "resume")]
+    #[arg(long, value_parser = choice::<Agent>(), default_value_t = Agent::Trmrl, conflicts_with = "resume")]
     agent: Agent,
     /// How the policy knows when a memory happened, instead of the settings' way.
-    #[arg(long, value_enum, conflicts_with = "resume")]
+    #[arg(long, value_parser = choice::<PositionsName>(), conflicts_with = "resume")]
     positions: Option<PositionsName>,
     /// Device of the learner; trials are always collected on the processor.
-    #[arg(long, value_enum, default_value_t = DeviceName::Auto)]
+    #[arg(long, value_parser = choice::<DeviceName>(), default_value_t = DeviceName::Auto)]
     device: DeviceName,
     /// Print the result as one JSON object.
     #[arg(long)]
@@ -151,7 +151,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 
 /// Says what a robot in the field owes this policy.
 fn tell_of_reward(trainer: &Trainer) -> anyhow::Result<()> {
-    let plant = plant::by_name(&trainer.run().plant)?;
+    let plant = engram_plants::by_name(&trainer.run().plant)?;
     match plant.contract().reward {
         Reward::External => tracing::warn!(
             "the policy is told its reward, which no board can compute: who flies it must send one with every sample (a robot's file: \
@@ -303,7 +303,7 @@ fn asked(args: &Args) -> anyhow::Result<Option<(Run, Settings)>> {
         return Ok(None);
     }
     // Before the settings: an unknown plant should be called that, and not a plant without preset.
-    plant::by_name(&args.plant)?;
+    engram_plants::by_name(&args.plant)?;
     let mut settings = match &args.config {
         None => Settings::preset_of(args.preset, &args.plant)?,
         Some(path) => {
@@ -358,7 +358,7 @@ fn training_return(trainer: &Trainer) -> anyhow::Result<f32> {
     let policy = trainer.policy()?;
     let clears = trainer.settings().trial.clear_memory;
     let run = trainer.run();
-    let mut plant = plant::for_agent(&run.plant, &run.agent)?;
+    let mut plant = engram_plants::for_agent(&run.plant, &run.agent)?;
     let plan = Plan::new(
         plant.as_mut(),
         TaskSet::Training,
@@ -367,7 +367,7 @@ fn training_return(trainer: &Trainer) -> anyhow::Result<f32> {
         run.seed,
     )?;
     // The name is known by now; a worker that cannot make its plant has no plant to fly.
-    let make = || plant::for_agent(&run.plant, &run.agent).expect("checked before");
+    let make = || engram_plants::for_agent(&run.plant, &run.agent).expect("checked before");
     let results = evaluate(&plan, make, |_| {
         Box::new(Float::new(&policy, false).clearing(clears))
     })?;
@@ -427,7 +427,7 @@ mod tests {
     #[test]
     fn what_is_refused_leaves_no_folder_behind() {
         let folder = tempfile::tempdir().unwrap();
-        let preset = include_str!("../../presets/engram/pendulum.toml");
+        let preset = include_str!("../../train/presets/engram/pendulum.toml");
         let config = |name: &str, from: &str, to: &str| {
             assert!(preset.contains(from), "{from}");
             let path = folder.path().join(name);

@@ -6,10 +6,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use engram_link::{Action, HelloReply, Log, Pace, RequestedPace, State, Telemetry};
 
-use crate::board::{self, Client, DEFAULT_BAUD, Patience};
-use crate::hexadecimal::hexadecimal;
 use crate::interrupt;
 use crate::output::say;
+use engram_flight::board::{self, Client, DEFAULT_BAUD, Patience};
 
 /// Watch a robot that makes its own control steps, and arm it.
 ///
@@ -78,7 +77,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 
 fn introduce(hello: &HelloReply) -> anyhow::Result<()> {
     let short = |sha256: Option<[u8; 32]>| match sha256 {
-        Some(sha256) => hexadecimal(&sha256)[..12].to_owned(),
+        Some(sha256) => hex::encode(sha256)[..12].to_owned(),
         None => "none".to_owned(),
     };
     Ok(say!(

@@ -7,9 +7,8 @@ use engram_kernels::{command_from_word, word_from_command};
 use rand::RngExt;
 
 use crate::classical::{Classical, Limits, Tuning};
-use crate::network::{Network, NetworkConfig, NetworkState};
-use crate::plant;
 use crate::report::Attention;
+use engram_export::network::{Network, NetworkConfig, NetworkState};
 
 /// What a controller is told at one control step: the working memory of a policy.
 pub type Moment<'a> = WorkingMemory<'a>;
@@ -53,7 +52,7 @@ impl Controller for Zero {
 #[derive(Clone, Debug)]
 pub struct Random {
     seed: u64,
-    random: plant::Random,
+    random: engram_plants::Random,
 }
 
 impl Random {
@@ -62,7 +61,11 @@ impl Random {
     pub fn new(seed: u64) -> Self {
         Self {
             seed,
-            random: plant::random_stream(seed, plant::Stream::HeldOut, u64::MAX - 1),
+            random: engram_plants::random_stream(
+                seed,
+                engram_plants::Stream::HeldOut,
+                u64::MAX - 1,
+            ),
         }
     }
 }

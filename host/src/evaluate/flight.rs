@@ -4,8 +4,8 @@ use engram_kernels::command_from_word;
 
 use super::Controller;
 use super::trial::{Outcome, TrialPlan, run};
-use crate::plant::{Driven, UnknownChange};
 use crate::report::FlightTrace;
+use engram_plants::{Driven, UnknownChange};
 
 /// Flies one trial of a pendulum and records it under `name`.
 ///

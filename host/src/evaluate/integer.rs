@@ -108,10 +108,10 @@ mod tests {
     use super::*;
     use crate::evaluate::Float;
     use crate::measure::shapes;
-    use crate::network::Network;
-    use crate::plant::{Stream, random_stream};
-    use crate::train::Settings;
-    use crate::train::init::initial_tensors;
+    use engram_export::network::Network;
+    use engram_plants::{Stream, random_stream};
+    use engram_train::Settings;
+    use engram_train::init::initial_tensors;
 
     /// Feeds `steps` working memories that differ from step to step; returns the last words.
     fn feed(

@@ -21,8 +21,6 @@ pub use integer::Integer;
 pub use protocol::{Plan, Results, evaluate};
 pub use record::Record;
 pub use statistics::{Interval, PairedCost, mean, median, paired_cost};
-pub use subject::{
-    Agreement, EpisodeMemory, Prepared, Subject, SubjectError, channels_apart, contract_of,
-};
+pub use subject::{Agreement, EpisodeMemory, Prepared, Subject, SubjectError, contract_of};
 pub use summary::Summary;
 pub use trial::{Outcome, Step, TrialPlan, run};

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use super::trial::{Outcome, TrialPlan, run};
 use super::{Controller, Summary};
-use crate::plant::{Driven, Plant, TaskSet, UnknownChange, random_stream};
+use engram_plants::{Driven, Plant, TaskSet, UnknownChange, random_stream};
 
 /// The trials of an evaluation.
 #[derive(Clone, Debug, PartialEq)]
@@ -98,7 +98,7 @@ pub fn evaluate<'a>(
 mod tests {
     use super::*;
     use crate::evaluate::{Classic, Random, Zero};
-    use crate::plant::{by_name, pendulum};
+    use engram_plants::{by_name, pendulum};
 
     fn plant() -> Box<dyn Plant> {
         by_name(pendulum::NAME).expect("built in")

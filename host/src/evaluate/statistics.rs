@@ -4,7 +4,7 @@ use std::fmt;
 
 use rand::RngExt;
 
-use crate::plant::{Stream, random_stream};
+use engram_plants::{Stream, random_stream};
 
 /// Resamples of a bootstrap.
 const RESAMPLES: usize = 10_000;

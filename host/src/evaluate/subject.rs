@@ -3,18 +3,17 @@
 use std::path::{Path, PathBuf};
 
 use engram_export::CheckpointError;
-use engram_export::checkpoint::{POLICY_FILE, RobotFile, SavedContract, folder};
+use engram_export::checkpoint::{POLICY_FILE, RobotFile, SavedContract, channels_apart, folder};
 use engram_image::write::in_rows;
 use engram_image::{Contract, Image, ReadError};
 use sha2::{Digest, Sha256};
 
-use crate::hexadecimal::hexadecimal;
-use crate::image_file::{self, ImageFileError};
-use crate::network::{Network, Saved};
+use engram_export::network::{Network, Saved};
+use engram_flight::image_file::{self, ImageFileError};
 
 use super::{Controller, Float, Integer, TrialPlan, fly};
-use crate::plant::{self, Driven, UnknownChange, robot};
 use crate::report::FlightTrace;
+use engram_plants::{Driven, UnknownChange};
 
 /// A policy from disk, checked.
 pub struct Subject {
@@ -138,7 +137,7 @@ impl Subject {
                 agent: checkpoint.agent,
                 seed: checkpoint.seed,
                 trained_steps: Some(checkpoint.steps),
-                weights_sha256: hexadecimal(&Sha256::digest(tensors)),
+                weights_sha256: hex::encode(Sha256::digest(tensors)),
                 robot: checkpoint.robot,
                 content: Content::Run(
                     Box::new(checkpoint.network),
@@ -170,7 +169,7 @@ impl Subject {
             agent: agent.to_owned(),
             seed: image.provenance.seed,
             trained_steps: None,
-            weights_sha256: hexadecimal(&image.weights_sha256),
+            weights_sha256: hex::encode(image.weights_sha256),
             robot: Vec::new(),
             contract: None,
             content: Content::Image(bytes),
@@ -243,15 +242,6 @@ impl Subject {
     }
 }
 
-/// Which channels a policy and a plant have alone, to be said behind their numbers; empty where the policy does not tell.
-#[must_use]
-pub fn channels_apart(own: Option<&Contract<'_>>, plant: &Contract<'_>) -> String {
-    own.and_then(|own| own.channels_in_words(plant))
-        .map_or_else(String::new, |words| {
-            format!(" (policy against plant: {words})")
-        })
-}
-
 /// Whether a policy's contract must be the plant's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Agreement {
@@ -271,8 +261,8 @@ pub fn contract_of(
     robot: &[RobotFile],
 ) -> Option<SavedContract> {
     saved.or_else(|| {
-        robot::check_unchanged(plant, robot).ok()?;
-        let plant = plant::for_agent(plant, agent).ok()?;
+        engram_train::robot_files::check_unchanged(plant, robot).ok()?;
+        let plant = engram_plants::for_agent(plant, agent).ok()?;
         Some(SavedContract::from(&plant.contract()))
     })
 }

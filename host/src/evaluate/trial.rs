@@ -1,7 +1,7 @@
 //! One trial: a plant with a hidden task behind the envelope, a controller, and a change.
 
 use super::{Controller, Moment};
-use crate::plant::{Driven, Start, Task, UnknownChange};
+use engram_plants::{Driven, Start, Task, UnknownChange};
 
 /// What happens in a trial, whoever controls.
 #[derive(Clone, Debug, PartialEq)]

@@ -13,7 +13,7 @@ use engram_kernels::CacheLine;
 use rand::RngExt;
 
 use super::floor::{PRODUCT_LINES, line_reader, products};
-use crate::plant::{Stream, random_stream};
+use engram_plants::{Stream, random_stream};
 
 /// Steps before the clock counts.
 const WARM_UP: usize = 1_000;

@@ -3,12 +3,10 @@
 //! Timings are decided by a clock, and nothing else in the project may read them; counts of instructions are not.
 
 mod floor;
-mod instructions;
 mod latency;
 mod plants;
 mod shapes;
 
-pub use instructions::{BoardCost, CountError, KernelCost, instructions};
 pub use latency::{Latency, latency};
 pub use plants::{Bounds, PlantSpeed, ROUNDS, plant_speed};
 pub use shapes::{Shape, shapes};

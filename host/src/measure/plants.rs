@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use crate::plant::{Plant, Start, TaskSet, random_stream};
+use engram_plants::{Plant, Start, TaskSet, random_stream};
 
 /// Simulated steps per second of one core's time, measurement, noise and reward included.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
@@ -147,7 +147,7 @@ fn ran_ns() -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plant::{NAMES, by_name};
+    use engram_plants::{NAMES, by_name};
 
     #[test]
     fn timing_ends_by_steps_or_by_the_clock() {

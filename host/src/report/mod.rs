@@ -5,6 +5,7 @@
 //! that one figure serves light and dark pages; no font is read when they are drawn.
 
 pub mod figures;
+mod flight;
 pub mod page;
 pub mod panel;
 pub mod picture;
@@ -13,4 +14,5 @@ pub mod svg;
 pub mod trace;
 pub mod training;
 
+pub use flight::trace as flight_trace;
 pub use trace::{Attention, FlightTrace, names};

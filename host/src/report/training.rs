@@ -4,7 +4,7 @@ use super::figures::spread;
 use super::page::{Page, Width};
 use super::panel::{Panel, ticks};
 use super::svg::{Anchor, Svg};
-use crate::train::{Lap, Point, timing};
+use engram_train::{Lap, Point, timing};
 
 /// Share of a run, counted from its end, that the table's return is the mean of.
 const LAST_SHARE: f64 = 0.1;
@@ -378,7 +378,7 @@ fn curves(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::Episodes;
+    use engram_train::Episodes;
 
     fn run(agent: &str, seed: u64, iterations: u64) -> TrainingRun {
         let point = |iteration: u64| Point {

@@ -46,6 +46,15 @@ struct SavedAction {
     safe: f32,
 }
 
+/// Which channels a policy and a plant have alone, to be said behind their numbers; empty where the policy does not tell.
+#[must_use]
+pub fn channels_apart(own: Option<&Contract<'_>>, plant: &Contract<'_>) -> String {
+    own.and_then(|own| own.channels_in_words(plant))
+        .map_or_else(String::new, |words| {
+            format!(" (policy against plant: {words})")
+        })
+}
+
 impl From<&Contract<'_>> for SavedContract {
     fn from(contract: &Contract<'_>) -> Self {
         let observation = |channel: &Channel<'_>| SavedChannel {

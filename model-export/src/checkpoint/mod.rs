@@ -16,7 +16,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-pub use contract::SavedContract;
+pub use contract::{SavedContract, channels_apart};
 pub use error::CheckpointError;
 
 use crate::float::FloatPolicy;

@@ -6,8 +6,10 @@ use engram_firmware::policy::{BUFFERS_BYTES, Policy};
 use engram_image::Image;
 use engram_kernels::CacheLine;
 
-use crate::board::BoardName;
-use crate::measure::{BoardCost, KernelCost, Latency};
+use engram_flight::board::BoardName;
+use engram_flight::instructions::{BoardCost, KernelCost};
+
+use crate::measure::Latency;
 use crate::output::{OutputError, say};
 
 /// One shape on one path of this machine, or on one board. Every key is always there; null: not measured here.

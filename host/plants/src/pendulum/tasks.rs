@@ -1,0 +1,256 @@
+//! The pendulum's hidden parameters: their ranges, how tasks are drawn, and the named changes.
+
+use rand::RngExt;
+
+use crate::{Change, Parameter, Random, Task, TaskSet};
+
+/// The hidden parameters in the order of [`Task::values`].
+///
+/// `wide` is the out-of-distribution range: a task of that set has at least one parameter outside `training`.
+pub const PARAMETERS: [Parameter; 5] = [
+    Parameter {
+        name: "mass",
+        unit: "kg",
+        training: (0.7, 1.5),
+        wide: (0.5, 2.0),
+    },
+    Parameter {
+        name: "length",
+        unit: "m",
+        training: (0.8, 1.2),
+        wide: (0.65, 1.4),
+    },
+    Parameter {
+        name: "damping",
+        unit: "Nm s",
+        training: (0.0, 0.2),
+        wide: (0.0, 0.4),
+    },
+    Parameter {
+        name: "gain",
+        unit: "1",
+        training: (0.6, 1.4),
+        wide: (0.5, 1.7),
+    },
+    Parameter {
+        name: "polarity",
+        unit: "1",
+        training: (-1.0, 1.0),
+        wide: (-1.0, 1.0),
+    },
+];
+
+/// Index of the polarity, which is -1 or +1 and nothing between.
+const POLARITY: usize = 4;
+
+/// The changes that a flight or an evaluation may apply.
+pub const CHANGES: [Change; 7] = [
+    Change {
+        name: "none",
+        summary: "nothing changes",
+    },
+    Change {
+        name: "polarity",
+        summary: "the motor turns the other way round",
+    },
+    Change {
+        name: "polarity-mass",
+        summary: "the motor turns the other way round and the mass grows by half",
+    },
+    Change {
+        name: "mass",
+        summary: "the mass grows by half",
+    },
+    Change {
+        name: "gain",
+        summary: "the motor loses 40 % of its torque",
+    },
+    Change {
+        name: "length",
+        summary: "the rod grows by a quarter",
+    },
+    Change {
+        name: "damping",
+        summary: "the bearing's damping grows by 0.3 Nm s",
+    },
+];
+
+/// The hidden parameters of one task.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Hidden {
+    /// Mass at the end of the rod, in kg.
+    pub mass_kg: f32,
+    /// Length of the rod, in m.
+    pub length_m: f32,
+    /// Viscous damping of the bearing, in Nm s.
+    pub damping: f32,
+    /// Torque at the rod per commanded torque.
+    pub gain: f32,
+    /// +1, or -1 when the motor is wired the other way round.
+    pub polarity: f32,
+}
+
+impl Hidden {
+    /// The middle of the training ranges, polarity +1.
+    #[must_use]
+    pub fn middle() -> Self {
+        let middle =
+            |index: usize| 0.5 * (PARAMETERS[index].training.0 + PARAMETERS[index].training.1);
+        Self {
+            mass_kg: middle(0),
+            length_m: middle(1),
+            damping: middle(2),
+            gain: middle(3),
+            polarity: 1.0,
+        }
+    }
+
+    /// Draws a task of a set.
+    #[must_use]
+    pub fn sample(set: TaskSet, random: &mut Random) -> Self {
+        loop {
+            let mut values = [0.0f32; PARAMETERS.len()];
+            for (value, parameter) in values.iter_mut().zip(&PARAMETERS) {
+                let (low, high) = match set {
+                    TaskSet::Training | TaskSet::HeldOut => parameter.training,
+                    TaskSet::OutOfDistribution => parameter.wide,
+                };
+                *value = random.random_range(low..high);
+            }
+            values[POLARITY] = if values[POLARITY] < 0.0 { -1.0 } else { 1.0 };
+            let inside = values.iter().zip(&PARAMETERS).all(|(value, parameter)| {
+                (parameter.training.0..=parameter.training.1).contains(value)
+            });
+            if set != TaskSet::OutOfDistribution || !inside {
+                return Self::from_values(values);
+            }
+        }
+    }
+
+    /// The parameters after a named change, or nothing if there is no such change.
+    #[must_use]
+    pub fn changed(self, change: &str) -> Option<Self> {
+        Some(match change {
+            "none" => self,
+            "polarity" => Self {
+                polarity: -self.polarity,
+                ..self
+            },
+            "polarity-mass" => Self {
+                polarity: -self.polarity,
+                mass_kg: 1.5 * self.mass_kg,
+                ..self
+            },
+            "mass" => Self {
+                mass_kg: 1.5 * self.mass_kg,
+                ..self
+            },
+            "gain" => Self {
+                gain: 0.6 * self.gain,
+                ..self
+            },
+            "length" => Self {
+                length_m: 1.25 * self.length_m,
+                ..self
+            },
+            "damping" => Self {
+                damping: self.damping + 0.3,
+                ..self
+            },
+            _ => return None,
+        })
+    }
+
+    /// The parameters, moved and scaled so that the training range becomes [-1, 1].
+    #[must_use]
+    pub fn centred(self) -> [f32; PARAMETERS.len()] {
+        let mut values = self.values();
+        for (value, parameter) in values.iter_mut().zip(&PARAMETERS) {
+            let (low, high) = parameter.training;
+            *value = (2.0 * *value - low - high) / (high - low);
+        }
+        values
+    }
+
+    fn values(self) -> [f32; PARAMETERS.len()] {
+        [
+            self.mass_kg,
+            self.length_m,
+            self.damping,
+            self.gain,
+            self.polarity,
+        ]
+    }
+
+    fn from_values(values: [f32; PARAMETERS.len()]) -> Self {
+        let [mass_kg, length_m, damping, gain, polarity] = values;
+        Self {
+            mass_kg,
+            length_m,
+            damping,
+            gain,
+            polarity,
+        }
+    }
+}
+
+impl From<Hidden> for Task {
+    fn from(hidden: Hidden) -> Self {
+        Self {
+            values: hidden.values().to_vec(),
+        }
+    }
+}
+
+/// Values that a task lacks are those of the middle of the ranges.
+impl From<&Task> for Hidden {
+    fn from(task: &Task) -> Self {
+        let mut values = Self::middle().values();
+        for (value, given) in values.iter_mut().zip(&task.values) {
+            *value = *given;
+        }
+        Self::from_values(values)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Stream, random_stream};
+
+    #[test]
+    fn tasks_lie_where_their_set_says() {
+        let mut random = random_stream(0, Stream::Training, 0);
+        let mut positive = 0;
+        for _ in 0..1000 {
+            let inside = Hidden::sample(TaskSet::HeldOut, &mut random);
+            assert!(
+                inside
+                    .centred()
+                    .iter()
+                    .all(|value| value.abs() <= 1.0 + 1e-5),
+                "{inside:?}"
+            );
+            positive += usize::from(inside.polarity > 0.0);
+            let outside = Hidden::sample(TaskSet::OutOfDistribution, &mut random);
+            assert!(
+                outside.centred().iter().any(|value| value.abs() > 1.0),
+                "{outside:?}"
+            );
+            assert!(outside.polarity.abs() == 1.0);
+        }
+        assert!((400..600).contains(&positive));
+    }
+
+    #[test]
+    fn a_task_and_its_parameters_are_the_same_thing() {
+        let hidden = Hidden {
+            mass_kg: 1.0,
+            length_m: 0.9,
+            damping: 0.1,
+            gain: 1.2,
+            polarity: -1.0,
+        };
+        assert_eq!(Hidden::from(&Task::from(hidden)), hidden);
+    }
+}

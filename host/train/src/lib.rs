@@ -1,0 +1,56 @@
+//! Meta-training: TrMRL by PPO over whole trials.
+//!
+//! Trials are collected on all cores with the f32 streaming policy of `engram-export`, exactly as a
+//! controller would run it; the learner computes each trial in one differentiable pass. Weights and
+//! normalizers are frozen through a trial. A run is defined by plant, agent, seed and settings: the number
+//! of cores changes its duration and nothing else. Nothing here knows how a policy is judged or exported.
+#![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
+
+pub mod actor;
+pub mod batch;
+pub mod config;
+pub mod critic;
+pub mod curve;
+pub mod device;
+pub mod divergence;
+pub mod episodes;
+mod error;
+pub mod events;
+pub mod fused;
+pub mod gae;
+pub mod init;
+pub mod learner;
+pub mod optimizer;
+pub mod policy;
+pub mod ppo;
+mod progress;
+pub mod recurrent;
+pub mod resume;
+pub mod robot_files;
+pub mod rollout;
+pub mod schedule;
+pub mod statistics;
+pub mod threads;
+pub mod timing;
+mod trainer;
+pub mod variables;
+
+pub use config::{Preset, Settings};
+pub use curve::{CURVE_FILE, Point};
+pub use divergence::Divergence;
+pub use episodes::Episodes;
+pub use error::TrainError;
+pub use events::EventLog;
+pub use progress::{Progress, achieved};
+pub use timing::Lap;
+pub use trainer::{Agent, Run, Trainer};
+
+#[cfg(all(test, feature = "mujoco"))]
+mod mujoco_tests;
+#[cfg(test)]
+mod paper_tests;
+#[cfg(test)]
+mod plain_tests;
+#[cfg(test)]
+mod tests;

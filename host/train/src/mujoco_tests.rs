@@ -1,0 +1,89 @@
+//! Runs of a robot in MuJoCo.
+
+use std::path::Path;
+
+use candle_core::Device;
+
+use crate::{Run, Settings, TrainError, Trainer};
+
+const FILE: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../../examples/robots/balancer.toml"
+);
+const EXAMPLE: &str = include_str!("../../../examples/robots/balancer.toml");
+
+#[test]
+fn a_run_goes_on_with_the_robot_that_it_began_with_and_with_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let original = std::fs::read_to_string(Path::new(FILE).with_file_name("balancer.xml")).unwrap();
+    let heavier = original.replacen(" mass=\"", " mass=\"1", 1);
+    assert_ne!(original, heavier);
+    // A process loads a model once, so that the changed one is in another folder.
+    let [plant, other] = [("mine", &original), ("other", &heavier)].map(|(name, model)| {
+        let folder = folder.path().join(name);
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(folder.join("balancer.xml"), model).unwrap();
+        std::fs::write(folder.join("mine.toml"), EXAMPLE).unwrap();
+        folder.join("mine.toml").to_str().unwrap().to_owned()
+    });
+    for agent in ["trmrl", "rl2"] {
+        let mut settings = Settings::preset(&plant).unwrap();
+        (settings.trial.trials, settings.trial.steps) = (2, 10);
+        settings.ppo.minibatches = 1;
+        let begun = Run {
+            plant: plant.clone(),
+            agent: agent.to_owned(),
+            seed: 0,
+        };
+        Trainer::new(begun, settings, &Device::Cpu)
+            .unwrap()
+            .save(&run)
+            .unwrap();
+        let resume = || Trainer::resume(&run, None, &Device::Cpu);
+        resume().unwrap();
+        let error = Trainer::resume_on(&other, &run, None, &Device::Cpu);
+        let error = error.err().unwrap();
+        assert!(matches!(&error, TrainError::Robot(_)), "{error}");
+        let said = error.to_string();
+        assert!(said.contains("balancer.xml has changed"), "{said}");
+        // The file may move with its model; then it counts what the file is, and not what it is called.
+        let moved = folder.path().join("mine/moved.toml");
+        std::fs::write(&moved, EXAMPLE).unwrap();
+        let moved = moved.to_str().unwrap();
+        let again = Trainer::resume_on(moved, &run, None, &Device::Cpu).unwrap();
+        assert_eq!(again.run().plant, moved);
+        let error = Trainer::resume_on("pendulum", &run, None, &Device::Cpu).err();
+        assert!(
+            matches!(error, Some(TrainError::OtherPlant { .. })),
+            "{error:?}"
+        );
+        // As an earlier version wrote it.
+        let text = std::fs::read_to_string(run.join("run.toml")).unwrap();
+        let begin = text.find("[[robot]]").unwrap();
+        let end = begin + text[begin..].find("\n[training").unwrap();
+        let text = [&text[..begin], &text[end..]].concat();
+        let on = |now: &str| {
+            std::fs::write(run.join("run.toml"), text.replace(&plant, now)).unwrap();
+        };
+        on(&other);
+        resume().unwrap();
+        on(&plant);
+        // Nothing tells then that it is another robot, but for its channels.
+        let text = std::fs::read_to_string(run.join("run.toml")).unwrap();
+        let narrow = folder.path().join(format!("mine/narrow-{agent}.toml"));
+        let (head, rest) = EXAMPLE.split_once("[[observation]]").unwrap();
+        let (_, rest) = rest.split_once("[[observation]]").unwrap();
+        std::fs::write(&narrow, [head, "[[observation]]", rest].concat()).unwrap();
+        std::fs::write(
+            run.join("run.toml"),
+            text.replace(&plant, narrow.to_str().unwrap()),
+        )
+        .unwrap();
+        let said = resume().err().unwrap().to_string();
+        assert!(
+            said.contains("6 observations and 2 actions, the plant has 5 and 2 now"),
+            "{said}"
+        );
+    }
+}

@@ -1,0 +1,510 @@
+//! The training loop: collect, value, update, again; save; go on where it stopped.
+
+use std::path::Path;
+use std::time::Instant;
+
+use candle_core::Device;
+use engram_export::Normalizer;
+use engram_export::checkpoint::{RUN_FILE, RobotFile, SavedContract};
+
+use super::batch::{Batch, add_returns, critic_features};
+use super::config::{ConfigError, Settings};
+use super::critic::{Critic, initial_critic};
+use super::curve::{self, CURVE_FILE, Point};
+use super::divergence::{self, Divergence};
+use super::episodes::Episodes;
+use super::error::TrainError;
+use super::learner::{Learner, LearnerError};
+use super::policy::{Policy, initial_policy};
+use super::resume::{TRAINER_FILE, TrainerState};
+use super::rollout::{Rollout, RolloutError, Trajectory};
+use super::statistics::Statistics;
+use super::timing::{self, Lap, TIMING_FILE};
+use crate::robot_files;
+use engram_export::checkpoint::channels_apart;
+use engram_export::network::{Network, NetworkConfig, RL2, Saved};
+use engram_plants::{Plant, Stream, for_agent, random_stream, unknown_change};
+
+/// Index of the trials that fill the statistics before the first iteration; no iteration gets so far.
+const PILOT: u64 = u64::MAX >> 32;
+
+/// Deviation of the entries that a policy must not see: they become 0.
+const UNSEEN: f32 = 1e30;
+
+/// Which policy is trained.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    strum::Display,
+    strum::EnumIter,
+    strum::EnumMessage,
+    strum::IntoStaticStr,
+)]
+#[strum(serialize_all = "kebab-case")]
+pub enum Agent {
+    /// The transformer with its memory.
+    Trmrl,
+    /// The same network with a window of one working memory: it knows the last action and the last reward.
+    OneStep,
+    /// The same network, and it sees the current observation alone: no memory, no action, no reward.
+    Markov,
+    /// The same as the first, and the hidden task is part of its observation.
+    Oracle,
+    /// A recurrent network (RL^2) instead of the transformer, in everything else the same as the first.
+    Rl2,
+}
+
+impl Agent {
+    /// The name in `run.toml`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Trmrl => "trmrl",
+            Self::OneStep => "one-step",
+            Self::Markov => "markov",
+            Self::Oracle => engram_plants::ORACLE,
+            Self::Rl2 => RL2,
+        }
+    }
+}
+
+/// What a run is, apart from its settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// The plant's name.
+    pub plant: String,
+    /// The agent's name.
+    pub agent: String,
+    /// Seed of everything random.
+    pub seed: u64,
+}
+
+/// The plant and the network's dimensions of a run that can begin.
+fn checked(run: &Run, settings: &Settings) -> Result<(Box<dyn Plant>, NetworkConfig), TrainError> {
+    let plant = for_agent(&run.plant, &run.agent)?;
+    let config = settings.network_config(&*plant, &run.agent);
+    config.validate().map_err(|reason| ConfigError::Model {
+        place: run.plant.clone(),
+        reason,
+    })?;
+    settings.check_together(&run.agent)?;
+    // A rollout would notice an unknown change when it first draws it: late, or never.
+    let known = |name: &&String| plant.changes().iter().any(|change| change.name == **name);
+    if let Some(name) = settings.trial.changes.iter().find(|name| !known(name)) {
+        return Err(RolloutError::from(unknown_change(&*plant, name)).into());
+    }
+    Ok((plant, config))
+}
+
+/// A training run between two iterations.
+pub struct Trainer {
+    run: Run,
+    settings: Settings,
+    config: NetworkConfig,
+    learner: Learner,
+    memories: Statistics,
+    returns: Statistics,
+    iteration: u64,
+    curve: Vec<Point>,
+    laps: Vec<Lap>,
+    episode_steps: usize,
+    training_return: f32,
+    /// What boards, images and other plants are compared with.
+    contract: SavedContract,
+    /// For a robot of the user's own, its files.
+    robot: Vec<RobotFile>,
+}
+
+impl Trainer {
+    /// Whether a run from scratch can begin: all that [`Trainer::new`] refuses, and nothing is computed.
+    ///
+    /// # Errors
+    /// When plant or settings are not usable.
+    pub fn check(run: &Run, settings: &Settings) -> Result<(), TrainError> {
+        checked(run, settings).map(|_| ())
+    }
+
+    /// A run from scratch.
+    ///
+    /// # Errors
+    /// When plant, settings or device are not usable.
+    pub fn new(run: Run, settings: Settings, device: &Device) -> Result<Self, TrainError> {
+        let (plant, config) = checked(&run, &settings)?;
+        let robot = robot_files::files_of(&run.plant)?;
+        let mut privileged = Vec::new();
+        plant.privileged(&mut privileged);
+        let mut random = random_stream(run.seed, Stream::Weights, 0);
+        let actor = Policy::new(
+            &config,
+            &initial_policy(&config, &settings.initial, &mut random),
+            device,
+        )?;
+        let features = critic_features(&settings, &config, privileged.len());
+        let belief = (settings.belief.weight > 0.0).then_some((privileged.len(), config.encoded()));
+        let critic = Critic::new(
+            &initial_critic(features, &settings.critic, belief, &mut random),
+            device,
+        )?;
+        let learner = Learner::new(actor, critic, &settings, device)?;
+        let mut trainer = Self {
+            config,
+            learner,
+            memories: Statistics::new(config.inputs()),
+            returns: Statistics::new(1),
+            iteration: 0,
+            curve: Vec::new(),
+            laps: Vec::new(),
+            episode_steps: plant.protocol().episode_steps,
+            training_return: 0.0,
+            contract: SavedContract::from(&plant.contract()),
+            robot,
+            run,
+            settings,
+        };
+        let trajectories = trainer.collect(PILOT)?;
+        trainer.observe(&trajectories);
+        Ok(trainer)
+    }
+
+    /// Goes on with the run that was saved in `folder`. `steps`, if given, replaces the length of the whole
+    /// training (and with it the schedule of the learning rate).
+    ///
+    /// # Errors
+    /// When the folder does not hold a whole run of this version.
+    pub fn resume(folder: &Path, steps: Option<u64>, device: &Device) -> Result<Self, TrainError> {
+        Self::go_on(Saved::load(folder)?, folder, steps, device)
+    }
+
+    /// The same for a run that is expected to be on `plant`. A robot's file may have moved: where its hash was noted,
+    /// the run goes on with the file at its new place.
+    ///
+    /// # Errors
+    /// As [`Trainer::resume`], and [`TrainError::OtherPlant`].
+    pub fn resume_on(
+        plant: &str,
+        folder: &Path,
+        steps: Option<u64>,
+        device: &Device,
+    ) -> Result<Self, TrainError> {
+        let mut checkpoint = Saved::load(folder)?;
+        let moved = engram_plants::robot::is_file(plant) && !checkpoint.robot.is_empty();
+        if checkpoint.plant != plant && !moved {
+            return Err(TrainError::OtherPlant {
+                folder: folder.display().to_string(),
+                saved: checkpoint.plant,
+                asked: plant.to_owned(),
+            });
+        }
+        plant.clone_into(&mut checkpoint.plant);
+        Self::go_on(checkpoint, folder, steps, device)
+    }
+
+    fn go_on(
+        checkpoint: Saved,
+        folder: &Path,
+        steps: Option<u64>,
+        device: &Device,
+    ) -> Result<Self, TrainError> {
+        let origin = format!("{} [training]", folder.join(RUN_FILE).display());
+        let mut settings = Settings::from_table(checkpoint.training.clone(), &origin)?;
+        if let Some(steps) = steps {
+            settings.ppo.steps = steps;
+        }
+        let state = TrainerState::load(folder)?;
+        let trainer_steps = state
+            .iteration
+            .saturating_mul(settings.steps_per_iteration());
+        if trainer_steps != checkpoint.steps {
+            let (folder, policy) = (folder.display().to_string(), checkpoint.steps);
+            return Err(TrainError::Torn {
+                folder,
+                policy,
+                trainer: trainer_steps,
+            });
+        }
+        let run = Run {
+            plant: checkpoint.plant.clone(),
+            agent: checkpoint.agent.clone(),
+            seed: checkpoint.seed,
+        };
+        let plant = for_agent(&run.plant, &run.agent)?;
+        let config = checkpoint.network.config();
+        let contract = plant.contract();
+        let channels = (contract.observations.len(), contract.actions.len());
+        if channels != (config.observations(), config.actions()) {
+            let saved = checkpoint.contract.as_ref().map(SavedContract::contract);
+            return Err(TrainError::Channels {
+                folder: folder.display().to_string(),
+                policy: (config.observations(), config.actions()),
+                plant: channels,
+                difference: channels_apart(saved.as_ref(), &contract),
+            });
+        }
+        if let Some(saved) = &checkpoint.contract
+            && let Some(difference) = saved.contract().difference_in_words(&contract)
+        {
+            return Err(TrainError::Contract {
+                folder: folder.display().to_string(),
+                difference: difference.to_string(),
+            });
+        }
+        // A channel says more of what changed than a file does.
+        robot_files::check_unchanged(&checkpoint.plant, &checkpoint.robot)?;
+        // Runs of versions that did not note the files have them noted from now on.
+        let robot = robot_files::files_of(&run.plant)?;
+        let actor = Policy::new(&config, &checkpoint.network.tensors(), device)?;
+        let mut learner = Learner::new(
+            actor,
+            Critic::new(&state.critic, device)?,
+            &settings,
+            device,
+        )?;
+        let (actor, critic) = (&learner.actor_optimizer, &learner.critic_optimizer);
+        state.check(folder, actor, critic, config.inputs())?;
+        learner.actor_optimizer = state.actor_optimizer;
+        learner.critic_optimizer = state.critic_optimizer;
+        let curve = curve::read(folder)?;
+        let laps = timing::read(folder)?;
+        Ok(Self {
+            episode_steps: plant.protocol().episode_steps,
+            run,
+            settings,
+            config,
+            learner,
+            memories: state.memories,
+            returns: state.returns,
+            iteration: state.iteration,
+            curve,
+            laps,
+            training_return: checkpoint.training_return,
+            contract: SavedContract::from(&contract),
+            robot,
+        })
+    }
+
+    /// Whether all iterations are done.
+    #[must_use]
+    pub fn finished(&self) -> bool {
+        self.iteration >= self.settings.iterations()
+    }
+
+    /// Environment steps done.
+    #[must_use]
+    pub fn steps(&self) -> u64 {
+        self.iteration * self.settings.steps_per_iteration()
+    }
+
+    /// Environment steps when all iterations are done.
+    #[must_use]
+    pub fn total_steps(&self) -> u64 {
+        self.settings.iterations() * self.settings.steps_per_iteration()
+    }
+
+    /// What is trained.
+    #[must_use]
+    pub fn run(&self) -> &Run {
+        &self.run
+    }
+
+    /// The settings.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Actor, critic and optimisers.
+    #[cfg(test)]
+    pub(super) fn learner(&self) -> &Learner {
+        &self.learner
+    }
+
+    /// The training curve so far.
+    #[must_use]
+    pub fn curve(&self) -> &[Point] {
+        &self.curve
+    }
+
+    /// How long each iteration took.
+    #[must_use]
+    pub fn laps(&self) -> &[Lap] {
+        &self.laps
+    }
+
+    /// One iteration: trials on all cores, then the updates.
+    ///
+    /// # Errors
+    /// When the learner fails, a number is none any more or the policy moves too far. The trainer is in
+    /// between then, and cannot go on.
+    pub fn iterate(&mut self) -> Result<Point, TrainError> {
+        let begun = Instant::now();
+        let trajectories = self.collect(self.iteration)?;
+        let contract = || {
+            for_agent(&self.run.plant, &self.run.agent)
+                .ok()
+                .map(|plant| plant.contract())
+        };
+        let cause = divergence::in_simulation(&trajectories, &self.run.plant)
+            .or_else(|| divergence::in_trials(&trajectories, contract));
+        if let Some(cause) = cause {
+            return Err(self.diverged(cause));
+        }
+        let collected = Instant::now();
+        let normalizer = self.normalizer();
+        let scale = if self.settings.normalizer.rewards {
+            self.returns.std(1e-3)[0]
+        } else {
+            1.0
+        };
+        let mut batch = Batch::new(&trajectories, &self.settings, &self.config, &normalizer);
+        let values = self.learner.values(&batch)?;
+        batch.judge(&trajectories, &self.settings, &values, scale);
+        let mut random = random_stream(self.run.seed, Stream::Shuffle, self.iteration);
+        let updating = Instant::now();
+        let update = match self.learner.update(&batch, self.iteration, &mut random) {
+            Ok(update) => update,
+            Err(LearnerError::Candle(error)) => return Err(error.into()),
+            Err(LearnerError::Diverged(cause)) => return Err(self.diverged(cause)),
+        };
+        let updated = Instant::now();
+        self.observe(&trajectories);
+        self.iteration += 1;
+        let rewards = || {
+            trajectories
+                .iter()
+                .flat_map(|trajectory| &trajectory.rewards)
+        };
+        let reward =
+            rewards().map(|reward| f64::from(*reward)).sum::<f64>() / rewards().count() as f64;
+        let point = Point {
+            iteration: self.iteration,
+            steps: self.steps(),
+            reward,
+            episode_return: reward * self.episode_steps as f64,
+            explained: f64::from(batch.explained),
+            update,
+            episodes: Some(Episodes::of(&trajectories, self.episode_steps)),
+            signal: self
+                .settings
+                .ppo
+                .normalize_advantages
+                .then_some(batch.signal),
+        };
+        self.curve.push(point);
+        self.laps.push(Lap {
+            iteration: self.iteration,
+            steps: self.settings.steps_per_iteration(),
+            unix_s: timing::unix_s(),
+            rollout_s: (collected - begun).as_secs_f64(),
+            learner_s: (updated - updating).as_secs_f64(),
+            total_s: begun.elapsed().as_secs_f64(),
+        });
+        Ok(point)
+    }
+
+    fn diverged(&self, cause: Divergence) -> TrainError {
+        let iteration = self.iteration + 1;
+        TrainError::Diverged {
+            iteration,
+            steps: iteration * self.settings.steps_per_iteration(),
+            cause,
+        }
+    }
+
+    /// The policy as it is now.
+    ///
+    /// # Errors
+    /// When a weight is not finite.
+    pub fn policy(&self) -> Result<Network, TrainError> {
+        let mut tensors = self.learner.actor.variables().tensors()?;
+        let clip = self.settings.normalizer.clip;
+        let normalizer = self.normalizer();
+        let vector = |values: Vec<f32>| engram_export::Tensor {
+            shape: vec![values.len()],
+            values,
+        };
+        tensors.insert("normalizer.mean".to_owned(), vector(normalizer.mean));
+        tensors.insert("normalizer.std".to_owned(), vector(normalizer.std));
+        Ok(Network::new(&self.config, clip, &tensors)?)
+    }
+
+    /// Notes the return of an episode under the deterministic policy, for the image's provenance.
+    pub fn set_training_return(&mut self, value: f32) {
+        self.training_return = value;
+    }
+
+    /// Saves everything into `folder` in one moment: policy, settings, trainer state, curve and timing.
+    ///
+    /// # Errors
+    /// Names the file that could not be written.
+    pub fn save(&self, folder: &Path) -> Result<(), TrainError> {
+        let state = TrainerState {
+            iteration: self.iteration,
+            critic: self.learner.critic.variables().tensors()?,
+            actor_optimizer: self.learner.actor_optimizer.clone(),
+            critic_optimizer: self.learner.critic_optimizer.clone(),
+            memories: self.memories.clone(),
+            returns: self.returns.clone(),
+        };
+        let trainer = state.to_bytes()?;
+        let curve = curve::render(&self.curve);
+        let timing = timing::render(&self.laps);
+        let checkpoint = Saved {
+            plant: self.run.plant.clone(),
+            agent: self.run.agent.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            seed: self.run.seed,
+            steps: self.steps(),
+            training_return: self.training_return,
+            network: self.policy()?,
+            contract: Some(self.contract.clone()),
+            robot: self.robot.clone(),
+            training: self.settings.to_table()?,
+        };
+        checkpoint.save_with(
+            folder,
+            &[
+                (TRAINER_FILE, &trainer),
+                (CURVE_FILE, curve.as_bytes()),
+                (TIMING_FILE, timing.as_bytes()),
+            ],
+        )?;
+        Ok(())
+    }
+
+    /// What rollout and learner see of a working memory.
+    fn normalizer(&self) -> Normalizer {
+        let observations = self.config.observations();
+        let settings = &self.settings.normalizer;
+        let mut normalizer = self.memories.normalizer(observations, settings);
+        if self.run.agent == Agent::Markov.name() {
+            normalizer.std[observations..].fill(UNSEEN);
+        }
+        normalizer
+    }
+
+    fn collect(&self, iteration: u64) -> Result<Vec<Trajectory>, TrainError> {
+        let policy = self.policy()?;
+        let rollout = Rollout {
+            plant: &self.run.plant,
+            agent: &self.run.agent,
+            policy: &policy,
+            settings: &self.settings.trial,
+            seed: self.run.seed,
+        };
+        Ok(rollout.collect(iteration)?)
+    }
+
+    fn observe(&mut self, trajectories: &[Trajectory]) {
+        for trajectory in trajectories {
+            self.memories.add(&trajectory.memories);
+        }
+        add_returns(
+            trajectories,
+            self.settings.ppo.gamma as f32,
+            &mut self.returns,
+        );
+    }
+}
