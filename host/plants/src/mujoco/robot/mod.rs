@@ -1,4 +1,4 @@
-//! The user's own robot on MuJoCo: the plant that `plant::robot` describes and a MuJoCo model embodies.
+//! The user's own robot on MuJoCo: the plant that [`robot`](crate::robot) describes and a MuJoCo model embodies.
 //!
 //! After the physics of a control step, everything that follows from positions and velocities is computed again, so
 //! that observation, reward and judgement belong to one moment. Stepping allocates nothing.
@@ -14,8 +14,11 @@ mod place;
 mod reading;
 mod worth;
 
+use std::fmt;
+use std::sync::Arc;
+
 use engram_firmware::safety::Envelope;
-use engram_image::{ActionChannel, Contract};
+use engram_image::Contract;
 use rand::Rng;
 
 use self::body::Body;
@@ -25,10 +28,9 @@ use self::reading::{Moment, Test};
 use self::worth::Step;
 use super::simulation::Simulation;
 use crate::random::bell;
-use crate::robot::{self, Robot, RobotError};
+use crate::robot::{Robot, RobotError};
 use crate::{
-    Change, Judgement, Parameter, Plant, Protocol, Random, Start, Stream, Task, TaskSet,
-    UnknownChange, random_stream, unknown_change,
+    Judgement, Plant, PlantSpec, Random, Start, Stream, Task, TaskSet, UnknownChange, random_stream,
 };
 
 /// Entries that only a critic sees stay within this.
@@ -36,8 +38,8 @@ const PRIVILEGED_LIMIT: f32 = 10.0;
 
 /// One simulated robot of a file, with its hidden task.
 pub struct UserRobot {
-    robot: &'static Robot,
-    body: &'static Body,
+    robot: Arc<Robot>,
+    body: Arc<Body>,
     simulation: Simulation,
     task: Vec<f32>,
     /// The true state: the channels without noise.
@@ -63,44 +65,64 @@ pub struct UserRobot {
     random: Random,
 }
 
-/// Makes the robot of a file. The file and its model are read once per process.
-///
-/// # Errors
-/// [`RobotError`] names file, line, key, value and what it must be.
-pub fn from_file(path: &str) -> Result<UserRobot, RobotError> {
-    UserRobot::new(robot::load(path)?)
+/// A robot and its model, loaded once for all of its plants.
+#[derive(Clone)]
+pub struct RobotModel {
+    robot: Arc<Robot>,
+    body: Arc<Body>,
 }
 
-/// A digest of the robot's model as MuJoCo compiles it, in hexadecimal digits: whether it is still the same.
-///
-/// # Errors
-/// When the model cannot be loaded.
-pub fn digest(robot: &'static Robot) -> Result<String, RobotError> {
-    let model = &*body::load(robot)?;
-    Ok(digest::of(Names { robot, model }))
+impl fmt::Debug for RobotModel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("RobotModel").field(&self.robot).finish()
+    }
+}
+
+impl RobotModel {
+    /// Loads the model.
+    ///
+    /// # Errors
+    /// When it cannot be loaded, or does not have what the file names.
+    pub fn new(robot: Arc<Robot>) -> Result<Self, RobotError> {
+        let body = Arc::new(Body::new(&robot)?);
+        Ok(Self { robot, body })
+    }
+
+    /// What the file says.
+    #[must_use]
+    pub fn robot(&self) -> &Arc<Robot> {
+        &self.robot
+    }
+
+    /// A digest of the model as MuJoCo compiled it, in hexadecimal digits: whether it is still the same.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        let (robot, model) = (&*self.robot, &*self.body.model);
+        digest::of(Names { robot, model })
+    }
+
+    /// The robot at its start, with the middle of its tasks.
+    #[must_use]
+    pub fn make(&self) -> UserRobot {
+        UserRobot::new(self)
+    }
 }
 
 impl UserRobot {
-    /// The robot at its start, with the middle of its tasks.
-    ///
-    /// # Errors
-    /// When the model cannot be loaded, or does not have what the file names.
-    pub fn new(robot: &'static Robot) -> Result<Self, RobotError> {
-        let body = body::of(robot)?;
-        let (channels, actions) = (
-            robot.contract.observations.len(),
-            robot.contract.actions.len(),
-        );
+    fn new(model: &RobotModel) -> Self {
+        let RobotModel { robot, body } = model;
+        let contract = robot.spec.contract();
+        let (channels, actions) = (contract.observations.len(), contract.actions.len());
         let mut plant = Self {
-            robot,
-            body,
+            robot: Arc::clone(robot),
+            body: Arc::clone(body),
             simulation: body.simulation(),
             task: Vec::new(),
             truth: vec![0.0; channels],
             observation: vec![0.0; channels],
             command: vec![0.0; actions],
             before: vec![0.0; actions],
-            safe: safe(&robot.contract),
+            safe: safe(&contract),
             reward: 0.0,
             since: vec![Since::default(); body.timed.len()],
             held_steps: 0,
@@ -113,7 +135,7 @@ impl UserRobot {
         };
         plant.take(&robot.middle());
         plant.restart(Start::Usual);
-        Ok(plant)
+        plant
     }
 
     /// The simulation, for tests and pictures.
@@ -141,13 +163,9 @@ impl UserRobot {
         Moment {
             simulation: &self.simulation,
             task: &self.task,
-            time_s: self.episode_steps as f64 * self.period_s(),
+            time_s: self.episode_steps as f64 * self.robot.spec.period_s(),
             since: &self.since,
         }
-    }
-
-    fn period_s(&self) -> f64 {
-        f64::from(self.robot.contract.period_us) * 1e-6
     }
 
     fn ends_when_reached(&self) -> bool {
@@ -174,7 +192,7 @@ impl UserRobot {
 
     /// Reads the true state and measures it.
     fn measure(&mut self) {
-        let channels = self.robot.contract.observations.iter();
+        let channels = self.robot.spec.channels.observations.iter();
         let noise = &self.robot.noise_std;
         for (index, ((channel, reading), noise_std)) in
             channels.zip(&self.body.readings).zip(noise).enumerate()
@@ -195,10 +213,10 @@ impl UserRobot {
     /// Commands on [-1, 1], and the model's controls.
     fn take_command(&mut self, command: &[f32]) {
         self.before.copy_from_slice(&self.command);
-        let channels = self.robot.contract.actions.iter();
+        let channels = self.robot.spec.channels.actions.iter();
         let entries = self.command.iter_mut().zip(&self.body.controls);
         for ((channel, (own, control)), value) in channels.zip(entries).zip(command) {
-            *own = centred(channel, *value);
+            *own = centred([channel.min, channel.max], *value);
             self.simulation.set_control(*control, *value);
         }
     }
@@ -227,8 +245,8 @@ fn all_hold(tests: &[Test], moment: &Moment<'_>) -> bool {
 }
 
 /// A command on [-1, 1].
-fn centred(channel: &ActionChannel<'_>, value: f32) -> f32 {
-    (2.0 * value - channel.min - channel.max) / (channel.max - channel.min)
+fn centred([min, max]: [f32; 2], value: f32) -> f32 {
+    (2.0 * value - min - max) / (max - min)
 }
 
 /// The safe command as the envelope issues it, each on [-1, 1].
@@ -237,29 +255,13 @@ fn safe(contract: &Contract<'_>) -> Vec<f32> {
     let commands = envelope.commands(&envelope.safe_words());
     let channels = contract.actions.iter().zip(commands.iter());
     channels
-        .map(|(channel, value)| centred(channel, *value))
+        .map(|(channel, value)| centred([channel.min, channel.max], *value))
         .collect()
 }
 
 impl Plant for UserRobot {
-    fn name(&self) -> &'static str {
-        self.robot.name
-    }
-
-    fn contract(&self) -> Contract<'static> {
-        self.robot.contract
-    }
-
-    fn protocol(&self) -> Protocol {
-        self.robot.protocol
-    }
-
-    fn parameters(&self) -> &'static [Parameter] {
-        self.robot.parameters
-    }
-
-    fn changes(&self) -> &'static [Change] {
-        self.robot.changes
+    fn spec(&self) -> &Arc<PlantSpec> {
+        &self.robot.spec
     }
 
     fn sample_task(&self, set: TaskSet, random: &mut Random) -> Task {
@@ -284,7 +286,7 @@ impl Plant for UserRobot {
             Start::Anywhere => self.robot.start.anywhere,
         };
         self.body
-            .start(&mut self.simulation, self.robot, wider, &mut self.random);
+            .start(&mut self.simulation, &self.robot, wider, &mut self.random);
         self.diverged = self.simulation.diverged();
         self.ended = self.diverged;
         self.episode_steps = 0;
@@ -309,7 +311,7 @@ impl Plant for UserRobot {
     fn apply(&mut self, change: &str) -> Result<(), UnknownChange> {
         let mut values = self.task.clone();
         if !self.robot.change(change, &mut values) {
-            return Err(unknown_change(self, change));
+            return Err(self.robot.spec.unknown_change(change));
         }
         if values != self.task {
             self.take(&values);
@@ -334,7 +336,7 @@ impl Plant for UserRobot {
             (self.ended, self.reward) = (true, 0.0);
             return;
         }
-        let period_s = self.period_s();
+        let period_s = self.robot.spec.period_s();
         for (since, contacts) in self.since.iter_mut().zip(&self.body.timed) {
             since.pass(contacts, &self.simulation, period_s);
         }
@@ -358,29 +360,17 @@ impl Plant for UserRobot {
         self.diverged
     }
 
-    fn has_goal(&self) -> bool {
-        !self.body.goal.is_empty()
-    }
-
     fn metric(&self) -> Option<f32> {
         let first = self.body.goal.first().filter(|_| !self.diverged)?;
         Some(first.measure(&self.moment()) as f32)
     }
 
-    fn metric_name(&self) -> Option<&'static str> {
-        self.robot.metric_name
-    }
-
     fn time_s(&self) -> f64 {
-        self.steps as f64 * self.period_s()
+        self.steps as f64 * self.robot.spec.period_s()
     }
 
     fn state(&self) -> &[f32] {
         &self.truth
-    }
-
-    fn state_names(&self) -> &'static [&'static str] {
-        self.robot.state_names
     }
 
     fn judge(&self) -> Judgement {
@@ -398,7 +388,13 @@ impl Plant for UserRobot {
             value.clamp(-PRIVILEGED_LIMIT, PRIVILEGED_LIMIT)
         };
         // Ranges are chosen wide: a quarter of one is a typical value.
-        let channels = self.robot.contract.observations.iter().zip(&self.truth);
+        let channels = self
+            .robot
+            .spec
+            .channels
+            .observations
+            .iter()
+            .zip(&self.truth);
         features.extend(channels.map(|(channel, value)| {
             limit(4.0 * (2.0 * value - channel.min - channel.max) / (channel.max - channel.min))
         }));
@@ -415,6 +411,8 @@ impl Plant for UserRobot {
 mod case;
 #[cfg(test)]
 mod effect_tests;
+#[cfg(test)]
+mod measure_tests;
 #[cfg(test)]
 mod model_tests;
 #[cfg(test)]
