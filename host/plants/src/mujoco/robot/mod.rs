@@ -416,4 +416,6 @@ mod measure_tests;
 #[cfg(test)]
 mod model_tests;
 #[cfg(test)]
+mod shipped_tests;
+#[cfg(test)]
 mod tests;
