@@ -6,13 +6,15 @@ use mujoco_rs::wrappers::MjModel;
 use rand::RngExt;
 
 use super::alteration::Alteration;
+use super::contacts::Contacts;
 use super::effects;
 use super::names::{Kind, Names};
-use super::reading::{Reading, Test, Worth};
+use super::reading::{Maker, Reading, Test};
+use super::worth::Worth;
 use crate::Random;
 use crate::mujoco::simulation::After;
 use crate::mujoco::{ModelError, Simulation, models};
-use crate::robot::{Robot, RobotError};
+use crate::robot::{Condition, Robot, RobotError};
 
 /// Physics steps of one control step, at most.
 const MAX_FRAME_SKIP: f64 = 10_000.0;
@@ -41,8 +43,11 @@ pub(super) struct Body {
     /// Address of every action channel's control.
     pub(super) controls: Vec<usize>,
     pub(super) rewards: Vec<(f64, Worth)>,
-    pub(super) ended: Vec<Test>,
+    /// An episode ends when all of any of these hold.
+    pub(super) ended: Vec<Vec<Test>>,
     pub(super) goal: Vec<Test>,
+    /// The contacts whose duration is read.
+    pub(super) timed: Vec<Contacts>,
     pub(super) scatter: Scatter,
     pub(super) alterations: Vec<Alteration>,
 }
@@ -55,24 +60,32 @@ impl Body {
             robot,
             model: &model,
         };
-        let reading = |source| Reading::new(names, source);
-        let test = |condition| Test::new(names, condition);
-        let rewards = robot
-            .rewards
-            .iter()
-            .map(|(weight, term)| Ok((*weight, Worth::new(names, term)?)))
-            .collect::<Result<_, RobotError>>()?;
+        let mut maker = Maker {
+            names,
+            timed: Vec::new(),
+        };
+        let mut rewards = Vec::new();
+        for (weight, term) in &robot.rewards {
+            rewards.push((*weight, Worth::new(&mut maker, term)?));
+        }
+        let mut readings = Vec::new();
+        for source in &robot.sources {
+            readings.push(Reading::new(&mut maker, source)?);
+        }
+        let mut tests = |all: &[Condition]| -> Result<Vec<Test>, RobotError> {
+            all.iter().map(|one| Test::new(&mut maker, one)).collect()
+        };
+        let ended = robot.ended.iter().map(|all| tests(all));
+        let ended = ended.collect::<Result<_, _>>()?;
+        let goal = tests(&robot.goal)?;
         let body = Self {
             frame_skip: frame_skip(names)?,
-            readings: robot
-                .sources
-                .iter()
-                .map(reading)
-                .collect::<Result<_, _>>()?,
+            readings,
             controls: controls(names)?,
             rewards,
-            ended: robot.ended.iter().map(test).collect::<Result<_, _>>()?,
-            goal: robot.goal.iter().map(test).collect::<Result<_, _>>()?,
+            ended,
+            goal,
+            timed: maker.timed,
             scatter: scatter(names)?,
             alterations: (robot.effects.iter())
                 .map(|effect| Alteration::new(names, effect))

@@ -16,6 +16,8 @@ pub(super) struct Case {
     pub(super) actuator: String,
     pub(super) range: [f32; 2],
     pub(super) safe: f32,
+    /// What the first reward's section holds.
+    pub(super) reward: String,
     pub(super) rest: String,
 }
 
@@ -42,6 +44,7 @@ impl Case {
             actuator: "m".to_owned(),
             range: [-1.0, 1.0],
             safe: 0.0,
+            reward: "weight = 1.0\nalive = {}".to_owned(),
             rest: String::new(),
         }
     }
@@ -63,8 +66,14 @@ impl Case {
             "name = \"case\"\nmodel = \"robot.xml\"\n{}\nepisode_steps = 100\n\
              [[observation]]\nname = \"q\"\nunit = \"rad\"\nmin = -9.0\nmax = 9.0\nqpos = {{ joint = \"#0\" }}\n\
              [[action]]\nname = \"m\"\nactuator = \"{}\"\nunit = \"1\"\nmin = {:?}\nmax = {:?}\nslew_per_s = 1000.0\nsafe = {:?}\n\
-             [[reward]]\nweight = 1.0\nalive = {{}}\n{}",
-            self.head, self.actuator, self.range[0], self.range[1], self.safe, self.rest
+             [[reward]]\n{}\n{}",
+            self.head,
+            self.actuator,
+            self.range[0],
+            self.range[1],
+            self.safe,
+            self.reward,
+            self.rest
         )
     }
 
