@@ -9,10 +9,11 @@ use engram_image::Contract;
 pub(super) mod table;
 
 use crate::evaluate::{
-    Agreement, Classic, Controller, Plan, Prepared, Random, Record, Results, Subject, SubjectError,
-    Summary, Zero, evaluate, paired_cost,
+    Agreement, Cascaded, Classic, Controller, Plan, Prepared, Random, Record, Results, Subject,
+    SubjectError, Summary, TrialPlan, Zero, evaluate, paired_cost, read_tasks,
 };
 use crate::output::say;
+use engram_plants::quadrotor;
 use engram_plants::robot::{self, RobotError};
 use engram_plants::{Plant, TaskSet, UnknownPlant};
 
@@ -41,6 +42,9 @@ pub struct Args {
     /// Number of held-out tasks.
     #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..))]
     tasks: u32,
+    /// Tasks to fly on instead of drawn ones, in turn: a JSON array of objects, values of hidden parameters by name.
+    #[arg(long, value_name = "FILE.json")]
+    task_file: Option<PathBuf>,
     /// Seed that the held-out tasks are drawn with.
     #[arg(long, default_value_t = 0)]
     task_seed: u64,
@@ -96,7 +100,7 @@ impl Ground {
     fn fly<'a>(
         &self,
         plan: &Plan,
-        controller: impl Fn(u64) -> Box<dyn Controller + 'a> + Sync,
+        controller: impl Fn(&TrialPlan) -> Box<dyn Controller + 'a> + Sync,
     ) -> anyhow::Result<Results> {
         // The name is known by now; a worker that cannot make its plant has no plant to fly.
         let plant = || engram_plants::for_agent(&self.plant, &self.agent).expect("checked before");
@@ -129,12 +133,15 @@ fn one(subject: &Subject, args: &Args) -> anyhow::Result<Record> {
         .unwrap_or_else(|| plant.protocol().default_change.to_owned());
     let tasks = args.tasks as usize;
     let mut plan = |set| Plan::new(plant.as_mut(), set, tasks, &change, args.task_seed);
-    let held_out = plan(TaskSet::HeldOut)?;
+    let mut held_out = plan(TaskSet::HeldOut)?;
     let outside = if args.ood {
         Some(plan(TaskSet::OutOfDistribution)?)
     } else {
         None
     };
+    if let Some(file) = &args.task_file {
+        held_out = held_out.on(&read_tasks(file, plant.as_ref())?);
+    }
     let ground = Ground {
         agreement,
         plant: name.clone(),
@@ -174,7 +181,7 @@ fn one(subject: &Subject, args: &Args) -> anyhow::Result<Record> {
             let reference = prepare(run, &contract, agreement)?;
             check_robot(run, &name, args)?;
             let float = ground.fly(&ground.held_out, |_| reference.controller(args.wipe_memory))?;
-            let floor = ground.fly(&ground.held_out, |seed| Box::new(Random::new(seed)))?;
+            let floor = ground.fly(&ground.held_out, |trial| Box::new(Random::new(trial.seed)))?;
             compared.insert("float".to_owned(), float.summary.clone());
             compared
                 .entry("random".to_owned())
@@ -266,11 +273,15 @@ fn compare(
     let contract = plant.contract();
     let results = match other {
         "wiped" => ground.fly(&ground.held_out, |_| prepared.controller(true))?,
-        "random" => ground.fly(&ground.held_out, |seed| Box::new(Random::new(seed)))?,
+        "random" => ground.fly(&ground.held_out, |trial| Box::new(Random::new(trial.seed)))?,
         "zero" => ground.fly(&ground.held_out, |_| Box::new(Zero::new(&contract)))?,
         "classical" if Classic::fits(&contract) => {
             ground.fly(&ground.held_out, |_| Box::new(Classic::new(&contract)))?
         }
+        "classical" if contract == quadrotor::CONTRACT => ground
+            .fly(&ground.held_out, |trial| {
+                Box::new(Cascaded::new(&trial.task))
+            })?,
         "classical" => bail!(
             "there is no classical controller for plant '{}'",
             ground.plant

@@ -159,7 +159,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         )?;
         let before = evaluate(&plan, make, |_| Box::new(Float::new(&network, false)))?;
         let after = evaluate(&plan, make, |_| Box::new(Integer::new(&image, false)))?;
-        let floor = evaluate(&plan, make, |seed| Box::new(Random::new(seed)))?;
+        let floor = evaluate(&plan, make, |trial| Box::new(Random::new(trial.seed)))?;
         Some(paired_cost(
             &before.returns(),
             &after.returns(),

@@ -61,10 +61,10 @@ table! {
     Lift "thrust_to_weight" "1" (1.3, 5.0) (1.25, 6.0) Log;
     // Shares of the full thrust: at u = 0, and of what grows with the square of u.
     Idle "thrust_idle" "1" (0.0, 0.06) (0.0, 0.1) Uniform;
-    Square "thrust_square" "1" (0.4, 1.1) (0.2, 1.15) Uniform;
+    Square "thrust_square" "1" (0.4, 1.12) (0.2, 1.15) Uniform;
     Rise "rotor_rise" "s" (0.02, 0.14) (0.015, 0.17) Log;
     // Relative to the time constant of rising.
-    Fall "rotor_fall" "1" (1.0, 4.5) (1.0, 5.0) Uniform;
+    Fall "rotor_fall" "1" (0.75, 4.5) (0.6, 5.0) Uniform;
     // Yaw torque per thrust, relative to the arm.
     Torque "torque_constant" "1" (0.05, 0.25) (0.035, 0.35) Log;
     FrontRight "efficiency_front_right" "1" (0.8, 1.05) (0.7, 1.1) Often(1.0, Group::Rotors);
@@ -210,8 +210,22 @@ impl Hidden {
     }
 
     /// The parameters after a named change, or nothing if there is no such change. Names may be joined: `payload+rotor`.
+    /// What can hover now can hover after it: tenths of the change are left out until that is so.
     #[must_use]
     pub fn changed(self, changes: &str) -> Option<Self> {
+        let changed = self.changed_in_full(changes)?;
+        let mut tenths = (0..=10u8).rev().map(|tenths| {
+            let share = f32::from(tenths) / 10.0;
+            let mut some = changed;
+            for (value, before) in some.values.iter_mut().zip(self.values) {
+                *value = before + share * (*value - before);
+            }
+            some
+        });
+        Some(tenths.find(Self::hovers).unwrap_or(changed))
+    }
+
+    fn changed_in_full(self, changes: &str) -> Option<Self> {
         changes.split('+').try_fold(self, |mut hidden, change| {
             let v = &mut hidden.values;
             match change {
@@ -488,9 +502,13 @@ mod tests {
             assert_eq!(changed == middle, change.name == "none", "{}", change.name);
         }
         let both = middle.changed("payload+rotor").unwrap();
-        assert_eq!(both.values[Payload as usize], 0.35);
-        assert_eq!(both.values[FrontRight as usize], 0.8);
+        assert!((both.values[Payload as usize] - 0.35).abs() < 1e-6);
+        assert!((both.values[FrontRight as usize] - 0.8).abs() < 1e-6);
         assert!(middle.changed("payload+colour").is_none());
+        let mut weak = middle;
+        weak.values[Lift as usize] = 1.45;
+        let loaded = weak.changed("payload").unwrap();
+        assert!(loaded.hovers() && (0.05..0.3).contains(&loaded.values[Payload as usize]));
         let mass = both.body().mass_kg / middle.body().mass_kg;
         assert!((mass - 1.35).abs() < 1e-5, "{mass}");
     }
