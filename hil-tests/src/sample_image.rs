@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use anyhow::{Context, Result};
-use engram_firmware::policy::{Recorder, random_moments};
+use engram_firmware::policy::random_golden;
 use engram_image::write::{ImageSpec, write};
 use engram_image::{Contract, HeadInput, Image, ModelConfig, Positions, random};
 use engram_plants::{self, pendulum::CONTRACT};
@@ -71,13 +71,16 @@ pub fn random_image(seed: u64, config: &ModelConfig) -> Result<Vec<u8>> {
 /// As [`sample_image`].
 pub fn sample_image_on(plant: &str, seed: u64, config: &ModelConfig) -> Result<Vec<u8>> {
     let plant = engram_plants::by_name(plant)?;
-    let contract = plant.contract();
+    let contract = plant.spec().contract();
     let config = ModelConfig {
         observations: contract.observations.len(),
         actions: contract.actions.len(),
         ..*config
     };
-    finished(random::spec_for(&config, contract, seed), plant.name())
+    finished(
+        random::spec_for(&config, contract, seed),
+        &plant.spec().name,
+    )
 }
 
 /// A policy for the pendulum that mostly commands one end of the range or the other.
@@ -96,14 +99,7 @@ pub fn strong_image(seed: u64) -> Result<Vec<u8>> {
 /// The image of `spec` with a golden trace of its own policy on random working memories, longer than two windows.
 fn finished<'a>(mut spec: ImageSpec<'a>, plant: &'a str) -> Result<Vec<u8>> {
     spec.provenance.plant = plant;
-    let blank = write(&spec)?;
-    let image = Image::read(&blank)?;
-    let mut recorder = Recorder::new(&image);
-    let steps = 2 * spec.config.window + 8;
-    for moment in random_moments(&spec.config, spec.provenance.seed, steps) {
-        recorder.step(&moment.view())?;
-    }
-    spec.golden = recorder.finish();
+    spec.golden = random_golden(&spec, 2 * spec.config.window + 8)?;
     Ok(write(&spec)?)
 }
 

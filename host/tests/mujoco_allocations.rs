@@ -4,20 +4,28 @@
 use allocation_counter::measure;
 use engram_plants::{Driven, MUJOCO_NAMES, Start, TaskSet, by_name, random_stream};
 
-const ROBOT: &str = concat!(
-    env!("CARGO_MANIFEST_DIR"),
-    "/../examples/robots/balancer.toml"
-);
+/// The robots whose files are shipped: between them they use most of what can be measured.
+const ROBOTS: [&str; 3] = [
+    concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../examples/robots/balancer.toml"
+    ),
+    concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../examples/robots/quadruped.toml"
+    ),
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/robots/arm6.toml"),
+];
 
 #[test]
 fn a_mujoco_step_allocates_nothing() {
     let counted = measure(|| drop(std::hint::black_box(vec![0_u8; 8])));
     assert_eq!(counted.count_total, 1, "the counter works");
-    for name in MUJOCO_NAMES.into_iter().chain([ROBOT]) {
+    for name in MUJOCO_NAMES.into_iter().chain(ROBOTS) {
         let plant = by_name(name).unwrap();
         let mut random = random_stream(0, TaskSet::HeldOut.stream(), 0);
         let task = plant.sample_task(TaskSet::HeldOut, &mut random);
-        let actions = plant.contract().actions.len();
+        let actions = plant.spec().contract().actions.len();
         let mut driven = Driven::new(plant);
         driven.begin(&task, 1);
         let mut command = vec![0.0f32; actions];
@@ -38,7 +46,7 @@ fn a_mujoco_step_allocates_nothing() {
 
 #[test]
 fn mujoco_a_trial_takes_no_more_memory_than_the_one_before() {
-    for name in ["hopper-params", ROBOT] {
+    for name in ["hopper-params", ROBOTS[0]] {
         let plant = by_name(name).unwrap();
         let tasks: Vec<_> = (0..8)
             .map(|index| {
@@ -47,7 +55,7 @@ fn mujoco_a_trial_takes_no_more_memory_than_the_one_before() {
             })
             .collect();
         let mut driven = Driven::new(plant);
-        let command = vec![0.3f32; driven.contract().actions.len()];
+        let command = vec![0.3f32; driven.spec().contract().actions.len()];
         let mut left = Vec::new();
         for (seed, task) in tasks.iter().enumerate() {
             let counted = measure(|| {

@@ -188,17 +188,20 @@ impl<'a> Recorder<'a> {
     /// The plant has moved by the newest step's command.
     pub(super) fn moved(&mut self, plant: &dyn Plant) -> Result<(), LogError> {
         if plant.ended() {
+            let judgement = plant.judge();
             match &mut self.newest {
                 Some((step, _)) => {
                     step.ended = true;
                     step.diverged = plant.diverged();
-                    step.fallen |= plant.judge().fallen;
-                    step.holds = false;
+                    step.fallen |= judgement.fallen;
+                    step.holds = judgement.holds;
                 }
                 // In real time a board may make no step while the plant moves.
                 None => {
-                    self.last_not_held = self.steps.checked_sub(1);
-                    self.judge_end(plant.diverged())?;
+                    if !judgement.holds {
+                        self.last_not_held = self.steps.checked_sub(1);
+                    }
+                    self.judge_end(plant.diverged(), judgement.holds)?;
                 }
             }
         }
@@ -255,7 +258,7 @@ impl<'a> Recorder<'a> {
             self.last_not_held = Some(step.step);
         }
         if step.ended {
-            return self.judge_end(step.diverged);
+            return self.judge_end(step.diverged, step.holds);
         }
         if step.fallen && std::mem::take(&mut self.held_since_fall) {
             self.fell("the goal that was held is lost")?;
@@ -264,9 +267,13 @@ impl<'a> Recorder<'a> {
         Ok(())
     }
 
-    /// Counts an episode that ended by itself.
-    fn judge_end(&mut self, diverged: bool) -> Result<(), LogError> {
+    /// Counts an episode that ended by itself: with the goal held, because it was reached.
+    fn judge_end(&mut self, diverged: bool, held: bool) -> Result<(), LogError> {
         self.held_since_fall = false;
+        if held {
+            let text = "the goal was reached: the episode is over";
+            return self.event(EventKind::Episode, text.to_owned());
+        }
         if !diverged {
             return self.fell("the episode is over");
         }
@@ -398,7 +405,7 @@ mod tests {
 
     fn summary(has_goal: bool, steps: &[Judged]) -> Summary {
         let plan = FlightPlan {
-            plant: "pendulum".to_owned(),
+            plant: engram_plants::PlantFactory::open("pendulum").expect("built in"),
             task_seed: 1,
             steps: 0,
             episode_steps: None,
@@ -413,7 +420,7 @@ mod tests {
             ..header(&plan, &*plant, &PilotCard::default())
         };
         let mut nobody = ();
-        let mut recorder = Recorder::new(header, &plant.contract(), None, &mut nobody);
+        let mut recorder = Recorder::new(header, &plant.spec().contract(), None, &mut nobody);
         for (episode, holds, fallen, ended, diverged) in steps.iter().copied() {
             let step = Step {
                 episode,

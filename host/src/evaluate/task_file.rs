@@ -41,7 +41,7 @@ pub enum TaskFileError {
         /// Which task, from 1.
         number: usize,
         /// The plant.
-        plant: &'static str,
+        plant: String,
         /// What was asked for.
         name: String,
         /// What there is.
@@ -67,7 +67,7 @@ pub fn read_tasks(path: &Path, plant: &dyn Plant) -> Result<Vec<Task>, TaskFileE
     if objects.is_empty() {
         return Err(TaskFileError::Empty { path: file() });
     }
-    let names: Vec<&str> = plant.parameters().iter().map(|p| p.name).collect();
+    let names: Vec<&str> = plant.spec().parameters.iter().map(|p| &*p.name).collect();
     let task = |(index, object): (usize, &BTreeMap<String, f32>)| {
         let mut task = plant.task();
         for (name, value) in object {
@@ -76,7 +76,7 @@ pub fn read_tasks(path: &Path, plant: &dyn Plant) -> Result<Vec<Task>, TaskFileE
             *entry.ok_or_else(|| TaskFileError::Parameter {
                 path: file(),
                 number: index + 1,
-                plant: plant.name(),
+                plant: plant.spec().name.to_string(),
                 name: name.clone(),
                 known: names.join(", "),
             })? = *value;

@@ -1,12 +1,12 @@
 //! Measures the learner: one update is the policy's forward pass over 20 trials of 400 steps, the critic's, PPO's
 //! loss, the backward pass, both gradients clipped, and AdamW, in f32, in two shards.
 //!
-//! - `cargo bench -p engram --bench learner -- --shape paper-slot`: one shape, as one line of JSON;
-//! - `cargo bench -p engram --bench learner`: all shapes;
-//! - `cargo bench -p engram --bench learner -- --table`: time and memory against window and length of trials,
+//! - `cargo bench -p engram-train --bench learner -- --shape paper-slot`: one shape, as one line of JSON;
+//! - `cargo bench -p engram-train --bench learner`: all shapes;
+//! - `cargo bench -p engram-train --bench learner -- --table`: time and memory against window and length of trials,
 //!   each cell in a process of its own;
 //! - `--minibatch-steps 256` makes an update one pass in minibatches, as the paper's presets have it;
-//! - `host/benches/learner_pytorch.py` says how to compare with PyTorch.
+//! - `host/train/benches/learner_pytorch.py` says how to compare with PyTorch.
 //!
 //! Seconds of the processor are those of both threads; on a busy machine they tell more than seconds on the wall.
 #![forbid(unsafe_code)]
@@ -20,7 +20,7 @@ use engram_export::network::NetworkConfig;
 use engram_image::{HeadInput, ModelConfig, Positions};
 use engram_plants::{Stream, random_stream};
 use engram_train::batch::Batch;
-use engram_train::config::{PositionsName, Settings};
+use engram_train::config::Settings;
 use engram_train::critic::{Critic, initial_critic};
 use engram_train::learner::Learner;
 use engram_train::policy::{Policy, initial_policy};
@@ -108,10 +108,7 @@ fn learner(shape: &Shape, minibatch_steps: usize) -> Result<Learner> {
     settings.ppo.learning_rate = 3e-5;
     settings.ppo.weight_decay = 0.01;
     settings.model.window = shape.window;
-    settings.model.positions = match shape.positions {
-        Positions::Slot => PositionsName::Slot,
-        Positions::Age => PositionsName::Age,
-    };
+    settings.model.positions = shape.positions;
     settings.critic.hidden = 64;
     settings.belief.weight = 0.0;
     let config = NetworkConfig::Transformer(ModelConfig {

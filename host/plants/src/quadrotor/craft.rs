@@ -1,14 +1,16 @@
 //! A quadrotor as a plant: one hidden craft, its state, and what its sensors show.
 
-use engram_image::Contract;
+use std::sync::Arc;
+
+use engram_image::OwnedContract;
 
 use super::{
     ANY, Air, CHANGES, CONTRACT, Hidden, LAST, OBSERVATION, PARAMETERS, POSITION, Quadrotor, RATE,
     ROTORS, STATE, VELOCITY, start,
 };
 use crate::{
-    Change, Differentiable, Judgement, Parameter, Plant, Protocol, Random, Start, Stream, Task,
-    TaskSet, UnknownChange, random_stream, unknown_change,
+    Differentiable, Judgement, Plant, PlantSpec, Protocol, Random, Start, Stream, Task, TaskSet,
+    UnknownChange, random_stream,
 };
 
 /// The plant's name.
@@ -27,6 +29,7 @@ const SECOND: usize = 100;
 /// One craft with its hidden task.
 #[derive(Clone, Debug)]
 pub struct Craft {
+    spec: Arc<PlantSpec>,
     air: Air,
     state: [f32; STATE],
     observation: [f32; OBSERVATION],
@@ -55,6 +58,7 @@ impl Craft {
         // Its rotors stand still, as they were told.
         state[LAST..].fill(-1.0);
         let mut craft = Self {
+            spec: Arc::new(spec()),
             air: Air::new(Hidden::middle()),
             state,
             observation: [0.0; OBSERVATION],
@@ -85,32 +89,48 @@ impl Craft {
     }
 }
 
-impl Plant for Craft {
-    fn name(&self) -> &'static str {
-        NAME
-    }
-
-    fn contract(&self) -> Contract<'static> {
-        CONTRACT
-    }
-
-    fn protocol(&self) -> Protocol {
-        Protocol {
+fn spec() -> PlantSpec {
+    let state_names = [
+        "x_m",
+        "y_m",
+        "z_m",
+        "attitude_w",
+        "attitude_x",
+        "attitude_y",
+        "attitude_z",
+        "v_x_m_per_s",
+        "v_y_m_per_s",
+        "v_z_m_per_s",
+        "roll_rate_rad_per_s",
+        "pitch_rate_rad_per_s",
+        "yaw_rate_rad_per_s",
+        "rotor_front_right",
+        "rotor_back_right",
+        "rotor_back_left",
+        "rotor_front_left",
+    ];
+    PlantSpec {
+        name: NAME.into(),
+        channels: OwnedContract::from(&CONTRACT),
+        protocol: Protocol {
             episode_steps: 500,
             episodes: 2,
             hold_steps: 100,
             change_steps: (250, 300),
             recovery_steps: 100,
-            default_change: "payload",
-        }
+            default_change: "payload".into(),
+        },
+        parameters: PARAMETERS.to_vec(),
+        changes: CHANGES.to_vec(),
+        state_names: state_names.map(Into::into).to_vec(),
+        has_goal: true,
+        metric_name: Some("position_error_m".into()),
     }
+}
 
-    fn parameters(&self) -> &'static [Parameter] {
-        &PARAMETERS
-    }
-
-    fn changes(&self) -> &'static [Change] {
-        &CHANGES
+impl Plant for Craft {
+    fn spec(&self) -> &Arc<PlantSpec> {
+        &self.spec
     }
 
     fn sample_task(&self, set: TaskSet, random: &mut Random) -> Task {
@@ -156,7 +176,7 @@ impl Plant for Craft {
         } else {
             hidden
                 .changed(change)
-                .ok_or_else(|| unknown_change(self, change))?
+                .ok_or_else(|| self.spec.unknown_change(change))?
         };
         self.air.change(changed);
         let largest = self.errors_m.iter().fold(0.0f32, |a, b| a.max(*b));
@@ -206,38 +226,12 @@ impl Plant for Craft {
         (!self.diverged).then(|| self.error_m())
     }
 
-    fn metric_name(&self) -> Option<&'static str> {
-        Some("position_error_m")
-    }
-
     fn time_s(&self) -> f64 {
         self.steps as f64 * f64::from(CONTRACT.period_us) * 1e-6
     }
 
     fn state(&self) -> &[f32] {
         &self.state[..LAST]
-    }
-
-    fn state_names(&self) -> &'static [&'static str] {
-        &[
-            "x_m",
-            "y_m",
-            "z_m",
-            "attitude_w",
-            "attitude_x",
-            "attitude_y",
-            "attitude_z",
-            "v_x_m_per_s",
-            "v_y_m_per_s",
-            "v_z_m_per_s",
-            "roll_rate_rad_per_s",
-            "pitch_rate_rad_per_s",
-            "yaw_rate_rad_per_s",
-            "rotor_front_right",
-            "rotor_back_right",
-            "rotor_back_left",
-            "rotor_front_left",
-        ]
     }
 
     fn judge(&self) -> Judgement {

@@ -39,8 +39,8 @@ macro_rules! table {
         /// How many there are.
         pub(super) const COUNT: usize = [$($name),+].len();
         /// The hidden parameters in the order of [`Task::values`].
-        pub const PARAMETERS: [Parameter; COUNT] = [
-            $(Parameter { name: $name, unit: $unit, training: $training, wide: $wide }),+
+        pub static PARAMETERS: [Parameter; COUNT] = [
+            $(Parameter::new($name, $unit, $training, $wide)),+
         ];
         /// How each is drawn.
         const DRAWS: [Draw; COUNT] = [$($draw),+];
@@ -386,43 +386,16 @@ impl From<&Task> for Hidden {
 pub const ANY: &str = "any";
 
 /// The changes that a flight or an evaluation may apply.
-pub const CHANGES: [Change; 9] = [
-    Change {
-        name: "none",
-        summary: "nothing changes",
-    },
-    Change {
-        name: "payload",
-        summary: "35 % of the mass is hung under the centre",
-    },
-    Change {
-        name: "rotor",
-        summary: "the front right rotor loses 20 % of its thrust",
-    },
-    Change {
-        name: "sag",
-        summary: "all rotors lose 25 % of their thrust",
-    },
-    Change {
-        name: "lag",
-        summary: "the rotors take 60 % longer",
-    },
-    Change {
-        name: "wind",
-        summary: "wind of 18 % of the weight rises, with gusts",
-    },
-    Change {
-        name: "imu",
-        summary: "gyroscope and attitude become biased and noisy",
-    },
-    Change {
-        name: "delay",
-        summary: "commands arrive two steps late",
-    },
-    Change {
-        name: ANY,
-        summary: "some of these by chance, as in training",
-    },
+pub static CHANGES: [Change; 9] = [
+    Change::new("none", "nothing changes"),
+    Change::new("payload", "35 % of the mass is hung under the centre"),
+    Change::new("rotor", "the front right rotor loses 20 % of its thrust"),
+    Change::new("sag", "all rotors lose 25 % of their thrust"),
+    Change::new("lag", "the rotors take 60 % longer"),
+    Change::new("wind", "wind of 18 % of the weight rises, with gusts"),
+    Change::new("imu", "gyroscope and attitude become biased and noisy"),
+    Change::new("delay", "commands arrive two steps late"),
+    Change::new(ANY, "some of these by chance, as in training"),
 ];
 
 #[cfg(test)]
@@ -452,7 +425,7 @@ mod tests {
         for (usual, (parameter, draw)) in usual.iter().zip(PARAMETERS.iter().zip(DRAWS)) {
             // What tasks can seldom carry is usual more often.
             let expected = matches!(draw, Often(..));
-            let name = parameter.name;
+            let name = &parameter.name;
             assert_eq!(
                 expected,
                 (800..1600).contains(usual),
@@ -498,7 +471,7 @@ mod tests {
     fn changes_do_what_they_say_and_add_up() {
         let middle = Hidden::middle();
         for change in CHANGES.iter().filter(|change| change.name != ANY) {
-            let changed = middle.changed(change.name).unwrap();
+            let changed = middle.changed(&change.name).unwrap();
             assert_eq!(changed == middle, change.name == "none", "{}", change.name);
         }
         let both = middle.changed("payload+rotor").unwrap();

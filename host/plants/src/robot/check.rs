@@ -1,19 +1,19 @@
 //! From the file as written to a checked [`Robot`]: every bound that does not need the model.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use engram_image::limits::{MAX_ACTIONS, MAX_OBSERVATIONS, TEXT_BYTES};
-use engram_image::{ActionChannel, Channel, Contract, ContractError, List, Reward};
+use engram_image::{ActionChannel, Channel, Contract, ContractError, List, OwnedContract, Reward};
 
+use super::judged::{ends, goal, rewards};
+use super::quantity::observed;
 use super::reward_input::reward;
-use super::terms::{conditions, effects, goal, named, rewards, sources};
+use super::terms::{effects, named};
 use super::text::{self, Draw};
-use super::{
-    Change, Condition, Effect, NO_CHANGE, Parameter, Protocol, Robot, RobotError, Source,
-    StartNoise, Target, Term,
-};
+use super::{Effect, Robot, RobotError, Source, StartNoise};
 use crate::toml_place::Document;
-use crate::{MUJOCO_NAMES, NAMES};
+use crate::{Change, MUJOCO_NAMES, NAMES, Parameter, PlantSpec, Protocol, Text};
 
 /// Control steps of one episode, at most: a day at 10 Hz.
 const MAX_EPISODE_STEPS: usize = 864_000;
@@ -65,13 +65,22 @@ impl Context<'_> {
         section: &str,
         kinds: Vec<(&str, Option<T>)>,
     ) -> Result<T, RobotError> {
+        self.one_of(section, kinds).map(|(_, value)| value)
+    }
+
+    /// The same with its key.
+    pub(super) fn one_of<'k, T>(
+        &self,
+        section: &str,
+        kinds: Vec<(&'k str, Option<T>)>,
+    ) -> Result<(&'k str, T), RobotError> {
         let names: Vec<&str> = kinds.iter().map(|(name, _)| *name).collect();
         let all = names.join(", ");
         let mut given = kinds
             .into_iter()
             .filter_map(|(name, value)| value.map(|value| (name, value)));
         match (given.next(), given.next()) {
-            (Some((_, value)), None) => Ok(value),
+            (Some(only), None) => Ok(only),
             (None, _) => Err(RobotError::Toml {
                 path: self.file.find(section).place,
                 message: format!("{section} needs one of: {all}"),
@@ -104,22 +113,34 @@ pub(super) fn robot(source: &str, file: &Path) -> Result<Robot, RobotError> {
     };
     head(&context, &written)?;
     let parameters = parameters(&context, &written)?;
-    let sources = sources(&context, &written)?;
+    let sources = observed(&context, &written.observation)?;
     let rewards = rewards(&context, &written)?;
     let mut contract = contract(&context, &written)?;
     let input = written.reward_input;
-    contract.reward = reward(&context, input, &rewards, &sources, &contract.actions)?;
+    contract.reward = reward(
+        &context,
+        input,
+        &rewards,
+        &kinds(&written),
+        &sources,
+        &contract.actions,
+    )?;
     let (changes, factors) = changes(&context, &written)?;
-    let protocol = protocol(&context, &written, changes)?;
-    let (goal, metric_name) = goal(&context, &written.goal)?;
-    let robot = Robot {
-        name: leak(&written.name),
-        model: file.parent().unwrap_or(Path::new("")).join(&written.model),
-        contract,
+    let protocol = protocol(&context, &written, &changes)?;
+    let goal = goal(&context, &written.goal)?;
+    let spec = PlantSpec {
+        name: written.name.clone().into(),
+        channels: OwnedContract::from(&contract),
         protocol,
         parameters,
         changes,
         state_names: state_names(&written),
+        has_goal: !goal.conditions.is_empty(),
+        metric_name: goal.metric_name.map(Text::from),
+    };
+    let robot = Robot {
+        spec: Arc::new(spec),
+        model: file.parent().unwrap_or(Path::new("")).join(&written.model),
         sources,
         noise_std: written
             .observation
@@ -130,7 +151,7 @@ pub(super) fn robot(source: &str, file: &Path) -> Result<Robot, RobotError> {
             .map(|(index, action)| named(&action.actuator, format!("action[{index}].actuator")))
             .collect(),
         rewards,
-        ended: conditions(&context, &written)?,
+        ended: ends(&context, &written)?,
         start: start(&context, &written)?,
         effects: effects(&context, &written)?,
         draws: written.hidden.iter().map(text::Hidden::drawn).collect(),
@@ -139,8 +160,8 @@ pub(super) fn robot(source: &str, file: &Path) -> Result<Robot, RobotError> {
             .filter(|change| change.in_training)
             .map(|change| change.name.clone())
             .collect(),
-        goal,
-        metric_name,
+        goal: goal.conditions,
+        reached: goal.reached,
         file: file.to_owned(),
         text: source.to_owned(),
     };
@@ -148,28 +169,26 @@ pub(super) fn robot(source: &str, file: &Path) -> Result<Robot, RobotError> {
     Ok(robot)
 }
 
+/// What every reward's term is called.
+fn kinds(written: &text::File) -> Vec<&'static str> {
+    let given = written.reward.iter().flat_map(text::Reward::kinds);
+    given.filter_map(|(key, term)| term.map(|_| key)).collect()
+}
+
 /// Refuses a parameter that only stands for a goal and that no reward, goal or observation asks for.
 fn every_goal_is_used(robot: &Robot) -> Result<(), RobotError> {
-    let targets = robot
-        .rewards
-        .iter()
-        .filter_map(|(weight, term)| match term {
-            Term::Track(_, target, _) if *weight != 0.0 => Some(*target),
-            _ => None,
-        });
-    let goals = robot.goal.iter().filter_map(|condition| match condition {
-        Condition::Within(_, target, _) => Some(*target),
-        _ => None,
-    });
-    let wanted = targets.chain(goals).filter_map(|target| match target {
-        Target::Parameter(index) => Some(index),
-        Target::Constant(_) => None,
-    });
+    let rewards = robot.rewards.iter();
+    let rewards = rewards.filter_map(|(weight, term)| term.measure().filter(|_| *weight != 0.0));
+    let conditions = robot.goal.iter().chain(robot.ended.iter().flatten());
+    let measures = rewards.chain(conditions.map(|condition| &condition.measure));
     let told = robot.sources.iter().filter_map(|source| match source {
         Source::Parameter(index) => Some(*index),
         _ => None,
     });
-    let used: Vec<usize> = wanted.chain(told).collect();
+    let used: Vec<usize> = measures
+        .flat_map(|measure| measure.parameters())
+        .chain(told)
+        .collect();
     let effects = robot.effects.iter().enumerate();
     for (index, _) in effects.filter(|(_, effect)| **effect == Effect::Goal) {
         if !used.contains(&index) {
@@ -178,15 +197,6 @@ fn every_goal_is_used(robot: &Robot) -> Result<(), RobotError> {
         }
     }
     Ok(())
-}
-
-/// A text that lives as long as the process.
-fn leak(text: &str) -> &'static str {
-    Box::leak(text.to_owned().into_boxed_str())
-}
-
-fn leak_all<T>(entries: Vec<T>) -> &'static [T] {
-    Box::leak(entries.into_boxed_slice())
 }
 
 /// Printable ASCII without spaces.
@@ -217,22 +227,18 @@ fn head(context: &Context<'_>, written: &text::File) -> Result<(), RobotError> {
     )
 }
 
-fn contract(context: &Context<'_>, written: &text::File) -> Result<Contract<'static>, RobotError> {
-    let observations = written.observation.iter().map(|channel| {
-        Channel::new(
-            leak(&channel.name),
-            leak(&channel.unit),
-            [channel.min, channel.max],
-        )
-    });
+fn contract<'a>(
+    context: &Context<'_>,
+    written: &'a text::File,
+) -> Result<Contract<'a>, RobotError> {
+    let observations = written
+        .observation
+        .iter()
+        .map(|channel| Channel::new(&channel.name, &channel.unit, [channel.min, channel.max]));
     let actions = written.action.iter().map(|channel| {
-        ActionChannel::new(
-            leak(&channel.name),
-            leak(&channel.unit),
-            [channel.min, channel.max],
-        )
-        .with_slew_per_s(channel.slew_per_s)
-        .with_safe(channel.safe)
+        ActionChannel::new(&channel.name, &channel.unit, [channel.min, channel.max])
+            .with_slew_per_s(channel.slew_per_s)
+            .with_safe(channel.safe)
     });
     for (key, count, most, advice) in [
         (
@@ -302,18 +308,15 @@ fn refuse_channel(context: &Context<'_>, error: &ContractError) -> RobotError {
     }
 }
 
-fn state_names(written: &text::File) -> &'static [&'static str] {
+fn state_names(written: &text::File) -> Vec<Text> {
     let name = |channel: &text::Observation| match channel.unit.as_str() {
-        "1" => leak(&channel.name),
-        unit => leak(&format!("{}_{}", channel.name, unit.replace('/', "_per_"))),
+        "1" => channel.name.clone().into(),
+        unit => format!("{}_{}", channel.name, unit.replace('/', "_per_")).into(),
     };
-    leak_all(written.observation.iter().map(name).collect())
+    written.observation.iter().map(name).collect()
 }
 
-fn parameters(
-    context: &Context<'_>,
-    written: &text::File,
-) -> Result<&'static [Parameter], RobotError> {
+fn parameters(context: &Context<'_>, written: &text::File) -> Result<Vec<Parameter>, RobotError> {
     let mut parameters = Vec::new();
     for (index, hidden) in written.hidden.iter().enumerate() {
         let key = |field: &str| format!("hidden[{index}].{field}");
@@ -336,13 +339,13 @@ fn parameters(
         let must = format!("a range that holds all of training, {:?}", hidden.training);
         context.must(within, &key("wide"), &must)?;
         parameters.push(Parameter {
-            name: leak(&hidden.name),
-            unit: leak(&hidden.unit),
+            name: hidden.name.clone().into(),
+            unit: hidden.unit.clone().into(),
             training: hidden.training.into(),
             wide: wide.into(),
         });
     }
-    Ok(leak_all(parameters))
+    Ok(parameters)
 }
 
 /// A range in order, and one whose values the effect can take.
@@ -393,8 +396,8 @@ type Factors = Vec<Vec<(usize, f32)>>;
 fn changes(
     context: &Context<'_>,
     written: &text::File,
-) -> Result<(&'static [Change], Factors), RobotError> {
-    let (mut changes, mut factors) = (vec![NO_CHANGE], vec![Vec::new()]);
+) -> Result<(Vec<Change>, Factors), RobotError> {
+    let (mut changes, mut factors) = (vec![Change::NONE], vec![Vec::new()]);
     for (index, change) in written.change.iter().enumerate() {
         let key = |field: &str| format!("change[{index}].{field}");
         let must = format!("1 to {TEXT_BYTES} bytes of printable ASCII without spaces");
@@ -434,18 +437,18 @@ fn changes(
             each.push((parameter, *factor));
         }
         changes.push(Change {
-            name: leak(&change.name),
-            summary: leak(&change.summary),
+            name: change.name.clone().into(),
+            summary: change.summary.clone().into(),
         });
         factors.push(each);
     }
-    Ok((leak_all(changes), factors))
+    Ok((changes, factors))
 }
 
 fn protocol(
     context: &Context<'_>,
     written: &text::File,
-    changes: &'static [Change],
+    changes: &[Change],
 ) -> Result<Protocol, RobotError> {
     let (goal, steps) = (&written.goal, written.episode_steps);
     let hold_steps = goal.hold_steps.unwrap_or(steps.div_ceil(6));
@@ -463,12 +466,17 @@ fn protocol(
         "goal.recovery_steps",
         must,
     )?;
-    let wanted = match &goal.default_change {
-        Some(name) => name.as_str(),
-        None => changes.get(1).unwrap_or(&NO_CHANGE).name,
+    let mut names = changes.iter().map(|change| &change.name);
+    let default_change = match &goal.default_change {
+        Some(wanted) => names.find(|name| *name == wanted),
+        // The first is "none".
+        None => changes
+            .get(1)
+            .or(changes.first())
+            .map(|change| &change.name),
     };
-    let known: Vec<_> = changes.iter().map(|change| change.name).collect();
-    let default_change = known.iter().find(|name| **name == wanted).ok_or_else(|| {
+    let default_change = default_change.cloned().ok_or_else(|| {
+        let known: Vec<_> = changes.iter().map(|change| &*change.name).collect();
         let must = format!("the name of a [[change]] (there is: {})", known.join(", "));
         context.refuse("goal.default_change", must)
     })?;

@@ -1,107 +1,37 @@
 //! A user's own robot, as its TOML file describes it: channels, reward, what is hidden, and how it is judged.
 //!
 //! This module reads and checks files; it knows nothing of MuJoCo, and what the model's names mean is found out by
-//! `plant::mujoco`. A file is read once per process, so that every plant of a run is the same robot even when the
-//! file is edited meanwhile.
+//! [`mujoco`](crate::PlantFactory). Whoever flies a robot reads its file once, so that every plant of a run is the same robot even when
+//! the file is edited meanwhile.
 
 mod check;
 mod error;
+mod judged;
+mod measured;
+mod quantity;
 mod reward_input;
 mod tasks;
 mod terms;
 mod text;
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Arc;
 
-use engram_image::Contract;
-
-use super::{Change, Parameter, Protocol};
+use super::PlantSpec;
 use crate::bounded_file::{self, BoundedError};
 use crate::toml_place::Document;
 
 pub use error::RobotError;
-pub use text::{Axis, Draw, Frame};
+pub use measured::{
+    Bound, Clock, Condition, Effort, Measure, Named, Reached, Seen, Shape, Source, Target, Term,
+    Touch,
+};
+pub use text::{Angle, Axis, Draw, Frame, Wave};
 
 /// How the name of a robot's file ends.
 pub const EXTENSION: &str = ".toml";
 /// In a list of names: all that the model has.
 pub const ALL: &str = "*";
-/// The change that every robot knows.
-const NO_CHANGE: Change = Change {
-    name: "none",
-    summary: "nothing changes",
-};
-
-/// What names something in the model, and the key that it stands under.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Named {
-    /// The name, or what stands for one: `#3`, `joint:hip`, `body:torso`.
-    pub name: String,
-    /// Where it stands, such as `reward[0].velocity.body`.
-    pub key: String,
-}
-
-/// One number of the simulated state.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Source {
-    /// Position of a joint: rad, m, or an entry of a free or ball joint.
-    JointPosition(Named, usize),
-    /// Velocity of a joint, likewise.
-    JointVelocity(Named, usize),
-    /// Place of a body in the world, in m.
-    BodyPosition(Named, Axis),
-    /// Velocity of a body's origin, in m/s.
-    BodyVelocity(Named, Axis, Frame),
-    /// Angular velocity of a body, in rad/s.
-    BodyRate(Named, Axis, Frame),
-    /// Entry (row, column) of a body's rotation matrix, body to world.
-    BodyRotation(Named, usize, usize),
-    /// The world's upward direction along an axis of the body: what an accelerometer at rest tells.
-    BodyUp(Named, Axis),
-    /// An entry of a sensor.
-    Sensor(Named, usize),
-    /// A hidden parameter, by its number: then it is not hidden, but commanded.
-    Parameter(usize),
-}
-
-/// What a term or a goal compares with.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Target {
-    /// Always the same.
-    Constant(f64),
-    /// A hidden parameter, by its number.
-    Parameter(usize),
-}
-
-/// One term of the reward, before its weight.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Term {
-    /// The number itself.
-    Value(Source),
-    /// Closeness to a target: `-|x - target|`, or with a width `exp(-((x - target) / width)^2)`.
-    Track(Source, Target, Option<f64>),
-    /// Sum of the squared commands, each on [-1, 1].
-    Control,
-    /// Sum of the squared changes of the commands since the step before, each on [-1, 1].
-    ControlChange,
-    /// Sum of the squared velocities of joints.
-    JointVelocity(Vec<Named>),
-    /// 1 unless the episode has ended.
-    Alive,
-}
-
-/// A condition on the state.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Condition {
-    /// The number is below the bound.
-    Below(Source, f64),
-    /// The number is above the bound.
-    Above(Source, f64),
-    /// The number is within a distance of the target.
-    Within(Source, Target, f64),
-}
 
 /// What a hidden parameter does to the model.
 #[derive(Clone, Debug, PartialEq)]
@@ -144,20 +74,10 @@ pub struct StartNoise {
 pub struct Robot {
     file: PathBuf,
     text: String,
-    /// What it is called in images and logs.
-    pub name: &'static str,
     /// The file of its MuJoCo model.
     pub model: PathBuf,
-    /// Channels and period, and what the policy is told of the reward.
-    pub contract: Contract<'static>,
-    /// How policies are judged.
-    pub protocol: Protocol,
-    /// The hidden parameters.
-    pub parameters: &'static [Parameter],
-    /// The changes.
-    pub changes: &'static [Change],
-    /// Names with units of the true state: one per observation channel.
-    pub state_names: &'static [&'static str],
+    /// Name, channels, parameters and changes; a state name per observation channel.
+    pub spec: Arc<PlantSpec>,
     /// Source of every observation channel.
     pub sources: Vec<Source>,
     /// Standard deviation of every observation channel's noise.
@@ -166,8 +86,8 @@ pub struct Robot {
     pub actuators: Vec<Named>,
     /// Weight and term.
     pub rewards: Vec<(f64, Term)>,
-    /// An episode ends when any of these holds.
-    pub ended: Vec<Condition>,
+    /// An episode ends when all conditions of any of these hold.
+    pub ended: Vec<Vec<Condition>>,
     /// Where episodes start.
     pub start: StartNoise,
     /// What each hidden parameter does.
@@ -180,8 +100,8 @@ pub struct Robot {
     pub training_changes: Vec<String>,
     /// The goal is held when all of these hold and the episode has not ended.
     pub goal: Vec<Condition>,
-    /// What the first of the goal's conditions measures, with its unit.
-    pub metric_name: Option<&'static str>,
+    /// When the goal counts as reached, if it can be.
+    pub reached: Option<Reached>,
 }
 
 /// Whether a plant's name is the path of a robot's file.
@@ -190,39 +110,23 @@ pub fn is_file(plant: &str) -> bool {
     plant.ends_with(EXTENSION)
 }
 
-/// The robot of a file. A file is read once per process and kept.
+/// Reads the robot of a file.
 ///
 /// # Errors
 /// [`RobotError`] names file, line, key, value and what it must be.
-pub fn load(path: &str) -> Result<&'static Robot, RobotError> {
-    static LOADED: Mutex<Option<HashMap<PathBuf, &'static Robot>>> = Mutex::new(None);
+pub fn load(path: &str) -> Result<Robot, RobotError> {
     let unreadable = |error: BoundedError| RobotError::Read {
         path: path.to_owned(),
         reason: error.to_string(),
     };
-    // A thread that panicked here left at worst a robot out.
-    let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
-    let loaded = loaded.get_or_insert_default();
-    // As it was given: a run goes on when its file is away for a while.
-    if let Some(robot) = loaded.get(Path::new(path)) {
-        return Ok(robot);
-    }
-    let canonical = Path::new(path).canonicalize();
-    let file = canonical.map_err(|error| unreadable(error.into()))?;
-    let robot = match loaded.get(&file) {
-        Some(robot) => *robot,
-        None => {
-            let text = bounded_file::text(&file).map_err(unreadable)?;
-            Box::leak(Box::new(Robot::from_toml(&text, Path::new(path))?))
-        }
-    };
-    loaded.insert(file, robot);
-    loaded.insert(PathBuf::from(path), robot);
-    Ok(robot)
+    let file = Path::new(path).canonicalize();
+    let file = file.map_err(|error| unreadable(error.into()))?;
+    let text = bounded_file::text(&file).map_err(unreadable)?;
+    Robot::from_toml(&text, Path::new(path))
 }
 
 impl Robot {
-    /// The file that it was read from, all links resolved.
+    /// The file that it was read from, as it was named.
     #[must_use]
     pub fn file(&self) -> &Path {
         &self.file
@@ -259,7 +163,7 @@ impl Robot {
             origin: &self.file.display().to_string(),
             text: &self.text,
         };
-        RobotError::no_effect(file, index, self.parameters[index].name, why)
+        RobotError::no_effect(file, index, &self.spec.parameters[index].name, why)
     }
 }
 

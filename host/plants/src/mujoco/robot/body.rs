@@ -1,19 +1,20 @@
 //! A robot and its model put together: every name found, and what its plants share.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use mujoco_rs::wrappers::MjModel;
 use rand::RngExt;
 
 use super::alteration::Alteration;
+use super::contacts::Contacts;
 use super::effects;
 use super::names::{Kind, Names};
-use super::reading::{Reading, Test, Worth};
+use super::reading::{Maker, Reading, Test};
+use super::worth::Worth;
 use crate::Random;
 use crate::mujoco::simulation::After;
 use crate::mujoco::{ModelError, Simulation, models};
-use crate::robot::{Robot, RobotError};
+use crate::robot::{Condition, Robot, RobotError};
 
 /// Physics steps of one control step, at most.
 const MAX_FRAME_SKIP: f64 = 10_000.0;
@@ -42,53 +43,49 @@ pub(super) struct Body {
     /// Address of every action channel's control.
     pub(super) controls: Vec<usize>,
     pub(super) rewards: Vec<(f64, Worth)>,
-    pub(super) ended: Vec<Test>,
+    /// An episode ends when all of any of these hold.
+    pub(super) ended: Vec<Vec<Test>>,
     pub(super) goal: Vec<Test>,
+    /// The contacts whose duration is read.
+    pub(super) timed: Vec<Contacts>,
     pub(super) scatter: Scatter,
     pub(super) alterations: Vec<Alteration>,
 }
 
-/// The body of a robot, made once per process.
-pub(super) fn of(robot: &'static Robot) -> Result<&'static Body, RobotError> {
-    static MADE: Mutex<Option<HashMap<usize, &'static Body>>> = Mutex::new(None);
-    // Robots live as long as the process, so that their addresses tell them apart.
-    let key = std::ptr::from_ref(robot).addr();
-    // A thread that panicked here left at worst a body out.
-    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
-    let made = made.get_or_insert_default();
-    if let Some(body) = made.get(&key) {
-        return Ok(body);
-    }
-    let body: &'static Body = Box::leak(Box::new(Body::new(robot)?));
-    made.insert(key, body);
-    Ok(body)
-}
-
 impl Body {
-    fn new(robot: &'static Robot) -> Result<Self, RobotError> {
+    /// Loads the robot's model and finds in it all that its file names.
+    pub(super) fn new(robot: &Robot) -> Result<Self, RobotError> {
         let model = load(robot)?;
         let names = Names {
             robot,
             model: &model,
         };
-        let reading = |source| Reading::new(names, source);
-        let test = |condition| Test::new(names, condition);
-        let rewards = robot
-            .rewards
-            .iter()
-            .map(|(weight, term)| Ok((*weight, Worth::new(names, term)?)))
-            .collect::<Result<_, RobotError>>()?;
+        let mut maker = Maker {
+            names,
+            timed: Vec::new(),
+        };
+        let mut rewards = Vec::new();
+        for (weight, term) in &robot.rewards {
+            rewards.push((*weight, Worth::new(&mut maker, term)?));
+        }
+        let mut readings = Vec::new();
+        for source in &robot.sources {
+            readings.push(Reading::new(&mut maker, source)?);
+        }
+        let mut tests = |all: &[Condition]| -> Result<Vec<Test>, RobotError> {
+            all.iter().map(|one| Test::new(&mut maker, one)).collect()
+        };
+        let ended = robot.ended.iter().map(|all| tests(all));
+        let ended = ended.collect::<Result<_, _>>()?;
+        let goal = tests(&robot.goal)?;
         let body = Self {
             frame_skip: frame_skip(names)?,
-            readings: robot
-                .sources
-                .iter()
-                .map(reading)
-                .collect::<Result<_, _>>()?,
+            readings,
             controls: controls(names)?,
             rewards,
-            ended: robot.ended.iter().map(test).collect::<Result<_, _>>()?,
-            goal: robot.goal.iter().map(test).collect::<Result<_, _>>()?,
+            ended,
+            goal,
+            timed: maker.timed,
             scatter: scatter(names)?,
             alterations: (robot.effects.iter())
                 .map(|effect| Alteration::new(names, effect))
@@ -143,8 +140,8 @@ impl Body {
     }
 }
 
-/// The robot's model, from the cache if it was loaded before.
-pub(super) fn load(robot: &'static Robot) -> Result<Arc<MjModel>, RobotError> {
+/// Loads the robot's model.
+pub(super) fn load(robot: &Robot) -> Result<Arc<MjModel>, RobotError> {
     models::load(&robot.model).map_err(|error| match error {
         ModelError::Refused { path, reason } => RobotError::Model {
             path: path.display().to_string(),
@@ -163,7 +160,7 @@ pub(super) fn load(robot: &'static Robot) -> Result<Arc<MjModel>, RobotError> {
 /// Physics steps per control period, which must be a whole number.
 fn frame_skip(names: Names<'_>) -> Result<usize, RobotError> {
     let timestep_us = names.model.opt().timestep * 1e6;
-    let period_us = f64::from(names.robot.contract.period_us);
+    let period_us = f64::from(names.robot.spec.channels.period_us);
     let skip = (period_us / timestep_us).round();
     if (1.0..=MAX_FRAME_SKIP).contains(&skip) && fits(skip * timestep_us, period_us) {
         return Ok(skip as usize);
@@ -197,7 +194,7 @@ fn fits(multiple_us: f64, period_us: f64) -> bool {
 
 fn controls(names: Names<'_>) -> Result<Vec<usize>, RobotError> {
     let mut controls = Vec::new();
-    let channels = names.robot.contract.actions.iter();
+    let channels = names.robot.spec.channels.actions.iter();
     for (index, (named, channel)) in names.robot.actuators.iter().zip(channels).enumerate() {
         let actuator = names.find(Kind::Actuator, named)?;
         let address = names.control(actuator);

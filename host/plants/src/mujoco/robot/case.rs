@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use super::UserRobot;
+use super::{RobotModel, UserRobot};
 use crate::robot::{Robot, RobotError};
 use crate::{Plant, Task};
 
@@ -15,6 +16,8 @@ pub(super) struct Case {
     pub(super) actuator: String,
     pub(super) range: [f32; 2],
     pub(super) safe: f32,
+    /// What the first reward's section holds.
+    pub(super) reward: String,
     pub(super) rest: String,
 }
 
@@ -41,6 +44,7 @@ impl Case {
             actuator: "m".to_owned(),
             range: [-1.0, 1.0],
             safe: 0.0,
+            reward: "weight = 1.0\nalive = {}".to_owned(),
             rest: String::new(),
         }
     }
@@ -62,24 +66,29 @@ impl Case {
             "name = \"case\"\nmodel = \"robot.xml\"\n{}\nepisode_steps = 100\n\
              [[observation]]\nname = \"q\"\nunit = \"rad\"\nmin = -9.0\nmax = 9.0\nqpos = {{ joint = \"#0\" }}\n\
              [[action]]\nname = \"m\"\nactuator = \"{}\"\nunit = \"1\"\nmin = {:?}\nmax = {:?}\nslew_per_s = 1000.0\nsafe = {:?}\n\
-             [[reward]]\nweight = 1.0\nalive = {{}}\n{}",
-            self.head, self.actuator, self.range[0], self.range[1], self.safe, self.rest
+             [[reward]]\n{}\n{}",
+            self.head,
+            self.actuator,
+            self.range[0],
+            self.range[1],
+            self.safe,
+            self.reward,
+            self.rest
         )
     }
 
     /// The robot with these bytes for a model, not put together.
-    pub(super) fn with_model(&self, model: &[u8]) -> &'static Robot {
+    pub(super) fn with_model(&self, model: &[u8]) -> Robot {
         let path = |name: &str| -> PathBuf { self.folder.path().join(name) };
         std::fs::write(path("robot.xml"), model).unwrap();
-        let robot = Robot::from_toml(&self.text(), &path("robot.toml")).unwrap();
-        Box::leak(Box::new(robot))
+        Robot::from_toml(&self.text(), &path("robot.toml")).unwrap()
     }
 
     pub(super) fn made(&self) -> Result<UserRobot, RobotError> {
         let path = |name: &str| -> PathBuf { self.folder.path().join(name) };
         std::fs::write(path("robot.xml"), &self.model).unwrap();
         let robot = Robot::from_toml(&self.text(), &path("robot.toml"))?;
-        UserRobot::new(Box::leak(Box::new(robot)))
+        Ok(RobotModel::new(Arc::new(robot))?.make())
     }
 
     pub(super) fn robot(&self) -> UserRobot {

@@ -1,29 +1,36 @@
-//! The user's own robot on MuJoCo: the plant that `plant::robot` describes and a MuJoCo model embodies.
+//! The user's own robot on MuJoCo: the plant that [`robot`](crate::robot) describes and a MuJoCo model embodies.
 //!
 //! After the physics of a control step, everything that follows from positions and velocities is computed again, so
 //! that observation, reward and judgement belong to one moment. Stepping allocates nothing.
 
 mod alteration;
 mod body;
+mod contacts;
 mod digest;
 mod effects;
 mod friction;
 mod names;
+mod place;
 mod reading;
+mod worth;
+
+use std::fmt;
+use std::sync::Arc;
 
 use engram_firmware::safety::Envelope;
-use engram_image::{ActionChannel, Contract};
+use engram_image::Contract;
 use rand::Rng;
 
 use self::body::Body;
+use self::contacts::Since;
 use self::names::Names;
-use self::reading::Step;
+use self::reading::{Moment, Test};
+use self::worth::Step;
 use super::simulation::Simulation;
 use crate::random::bell;
-use crate::robot::{self, Robot, RobotError};
+use crate::robot::{Robot, RobotError};
 use crate::{
-    Change, Judgement, Parameter, Plant, Protocol, Random, Start, Stream, Task, TaskSet,
-    UnknownChange, random_stream, unknown_change,
+    Judgement, Plant, PlantSpec, Random, Start, Stream, Task, TaskSet, UnknownChange, random_stream,
 };
 
 /// Entries that only a critic sees stay within this.
@@ -31,8 +38,8 @@ const PRIVILEGED_LIMIT: f32 = 10.0;
 
 /// One simulated robot of a file, with its hidden task.
 pub struct UserRobot {
-    robot: &'static Robot,
-    body: &'static Body,
+    robot: Arc<Robot>,
+    body: Arc<Body>,
     simulation: Simulation,
     task: Vec<f32>,
     /// The true state: the channels without noise.
@@ -44,59 +51,91 @@ pub struct UserRobot {
     /// The safe command, likewise: what was issued last before a trial's first step.
     safe: Vec<f32>,
     reward: f64,
+    /// How long contacts last, one for each of [`Body::timed`].
+    since: Vec<Since>,
+    /// Steps in a row, this one included, for which the goal has been held.
+    held_steps: usize,
+    /// The goal was reached in this episode.
+    reached: bool,
     ended: bool,
     diverged: bool,
+    /// Steps of the trial, and of the episode.
     steps: u64,
+    episode_steps: u64,
     random: Random,
 }
 
-/// Makes the robot of a file. The file and its model are read once per process.
-///
-/// # Errors
-/// [`RobotError`] names file, line, key, value and what it must be.
-pub fn from_file(path: &str) -> Result<UserRobot, RobotError> {
-    UserRobot::new(robot::load(path)?)
+/// A robot and its model, loaded once for all of its plants.
+#[derive(Clone)]
+pub struct RobotModel {
+    robot: Arc<Robot>,
+    body: Arc<Body>,
 }
 
-/// A digest of the robot's model as MuJoCo compiles it, in hexadecimal digits: whether it is still the same.
-///
-/// # Errors
-/// When the model cannot be loaded.
-pub fn digest(robot: &'static Robot) -> Result<String, RobotError> {
-    let model = &*body::load(robot)?;
-    Ok(digest::of(Names { robot, model }))
+impl fmt::Debug for RobotModel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("RobotModel").field(&self.robot).finish()
+    }
+}
+
+impl RobotModel {
+    /// Loads the model.
+    ///
+    /// # Errors
+    /// When it cannot be loaded, or does not have what the file names.
+    pub fn new(robot: Arc<Robot>) -> Result<Self, RobotError> {
+        let body = Arc::new(Body::new(&robot)?);
+        Ok(Self { robot, body })
+    }
+
+    /// What the file says.
+    #[must_use]
+    pub fn robot(&self) -> &Arc<Robot> {
+        &self.robot
+    }
+
+    /// A digest of the model as MuJoCo compiled it, in hexadecimal digits: whether it is still the same.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        let (robot, model) = (&*self.robot, &*self.body.model);
+        digest::of(Names { robot, model })
+    }
+
+    /// The robot at its start, with the middle of its tasks.
+    #[must_use]
+    pub fn make(&self) -> UserRobot {
+        UserRobot::new(self)
+    }
 }
 
 impl UserRobot {
-    /// The robot at its start, with the middle of its tasks.
-    ///
-    /// # Errors
-    /// When the model cannot be loaded, or does not have what the file names.
-    pub fn new(robot: &'static Robot) -> Result<Self, RobotError> {
-        let body = body::of(robot)?;
-        let (channels, actions) = (
-            robot.contract.observations.len(),
-            robot.contract.actions.len(),
-        );
+    fn new(model: &RobotModel) -> Self {
+        let RobotModel { robot, body } = model;
+        let contract = robot.spec.contract();
+        let (channels, actions) = (contract.observations.len(), contract.actions.len());
         let mut plant = Self {
-            robot,
-            body,
+            robot: Arc::clone(robot),
+            body: Arc::clone(body),
             simulation: body.simulation(),
             task: Vec::new(),
             truth: vec![0.0; channels],
             observation: vec![0.0; channels],
             command: vec![0.0; actions],
             before: vec![0.0; actions],
-            safe: safe(&robot.contract),
+            safe: safe(&contract),
             reward: 0.0,
+            since: vec![Since::default(); body.timed.len()],
+            held_steps: 0,
+            reached: false,
             ended: false,
             diverged: false,
             steps: 0,
+            episode_steps: 0,
             random: random_stream(0, Stream::HeldOut, 0),
         };
         plant.take(&robot.middle());
         plant.restart(Start::Usual);
-        Ok(plant)
+        plant
     }
 
     /// The simulation, for tests and pictures.
@@ -118,14 +157,47 @@ impl UserRobot {
         self.task = task;
     }
 
+    /// The state as readings see it.
+    #[inline]
+    fn moment(&self) -> Moment<'_> {
+        Moment {
+            simulation: &self.simulation,
+            task: &self.task,
+            time_s: self.episode_steps as f64 * self.robot.spec.period_s(),
+            since: &self.since,
+        }
+    }
+
+    fn ends_when_reached(&self) -> bool {
+        self.robot.reached.is_some_and(|reached| reached.ends)
+    }
+
+    /// The episode has ended because the goal was reached.
+    fn won(&self) -> bool {
+        self.ended && !self.diverged && self.reached && self.ends_when_reached()
+    }
+
+    /// Counts for how long the goal has been held; true in the step in which it is reached.
+    #[inline]
+    fn reach(&mut self) -> bool {
+        let Some(wanted) = self.robot.reached else {
+            return false;
+        };
+        let holds = all_hold(&self.body.goal, &self.moment());
+        self.held_steps = if holds { self.held_steps + 1 } else { 0 };
+        let now = !self.reached && self.held_steps >= wanted.steps;
+        self.reached |= now;
+        now
+    }
+
     /// Reads the true state and measures it.
     fn measure(&mut self) {
-        let channels = self.robot.contract.observations.iter();
+        let channels = self.robot.spec.channels.observations.iter();
         let noise = &self.robot.noise_std;
         for (index, ((channel, reading), noise_std)) in
             channels.zip(&self.body.readings).zip(noise).enumerate()
         {
-            let truth = reading.read(&self.simulation, &self.task) as f32;
+            let truth = reading.read(&self.moment()) as f32;
             let truth = if truth.is_finite() { truth } else { 0.0 };
             self.truth[index] = truth;
             let noise = if *noise_std > 0.0 {
@@ -141,18 +213,18 @@ impl UserRobot {
     /// Commands on [-1, 1], and the model's controls.
     fn take_command(&mut self, command: &[f32]) {
         self.before.copy_from_slice(&self.command);
-        let channels = self.robot.contract.actions.iter();
+        let channels = self.robot.spec.channels.actions.iter();
         let entries = self.command.iter_mut().zip(&self.body.controls);
         for ((channel, (own, control)), value) in channels.zip(entries).zip(command) {
-            *own = centred(channel, *value);
+            *own = centred([channel.min, channel.max], *value);
             self.simulation.set_control(*control, *value);
         }
     }
 
-    fn worth(&self) -> f64 {
+    fn worth(&self, reached: bool) -> f64 {
         let step = Step {
-            simulation: &self.simulation,
-            task: &self.task,
+            moment: self.moment(),
+            reached,
             command: &self.command,
             before: &self.before,
             ended: self.ended,
@@ -167,9 +239,14 @@ impl UserRobot {
     }
 }
 
+#[inline]
+fn all_hold(tests: &[Test], moment: &Moment<'_>) -> bool {
+    tests.iter().all(|test| test.holds(moment))
+}
+
 /// A command on [-1, 1].
-fn centred(channel: &ActionChannel<'_>, value: f32) -> f32 {
-    (2.0 * value - channel.min - channel.max) / (channel.max - channel.min)
+fn centred([min, max]: [f32; 2], value: f32) -> f32 {
+    (2.0 * value - min - max) / (max - min)
 }
 
 /// The safe command as the envelope issues it, each on [-1, 1].
@@ -178,29 +255,13 @@ fn safe(contract: &Contract<'_>) -> Vec<f32> {
     let commands = envelope.commands(&envelope.safe_words());
     let channels = contract.actions.iter().zip(commands.iter());
     channels
-        .map(|(channel, value)| centred(channel, *value))
+        .map(|(channel, value)| centred([channel.min, channel.max], *value))
         .collect()
 }
 
 impl Plant for UserRobot {
-    fn name(&self) -> &'static str {
-        self.robot.name
-    }
-
-    fn contract(&self) -> Contract<'static> {
-        self.robot.contract
-    }
-
-    fn protocol(&self) -> Protocol {
-        self.robot.protocol
-    }
-
-    fn parameters(&self) -> &'static [Parameter] {
-        self.robot.parameters
-    }
-
-    fn changes(&self) -> &'static [Change] {
-        self.robot.changes
+    fn spec(&self) -> &Arc<PlantSpec> {
+        &self.robot.spec
     }
 
     fn sample_task(&self, set: TaskSet, random: &mut Random) -> Task {
@@ -225,9 +286,14 @@ impl Plant for UserRobot {
             Start::Anywhere => self.robot.start.anywhere,
         };
         self.body
-            .start(&mut self.simulation, self.robot, wider, &mut self.random);
+            .start(&mut self.simulation, &self.robot, wider, &mut self.random);
         self.diverged = self.simulation.diverged();
         self.ended = self.diverged;
+        self.episode_steps = 0;
+        (self.held_steps, self.reached) = (0, false);
+        for (since, contacts) in self.since.iter_mut().zip(&self.body.timed) {
+            *since = Since::begin(contacts, &self.simulation);
+        }
         self.measure();
     }
 
@@ -245,7 +311,7 @@ impl Plant for UserRobot {
     fn apply(&mut self, change: &str) -> Result<(), UnknownChange> {
         let mut values = self.task.clone();
         if !self.robot.change(change, &mut values) {
-            return Err(unknown_change(self, change));
+            return Err(self.robot.spec.unknown_change(change));
         }
         if values != self.task {
             self.take(&values);
@@ -263,15 +329,22 @@ impl Plant for UserRobot {
         self.take_command(command);
         self.simulation.advance();
         self.steps += 1;
+        self.episode_steps += 1;
         self.diverged = self.simulation.diverged();
         if self.diverged {
             // What is there now MuJoCo made up. The observation stays that of the last moment that was physics.
             (self.ended, self.reward) = (true, 0.0);
             return;
         }
-        let holds = |test: &reading::Test| test.holds(&self.simulation, &self.task);
-        self.ended = self.body.ended.iter().any(holds);
-        self.reward = self.worth();
+        let period_s = self.robot.spec.period_s();
+        for (since, contacts) in self.since.iter_mut().zip(&self.body.timed) {
+            since.pass(contacts, &self.simulation, period_s);
+        }
+        let moment = self.moment();
+        let lost = self.body.ended.iter().any(|all| all_hold(all, &moment));
+        let reached = !lost && self.reach();
+        self.ended = lost || (reached && self.ends_when_reached());
+        self.reward = self.worth(reached);
         self.measure();
     }
 
@@ -287,36 +360,25 @@ impl Plant for UserRobot {
         self.diverged
     }
 
-    fn has_goal(&self) -> bool {
-        !self.body.goal.is_empty()
-    }
-
     fn metric(&self) -> Option<f32> {
         let first = self.body.goal.first().filter(|_| !self.diverged)?;
-        Some(first.measure(&self.simulation, &self.task) as f32)
-    }
-
-    fn metric_name(&self) -> Option<&'static str> {
-        self.robot.metric_name
+        Some(first.measure(&self.moment()) as f32)
     }
 
     fn time_s(&self) -> f64 {
-        self.steps as f64 * f64::from(self.robot.contract.period_us) * 1e-6
+        self.steps as f64 * self.robot.spec.period_s()
     }
 
     fn state(&self) -> &[f32] {
         &self.truth
     }
 
-    fn state_names(&self) -> &'static [&'static str] {
-        self.robot.state_names
-    }
-
     fn judge(&self) -> Judgement {
-        let holds = |test: &reading::Test| test.holds(&self.simulation, &self.task);
+        let over = self.ended && !self.won();
+        let counts = self.reached && !self.ends_when_reached();
         Judgement {
-            holds: !self.ended && self.body.goal.iter().all(holds),
-            fallen: self.ended,
+            holds: !over && (counts || all_hold(&self.body.goal, &self.moment())),
+            fallen: over,
         }
     }
 
@@ -326,18 +388,20 @@ impl Plant for UserRobot {
             value.clamp(-PRIVILEGED_LIMIT, PRIVILEGED_LIMIT)
         };
         // Ranges are chosen wide: a quarter of one is a typical value.
-        let channels = self.robot.contract.observations.iter().zip(&self.truth);
+        let channels = self
+            .robot
+            .spec
+            .channels
+            .observations
+            .iter()
+            .zip(&self.truth);
         features.extend(channels.map(|(channel, value)| {
             limit(4.0 * (2.0 * value - channel.min - channel.max) / (channel.max - channel.min))
         }));
-        let readings = self
-            .body
-            .rewards
-            .iter()
-            .filter_map(|(_, worth)| worth.reading());
-        features.extend(
-            readings.map(|reading| limit(reading.read(&self.simulation, &self.task) as f32)),
-        );
+        let moment = self.moment();
+        for (_, worth) in &self.body.rewards {
+            worth.features(&moment, |value| features.push(limit(value as f32)));
+        }
         let task = self.task.iter().enumerate();
         features.extend(task.map(|(index, value)| limit(self.robot.centred(index, *value))));
     }
@@ -348,6 +412,10 @@ mod case;
 #[cfg(test)]
 mod effect_tests;
 #[cfg(test)]
+mod measure_tests;
+#[cfg(test)]
 mod model_tests;
+#[cfg(test)]
+mod shipped_tests;
 #[cfg(test)]
 mod tests;
