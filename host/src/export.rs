@@ -160,7 +160,7 @@ pub fn from_run(
             Box::new(Float::new(&checkpoint.network, false))
         })?;
         let after = evaluate(&plan, &plant, |_| Box::new(Integer::new(&image, false)))?;
-        let floor = evaluate(&plan, &plant, |seed| Box::new(Random::new(seed)))?;
+        let floor = evaluate(&plan, &plant, |trial| Box::new(Random::new(trial.seed)))?;
         Some(paired_cost(
             &before.returns(),
             &after.returns(),

@@ -5,10 +5,10 @@ use std::sync::Arc;
 #[cfg(feature = "mujoco")]
 use crate::mujoco;
 use crate::robot::{self, Robot, RobotError};
-use crate::{Plant, PlantSpec, Told, pendulum};
+use crate::{Plant, PlantSpec, Told, pendulum, quadrotor};
 
 /// The plants that every build has.
-pub const NAMES: [&str; 1] = [pendulum::NAME];
+pub const NAMES: [&str; 2] = [pendulum::NAME, quadrotor::NAME];
 
 /// The plants of the feature `mujoco`.
 pub const MUJOCO_NAMES: [&str; 6] = [
@@ -58,6 +58,7 @@ pub struct PlantFactory {
 #[derive(Clone, Debug)]
 enum Source {
     Pendulum,
+    Quadrotor,
     #[cfg(feature = "mujoco")]
     Locomotion(mujoco::LocomotionModel),
     #[cfg(feature = "mujoco")]
@@ -72,6 +73,7 @@ impl PlantFactory {
     pub fn open(name: &str) -> Result<Self, UnknownPlant> {
         let source = match name {
             pendulum::NAME => Source::Pendulum,
+            quadrotor::NAME => Source::Quadrotor,
             _ if robot::is_file(name) => of_file(name)?,
             _ if MUJOCO_NAMES.contains(&name) => on_mujoco(name)?,
             _ => {
@@ -146,6 +148,7 @@ impl Source {
     fn make(&self) -> Box<dyn Plant> {
         match self {
             Self::Pendulum => Box::new(pendulum::Pendulum::new()),
+            Self::Quadrotor => Box::new(quadrotor::Craft::new()),
             #[cfg(feature = "mujoco")]
             Self::Locomotion(model) => Box::new(model.make()),
             #[cfg(feature = "mujoco")]

@@ -9,11 +9,14 @@
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 
 pub mod bounded_file;
+mod differentiable;
 mod driven;
+mod dual;
 mod factory;
 #[cfg(feature = "mujoco")]
 pub mod mujoco;
 pub mod pendulum;
+pub mod quadrotor;
 mod random;
 pub mod robot;
 mod spec;
@@ -22,7 +25,9 @@ pub mod toml_place;
 
 use std::sync::Arc;
 
+pub use differentiable::{Differentiable, Flight, PullBack};
 pub use driven::Driven;
+pub use dual::{Dual, Real};
 pub use factory::{MUJOCO_NAMES, NAMES, PlantFactory, UnknownPlant, by_name};
 pub use random::{Random, Stream, random_stream};
 pub use spec::{Change, Parameter, PlantSpec, Protocol, Text, UnknownChange};
@@ -94,6 +99,18 @@ pub trait Plant: Send {
     fn set_task(&mut self, task: &Task);
     /// The task now in force, changes included.
     fn task(&self) -> Task;
+    /// [`task`](Self::task), each value moved and scaled so that its training range becomes [-1, 1].
+    fn centred_task(&self) -> Vec<f32> {
+        let values = self.task().values;
+        let centred = values
+            .iter()
+            .zip(&self.spec().parameters)
+            .map(|(value, parameter)| {
+                let (low, high) = parameter.training;
+                (2.0 * value - low - high) / (high - low)
+            });
+        centred.collect()
+    }
     /// Applies a named change to the task now in force; the state stays.
     ///
     /// # Errors

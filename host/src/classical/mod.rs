@@ -8,6 +8,7 @@
 //!
 //! Its commands pass the same envelope as a policy's, and it is told what was issued.
 
+mod cascade;
 mod controller;
 mod identify;
 mod observer;
@@ -15,6 +16,7 @@ mod pilot;
 mod riccati;
 mod window;
 
+pub use cascade::{Cascade, Gains};
 pub use controller::{Classical, Limits, Tuning};
 pub use identify::RecursiveLeastSquares;
 pub use observer::{Model, Observer};

@@ -6,9 +6,11 @@ use engram_image::Contract;
 use engram_kernels::{command_from_word, word_from_command};
 use rand::RngExt;
 
-use crate::classical::{Classical, Limits, Tuning};
+use crate::classical::{Cascade, Classical, Gains, Limits, Tuning};
 use crate::report::Attention;
 use engram_export::network::{Network, NetworkConfig, NetworkState};
+use engram_plants::Task;
+use engram_plants::quadrotor::Hidden;
 
 /// What a controller is told at one control step: the working memory of a policy.
 pub type Moment<'a> = WorkingMemory<'a>;
@@ -138,6 +140,42 @@ impl Controller for Classic {
             .step(angle, f64::from(rate), issued, moment.done);
         for word in words {
             *word = word_from_command(command as f32, self.range.0, self.range.1);
+        }
+    }
+}
+
+/// The cascaded controller of quadrotors, which knows the craft of its trial as it was built.
+#[derive(Clone, Debug)]
+pub struct Cascaded {
+    fresh: Cascade,
+    cascade: Cascade,
+}
+
+impl Cascaded {
+    /// For the craft of a task.
+    #[must_use]
+    pub fn new(task: &Task) -> Self {
+        let craft = Hidden::from(task).nominal().body();
+        let fresh = Cascade::new(craft, Gains::tuned());
+        Self {
+            cascade: fresh.clone(),
+            fresh,
+        }
+    }
+}
+
+impl Controller for Cascaded {
+    fn clear(&mut self) {
+        self.cascade = self.fresh.clone();
+    }
+
+    fn step(&mut self, moment: &Moment<'_>, words: &mut [i16]) {
+        if moment.done {
+            self.cascade.restart();
+        }
+        let commands = self.cascade.step(moment.observation);
+        for (word, command) in words.iter_mut().zip(commands) {
+            *word = word_from_command(command, -1.0, 1.0);
         }
     }
 }

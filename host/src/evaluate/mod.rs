@@ -14,9 +14,10 @@ mod record;
 mod statistics;
 mod subject;
 mod summary;
+mod task_file;
 mod trial;
 
-pub use controller::{Classic, Controller, Float, Moment, Random, Zero};
+pub use controller::{Cascaded, Classic, Controller, Float, Moment, Random, Zero};
 pub use flight::fly;
 pub use integer::Integer;
 pub use policy::Options;
@@ -25,4 +26,5 @@ pub use record::Record;
 pub use statistics::{Interval, PairedCost, mean, median, paired_cost};
 pub use subject::{Agreement, EpisodeMemory, Prepared, Subject, SubjectError, contract_of};
 pub use summary::Summary;
+pub use task_file::{TaskFileError, read_tasks};
 pub use trial::{Outcome, Step, TrialPlan, run};

@@ -5,13 +5,14 @@ use std::path::PathBuf;
 
 use anyhow::{Context, anyhow, bail};
 use engram_image::Contract;
+use engram_plants::quadrotor;
 use engram_plants::robot::{self, RobotError};
 use engram_plants::{PlantFactory, TaskSet, UnknownPlant};
 use engram_train::Run;
 
 use super::{
-    Agreement, Classic, Controller, Plan, Prepared, Random, Record, Results, Subject, SubjectError,
-    Summary, Zero, evaluate, paired_cost,
+    Agreement, Cascaded, Classic, Controller, Plan, Prepared, Random, Record, Results, Subject,
+    SubjectError, Summary, TrialPlan, Zero, evaluate, paired_cost, read_tasks,
 };
 
 /// What is evaluated beside the policy itself, and on what.
@@ -26,6 +27,9 @@ pub struct Options {
     /// Number of held-out tasks.
     #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..))]
     pub tasks: u32,
+    /// Tasks to fly on instead of drawn ones, in turn: a JSON array of objects, values of hidden parameters by name.
+    #[arg(long, value_name = "FILE.json")]
+    pub task_file: Option<PathBuf>,
     /// Seed that the held-out tasks are drawn with.
     #[arg(long, default_value_t = 0)]
     pub task_seed: u64,
@@ -53,6 +57,7 @@ impl Default for Options {
             plant: None,
             other_contract: false,
             tasks: 256,
+            task_file: None,
             task_seed: 0,
             change: None,
             wipe_memory: false,
@@ -74,7 +79,7 @@ impl Ground {
     fn fly<'a>(
         &self,
         plan: &Plan,
-        controller: impl Fn(u64) -> Box<dyn Controller + 'a> + Sync,
+        controller: impl Fn(&TrialPlan) -> Box<dyn Controller + 'a> + Sync,
     ) -> anyhow::Result<Results> {
         Ok(evaluate(plan, &self.plant, controller)?)
     }
@@ -132,7 +137,10 @@ fn one(subject: &Subject, options: &Options) -> anyhow::Result<Record> {
         .unwrap_or_else(|| plant.spec().protocol.default_change.to_string());
     let tasks = options.tasks as usize;
     let plan = |set| Plan::new(&plant, set, tasks, &change, options.task_seed);
-    let held_out = plan(TaskSet::HeldOut)?;
+    let mut held_out = plan(TaskSet::HeldOut)?;
+    if let Some(file) = &options.task_file {
+        held_out = held_out.on(&read_tasks(file, plant.make().as_ref())?);
+    }
     let outside = if options.ood {
         Some(plan(TaskSet::OutOfDistribution)?)
     } else {
@@ -180,7 +188,7 @@ fn one(subject: &Subject, options: &Options) -> anyhow::Result<Record> {
             let float = ground.fly(&ground.held_out, |_| {
                 reference.controller(options.wipe_memory)
             })?;
-            let floor = ground.fly(&ground.held_out, |seed| Box::new(Random::new(seed)))?;
+            let floor = ground.fly(&ground.held_out, |trial| Box::new(Random::new(trial.seed)))?;
             compared.insert("float".to_owned(), float.summary.clone());
             compared
                 .entry("random".to_owned())
@@ -267,11 +275,15 @@ fn compare(other: &str, ground: &Ground, prepared: &Prepared<'_>) -> anyhow::Res
     let contract = ground.plant.spec().contract();
     let results = match other {
         "wiped" => ground.fly(&ground.held_out, |_| prepared.controller(true))?,
-        "random" => ground.fly(&ground.held_out, |seed| Box::new(Random::new(seed)))?,
+        "random" => ground.fly(&ground.held_out, |trial| Box::new(Random::new(trial.seed)))?,
         "zero" => ground.fly(&ground.held_out, |_| Box::new(Zero::new(&contract)))?,
         "classical" if Classic::fits(&contract) => {
             ground.fly(&ground.held_out, |_| Box::new(Classic::new(&contract)))?
         }
+        "classical" if contract == quadrotor::CONTRACT => ground
+            .fly(&ground.held_out, |trial| {
+                Box::new(Cascaded::new(&trial.task))
+            })?,
         "classical" => bail!(
             "there is no classical controller for plant '{}'",
             ground.plant.name()

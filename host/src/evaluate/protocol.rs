@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use super::trial::{Outcome, TrialPlan, run};
 use super::{Controller, Summary};
-use engram_plants::{Driven, PlantFactory, TaskSet, Text, UnknownChange, random_stream};
+use engram_plants::{Driven, PlantFactory, Task, TaskSet, Text, UnknownChange, random_stream};
 
 /// The trials of an evaluation.
 #[derive(Clone, Debug, PartialEq)]
@@ -72,24 +72,33 @@ impl Plan {
             has_goal: spec.has_goal,
         })
     }
+
+    /// The same trials on these tasks instead of those that were drawn, one after the other and from the front again.
+    #[must_use]
+    pub fn on(mut self, tasks: &[Task]) -> Self {
+        for (trial, task) in self.trials.iter_mut().zip(tasks.iter().cycle()) {
+            trial.task.clone_from(task);
+        }
+        self
+    }
 }
 
 /// Flies every trial of `plan`. `plant` and `controller` make what a worker needs; the controller is given
-/// the trial's seed, for those that draw random numbers.
+/// its trial, for those that draw random numbers or know the robot.
 ///
 /// # Errors
 /// [`UnknownChange`] when the plants do not know the plan's change.
 pub fn evaluate<'a>(
     plan: &Plan,
     plant: &PlantFactory,
-    controller: impl Fn(u64) -> Box<dyn Controller + 'a> + Sync,
+    controller: impl Fn(&TrialPlan) -> Box<dyn Controller + 'a> + Sync,
 ) -> Result<Results, UnknownChange> {
     let outcomes = plan
         .trials
         .par_iter()
         .map_init(
             || Driven::new(plant.make()),
-            |driven, trial| run(driven, trial, controller(trial.seed).as_mut(), |_| ()),
+            |driven, trial| run(driven, trial, controller(trial).as_mut(), |_| ()),
         )
         .collect::<Result<Vec<_>, _>>()?;
     let summary = Summary::new(
@@ -136,8 +145,9 @@ mod tests {
 
     #[test]
     fn results_do_not_depend_on_threads_or_on_how_many_tasks_there_are() {
-        let random =
-            |plan: &Plan| evaluate(plan, &plant(), |seed| Box::new(Random::new(seed))).unwrap();
+        let random = |plan: &Plan| {
+            evaluate(plan, &plant(), |trial| Box::new(Random::new(trial.seed))).unwrap()
+        };
         let many = random(&plan(12));
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(1)
@@ -155,7 +165,10 @@ mod tests {
 
     #[test]
     fn a_plant_without_metric_or_end_has_neither_in_its_summary() {
-        let random = evaluate(&plan(4), &plant(), |seed| Box::new(Random::new(seed))).unwrap();
+        let random = evaluate(&plan(4), &plant(), |trial| {
+            Box::new(Random::new(trial.seed))
+        })
+        .unwrap();
         let summary = random.summary;
         assert!(summary.metrics.is_empty());
         assert_eq!(
@@ -174,7 +187,7 @@ mod tests {
         fn of(name: &'static str) -> Results {
             let plant = PlantFactory::open(name).expect("built in");
             let plan = Plan::new(&plant, TaskSet::HeldOut, 16, "none", 0).unwrap();
-            evaluate(&plan, &plant, |seed| Box::new(Random::new(seed))).unwrap()
+            evaluate(&plan, &plant, |trial| Box::new(Random::new(trial.seed))).unwrap()
         }
 
         #[test]
