@@ -268,3 +268,69 @@ fn a_board_computes_the_rewards_of_what_it_measures() {
     let error = parse(&uneven).unwrap_err().to_string();
     assert!(error.contains("reward[3] cannot"), "{error}");
 }
+
+#[test]
+fn a_board_computes_squares_of_what_it_measures_and_is_told_which_term_it_cannot() {
+    use engram_image::Reward;
+    let with = |term: &str| {
+        let text = EXAMPLE
+            .replace("episodes = 2 ", "reward_input = \"formula\"\nepisodes = 2 ")
+            .replace("track_velocity = { body = \"chassis\", axis = \"x\", frame = \"body\", target = \"speed\", width = 0.4 }", term)
+            .replace("track_rate = { body = \"chassis\", axis = \"z\", target = 0.0 }", "alive = {}");
+        parse(&text)
+    };
+    let formula = |term: &str| match with(term).unwrap().spec.contract().reward {
+        Reward::Formula(formula) => formula,
+        Reward::External => panic!("a formula was asked for"),
+    };
+    // -(rate - 0.5)^2 of channel 3, with two weights of 0.5 and 0.1 for being alive.
+    let squares =
+        formula("track = { qvel = { joint = \"left_wheel\" }, target = 0.5, square = true }");
+    assert_eq!(squares.quadratic[3..5], [-1.0, 0.0]);
+    assert_eq!(squares.linear[3..5], [1.0, 0.0]);
+    assert!(
+        (squares.constant - 0.35).abs() < 1e-6,
+        "{}",
+        squares.constant
+    );
+    let both = formula("joint_velocity = { joints = [\"left_wheel\", \"right_wheel\"] }");
+    assert_eq!(*both.quadratic, [0.0, 0.0, 0.0, 1.0, 1.0, 0.0]);
+    let told = formula("value = { hidden = \"speed\" }");
+    assert_eq!(told.linear[5], 1.0);
+    let tilt = formula("value = { body_rotation = { body = \"chassis\", row = 2, column = 0 } }");
+    assert_eq!(tilt.linear[0], 1.0, "it is what body_up reads");
+    for (term, why) in [
+        (
+            "track = { qvel = { joint = \"left_wheel\" } }",
+            "(track): only with square",
+        ),
+        (
+            "track = { qvel = { joint = \"left_wheel\" }, target = \"speed\", square = true }",
+            "(track): its target is a hidden parameter",
+        ),
+        (
+            "value = { qpos = { joint = \"left_wheel\" } }",
+            "(value): no observation reads",
+        ),
+        (
+            "value = { qvel = { joint = [\"left_wheel\", \"right_wheel\"] } }",
+            "(value): the norm of several",
+        ),
+        (
+            "joint_velocity = { joints = [\"*\"] }",
+            "(joint_velocity): the joints must be named",
+        ),
+        (
+            "power = { actuators = [\"*\"] }",
+            "(power): it is a product",
+        ),
+        (
+            "control_change = {}",
+            "(control_change): a board's formula knows only",
+        ),
+    ] {
+        let error = with(term).expect_err(term).to_string();
+        let said = "reward_input is \"formula\"; it must be \"external\" or \"none\": reward[0] cannot be computed on board ";
+        assert!(error.contains(said) && error.contains(why), "{error}");
+    }
+}
