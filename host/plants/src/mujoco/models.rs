@@ -1,15 +1,19 @@
-//! Finds MuJoCo models and loads each once per process.
+//! Finds MuJoCo models and loads each once per process, and MuJoCo's own plugins for them.
 //!
 //! The models are gymnasium's and not part of this repository; `scripts/set-up --mujoco` fetches them.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, Once, PoisonError};
 
 use mujoco_rs::wrappers::MjModel;
+use mujoco_rs::wrappers::mj_plugin::load_all_plugin_libraries;
 
 /// The environment variable that names another folder of models.
 pub const MODELS_VARIABLE: &str = "ENGRAM_MODELS";
+
+/// The environment variable that names another folder of plugins.
+const PLUGINS_VARIABLE: &str = "ENGRAM_PLUGINS";
 
 /// A model that cannot be had.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -49,6 +53,7 @@ pub fn gymnasium(file: &str) -> Result<Arc<MjModel>, ModelError> {
 pub fn load(path: &Path) -> Result<Arc<MjModel>, ModelError> {
     static LOADED: Mutex<Option<HashMap<PathBuf, Arc<MjModel>>>> = Mutex::new(None);
     super::log::install();
+    load_plugins();
     // A thread that panicked here left at worst a model out.
     let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
     let loaded = loaded.get_or_insert_default();
@@ -65,4 +70,21 @@ pub fn load(path: &Path) -> Result<Arc<MjModel>, ModelError> {
     let model = Arc::new(model);
     loaded.insert(path.to_owned(), Arc::clone(&model));
     Ok(model)
+}
+
+/// Loads the plugins that come with MuJoCo (`mujoco.pid`, touch grids, cables, shapes), as its Python package does.
+fn load_plugins() {
+    static LOADED: Once = Once::new();
+    LOADED.call_once(|| {
+        let folder = std::env::var_os(PLUGINS_VARIABLE).map_or_else(
+            || PathBuf::from(env!("ENGRAM_PLUGINS_DEFAULT")),
+            PathBuf::from,
+        );
+        // Without the folder there are none, and MuJoCo says of a model that needs one which it is.
+        if folder.is_dir()
+            && let Err(error) = load_all_plugin_libraries(&folder, None)
+        {
+            tracing::warn!("no plugins of MuJoCo from {}: {error}", folder.display());
+        }
+    });
 }

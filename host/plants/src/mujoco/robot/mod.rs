@@ -3,19 +3,24 @@
 //! After the physics of a control step, everything that follows from positions and velocities is computed again, so
 //! that observation, reward and judgement belong to one moment. Stepping allocates nothing.
 
+mod actuation;
 mod alteration;
 mod body;
 mod digest;
 mod effects;
 mod friction;
+mod imperfections;
+mod inertia;
 mod names;
 mod reading;
+mod starts;
 
 use engram_firmware::safety::Envelope;
 use engram_image::{ActionChannel, Contract};
 use rand::Rng;
 
 use self::body::Body;
+use self::imperfections::{Imperfections, Moment};
 use self::names::Names;
 use self::reading::Step;
 use super::simulation::Simulation;
@@ -34,6 +39,7 @@ pub struct UserRobot {
     robot: &'static Robot,
     body: &'static Body,
     simulation: Simulation,
+    imperfections: Imperfections,
     task: Vec<f32>,
     /// The true state: the channels without noise.
     truth: Vec<f32>,
@@ -43,6 +49,8 @@ pub struct UserRobot {
     before: Vec<f32>,
     /// The safe command, likewise: what was issued last before a trial's first step.
     safe: Vec<f32>,
+    /// The safe command as it is issued.
+    safe_command: Vec<f32>,
     reward: f64,
     ended: bool,
     diverged: bool,
@@ -78,16 +86,22 @@ impl UserRobot {
             robot.contract.observations.len(),
             robot.contract.actions.len(),
         );
+        let safe_command = safe(&robot.contract);
+        let channels_and_safe = robot.contract.actions.iter().zip(&safe_command);
         let mut plant = Self {
             robot,
             body,
             simulation: body.simulation(),
+            imperfections: Imperfections::new(robot, &body.pushes),
             task: Vec::new(),
             truth: vec![0.0; channels],
             observation: vec![0.0; channels],
             command: vec![0.0; actions],
             before: vec![0.0; actions],
-            safe: safe(&robot.contract),
+            safe: channels_and_safe
+                .map(|(channel, value)| centred(channel, *value))
+                .collect(),
+            safe_command,
             reward: 0.0,
             ended: false,
             diverged: false,
@@ -115,11 +129,12 @@ impl UserRobot {
             self.simulation
                 .take_task(|model| self.body.alter(model, &task));
         }
+        self.imperfections.take(self.robot, &task);
         self.task = task;
     }
 
     /// Reads the true state and measures it.
-    fn measure(&mut self) {
+    fn measure(&mut self, moment: Moment) {
         let channels = self.robot.contract.observations.iter();
         let noise = &self.robot.noise_std;
         for (index, ((channel, reading), noise_std)) in
@@ -134,19 +149,36 @@ impl UserRobot {
                 0.0
             };
             // A sensor saturates at the ends of its range.
-            self.observation[index] = (truth + noise).clamp(channel.min, channel.max);
+            let measured = truth + self.imperfections.bias(index) + noise;
+            self.observation[index] = measured.clamp(channel.min, channel.max);
         }
+        self.imperfections.delay(&mut self.observation, moment);
     }
 
-    /// Commands on [-1, 1], and the model's controls.
+    /// Commands on [-1, 1], and what acts of them on the model.
     fn take_command(&mut self, command: &[f32]) {
         self.before.copy_from_slice(&self.command);
         let channels = self.robot.contract.actions.iter();
-        let entries = self.command.iter_mut().zip(&self.body.controls);
-        for ((channel, (own, control)), value) in channels.zip(entries).zip(command) {
+        for ((channel, own), value) in channels.zip(&mut self.command).zip(command) {
             *own = centred(channel, *value);
-            self.simulation.set_control(*control, *value);
         }
+        self.imperfections.act(command, &mut self.random);
+    }
+
+    /// Lets the physics of one control step pass.
+    fn advance(&mut self) {
+        let (controls, imperfections) = (&self.body.controls, &mut self.imperfections);
+        imperfections.push(&mut self.simulation, &self.task, &mut self.random);
+        if self.body.filters {
+            self.simulation
+                .advance_with(|values| imperfections.filter(controls, values));
+            return;
+        }
+        for (control, command) in controls.iter().zip(imperfections.command()) {
+            self.simulation
+                .set_control(control.address, control.of(*command));
+        }
+        self.simulation.advance();
     }
 
     fn worth(&self) -> f64 {
@@ -172,14 +204,10 @@ fn centred(channel: &ActionChannel<'_>, value: f32) -> f32 {
     (2.0 * value - channel.min - channel.max) / (channel.max - channel.min)
 }
 
-/// The safe command as the envelope issues it, each on [-1, 1].
+/// The safe command as the envelope issues it.
 fn safe(contract: &Contract<'_>) -> Vec<f32> {
     let envelope = Envelope::new(contract);
-    let commands = envelope.commands(&envelope.safe_words());
-    let channels = contract.actions.iter().zip(commands.iter());
-    channels
-        .map(|(channel, value)| centred(channel, *value))
-        .collect()
+    envelope.commands(&envelope.safe_words()).to_vec()
 }
 
 impl Plant for UserRobot {
@@ -226,14 +254,16 @@ impl Plant for UserRobot {
         };
         self.body
             .start(&mut self.simulation, self.robot, wider, &mut self.random);
+        self.imperfections
+            .begin(&self.safe_command, &self.body.controls);
         self.diverged = self.simulation.diverged();
         self.ended = self.diverged;
-        self.measure();
+        self.measure(Moment::First);
     }
 
     fn set_task(&mut self, task: &Task) {
         self.take(&task.values);
-        self.measure();
+        self.measure(Moment::Again);
     }
 
     fn task(&self) -> Task {
@@ -249,7 +279,7 @@ impl Plant for UserRobot {
         }
         if values != self.task {
             self.take(&values);
-            self.measure();
+            self.measure(Moment::Again);
         }
         Ok(())
     }
@@ -261,7 +291,7 @@ impl Plant for UserRobot {
     #[inline]
     fn step(&mut self, command: &[f32]) {
         self.take_command(command);
-        self.simulation.advance();
+        self.advance();
         self.steps += 1;
         self.diverged = self.simulation.diverged();
         if self.diverged {
@@ -272,7 +302,7 @@ impl Plant for UserRobot {
         let holds = |test: &reading::Test| test.holds(&self.simulation, &self.task);
         self.ended = self.body.ended.iter().any(holds);
         self.reward = self.worth();
-        self.measure();
+        self.measure(Moment::Next);
     }
 
     fn external_reward(&self) -> Option<f32> {
@@ -344,10 +374,18 @@ impl Plant for UserRobot {
 }
 
 #[cfg(test)]
+mod actuation_tests;
+#[cfg(test)]
 mod case;
 #[cfg(test)]
 mod effect_tests;
 #[cfg(test)]
+mod imperfection_tests;
+#[cfg(test)]
+mod inertia_tests;
+#[cfg(test)]
 mod model_tests;
+#[cfg(test)]
+mod start_tests;
 #[cfg(test)]
 mod tests;
