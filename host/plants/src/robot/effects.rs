@@ -45,10 +45,12 @@ fn effect(
             .map(|of| channels(context, &key, &of.observations, &observed))
             .transpose()
     };
-    let actions = hidden.action_delay.as_ref().map(|of| {
-        let key = format!("{section}.action_delay.actions");
-        channels(context, &key, &of.actions, &commanded)
-    });
+    let actions = |kind: &str, of: &Option<text::Actions>| {
+        let key = format!("{section}.{kind}.actions");
+        of.as_ref()
+            .map(|of| channels(context, &key, &of.actions, &commanded))
+            .transpose()
+    };
     let payload = hidden.payload.as_ref();
     let payload = payload.map(|of| payload_of(context, &format!("{section}.payload"), of));
     let push = hidden.push.as_ref();
@@ -111,8 +113,17 @@ fn effect(
                 .map(Effect::ObservationDelay),
         ),
         (
+            "observation_noise",
+            observations("observation_noise", &hidden.observation_noise)?
+                .map(Effect::ObservationNoise),
+        ),
+        (
             "action_delay",
-            actions.transpose()?.map(Effect::ActionDelay),
+            actions("action_delay", &hidden.action_delay)?.map(Effect::ActionDelay),
+        ),
+        (
+            "action_noise",
+            actions("action_noise", &hidden.action_noise)?.map(Effect::ActionNoise),
         ),
         ("goal", hidden.goal.as_ref().map(|_| Effect::Goal)),
     ];
@@ -244,6 +255,10 @@ pub(super) fn range(
         (
             hidden.friction_loss.is_some(),
             "at least 0: it is added to the joints' friction loss",
+        ),
+        (
+            hidden.observation_noise.is_some() || hidden.action_noise.is_some(),
+            "at least 0: it is added to the noise's standard deviation",
         ),
         (
             hidden.push.is_some(),

@@ -140,6 +140,10 @@ pub enum Effect {
     Push(Push),
     /// Adds to observation channels, by their numbers, in their units.
     ObservationBias(Vec<usize>),
+    /// Adds to the noise of observation channels, in their units.
+    ObservationNoise(Vec<usize>),
+    /// Adds to the noise of action channels, in their units.
+    ActionNoise(Vec<usize>),
     /// Lets observation channels lag, in control steps.
     ObservationDelay(Vec<usize>),
     /// Lets action channels lag, in control steps.

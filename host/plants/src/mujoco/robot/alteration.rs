@@ -155,7 +155,9 @@ impl Alteration {
             Effect::GravityTilt(axis) => Self::GravityTilt(*axis),
             Effect::GravityScale => Self::GravityScale,
             Effect::ObservationBias(_)
+            | Effect::ObservationNoise(_)
             | Effect::ObservationDelay(_)
+            | Effect::ActionNoise(_)
             | Effect::ActionDelay(_)
             | Effect::Push(_)
             | Effect::Goal => Self::Nothing,

@@ -35,6 +35,41 @@ fn a_sensor_is_off_by_what_the_task_says_and_the_truth_is_not() {
 }
 
 #[test]
+fn a_task_may_be_noisy() {
+    let mut case = Case::new(&arm(MOTOR))
+        .hidden([0.0, 0.2], "observation_noise = { observations = [\"q\"] }")
+        .with("[[hidden]]\nname = \"blur\"\ntraining = [0.0, 0.2]\naction_noise = { actions = [\"m\"] }");
+    case.channel = "noise_std = 0.01".to_owned();
+    let mut plant = case.robot();
+    let mut deviations = |task: [f32; 2]| {
+        plant.reset(
+            &Task {
+                values: task.to_vec(),
+            },
+            1,
+        );
+        let (mut seen, mut done) = (0.0, 0.0);
+        for _ in 0..1000 {
+            plant.step(&[0.0]);
+            seen += f64::from(plant.observe()[0] - plant.state()[0]).powi(2);
+            done += plant.simulation().data().ctrl()[0].powi(2);
+        }
+        [seen, done].map(|sum| (sum / 1000.0).sqrt())
+    };
+    for task in [[0.0f32, 0.0], [0.04, 0.1]] {
+        let [seen, done] = deviations(task);
+        assert!(
+            (seen / f64::from(task[0] + 0.01) - 1.0).abs() < 0.1,
+            "{seen}"
+        );
+        assert!((done - f64::from(task[1])).abs() < 0.01, "{done}");
+    }
+    Case::new(&arm(MOTOR))
+        .hidden([-0.1, 0.2], "action_noise = { actions = [\"*\"] }")
+        .refused(&["hidden[0].training", "standard deviation"]);
+}
+
+#[test]
 fn a_late_sensor_tells_what_was_and_an_episode_begins_with_its_own_start() {
     let mut case = Case::new(&arm(MOTOR))
         .with(SPEED)

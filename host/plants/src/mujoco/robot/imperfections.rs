@@ -51,6 +51,41 @@ impl Line {
     }
 }
 
+/// A number of every channel: what the file says, and what the task adds.
+struct Levels {
+    fixed: Vec<f32>,
+    now: Vec<f32>,
+}
+
+impl Levels {
+    fn new(fixed: Vec<f32>) -> Self {
+        Self {
+            now: fixed.clone(),
+            fixed,
+        }
+    }
+
+    fn forget(&mut self) {
+        self.now.copy_from_slice(&self.fixed);
+    }
+
+    fn add(&mut self, channels: &[usize], value: f32) {
+        for channel in channels {
+            self.now[*channel] += value;
+        }
+    }
+}
+
+/// Bell-shaped noise of a standard deviation. Without any, nothing is drawn.
+#[inline]
+fn noise(std: f32, random: &mut Random) -> f32 {
+    if std > 0.0 {
+        std * bell(random.next_u64())
+    } else {
+        0.0
+    }
+}
+
 /// Delays of channels: what the file says, and what the task adds.
 struct Delays {
     fixed: Vec<usize>,
@@ -162,10 +197,11 @@ impl Push {
 
 /// The imperfections of one simulated robot.
 pub(super) struct Imperfections {
-    bias: Vec<f32>,
+    bias: Levels,
+    observation_noise: Levels,
+    action_noise: Levels,
     observed: Delays,
     commanded: Delays,
-    noise_std: Vec<f32>,
     /// The command that acts now.
     command: Vec<f32>,
     /// What filters have made of it so far.
@@ -178,7 +214,9 @@ impl Imperfections {
         let is_late = |which: fn(&Effect) -> bool| robot.effects.iter().any(which);
         let actions = &robot.actions;
         Self {
-            bias: vec![0.0; robot.sources.len()],
+            bias: Levels::new(vec![0.0; robot.sources.len()]),
+            observation_noise: Levels::new(robot.noise_std.clone()),
+            action_noise: Levels::new(actions.iter().map(|action| action.noise_std).collect()),
             observed: Delays::new(
                 robot.observation_delays.clone(),
                 is_late(|effect| matches!(effect, Effect::ObservationDelay(_))),
@@ -187,7 +225,6 @@ impl Imperfections {
                 actions.iter().map(|action| action.delay_steps).collect(),
                 is_late(|effect| matches!(effect, Effect::ActionDelay(_))),
             ),
-            noise_std: actions.iter().map(|action| action.noise_std).collect(),
             command: vec![0.0; actions.len()],
             held: vec![0.0; actions.len()],
             pushes: pushes.to_vec(),
@@ -196,16 +233,20 @@ impl Imperfections {
 
     /// Takes over a task.
     pub(super) fn take(&mut self, robot: &Robot, task: &[f32]) {
-        self.bias.fill(0.0);
+        for levels in [
+            &mut self.bias,
+            &mut self.observation_noise,
+            &mut self.action_noise,
+        ] {
+            levels.forget();
+        }
         self.observed.forget();
         self.commanded.forget();
         for (effect, value) in robot.effects.iter().zip(task) {
             match effect {
-                Effect::ObservationBias(channels) => {
-                    channels
-                        .iter()
-                        .for_each(|channel| self.bias[*channel] += value);
-                }
+                Effect::ObservationBias(channels) => self.bias.add(channels, *value),
+                Effect::ObservationNoise(channels) => self.observation_noise.add(channels, *value),
+                Effect::ActionNoise(channels) => self.action_noise.add(channels, *value),
                 Effect::ObservationDelay(channels) => self.observed.add(channels, *value),
                 Effect::ActionDelay(channels) => self.commanded.add(channels, *value),
                 _ => {}
@@ -224,10 +265,10 @@ impl Imperfections {
         self.pushes.iter_mut().for_each(|push| push.left = 0);
     }
 
-    /// How far off an observation channel is.
+    /// What a channel measures of the truth, at once and without an end.
     #[inline]
-    pub(super) fn bias(&self, channel: usize) -> f32 {
-        self.bias[channel]
+    pub(super) fn measured(&self, channel: usize, truth: f32, random: &mut Random) -> f32 {
+        truth + self.bias.now[channel] + noise(self.observation_noise.now[channel], random)
     }
 
     /// Puts what late channels say in place of what they measure.
@@ -256,10 +297,8 @@ impl Imperfections {
             line.write(command);
             self.commanded.delay(&mut self.command);
         }
-        for (value, noise_std) in self.command.iter_mut().zip(&self.noise_std) {
-            if *noise_std > 0.0 {
-                *value += noise_std * bell(random.next_u64());
-            }
+        for (value, std) in self.command.iter_mut().zip(&self.action_noise.now) {
+            *value += noise(*std, random);
         }
     }
 

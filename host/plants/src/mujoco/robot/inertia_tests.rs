@@ -84,9 +84,8 @@ fn a_payload_without_a_place_is_at_the_centre_of_mass() {
     );
     let mass = 1.5;
     let ball = 0.4 * mass * 0.06 * 0.06;
-    // Of the box of 3 kg, from MuJoCo's own formula.
-    let moments =
-        [0.01 + 0.0025, 0.04 + 0.0025, 0.04 + 0.01].map(|sum: f64| sum * 3.0 / 3.0 + ball);
+    // Of a box of 3 kg: a third of its mass by the squares of two half sides.
+    let moments = [0.01 + 0.0025, 0.04 + 0.0025, 0.04 + 0.01].map(|sum: f64| sum + ball);
     let inertial = format!(
         r#"<inertial pos="0 0 0" mass="4.5" diaginertia="{} {} {}"/>"#,
         moments[0], moments[1], moments[2]

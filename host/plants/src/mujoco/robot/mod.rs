@@ -17,14 +17,12 @@ mod starts;
 
 use engram_firmware::safety::Envelope;
 use engram_image::{ActionChannel, Contract};
-use rand::Rng;
 
 use self::body::Body;
 use self::imperfections::{Imperfections, Moment};
 use self::names::Names;
 use self::reading::Step;
 use super::simulation::Simulation;
-use crate::random::bell;
 use crate::robot::{self, Robot, RobotError};
 use crate::{
     Change, Judgement, Parameter, Plant, Protocol, Random, Start, Stream, Task, TaskSet,
@@ -136,20 +134,12 @@ impl UserRobot {
     /// Reads the true state and measures it.
     fn measure(&mut self, moment: Moment) {
         let channels = self.robot.contract.observations.iter();
-        let noise = &self.robot.noise_std;
-        for (index, ((channel, reading), noise_std)) in
-            channels.zip(&self.body.readings).zip(noise).enumerate()
-        {
+        for (index, (channel, reading)) in channels.zip(&self.body.readings).enumerate() {
             let truth = reading.read(&self.simulation, &self.task) as f32;
             let truth = if truth.is_finite() { truth } else { 0.0 };
             self.truth[index] = truth;
-            let noise = if *noise_std > 0.0 {
-                noise_std * bell(self.random.next_u64())
-            } else {
-                0.0
-            };
+            let measured = (self.imperfections).measured(index, truth, &mut self.random);
             // A sensor saturates at the ends of its range.
-            let measured = truth + self.imperfections.bias(index) + noise;
             self.observation[index] = measured.clamp(channel.min, channel.max);
         }
         self.imperfections.delay(&mut self.observation, moment);
