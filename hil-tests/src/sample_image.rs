@@ -71,13 +71,16 @@ pub fn random_image(seed: u64, config: &ModelConfig) -> Result<Vec<u8>> {
 /// As [`sample_image`].
 pub fn sample_image_on(plant: &str, seed: u64, config: &ModelConfig) -> Result<Vec<u8>> {
     let plant = engram_plants::by_name(plant)?;
-    let contract = plant.contract();
+    let contract = plant.spec().contract();
     let config = ModelConfig {
         observations: contract.observations.len(),
         actions: contract.actions.len(),
         ..*config
     };
-    finished(random::spec_for(&config, contract, seed), plant.name())
+    finished(
+        random::spec_for(&config, contract, seed),
+        &plant.spec().name,
+    )
 }
 
 /// A policy for the pendulum that mostly commands one end of the range or the other.

@@ -3,11 +3,15 @@
 //! Tasks come from a seed stream of their own: quantization never sees a held-out task, and never
 //! chooses anything by what it is evaluated on.
 
+use std::sync::Arc;
+
 use engram_export::{FloatPolicy, GoldenInput, GoldenSource, Trial};
 use rand::{Rng, RngExt};
 use rayon::prelude::*;
 
-use engram_plants::{Driven, Plant, Start, Stream, Task, TaskSet, UnknownChange, random_stream};
+use engram_plants::{
+    Driven, PlantFactory, Start, Stream, Task, TaskSet, UnknownChange, random_stream,
+};
 
 /// The task of the golden trace, far behind those of calibration.
 const GOLDEN_INDEX: u64 = u64::MAX;
@@ -19,14 +23,14 @@ const GOLDEN_INDEX: u64 = u64::MAX;
 /// [`UnknownChange`] when the plant does not know one of its own changes.
 pub fn trials(
     policy: &FloatPolicy,
-    plant: impl Fn() -> Box<dyn Plant> + Sync,
+    plant: &PlantFactory,
     seed: u64,
     count: usize,
 ) -> Result<Vec<Trial>, UnknownChange> {
     (0..count as u64)
         .into_par_iter()
         .map_init(
-            || Driven::new(plant()),
+            || Driven::new(plant.make()),
             |driven, index| trial(policy, driven, seed, index),
         )
         .collect()
@@ -38,11 +42,11 @@ fn trial(
     seed: u64,
     index: u64,
 ) -> Result<Trial, UnknownChange> {
-    let protocol = driven.plant().protocol();
-    let changes = driven.plant().changes();
+    let spec = Arc::clone(driven.spec());
+    let (protocol, changes) = (&spec.protocol, &spec.changes);
     let change = changes
         .get(index as usize % changes.len().max(1))
-        .map(|change| change.name);
+        .map(|change| &*change.name);
     let (task, start, mut random) = draw(driven, seed, index);
     let change_step = random.random_range(protocol.change_steps.0..=protocol.change_steps.1);
     let mut state = policy.new_state();
@@ -94,8 +98,8 @@ pub struct GoldenLoop {
 impl GoldenLoop {
     /// On a task of the calibration stream; the first episode ends before step `restart_at`.
     #[must_use]
-    pub fn new(plant: Box<dyn Plant>, seed: u64, restart_at: usize) -> Self {
-        let mut driven = Driven::new(plant);
+    pub fn new(plant: &PlantFactory, seed: u64, restart_at: usize) -> Self {
+        let mut driven = Driven::new(plant.make());
         let (task, start, _) = draw(&driven, seed, GOLDEN_INDEX);
         driven.begin(&task, start);
         Self {
@@ -128,14 +132,16 @@ impl GoldenSource for GoldenLoop {
 #[cfg(test)]
 pub(crate) mod tests {
     use engram_export::tensors::{Tensor, expected};
-    use engram_export::{Checkpoint, Options, Parameters, export, golden_steps};
+    use engram_export::{Checkpoint, Options, export, golden_steps};
     use engram_image::{HeadInput, Image, ModelConfig, Positions};
 
     use super::*;
-    use engram_plants::{by_name, pendulum};
+    use engram_export::checkpoint::Agent;
+    use engram_export::network::Network;
+    use engram_plants::pendulum;
 
-    fn plant() -> Box<dyn Plant> {
-        by_name(pendulum::NAME).expect("built in")
+    fn plant() -> PlantFactory {
+        PlantFactory::open(pendulum::NAME).expect("built in")
     }
 
     /// An untrained policy of the pendulum.
@@ -166,12 +172,12 @@ pub(crate) mod tests {
         let tensors = expected(&config).into_iter().map(&mut tensor).collect();
         Checkpoint {
             plant: pendulum::NAME.to_owned(),
-            agent: "trmrl".to_owned(),
+            agent: Agent::Trmrl,
             version: "0.1.0".to_owned(),
             seed: 1,
             steps: 0,
             training_return: 0.0,
-            parameters: Parameters::from_tensors(config, 5.0, &tensors).expect("parameters"),
+            network: Network::new(&config.into(), 5.0, &tensors).expect("parameters"),
             contract: None,
             robot: Vec::new(),
             training: toml::Table::new(),
@@ -181,10 +187,11 @@ pub(crate) mod tests {
     /// The image of [`checkpoint`].
     pub(crate) fn image() -> Vec<u8> {
         let checkpoint = checkpoint();
-        let recorded = trials(&checkpoint.policy(), plant, 1, 3).expect("trials");
-        let mut golden = GoldenLoop::new(plant(), 1, golden_steps(checkpoint.config()) / 2);
+        let (plant, policy) = (plant(), checkpoint.transformer().expect("one"));
+        let recorded = trials(policy, &plant, 1, 3).expect("trials");
+        let mut golden = GoldenLoop::new(&plant, 1, golden_steps(policy.config()) / 2);
         let options = Options::default();
-        let contract = plant().contract();
+        let contract = plant.spec().contract();
         export(
             &checkpoint,
             &contract,
@@ -199,9 +206,10 @@ pub(crate) mod tests {
 
     #[test]
     fn trials_are_whole_and_do_not_depend_on_threads() {
-        let policy = checkpoint().policy();
-        let many = trials(&policy, plant, 1, 8).expect("trials");
-        let protocol = plant().protocol();
+        let checkpoint = checkpoint();
+        let policy = checkpoint.transformer().expect("one");
+        let many = trials(policy, &plant(), 1, 8).expect("trials");
+        let protocol = plant().spec().protocol.clone();
         assert!(
             many.iter()
                 .all(|trial| trial.len() == protocol.episodes * protocol.episode_steps)
@@ -216,7 +224,7 @@ pub(crate) mod tests {
             .build()
             .expect("a pool");
         assert_eq!(
-            pool.install(|| trials(&policy, plant, 1, 8))
+            pool.install(|| trials(policy, &plant(), 1, 8))
                 .expect("trials"),
             many
         );

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use engram_export::{Checkpoint, Parameters};
+use engram_export::Checkpoint;
+use engram_export::network::Network;
 
 /// The channel of the residual stream that stands out.
 const OUTLIER: usize = 7;
@@ -15,8 +16,8 @@ const HEIGHT: f32 = 3000.0;
 fn spoiled(folder: &Path) -> PathBuf {
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../images/pendulum");
     let mut checkpoint = Checkpoint::load(&shipped).expect("the shipped run");
-    let config = *checkpoint.config();
-    let mut tensors = checkpoint.parameters.to_tensors();
+    let config = checkpoint.network.config();
+    let mut tensors = checkpoint.network.tensors();
     let raised = tensors
         .get_mut("layers.0.ff.linear2.bias")
         .expect("the first layer");
@@ -40,9 +41,8 @@ fn spoiled(folder: &Path) -> PathBuf {
             *bias -= HEIGHT * weight;
         }
     }
-    let clip = checkpoint.parameters.normalizer.clip;
-    checkpoint.parameters =
-        Parameters::from_tensors(config, clip, &tensors).expect("the same shapes");
+    let clip = checkpoint.network.normalizer().clip;
+    checkpoint.network = Network::new(&config, clip, &tensors).expect("the same shapes");
     let run = folder.join("spoiled");
     checkpoint.save(&run).expect("saved");
     run

@@ -9,7 +9,7 @@ use engram_image::{Contract, Image, InputScales, List, Provenance, ReadError};
 use thiserror::Error;
 
 use crate::calibrate::{Calibration, CalibrationError, Trial, with_outliers};
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::compare::{Errors, compare};
 use crate::golden::{GoldenError, GoldenSource, golden_steps, record};
 use crate::packed::PackedWeights;
@@ -110,6 +110,9 @@ pub enum ExportError {
         /// Of the contract.
         contract: usize,
     },
+    /// The policy is of a kind that images cannot hold.
+    #[error(transparent)]
+    Checkpoint(CheckpointError),
     /// The trials cannot be calibrated on.
     #[error("calibration: {0}")]
     Calibration(CalibrationError),
@@ -145,7 +148,8 @@ pub fn export(
     options: &Options,
     version: &str,
 ) -> Result<Exported, ExportError> {
-    let config = *checkpoint.config();
+    let policy = checkpoint.transformer().map_err(ExportError::Checkpoint)?;
+    let config = *policy.config();
     for (what, policy, contract) in [
         (
             "observations",
@@ -162,12 +166,11 @@ pub fn export(
             });
         }
     }
-    let policy = checkpoint.policy();
     let (mut used, check) = split(trials);
     used.extend(with_outliers(&used, contract));
-    let calibration = Calibration::measure(&policy, &used).map_err(ExportError::Calibration)?;
+    let calibration = Calibration::measure(policy, &used).map_err(ExportError::Calibration)?;
     let integers =
-        quantize(&checkpoint.parameters, &calibration, options).map_err(ExportError::Quantize)?;
+        quantize(policy.parameters(), &calibration, options).map_err(ExportError::Quantize)?;
     let provenance = Provenance {
         plant: &checkpoint.plant,
         version,
@@ -178,9 +181,9 @@ pub fn export(
     let mut spec = image_spec(&integers, contract, provenance);
     let draft = write(&spec).map_err(ExportError::Write)?;
     let image = Image::read(&draft).map_err(ExportError::Read)?;
-    let errors = compare(&policy, &integers, &image, &check);
+    let errors = compare(policy, &integers, &image, &check);
     let check = with_outliers(&check, contract);
-    let outlier_errors = compare(&policy, &integers, &image, &check);
+    let outlier_errors = compare(policy, &integers, &image, &check);
     let steps = golden_steps(&config);
     spec.golden = record(&image, golden, steps).map_err(ExportError::Golden)?;
     let bytes = write(&spec).map_err(ExportError::Write)?;

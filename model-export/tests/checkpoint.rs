@@ -5,8 +5,11 @@ mod random;
 use std::fs;
 use std::path::Path;
 
-use engram_export::checkpoint::{POLICY_FILE, RUN_FILE, RobotFile, tensor_bytes, tensors_of};
-use engram_export::{Checkpoint, Parameters, Tensors};
+use engram_export::checkpoint::{
+    Agent, POLICY_FILE, RUN_FILE, RobotFile, tensor_bytes, tensors_of,
+};
+use engram_export::network::Network;
+use engram_export::{Checkpoint, Tensors};
 use engram_image::{HeadInput, ModelConfig, Positions};
 use random::{Numbers, random_tensors};
 
@@ -28,12 +31,12 @@ fn checkpoint(positions: Positions, head_input: HeadInput) -> Checkpoint {
     training.insert("learning_rate".into(), 3e-4.into());
     Checkpoint {
         plant: "pendulum".into(),
-        agent: "trmrl".into(),
+        agent: Agent::Trmrl,
         version: "0.1.0".into(),
         seed: 5,
         steps: 1_200_000,
         training_return: -12.5,
-        parameters: Parameters::from_tensors(config, 5.0, &tensors).expect("parameters"),
+        network: Network::new(&config.into(), 5.0, &tensors).expect("parameters"),
         contract: None,
         robot: Vec::new(),
         training,

@@ -2,10 +2,12 @@
 
 mod random;
 
+use engram_export::checkpoint::Agent;
 use engram_export::compare::compare;
+use engram_export::network::Network;
 use engram_export::quantize::quantize;
 use engram_export::{
-    Calibration, Checkpoint, ExportError, GoldenInput, Options, Parameters, TensorError, Trial,
+    Calibration, Checkpoint, ExportError, GoldenInput, Options, TensorError, Tensors, Trial,
     export, golden_steps, verify,
 };
 use engram_image::write::{ImageSpec, write};
@@ -50,16 +52,19 @@ fn contract() -> Contract<'static> {
     }
 }
 
+fn network(config: ModelConfig, tensors: &Tensors) -> Network {
+    Network::new(&config.into(), 5.0, tensors).expect("parameters")
+}
+
 fn checkpoint(config: ModelConfig, numbers: &mut Numbers) -> Checkpoint {
     Checkpoint {
         plant: "toy".into(),
-        agent: "trmrl".into(),
+        agent: Agent::Trmrl,
         version: "0.1.0".into(),
         seed: 1,
         steps: 0,
         training_return: 0.0,
-        parameters: Parameters::from_tensors(config, 5.0, &random_tensors(&config, numbers))
-            .expect("parameters"),
+        network: network(config, &random_tensors(&config, numbers)),
         contract: None,
         robot: Vec::new(),
         training: toml::Table::new(),
@@ -137,10 +142,10 @@ fn integers_follow_the_f32_policy() {
         assert!(image.golden.steps >= 3 * window && image.golden.done.contains(&1));
         // On trials that were not calibrated on.
         let fresh = trials(&config, &mut numbers, 4, 100);
-        let policy = checkpoint.policy();
+        let policy = checkpoint.transformer().expect("one");
         let ranges = Calibration::measure(&policy, &calibration).expect("ranges");
         let integers =
-            quantize(&checkpoint.parameters, &ranges, &Options::default()).expect("integers");
+            quantize(policy.parameters(), &ranges, &Options::default()).expect("integers");
         let errors = compare(&policy, &integers, &image, &fresh);
         println!("{positions:?} {head_input:?} {window}: {errors:?}");
         assert!(
@@ -279,9 +284,9 @@ fn dead_and_extreme_parameters_export_or_are_named() {
         changed
             .iter_mut()
             .for_each(|(name, tensor)| change(name, &mut tensor.values));
-        Parameters::from_tensors(config, 5.0, &changed).map(|parameters| {
+        Network::new(&config.into(), 5.0, &changed).map(|network| {
             let checkpoint = Checkpoint {
-                parameters,
+                network,
                 ..checkpoint(config, &mut Numbers::new(1))
             };
             export(
@@ -393,25 +398,25 @@ fn an_action_that_is_no_number_is_named_by_its_own_step() {
             values[1] = 1000.0;
         }
     }
-    let policy = Checkpoint {
-        parameters: Parameters::from_tensors(config, 5.0, &tensors).expect("parameters"),
+    let checkpoint = Checkpoint {
+        network: network(config, &tensors),
         ..checkpoint(config, &mut Numbers::new(1))
-    }
-    .policy();
+    };
+    let policy = checkpoint.transformer().expect("one");
     let quiet = vec![0.0; config.inputs()];
     let mut loud = quiet.clone();
     loud[0] = 4.0;
     for (trial, step) in [(0, 2), (0, 4), (1, 4)] {
         let mut trials = vec![vec![quiet.clone(); 5]; 2];
         trials[trial][step] = loud.clone();
-        let said = Calibration::measure(&policy, &trials).expect_err("an infinite action");
+        let said = Calibration::measure(policy, &trials).expect_err("an infinite action");
         assert_eq!(
             said.to_string(),
             format!("trial {trial}, step {step}: the action mean is not finite")
         );
     }
     let trials = vec![vec![quiet; 5]; 2];
-    Calibration::measure(&policy, &trials).expect("finite without it");
+    Calibration::measure(policy, &trials).expect("finite without it");
 }
 
 /// A policy whose function does not change, but in whose residual stream one channel stands far above the others.
@@ -421,9 +426,9 @@ fn the_channel_that_takes_the_range_is_named() {
     let mut numbers = Numbers::new(11);
     let calibration = trials(&config, &mut numbers, 9, 60);
     let mut tensors = random_tensors(&config, &mut numbers);
-    let measured = |tensors: &engram_export::Tensors, options: &Options| {
+    let measured = |tensors: &Tensors, options: &Options| {
         let checkpoint = Checkpoint {
-            parameters: Parameters::from_tensors(config, 5.0, tensors).expect("parameters"),
+            network: network(config, tensors),
             ..checkpoint(config, &mut Numbers::new(1))
         };
         export(

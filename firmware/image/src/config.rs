@@ -10,6 +10,16 @@ use crate::limits;
 /// How the policy knows when a memory happened; in files by its name, `slot` or `age`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Display, IntoStaticStr)]
 #[strum(serialize_all = "lowercase")]
+#[cfg_attr(
+    feature = "write",
+    derive(
+        serde::Serialize,
+        serde::Deserialize,
+        strum::EnumIter,
+        strum::EnumMessage
+    ),
+    serde(rename_all = "lowercase")
+)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Positions {
     /// Encodings are added per window slot; every step recomputes the whole window.
@@ -21,6 +31,16 @@ pub enum Positions {
 /// What the head reads; in files by its name, `encoder` or `mixed`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Display, IntoStaticStr)]
 #[strum(serialize_all = "lowercase")]
+#[cfg_attr(
+    feature = "write",
+    derive(
+        serde::Serialize,
+        serde::Deserialize,
+        strum::EnumIter,
+        strum::EnumMessage
+    ),
+    serde(rename_all = "lowercase")
+)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum HeadInput {
     /// The encoder's output for the newest token.
@@ -32,6 +52,11 @@ pub enum HeadInput {
 /// Every dimension of a policy network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cfg_attr(
+    feature = "write",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(deny_unknown_fields)
+)]
 pub struct ModelConfig {
     /// Observation channels.
     pub observations: usize,

@@ -29,6 +29,8 @@ mod layout;
 pub mod limits;
 mod list;
 mod number;
+#[cfg(feature = "write")]
+mod owned;
 mod packing;
 #[cfg(feature = "write")]
 pub mod random;
@@ -50,5 +52,7 @@ pub use image::{Golden, GoldenStep, Image, InputScales, Parameters, Provenance};
 pub use layout::Layout;
 pub use list::{Fill, Full, List};
 pub use number::Number;
+#[cfg(feature = "write")]
+pub use owned::{OwnedAction, OwnedChannel, OwnedContract, OwnedReward};
 pub use packing::Packing;
 pub use weights::{Head, InPlace, Layer, Matrix, MatrixName, MatrixRow, Weights};

@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail, ensure};
 use engram_flight::board::{FaultPlan, FaultyTransport, Patience, Transport};
 use engram_flight::{BoardPilot, Flight, FlightPlan, Outcome, Step, Summary, Watcher};
 use engram_link::State;
+use engram_plants::PlantFactory;
 
 use crate::sample_image::{SLOT, USUAL, sample_image};
 use crate::{Case, Rig};
@@ -22,7 +23,7 @@ pub(super) const CASES: &[Case] = cases![
 
 pub(super) fn plan(plant: &str, steps: u32) -> FlightPlan {
     FlightPlan {
-        plant: plant.to_owned(),
+        plant: PlantFactory::open(plant).expect("a plant of this build"),
         task_seed: 11,
         steps,
         episode_steps: None,
@@ -49,8 +50,8 @@ pub(super) fn fly_over(
         transport,
         patience,
         image.into(),
-        &plan.plant,
-        &engram_plants::by_name(&plan.plant)?.contract(),
+        plan.plant.name(),
+        &plan.plant.spec().contract(),
         plan.wipe_memory,
         &mut |_, _| {},
     )?;

@@ -81,7 +81,7 @@ fn every_robots_file_flies_in_lock_step_with_mujoco(rig: &Rig) -> Result<()> {
             continue;
         }
         let plan = plan(&file.display().to_string(), 60);
-        flies(rig, &plan, &sample_image_on(&plan.plant, 7, &AGE)?)?;
+        flies(rig, &plan, &sample_image_on(plan.plant.name(), 7, &AGE)?)?;
         flown += 1;
     }
     ensure!(flown > 0, "there is no robot's file");

@@ -43,15 +43,15 @@ pub struct PilotCard {
 /// Makes the plant of a plan, its hidden task drawn and its trial begun.
 ///
 /// # Errors
-/// [`FlightError::Plant`], and [`FlightError::Change`] when the plan's change is unknown.
+/// [`FlightError::Change`] when the plan's change is unknown.
 pub fn plant_for(plan: &FlightPlan) -> Result<Box<dyn Plant>, FlightError> {
-    let mut plant = engram_plants::by_name(&plan.plant)?;
+    let mut plant = plan.plant.make();
     let mut random = random_stream(plan.task_seed, Stream::HeldOut, 0);
     let task = plant.sample_task(TaskSet::HeldOut, &mut random);
     plant.reset(&task, plan.task_seed);
     if let Some((change, _)) = &plan.change {
         // Tried on a second plant, so that a misspelt name does not show up in mid-flight.
-        let mut trial = engram_plants::by_name(&plan.plant)?;
+        let mut trial = plan.plant.make();
         trial.reset(&task, plan.task_seed);
         trial.apply(change)?;
     }
@@ -61,8 +61,9 @@ pub fn plant_for(plan: &FlightPlan) -> Result<Box<dyn Plant>, FlightError> {
 /// The log's description of a flight that is about to begin.
 #[must_use]
 pub fn header(plan: &FlightPlan, plant: &dyn Plant, card: &PilotCard) -> Header {
-    let contract = plant.contract();
-    let period_s = f64::from(contract.period_us) / 1e6;
+    let spec = plant.spec();
+    let contract = spec.contract();
+    let period_s = spec.period_s();
     Header {
         format: LOG_FORMAT,
         engram: env!("CARGO_PKG_VERSION").to_owned(),
@@ -76,13 +77,19 @@ pub fn header(plan: &FlightPlan, plant: &dyn Plant, card: &PilotCard) -> Header 
             "lock-step"
         }
         .to_owned(),
-        plant: plan.plant.clone(),
+        plant: plan.plant.name().to_owned(),
         task_seed: plan.task_seed,
-        task: plant
-            .parameters()
+        task: spec
+            .parameters
             .iter()
             .zip(plant.task().values)
-            .map(|(parameter, value)| (parameter.name.to_owned(), value, parameter.unit.to_owned()))
+            .map(|(parameter, value)| {
+                (
+                    parameter.name.to_string(),
+                    value,
+                    parameter.unit.to_string(),
+                )
+            })
             .collect(),
         change: plan
             .change
@@ -100,12 +107,8 @@ pub fn header(plan: &FlightPlan, plant: &dyn Plant, card: &PilotCard) -> Header 
             .iter()
             .map(|channel| channel_record(channel.name, channel.unit, channel.min, channel.max))
             .collect(),
-        state_names: plant
-            .state_names()
-            .iter()
-            .map(|name| (*name).to_owned())
-            .collect(),
-        has_goal: plant.has_goal(),
+        state_names: spec.state_names.iter().map(ToString::to_string).collect(),
+        has_goal: spec.has_goal,
         contract_sha256: hex::encode(contract.digest()),
         image_sha256: card.image_sha256.clone(),
         weights_sha256: card.weights_sha256.clone(),
@@ -137,7 +140,7 @@ pub(super) fn open_log(
 /// Whatever happens on the way, the log is closed and readable, and the summary is returned.
 ///
 /// # Errors
-/// [`FlightError`] when the flight could not begin (no such plant, no log file); later errors are in
+/// [`FlightError`] when the flight could not begin (no such change, no log file); later errors are in
 /// the [`Outcome`].
 pub fn fly(
     plan: &FlightPlan,
@@ -151,7 +154,7 @@ pub fn fly(
     let mut plant = plant_for(plan)?;
     let header = header(plan, &*plant, card);
     let log = open_log(log, &header, image)?;
-    let contract = plant.contract();
+    let contract = plan.plant.spec().contract();
     let mut recorder = Recorder::new(header, &contract, log, watcher);
     let result = run(plan, &mut *plant, &contract, pilot, &mut recorder, stop);
     Ok(close(recorder, pilot, result))
@@ -280,10 +283,11 @@ pub(super) fn apply_change(
     if let Some((change, _)) = plan.change.as_ref().filter(|(_, at)| *at == index) {
         plant.apply(change)?;
         let summary = plant
-            .changes()
+            .spec()
+            .changes
             .iter()
-            .find(|known| known.name == change)
-            .map_or(change.as_str(), |known| known.summary);
+            .find(|known| known.name == *change)
+            .map_or(change.as_str(), |known| &*known.summary);
         recorder.event(EventKind::Change, format!("{change}: {summary}"))?;
     }
     Ok(())

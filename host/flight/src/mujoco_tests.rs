@@ -46,7 +46,7 @@ fn flown(word: i16, robot: &str, model: &str) -> (Summary, Flight) {
     std::fs::write(&file, robot).expect("written");
     std::fs::write(folder.path().join("balancer.xml"), model).expect("written");
     let plan = FlightPlan {
-        plant: file.display().to_string(),
+        plant: engram_plants::PlantFactory::open(&file.display().to_string()).unwrap(),
         task_seed: 1,
         steps: STEPS,
         episode_steps: None,

@@ -5,13 +5,13 @@ use engram_image::{ContractDifference, ReadError};
 
 use super::log::LogError;
 use crate::board::{ClientError, NotForBoard, OpenError, UploadError};
-use engram_plants::{UnknownChange, UnknownPlant};
+use engram_plants::{PlantFactory, UnknownChange};
 
 /// One flight: the plant's side of it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct FlightPlan {
-    /// The plant's name.
-    pub plant: String,
+    /// Makes the plant.
+    pub plant: PlantFactory,
     /// Seed of the hidden task, the start state and the sensors' noise.
     pub task_seed: u64,
     /// Control steps to fly.
@@ -31,9 +31,6 @@ pub struct FlightPlan {
 /// Why a flight could not begin, or ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum FlightError {
-    /// No such plant.
-    #[error(transparent)]
-    Plant(#[from] UnknownPlant),
     /// No such change.
     #[error(transparent)]
     Change(#[from] UnknownChange),

@@ -45,7 +45,7 @@ pub fn fly_real_time(
     stop: &AtomicBool,
 ) -> Result<Outcome, FlightError> {
     let mut plant = plant_for(plan)?;
-    let contract = plant.contract();
+    let contract = plan.plant.spec().contract();
     let header = header(plan, &*plant, card);
     let log = open_log(log, &header, Some(image))?;
     let recorder = Recorder::new(header, &contract, log, watcher);
@@ -282,7 +282,7 @@ mod tests {
     /// A flight in real time whose wire is disturbed by `fault`.
     fn flown(fault: &str) -> (Summary, Flight) {
         let plan = FlightPlan {
-            plant: "pendulum".to_owned(),
+            plant: engram_plants::PlantFactory::open("pendulum").expect("built in"),
             task_seed: 1,
             steps: 60,
             episode_steps: None,
@@ -291,8 +291,9 @@ mod tests {
             real_time: true,
             fault: fault.to_owned(),
         };
-        let image = in_rows(shipped_image(&plan.plant).expect("an image").to_vec()).expect("rows");
-        let contract = plant_for(&plan).expect("a plant").contract();
+        let image =
+            in_rows(shipped_image(plan.plant.name()).expect("an image").to_vec()).expect("rows");
+        let contract = plan.plant.spec().contract();
         let wire = FaultyTransport::new(Loopback::default(), fault.parse().expect("faults"));
         let patience = Patience {
             answer: Duration::from_millis(30),
@@ -303,7 +304,7 @@ mod tests {
             wire,
             patience,
             image[..].into(),
-            &plan.plant,
+            plan.plant.name(),
             &contract,
             false,
             nobody,

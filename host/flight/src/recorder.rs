@@ -398,7 +398,7 @@ mod tests {
 
     fn summary(has_goal: bool, steps: &[Judged]) -> Summary {
         let plan = FlightPlan {
-            plant: "pendulum".to_owned(),
+            plant: engram_plants::PlantFactory::open("pendulum").expect("built in"),
             task_seed: 1,
             steps: 0,
             episode_steps: None,
@@ -413,7 +413,7 @@ mod tests {
             ..header(&plan, &*plant, &PilotCard::default())
         };
         let mut nobody = ();
-        let mut recorder = Recorder::new(header, &plant.contract(), None, &mut nobody);
+        let mut recorder = Recorder::new(header, &plant.spec().contract(), None, &mut nobody);
         for (episode, holds, fallen, ended, diverged) in steps.iter().copied() {
             let step = Step {
                 episode,

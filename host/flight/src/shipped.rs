@@ -23,9 +23,8 @@ mod tests {
     fn what_ships_fits_its_plant() {
         for (plant, bytes) in SHIPPED {
             let image = engram_image::Image::read(bytes).expect("a valid image");
-            let contract = engram_plants::by_name(plant)
-                .expect("a known plant")
-                .contract();
+            let known = engram_plants::by_name(plant).expect("a known plant");
+            let contract = known.spec().contract();
             assert_eq!(image.contract.difference(&contract), None, "{plant}");
             assert_eq!(image.provenance.plant, *plant);
         }

@@ -4,11 +4,13 @@
 //! action in a working memory is the last *issued* one, the reward is the contract's formula on this
 //! step's measured observation and that command, and `done` is 1 in the first step of a new episode.
 
+use std::sync::Arc;
+
 use engram_firmware::safety::Envelope;
 use engram_image::limits::MAX_ACTIONS;
-use engram_image::{Contract, Reward};
+use engram_image::{QuadraticReward, Reward};
 
-use super::{Plant, Start, Task};
+use super::{Plant, PlantSpec, Start, Task};
 
 /// Largest command word.
 const WORD_MAX: f32 = 32_767.0;
@@ -16,7 +18,9 @@ const WORD_MAX: f32 = 32_767.0;
 /// A plant, the envelope in front of it, and the working memory of this step.
 pub struct Driven {
     plant: Box<dyn Plant>,
-    contract: Contract<'static>,
+    actions: usize,
+    /// `None` where the plant pays it.
+    formula: Option<QuadraticReward>,
     envelope: Envelope,
     issued: [i16; MAX_ACTIONS],
     command: [f32; MAX_ACTIONS],
@@ -29,15 +33,20 @@ impl Driven {
     /// Puts the envelope of the plant's contract in front of it. Call [`begin`](Self::begin) next.
     #[must_use]
     pub fn new(plant: Box<dyn Plant>) -> Self {
-        let contract = plant.contract();
-        let inputs = contract.observations.len() + contract.actions.len() + 2;
+        let spec = Arc::clone(plant.spec());
+        let contract = spec.contract();
+        let (observations, actions) = (contract.observations.len(), contract.actions.len());
         Self {
             plant,
-            contract,
+            actions,
+            formula: match contract.reward {
+                Reward::Formula(formula) => Some(formula),
+                Reward::External => None,
+            },
             envelope: Envelope::new(&contract),
             issued: [0; MAX_ACTIONS],
             command: [0.0; MAX_ACTIONS],
-            memory: vec![0.0; inputs],
+            memory: vec![0.0; observations + actions + 2],
             earned: 0.0,
         }
     }
@@ -95,13 +104,13 @@ impl Driven {
     /// The last issued command words, one per action channel.
     #[must_use]
     pub fn issued(&self) -> &[i16] {
-        &self.issued[..self.contract.actions.len()]
+        &self.issued[..self.actions]
     }
 
     /// The last issued command in the contract's units.
     #[must_use]
     pub fn command(&self) -> &[f32] {
-        &self.command[..self.contract.actions.len()]
+        &self.command[..self.actions]
     }
 
     /// Issues `action` (on [-1, 1], clamped) through the envelope and lets one control period pass.
@@ -116,7 +125,7 @@ impl Driven {
 
     /// Issues command words through the envelope and lets one control period pass.
     pub fn act_words(&mut self, words: &[i16]) {
-        let actions = self.contract.actions.len();
+        let actions = self.actions;
         self.envelope.limit(&mut self.issued[..actions], words);
         self.convert();
         self.plant.step(&self.command[..actions]);
@@ -134,27 +143,25 @@ impl Driven {
         &mut *self.plant
     }
 
-    /// The plant's contract.
+    /// What the plant is.
     #[must_use]
-    pub fn contract(&self) -> &Contract<'static> {
-        &self.contract
+    pub fn spec(&self) -> &Arc<PlantSpec> {
+        self.plant.spec()
     }
 
     fn convert(&mut self) {
-        let commands = self
-            .envelope
-            .commands(&self.issued[..self.contract.actions.len()]);
+        let commands = self.envelope.commands(&self.issued[..self.actions]);
         self.command[..commands.len()].copy_from_slice(&commands);
     }
 
     fn remember(&mut self, done: bool) {
         let observation = self.plant.observe();
-        let actions = self.contract.actions.len();
+        let actions = self.actions;
         let paid = self.plant.external_reward();
-        let reward = match &self.contract.reward {
-            Reward::Formula(formula) => formula.evaluate(observation, &self.command[..actions]),
+        let reward = match &self.formula {
+            Some(formula) => formula.evaluate(observation, &self.command[..actions]),
             // A plant that owes its reward must not be taken for one that earns nothing: NaN stops training.
-            Reward::External => paid.unwrap_or(f32::NAN),
+            None => paid.unwrap_or(f32::NAN),
         };
         self.earned = paid.unwrap_or(reward);
         let (seen, rest) = self.memory.split_at_mut(observation.len());
@@ -213,7 +220,7 @@ mod tests {
     fn rewards_are_the_formula_on_what_was_measured() {
         let mut driven = driven();
         driven.act(&[0.5]);
-        let Reward::Formula(formula) = driven.contract().reward else {
+        let Reward::Formula(formula) = driven.spec().contract().reward else {
             panic!("a formula")
         };
         let expected = formula.evaluate(driven.plant().observe(), driven.command());

@@ -3,11 +3,11 @@
 //! The task's parameters, centred on their training ranges, stand after the plant's own observation. Nothing
 //! else changes: the same physics, reward and tasks. No board carries such a contract, because no robot knows its task.
 
-use engram_image::{Channel, Contract, List, Reward};
+use std::sync::Arc;
 
-use super::{
-    Change, Judgement, Parameter, Plant, Protocol, Random, Start, Task, TaskSet, UnknownChange,
-};
+use engram_image::OwnedChannel;
+
+use super::{Judgement, Plant, PlantSpec, Random, Start, Task, TaskSet, UnknownChange};
 
 /// Names of the channels that tell the task.
 const NAMES: [&str; 12] = [
@@ -20,6 +20,7 @@ const RANGE: f32 = 10.0;
 /// A plant whose observation ends with its hidden task.
 pub struct Told {
     plant: Box<dyn Plant>,
+    spec: Arc<PlantSpec>,
     observation: Vec<f32>,
 }
 
@@ -28,6 +29,7 @@ impl Told {
     #[must_use]
     pub fn new(plant: Box<dyn Plant>) -> Self {
         let mut told = Self {
+            spec: Arc::new(with_task(plant.spec())),
             plant,
             observation: Vec::new(),
         };
@@ -39,7 +41,7 @@ impl Told {
         self.observation.clear();
         self.observation.extend(self.plant.observe());
         let task = self.plant.task();
-        let parameters = self.plant.parameters().iter().take(NAMES.len());
+        let parameters = self.spec.parameters.iter().take(NAMES.len());
         self.observation.extend(
             task.values
                 .iter()
@@ -52,42 +54,28 @@ impl Told {
     }
 }
 
-/// The list with what `more` has after it.
-fn longer<T: Copy + engram_image::Fill, const N: usize>(list: &[T], more: &[T]) -> List<T, N> {
-    List::from_slice(&[list, more].concat())
+/// The spec whose contract has channels for the task, too.
+fn with_task(spec: &PlantSpec) -> PlantSpec {
+    let mut spec = spec.clone();
+    let names = NAMES.iter().take(spec.parameters.len());
+    let channels = names.map(|name| OwnedChannel {
+        name: (*name).to_owned(),
+        unit: "1".to_owned(),
+        min: -RANGE,
+        max: RANGE,
+    });
+    spec.channels.observations.extend(channels);
+    let length = spec.channels.observations.len();
+    if let Some(formula) = &mut spec.channels.reward {
+        formula.linear.resize(length, 0.0);
+        formula.quadratic.resize(length, 0.0);
+    }
+    spec
 }
 
 impl Plant for Told {
-    fn name(&self) -> &'static str {
-        self.plant.name()
-    }
-
-    fn contract(&self) -> Contract<'static> {
-        let mut contract = self.plant.contract();
-        let channels: Vec<Channel<'static>> = NAMES
-            .iter()
-            .take(self.plant.parameters().len())
-            .map(|name| Channel::new(name, "1", [-RANGE, RANGE]))
-            .collect();
-        contract.observations = longer(&contract.observations, &channels);
-        if let Reward::Formula(formula) = &mut contract.reward {
-            let nothing = vec![0.0; channels.len()];
-            formula.linear = longer(&formula.linear, &nothing);
-            formula.quadratic = longer(&formula.quadratic, &nothing);
-        }
-        contract
-    }
-
-    fn protocol(&self) -> Protocol {
-        self.plant.protocol()
-    }
-
-    fn parameters(&self) -> &'static [Parameter] {
-        self.plant.parameters()
-    }
-
-    fn changes(&self) -> &'static [Change] {
-        self.plant.changes()
+    fn spec(&self) -> &Arc<PlantSpec> {
+        &self.spec
     }
 
     fn sample_task(&self, set: TaskSet, random: &mut Random) -> Task {
@@ -141,16 +129,8 @@ impl Plant for Told {
         self.plant.diverged()
     }
 
-    fn has_goal(&self) -> bool {
-        self.plant.has_goal()
-    }
-
     fn metric(&self) -> Option<f32> {
         self.plant.metric()
-    }
-
-    fn metric_name(&self) -> Option<&'static str> {
-        self.plant.metric_name()
     }
 
     fn time_s(&self) -> f64 {
@@ -159,10 +139,6 @@ impl Plant for Told {
 
     fn state(&self) -> &[f32] {
         self.plant.state()
-    }
-
-    fn state_names(&self) -> &'static [&'static str] {
-        self.plant.state_names()
     }
 
     fn judge(&self) -> Judgement {
@@ -177,12 +153,13 @@ impl Plant for Told {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ORACLE, Stream, for_agent, random_stream};
+    use crate::{PlantFactory, Stream, random_stream};
 
     #[test]
     fn the_task_stands_after_the_observation_and_follows_its_changes() {
-        let mut plain = for_agent("pendulum", "trmrl").unwrap();
-        let mut told = for_agent("pendulum", ORACLE).unwrap();
+        let factory = PlantFactory::open("pendulum").unwrap();
+        let mut plain = factory.make();
+        let mut told = factory.told().make();
         let mut random = random_stream(0, Stream::HeldOut, 0);
         let task = plain.sample_task(TaskSet::HeldOut, &mut random);
         plain.reset(&task, 3);
@@ -196,7 +173,7 @@ mod tests {
         assert_eq!(polarity, task.values[4]);
         told.apply("polarity").unwrap();
         assert_eq!(told.observe()[7], -polarity);
-        assert_eq!(told.contract().observations.len(), 8);
-        assert!(told.contract().validate().is_ok());
+        assert_eq!(told.spec().contract().observations.len(), 8);
+        assert!(told.spec().contract().validate().is_ok());
     }
 }

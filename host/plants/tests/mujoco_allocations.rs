@@ -67,7 +67,7 @@ fn a_mujoco_step_allocates_nothing() {
         let plant = by_name(name).unwrap();
         let mut random = random_stream(0, TaskSet::HeldOut.stream(), 0);
         let task = plant.sample_task(TaskSet::HeldOut, &mut random);
-        let actions = plant.contract().actions.len();
+        let actions = plant.spec().contract().actions.len();
         let mut driven = Driven::new(plant);
         driven.begin(&task, 1);
         let mut command = vec![0.0f32; actions];
@@ -97,7 +97,7 @@ fn mujoco_a_trial_takes_no_more_memory_than_the_one_before() {
             })
             .collect();
         let mut driven = Driven::new(plant);
-        let command = vec![0.3f32; driven.contract().actions.len()];
+        let command = vec![0.3f32; driven.spec().contract().actions.len()];
         let mut left = Vec::new();
         for (seed, task) in tasks.iter().enumerate() {
             let counted = measure(|| {

@@ -12,7 +12,7 @@ use engram_plants::pendulum;
 pub struct ClassicalPilot {
     controller: Classical,
     envelope: Envelope,
-    contract: Contract<'static>,
+    reward: Reward,
     issued: Vec<i16>,
     started: bool,
 }
@@ -22,7 +22,7 @@ impl ClassicalPilot {
     ///
     /// # Errors
     /// [`FlightError::NoClassical`] for any plant but the pendulum.
-    pub fn new(plant: &str, contract: &Contract<'static>) -> Result<Self, FlightError> {
+    pub fn new(plant: &str, contract: &Contract<'_>) -> Result<Self, FlightError> {
         let no_classical = || FlightError::NoClassical {
             plant: plant.to_owned(),
         };
@@ -39,7 +39,7 @@ impl ClassicalPilot {
         Ok(Self {
             controller: Classical::new(limits, Tuning::pendulum()),
             envelope,
-            contract: *contract,
+            reward: contract.reward,
             issued,
             started: false,
         })
@@ -69,7 +69,7 @@ impl Pilot for ClassicalPilot {
         };
         let last = self.envelope.commands(&self.issued);
         let issued = f64::from(last.first().copied().unwrap_or(0.0));
-        let reward = match &self.contract.reward {
+        let reward = match &self.reward {
             Reward::Formula(formula) if orders.is_empty() => {
                 formula.evaluate(&sample.observation, &last)
             }

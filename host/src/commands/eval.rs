@@ -14,7 +14,8 @@ use crate::evaluate::{
 };
 use crate::output::say;
 use engram_plants::robot::{self, RobotError};
-use engram_plants::{Plant, TaskSet, UnknownPlant};
+use engram_plants::{PlantFactory, TaskSet, UnknownPlant};
+use engram_train::Run;
 
 /// Evaluate policies on held-out tasks: return, how fast they adapt, recovery after a change.
 #[derive(clap::Args, Debug)]
@@ -87,8 +88,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 /// The trials and the plants of one evaluation.
 struct Ground {
     agreement: Agreement,
-    plant: String,
-    agent: String,
+    plant: PlantFactory,
     held_out: Plan,
 }
 
@@ -98,9 +98,7 @@ impl Ground {
         plan: &Plan,
         controller: impl Fn(u64) -> Box<dyn Controller + 'a> + Sync,
     ) -> anyhow::Result<Results> {
-        // The name is known by now; a worker that cannot make its plant has no plant to fly.
-        let plant = || engram_plants::for_agent(&self.plant, &self.agent).expect("checked before");
-        Ok(evaluate(plan, plant, controller)?)
+        Ok(evaluate(plan, &self.plant, controller)?)
     }
 }
 
@@ -108,27 +106,28 @@ fn one(subject: &Subject, args: &Args) -> anyhow::Result<Record> {
     let reference = args.quantization.as_deref().map(Subject::load);
     let reference = reference.transpose()?;
     let name = plant_of(subject, reference.as_ref(), args);
-    let mut plant = engram_plants::for_agent(&name, &subject.agent).map_err(|error| match error {
+    let plant = PlantFactory::open(&name).map_err(|error| match error {
         UnknownPlant::Name { .. } if subject.is_image() && args.plant.is_none() => anyhow!(
             "{} was made for the robot '{name}'; an image does not hold its file: give it by --plant FILE.toml",
             subject.path.display()
         ),
-        error => error.into(),
+        error => anyhow::Error::from(error),
     })?;
-    let contract = plant.contract();
+    let Run { plant, .. } = Run::new(plant, subject.agent, subject.seed);
+    let contract = plant.spec().contract();
     let agreement = if args.other_contract {
         Agreement::NotNeeded
     } else {
         Agreement::Needed
     };
     let prepared = prepare(subject, &contract, agreement)?;
-    check_robot(subject, &name, args)?;
+    check_robot(subject, &plant, args)?;
     let change = args
         .change
         .clone()
-        .unwrap_or_else(|| plant.protocol().default_change.to_owned());
+        .unwrap_or_else(|| plant.spec().protocol.default_change.to_string());
     let tasks = args.tasks as usize;
-    let mut plan = |set| Plan::new(plant.as_mut(), set, tasks, &change, args.task_seed);
+    let plan = |set| Plan::new(&plant, set, tasks, &change, args.task_seed);
     let held_out = plan(TaskSet::HeldOut)?;
     let outside = if args.ood {
         Some(plan(TaskSet::OutOfDistribution)?)
@@ -137,8 +136,7 @@ fn one(subject: &Subject, args: &Args) -> anyhow::Result<Record> {
     };
     let ground = Ground {
         agreement,
-        plant: name.clone(),
-        agent: subject.agent.clone(),
+        plant: plant.clone(),
         held_out,
     };
 
@@ -153,7 +151,7 @@ fn one(subject: &Subject, args: &Args) -> anyhow::Result<Record> {
     };
     let mut compared = BTreeMap::new();
     for other in &args.compare {
-        let summary = compare(other, &ground, &prepared, plant.as_ref())?;
+        let summary = compare(other, &ground, &prepared)?;
         let label = label(other);
         let key = if compared.contains_key(&label) {
             other.clone()
@@ -172,7 +170,7 @@ fn one(subject: &Subject, args: &Args) -> anyhow::Result<Record> {
             }
             let run = reference;
             let reference = prepare(run, &contract, agreement)?;
-            check_robot(run, &name, args)?;
+            check_robot(run, &ground.plant, args)?;
             let float = ground.fly(&ground.held_out, |_| reference.controller(args.wipe_memory))?;
             let floor = ground.fly(&ground.held_out, |seed| Box::new(Random::new(seed)))?;
             compared.insert("float".to_owned(), float.summary.clone());
@@ -189,14 +187,14 @@ fn one(subject: &Subject, args: &Args) -> anyhow::Result<Record> {
     Ok(Record {
         plant: name,
         policy: subject.path.display().to_string(),
-        agent: subject.agent.clone(),
+        agent: subject.agent.to_string(),
         arithmetic: if subject.is_image() { "int8" } else { "f32" }.to_owned(),
         seed: subject.seed,
         trained_steps: subject.trained_steps,
         task_seed: args.task_seed,
         tasks,
         change,
-        period_s: f64::from(contract.period_us) * 1e-6,
+        period_s: plant.spec().period_s(),
         memory_wiped: args.wipe_memory,
         summary: results.summary,
         weights_sha256: subject.weights_sha256.clone(),
@@ -210,7 +208,7 @@ fn one(subject: &Subject, args: &Args) -> anyhow::Result<Record> {
 fn plant_of(subject: &Subject, reference: Option<&Subject>, args: &Args) -> String {
     let of_reference = || {
         let file = &reference.filter(|run| robot::is_file(&run.plant))?.plant;
-        let name = robot::load(file).ok()?.name;
+        let name = robot::load(file).ok()?.spec.name.to_string();
         (name == subject.plant).then(|| file.clone())
     };
     (args.plant.clone())
@@ -234,7 +232,7 @@ fn prepare<'a>(
 
 /// Refuses a run whose robot has changed since, though not its contract. Who names the robot wants the run evaluated on it
 /// as it is, and so does who takes another contract; they are told.
-fn check_robot(subject: &Subject, plant: &str, args: &Args) -> anyhow::Result<()> {
+fn check_robot(subject: &Subject, plant: &PlantFactory, args: &Args) -> anyhow::Result<()> {
     let run = subject.path.display();
     let named = args.plant.is_some() || args.other_contract;
     match engram_train::robot_files::check_unchanged(plant, &subject.robot) {
@@ -242,9 +240,8 @@ fn check_robot(subject: &Subject, plant: &str, args: &Args) -> anyhow::Result<()
             tracing::warn!("{run}: {error}");
             Ok(())
         }
-        Err(error @ RobotError::Changed { .. }) => {
-            Err(error).with_context(|| format!("{run} (--plant {plant} evaluates it all the same)"))
-        }
+        Err(error @ RobotError::Changed { .. }) => Err(error)
+            .with_context(|| format!("{run} (--plant {} evaluates it all the same)", plant.name())),
         other => Ok(other?),
     }
 }
@@ -254,16 +251,12 @@ fn label(other: &str) -> String {
     if matches!(other, "wiped" | "classical" | "random" | "zero") {
         return other.to_owned();
     }
-    Subject::load(other.as_ref()).map_or_else(|_| other.to_owned(), |subject| subject.agent)
+    Subject::load(other.as_ref())
+        .map_or_else(|_| other.to_owned(), |subject| subject.agent.to_string())
 }
 
-fn compare(
-    other: &str,
-    ground: &Ground,
-    prepared: &Prepared<'_>,
-    plant: &dyn Plant,
-) -> anyhow::Result<Summary> {
-    let contract = plant.contract();
+fn compare(other: &str, ground: &Ground, prepared: &Prepared<'_>) -> anyhow::Result<Summary> {
+    let contract = ground.plant.spec().contract();
     let results = match other {
         "wiped" => ground.fly(&ground.held_out, |_| prepared.controller(true))?,
         "random" => ground.fly(&ground.held_out, |seed| Box::new(Random::new(seed)))?,
@@ -273,7 +266,7 @@ fn compare(
         }
         "classical" => bail!(
             "there is no classical controller for plant '{}'",
-            ground.plant
+            ground.plant.name()
         ),
         path => {
             let words = "not one of wiped, classical, random, zero, and not the path of a policy";

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use engram_export::checkpoint::folder::write_one;
 use engram_export::export::MatrixReport;
-use engram_export::{Checkpoint, CheckpointError, Exported, Options, export, golden_steps};
+use engram_export::{Checkpoint, Exported, Options, export, golden_steps};
 use engram_firmware::policy::{BUFFERS_BYTES, Policy};
 use engram_image::write::{ImageSpec, write_packed};
 use engram_image::{Contract, Image, Packing};
@@ -17,10 +17,9 @@ use crate::evaluate::{
     EpisodeMemory, Float, Integer, PairedCost, Plan, Random, contract_of, evaluate, paired_cost,
 };
 use crate::output::{OutputError, say};
-use engram_export::network::Network;
 use engram_flight::board::BoardName;
 use engram_flight::signer::Signer;
-use engram_plants::TaskSet;
+use engram_plants::{PlantFactory, TaskSet};
 
 /// Largest loss of return that is taken, of what f32 has over random actions.
 const COST_LIMIT: f64 = 0.01;
@@ -84,15 +83,15 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             .unwrap_or_else(|_| ProgressStyle::default_spinner()),
     );
     bar.enable_steady_tick(std::time::Duration::from_millis(100));
-    let mut checkpoint = match Checkpoint::load(&args.run) {
-        Err(error @ CheckpointError::Reference { .. }) => return Err(error.into()),
-        other => other.with_context(|| {
-            format!(
-                "{} is not a training run; `engram train PLANT --out DIR` makes one",
-                args.run.display()
-            )
-        })?,
-    };
+    let mut checkpoint = Checkpoint::load(&args.run).with_context(|| {
+        format!(
+            "{} is not a training run; `engram train PLANT --out DIR` makes one",
+            args.run.display()
+        )
+    })?;
+    checkpoint
+        .transformer()
+        .with_context(|| args.run.display().to_string())?;
     if EpisodeMemory::of(&checkpoint.training) == EpisodeMemory::Cleared {
         tracing::warn!(
             "this policy was trained with a memory that is emptied at every episode (trial.clear_memory); a controller's \
@@ -100,36 +99,32 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         );
     }
     let from = args.plant.as_ref().unwrap_or(&checkpoint.plant).clone();
-    let plant = engram_plants::by_name(&from)?;
+    let plant = PlantFactory::open(&from)?;
     let trained_with = contract_of(
         checkpoint.contract.clone(),
         &checkpoint.plant,
-        &checkpoint.agent,
+        checkpoint.agent,
         &checkpoint.robot,
     );
     // An image names the robot; the path of its file may be longer than an image's texts, and differs from machine to machine.
-    plant.name().clone_into(&mut checkpoint.plant);
-    let contract = plant.contract();
+    checkpoint.plant = plant.spec().name.to_string();
+    let contract = plant.spec().contract();
     if let Some(trained_with) = trained_with {
         check_contract(&args.run, &trained_with.contract(), &from, &contract)?;
     }
     // A channel says more of what changed than a file does.
-    engram_train::robot_files::check_unchanged(&from, &checkpoint.robot)?;
-    let config = *checkpoint.config();
-    let policy = checkpoint.policy();
-    let network = Network::from(policy.clone());
-    // The name is known by now: workers make their plants without asking again.
-    let make = || engram_plants::by_name(&from).expect("made before");
+    engram_train::robot_files::check_unchanged(&plant, &checkpoint.robot)?;
+    let policy = checkpoint.transformer()?;
 
     bar.set_message(format!("calibrating on {} trials", args.calibration_trials));
     let calibration = trials(
-        &policy,
-        make,
+        policy,
+        &plant,
         checkpoint.seed,
         args.calibration_trials as usize,
     )?;
     bar.set_message("quantizing and recording the golden trace");
-    let mut golden = GoldenLoop::new(plant, checkpoint.seed, golden_steps(&config) / 2);
+    let mut golden = GoldenLoop::new(&plant, checkpoint.seed, golden_steps(policy.config()) / 2);
     let options = Options::default();
     let exported = export(
         &checkpoint,
@@ -149,17 +144,13 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             "measuring the return on {} held-out tasks",
             args.tasks
         ));
-        let change = make().protocol().default_change;
-        let plan = Plan::new(
-            make().as_mut(),
-            TaskSet::HeldOut,
-            args.tasks as usize,
-            change,
-            0,
-        )?;
-        let before = evaluate(&plan, make, |_| Box::new(Float::new(&network, false)))?;
-        let after = evaluate(&plan, make, |_| Box::new(Integer::new(&image, false)))?;
-        let floor = evaluate(&plan, make, |seed| Box::new(Random::new(seed)))?;
+        let change = &plant.spec().protocol.default_change;
+        let plan = Plan::new(&plant, TaskSet::HeldOut, args.tasks as usize, change, 0)?;
+        let before = evaluate(&plan, &plant, |_| {
+            Box::new(Float::new(&checkpoint.network, false))
+        })?;
+        let after = evaluate(&plan, &plant, |_| Box::new(Integer::new(&image, false)))?;
+        let floor = evaluate(&plan, &plant, |seed| Box::new(Random::new(seed)))?;
         Some(paired_cost(
             &before.returns(),
             &after.returns(),

@@ -17,6 +17,7 @@ use engram_flight::board::{
 use engram_flight::{
     BoardPilot, FlightError, FlightPlan, ImageFile, Outcome, PilotCard, Show, Summary, Watcher,
 };
+use engram_plants::PlantFactory;
 
 /// Fly a plant (simulated here) with a policy (on a board) and compare every word with the host's
 /// own policy.
@@ -136,8 +137,8 @@ fn log_path(args: &Args) -> Result<PathBuf, FlightError> {
 }
 
 fn plan(args: &Args) -> anyhow::Result<FlightPlan> {
-    let contract = engram_plants::by_name(&args.plant)?.contract();
-    let period_s = f64::from(contract.period_us) / 1e6;
+    let plant = PlantFactory::open(&args.plant)?;
+    let period_s = plant.spec().period_s();
     let in_steps = |name: &str, seconds: f64| -> anyhow::Result<u32> {
         let steps = (seconds / period_s).round();
         if !(0.0..=1e9).contains(&steps) {
@@ -150,7 +151,7 @@ fn plan(args: &Args) -> anyhow::Result<FlightPlan> {
     };
     let change_step = in_steps("change-at-s", args.change_at_s)?;
     Ok(FlightPlan {
-        plant: args.plant.clone(),
+        plant,
         task_seed: args.task_seed,
         steps: args
             .steps
@@ -202,7 +203,7 @@ fn fly_policy(
         file: if signed { &file } else { &image },
     };
     let fault: Option<FaultPlan> = args.fault.as_deref().map(str::parse).transpose()?;
-    let contract = engram_plants::by_name(&args.plant)?.contract();
+    let contract = plan.plant.spec().contract();
     let (name, mut transport) = match &args.port {
         Some(port) => (port.clone(), board::open_port(port, args.baud)?),
         None => (
@@ -268,7 +269,7 @@ fn fly_classical(
             "--controller classical runs on the host: it takes no image, port, --real-time or --wipe-memory"
         );
     }
-    let contract = engram_plants::by_name(&args.plant)?.contract();
+    let contract = plan.plant.spec().contract();
     let mut pilot = ClassicalPilot::new(&args.plant, &contract)?;
     let card: PilotCard = ClassicalPilot::card();
     let log = log_path(args)?;

@@ -6,7 +6,7 @@ mod contract;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use engram_image::{Contract, Image, Reward};
+use engram_image::{Image, OwnedContract, Reward};
 use serde_json::json;
 
 use self::board::Board;
@@ -45,7 +45,7 @@ pub struct Args {
 /// What a file says of a robot.
 struct Subject {
     name: String,
-    contract: Contract<'static>,
+    contract: OwnedContract,
 }
 
 /// Runs the subcommand.
@@ -76,12 +76,12 @@ pub fn run(args: Args) -> anyhow::Result<()> {
                 "robot": subject.name,
                 "observations": subject.contract.observations.len(),
                 "actions": subject.contract.actions.len(),
-                "contract_sha256": hex::encode(subject.contract.digest()),
+                "contract_sha256": hex::encode(subject.contract.contract().digest()),
             })
         )?);
     }
     say!("{}: {}", folder.display(), paths.join(", "))?;
-    if subject.contract.reward == Reward::External {
+    if subject.contract.reward.is_none() {
         say!(
             "  the policy is told its reward, and no board computes it: sensors.rs must bring one with every sample, or the robot's file\n  \
              say reward_input = \"none\" or \"formula\" before training"
@@ -101,13 +101,12 @@ fn read(file: &Path) -> anyhow::Result<Subject> {
     if path.ends_with(robot::EXTENSION) {
         let robot = robot::load(&path)?;
         return Ok(Subject {
-            name: robot.name.to_owned(),
-            contract: robot.contract,
+            name: robot.spec.name.to_string(),
+            contract: robot.spec.channels.clone(),
         });
     }
-    // It is read once, and the program ends soon.
-    let bytes = image_file::read(file)?.leak();
-    let image = Image::read(bytes).map_err(|error| {
+    let bytes = image_file::read(file)?;
+    let image = Image::read(&bytes).map_err(|error| {
         anyhow::anyhow!(
             "{} is neither a robot's file ({}) nor an image: {error}",
             file.display(),
@@ -116,7 +115,7 @@ fn read(file: &Path) -> anyhow::Result<Subject> {
     })?;
     Ok(Subject {
         name: image.provenance.plant.to_owned(),
-        contract: image.contract,
+        contract: OwnedContract::from(&image.contract),
     })
 }
 
@@ -141,7 +140,7 @@ fn crate_name(name: &str) -> String {
 
 /// Every file of the crate: its path in it, and its text.
 fn files(subject: &Subject, args: &Args) -> anyhow::Result<Vec<(&'static str, String)>> {
-    let contract = &subject.contract;
+    let contract = &subject.contract.contract();
     let actions: Vec<_> = contract
         .actions
         .iter()

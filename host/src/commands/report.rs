@@ -13,10 +13,11 @@ use crate::report::figures::{self, Series};
 use crate::report::page::{Page, Width};
 use crate::report::training::{self, Across, TrainingRun};
 use crate::report::{FlightTrace, flight_trace, names, picture};
-use engram_export::network::Saved;
+use engram_export::Checkpoint;
+use engram_export::checkpoint::Agent;
 use engram_flight::Flight;
 use engram_plants::bounded_file;
-use engram_plants::{Driven, TaskSet, pendulum};
+use engram_plants::{Driven, PlantFactory, TaskSet, pendulum};
 use engram_train::{CURVE_FILE, curve, timing};
 
 /// Name of an evaluation's result inside a run's folder.
@@ -185,14 +186,15 @@ fn simulated(args: &Args) -> anyhow::Result<Vec<FlightTrace>> {
         // The picture of a flight has an angle from upright; other robots have none.
         return Ok(Vec::new());
     }
-    let mut driven = Driven::new(engram_plants::by_name(&subject.plant)?);
-    let contract = *driven.contract();
+    let plant = PlantFactory::open(&subject.plant)?;
+    let mut driven = Driven::new(plant.make());
+    let contract = plant.spec().contract();
     let tasks = args.task as usize + 1;
     // What the figures show are a pendulum's channels.
     if !Classic::fits(&contract) {
         return Ok(Vec::new());
     }
-    let plan = Plan::new(driven.plant_mut(), TaskSet::HeldOut, tasks, &args.change, 0)?;
+    let plan = Plan::new(&plant, TaskSet::HeldOut, tasks, &args.change, 0)?;
     let Some(trial) = plan.trials.last() else {
         return Ok(Vec::new());
     };
@@ -209,10 +211,9 @@ fn simulated(args: &Args) -> anyhow::Result<Vec<FlightTrace>> {
     );
     for path in &args.beside {
         let other = Subject::load(path)?;
-        let name = if matches!(other.agent.as_str(), "one-step" | "markov") {
-            names::MEMORYLESS
-        } else {
-            &other.agent
+        let name = match other.agent {
+            Agent::OneStep | Agent::Markov => names::MEMORYLESS,
+            other => other.into(),
         };
         let prepared = other.prepare(&contract, Agreement::Needed)?;
         traces.push(
@@ -431,11 +432,11 @@ fn training_runs(dirs: &[PathBuf]) -> anyhow::Result<Vec<TrainingRun>> {
     let with_curve = dirs.iter().filter(|dir| folder::holds(dir, CURVE_FILE));
     with_curve
         .map(|dir| {
-            let checkpoint = Saved::load(dir)?;
+            let checkpoint = Checkpoint::load(dir)?;
             Ok(TrainingRun {
                 folder: dir.display().to_string(),
                 plant: checkpoint.plant,
-                agent: checkpoint.agent,
+                agent: checkpoint.agent.to_string(),
                 seed: checkpoint.seed,
                 training_return: checkpoint.training_return,
                 points: curve::read(dir)?,

@@ -13,14 +13,16 @@ use super::choice::choice;
 use crate::evaluate::{Float, Plan, evaluate};
 use crate::interrupt;
 use crate::output::say;
+use engram_export::checkpoint::Agent;
+use engram_image::Positions;
+use engram_plants::PlantFactory;
 use engram_plants::TaskSet;
 use engram_plants::bounded_file;
-use engram_train::config::PositionsName;
 use engram_train::device::{self, Device, DeviceName};
 use engram_train::fused::with_plain;
 use engram_train::{
-    Agent, Episodes, EventLog, Preset, Progress, Run, Settings, TrainError, Trainer, achieved,
-    threads, timing,
+    Episodes, EventLog, Preset, Progress, Run, Settings, TrainError, Trainer, achieved, threads,
+    timing,
 };
 
 /// File whose lock says that somebody trains in a folder.
@@ -76,8 +78,8 @@ pub struct Args {
     #[arg(long, value_parser = choice::<Agent>(), default_value_t = Agent::Trmrl, conflicts_with = "resume")]
     agent: Agent,
     /// How the policy knows when a memory happened, instead of the settings' way.
-    #[arg(long, value_parser = choice::<PositionsName>(), conflicts_with = "resume")]
-    positions: Option<PositionsName>,
+    #[arg(long, value_parser = choice::<Positions>(), conflicts_with = "resume")]
+    positions: Option<Positions>,
     /// Device of the learner; trials are always collected on the processor.
     #[arg(long, value_parser = choice::<DeviceName>(), default_value_t = DeviceName::Auto)]
     device: DeviceName,
@@ -119,7 +121,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let (device, device_name) = device::choose(args.device);
     let (mut trainer, _lock) = begin(asked, &args, &device)?;
     let interrupted = interrupt::listen().context("cannot listen for Ctrl-C")?;
-    tell_of_reward(&trainer)?;
+    tell_of_reward(&trainer);
 
     let begun = Instant::now();
     let first = trainer.steps();
@@ -136,7 +138,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             "interrupted after {} of {} steps; saved. Go on with: engram train {} --out {} --resume",
             trainer.steps(),
             trainer.total_steps(),
-            trainer.run().plant,
+            trainer.run().plant.name(),
             args.out.display()
         );
     }
@@ -150,9 +152,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 }
 
 /// Says what a robot in the field owes this policy.
-fn tell_of_reward(trainer: &Trainer) -> anyhow::Result<()> {
-    let plant = engram_plants::by_name(&trainer.run().plant)?;
-    match plant.contract().reward {
+fn tell_of_reward(trainer: &Trainer) {
+    match trainer.run().plant.spec().contract().reward {
         Reward::External => tracing::warn!(
             "the policy is told its reward, which no board can compute: who flies it must send one with every sample (a robot's file: \
              reward_input = \"none\" trains without, \"formula\" lets the board compute it)"
@@ -164,7 +165,6 @@ fn tell_of_reward(trainer: &Trainer) -> anyhow::Result<()> {
             tracing::info!("the board computes the reward that the policy is told");
         }
     }
-    Ok(())
 }
 
 /// Iterates and saves until all is done or somebody interrupts.
@@ -178,7 +178,7 @@ fn go_on(trainer: &mut Trainer, args: &Args, interrupted: &AtomicBool) -> anyhow
     let mut events = EventLog::begin(out, trainer.curve(), trainer.laps())
         .context("cannot write TensorBoard's events")?;
     let run = trainer.run();
-    let label = format!("{} {}", run.plant, run.agent);
+    let label = format!("{} {}", run.plant.name(), run.agent);
     let mut progress = Progress::new(&label, trainer.steps(), trainer.total_steps(), args.json);
     while !trainer.finished() && !interrupted.load(Ordering::Relaxed) {
         let point = match trainer.iterate() {
@@ -214,7 +214,8 @@ struct Done {
 }
 
 fn tell(trainer: &Trainer, args: &Args, done: Done) -> anyhow::Result<()> {
-    let Run { plant, agent, seed } = trainer.run().clone();
+    let Run { plant, agent, seed } = trainer.run();
+    let (plant, agent, seed) = (plant.name().to_owned(), agent.to_string(), *seed);
     let Done {
         device,
         steps: steps_now,
@@ -303,7 +304,7 @@ fn asked(args: &Args) -> anyhow::Result<Option<(Run, Settings)>> {
         return Ok(None);
     }
     // Before the settings: an unknown plant should be called that, and not a plant without preset.
-    engram_plants::by_name(&args.plant)?;
+    let plant = PlantFactory::open(&args.plant)?;
     let mut settings = match &args.config {
         None => Settings::preset_of(args.preset, &args.plant)?,
         Some(path) => {
@@ -324,11 +325,7 @@ fn asked(args: &Args) -> anyhow::Result<Option<(Run, Settings)>> {
     if matches!(args.agent, Agent::OneStep | Agent::Markov) {
         settings = settings.one_step();
     }
-    let run = Run {
-        plant: args.plant.clone(),
-        agent: args.agent.name().to_owned(),
-        seed: args.seed,
-    };
+    let run = Run::new(plant, args.agent, args.seed);
     Trainer::check(&run, &settings)?;
     Ok(Some((run, settings)))
 }
@@ -358,17 +355,14 @@ fn training_return(trainer: &Trainer) -> anyhow::Result<f32> {
     let policy = trainer.policy()?;
     let clears = trainer.settings().trial.clear_memory;
     let run = trainer.run();
-    let mut plant = engram_plants::for_agent(&run.plant, &run.agent)?;
     let plan = Plan::new(
-        plant.as_mut(),
+        &run.plant,
         TaskSet::Training,
         RETURN_TASKS,
         "none",
         run.seed,
     )?;
-    // The name is known by now; a worker that cannot make its plant has no plant to fly.
-    let make = || engram_plants::for_agent(&run.plant, &run.agent).expect("checked before");
-    let results = evaluate(&plan, make, |_| {
+    let results = evaluate(&plan, &run.plant, |_| {
         Box::new(Float::new(&policy, false).clearing(clears))
     })?;
     Ok(results.summary.return_episode_1 as f32)
@@ -419,8 +413,8 @@ mod tests {
         );
         let again = made(&["pendulum", "--out", out, "--resume"]).unwrap();
         assert_eq!(
-            (again.run().agent.as_str(), again.run().seed, again.steps()),
-            ("one-step", 9, 0)
+            (again.run().agent, again.run().seed, again.steps()),
+            (Agent::OneStep, 9, 0)
         );
     }
 

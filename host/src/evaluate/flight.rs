@@ -1,5 +1,7 @@
 //! One trial, recorded for pictures.
 
+use std::sync::Arc;
+
 use engram_kernels::command_from_word;
 
 use super::Controller;
@@ -17,24 +19,23 @@ pub fn fly(
     controller: &mut dyn Controller,
     name: &str,
 ) -> Result<(FlightTrace, Outcome), UnknownChange> {
-    let contract = *driven.contract();
-    let protocol = driven.plant().protocol();
+    let spec = Arc::clone(driven.spec());
+    let (contract, protocol) = (spec.contract(), &spec.protocol);
     let range = contract
         .actions
         .iter()
         .next()
         .map_or((-1.0, 1.0), |action| (action.min, action.max));
     let before = protocol.episode_steps * (protocol.episodes - 1);
-    let change = driven
-        .plant()
-        .changes()
+    let change = spec
+        .changes
         .iter()
         .find(|change| change.name == plan.change);
     let mut trace = FlightTrace {
         name: name.to_owned(),
         period_s: f64::from(contract.period_us) * 1e-6,
         change_step: (plan.change != "none").then_some(before + plan.change_step),
-        change: change.map_or_else(|| plan.change.clone(), |change| change.summary.to_owned()),
+        change: change.map_or_else(|| plan.change.clone(), |change| change.summary.to_string()),
         episodes: (1..protocol.episodes)
             .map(|k| k * protocol.episode_steps)
             .collect(),

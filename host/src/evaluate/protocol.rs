@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use super::trial::{Outcome, TrialPlan, run};
 use super::{Controller, Summary};
-use engram_plants::{Driven, Plant, TaskSet, UnknownChange, random_stream};
+use engram_plants::{Driven, PlantFactory, TaskSet, Text, UnknownChange, random_stream};
 
 /// The trials of an evaluation.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,7 +13,7 @@ pub struct Plan {
     /// One per task.
     pub trials: Vec<TrialPlan>,
     period_s: f64,
-    metric_name: Option<&'static str>,
+    metric_name: Option<Text>,
     has_goal: bool,
 }
 
@@ -44,14 +44,16 @@ impl Plan {
     /// # Errors
     /// [`UnknownChange`] names the changes that the plant knows.
     pub fn new(
-        plant: &mut dyn Plant,
+        plant: &PlantFactory,
         set: TaskSet,
         tasks: usize,
         change: &str,
         seed: u64,
     ) -> Result<Self, UnknownChange> {
+        let spec = plant.spec();
+        let mut plant = plant.make();
         plant.apply(change)?;
-        let (first, last) = plant.protocol().change_steps;
+        let (first, last) = spec.protocol.change_steps;
         let trials = (0..tasks as u64)
             .map(|index| {
                 let mut random = random_stream(seed, set.stream(), index);
@@ -65,32 +67,37 @@ impl Plan {
             .collect();
         Ok(Self {
             trials,
-            period_s: f64::from(plant.contract().period_us) * 1e-6,
-            metric_name: plant.metric_name(),
-            has_goal: plant.has_goal(),
+            period_s: spec.period_s(),
+            metric_name: spec.metric_name.clone(),
+            has_goal: spec.has_goal,
         })
     }
 }
 
-/// Flies every trial of `plan`. `plant` and `controller` make what one worker needs; the controller is given
+/// Flies every trial of `plan`. `plant` and `controller` make what a worker needs; the controller is given
 /// the trial's seed, for those that draw random numbers.
 ///
 /// # Errors
 /// [`UnknownChange`] when the plants do not know the plan's change.
 pub fn evaluate<'a>(
     plan: &Plan,
-    plant: impl Fn() -> Box<dyn Plant> + Sync,
+    plant: &PlantFactory,
     controller: impl Fn(u64) -> Box<dyn Controller + 'a> + Sync,
 ) -> Result<Results, UnknownChange> {
     let outcomes = plan
         .trials
         .par_iter()
         .map_init(
-            || Driven::new(plant()),
+            || Driven::new(plant.make()),
             |driven, trial| run(driven, trial, controller(trial.seed).as_mut(), |_| ()),
         )
         .collect::<Result<Vec<_>, _>>()?;
-    let summary = Summary::new(&outcomes, plan.period_s, plan.metric_name, plan.has_goal);
+    let summary = Summary::new(
+        &outcomes,
+        plan.period_s,
+        plan.metric_name.as_deref(),
+        plan.has_goal,
+    );
     Ok(Results { outcomes, summary })
 }
 
@@ -98,25 +105,26 @@ pub fn evaluate<'a>(
 mod tests {
     use super::*;
     use crate::evaluate::{Classic, Random, Zero};
-    use engram_plants::{by_name, pendulum};
+    use engram_plants::pendulum;
 
-    fn plant() -> Box<dyn Plant> {
-        by_name(pendulum::NAME).expect("built in")
+    fn plant() -> PlantFactory {
+        PlantFactory::open(pendulum::NAME).expect("built in")
     }
 
     fn plan(tasks: usize) -> Plan {
-        Plan::new(plant().as_mut(), TaskSet::HeldOut, tasks, "polarity", 0).expect("known")
+        Plan::new(&plant(), TaskSet::HeldOut, tasks, "polarity", 0).expect("known")
     }
 
     #[test]
     fn doing_nothing_never_succeeds_and_the_classical_controller_mostly_does() {
-        let contract = plant().contract();
-        let zero = evaluate(&plan(8), plant, |_| Box::new(Zero::new(&contract))).unwrap();
+        let plant = plant();
+        let contract = plant.spec().contract();
+        let zero = evaluate(&plan(8), &plant, |_| Box::new(Zero::new(&contract))).unwrap();
         assert_eq!(
             (zero.summary.success, zero.summary.recovered),
             (Some(0.0), Some(0.0))
         );
-        let classic = evaluate(&plan(32), plant, |_| Box::new(Classic::new(&contract))).unwrap();
+        let classic = evaluate(&plan(32), &plant, |_| Box::new(Classic::new(&contract))).unwrap();
         assert!(classic.summary.success > Some(0.9), "{:?}", classic.summary);
         assert!(
             classic.summary.recovered > Some(0.8),
@@ -129,7 +137,7 @@ mod tests {
     #[test]
     fn results_do_not_depend_on_threads_or_on_how_many_tasks_there_are() {
         let random =
-            |plan: &Plan| evaluate(plan, plant, |seed| Box::new(Random::new(seed))).unwrap();
+            |plan: &Plan| evaluate(plan, &plant(), |seed| Box::new(Random::new(seed))).unwrap();
         let many = random(&plan(12));
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(1)
@@ -142,12 +150,12 @@ mod tests {
 
     #[test]
     fn an_unknown_change_is_refused() {
-        assert!(Plan::new(plant().as_mut(), TaskSet::HeldOut, 1, "gravity", 0).is_err());
+        assert!(Plan::new(&plant(), TaskSet::HeldOut, 1, "gravity", 0).is_err());
     }
 
     #[test]
     fn a_plant_without_metric_or_end_has_neither_in_its_summary() {
-        let random = evaluate(&plan(4), plant, |seed| Box::new(Random::new(seed))).unwrap();
+        let random = evaluate(&plan(4), &plant(), |seed| Box::new(Random::new(seed))).unwrap();
         let summary = random.summary;
         assert!(summary.metrics.is_empty());
         assert_eq!(
@@ -164,9 +172,9 @@ mod tests {
         use super::*;
 
         fn of(name: &'static str) -> Results {
-            let plant = move || by_name(name).expect("built in");
-            let plan = Plan::new(plant().as_mut(), TaskSet::HeldOut, 16, "none", 0).unwrap();
-            evaluate(&plan, plant, |seed| Box::new(Random::new(seed))).unwrap()
+            let plant = PlantFactory::open(name).expect("built in");
+            let plan = Plan::new(&plant, TaskSet::HeldOut, 16, "none", 0).unwrap();
+            evaluate(&plan, &plant, |seed| Box::new(Random::new(seed))).unwrap()
         }
 
         #[test]

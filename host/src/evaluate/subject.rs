@@ -2,18 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
-use engram_export::CheckpointError;
-use engram_export::checkpoint::{POLICY_FILE, RobotFile, SavedContract, channels_apart, folder};
+use engram_export::checkpoint::{Agent, POLICY_FILE, RobotFile, channels_apart, folder};
+use engram_export::{Checkpoint, CheckpointError};
 use engram_image::write::in_rows;
-use engram_image::{Contract, Image, ReadError};
+use engram_image::{Contract, Image, OwnedContract, ReadError};
 use sha2::{Digest, Sha256};
 
-use engram_export::network::{Network, Saved};
+use engram_export::network::Network;
 use engram_flight::image_file::{self, ImageFileError};
 
 use super::{Controller, Float, Integer, TrialPlan, fly};
 use crate::report::FlightTrace;
-use engram_plants::{Driven, UnknownChange};
+use engram_plants::{Driven, PlantFactory, UnknownChange};
+use engram_train::{Run, robot_files};
 
 /// A policy from disk, checked.
 pub struct Subject {
@@ -21,8 +22,8 @@ pub struct Subject {
     pub path: PathBuf,
     /// The plant it was trained on.
     pub plant: String,
-    /// The agent by its name; an image that does not say is `trmrl`, or `one-step` if its window is one step.
-    pub agent: String,
+    /// Whose policy it is; an image does not say: `trmrl`, or `one-step` if its window is one step.
+    pub agent: Agent,
     /// Seed of its training run.
     pub seed: u64,
     /// Environment steps that a run was trained for; an image does not tell.
@@ -32,7 +33,7 @@ pub struct Subject {
     /// Of a run on a robot of the user's own, the files that it was made of.
     pub robot: Vec<RobotFile>,
     /// What a run was trained with; `None` for an image, which tells itself, and where nobody knows any more.
-    contract: Option<SavedContract>,
+    contract: Option<OwnedContract>,
     content: Content,
 }
 
@@ -123,14 +124,14 @@ impl Subject {
             source,
         };
         if path.is_dir() {
-            let checkpoint = Saved::load(path)?;
+            let checkpoint = Checkpoint::load(path)?;
             let tensors = folder::read(path, POLICY_FILE).map_err(io)?;
             return Ok(Self {
                 path: path.to_owned(),
                 contract: contract_of(
                     checkpoint.contract,
                     &checkpoint.plant,
-                    &checkpoint.agent,
+                    checkpoint.agent,
                     &checkpoint.robot,
                 ),
                 plant: checkpoint.plant,
@@ -159,14 +160,14 @@ impl Subject {
             source,
         })?;
         let agent = if image.config.window == 1 {
-            "one-step"
+            Agent::OneStep
         } else {
-            "trmrl"
+            Agent::Trmrl
         };
         Ok(Self {
             path: path.to_owned(),
             plant: image.provenance.plant.to_owned(),
-            agent: agent.to_owned(),
+            agent,
             seed: image.provenance.seed,
             trained_steps: None,
             weights_sha256: hex::encode(image.weights_sha256),
@@ -204,7 +205,7 @@ impl Subject {
         };
         let own = match (&prepared, &self.contract) {
             (Prepared::Image(image), _) => Some(image.contract),
-            (_, saved) => saved.as_ref().map(SavedContract::contract),
+            (_, saved) => saved.as_ref().map(OwnedContract::contract),
         };
         let (policy_observations, policy_actions) = prepared.channels();
         let (observations, actions) = (contract.observations.len(), contract.actions.len());
@@ -255,15 +256,15 @@ pub enum Agreement {
 /// is still the same.
 #[must_use]
 pub fn contract_of(
-    saved: Option<SavedContract>,
+    saved: Option<OwnedContract>,
     plant: &str,
-    agent: &str,
+    agent: Agent,
     robot: &[RobotFile],
-) -> Option<SavedContract> {
+) -> Option<OwnedContract> {
     saved.or_else(|| {
-        engram_train::robot_files::check_unchanged(plant, robot).ok()?;
-        let plant = engram_plants::for_agent(plant, agent).ok()?;
-        Some(SavedContract::from(&plant.contract()))
+        let run = Run::new(PlantFactory::open(plant).ok()?, agent, 0);
+        robot_files::check_unchanged(&run.plant, robot).ok()?;
+        Some(run.plant.spec().channels.clone())
     })
 }
 

@@ -1,5 +1,7 @@
 //! One trial: a plant with a hidden task behind the envelope, a controller, and a change.
 
+use std::sync::Arc;
+
 use super::{Controller, Moment};
 use engram_plants::{Driven, Start, Task, UnknownChange};
 
@@ -73,8 +75,9 @@ pub fn run(
     controller: &mut dyn Controller,
     mut watch: impl FnMut(&Step<'_>),
 ) -> Result<Outcome, UnknownChange> {
-    let protocol = driven.plant().protocol();
-    let mut wanted = vec![0; driven.contract().actions.len()];
+    let spec = Arc::clone(driven.spec());
+    let protocol = &spec.protocol;
+    let mut wanted = vec![0; spec.channels.actions.len()];
     let mut episodes = Episodes::default();
     let mut success = true;
     let mut fell = false;

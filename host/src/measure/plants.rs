@@ -3,13 +3,13 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use engram_plants::{Plant, Start, TaskSet, random_stream};
+use engram_plants::{Plant, Start, TaskSet, Text, random_stream};
 
 /// Simulated steps per second of one core's time, measurement, noise and reward included.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct PlantSpeed {
     /// The plant.
-    pub name: &'static str,
+    pub name: Text,
     /// Control steps of the round that counts.
     pub steps: usize,
     /// Control steps per second that one thread runs; per second of the clock where the system does not count that.
@@ -66,7 +66,7 @@ pub fn plant_speed(plant: &mut dyn Plant, bounds: Bounds) -> PlantSpeed {
     }
     let (steps, seconds) = best.unwrap_or((0, 1.0));
     PlantSpeed {
-        name: plant.name(),
+        name: plant.spec().name.clone(),
         steps,
         steps_per_s: steps as f64 / seconds,
         wall_s: begun.elapsed().as_secs_f64(),
@@ -84,12 +84,12 @@ struct Stepper<'a> {
 
 impl<'a> Stepper<'a> {
     fn new(plant: &'a mut dyn Plant) -> Self {
-        let channels = plant.contract().actions;
+        let channels = plant.spec().contract().actions;
         let largest: Vec<f32> = channels.iter().map(|channel| channel.max).collect();
         Self {
             command: vec![0.0; largest.len()],
             largest,
-            episode: plant.protocol().episode_steps,
+            episode: plant.spec().protocol.episode_steps,
             plant,
             steps: 0,
         }

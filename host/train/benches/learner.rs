@@ -20,7 +20,7 @@ use engram_export::network::NetworkConfig;
 use engram_image::{HeadInput, ModelConfig, Positions};
 use engram_plants::{Stream, random_stream};
 use engram_train::batch::Batch;
-use engram_train::config::{PositionsName, Settings};
+use engram_train::config::Settings;
 use engram_train::critic::{Critic, initial_critic};
 use engram_train::learner::Learner;
 use engram_train::policy::{Policy, initial_policy};
@@ -108,10 +108,7 @@ fn learner(shape: &Shape, minibatch_steps: usize) -> Result<Learner> {
     settings.ppo.learning_rate = 3e-5;
     settings.ppo.weight_decay = 0.01;
     settings.model.window = shape.window;
-    settings.model.positions = match shape.positions {
-        Positions::Slot => PositionsName::Slot,
-        Positions::Age => PositionsName::Age,
-    };
+    settings.model.positions = shape.positions;
     settings.critic.hidden = 64;
     settings.belief.weight = 0.0;
     let config = NetworkConfig::Transformer(ModelConfig {

@@ -375,7 +375,7 @@ mod tests {
         };
         let trajectories = rewards.map(trajectory);
         let plant = engram_plants::by_name("pendulum").unwrap();
-        let config = settings.network_config(&*plant, "trmrl");
+        let config = settings.network_config(plant.spec(), engram_export::checkpoint::Agent::Trmrl);
         let normalizer = Normalizer::identity(config.inputs(), 10.0);
         let mut batch = Batch::new(&trajectories, &settings, &config, &normalizer);
         let values = [

@@ -3,7 +3,7 @@
 //! A run that diverged stops before anything of it is saved. Nothing here changes a value, and no value that
 //! is only large is a divergence, but for the policy's, which the settings bound (`ppo.max_kl`).
 
-use engram_image::Contract;
+use engram_plants::PlantSpec;
 
 use super::rollout::Trajectory;
 use super::variables::Variables;
@@ -119,19 +119,13 @@ pub fn in_weights(variables: &Variables, values: &[f32]) -> Option<Divergence> {
         })
 }
 
-/// The first number of the trials that is none. `contract` is asked for channels' names only then.
+/// The first number of the trials that is none. `spec` has the channels' names.
 #[must_use]
-pub fn in_trials(
-    trajectories: &[Trajectory],
-    contract: impl Fn() -> Option<Contract<'static>>,
-) -> Option<Divergence> {
+pub fn in_trials(trajectories: &[Trajectory], spec: &PlantSpec) -> Option<Divergence> {
     trajectories.iter().enumerate().find_map(|(trial, one)| {
         let steps = one.rewards.len();
         let channel = |index: usize| {
-            let contract = contract();
-            let channel = contract
-                .as_ref()
-                .and_then(|contract| contract.observations.get(index));
+            let channel = spec.channels.observations.get(index);
             channel.map_or_else(
                 || format!("entry {index} of the working memory"),
                 |channel| format!("observation '{}'", channel.name),
@@ -217,8 +211,8 @@ mod tests {
         let said = |change: fn(&mut Trajectory)| {
             let mut bad = good.clone();
             change(&mut bad);
-            let contract = || by_name("pendulum").ok().map(|plant| plant.contract());
-            in_trials(&[good.clone(), bad], contract).map(|found| found.to_string())
+            let plant = by_name("pendulum").unwrap();
+            in_trials(&[good.clone(), bad], plant.spec()).map(|found| found.to_string())
         };
         assert_eq!(said(|_| {}), None);
         for (change, expected) in [
@@ -242,8 +236,8 @@ mod tests {
             let said = said(change).unwrap();
             assert!(said.contains(expected), "{said}");
         }
-        let contract = by_name("pendulum").unwrap().contract();
-        let first = contract.observations.first().unwrap().name;
+        let plant = by_name("pendulum").unwrap();
+        let first = &plant.spec().channels.observations[0].name;
         let said = said(|bad| bad.memories[6] = f32::NAN).unwrap();
         assert!(
             said.contains(&format!(

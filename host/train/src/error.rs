@@ -8,9 +8,8 @@ use super::config::ConfigError;
 use super::curve::CurveError;
 use super::divergence::Divergence;
 use super::resume::ResumeError;
-use super::rollout::RolloutError;
-use engram_plants::UnknownPlant;
 use engram_plants::robot::RobotError;
+use engram_plants::{UnknownChange, UnknownPlant};
 
 /// Why training cannot begin or go on.
 #[derive(Debug, thiserror::Error)]
@@ -24,7 +23,7 @@ pub enum TrainError {
     #[error(transparent)]
     Robot(#[from] RobotError),
     #[error("[trial]: {0}")]
-    Rollout(RolloutError),
+    Change(#[from] UnknownChange),
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error(transparent)]
@@ -98,12 +97,6 @@ pub enum TrainError {
         /// What went wrong.
         cause: Divergence,
     },
-}
-
-impl From<RolloutError> for TrainError {
-    fn from(error: RolloutError) -> Self {
-        Self::Rollout(error)
-    }
 }
 
 impl From<candle_core::Error> for TrainError {

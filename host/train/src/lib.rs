@@ -44,7 +44,7 @@ pub use error::TrainError;
 pub use events::EventLog;
 pub use progress::{Progress, achieved};
 pub use timing::Lap;
-pub use trainer::{Agent, Run, Trainer};
+pub use trainer::{Run, Trainer};
 
 #[cfg(all(test, feature = "mujoco"))]
 mod mujoco_tests;

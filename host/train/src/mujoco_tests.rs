@@ -4,6 +4,9 @@ use std::path::Path;
 
 use candle_core::Device;
 
+use engram_export::checkpoint::Agent;
+use engram_plants::PlantFactory;
+
 use crate::{Run, Settings, TrainError, Trainer};
 
 const FILE: &str = concat!(
@@ -27,15 +30,12 @@ fn a_run_goes_on_with_the_robot_that_it_began_with_and_with_no_other() {
         std::fs::write(folder.join("mine.toml"), EXAMPLE).unwrap();
         folder.join("mine.toml").to_str().unwrap().to_owned()
     });
-    for agent in ["trmrl", "rl2"] {
+    let open = |path: &str| PlantFactory::open(path).unwrap();
+    for agent in [Agent::Trmrl, Agent::Rl2] {
         let mut settings = Settings::preset(&plant).unwrap();
         (settings.trial.trials, settings.trial.steps) = (2, 10);
         settings.ppo.minibatches = 1;
-        let begun = Run {
-            plant: plant.clone(),
-            agent: agent.to_owned(),
-            seed: 0,
-        };
+        let begun = Run::new(open(&plant), agent, 0);
         Trainer::new(begun, settings, &Device::Cpu)
             .unwrap()
             .save(&run)
@@ -52,7 +52,7 @@ fn a_run_goes_on_with_the_robot_that_it_began_with_and_with_no_other() {
         std::fs::write(&moved, EXAMPLE).unwrap();
         let moved = moved.to_str().unwrap();
         let again = Trainer::resume_on(moved, &run, None, &Device::Cpu).unwrap();
-        assert_eq!(again.run().plant, moved);
+        assert_eq!(again.run().plant.name(), moved);
         let error = Trainer::resume_on("pendulum", &run, None, &Device::Cpu).err();
         assert!(
             matches!(error, Some(TrainError::OtherPlant { .. })),

@@ -2,18 +2,18 @@
 
 use candle_core::{Device, Tensor};
 
+use engram_export::checkpoint::Agent;
+
 use super::batch::Batch;
-use super::config::{
-    CriticInput, CriticLoss, CriticTargets, HeadInputName, PositionsName, Settings,
-};
+use super::config::{CriticInput, CriticLoss, CriticTargets, HeadInput, Positions, Settings};
 use super::learner::Learner;
 use super::ppo;
 use super::rollout::{Rollout, Trajectory};
-use super::{Agent, Preset, Run, Trainer};
-use engram_plants::{Stream, by_name, random_stream};
+use super::{Preset, Run, Trainer};
+use engram_plants::{PlantFactory, Stream, by_name, random_stream};
 
 /// The paper's settings for half-cheetah-vel in small, on the pendulum.
-fn small(head_input: HeadInputName) -> Settings {
+fn small(head_input: HeadInput) -> Settings {
     let mut settings = Settings::preset_of(Preset::Paper, "half-cheetah-vel").unwrap();
     settings.model.layers = 2;
     settings.model.model = 8;
@@ -40,11 +40,7 @@ fn shared(mut settings: Settings) -> Settings {
 }
 
 fn run() -> Run {
-    Run {
-        plant: "pendulum".to_owned(),
-        agent: Agent::Trmrl.name().to_owned(),
-        seed: 11,
-    }
+    Run::new(PlantFactory::open("pendulum").unwrap(), Agent::Trmrl, 11)
 }
 
 fn trainer(settings: &Settings) -> Trainer {
@@ -54,8 +50,7 @@ fn trainer(settings: &Settings) -> Trainer {
 fn collect(trainer: &Trainer, settings: &Settings) -> Vec<Trajectory> {
     let policy = trainer.policy().unwrap();
     let rollout = Rollout {
-        plant: "pendulum",
-        agent: Agent::Trmrl.name(),
+        plant: &PlantFactory::open("pendulum").unwrap(),
         policy: &policy,
         settings: &settings.trial,
         seed: 11,
@@ -85,7 +80,7 @@ fn every_paper_preset_is_good() {
         ("ant-dir-xy", 27, 8),
     ] {
         let settings = Settings::preset_of(Preset::Paper, plant).unwrap();
-        let mut config = settings.model_config(&*by_name("pendulum").unwrap());
+        let mut config = settings.model_config(by_name("pendulum").unwrap().spec());
         (config.observations, config.actions) = (inputs, actions);
         config.validate().unwrap();
         assert_eq!(settings.steps_per_iteration(), 8000, "{plant}");
@@ -106,25 +101,25 @@ fn every_paper_preset_is_good() {
         assert_eq!(Settings::from_toml(&text, "again").unwrap(), settings);
         // References without windows of several steps must be possible with the same settings.
         let one_step = settings.one_step();
-        one_step.check_together(Agent::OneStep.name()).unwrap();
-        assert!(one_step.check_together(Agent::Rl2.name()).is_err());
+        one_step.check_together(Agent::OneStep).unwrap();
+        assert!(one_step.check_together(Agent::Rl2).is_err());
     }
     assert!(Settings::preset_of(Preset::Paper, "pendulum").is_err());
 }
 
 #[test]
 fn contradictions_are_refused() {
-    let good = small(HeadInputName::Encoder);
+    let good = small(HeadInput::Encoder);
     let said = |change: fn(&mut Settings)| {
         let mut settings = good.clone();
         change(&mut settings);
         let error = Trainer::new(run(), settings, &Device::Cpu).err().unwrap();
         error.to_string()
     };
-    let age = said(|settings| settings.model.positions = PositionsName::Age);
+    let age = said(|settings| settings.model.positions = Positions::Age);
     assert!(age.contains("trial.clear_memory"), "{age}");
     let steps = said(|settings| {
-        settings.model.positions = PositionsName::Age;
+        settings.model.positions = Positions::Age;
         settings.trial.clear_memory = false;
     });
     assert!(steps.contains("ppo.minibatch_steps"), "{steps}");
@@ -148,7 +143,7 @@ fn contradictions_are_refused() {
 /// Episodes begin with an empty memory and zeros, and the learner's windows are those of the rollout.
 #[test]
 fn windows_in_one_pass_equal_streaming() {
-    for head_input in [HeadInputName::Encoder, HeadInputName::Mixed] {
+    for head_input in [HeadInput::Encoder, HeadInput::Mixed] {
         let settings = small(head_input);
         let trainer = trainer(&settings);
         let trajectories = collect(&trainer, &settings);
@@ -186,10 +181,7 @@ fn windows_in_one_pass_equal_streaming() {
 /// The gradient of a minibatch does not depend on how it is cut into shards.
 #[test]
 fn minibatches_of_windows_add_up() {
-    for settings in [
-        small(HeadInputName::Encoder),
-        shared(small(HeadInputName::Encoder)),
-    ] {
+    for settings in [small(HeadInput::Encoder), shared(small(HeadInput::Encoder))] {
         let gradient = |shards: usize| {
             let mut settings = settings.clone();
             settings.ppo.shards = shards;
@@ -226,7 +218,7 @@ fn minibatches_of_windows_add_up() {
 
 #[test]
 fn a_shared_encoder_learns_from_both() {
-    let settings = shared(small(HeadInputName::Encoder));
+    let settings = shared(small(HeadInput::Encoder));
     let mut trainer = trainer(&settings);
     let before = trainer.policy().unwrap().tensors();
     let point = trainer.iterate().unwrap();
@@ -250,7 +242,7 @@ fn a_shared_encoder_learns_from_both() {
 
 #[test]
 fn exploration_keeps_its_least_deviation() {
-    let mut settings = small(HeadInputName::Encoder);
+    let mut settings = small(HeadInput::Encoder);
     settings.ppo.min_std = 0.6;
     settings.initial.log_std = -2.0;
     let mut trainer = trainer(&settings);
@@ -263,15 +255,9 @@ fn exploration_keeps_its_least_deviation() {
 /// A window of one step is a window too, whatever its positions are.
 #[test]
 fn references_take_the_same_settings() {
-    for settings in [
-        small(HeadInputName::Encoder),
-        shared(small(HeadInputName::Mixed)),
-    ] {
+    for settings in [small(HeadInput::Encoder), shared(small(HeadInput::Mixed))] {
         for agent in [Agent::OneStep, Agent::Markov, Agent::Oracle] {
-            let run = Run {
-                agent: agent.name().to_owned(),
-                ..run()
-            };
+            let run = Run::new(run().plant, agent, run().seed);
             let settings = match agent {
                 Agent::Oracle => settings.clone(),
                 _ => settings.clone().one_step(),
@@ -285,7 +271,7 @@ fn references_take_the_same_settings() {
 /// What is scaled is said by its own key.
 #[test]
 fn nothing_is_normalised_unless_asked() {
-    let settings = small(HeadInputName::Encoder);
+    let settings = small(HeadInput::Encoder);
     let trainer = trainer(&settings);
     let policy = trainer.policy().unwrap();
     assert!(policy.normalizer().mean.iter().all(|mean| *mean == 0.0));

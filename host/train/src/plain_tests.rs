@@ -7,18 +7,19 @@
 use candle_core::Device;
 
 use super::batch::{Batch, critic_features};
-use super::config::{CriticInput, HeadInputName, PositionsName, Settings};
+use super::config::{CriticInput, HeadInput, Positions, Settings};
 use super::critic::{Critic, initial_critic};
 use super::fused::with_plain;
 use super::learner::{Learner, Update};
 use super::policy::{Policy, initial_policy};
 use super::rollout::Rollout;
 use super::statistics::Statistics;
-use super::{Agent, Preset, Run, Trainer};
-use engram_plants::{Stream, for_agent, random_stream};
+use super::{Preset, Run, Trainer};
+use engram_export::checkpoint::Agent;
+use engram_plants::{PlantFactory, Stream, random_stream};
 
 /// Small, but with sequences of several blocks of plain attention.
-fn small(positions: PositionsName, head_input: HeadInputName) -> Settings {
+fn small(positions: Positions, head_input: HeadInput) -> Settings {
     let mut settings = Settings::preset("pendulum").unwrap();
     settings.model.model = 8;
     settings.model.heads = 2;
@@ -44,11 +45,7 @@ fn in_one_piece(mut settings: Settings) -> Settings {
 }
 
 fn run(agent: Agent) -> Run {
-    Run {
-        plant: "pendulum".to_owned(),
-        agent: agent.name().to_owned(),
-        seed: 4,
-    }
+    Run::new(PlantFactory::open("pendulum").unwrap(), agent, 4)
 }
 
 /// Gradients of policy and critic by their optimisers' running means after one update, and what it told.
@@ -58,8 +55,7 @@ fn one_update(agent: Agent, mut settings: Settings) -> ([Vec<f32>; 2], Update) {
     let start = Trainer::new(run(agent), settings.clone(), &Device::Cpu).unwrap();
     let policy = start.policy().unwrap();
     let rollout = Rollout {
-        plant: "pendulum",
-        agent: agent.name(),
+        plant: &run(agent).plant,
         policy: &policy,
         settings: &settings.trial,
         seed: 4,
@@ -77,7 +73,7 @@ fn one_update(agent: Agent, mut settings: Settings) -> ([Vec<f32>; 2], Update) {
     let tensors = initial_policy(&config, &settings.initial, &mut random);
     let actor = Policy::new(&config, &tensors, &Device::Cpu).unwrap();
     let mut privileged = Vec::new();
-    let plant = for_agent("pendulum", agent.name()).unwrap();
+    let plant = run(agent).plant.make();
     plant.privileged(&mut privileged);
     let features = critic_features(&settings, &config, privileged.len());
     let belief = Some((privileged.len(), config.encoded()));
@@ -129,19 +125,16 @@ fn assert_same_update(agent: Agent, settings: Settings) {
 
 #[test]
 fn plain_gradients_are_the_fused_ones() {
-    for positions in [PositionsName::Age, PositionsName::Slot] {
-        for head_input in [HeadInputName::Mixed, HeadInputName::Encoder] {
+    for positions in [Positions::Age, Positions::Slot] {
+        for head_input in [HeadInput::Mixed, HeadInput::Encoder] {
             assert_same_update(Agent::Trmrl, small(positions, head_input));
         }
     }
     for agent in [Agent::OneStep, Agent::Markov] {
-        assert_same_update(
-            agent,
-            small(PositionsName::Age, HeadInputName::Mixed).one_step(),
-        );
+        assert_same_update(agent, small(Positions::Age, HeadInput::Mixed).one_step());
     }
     for agent in [Agent::Oracle, Agent::Rl2] {
-        assert_same_update(agent, small(PositionsName::Age, HeadInputName::Mixed));
+        assert_same_update(agent, small(Positions::Age, HeadInput::Mixed));
     }
 }
 
@@ -168,14 +161,14 @@ fn assert_same_run(settings: Settings) {
 
 #[test]
 fn a_plain_run_follows_the_fused_one() {
-    assert_same_run(small(PositionsName::Age, HeadInputName::Mixed));
+    assert_same_run(small(Positions::Age, HeadInput::Mixed));
 }
 
 /// Minibatches of windows that are cleared at episodes, a Gaussian critic, on memories or on the encoder.
 #[test]
 fn the_papers_options_have_plain_forms() {
     for input in [CriticInput::Memory, CriticInput::Encoder] {
-        let mut settings = small(PositionsName::Slot, HeadInputName::Encoder);
+        let mut settings = small(Positions::Slot, HeadInput::Encoder);
         let paper = Settings::preset_of(Preset::Paper, "half-cheetah-vel").unwrap();
         let (trial, ppo) = (settings.trial.clone(), settings.ppo.clone());
         settings.trial = paper.trial;

@@ -144,15 +144,17 @@ fn orthogonal(width: usize, random: &mut Random) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::HeadInputName;
+    use crate::config::HeadInput;
     use crate::fused::with_plain;
     use crate::policy::Policy;
     use crate::rollout::Rollout;
     use crate::{Run, Settings, Trainer, ppo};
-    use engram_export::network::{GruPolicy, Network, RL2, Saved};
-    use engram_plants::{Stream, random_stream};
+    use engram_export::Checkpoint;
+    use engram_export::checkpoint::Agent;
+    use engram_export::network::{GruPolicy, Network};
+    use engram_plants::{PlantFactory, Stream, random_stream};
 
-    fn tiny(head_input: HeadInputName) -> Settings {
+    fn tiny(head_input: HeadInput) -> Settings {
         let mut settings = Settings::preset("pendulum").unwrap();
         settings.model.model = 6;
         settings.model.hidden = [8, 8];
@@ -169,11 +171,7 @@ mod tests {
     }
 
     fn trainer(settings: Settings) -> Trainer {
-        let run = Run {
-            plant: "pendulum".to_owned(),
-            agent: RL2.to_owned(),
-            seed: 5,
-        };
+        let run = Run::new(PlantFactory::open("pendulum").unwrap(), Agent::Rl2, 5);
         Trainer::new(run, settings, &Device::Cpu).unwrap()
     }
 
@@ -263,11 +261,10 @@ mod tests {
 
     #[test]
     fn rollout_and_learner_agree_before_the_first_update() {
-        let settings = tiny(HeadInputName::Mixed);
+        let settings = tiny(HeadInput::Mixed);
         let policy = trainer(settings.clone()).policy().unwrap();
         let rollout = Rollout {
-            plant: "pendulum",
-            agent: RL2,
+            plant: &PlantFactory::open("pendulum").unwrap(),
             policy: &policy,
             settings: &settings.trial,
             seed: 1,
@@ -298,7 +295,7 @@ mod tests {
     /// Every variable moves, and as it does without fused operations.
     #[test]
     fn every_variable_trains() {
-        for head_input in [HeadInputName::Mixed, HeadInputName::Encoder] {
+        for head_input in [HeadInput::Mixed, HeadInput::Encoder] {
             let train = |plain| {
                 with_plain(plain, || {
                     let mut settings = tiny(head_input);
@@ -325,13 +322,13 @@ mod tests {
     #[test]
     fn a_resumed_run_draws_the_same_curve() {
         let folder = tempfile::tempdir().unwrap();
-        let mut whole = trainer(tiny(HeadInputName::Mixed));
+        let mut whole = trainer(tiny(HeadInput::Mixed));
         for _ in 0..2 {
             whole.iterate().unwrap();
         }
         whole.save(folder.path()).unwrap();
         let mut second = Trainer::resume(folder.path(), None, &Device::Cpu).unwrap();
-        assert_eq!(second.run(), whole.run());
+        assert_eq!(second.run().seed, whole.run().seed);
         while !whole.finished() {
             whole.iterate().unwrap();
             second.iterate().unwrap();
@@ -342,13 +339,13 @@ mod tests {
         assert_eq!(tensors, second.policy().unwrap().tensors());
 
         second.save(folder.path()).unwrap();
-        let saved = Saved::load(folder.path()).unwrap();
+        let saved = Checkpoint::load(folder.path()).unwrap();
         assert!(matches!(saved.network, Network::Gru(_)));
         assert_eq!(
-            (saved.agent.as_str(), saved.network.tensors()),
-            (RL2, tensors)
+            (saved.agent, saved.network.tensors()),
+            (Agent::Rl2, tensors)
         );
-        let refusal = engram_export::Checkpoint::load(folder.path()).unwrap_err();
+        let refusal = saved.transformer().unwrap_err();
         assert!(refusal.to_string().contains("reference agent"), "{refusal}");
     }
 }

@@ -7,49 +7,41 @@ use std::path::Path;
 use engram_export::checkpoint::RobotFile;
 use sha2::{Digest, Sha256};
 
-#[cfg(feature = "mujoco")]
-use engram_plants::mujoco;
-use engram_plants::robot::{Robot, RobotError, is_file, load};
+use engram_plants::PlantFactory;
+use engram_plants::robot::{Robot, RobotError};
 
 mod meaning;
 
 /// What is noted of a plant's robot, its own file first and its model second; nothing for a plant that is no robot's
 /// file.
-///
-/// # Errors
-/// When the robot's file is not right, or MuJoCo refuses the model.
-pub fn files_of(plant: &str) -> Result<Vec<RobotFile>, RobotError> {
-    if !is_file(plant) {
-        return Ok(Vec::new());
-    }
-    let robot = load(plant)?;
+#[must_use]
+pub fn files_of(plant: &PlantFactory) -> Vec<RobotFile> {
+    let (Some(robot), Some((sha256, mujoco))) = (plant.robot(), plant.model_digest()) else {
+        return Vec::new();
+    };
     let own = RobotFile {
         file: from_folder(robot, robot.file()),
         // What this process flies is the text that it read, and not what the file may hold by now.
         sha256: meaning::sha256(robot.text()),
         mujoco: None,
     };
-    Ok(vec![
-        own,
-        #[cfg(feature = "mujoco")]
-        RobotFile {
-            file: from_folder(robot, &robot.model),
-            sha256: mujoco::robot::digest(robot)?,
-            mujoco: Some(mujoco::version().to_owned()),
-        },
-    ])
+    let model = RobotFile {
+        file: from_folder(robot, &robot.model),
+        sha256,
+        mujoco: Some(mujoco),
+    };
+    vec![own, model]
 }
 
 /// Refuses a plant whose robot is not what it was when a run began. Runs on other plants, and of versions that did
 /// not note the robot, have nothing to compare.
 ///
 /// # Errors
-/// [`RobotError::Changed`] names the first file that differs; others as [`files_of`].
-pub fn check_unchanged(plant: &str, then: &[RobotFile]) -> Result<(), RobotError> {
-    if then.is_empty() || !is_file(plant) {
+/// [`RobotError::Changed`] names the first file that differs.
+pub fn check_unchanged(plant: &PlantFactory, then: &[RobotFile]) -> Result<(), RobotError> {
+    let Some(robot) = plant.robot() else {
         return Ok(());
-    }
-    let robot = load(plant)?;
+    };
     for (index, file) in then.iter().enumerate() {
         let stays = match &file.mujoco {
             // The robot's own file may have another name by now.
@@ -57,7 +49,7 @@ pub fn check_unchanged(plant: &str, then: &[RobotFile]) -> Result<(), RobotError
                 let text = robot.text();
                 [meaning::sha256(text), bytes(text.as_bytes())].contains(&file.sha256)
             }
-            Some(version) => is_compiled_alike(robot, version, &file.sha256)?,
+            Some(version) => is_compiled_alike(plant, version, &file.sha256),
             // As earlier versions noted every file that the model names. One that is gone has changed, too.
             None => std::fs::read(folder(robot).join(&file.file))
                 .is_ok_and(|content| bytes(&content) == file.sha256),
@@ -71,27 +63,18 @@ pub fn check_unchanged(plant: &str, then: &[RobotFile]) -> Result<(), RobotError
     Ok(())
 }
 
-#[cfg(feature = "mujoco")]
-fn is_compiled_alike(
-    robot: &'static Robot,
-    version: &str,
-    sha256: &str,
-) -> Result<bool, RobotError> {
-    let now = mujoco::version();
+fn is_compiled_alike(plant: &PlantFactory, version: &str, sha256: &str) -> bool {
+    let Some((digest, now)) = plant.model_digest() else {
+        return true;
+    };
     if now != version {
         tracing::warn!(
             "{}: the run noted the model as MuJoCo {version} compiles it, and this is MuJoCo {now}: whether the model has changed since cannot be told",
-            robot.model.display()
+            plant.name()
         );
-        return Ok(true);
+        return true;
     }
-    Ok(mujoco::robot::digest(robot)? == sha256)
-}
-
-/// Nothing is simulated without MuJoCo, and whatever would be refuses.
-#[cfg(not(feature = "mujoco"))]
-fn is_compiled_alike(_: &'static Robot, _: &str, _: &str) -> Result<bool, RobotError> {
-    Ok(true)
+    digest == sha256
 }
 
 fn bytes(content: &[u8]) -> String {
@@ -107,8 +90,8 @@ fn from_folder(robot: &Robot, path: &Path) -> String {
     below.display().to_string()
 }
 
-#[cfg(test)]
-mod tests {
+#[cfg(all(test, feature = "mujoco"))]
+mod mujoco_tests {
     use std::fs;
     use std::path::PathBuf;
 
@@ -117,7 +100,7 @@ mod tests {
     const EXAMPLE: &str = include_str!("../../../examples/robots/balancer.toml");
     const MODEL: &str = include_str!("../../../examples/robots/balancer.xml");
 
-    /// The example with changes; a process reads a robot once, so that each is in a folder of its own.
+    /// The example with changes, in a folder of its own.
     fn robot(change: impl Fn(&str) -> String) -> (tempfile::TempDir, PathBuf) {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("robot.toml");
@@ -126,8 +109,12 @@ mod tests {
         (dir, file)
     }
 
+    fn plant(file: &Path) -> PlantFactory {
+        PlantFactory::open(file.to_str().unwrap()).unwrap()
+    }
+
     fn check(file: &Path, then: &[RobotFile]) -> Result<(), RobotError> {
-        check_unchanged(file.to_str().unwrap(), then)
+        check_unchanged(&plant(file), then)
     }
 
     fn noted(file: &str, content: &str) -> RobotFile {
@@ -141,7 +128,7 @@ mod tests {
     #[test]
     fn what_changed_is_named_and_comments_make_no_other_robot() {
         let (_dir, file) = robot(str::to_owned);
-        let then = files_of(file.to_str().unwrap()).unwrap();
+        let then = files_of(&plant(&file));
         assert_eq!(then[0].file, "robot.toml");
         check(&file, &then).unwrap();
         let (_moved, file) = robot(|text| {
@@ -162,7 +149,6 @@ mod tests {
             })
         };
         assert_eq!(check(&file, &then), changed("robot.toml"));
-        #[cfg(feature = "mujoco")]
         {
             let (_other, file) = robot(|text| text.replacen(" mass=\"", " mass=\"1", 1));
             assert_eq!(check(&file, &then), changed("balancer.xml"));
@@ -206,7 +192,8 @@ mod tests {
     fn runs_without_robot_or_hashes_have_nothing_to_compare() {
         let (_dir, file) = robot(str::to_owned);
         check(&file, &[]).unwrap();
-        check_unchanged("pendulum", &[noted("a", "b")]).unwrap();
-        assert_eq!(files_of("pendulum"), Ok(Vec::new()));
+        let pendulum = PlantFactory::open("pendulum").unwrap();
+        check_unchanged(&pendulum, &[noted("a", "b")]).unwrap();
+        assert_eq!(files_of(&pendulum), []);
     }
 }

@@ -8,7 +8,7 @@ use super::config::Trial as TrialSettings;
 use super::init::normal;
 use engram_export::network::Network;
 use engram_plants::{
-    Driven, Random, Start, Stream, TaskSet, UnknownChange, UnknownPlant, for_agent, random_stream,
+    Driven, PlantFactory, Random, Start, Stream, TaskSet, UnknownChange, random_stream,
 };
 
 /// What one trial left for the learner. Rows are control steps.
@@ -34,25 +34,11 @@ pub struct Trajectory {
     pub privileged: Vec<f32>,
 }
 
-/// Why trials cannot be collected.
-#[derive(Debug, thiserror::Error)]
-#[error(transparent)]
-#[allow(
-    missing_docs,
-    reason = "each wraps the error of its name and adds nothing"
-)]
-pub enum RolloutError {
-    Plant(#[from] UnknownPlant),
-    Change(#[from] UnknownChange),
-}
-
 /// What stays the same for all trials of an iteration.
 #[derive(Clone, Copy, Debug)]
 pub struct Rollout<'a> {
-    /// The plant's name.
-    pub plant: &'a str,
-    /// The agent's name.
-    pub agent: &'a str,
+    /// Makes the plants.
+    pub plant: &'a PlantFactory,
     /// The policy that acts.
     pub policy: &'a Network,
     /// What a trial is.
@@ -80,8 +66,8 @@ impl Rollout<'_> {
     /// Collects the trials of an iteration.
     ///
     /// # Errors
-    /// When there is no such plant, or it does not know one of the settings' changes.
-    pub fn collect(&self, iteration: u64) -> Result<Vec<Trajectory>, RolloutError> {
+    /// When the plant does not know one of the settings' changes.
+    pub fn collect(&self, iteration: u64) -> Result<Vec<Trajectory>, UnknownChange> {
         let trials = self.settings.trials;
         let threads = rayon::current_num_threads().max(1);
         let together = trials.div_ceil(threads).clamp(1, TOGETHER);
@@ -92,18 +78,18 @@ impl Rollout<'_> {
                 let group = first..trials.min(first + together);
                 self.group(group.map(|trial| iteration * trials as u64 + trial as u64))
             })
-            .collect::<Result<_, RolloutError>>()?;
+            .collect::<Result<_, UnknownChange>>()?;
         Ok(groups.into_iter().flatten().collect())
     }
 
     /// Trials that step together: the policy reads a weight once for several of them.
-    fn group(&self, streams: impl Iterator<Item = u64>) -> Result<Vec<Trajectory>, RolloutError> {
+    fn group(&self, streams: impl Iterator<Item = u64>) -> Result<Vec<Trajectory>, UnknownChange> {
         let begin = |stream| {
-            let driven = Driven::new(for_agent(self.plant, self.agent)?);
+            let driven = Driven::new(self.plant.make());
             let random = random_stream(self.seed, Stream::Training, stream);
-            Ok::<_, RolloutError>(Running::new(self, driven, random))
+            Running::new(self, driven, random)
         };
-        let mut trials = streams.map(begin).collect::<Result<Vec<_>, _>>()?;
+        let mut trials: Vec<_> = streams.map(begin).collect();
         let config = self.policy.config();
         let (width, actions) = (config.inputs(), config.actions());
         let mut batch = self.policy.new_batch(trials.len());
@@ -270,16 +256,16 @@ fn log_density(noise: f32, log_std: f32) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Agent;
     use crate::config::Settings;
     use crate::policy::initial_policy;
+    use engram_export::checkpoint::Agent;
 
     /// An episode that begins within a trial has its whole time before it.
     #[test]
     fn an_episodes_time_begins_with_it() {
         let mut settings = Settings::preset("pendulum").unwrap();
-        let (plant, agent) = ("pendulum", Agent::Trmrl.name());
-        let config = settings.network_config(&*for_agent(plant, agent).unwrap(), agent);
+        let plant = PlantFactory::open("pendulum").unwrap();
+        let config = settings.network_config(plant.spec(), Agent::Trmrl);
         let mut random = random_stream(0, Stream::Weights, 0);
         let mut tensors = initial_policy(&config, &settings.initial, &mut random);
         for name in ["normalizer.mean", "normalizer.std"] {
@@ -291,13 +277,12 @@ mod tests {
         for (restart_every, expected) in [(0.0, 3), (1.0, 1)] {
             settings.trial.restart_every = restart_every;
             let rollout = Rollout {
-                plant,
-                agent,
+                plant: &plant,
                 policy: &policy,
                 settings: &settings.trial,
                 seed: 0,
             };
-            let driven = Driven::new(for_agent(plant, agent).unwrap());
+            let driven = Driven::new(plant.make());
             let mut trial = Running::new(&rollout, driven, random_stream(0, Stream::Training, 0));
             let mut memory = vec![0.0; config.inputs()];
             for step in 0..3 {

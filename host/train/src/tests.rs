@@ -1,22 +1,23 @@
 //! The trainer as a whole, on runs so small that they take a moment.
 
 use candle_core::{Device, Tensor};
+use engram_export::checkpoint::Agent;
 use engram_export::{Checkpoint, FloatObserver, FloatPolicy, Parameters, Site};
 use engram_image::{HeadInput, ModelConfig, Positions};
 use rand::RngExt;
 
 use super::actor::Actor;
 use super::batch::LEAST_SIGNAL;
-use super::config::{HeadInputName, Initial, PositionsName, Settings};
+use super::config::{Initial, Settings};
 use super::init::initial_tensors;
 use super::policy::Policy;
 use super::ppo;
 use super::resume::{TRAINER_FILE, TrainerState};
 use super::rollout::Rollout;
-use super::{Agent, CURVE_FILE, Run, TrainError, Trainer, curve};
-use engram_plants::{Stream, random_stream};
+use super::{CURVE_FILE, Run, TrainError, Trainer, curve};
+use engram_plants::{PlantFactory, Stream, random_stream};
 
-fn tiny(positions: PositionsName, head_input: HeadInputName) -> Settings {
+fn tiny(positions: Positions, head_input: HeadInput) -> Settings {
     let mut settings = Settings::preset("pendulum").unwrap();
     settings.model.model = 8;
     settings.model.heads = 2;
@@ -37,17 +38,13 @@ fn tiny(positions: PositionsName, head_input: HeadInputName) -> Settings {
 }
 
 fn run(seed: u64) -> Run {
-    Run {
-        plant: "pendulum".to_owned(),
-        agent: Agent::Trmrl.name().to_owned(),
-        seed,
-    }
+    Run::new(PlantFactory::open("pendulum").unwrap(), Agent::Trmrl, seed)
 }
 
 fn trainer(seed: u64) -> Trainer {
     Trainer::new(
         run(seed),
-        tiny(PositionsName::Age, HeadInputName::Mixed),
+        tiny(Positions::Age, HeadInput::Mixed),
         &Device::Cpu,
     )
     .unwrap()
@@ -150,7 +147,8 @@ fn a_trial_in_one_pass_equals_streaming() {
 fn a_trial_in_one_pass_equals_streaming_with_trained_weights() {
     for run in ["pendulum", "half-cheetah-vel"] {
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../images");
-        let policy = Checkpoint::load(&folder.join(run)).unwrap().policy();
+        let policy = Checkpoint::load(&folder.join(run)).unwrap();
+        let policy = policy.transformer().unwrap().clone();
         let config = *policy.config();
         let tensors = policy.parameters().to_tensors();
         let actor = Actor::new(config, &tensors, &Device::Cpu).unwrap();
@@ -194,13 +192,12 @@ fn a_trial_in_one_pass_equals_streaming_with_trained_weights() {
 /// Before the first update both sides must agree on every probability, or PPO's ratios mean nothing.
 #[test]
 fn rollout_and_learner_agree_before_the_first_update() {
-    for positions in [PositionsName::Age, PositionsName::Slot] {
-        let settings = tiny(positions, HeadInputName::Mixed);
+    for positions in [Positions::Age, Positions::Slot] {
+        let settings = tiny(positions, HeadInput::Mixed);
         let trainer = Trainer::new(run(1), settings.clone(), &Device::Cpu).unwrap();
         let policy = trainer.policy().unwrap();
         let rollout = Rollout {
-            plant: "pendulum",
-            agent: Agent::Trmrl.name(),
+            plant: &PlantFactory::open("pendulum").unwrap(),
             policy: &policy,
             settings: &settings.trial,
             seed: 1,
@@ -294,11 +291,8 @@ fn another_contract_is_refused() {
     trainer(13).save(folder.path()).unwrap();
     let path = folder.path().join("run.toml");
     let text = std::fs::read_to_string(&path).unwrap();
-    let name = engram_plants::by_name("pendulum")
-        .unwrap()
-        .contract()
-        .observations[1]
-        .name;
+    let plant = PlantFactory::open("pendulum").unwrap();
+    let name = &plant.spec().channels.observations[1].name;
     let noted = format!("name = \"{name}\"");
     assert!(text.contains(&noted), "{text}");
     std::fs::write(&path, text.replacen(&noted, "name = \"other\"", 1)).unwrap();
@@ -316,8 +310,8 @@ fn another_contract_is_refused() {
 /// move.
 #[test]
 fn every_variable_trains() {
-    for positions in [PositionsName::Age, PositionsName::Slot] {
-        for head_input in [HeadInputName::Mixed, HeadInputName::Encoder] {
+    for positions in [Positions::Age, Positions::Slot] {
+        for head_input in [HeadInput::Mixed, HeadInput::Encoder] {
             let mut trainer =
                 Trainer::new(run(2), tiny(positions, head_input), &Device::Cpu).unwrap();
             let before = trainer.policy().unwrap().tensors();
@@ -480,7 +474,7 @@ fn no_number_stops_the_run_and_names_the_tensor() {
 
 #[test]
 fn a_policy_that_moves_too_far_stops_the_run() {
-    let mut settings = tiny(PositionsName::Age, HeadInputName::Mixed);
+    let mut settings = tiny(Positions::Age, HeadInput::Mixed);
     settings.ppo.max_kl = 1e-9;
     let mut trainer = Trainer::new(run(10), settings, &Device::Cpu).unwrap();
     let said = trainer.iterate().unwrap_err().to_string();
@@ -489,7 +483,7 @@ fn a_policy_that_moves_too_far_stops_the_run() {
 
 #[test]
 fn an_update_that_moves_the_policy_too_far_is_taken_back_and_is_the_last() {
-    let mut settings = tiny(PositionsName::Age, HeadInputName::Mixed);
+    let mut settings = tiny(Positions::Age, HeadInput::Mixed);
     let iterate = |settings: &Settings| {
         let mut trainer = Trainer::new(run(1), settings.clone(), &Device::Cpu).unwrap();
         let before = trainer.learner().actor.variables().flat().unwrap();

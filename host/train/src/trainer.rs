@@ -1,11 +1,12 @@
 //! The training loop: collect, value, update, again; save; go on where it stopped.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use candle_core::Device;
-use engram_export::Normalizer;
-use engram_export::checkpoint::{RUN_FILE, RobotFile, SavedContract};
+use engram_export::checkpoint::{Agent, RUN_FILE, RobotFile};
+use engram_export::{Checkpoint, Normalizer};
 
 use super::batch::{Batch, add_returns, critic_features};
 use super::config::{ConfigError, Settings};
@@ -17,13 +18,14 @@ use super::error::TrainError;
 use super::learner::{Learner, LearnerError};
 use super::policy::{Policy, initial_policy};
 use super::resume::{TRAINER_FILE, TrainerState};
-use super::rollout::{Rollout, RolloutError, Trajectory};
+use super::rollout::{Rollout, Trajectory};
 use super::statistics::Statistics;
 use super::timing::{self, Lap, TIMING_FILE};
 use crate::robot_files;
 use engram_export::checkpoint::channels_apart;
-use engram_export::network::{Network, NetworkConfig, RL2, Saved};
-use engram_plants::{Plant, Stream, for_agent, random_stream, unknown_change};
+use engram_export::network::{Network, NetworkConfig};
+use engram_image::OwnedContract;
+use engram_plants::{PlantFactory, Stream, random_stream, robot};
 
 /// Index of the trials that fill the statistics before the first iteration; no iteration gets so far.
 const PILOT: u64 = u64::MAX >> 32;
@@ -31,72 +33,45 @@ const PILOT: u64 = u64::MAX >> 32;
 /// Deviation of the entries that a policy must not see: they become 0.
 const UNSEEN: f32 = 1e30;
 
-/// Which policy is trained.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    strum::Display,
-    strum::EnumIter,
-    strum::EnumMessage,
-    strum::IntoStaticStr,
-)]
-#[strum(serialize_all = "kebab-case")]
-pub enum Agent {
-    /// The transformer with its memory.
-    Trmrl,
-    /// The same network with a window of one working memory: it knows the last action and the last reward.
-    OneStep,
-    /// The same network, and it sees the current observation alone: no memory, no action, no reward.
-    Markov,
-    /// The same as the first, and the hidden task is part of its observation.
-    Oracle,
-    /// A recurrent network (RL^2) instead of the transformer, in everything else the same as the first.
-    Rl2,
-}
-
-impl Agent {
-    /// The name in `run.toml`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Trmrl => "trmrl",
-            Self::OneStep => "one-step",
-            Self::Markov => "markov",
-            Self::Oracle => engram_plants::ORACLE,
-            Self::Rl2 => RL2,
-        }
-    }
-}
-
 /// What a run is, apart from its settings.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Run {
-    /// The plant's name.
-    pub plant: String,
-    /// The agent's name.
-    pub agent: String,
+    /// What it is trained on; for the oracle, plants that tell their task.
+    pub plant: PlantFactory,
+    /// Which policy.
+    pub agent: Agent,
     /// Seed of everything random.
     pub seed: u64,
 }
 
-/// The plant and the network's dimensions of a run that can begin.
-fn checked(run: &Run, settings: &Settings) -> Result<(Box<dyn Plant>, NetworkConfig), TrainError> {
-    let plant = for_agent(&run.plant, &run.agent)?;
-    let config = settings.network_config(&*plant, &run.agent);
+impl Run {
+    /// A run of `agent` on `plant`.
+    #[must_use]
+    pub fn new(plant: PlantFactory, agent: Agent, seed: u64) -> Self {
+        let plant = if agent == Agent::Oracle {
+            plant.told()
+        } else {
+            plant
+        };
+        Self { plant, agent, seed }
+    }
+}
+
+/// The network's dimensions of a run that can begin.
+fn checked(run: &Run, settings: &Settings) -> Result<NetworkConfig, TrainError> {
+    let spec = run.plant.spec();
+    let config = settings.network_config(spec, run.agent);
     config.validate().map_err(|reason| ConfigError::Model {
-        place: run.plant.clone(),
+        place: run.plant.name().to_owned(),
         reason,
     })?;
-    settings.check_together(&run.agent)?;
+    settings.check_together(run.agent)?;
     // A rollout would notice an unknown change when it first draws it: late, or never.
-    let known = |name: &&String| plant.changes().iter().any(|change| change.name == **name);
+    let known = |name: &&String| spec.changes.iter().any(|change| change.name == **name);
     if let Some(name) = settings.trial.changes.iter().find(|name| !known(name)) {
-        return Err(RolloutError::from(unknown_change(&*plant, name)).into());
+        return Err(spec.unknown_change(name).into());
     }
-    Ok((plant, config))
+    Ok(config)
 }
 
 /// A training run between two iterations.
@@ -113,7 +88,7 @@ pub struct Trainer {
     episode_steps: usize,
     training_return: f32,
     /// What boards, images and other plants are compared with.
-    contract: SavedContract,
+    contract: OwnedContract,
     /// For a robot of the user's own, its files.
     robot: Vec<RobotFile>,
 }
@@ -132,10 +107,11 @@ impl Trainer {
     /// # Errors
     /// When plant, settings or device are not usable.
     pub fn new(run: Run, settings: Settings, device: &Device) -> Result<Self, TrainError> {
-        let (plant, config) = checked(&run, &settings)?;
-        let robot = robot_files::files_of(&run.plant)?;
+        let config = checked(&run, &settings)?;
+        let robot = robot_files::files_of(&run.plant);
+        let spec = Arc::clone(run.plant.spec());
         let mut privileged = Vec::new();
-        plant.privileged(&mut privileged);
+        run.plant.make().privileged(&mut privileged);
         let mut random = random_stream(run.seed, Stream::Weights, 0);
         let actor = Policy::new(
             &config,
@@ -157,9 +133,9 @@ impl Trainer {
             iteration: 0,
             curve: Vec::new(),
             laps: Vec::new(),
-            episode_steps: plant.protocol().episode_steps,
+            episode_steps: spec.protocol.episode_steps,
             training_return: 0.0,
-            contract: SavedContract::from(&plant.contract()),
+            contract: spec.channels.clone(),
             robot,
             run,
             settings,
@@ -175,7 +151,9 @@ impl Trainer {
     /// # Errors
     /// When the folder does not hold a whole run of this version.
     pub fn resume(folder: &Path, steps: Option<u64>, device: &Device) -> Result<Self, TrainError> {
-        Self::go_on(Saved::load(folder)?, folder, steps, device)
+        let checkpoint = Checkpoint::load(folder)?;
+        let plant = PlantFactory::open(&checkpoint.plant)?;
+        Self::go_on(checkpoint, plant, folder, steps, device)
     }
 
     /// The same for a run that is expected to be on `plant`. A robot's file may have moved: where its hash was noted,
@@ -189,8 +167,8 @@ impl Trainer {
         steps: Option<u64>,
         device: &Device,
     ) -> Result<Self, TrainError> {
-        let mut checkpoint = Saved::load(folder)?;
-        let moved = engram_plants::robot::is_file(plant) && !checkpoint.robot.is_empty();
+        let checkpoint = Checkpoint::load(folder)?;
+        let moved = robot::is_file(plant) && !checkpoint.robot.is_empty();
         if checkpoint.plant != plant && !moved {
             return Err(TrainError::OtherPlant {
                 folder: folder.display().to_string(),
@@ -198,12 +176,13 @@ impl Trainer {
                 asked: plant.to_owned(),
             });
         }
-        plant.clone_into(&mut checkpoint.plant);
-        Self::go_on(checkpoint, folder, steps, device)
+        let plant = PlantFactory::open(plant)?;
+        Self::go_on(checkpoint, plant, folder, steps, device)
     }
 
     fn go_on(
-        checkpoint: Saved,
+        checkpoint: Checkpoint,
+        plant: PlantFactory,
         folder: &Path,
         steps: Option<u64>,
         device: &Device,
@@ -225,17 +204,13 @@ impl Trainer {
                 trainer: trainer_steps,
             });
         }
-        let run = Run {
-            plant: checkpoint.plant.clone(),
-            agent: checkpoint.agent.clone(),
-            seed: checkpoint.seed,
-        };
-        let plant = for_agent(&run.plant, &run.agent)?;
+        let run = Run::new(plant, checkpoint.agent, checkpoint.seed);
+        let spec = Arc::clone(run.plant.spec());
         let config = checkpoint.network.config();
-        let contract = plant.contract();
+        let contract = spec.contract();
         let channels = (contract.observations.len(), contract.actions.len());
         if channels != (config.observations(), config.actions()) {
-            let saved = checkpoint.contract.as_ref().map(SavedContract::contract);
+            let saved = checkpoint.contract.as_ref().map(OwnedContract::contract);
             return Err(TrainError::Channels {
                 folder: folder.display().to_string(),
                 policy: (config.observations(), config.actions()),
@@ -252,9 +227,9 @@ impl Trainer {
             });
         }
         // A channel says more of what changed than a file does.
-        robot_files::check_unchanged(&checkpoint.plant, &checkpoint.robot)?;
+        robot_files::check_unchanged(&run.plant, &checkpoint.robot)?;
         // Runs of versions that did not note the files have them noted from now on.
-        let robot = robot_files::files_of(&run.plant)?;
+        let robot = robot_files::files_of(&run.plant);
         let actor = Policy::new(&config, &checkpoint.network.tensors(), device)?;
         let mut learner = Learner::new(
             actor,
@@ -269,7 +244,7 @@ impl Trainer {
         let curve = curve::read(folder)?;
         let laps = timing::read(folder)?;
         Ok(Self {
-            episode_steps: plant.protocol().episode_steps,
+            episode_steps: spec.protocol.episode_steps,
             run,
             settings,
             config,
@@ -280,7 +255,7 @@ impl Trainer {
             curve,
             laps,
             training_return: checkpoint.training_return,
-            contract: SavedContract::from(&contract),
+            contract: spec.channels.clone(),
             robot,
         })
     }
@@ -341,13 +316,9 @@ impl Trainer {
     pub fn iterate(&mut self) -> Result<Point, TrainError> {
         let begun = Instant::now();
         let trajectories = self.collect(self.iteration)?;
-        let contract = || {
-            for_agent(&self.run.plant, &self.run.agent)
-                .ok()
-                .map(|plant| plant.contract())
-        };
-        let cause = divergence::in_simulation(&trajectories, &self.run.plant)
-            .or_else(|| divergence::in_trials(&trajectories, contract));
+        let spec = self.run.plant.spec();
+        let cause = divergence::in_simulation(&trajectories, self.run.plant.name())
+            .or_else(|| divergence::in_trials(&trajectories, spec));
         if let Some(cause) = cause {
             return Err(self.diverged(cause));
         }
@@ -451,9 +422,9 @@ impl Trainer {
         let trainer = state.to_bytes()?;
         let curve = curve::render(&self.curve);
         let timing = timing::render(&self.laps);
-        let checkpoint = Saved {
-            plant: self.run.plant.clone(),
-            agent: self.run.agent.clone(),
+        let checkpoint = Checkpoint {
+            plant: self.run.plant.name().to_owned(),
+            agent: self.run.agent,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             seed: self.run.seed,
             steps: self.steps(),
@@ -479,7 +450,7 @@ impl Trainer {
         let observations = self.config.observations();
         let settings = &self.settings.normalizer;
         let mut normalizer = self.memories.normalizer(observations, settings);
-        if self.run.agent == Agent::Markov.name() {
+        if self.run.agent == Agent::Markov {
             normalizer.std[observations..].fill(UNSEEN);
         }
         normalizer
@@ -489,7 +460,6 @@ impl Trainer {
         let policy = self.policy()?;
         let rollout = Rollout {
             plant: &self.run.plant,
-            agent: &self.run.agent,
             policy: &policy,
             settings: &self.settings.trial,
             seed: self.run.seed,

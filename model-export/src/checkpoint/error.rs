@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use super::Agent;
 use crate::parameters::ParametersError;
 
 /// Why a checkpoint cannot be read or written.
@@ -38,12 +39,10 @@ pub enum CheckpointError {
         supported: u32,
     },
     /// The policy is of a kind that images cannot hold.
-    #[error("{}: {agent} is a reference agent; only policies like trmrl's have an image", path.display())]
+    #[error("{agent} is a reference agent; only policies like trmrl's have an image")]
     Reference {
-        /// The file.
-        path: PathBuf,
-        /// The agent's name.
-        agent: String,
+        /// The agent.
+        agent: Agent,
     },
     /// The tensor file is damaged.
     #[error("{}: {reason}", path.display())]

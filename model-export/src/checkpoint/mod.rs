@@ -4,23 +4,23 @@
 //! What only the trainer needs to resume lives in files of its own, which it saves in the same breath through
 //! [`Checkpoint::save_with`].
 
-mod contract;
+mod agent;
 mod error;
 pub mod folder;
 mod run;
 
 use std::path::Path;
 
-use engram_image::ModelConfig;
+use engram_image::{Contract, OwnedContract};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-pub use contract::{SavedContract, channels_apart};
+pub use agent::Agent;
 pub use error::CheckpointError;
 
 use crate::float::FloatPolicy;
-use crate::parameters::Parameters;
+use crate::network::Network;
 use crate::tensors::{Tensor, Tensors};
 
 /// Version of the folder's layout that this version writes, and the only one it reads.
@@ -29,8 +29,6 @@ pub const FORMAT_VERSION: u32 = 1;
 pub const POLICY_FILE: &str = "policy.safetensors";
 /// Name of the file that holds everything else.
 pub const RUN_FILE: &str = "run.toml";
-/// The agent with a recurrent network, which has no image and is not read here.
-pub const RL2: &str = "rl2";
 
 /// A part of the user's robot as it was when the run began: its own file, or its model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,8 +48,8 @@ pub struct RobotFile {
 pub struct Checkpoint {
     /// Name of the plant it was trained on, for example `pendulum`.
     pub plant: String,
-    /// Name of the agent, for example `trmrl` or `oracle`.
-    pub agent: String,
+    /// Whose policy it is.
+    pub agent: Agent,
     /// Version of the project that trained it.
     pub version: String,
     /// Seed of the run.
@@ -60,10 +58,10 @@ pub struct Checkpoint {
     pub steps: u64,
     /// Mean return of an episode at the end of training, deterministic policy; 0 before the first evaluation.
     pub training_return: f32,
-    /// Model, normalizer and tensors.
-    pub parameters: Parameters,
+    /// The policy.
+    pub network: Network,
     /// Channels, period and reward that it was trained with; runs of earlier versions do not tell.
-    pub contract: Option<SavedContract>,
+    pub contract: Option<OwnedContract>,
     /// For a robot of the user's own, what is noted of it: its own file, and its model.
     pub robot: Vec<RobotFile>,
     /// The trainer's own settings, as it wants to find them again.
@@ -85,7 +83,7 @@ impl Checkpoint {
         let run = run::parse(text, &run_path)?;
         let path = dir.join(POLICY_FILE);
         let tensors = tensors_of(&policy, &path)?;
-        let parameters = Parameters::from_tensors(run.model, run.clip, &tensors)
+        let network = Network::new(&run.model, run.normalizer.clip, &tensors)
             .map_err(|reason| CheckpointError::Parameters { path, reason })?;
         Ok(Self {
             plant: run.plant,
@@ -94,7 +92,7 @@ impl Checkpoint {
             seed: run.seed,
             steps: run.steps,
             training_return: run.training_return,
-            parameters,
+            network,
             contract: run.contract,
             robot: run.robot,
             training: run.training,
@@ -114,7 +112,7 @@ impl Checkpoint {
     /// # Errors
     /// The file that could not be written.
     pub fn save_with(&self, dir: &Path, others: &[(&str, &[u8])]) -> Result<(), CheckpointError> {
-        let tensors = tensor_bytes(&self.parameters.to_tensors(), &dir.join(POLICY_FILE))?;
+        let tensors = tensor_bytes(&self.network.tensors(), &dir.join(POLICY_FILE))?;
         let text = run::render(self).map_err(|error| CheckpointError::Toml {
             path: dir.join(RUN_FILE),
             message: error.to_string(),
@@ -127,16 +125,15 @@ impl Checkpoint {
         folder::write_together(dir, &files)
     }
 
-    /// Dimensions and variants of the policy.
-    #[must_use]
-    pub fn config(&self) -> &ModelConfig {
-        &self.parameters.config
-    }
-
-    /// The policy in f32, ready to step.
-    #[must_use]
-    pub fn policy(&self) -> FloatPolicy {
-        FloatPolicy::new(self.parameters.clone())
+    /// The policy that images are made of.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Reference`]: it is a recurrent network, which has none.
+    pub fn transformer(&self) -> Result<&FloatPolicy, CheckpointError> {
+        match &self.network {
+            Network::Transformer(policy) => Ok(policy),
+            Network::Gru(_) => Err(CheckpointError::Reference { agent: self.agent }),
+        }
     }
 
     /// SHA-256 over the run's settings (not its progress): equal for two runs that differ in nothing
@@ -212,4 +209,13 @@ pub fn tensor_bytes(tensors: &Tensors, path: &Path) -> Result<Vec<u8>, Checkpoin
         ));
     }
     serialize(views, None).map_err(broken)
+}
+
+/// Which channels a policy and a plant have alone, to be said behind their numbers; empty where the policy does not tell.
+#[must_use]
+pub fn channels_apart(own: Option<&Contract<'_>>, plant: &Contract<'_>) -> String {
+    own.and_then(|own| own.channels_in_words(plant))
+        .map_or_else(String::new, |words| {
+            format!(" (policy against plant: {words})")
+        })
 }

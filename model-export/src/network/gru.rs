@@ -9,12 +9,14 @@ use crate::float::Packed;
 use crate::parameters::ParametersError;
 use crate::tensors::{Tensor, Tensors, check_list};
 use engram_image::{ConfigError, HeadInput};
+use serde::{Deserialize, Serialize};
 
 /// Largest width of any layer.
 const LIMIT: usize = 4096;
 
 /// Dimensions of a recurrent policy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct GruConfig {
     /// Entries of an observation.
     pub observations: usize,

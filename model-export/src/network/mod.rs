@@ -4,7 +4,6 @@
 //! trained and evaluated in the same way, and no image is ever made of it. Nothing here computes gradients.
 
 mod gru;
-mod saved;
 
 use crate::parameters::ParametersError;
 use crate::tensors::Tensors;
@@ -12,10 +11,10 @@ use crate::{FloatBatch, FloatPolicy, FloatState, Normalizer, Parameters};
 use engram_image::{ConfigError, ModelConfig};
 
 pub use gru::{GruConfig, GruPolicy, GruState};
-pub use saved::{RL2, Saved};
 
 /// Which network, and its dimensions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(untagged)]
 pub enum NetworkConfig {
     /// Attention over a window of working memories.
     Transformer(ModelConfig),
@@ -245,6 +244,15 @@ impl NetworkBatch {
                 }
             }
         }
+    }
+}
+
+/// The same network with the same numbers.
+impl PartialEq for Network {
+    fn eq(&self, other: &Self) -> bool {
+        self.config() == other.config()
+            && self.normalizer().clip == other.normalizer().clip
+            && self.tensors() == other.tensors()
     }
 }
 

@@ -5,20 +5,15 @@
 use rand::RngExt;
 
 use super::contracts;
-use super::design::{Design, Goal, NO_CHANGE, StartNoise, Step};
+use super::design::{Design, Goal, StartNoise, Step};
 use super::simulation::{After, Simulation};
-use crate::{Parameter, Random, TaskSet};
+use crate::{Change, Parameter, Random, TaskSet};
 
 /// Two directions, 57.3 degrees to the left and to the right of x: TrMRL's code draws a goal of +1 or -1 and takes it
 /// for an angle in radians.
 pub(super) static RADIANS: Design = Design {
     name: "ant-dir",
-    parameters: &[Parameter {
-        name: "direction",
-        unit: "rad",
-        training: (-1.0, 1.0),
-        wide: (-3.1, 3.1),
-    }],
+    parameters: &[Parameter::new("direction", "rad", (-1.0, 1.0), (-3.1, 3.1))],
     draw: draw_radians,
     ..ANT
 };
@@ -26,12 +21,12 @@ pub(super) static RADIANS: Design = Design {
 /// Forward or backward, as most of the field has it.
 pub(super) static FORWARD_OR_BACKWARD: Design = Design {
     name: "ant-dir-xy",
-    parameters: &[Parameter {
-        name: "direction",
-        unit: "rad",
-        training: (0.0, std::f32::consts::PI),
-        wide: (-3.1, 3.1),
-    }],
+    parameters: &[Parameter::new(
+        "direction",
+        "rad",
+        (0.0, std::f32::consts::PI),
+        (-3.1, 3.1),
+    )],
     draw: draw_forward_or_backward,
     ..ANT
 };
@@ -43,7 +38,7 @@ const ANT: Design = Design {
     after: After::ContactForces,
     contract: contracts::ANT,
     parameters: &[],
-    changes: &[NO_CHANGE],
+    changes: &[Change::NONE],
     change: |_, _| (),
     hold_steps: 150,
     start: StartNoise {

@@ -5,20 +5,15 @@
 use rand::RngExt;
 
 use super::contracts;
-use super::design::{Design, Goal, NO_CHANGE, StartNoise, Step};
+use super::design::{Design, Goal, StartNoise, Step};
 use super::simulation::{After, Simulation};
-use crate::{Parameter, Random, TaskSet};
+use crate::{Change, Parameter, Random, TaskSet};
 
 /// Run at a hidden velocity.
 pub(super) static VELOCITY: Design = Design {
     name: "half-cheetah-vel",
     hold_steps: 100,
-    parameters: &[Parameter {
-        name: "velocity",
-        unit: "m/s",
-        training: (0.0, 3.0),
-        wide: (3.0, 4.0),
-    }],
+    parameters: &[Parameter::new("velocity", "m/s", (0.0, 3.0), (3.0, 4.0))],
     goal: Goal::Velocity,
     draw: draw_velocity,
     reward: velocity_reward,
@@ -34,13 +29,8 @@ const DIRECTION_DESIGN: Design = Design {
     frame_skip: 5,
     after: After::Nothing,
     contract: contracts::HALF_CHEETAH,
-    parameters: &[Parameter {
-        name: "direction",
-        unit: "1",
-        training: (-1.0, 1.0),
-        wide: (-1.0, 1.0),
-    }],
-    changes: &[NO_CHANGE],
+    parameters: &[Parameter::new("direction", "1", (-1.0, 1.0), (-1.0, 1.0))],
+    changes: &[Change::NONE],
     change: |_, _| (),
     hold_steps: 150,
     start: StartNoise {

@@ -140,9 +140,3 @@ impl Goal {
         }
     }
 }
-
-/// No change at all.
-pub(super) const NO_CHANGE: Change = Change {
-    name: "none",
-    summary: "nothing changes",
-};

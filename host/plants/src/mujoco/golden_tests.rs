@@ -60,7 +60,7 @@ fn replay(plant: &mut Locomotion, numbers: &mut Numbers<'_>, distance: &mut Dist
     let qpos = numbers.take(positions);
     plant.place(&qpos, &numbers.take(velocities));
     distance.compare(plant, &numbers.take(entries));
-    let mut command = vec![0.0; plant.contract().actions.len()];
+    let mut command = vec![0.0; plant.spec().contract().actions.len()];
     let mut fallen = 0;
     for step in 1..=steps {
         command.fill_with(|| next_action(&mut actions));
@@ -88,7 +88,7 @@ fn replay(plant: &mut Locomotion, numbers: &mut Numbers<'_>, distance: &mut Dist
 }
 
 fn agrees(name: &str, golden: &[u8]) {
-    let mut plant = by_name(name).unwrap().unwrap();
+    let mut plant = by_name(name).unwrap().unwrap().make();
     let mut numbers = Numbers(golden);
     let mut seeds = 0;
     while !numbers.0.is_empty() {

@@ -1,6 +1,10 @@
 //! A locomotion plant: a [`Design`] brought to life. Stepping allocates nothing.
 
-use engram_image::Contract;
+use std::fmt;
+use std::sync::Arc;
+
+use engram_image::OwnedContract;
+use mujoco_rs::wrappers::MjModel;
 use rand::RngExt;
 use rand_distr::{Distribution, StandardNormal};
 
@@ -8,8 +12,8 @@ use super::design::{Design, Step};
 use super::models::{self, ModelError};
 use super::simulation::Simulation;
 use crate::{
-    Change, Judgement, Parameter, Plant, Protocol, Random, Start, Stream, Task, TaskSet,
-    UnknownChange, random_stream, unknown_change,
+    Change, Judgement, Parameter, Plant, PlantSpec, Protocol, Random, Start, Stream, Task, TaskSet,
+    Text, UnknownChange, random_stream,
 };
 
 /// Episodes of all locomotion plants, in control steps.
@@ -17,9 +21,61 @@ const EPISODE_STEPS: usize = 200;
 /// A start from anywhere scatters this much wider than a usual one.
 const ANYWHERE: f64 = 2.0;
 
+/// A design and its model, loaded once for all of its plants.
+#[derive(Clone)]
+pub struct LocomotionModel {
+    design: &'static Design,
+    model: Arc<MjModel>,
+    spec: Arc<PlantSpec>,
+}
+
+impl fmt::Debug for LocomotionModel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("LocomotionModel").field(&self.spec).finish()
+    }
+}
+
+impl LocomotionModel {
+    /// Loads the model.
+    ///
+    /// # Errors
+    /// [`ModelError`] says why it cannot be had.
+    pub(super) fn new(design: &'static Design) -> Result<Self, ModelError> {
+        let spec = PlantSpec {
+            name: design.name.into(),
+            channels: OwnedContract::from(&design.contract),
+            protocol: Protocol {
+                episode_steps: EPISODE_STEPS,
+                episodes: 2,
+                hold_steps: design.hold_steps,
+                change_steps: (50, 100),
+                recovery_steps: 50,
+                default_change: Change::NONE.name,
+            },
+            parameters: design.parameters.to_vec(),
+            changes: design.changes.to_vec(),
+            state_names: STATE_NAMES.map(Text::from).to_vec(),
+            has_goal: true,
+            metric_name: Some(design.goal.metric_name().into()),
+        };
+        Ok(Self {
+            design,
+            model: models::gymnasium(design.model)?,
+            spec: Arc::new(spec),
+        })
+    }
+
+    /// The robot at the model's initial state, with the middle of its tasks.
+    #[must_use]
+    pub fn make(&self) -> Locomotion {
+        Locomotion::new(self)
+    }
+}
+
 /// One simulated robot with its hidden task.
 pub struct Locomotion {
     design: &'static Design,
+    spec: Arc<PlantSpec>,
     simulation: Simulation,
     task: Vec<f32>,
     exact: Vec<f64>,
@@ -37,17 +93,18 @@ pub struct Locomotion {
 const STATE_NAMES: [&str; 5] = ["x_m", "y_m", "z_m", "x_m_per_s", "y_m_per_s"];
 
 impl Locomotion {
-    /// The robot at the model's initial state, with the middle of its tasks.
-    ///
-    /// # Errors
-    /// [`ModelError`] says why its model cannot be had.
-    pub(super) fn new(design: &'static Design) -> Result<Self, ModelError> {
-        let model = models::gymnasium(design.model)?;
+    fn new(of: &LocomotionModel) -> Self {
+        let LocomotionModel {
+            design,
+            model,
+            spec,
+        } = of;
         let middle = |parameter: &Parameter| 0.5 * (parameter.training.0 + parameter.training.1);
         let size = design.contract.observations.len();
         let mut plant = Self {
             design,
-            simulation: Simulation::new(model, design.frame_skip, design.after),
+            spec: Arc::clone(spec),
+            simulation: Simulation::new(Arc::clone(model), design.frame_skip, design.after),
             task: design.parameters.iter().map(middle).collect(),
             exact: vec![0.0; size],
             observation: vec![0.0; size],
@@ -61,7 +118,7 @@ impl Locomotion {
         };
         plant.simulation.settle();
         plant.measure();
-        Ok(plant)
+        plant
     }
 
     /// The simulation, for tests and pictures.
@@ -135,31 +192,8 @@ fn copy(to: &mut [f64], from: &[f64]) {
 }
 
 impl Plant for Locomotion {
-    fn name(&self) -> &'static str {
-        self.design.name
-    }
-
-    fn contract(&self) -> Contract<'static> {
-        self.design.contract
-    }
-
-    fn protocol(&self) -> Protocol {
-        Protocol {
-            episode_steps: EPISODE_STEPS,
-            episodes: 2,
-            hold_steps: self.design.hold_steps,
-            change_steps: (50, 100),
-            recovery_steps: 50,
-            default_change: "none",
-        }
-    }
-
-    fn parameters(&self) -> &'static [Parameter] {
-        self.design.parameters
-    }
-
-    fn changes(&self) -> &'static [Change] {
-        self.design.changes
+    fn spec(&self) -> &Arc<PlantSpec> {
+        &self.spec
     }
 
     fn sample_task(&self, set: TaskSet, random: &mut Random) -> Task {
@@ -212,7 +246,7 @@ impl Plant for Locomotion {
 
     fn apply(&mut self, change: &str) -> Result<(), UnknownChange> {
         if !self.design.changes.iter().any(|known| known.name == change) {
-            return Err(unknown_change(self, change));
+            return Err(self.spec.unknown_change(change));
         }
         let mut task = self.task();
         (self.design.change)(change, &mut task.values);
@@ -273,20 +307,12 @@ impl Plant for Locomotion {
         (!self.diverged).then(|| self.judged() as f32)
     }
 
-    fn metric_name(&self) -> Option<&'static str> {
-        Some(self.design.goal.metric_name())
-    }
-
     fn time_s(&self) -> f64 {
-        self.steps as f64 * f64::from(self.design.contract.period_us) * 1e-6
+        self.steps as f64 * self.spec.period_s()
     }
 
     fn state(&self) -> &[f32] {
         &self.shown
-    }
-
-    fn state_names(&self) -> &'static [&'static str] {
-        &STATE_NAMES
     }
 
     fn judge(&self) -> Judgement {

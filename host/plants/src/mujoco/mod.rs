@@ -15,7 +15,7 @@ mod runner;
 mod simulation;
 mod task_model;
 
-pub use locomotion::Locomotion;
+pub use locomotion::{Locomotion, LocomotionModel};
 pub use models::{MODELS_VARIABLE, ModelError, gymnasium, load};
 pub use simulation::Simulation;
 
@@ -28,11 +28,11 @@ pub fn version() -> &'static str {
     mujoco_rs::mujoco_version()
 }
 
-/// Makes a locomotion plant; nothing if none has this name.
+/// Loads a locomotion plant; nothing if none has this name.
 ///
 /// # Errors
 /// [`ModelError`] says why its model cannot be had.
-pub fn by_name(name: &str) -> Result<Option<Locomotion>, ModelError> {
+pub fn by_name(name: &str) -> Result<Option<LocomotionModel>, ModelError> {
     let designs: [&'static Design; MUJOCO_NAMES.len()] = [
         &cheetah::VELOCITY,
         &cheetah::DIRECTION,
@@ -44,7 +44,7 @@ pub fn by_name(name: &str) -> Result<Option<Locomotion>, ModelError> {
     designs
         .into_iter()
         .find(|design| design.name == name)
-        .map(Locomotion::new)
+        .map(LocomotionModel::new)
         .transpose()
 }
 

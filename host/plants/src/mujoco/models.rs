@@ -1,10 +1,9 @@
-//! Finds MuJoCo models and loads each once per process, and MuJoCo's own plugins for them.
+//! Finds MuJoCo models and loads them, and MuJoCo's own plugins for them.
 //!
 //! The models are gymnasium's and not part of this repository; `scripts/set-up --mujoco` fetches them.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, Once, PoisonError};
+use std::sync::{Arc, Once};
 
 use mujoco_rs::wrappers::MjModel;
 use mujoco_rs::wrappers::mj_plugin::load_all_plugin_libraries;
@@ -34,7 +33,7 @@ pub enum ModelError {
     },
 }
 
-/// Gymnasium's model of this file name, from the cache if it was loaded before.
+/// Loads gymnasium's model of this file name.
 ///
 /// # Errors
 /// [`ModelError`] says which file, and which command fetches it.
@@ -46,20 +45,13 @@ pub fn gymnasium(file: &str) -> Result<Arc<MjModel>, ModelError> {
     load(&folder.join(file))
 }
 
-/// The model at `path`, from the cache if it was loaded before.
+/// Loads the model at `path`.
 ///
 /// # Errors
 /// [`ModelError`] says which file and why.
 pub fn load(path: &Path) -> Result<Arc<MjModel>, ModelError> {
-    static LOADED: Mutex<Option<HashMap<PathBuf, Arc<MjModel>>>> = Mutex::new(None);
     super::log::install();
     load_plugins();
-    // A thread that panicked here left at worst a model out.
-    let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
-    let loaded = loaded.get_or_insert_default();
-    if let Some(model) = loaded.get(path) {
-        return Ok(Arc::clone(model));
-    }
     if !path.is_file() {
         return Err(ModelError::Missing(path.to_owned()));
     }
@@ -67,9 +59,7 @@ pub fn load(path: &Path) -> Result<Arc<MjModel>, ModelError> {
         path: path.to_owned(),
         reason: error.to_string(),
     })?;
-    let model = Arc::new(model);
-    loaded.insert(path.to_owned(), Arc::clone(&model));
-    Ok(model)
+    Ok(Arc::new(model))
 }
 
 /// Loads the plugins that come with MuJoCo (`mujoco.pid`, touch grids, cables, shapes), as its Python package does.

@@ -7,7 +7,7 @@ use mujoco_rs::wrappers::MjModel;
 use rand::RngExt;
 
 use super::contracts;
-use super::design::{Design, Goal, NO_CHANGE, StartNoise};
+use super::design::{Design, Goal, StartNoise};
 use super::simulation::{After, Simulation, TORSO};
 use crate::{Change, Parameter, Random, TaskSet};
 
@@ -39,15 +39,9 @@ const HOPPER_DESIGN: Design = Design {
         exponent("friction_exponent"),
     ],
     changes: &[
-        NO_CHANGE,
-        Change {
-            name: "mass",
-            summary: "all masses grow by half",
-        },
-        Change {
-            name: "friction",
-            summary: "all contacts lose a third of their friction",
-        },
+        Change::NONE,
+        Change::new("mass", "all masses grow by half"),
+        Change::new("friction", "all contacts lose a third of their friction"),
     ],
     change,
     hold_steps: 150,
@@ -83,12 +77,7 @@ const DAMPING: usize = 2;
 const FRICTION: usize = 3;
 
 const fn exponent(name: &'static str) -> Parameter {
-    Parameter {
-        name,
-        unit: "1",
-        training: (-3.0, 3.0),
-        wide: (-4.0, 4.0),
-    }
+    Parameter::new(name, "1", (-3.0, 3.0), (-4.0, 4.0))
 }
 
 /// One more exponent is half as much again, one less a third less.

@@ -253,7 +253,7 @@ struct Desk {
     scratch: MjData<Shared>,
 }
 
-/// The desk of this thread for a model; models live as long as the process, so desks stay.
+/// The desk of this thread for a model. Those of models that nobody else has any more go when another comes.
 fn at_desk<R>(model: &Arc<MjModel>, work: impl FnOnce(&mut Desk) -> R) -> R {
     thread_local! {
         static DESKS: RefCell<Vec<Desk>> = const { RefCell::new(Vec::new()) };
@@ -265,6 +265,8 @@ fn at_desk<R>(model: &Arc<MjModel>, work: impl FnOnce(&mut Desk) -> R) -> R {
         let index = known.unwrap_or_else(|| {
             // Computed once and shared by all copies: exchanging models compares it.
             model.layout();
+            // Its own share, and that of its scratch.
+            desks.retain(|desk| Arc::strong_count(&desk.model) > 2);
             desks.push(Desk {
                 model: Arc::clone(model),
                 own: Shared(Arc::new(MjModel::clone(model))),

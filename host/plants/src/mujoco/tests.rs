@@ -22,11 +22,11 @@ fn plants() -> Vec<Box<dyn Plant>> {
 #[test]
 fn every_plant_has_a_valid_contract_and_sizes_that_fit() {
     for plant in plants() {
-        let contract = plant.contract();
+        let contract = plant.spec().contract();
         contract.validate().unwrap();
         assert_eq!(plant.observe().len(), contract.observations.len());
-        assert_eq!(plant.state().len(), plant.state_names().len());
-        assert!(plant.metric().is_some() && plant.metric_name().is_some());
+        assert_eq!(plant.state().len(), plant.spec().state_names.len());
+        assert!(plant.metric().is_some() && plant.spec().metric_name.is_some());
         let mut features = Vec::new();
         plant.privileged(&mut features);
         assert!(features.iter().all(|value| value.is_finite()));
@@ -36,17 +36,22 @@ fn every_plant_has_a_valid_contract_and_sizes_that_fit() {
 #[test]
 fn actions_may_jump_from_end_to_end() {
     for plant in plants() {
-        let envelope = engram_firmware::safety::Envelope::new(&plant.contract());
+        let envelope = engram_firmware::safety::Envelope::new(&plant.spec().contract());
         let mut issued = vec![i16::MAX; envelope.actions()];
         let wanted = vec![-i16::MAX; envelope.actions()];
-        assert!(!envelope.limit(&mut issued, &wanted), "{}", plant.name());
+        assert!(
+            !envelope.limit(&mut issued, &wanted),
+            "{}",
+            plant.spec().name
+        );
     }
 }
 
 #[test]
 fn observations_stay_within_the_contract() {
     for mut plant in plants() {
-        let contract = plant.contract();
+        let spec = plant.spec().clone();
+        let contract = spec.contract();
         let mut random = random_stream(2, TaskSet::OutOfDistribution.stream(), 0);
         let mut actions = 1;
         let mut largest = vec![0.0f32; contract.observations.len()];
@@ -71,14 +76,14 @@ fn observations_stay_within_the_contract() {
         for (largest, channel) in largest.iter().zip(contract.observations.iter()) {
             println!(
                 "{} {}: {largest} of {}",
-                plant.name(),
+                plant.spec().name,
                 channel.name,
                 channel.max
             );
             assert!(
                 *largest <= channel.max,
                 "{} {}: {largest}",
-                plant.name(),
+                plant.spec().name,
                 channel.name
             );
         }
@@ -90,10 +95,10 @@ fn changes_change_the_task_and_nothing_at_once() {
     for mut plant in plants() {
         let mut random = random_stream(0, TaskSet::HeldOut.stream(), 0);
         let task = plant.sample_task(TaskSet::HeldOut, &mut random);
-        for change in plant.changes() {
+        for change in plant.spec().clone().changes.iter() {
             plant.reset(&task, 1);
             let before = plant.observe().to_vec();
-            plant.apply(change.name).unwrap();
+            plant.apply(&change.name).unwrap();
             assert_eq!(
                 plant.task() == task,
                 change.name == "none",
@@ -111,21 +116,21 @@ fn tasks_lie_where_their_set_says() {
     for plant in plants() {
         let mut random = random_stream(0, TaskSet::Training.stream(), 0);
         let inside = |values: &[f32]| {
-            let mut ranges = values.iter().zip(plant.parameters());
+            let mut ranges = values.iter().zip(&plant.spec().parameters);
             ranges.all(|(value, parameter)| {
                 (parameter.training.0..=parameter.training.1).contains(value)
             })
         };
         for _ in 0..200 {
             let task = plant.sample_task(TaskSet::HeldOut, &mut random);
-            assert!(inside(&task.values), "{}: {task:?}", plant.name());
+            assert!(inside(&task.values), "{}: {task:?}", plant.spec().name);
             let wide = plant.sample_task(TaskSet::OutOfDistribution, &mut random);
-            for (value, parameter) in wide.values.iter().zip(plant.parameters()) {
+            for (value, parameter) in wide.values.iter().zip(&plant.spec().parameters) {
                 assert!((parameter.wide.0..=parameter.wide.1).contains(value));
             }
             // Of two directions on a line there is no third, and the xy ant's lie between its two.
-            if !["half-cheetah-dir", "ant-dir-xy"].contains(&plant.name()) {
-                assert!(!inside(&wide.values), "{}: {wide:?}", plant.name());
+            if !["half-cheetah-dir", "ant-dir-xy"].contains(&&*plant.spec().name) {
+                assert!(!inside(&wide.values), "{}: {wide:?}", plant.spec().name);
             }
         }
     }
@@ -170,7 +175,7 @@ fn a_trial_depends_on_its_seed_alone() {
             );
             plant.reset(&task, seed);
             let (mut trace, mut actions) = (Vec::new(), 1);
-            let mut command = vec![0.0; plant.contract().actions.len()];
+            let mut command = vec![0.0; plant.spec().contract().actions.len()];
             for step in 0..100 {
                 trace.extend(plant.observe().iter().map(|value| value.to_bits()));
                 command.fill_with(|| next_action(&mut actions));
@@ -204,9 +209,9 @@ fn the_last_reward_outlives_a_new_episode_and_not_a_new_trial() {
 #[test]
 fn a_plant_whose_numbers_run_away_pays_nothing_and_ends() {
     for name in MUJOCO_NAMES {
-        let mut plant = super::by_name(name).unwrap().unwrap();
+        let mut plant = super::by_name(name).unwrap().unwrap().make();
         let task = plant.task();
-        let command = vec![0.5; plant.contract().actions.len()];
+        let command = vec![0.5; plant.spec().contract().actions.len()];
         for seed in 0..2 {
             plant.reset(&task, seed);
             plant.step(&command);

@@ -10,13 +10,15 @@ mod tasks;
 
 pub use contract::CONTRACT;
 
-use engram_image::Contract;
+use std::sync::Arc;
+
+use engram_image::OwnedContract;
 use rand::{Rng, RngExt};
 
 use super::random::bell;
 use super::{
-    Change, Judgement, Parameter, Plant, Protocol, Random, Start, Stream, Task, TaskSet,
-    UnknownChange, random_stream, unknown_change,
+    Judgement, Plant, PlantSpec, Protocol, Random, Start, Stream, Task, TaskSet, UnknownChange,
+    random_stream,
 };
 
 pub use dynamics::{Dynamics, RATE_LIMIT_RAD_PER_S, State};
@@ -36,6 +38,7 @@ pub const UPRIGHT_RATE_RAD_PER_S: f32 = 1.0;
 /// One pendulum with its hidden task.
 #[derive(Clone, Debug)]
 pub struct Pendulum {
+    spec: Arc<PlantSpec>,
     hidden: Hidden,
     dynamics: Dynamics,
     state: State,
@@ -58,6 +61,7 @@ impl Pendulum {
     pub fn new() -> Self {
         let hidden = Hidden::middle();
         let mut pendulum = Self {
+            spec: Arc::new(spec()),
             hidden,
             dynamics: Dynamics::new(&hidden),
             state: State {
@@ -108,32 +112,29 @@ impl Pendulum {
     }
 }
 
-impl Plant for Pendulum {
-    fn name(&self) -> &'static str {
-        NAME
-    }
-
-    fn contract(&self) -> Contract<'static> {
-        CONTRACT
-    }
-
-    fn protocol(&self) -> Protocol {
-        Protocol {
+fn spec() -> PlantSpec {
+    PlantSpec {
+        name: NAME.into(),
+        channels: OwnedContract::from(&CONTRACT),
+        protocol: Protocol {
             episode_steps: 300,
             episodes: 2,
             hold_steps: 50,
             change_steps: (100, 150),
             recovery_steps: 100,
-            default_change: "polarity",
-        }
+            default_change: "polarity".into(),
+        },
+        parameters: PARAMETERS.to_vec(),
+        changes: CHANGES.to_vec(),
+        state_names: vec!["angle_rad".into(), "rate_rad_per_s".into()],
+        has_goal: true,
+        metric_name: None,
     }
+}
 
-    fn parameters(&self) -> &'static [Parameter] {
-        &PARAMETERS
-    }
-
-    fn changes(&self) -> &'static [Change] {
-        &CHANGES
+impl Plant for Pendulum {
+    fn spec(&self) -> &Arc<PlantSpec> {
+        &self.spec
     }
 
     fn sample_task(&self, set: TaskSet, random: &mut Random) -> Task {
@@ -173,7 +174,7 @@ impl Plant for Pendulum {
         let changed = self
             .hidden
             .changed(change)
-            .ok_or_else(|| unknown_change(self, change))?;
+            .ok_or_else(|| self.spec.unknown_change(change))?;
         self.change_hidden(changed);
         Ok(())
     }
@@ -192,10 +193,6 @@ impl Plant for Pendulum {
 
     fn state(&self) -> &[f32] {
         &self.shown
-    }
-
-    fn state_names(&self) -> &'static [&'static str] {
-        &["angle_rad", "rate_rad_per_s"]
     }
 
     fn judge(&self) -> Judgement {
@@ -287,10 +284,10 @@ mod tests {
 
     #[test]
     fn changes_do_what_they_say() {
-        for change in CHANGES {
+        for change in &CHANGES {
             let mut pendulum = Pendulum::new();
             let before = pendulum.task();
-            pendulum.apply(change.name).unwrap();
+            pendulum.apply(&change.name).unwrap();
             assert_eq!(
                 before == pendulum.task(),
                 change.name == "none",

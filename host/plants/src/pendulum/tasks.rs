@@ -7,72 +7,32 @@ use crate::{Change, Parameter, Random, Task, TaskSet};
 /// The hidden parameters in the order of [`Task::values`].
 ///
 /// `wide` is the out-of-distribution range: a task of that set has at least one parameter outside `training`.
-pub const PARAMETERS: [Parameter; 5] = [
-    Parameter {
-        name: "mass",
-        unit: "kg",
-        training: (0.7, 1.5),
-        wide: (0.5, 2.0),
-    },
-    Parameter {
-        name: "length",
-        unit: "m",
-        training: (0.8, 1.2),
-        wide: (0.65, 1.4),
-    },
-    Parameter {
-        name: "damping",
-        unit: "Nm s",
-        training: (0.0, 0.2),
-        wide: (0.0, 0.4),
-    },
-    Parameter {
-        name: "gain",
-        unit: "1",
-        training: (0.6, 1.4),
-        wide: (0.5, 1.7),
-    },
-    Parameter {
-        name: "polarity",
-        unit: "1",
-        training: (-1.0, 1.0),
-        wide: (-1.0, 1.0),
-    },
+pub static PARAMETERS: [Parameter; COUNT] = [
+    Parameter::new("mass", "kg", (0.7, 1.5), (0.5, 2.0)),
+    Parameter::new("length", "m", (0.8, 1.2), (0.65, 1.4)),
+    Parameter::new("damping", "Nm s", (0.0, 0.2), (0.0, 0.4)),
+    Parameter::new("gain", "1", (0.6, 1.4), (0.5, 1.7)),
+    Parameter::new("polarity", "1", (-1.0, 1.0), (-1.0, 1.0)),
 ];
+
+/// How many there are.
+const COUNT: usize = 5;
 
 /// Index of the polarity, which is -1 or +1 and nothing between.
 const POLARITY: usize = 4;
 
 /// The changes that a flight or an evaluation may apply.
-pub const CHANGES: [Change; 7] = [
-    Change {
-        name: "none",
-        summary: "nothing changes",
-    },
-    Change {
-        name: "polarity",
-        summary: "the motor turns the other way round",
-    },
-    Change {
-        name: "polarity-mass",
-        summary: "the motor turns the other way round and the mass grows by half",
-    },
-    Change {
-        name: "mass",
-        summary: "the mass grows by half",
-    },
-    Change {
-        name: "gain",
-        summary: "the motor loses 40 % of its torque",
-    },
-    Change {
-        name: "length",
-        summary: "the rod grows by a quarter",
-    },
-    Change {
-        name: "damping",
-        summary: "the bearing's damping grows by 0.3 Nm s",
-    },
+pub static CHANGES: [Change; 7] = [
+    Change::new("none", "nothing changes"),
+    Change::new("polarity", "the motor turns the other way round"),
+    Change::new(
+        "polarity-mass",
+        "the motor turns the other way round and the mass grows by half",
+    ),
+    Change::new("mass", "the mass grows by half"),
+    Change::new("gain", "the motor loses 40 % of its torque"),
+    Change::new("length", "the rod grows by a quarter"),
+    Change::new("damping", "the bearing's damping grows by 0.3 Nm s"),
 ];
 
 /// The hidden parameters of one task.
@@ -109,7 +69,7 @@ impl Hidden {
     #[must_use]
     pub fn sample(set: TaskSet, random: &mut Random) -> Self {
         loop {
-            let mut values = [0.0f32; PARAMETERS.len()];
+            let mut values = [0.0f32; COUNT];
             for (value, parameter) in values.iter_mut().zip(&PARAMETERS) {
                 let (low, high) = match set {
                     TaskSet::Training | TaskSet::HeldOut => parameter.training,
@@ -163,7 +123,7 @@ impl Hidden {
 
     /// The parameters, moved and scaled so that the training range becomes [-1, 1].
     #[must_use]
-    pub fn centred(self) -> [f32; PARAMETERS.len()] {
+    pub fn centred(self) -> [f32; COUNT] {
         let mut values = self.values();
         for (value, parameter) in values.iter_mut().zip(&PARAMETERS) {
             let (low, high) = parameter.training;
@@ -172,7 +132,7 @@ impl Hidden {
         values
     }
 
-    fn values(self) -> [f32; PARAMETERS.len()] {
+    fn values(self) -> [f32; COUNT] {
         [
             self.mass_kg,
             self.length_m,
@@ -182,7 +142,7 @@ impl Hidden {
         ]
     }
 
-    fn from_values(values: [f32; PARAMETERS.len()]) -> Self {
+    fn from_values(values: [f32; COUNT]) -> Self {
         let [mass_kg, length_m, damping, gain, polarity] = values;
         Self {
             mass_kg,

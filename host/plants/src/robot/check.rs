@@ -1,9 +1,10 @@
 //! From the file as written to a checked [`Robot`]: every bound that does not need the model.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use engram_image::limits::{MAX_ACTIONS, MAX_OBSERVATIONS, TEXT_BYTES};
-use engram_image::{ActionChannel, Channel, Contract, ContractError, List, Reward};
+use engram_image::{ActionChannel, Channel, Contract, ContractError, List, OwnedContract, Reward};
 
 use super::actions::{actions, added, changes_per_trial, delays};
 use super::effects::{effects, range};
@@ -11,12 +12,9 @@ use super::reward_input::reward;
 use super::starts::start;
 use super::terms::{conditions, goal, rewards, sources};
 use super::text;
-use super::{
-    Change, Condition, Effect, NO_CHANGE, Parameter, Protocol, Robot, RobotError, Source, Target,
-    Term,
-};
+use super::{Condition, Effect, Robot, RobotError, Source, Target, Term};
 use crate::toml_place::Document;
-use crate::{MUJOCO_NAMES, NAMES};
+use crate::{Change, MUJOCO_NAMES, NAMES, Parameter, PlantSpec, Protocol, Text};
 
 /// Control steps of one episode, at most: a day at 10 Hz.
 const MAX_EPISODE_STEPS: usize = 864_000;
@@ -113,16 +111,21 @@ pub(super) fn robot(source: &str, file: &Path) -> Result<Robot, RobotError> {
     let input = written.reward_input;
     contract.reward = reward(&context, input, &rewards, &sources, &contract.actions)?;
     let (changes, factors) = changes(&context, &written)?;
-    let protocol = protocol(&context, &written, changes)?;
+    let protocol = protocol(&context, &written, &changes)?;
     let (goal, metric_name) = goal(&context, &written.goal)?;
-    let robot = Robot {
-        name: leak(&written.name),
-        model: file.parent().unwrap_or(Path::new("")).join(&written.model),
-        contract,
+    let spec = PlantSpec {
+        name: written.name.clone().into(),
+        channels: OwnedContract::from(&contract),
         protocol,
         parameters,
         changes,
         state_names: state_names(&written),
+        has_goal: !goal.is_empty(),
+        metric_name: metric_name.map(Text::from),
+    };
+    let robot = Robot {
+        spec: Arc::new(spec),
+        model: file.parent().unwrap_or(Path::new("")).join(&written.model),
         sources,
         noise_std: written
             .observation
@@ -144,7 +147,6 @@ pub(super) fn robot(source: &str, file: &Path) -> Result<Robot, RobotError> {
             .map(|change| change.name.clone())
             .collect(),
         goal,
-        metric_name,
         file: file.to_owned(),
         text: source.to_owned(),
     };
@@ -184,15 +186,6 @@ fn every_goal_is_used(robot: &Robot) -> Result<(), RobotError> {
     Ok(())
 }
 
-/// A text that lives as long as the process.
-fn leak(text: &str) -> &'static str {
-    Box::leak(text.to_owned().into_boxed_str())
-}
-
-fn leak_all<T>(entries: Vec<T>) -> &'static [T] {
-    Box::leak(entries.into_boxed_slice())
-}
-
 /// Printable ASCII without spaces.
 pub(super) fn is_plain(text: &str, limit: usize) -> bool {
     !text.is_empty() && text.len() <= limit && text.bytes().all(|byte| byte.is_ascii_graphic())
@@ -221,22 +214,18 @@ fn head(context: &Context<'_>, written: &text::File) -> Result<(), RobotError> {
     )
 }
 
-fn contract(context: &Context<'_>, written: &text::File) -> Result<Contract<'static>, RobotError> {
-    let observations = written.observation.iter().map(|channel| {
-        Channel::new(
-            leak(&channel.name),
-            leak(&channel.unit),
-            [channel.min, channel.max],
-        )
-    });
+fn contract<'a>(
+    context: &Context<'_>,
+    written: &'a text::File,
+) -> Result<Contract<'a>, RobotError> {
+    let observations = written
+        .observation
+        .iter()
+        .map(|channel| Channel::new(&channel.name, &channel.unit, [channel.min, channel.max]));
     let actions = written.action.iter().map(|channel| {
-        ActionChannel::new(
-            leak(&channel.name),
-            leak(&channel.unit),
-            [channel.min, channel.max],
-        )
-        .with_slew_per_s(channel.slew_per_s)
-        .with_safe(channel.safe)
+        ActionChannel::new(&channel.name, &channel.unit, [channel.min, channel.max])
+            .with_slew_per_s(channel.slew_per_s)
+            .with_safe(channel.safe)
     });
     for (key, count, most, advice) in [
         (
@@ -306,18 +295,15 @@ fn refuse_channel(context: &Context<'_>, error: &ContractError) -> RobotError {
     }
 }
 
-fn state_names(written: &text::File) -> &'static [&'static str] {
+fn state_names(written: &text::File) -> Vec<Text> {
     let name = |channel: &text::Observation| match channel.unit.as_str() {
-        "1" => leak(&channel.name),
-        unit => leak(&format!("{}_{}", channel.name, unit.replace('/', "_per_"))),
+        "1" => channel.name.clone().into(),
+        unit => format!("{}_{}", channel.name, unit.replace('/', "_per_")).into(),
     };
-    leak_all(written.observation.iter().map(name).collect())
+    written.observation.iter().map(name).collect()
 }
 
-fn parameters(
-    context: &Context<'_>,
-    written: &text::File,
-) -> Result<&'static [Parameter], RobotError> {
+fn parameters(context: &Context<'_>, written: &text::File) -> Result<Vec<Parameter>, RobotError> {
     let mut parameters = Vec::new();
     for (index, hidden) in written.hidden.iter().enumerate() {
         let key = |field: &str| format!("hidden[{index}].{field}");
@@ -340,13 +326,13 @@ fn parameters(
         let must = format!("a range that holds all of training, {:?}", hidden.training);
         context.must(within, &key("wide"), &must)?;
         parameters.push(Parameter {
-            name: leak(&hidden.name),
-            unit: leak(&hidden.unit),
+            name: hidden.name.clone().into(),
+            unit: hidden.unit.clone().into(),
             training: hidden.training.into(),
             wide: wide.into(),
         });
     }
-    Ok(leak_all(parameters))
+    Ok(parameters)
 }
 
 type Factors = Vec<Vec<(usize, f32)>>;
@@ -354,8 +340,8 @@ type Factors = Vec<Vec<(usize, f32)>>;
 fn changes(
     context: &Context<'_>,
     written: &text::File,
-) -> Result<(&'static [Change], Factors), RobotError> {
-    let (mut changes, mut factors) = (vec![NO_CHANGE], vec![Vec::new()]);
+) -> Result<(Vec<Change>, Factors), RobotError> {
+    let (mut changes, mut factors) = (vec![Change::NONE], vec![Vec::new()]);
     for (index, change) in written.change.iter().enumerate() {
         let key = |field: &str| format!("change[{index}].{field}");
         let must = format!("1 to {TEXT_BYTES} bytes of printable ASCII without spaces");
@@ -392,18 +378,18 @@ fn changes(
             each.push((parameter, *factor));
         }
         changes.push(Change {
-            name: leak(&change.name),
-            summary: leak(&change.summary),
+            name: change.name.clone().into(),
+            summary: change.summary.clone().into(),
         });
         factors.push(each);
     }
-    Ok((leak_all(changes), factors))
+    Ok((changes, factors))
 }
 
 fn protocol(
     context: &Context<'_>,
     written: &text::File,
-    changes: &'static [Change],
+    changes: &[Change],
 ) -> Result<Protocol, RobotError> {
     let (goal, steps) = (&written.goal, written.episode_steps);
     let hold_steps = goal.hold_steps.unwrap_or(steps.div_ceil(6));
@@ -421,12 +407,17 @@ fn protocol(
         "goal.recovery_steps",
         must,
     )?;
-    let wanted = match &goal.default_change {
-        Some(name) => name.as_str(),
-        None => changes.get(1).unwrap_or(&NO_CHANGE).name,
+    let mut names = changes.iter().map(|change| &change.name);
+    let default_change = match &goal.default_change {
+        Some(wanted) => names.find(|name| *name == wanted),
+        // The first is "none".
+        None => changes
+            .get(1)
+            .or(changes.first())
+            .map(|change| &change.name),
     };
-    let known: Vec<_> = changes.iter().map(|change| change.name).collect();
-    let default_change = known.iter().find(|name| **name == wanted).ok_or_else(|| {
+    let default_change = default_change.cloned().ok_or_else(|| {
+        let known: Vec<_> = changes.iter().map(|change| &*change.name).collect();
         let must = format!("the name of a [[change]] (there is: {})", known.join(", "));
         context.refuse("goal.default_change", must)
     })?;

@@ -1,8 +1,8 @@
 //! A user's own robot, as its TOML file describes it: channels, reward, what is hidden, and how it is judged.
 //!
 //! This module reads and checks files; it knows nothing of MuJoCo, and what the model's names mean is found out by
-//! `plant::mujoco`. A file is read once per process, so that every plant of a run is the same robot even when the
-//! file is edited meanwhile.
+//! [`mujoco`](crate::PlantFactory). Whoever flies a robot reads its file once, so that every plant of a run is the same robot even when
+//! the file is edited meanwhile.
 
 mod actions;
 mod check;
@@ -14,13 +14,10 @@ mod tasks;
 mod terms;
 mod text;
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Arc;
 
-use engram_image::Contract;
-
-use super::{Change, Parameter, Protocol};
+use super::PlantSpec;
 use crate::bounded_file::{self, BoundedError};
 use crate::toml_place::Document;
 
@@ -32,12 +29,6 @@ pub use text::{Axis, Draw, Frame};
 pub const EXTENSION: &str = ".toml";
 /// In a list of names: all that the model has.
 pub const ALL: &str = "*";
-/// The change that every robot knows.
-const NO_CHANGE: Change = Change {
-    name: "none",
-    summary: "nothing changes",
-};
-
 /// What names something in the model, and the key that it stands under.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Named {
@@ -297,20 +288,10 @@ pub struct StartNoise {
 pub struct Robot {
     file: PathBuf,
     text: String,
-    /// What it is called in images and logs.
-    pub name: &'static str,
     /// The file of its MuJoCo model.
     pub model: PathBuf,
-    /// Channels and period, and what the policy is told of the reward.
-    pub contract: Contract<'static>,
-    /// How policies are judged.
-    pub protocol: Protocol,
-    /// The hidden parameters.
-    pub parameters: &'static [Parameter],
-    /// The changes.
-    pub changes: &'static [Change],
-    /// Names with units of the true state: one per observation channel.
-    pub state_names: &'static [&'static str],
+    /// Name, channels, parameters and changes; a state name per observation channel.
+    pub spec: Arc<PlantSpec>,
     /// Source of every observation channel.
     pub sources: Vec<Source>,
     /// Standard deviation of every observation channel's noise.
@@ -339,8 +320,6 @@ pub struct Robot {
     pub training_changes: Vec<String>,
     /// The goal is held when all of these hold and the episode has not ended.
     pub goal: Vec<Condition>,
-    /// What the first of the goal's conditions measures, with its unit.
-    pub metric_name: Option<&'static str>,
 }
 
 /// Whether a plant's name is the path of a robot's file.
@@ -349,39 +328,23 @@ pub fn is_file(plant: &str) -> bool {
     plant.ends_with(EXTENSION)
 }
 
-/// The robot of a file. A file is read once per process and kept.
+/// Reads the robot of a file.
 ///
 /// # Errors
 /// [`RobotError`] names file, line, key, value and what it must be.
-pub fn load(path: &str) -> Result<&'static Robot, RobotError> {
-    static LOADED: Mutex<Option<HashMap<PathBuf, &'static Robot>>> = Mutex::new(None);
+pub fn load(path: &str) -> Result<Robot, RobotError> {
     let unreadable = |error: BoundedError| RobotError::Read {
         path: path.to_owned(),
         reason: error.to_string(),
     };
-    // A thread that panicked here left at worst a robot out.
-    let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
-    let loaded = loaded.get_or_insert_default();
-    // As it was given: a run goes on when its file is away for a while.
-    if let Some(robot) = loaded.get(Path::new(path)) {
-        return Ok(robot);
-    }
-    let canonical = Path::new(path).canonicalize();
-    let file = canonical.map_err(|error| unreadable(error.into()))?;
-    let robot = match loaded.get(&file) {
-        Some(robot) => *robot,
-        None => {
-            let text = bounded_file::text(&file).map_err(unreadable)?;
-            Box::leak(Box::new(Robot::from_toml(&text, Path::new(path))?))
-        }
-    };
-    loaded.insert(file, robot);
-    loaded.insert(PathBuf::from(path), robot);
-    Ok(robot)
+    let file = Path::new(path).canonicalize();
+    let file = file.map_err(|error| unreadable(error.into()))?;
+    let text = bounded_file::text(&file).map_err(unreadable)?;
+    Robot::from_toml(&text, Path::new(path))
 }
 
 impl Robot {
-    /// The file that it was read from, all links resolved.
+    /// The file that it was read from, as it was named.
     #[must_use]
     pub fn file(&self) -> &Path {
         &self.file
@@ -418,7 +381,7 @@ impl Robot {
             origin: &self.file.display().to_string(),
             text: &self.text,
         };
-        RobotError::no_effect(file, index, self.parameters[index].name, why)
+        RobotError::no_effect(file, index, &self.spec.parameters[index].name, why)
     }
 }
 

@@ -20,7 +20,7 @@ impl Robot {
                 parameter.training
             }
         };
-        let all = || self.parameters.iter().zip(&self.draws);
+        let all = || self.spec.parameters.iter().zip(&self.draws);
         let mut values: Vec<f32> = all()
             .map(|(parameter, draw)| draw.from(range(parameter), random))
             .collect();
@@ -31,11 +31,13 @@ impl Robot {
             *value < parameter.training.0 || *value > parameter.training.1
         };
         let wider: Vec<usize> = (0..values.len())
-            .filter(|index| self.parameters[*index].wide != self.parameters[*index].training)
+            .filter(|index| {
+                self.spec.parameters[*index].wide != self.spec.parameters[*index].training
+            })
             .collect();
-        if !wider.is_empty() && !values.iter().zip(self.parameters).any(is_outside) {
+        if !wider.is_empty() && !values.iter().zip(&self.spec.parameters).any(is_outside) {
             let index = wider[random.random_range(0..wider.len())];
-            values[index] = self.draws[index].outside(&self.parameters[index], random);
+            values[index] = self.draws[index].outside(&self.spec.parameters[index], random);
         }
         values
     }
@@ -43,7 +45,8 @@ impl Robot {
     /// The task of middling values.
     #[must_use]
     pub fn middle(&self) -> Vec<f32> {
-        self.parameters
+        self.spec
+            .parameters
             .iter()
             .zip(&self.draws)
             .map(|(parameter, draw)| {
@@ -60,7 +63,8 @@ impl Robot {
     /// A parameter's value, moved and scaled so that its training range becomes [-1, 1].
     #[must_use]
     pub fn centred(&self, index: usize, value: f32) -> f32 {
-        let (Some(parameter), Some(draw)) = (self.parameters.get(index), self.draws.get(index))
+        let (Some(parameter), Some(draw)) =
+            (self.spec.parameters.get(index), self.draws.get(index))
         else {
             return 0.0;
         };
@@ -77,7 +81,12 @@ impl Robot {
     /// Multiplies the values as the change of this name says; false if there is none.
     #[must_use]
     pub fn change(&self, name: &str, values: &mut [f32]) -> bool {
-        let Some(index) = self.changes.iter().position(|change| change.name == name) else {
+        let Some(index) = self
+            .spec
+            .changes
+            .iter()
+            .position(|change| change.name == name)
+        else {
             return false;
         };
         for (parameter, factor) in self.factors.get(index).into_iter().flatten() {

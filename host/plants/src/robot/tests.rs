@@ -27,19 +27,22 @@ fn line_of(text: &str) -> String {
 #[test]
 fn the_example_is_good() {
     let robot = parse(EXAMPLE).unwrap();
-    assert_eq!(robot.name, "balancer");
+    assert_eq!(robot.spec.name, "balancer");
     assert_eq!(robot.model, Path::new("examples/robots/balancer.xml"));
     assert_eq!(
         (
-            robot.contract.observations.len(),
-            robot.contract.actions.len()
+            robot.spec.channels.observations.len(),
+            robot.spec.channels.actions.len()
         ),
         (6, 2)
     );
-    assert_eq!(robot.protocol.default_change, "polarity");
+    assert_eq!(robot.spec.protocol.default_change, "polarity");
     assert_eq!(robot.training_changes, ["polarity"]);
-    assert_eq!(robot.state_names[1], "pitch_rate_rad_per_s");
-    assert_eq!(robot.metric_name, Some("velocity_error_m_per_s"));
+    assert_eq!(robot.spec.state_names[1], "pitch_rate_rad_per_s");
+    assert_eq!(
+        robot.spec.metric_name.as_deref(),
+        Some("velocity_error_m_per_s")
+    );
 }
 
 #[test]
@@ -166,7 +169,7 @@ fn tasks_lie_where_their_set_says() {
     let (mut positive, mut light) = (0, 0);
     for _ in 0..1000 {
         let inside = robot.draw(TaskSet::Training, &mut random);
-        for (index, (value, parameter)) in inside.iter().zip(robot.parameters).enumerate() {
+        for (index, (value, parameter)) in inside.iter().zip(&robot.spec.parameters).enumerate() {
             let (low, high) = parameter.training;
             assert!((low..=high).contains(value), "{} = {value}", parameter.name);
             assert!(robot.centred(index, *value).abs() <= 1.0 + 1e-5);
@@ -179,10 +182,10 @@ fn tasks_lie_where_their_set_says() {
             *value < parameter.training.0 || *value > parameter.training.1
         };
         assert!(
-            outside.iter().zip(robot.parameters).any(is_outside),
+            outside.iter().zip(&robot.spec.parameters).any(is_outside),
             "{outside:?}"
         );
-        for (value, parameter) in outside.iter().zip(robot.parameters) {
+        for (value, parameter) in outside.iter().zip(&robot.spec.parameters) {
             let (low, high) = parameter.wide;
             assert!((low..=high).contains(value), "{} = {value}", parameter.name);
         }
@@ -218,8 +221,13 @@ fn a_policy_is_told_of_its_reward_what_the_file_says() {
         let text = EXAMPLE.replace("episodes = 2 ", &format!("{line}\nepisodes = 2 "));
         parse(&text)
     };
-    assert_eq!(with("").unwrap().contract.reward, Reward::External);
-    let Reward::Formula(none) = with("reward_input = \"none\"").unwrap().contract.reward else {
+    assert_eq!(with("").unwrap().spec.contract().reward, Reward::External);
+    let Reward::Formula(none) = with("reward_input = \"none\"")
+        .unwrap()
+        .spec
+        .contract()
+        .reward
+    else {
         panic!("the board computes that it is 0");
     };
     assert!(none.is_zero() && none.linear.len() == 6 && none.action_quadratic.len() == 2);
@@ -249,7 +257,7 @@ fn a_board_computes_the_rewards_of_what_it_measures() {
             "qvel = { joint = \"right_wheel\" }",
             "body_velocity = { body = \"chassis\", axis = \"x\", frame = \"body\" }",
         );
-    let Reward::Formula(formula) = parse(&text).unwrap().contract.reward else {
+    let Reward::Formula(formula) = parse(&text).unwrap().spec.contract().reward else {
         panic!("a formula was asked for");
     };
     assert!((formula.constant - 0.6).abs() < 1e-6);

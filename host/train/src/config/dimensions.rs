@@ -1,17 +1,18 @@
 //! From settings and a plant to the networks' dimensions.
 
-use engram_image::{HeadInput, ModelConfig, Positions};
+use engram_image::ModelConfig;
 
-use super::{HeadInputName, PositionsName, Settings};
-use engram_export::network::{GruConfig, NetworkConfig, RL2};
-use engram_plants::Plant;
+use super::Settings;
+use engram_export::checkpoint::Agent;
+use engram_export::network::{GruConfig, NetworkConfig};
+use engram_plants::PlantSpec;
 
 impl Settings {
     /// The policy's dimensions on a plant.
     #[must_use]
-    pub fn model_config(&self, plant: &dyn Plant) -> ModelConfig {
-        let contract = plant.contract();
-        self.dimensions(contract.observations.len(), contract.actions.len())
+    pub fn model_config(&self, spec: &PlantSpec) -> ModelConfig {
+        let channels = &spec.channels;
+        self.dimensions(channels.observations.len(), channels.actions.len())
     }
 
     pub(super) fn dimensions(&self, observations: usize, actions: usize) -> ModelConfig {
@@ -25,22 +26,16 @@ impl Settings {
             ff: model.ff,
             window: model.window,
             hidden: model.hidden,
-            positions: match model.positions {
-                PositionsName::Slot => Positions::Slot,
-                PositionsName::Age => Positions::Age,
-            },
-            head_input: match model.head_input {
-                HeadInputName::Encoder => HeadInput::Encoder,
-                HeadInputName::Mixed => HeadInput::Mixed,
-            },
+            positions: model.positions,
+            head_input: model.head_input,
         }
     }
 
     /// The network of an agent on a plant.
     #[must_use]
-    pub fn network_config(&self, plant: &dyn Plant, agent: &str) -> NetworkConfig {
-        let config = self.model_config(plant);
-        if agent == RL2 {
+    pub fn network_config(&self, spec: &PlantSpec, agent: Agent) -> NetworkConfig {
+        let config = self.model_config(spec);
+        if agent == Agent::Rl2 {
             return NetworkConfig::Gru(GruConfig {
                 observations: config.observations,
                 actions: config.actions,

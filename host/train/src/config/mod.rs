@@ -12,8 +12,9 @@ mod training;
 
 use serde::{Deserialize, Serialize};
 
+pub use engram_image::{HeadInput, Positions};
 pub use error::ConfigError;
-pub use model::{Belief, HeadInputName, Initial, Model, NormalizerSettings, PositionsName, Rl2};
+pub use model::{Belief, Initial, Model, NormalizerSettings, Rl2};
 pub use presets::Preset;
 pub use training::{Critic, CriticInput, CriticLoss, CriticTargets, Ppo, Trial};
 
@@ -51,7 +52,7 @@ impl Settings {
     #[must_use]
     pub fn one_step(mut self) -> Self {
         self.model.window = 1;
-        self.model.positions = PositionsName::Age;
+        self.model.positions = Positions::Age;
         self
     }
 

@@ -1,5 +1,6 @@
 //! What the networks are: dimensions, scaling, first weights.
 
+use engram_image::{HeadInput, Positions};
 use serde::{Deserialize, Serialize};
 
 use super::yes;
@@ -21,42 +22,9 @@ pub struct Model {
     /// Widths of the head's hidden layers.
     pub hidden: [usize; 2],
     /// How the policy knows when a memory happened.
-    pub positions: PositionsName,
+    pub positions: Positions,
     /// What the head reads.
-    pub head_input: HeadInputName,
-}
-
-/// `slot` or `age`.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    Serialize,
-    Deserialize,
-    strum::Display,
-    strum::EnumIter,
-    strum::EnumMessage,
-    strum::IntoStaticStr,
-)]
-#[strum(serialize_all = "kebab-case")]
-#[serde(rename_all = "lowercase")]
-pub enum PositionsName {
-    /// The paper's: encodings per window slot.
-    Slot,
-    /// A learned bias per head and age.
-    Age,
-}
-
-/// `encoder` or `mixed`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum HeadInputName {
-    /// The encoder's output alone.
-    Encoder,
-    /// Beside it, the newest embedded working memory.
-    Mixed,
+    pub head_input: HeadInput,
 }
 
 /// Scaling of working memories.

@@ -86,7 +86,7 @@ impl Settings {
     /// When the plant has no such preset, or is a robot's file that is not right.
     pub fn preset_of(preset: Preset, plant: &str) -> Result<Self, ConfigError> {
         if preset == Preset::Engram && robot::is_file(plant) {
-            let settings = Self::preset_of(preset, ROBOT)?.with_trials_of(robot::load(plant)?);
+            let settings = Self::preset_of(preset, ROBOT)?.with_trials_of(&robot::load(plant)?);
             settings.check(Document {
                 origin: plant,
                 text: "",
@@ -110,8 +110,8 @@ impl Settings {
     /// Takes trials and changes from a robot's file.
     fn with_trials_of(mut self, robot: &Robot) -> Self {
         let trial = &mut self.trial;
-        trial.steps = robot.protocol.episode_steps * robot.protocol.episodes;
-        trial.episode_steps = robot.protocol.episode_steps;
+        trial.steps = robot.spec.protocol.episode_steps * robot.spec.protocol.episodes;
+        trial.episode_steps = robot.spec.protocol.episode_steps;
         trial.changes.clone_from(&robot.training_changes);
         if !trial.changes.is_empty() {
             trial.change_every = trial.steps as f64 / robot.changes_per_trial;

@@ -7,7 +7,7 @@ use engram_plants::by_name;
 fn the_preset_is_good() {
     let settings = Settings::preset("pendulum").unwrap();
     settings
-        .model_config(&*by_name("pendulum").unwrap())
+        .model_config(by_name("pendulum").unwrap().spec())
         .validate()
         .unwrap();
     assert_eq!(settings.clone().one_step().model.window, 1);

@@ -1,21 +1,23 @@
 //! Settings that are good alone but not together.
 
-use super::{ConfigError, CriticInput, PositionsName, Settings};
-use engram_export::network::RL2;
+use super::{ConfigError, CriticInput, Positions, Settings};
+use engram_export::checkpoint::Agent;
 
 impl Settings {
     /// Whether every step is a window of its own: its memory can be computed from nothing.
     #[must_use]
     pub fn windowed(&self) -> bool {
-        self.model.positions == PositionsName::Slot || self.model.window == 1
+        self.model.positions == Positions::Slot || self.model.window == 1
     }
 
     /// Whether `agent` can be trained by these settings, which may have changed since they were read.
     ///
     /// # Errors
     /// Names the keys.
-    pub fn check_together(&self, agent: &str) -> Result<(), ConfigError> {
-        let of_agent = (agent == RL2).then(|| self.needs_windows()).flatten();
+    pub fn check_together(&self, agent: Agent) -> Result<(), ConfigError> {
+        let of_agent = (agent == Agent::Rl2)
+            .then(|| self.needs_windows())
+            .flatten();
         match of_agent.or_else(|| self.contradiction()) {
             None => Ok(()),
             Some((key, message)) => Err(ConfigError::Contradiction {

@@ -46,7 +46,7 @@ pub(super) fn controls(
     model: &mut Arc<MjModel>,
 ) -> Result<Vec<Control>, RobotError> {
     let mut controls: Vec<Control> = Vec::new();
-    let channels = names.robot.contract.actions.iter();
+    let channels = names.robot.spec.channels.actions.iter();
     for (index, (action, channel)) in names.robot.actions.iter().zip(channels).enumerate() {
         let actuator = names.find(Kind::Actuator, &action.actuator)?;
         let address = names.control(actuator);

@@ -1,7 +1,9 @@
 //! From commands to controls: offsets, motors that follow positions, filters, delays and noise, added actuators.
 
-use super::UserRobot;
+use std::sync::Arc;
+
 use super::case::{Case, MOTOR, SERVO, arm, is_near};
+use super::{RobotModel, UserRobot};
 use crate::{Plant, Task};
 
 fn begun(case: &Case) -> UserRobot {
@@ -355,7 +357,8 @@ fn an_added_actuator_is_checked_and_counts_for_the_digest() {
         .refused(&["actuator[0].joint is \"free\"", "hinge or slide"]);
     let digest = |gear: &str| {
         let case = Case::new("").with(&section("m", "j", gear));
-        super::digest(case.with_model(URDF.as_bytes())).unwrap()
+        let robot = Arc::new(case.with_model(URDF.as_bytes()));
+        RobotModel::new(robot).unwrap().digest()
     };
     assert_ne!(digest("gear = 1.0"), digest("gear = 2.0"));
     assert_eq!(digest("gear = 1.0"), digest(""));

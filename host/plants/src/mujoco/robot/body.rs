@@ -1,7 +1,6 @@
 //! A robot and its model put together: every name found, and what its plants share.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use mujoco_rs::wrappers::MjModel;
 
@@ -44,24 +43,9 @@ pub(super) struct Body {
     pub(super) alterations: Vec<Alteration>,
 }
 
-/// The body of a robot, made once per process.
-pub(super) fn of(robot: &'static Robot) -> Result<&'static Body, RobotError> {
-    static MADE: Mutex<Option<HashMap<usize, &'static Body>>> = Mutex::new(None);
-    // Robots live as long as the process, so that their addresses tell them apart.
-    let key = std::ptr::from_ref(robot).addr();
-    // A thread that panicked here left at worst a body out.
-    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
-    let made = made.get_or_insert_default();
-    if let Some(body) = made.get(&key) {
-        return Ok(body);
-    }
-    let body: &'static Body = Box::leak(Box::new(Body::new(robot)?));
-    made.insert(key, body);
-    Ok(body)
-}
-
 impl Body {
-    fn new(robot: &'static Robot) -> Result<Self, RobotError> {
+    /// Loads the robot's model and finds in it all that its file names.
+    pub(super) fn new(robot: &Robot) -> Result<Self, RobotError> {
         let loaded = load(robot)?;
         let names = Names {
             robot,
@@ -134,8 +118,8 @@ impl Body {
     }
 }
 
-/// The robot's model, from the cache if it was loaded before, with the actuators that its file adds.
-pub(super) fn load(robot: &'static Robot) -> Result<Arc<MjModel>, RobotError> {
+/// Loads the robot's model, with the actuators that its file adds.
+pub(super) fn load(robot: &Robot) -> Result<Arc<MjModel>, RobotError> {
     let model = models::load(&robot.model).map_err(|error| match error {
         ModelError::Refused { path, reason } => RobotError::Model {
             path: path.display().to_string(),
@@ -159,7 +143,7 @@ pub(super) fn load(robot: &'static Robot) -> Result<Arc<MjModel>, RobotError> {
 /// Physics steps per control period, which must be a whole number.
 fn frame_skip(names: Names<'_>) -> Result<usize, RobotError> {
     let timestep_us = names.model.opt().timestep * 1e6;
-    let period_us = f64::from(names.robot.contract.period_us);
+    let period_us = f64::from(names.robot.spec.channels.period_us);
     let skip = (period_us / timestep_us).round();
     if (1.0..=MAX_FRAME_SKIP).contains(&skip) && fits(skip * timestep_us, period_us) {
         return Ok(skip as usize);

@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use super::UserRobot;
+use super::{RobotModel, UserRobot};
 use crate::robot::{Robot, RobotError};
 use crate::{Plant, Task};
 
@@ -86,18 +87,17 @@ impl Case {
     }
 
     /// The robot with these bytes for a model, not put together.
-    pub(super) fn with_model(&self, model: &[u8]) -> &'static Robot {
+    pub(super) fn with_model(&self, model: &[u8]) -> Robot {
         let path = |name: &str| -> PathBuf { self.folder.path().join(name) };
         std::fs::write(path("robot.xml"), model).unwrap();
-        let robot = Robot::from_toml(&self.text(), &path("robot.toml")).unwrap();
-        Box::leak(Box::new(robot))
+        Robot::from_toml(&self.text(), &path("robot.toml")).unwrap()
     }
 
     pub(super) fn made(&self) -> Result<UserRobot, RobotError> {
         let path = |name: &str| -> PathBuf { self.folder.path().join(name) };
         std::fs::write(path("robot.xml"), &self.model).unwrap();
         let robot = Robot::from_toml(&self.text(), &path("robot.toml"))?;
-        UserRobot::new(Box::leak(Box::new(robot)))
+        Ok(RobotModel::new(Arc::new(robot))?.make())
     }
 
     pub(super) fn robot(&self) -> UserRobot {

@@ -125,6 +125,7 @@ mod tests {
     use std::path::Path;
 
     use super::super::case::{Case, SERVO, arm};
+    use super::Names;
 
     /// The digest of the model in a folder, which moves from test to test.
     fn digest(model: &[u8], files: &[(&str, &[u8])]) -> String {
@@ -135,7 +136,11 @@ mod tests {
             std::fs::write(folder.join(name), content).unwrap();
         }
         let robot = case.with_model(model);
-        super::super::digest(robot).unwrap()
+        let model = super::super::body::load(&robot).unwrap();
+        super::of(Names {
+            robot: &robot,
+            model: &model,
+        })
     }
 
     fn full() -> String {

@@ -41,7 +41,7 @@ pub(super) fn check(names: Names<'_>, body: &Body) -> Result<(), RobotError> {
         if !alteration.changes_the_model() {
             continue;
         }
-        let parameters = names.robot.parameters;
+        let parameters = &names.robot.spec.parameters;
         let Some(parameter) = parameters.get(index) else {
             continue;
         };
@@ -99,7 +99,7 @@ fn why_without_effect(
                 let (low, high) = parameter.training;
                 [f64::from(low), f64::from(high)]
             };
-            let all = body.alterations.iter().zip(names.robot.parameters);
+            let all = body.alterations.iter().zip(&names.robot.spec.parameters);
             // Parameters of the same geom multiply, and those of others decide whose friction is the larger.
             let others: Vec<friction::Parameter<'_>> = all
                 .filter(|(other, _)| !std::ptr::eq(*other, alteration))
@@ -306,7 +306,7 @@ fn moves_apart(
 
 /// Gives both simulations the same command and the same pushes.
 fn command(names: Names<'_>, body: &Body, pair: &mut [Simulation; 2], random: &mut Random) {
-    let channels = names.robot.contract.actions.iter();
+    let channels = names.robot.spec.channels.actions.iter();
     for (channel, control) in channels.zip(&body.controls) {
         let value = random.random_range(channel.min..=channel.max);
         for simulation in pair.iter_mut() {

@@ -1,4 +1,4 @@
-//! The user's own robot on MuJoCo: the plant that `plant::robot` describes and a MuJoCo model embodies.
+//! The user's own robot on MuJoCo: the plant that [`robot`](crate::robot) describes and a MuJoCo model embodies.
 //!
 //! After the physics of a control step, everything that follows from positions and velocities is computed again, so
 //! that observation, reward and judgement belong to one moment. Stepping allocates nothing.
@@ -15,18 +15,20 @@ mod names;
 mod reading;
 mod starts;
 
+use std::fmt;
+use std::sync::Arc;
+
 use engram_firmware::safety::Envelope;
-use engram_image::{ActionChannel, Contract};
+use engram_image::Contract;
 
 use self::body::Body;
 use self::imperfections::{Imperfections, Moment};
 use self::names::Names;
 use self::reading::Step;
 use super::simulation::Simulation;
-use crate::robot::{self, Robot, RobotError};
+use crate::robot::{Robot, RobotError};
 use crate::{
-    Change, Judgement, Parameter, Plant, Protocol, Random, Start, Stream, Task, TaskSet,
-    UnknownChange, random_stream, unknown_change,
+    Judgement, Plant, PlantSpec, Random, Start, Stream, Task, TaskSet, UnknownChange, random_stream,
 };
 
 /// Entries that only a critic sees stay within this.
@@ -34,8 +36,8 @@ const PRIVILEGED_LIMIT: f32 = 10.0;
 
 /// One simulated robot of a file, with its hidden task.
 pub struct UserRobot {
-    robot: &'static Robot,
-    body: &'static Body,
+    robot: Arc<Robot>,
+    body: Arc<Body>,
     simulation: Simulation,
     imperfections: Imperfections,
     task: Vec<f32>,
@@ -56,39 +58,58 @@ pub struct UserRobot {
     random: Random,
 }
 
-/// Makes the robot of a file. The file and its model are read once per process.
-///
-/// # Errors
-/// [`RobotError`] names file, line, key, value and what it must be.
-pub fn from_file(path: &str) -> Result<UserRobot, RobotError> {
-    UserRobot::new(robot::load(path)?)
+/// A robot and its model, loaded once for all of its plants.
+#[derive(Clone)]
+pub struct RobotModel {
+    robot: Arc<Robot>,
+    body: Arc<Body>,
 }
 
-/// A digest of the robot's model as MuJoCo compiles it, in hexadecimal digits: whether it is still the same.
-///
-/// # Errors
-/// When the model cannot be loaded.
-pub fn digest(robot: &'static Robot) -> Result<String, RobotError> {
-    let model = &*body::load(robot)?;
-    Ok(digest::of(Names { robot, model }))
+impl fmt::Debug for RobotModel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("RobotModel").field(&self.robot).finish()
+    }
+}
+
+impl RobotModel {
+    /// Loads the model.
+    ///
+    /// # Errors
+    /// When it cannot be loaded, or does not have what the file names.
+    pub fn new(robot: Arc<Robot>) -> Result<Self, RobotError> {
+        let body = Arc::new(Body::new(&robot)?);
+        Ok(Self { robot, body })
+    }
+
+    /// What the file says.
+    #[must_use]
+    pub fn robot(&self) -> &Arc<Robot> {
+        &self.robot
+    }
+
+    /// A digest of the model as MuJoCo compiled it, in hexadecimal digits: whether it is still the same.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        let (robot, model) = (&*self.robot, &*self.body.model);
+        digest::of(Names { robot, model })
+    }
+
+    /// The robot at its start, with the middle of its tasks.
+    #[must_use]
+    pub fn make(&self) -> UserRobot {
+        UserRobot::new(self)
+    }
 }
 
 impl UserRobot {
-    /// The robot at its start, with the middle of its tasks.
-    ///
-    /// # Errors
-    /// When the model cannot be loaded, or does not have what the file names.
-    pub fn new(robot: &'static Robot) -> Result<Self, RobotError> {
-        let body = body::of(robot)?;
-        let (channels, actions) = (
-            robot.contract.observations.len(),
-            robot.contract.actions.len(),
-        );
-        let safe_command = safe(&robot.contract);
-        let channels_and_safe = robot.contract.actions.iter().zip(&safe_command);
+    fn new(model: &RobotModel) -> Self {
+        let RobotModel { robot, body } = model;
+        let contract = robot.spec.contract();
+        let (channels, actions) = (contract.observations.len(), contract.actions.len());
+        let safe_command = safe(&contract);
         let mut plant = Self {
-            robot,
-            body,
+            robot: Arc::clone(robot),
+            body: Arc::clone(body),
             simulation: body.simulation(),
             imperfections: Imperfections::new(robot, &body.pushes),
             task: Vec::new(),
@@ -96,8 +117,8 @@ impl UserRobot {
             observation: vec![0.0; channels],
             command: vec![0.0; actions],
             before: vec![0.0; actions],
-            safe: channels_and_safe
-                .map(|(channel, value)| centred(channel, *value))
+            safe: (contract.actions.iter().zip(&safe_command))
+                .map(|(channel, value)| centred([channel.min, channel.max], *value))
                 .collect(),
             safe_command,
             reward: 0.0,
@@ -108,7 +129,7 @@ impl UserRobot {
         };
         plant.take(&robot.middle());
         plant.restart(Start::Usual);
-        Ok(plant)
+        plant
     }
 
     /// The simulation, for tests and pictures.
@@ -127,13 +148,13 @@ impl UserRobot {
             self.simulation
                 .take_task(|model| self.body.alter(model, &task));
         }
-        self.imperfections.take(self.robot, &task);
+        self.imperfections.take(&self.robot, &task);
         self.task = task;
     }
 
     /// Reads the true state and measures it.
     fn measure(&mut self, moment: Moment) {
-        let channels = self.robot.contract.observations.iter();
+        let channels = self.robot.spec.channels.observations.iter();
         for (index, (channel, reading)) in channels.zip(&self.body.readings).enumerate() {
             let truth = reading.read(&self.simulation, &self.task) as f32;
             let truth = if truth.is_finite() { truth } else { 0.0 };
@@ -148,9 +169,9 @@ impl UserRobot {
     /// Commands on [-1, 1], and what acts of them on the model.
     fn take_command(&mut self, command: &[f32]) {
         self.before.copy_from_slice(&self.command);
-        let channels = self.robot.contract.actions.iter();
+        let channels = self.robot.spec.channels.actions.iter();
         for ((channel, own), value) in channels.zip(&mut self.command).zip(command) {
-            *own = centred(channel, *value);
+            *own = centred([channel.min, channel.max], *value);
         }
         self.imperfections.act(command, &mut self.random);
     }
@@ -190,8 +211,8 @@ impl UserRobot {
 }
 
 /// A command on [-1, 1].
-fn centred(channel: &ActionChannel<'_>, value: f32) -> f32 {
-    (2.0 * value - channel.min - channel.max) / (channel.max - channel.min)
+fn centred([min, max]: [f32; 2], value: f32) -> f32 {
+    (2.0 * value - min - max) / (max - min)
 }
 
 /// The safe command as the envelope issues it.
@@ -201,24 +222,8 @@ fn safe(contract: &Contract<'_>) -> Vec<f32> {
 }
 
 impl Plant for UserRobot {
-    fn name(&self) -> &'static str {
-        self.robot.name
-    }
-
-    fn contract(&self) -> Contract<'static> {
-        self.robot.contract
-    }
-
-    fn protocol(&self) -> Protocol {
-        self.robot.protocol
-    }
-
-    fn parameters(&self) -> &'static [Parameter] {
-        self.robot.parameters
-    }
-
-    fn changes(&self) -> &'static [Change] {
-        self.robot.changes
+    fn spec(&self) -> &Arc<PlantSpec> {
+        &self.robot.spec
     }
 
     fn sample_task(&self, set: TaskSet, random: &mut Random) -> Task {
@@ -243,7 +248,7 @@ impl Plant for UserRobot {
             Start::Anywhere => self.robot.start.anywhere,
         };
         self.body
-            .start(&mut self.simulation, self.robot, wider, &mut self.random);
+            .start(&mut self.simulation, &self.robot, wider, &mut self.random);
         self.imperfections
             .begin(&self.safe_command, &self.body.controls);
         self.diverged = self.simulation.diverged();
@@ -265,7 +270,7 @@ impl Plant for UserRobot {
     fn apply(&mut self, change: &str) -> Result<(), UnknownChange> {
         let mut values = self.task.clone();
         if !self.robot.change(change, &mut values) {
-            return Err(unknown_change(self, change));
+            return Err(self.robot.spec.unknown_change(change));
         }
         if values != self.task {
             self.take(&values);
@@ -307,29 +312,17 @@ impl Plant for UserRobot {
         self.diverged
     }
 
-    fn has_goal(&self) -> bool {
-        !self.body.goal.is_empty()
-    }
-
     fn metric(&self) -> Option<f32> {
         let first = self.body.goal.first().filter(|_| !self.diverged)?;
         Some(first.measure(&self.simulation, &self.task) as f32)
     }
 
-    fn metric_name(&self) -> Option<&'static str> {
-        self.robot.metric_name
-    }
-
     fn time_s(&self) -> f64 {
-        self.steps as f64 * f64::from(self.robot.contract.period_us) * 1e-6
+        self.steps as f64 * self.robot.spec.period_s()
     }
 
     fn state(&self) -> &[f32] {
         &self.truth
-    }
-
-    fn state_names(&self) -> &'static [&'static str] {
-        self.robot.state_names
     }
 
     fn judge(&self) -> Judgement {
@@ -346,7 +339,13 @@ impl Plant for UserRobot {
             value.clamp(-PRIVILEGED_LIMIT, PRIVILEGED_LIMIT)
         };
         // Ranges are chosen wide: a quarter of one is a typical value.
-        let channels = self.robot.contract.observations.iter().zip(&self.truth);
+        let channels = self
+            .robot
+            .spec
+            .channels
+            .observations
+            .iter()
+            .zip(&self.truth);
         features.extend(channels.map(|(channel, value)| {
             limit(4.0 * (2.0 * value - channel.min - channel.max) / (channel.max - channel.min))
         }));

@@ -1,7 +1,9 @@
 //! Start controls, divergence, names, periods and what tasks leave behind, on small models.
 
-use super::UserRobot;
+use std::sync::Arc;
+
 use super::case::{Case, MOTOR, SERVO, arm, is_near};
+use super::{RobotModel, UserRobot};
 use crate::robot::Robot;
 use crate::{Driven, Plant, Start, Task, TaskSet, random_stream};
 
@@ -221,13 +223,13 @@ fn a_task_leaves_nothing_behind_for_another_on_the_same_thread() {
     );
     let robot = Robot::from_toml(&case.text(), &case.folder.path().join("robot.toml")).unwrap();
     case.robot();
-    let robot: &'static Robot = Box::leak(Box::new(robot));
+    let model = RobotModel::new(Arc::new(robot)).unwrap();
     let trace = |plant: &mut UserRobot, step: usize, trace: &mut Vec<u64>| {
         plant.step(&[if step.is_multiple_of(9) { 1.0 } else { -0.5 }]);
         trace.extend(plant.simulation.qpos().iter().map(|value| value.to_bits()));
     };
     let begin = |index| {
-        let mut plant = UserRobot::new(robot).unwrap();
+        let mut plant = model.make();
         let mut random = random_stream(3, TaskSet::HeldOut.stream(), index);
         let task = plant.sample_task(TaskSet::HeldOut, &mut random);
         plant.reset(&task, index);

@@ -67,7 +67,7 @@ impl Kind {
 /// A robot's file and the model that it names things of.
 #[derive(Clone, Copy)]
 pub(super) struct Names<'a> {
-    pub(super) robot: &'static Robot,
+    pub(super) robot: &'a Robot,
     pub(super) model: &'a MjModel,
 }
 

@@ -1,10 +1,11 @@
 //! The example robot on MuJoCo, and what a file is told that does not fit its model.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use mujoco_rs::wrappers::MjModel;
 
-use super::{UserRobot, from_file};
+use super::{RobotModel, UserRobot};
 use crate::robot::{Robot, RobotError};
 use crate::{Driven, Plant, Start, Stream, Task, TaskSet, by_name, random_stream};
 
@@ -16,7 +17,7 @@ const EXAMPLE: &str = include_str!("../../../../../examples/robots/balancer.toml
 
 fn made(text: &str) -> Result<UserRobot, RobotError> {
     let robot = Robot::from_toml(text, Path::new(FILE)).expect("a good file");
-    UserRobot::new(Box::leak(Box::new(robot)))
+    Ok(RobotModel::new(Arc::new(robot))?.make())
 }
 
 fn refused(from: &str, to: &str) -> String {
@@ -62,8 +63,8 @@ fn drive(plant: &mut dyn Plant, steps: usize, polarity: f32) -> f32 {
 #[test]
 fn the_example_balances_under_a_controller_that_knows_its_polarity() {
     let mut plant = by_name(FILE).unwrap();
-    assert_eq!(plant.name(), "balancer");
-    assert!(plant.contract().validate().is_ok());
+    assert_eq!(plant.spec().name, "balancer");
+    assert!(plant.spec().contract().validate().is_ok());
     for polarity in [1.0, -1.0] {
         plant.reset(&task([polarity, 1.0, 1.0, 1.0, 0.5]), 1);
         let right = drive(plant.as_mut(), 250, polarity);
@@ -86,7 +87,7 @@ fn the_example_balances_under_a_controller_that_knows_its_polarity() {
 
 #[test]
 fn hidden_parameters_reach_the_model_and_a_change_comes_in_mid_motion() {
-    let mut plant = from_file(FILE).unwrap();
+    let mut plant = made(EXAMPLE).unwrap();
     plant.reset(&task([-1.0, 1.2, 3.0, 0.5, 0.5]), 1);
     let usual = &plant.body.model;
     plant.simulation.with_model(|model| {
@@ -271,7 +272,7 @@ fn a_trial_depends_on_its_seed_alone_and_stays_within_the_contract() {
         let mut trace = Vec::new();
         for step in 0..300 {
             driven.act(&[if step % 7 < 3 { 0.9 } else { -0.4 }, 0.5]);
-            let contract = *driven.contract();
+            let contract = driven.spec().contract();
             for (value, channel) in driven.plant().observe().iter().zip(&contract.observations) {
                 assert!((channel.min..=channel.max).contains(value));
             }

@@ -1,69 +1,83 @@
-//! `[contract]` of `run.toml`: the channels, period and reward that a policy was trained with, as an image holds them.
-//!
-//! Without it a policy would run on any robot with as many channels, whatever these are.
+//! A contract that owns its texts: what hosts keep, and what runs save.
 
-use engram_image::{ActionChannel, Channel, Contract, QuadraticReward, Reward};
+use alloc::borrow::ToOwned as _;
+use alloc::string::String;
+use alloc::vec::Vec;
+
 use serde::{Deserialize, Serialize};
 
-/// A [`Contract`] that owns its texts.
+use crate::{ActionChannel, Channel, Contract, QuadraticReward, Reward};
+
+/// A [`Contract`] that owns its texts; serialized, it is `[contract]` of a run's `run.toml`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct SavedContract {
-    period_us: u32,
+pub struct OwnedContract {
+    /// Control period, in microseconds.
+    pub period_us: u32,
     /// `None` for a reward that travels in the sensor frame.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    reward: Option<SavedReward>,
-    observations: Vec<SavedChannel>,
-    actions: Vec<SavedAction>,
+    pub reward: Option<OwnedReward>,
+    /// As in [`Contract::observations`].
+    pub observations: Vec<OwnedChannel>,
+    /// As in [`Contract::actions`].
+    pub actions: Vec<OwnedAction>,
 }
 
+/// As [`QuadraticReward`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct SavedReward {
-    constant: f32,
-    linear: Vec<f32>,
-    quadratic: Vec<f32>,
-    action_quadratic: Vec<f32>,
+pub struct OwnedReward {
+    /// Added once.
+    pub constant: f32,
+    /// Factor of every observation channel.
+    pub linear: Vec<f32>,
+    /// Factor of the square of every observation channel.
+    pub quadratic: Vec<f32>,
+    /// Factor of the square of every action channel.
+    pub action_quadratic: Vec<f32>,
 }
 
+/// As [`Channel`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct SavedChannel {
-    name: String,
-    unit: String,
-    min: f32,
-    max: f32,
+pub struct OwnedChannel {
+    /// Name.
+    pub name: String,
+    /// SI unit, `1` without one.
+    pub unit: String,
+    /// Smallest value expected, in `unit`.
+    pub min: f32,
+    /// Largest value expected, in `unit`.
+    pub max: f32,
 }
 
+/// As [`ActionChannel`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct SavedAction {
-    name: String,
-    unit: String,
-    min: f32,
-    max: f32,
-    slew_per_s: f32,
-    safe: f32,
+pub struct OwnedAction {
+    /// Name.
+    pub name: String,
+    /// SI unit.
+    pub unit: String,
+    /// Command of the word -32767, in `unit`.
+    pub min: f32,
+    /// Command of the word 32767, in `unit`.
+    pub max: f32,
+    /// Largest change of the issued command, in `unit` per second.
+    pub slew_per_s: f32,
+    /// Command of the safe stop, in `unit`.
+    pub safe: f32,
 }
 
-/// Which channels a policy and a plant have alone, to be said behind their numbers; empty where the policy does not tell.
-#[must_use]
-pub fn channels_apart(own: Option<&Contract<'_>>, plant: &Contract<'_>) -> String {
-    own.and_then(|own| own.channels_in_words(plant))
-        .map_or_else(String::new, |words| {
-            format!(" (policy against plant: {words})")
-        })
-}
-
-impl From<&Contract<'_>> for SavedContract {
+impl From<&Contract<'_>> for OwnedContract {
     fn from(contract: &Contract<'_>) -> Self {
-        let observation = |channel: &Channel<'_>| SavedChannel {
+        let observation = |channel: &Channel<'_>| OwnedChannel {
             name: channel.name.to_owned(),
             unit: channel.unit.to_owned(),
             min: channel.min,
             max: channel.max,
         };
-        let action = |channel: &ActionChannel<'_>| SavedAction {
+        let action = |channel: &ActionChannel<'_>| OwnedAction {
             name: channel.name.to_owned(),
             unit: channel.unit.to_owned(),
             min: channel.min,
@@ -75,7 +89,7 @@ impl From<&Contract<'_>> for SavedContract {
             period_us: contract.period_us,
             reward: match &contract.reward {
                 Reward::External => None,
-                Reward::Formula(formula) => Some(SavedReward {
+                Reward::Formula(formula) => Some(OwnedReward {
                     constant: formula.constant,
                     linear: formula.linear.to_vec(),
                     quadratic: formula.quadratic.to_vec(),
@@ -88,7 +102,7 @@ impl From<&Contract<'_>> for SavedContract {
     }
 }
 
-impl SavedContract {
+impl OwnedContract {
     /// The contract itself. What is beyond a controller's capacities is left out: no policy that loads has so much.
     #[must_use]
     pub fn contract(&self) -> Contract<'_> {
@@ -101,7 +115,7 @@ impl SavedContract {
                 .with_slew_per_s(channel.slew_per_s)
                 .with_safe(channel.safe)
         });
-        let formula = |saved: &SavedReward| {
+        let formula = |saved: &OwnedReward| {
             Reward::Formula(QuadraticReward {
                 constant: saved.constant,
                 linear: saved.linear.iter().copied().collect(),
@@ -121,7 +135,7 @@ impl SavedContract {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use engram_image::List;
+    use crate::List;
 
     #[test]
     fn a_contract_comes_back_from_text_bit_for_bit() {
@@ -148,8 +162,8 @@ mod tests {
                 actions: List::from_slice(&[action]),
                 reward,
             };
-            let text = toml::to_string(&SavedContract::from(&contract)).expect("text");
-            let again: SavedContract = toml::from_str(&text).expect("the same");
+            let text = toml::to_string(&OwnedContract::from(&contract)).expect("text");
+            let again: OwnedContract = toml::from_str(&text).expect("the same");
             assert_eq!(again.contract().difference(&contract), None, "{text}");
         }
     }
