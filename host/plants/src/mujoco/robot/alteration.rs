@@ -1,12 +1,12 @@
 //! What a hidden parameter does to the numbers of a model.
 
 use mujoco_rs::wrappers::MjModel;
-use mujoco_rs::wrappers::mj_model::{MjtBias, MjtDyn, MjtGain, MjtTrn};
+use mujoco_rs::wrappers::mj_model::{MjtBias, MjtDyn, MjtGain, MjtJoint, MjtTrn};
 
 use super::inertia::Payload;
 use super::names::{Kind, Names};
 use crate::mujoco::task_model::gain_parameters;
-use crate::robot::{Axis, Effect, Named, RobotError};
+use crate::robot::{ALL, Axis, Effect, Named, RobotError};
 
 /// What a hidden parameter does, by the model's numbers.
 pub(super) enum Alteration {
@@ -109,8 +109,8 @@ impl Alteration {
         Ok(match effect {
             Effect::Mass(bodies) => Self::Mass(names.list(Kind::Body, bodies)?),
             Effect::Damping(joints) => Self::Damping(velocities(names, joints)?),
-            Effect::Armature(joints) => Self::Armature(velocities(names, joints)?),
-            Effect::FrictionLoss(joints) => Self::FrictionLoss(velocities(names, joints)?),
+            Effect::Armature(joints) => Self::Armature(jointed(names, joints)?),
+            Effect::FrictionLoss(joints) => Self::FrictionLoss(jointed(names, joints)?),
             Effect::Payload(payload) => Self::Payload(Payload {
                 body: names.find(Kind::Body, &payload.body)?,
                 at: payload.at,
@@ -405,6 +405,18 @@ fn velocities(names: Names<'_>, joints: &[Named]) -> Result<Vec<usize>, RobotErr
     let joints = names.list(Kind::Joint, joints)?;
     let entries = joints.into_iter().flat_map(|id| names.joint(id).velocities);
     Ok(entries.collect())
+}
+
+/// The same for what sits in joints: all of them are those between bodies, and not what lets a body fly.
+fn jointed(names: Names<'_>, joints: &[Named]) -> Result<Vec<usize>, RobotError> {
+    if !matches!(joints, [one] if one.name == ALL) {
+        return velocities(names, joints);
+    }
+    let kinds = names.model.jnt_type().iter().enumerate();
+    let between = kinds.filter(|(_, kind)| **kind != MjtJoint::mjJNT_FREE);
+    Ok(between
+        .flat_map(|(id, _)| names.joint(id).velocities)
+        .collect())
 }
 
 /// Adds to chosen entries of a table.

@@ -134,6 +134,19 @@ fn armature_and_friction_loss_are_those_of_a_model() {
         let written = arm(MOTOR).replace("damping=", &format!("{attribute}=\"0.25\" damping="));
         moves_like(&mut case.robot(), &[0.25], &written);
         moves_like(&mut case.robot(), &[0.0], &arm(MOTOR));
+        // All joints are those between bodies: a trunk flies as freely as before.
+        let mut floats = Case::new(&body("", ""))
+            .hidden([0.0, 0.5], &format!("{effect} = {{ joints = [\"*\"] }}"))
+            .robot();
+        floats.reset(&Task { values: vec![0.5] }, 1);
+        floats.simulation.with_model(|model| {
+            let table = if effect == "armature" {
+                model.dof_armature()
+            } else {
+                model.dof_frictionloss()
+            };
+            assert_eq!(table, [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.5]);
+        });
         Case::new(&arm(MOTOR))
             .hidden([-0.1, 0.5], &format!("{effect} = {{ joints = [\"j\"] }}"))
             .refused(&["hidden[0].training", "at least 0"]);
