@@ -30,3 +30,18 @@ pub trait Platform: Clock {
         0
     }
 }
+
+/// The number of bytes that an environment variable may have set at build time, such as `option_env!("ENGRAM_CACHE_BYTES")`; else `usual`.
+///
+/// # Panics
+/// Not a number. In a constant that ends the build.
+#[must_use]
+pub const fn bytes_of_build(set: Option<&str>, usual: usize) -> usize {
+    match set {
+        None => usual,
+        Some(text) => match usize::from_str_radix(text, 10) {
+            Ok(bytes) => bytes,
+            Err(_) => panic!("a variable of the build is not a number of bytes"),
+        },
+    }
+}

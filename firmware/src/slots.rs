@@ -455,7 +455,7 @@ fn not_for_this_board(packing: Packing) -> Reason {
 #[inline(never)]
 fn not_stored(error: StoreError) -> Reason {
     match error {
-        StoreError::Bounds | StoreError::Device => Reason::Store,
+        StoreError::Bounds => Reason::Store,
         error => refused(ImageStage::Transfer, &error),
     }
 }

@@ -48,9 +48,6 @@ pub enum StoreError {
     /// The bytes do not lie inside the slot.
     #[error("the bytes do not lie inside the slot")]
     Bounds,
-    /// The device failed to erase or write.
-    #[error("the device failed to erase or write")]
-    Device,
     /// The flash has no room for a journal and two slots of a sector each.
     #[error("the flash has {bytes} bytes, journal and slots take {least} at least")]
     Small {

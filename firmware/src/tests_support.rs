@@ -2,7 +2,7 @@
 
 extern crate std;
 
-use crate::policy::{Recorder, random_moments};
+use crate::policy::random_golden;
 use crate::sensors::Sample;
 use crate::signature::PublicKey;
 use ed25519_dalek::{Signer as _, SigningKey};
@@ -60,13 +60,7 @@ pub(crate) fn image_for(contract: Contract<'_>, seed: u64) -> Vec<u8> {
 
 /// The image of `spec` with a golden trace of its own policy, `steps` long.
 pub(crate) fn with_golden(mut spec: ImageSpec<'_>, steps: usize) -> Vec<u8> {
-    let blank = write(&spec).expect("a valid image");
-    let image = Image::read(&blank).expect("a valid image");
-    let mut recorder = Recorder::new(&image);
-    for moment in random_moments(&spec.config, spec.provenance.seed, steps) {
-        recorder.step(&moment.view()).expect("right lengths");
-    }
-    spec.golden = recorder.finish();
+    spec.golden = random_golden(&spec, steps).expect("a valid image");
     write(&spec).expect("a valid image")
 }
 

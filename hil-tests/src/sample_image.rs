@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use anyhow::{Context, Result};
-use engram_firmware::policy::{Recorder, random_moments};
+use engram_firmware::policy::random_golden;
 use engram_image::write::{ImageSpec, write};
 use engram_image::{Contract, HeadInput, Image, ModelConfig, Positions, random};
 use engram_plants::{self, pendulum::CONTRACT};
@@ -99,14 +99,7 @@ pub fn strong_image(seed: u64) -> Result<Vec<u8>> {
 /// The image of `spec` with a golden trace of its own policy on random working memories, longer than two windows.
 fn finished<'a>(mut spec: ImageSpec<'a>, plant: &'a str) -> Result<Vec<u8>> {
     spec.provenance.plant = plant;
-    let blank = write(&spec)?;
-    let image = Image::read(&blank)?;
-    let mut recorder = Recorder::new(&image);
-    let steps = 2 * spec.config.window + 8;
-    for moment in random_moments(&spec.config, spec.provenance.seed, steps) {
-        recorder.step(&moment.view())?;
-    }
-    spec.golden = recorder.finish();
+    spec.golden = random_golden(&spec, 2 * spec.config.window + 8)?;
     Ok(write(&spec)?)
 }
 

@@ -7,10 +7,10 @@
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 
 pub mod batch;
-pub mod calibration;
 pub mod classical;
 pub mod commands;
 pub mod evaluate;
+pub mod export;
 pub mod interrupt;
 pub mod measure;
 pub mod output;

@@ -1,4 +1,4 @@
-//! The policy that ships adapts, and it is its memory that does it: the command that README names, on
+//! The policy that ships adapts, and it is its memory that does it: the command that the notebook names, on
 //! fewer tasks.
 
 use std::path::Path;

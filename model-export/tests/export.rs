@@ -143,10 +143,10 @@ fn integers_follow_the_f32_policy() {
         // On trials that were not calibrated on.
         let fresh = trials(&config, &mut numbers, 4, 100);
         let policy = checkpoint.transformer().expect("one");
-        let ranges = Calibration::measure(&policy, &calibration).expect("ranges");
+        let ranges = Calibration::measure(policy, &calibration).expect("ranges");
         let integers =
             quantize(policy.parameters(), &ranges, &Options::default()).expect("integers");
-        let errors = compare(&policy, &integers, &image, &fresh);
+        let errors = compare(policy, &integers, &image, &fresh);
         println!("{positions:?} {head_input:?} {window}: {errors:?}");
         assert!(
             errors.snr_db > 26.0 && errors.max < 0.2,

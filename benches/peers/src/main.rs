@@ -1,7 +1,7 @@
 //! The policy step on ONNX Runtime, tract, candle and burn, beside Engram's: outputs compared, then timed interleaved
 //! in one process on one thread.
 //!
-//! `scripts/peers` builds it with all engines and runs it. `docs/src/peers.md` says what is compared with what.
+//! `scripts/peers` builds it with all engines and runs it. `docs/src/notebook/peers.md` says what is compared with what.
 #![forbid(unsafe_code)]
 // A build with some engines alone leaves parts of the graphs unused.
 #![cfg_attr(not(feature = "all"), allow(dead_code, unused_imports))]

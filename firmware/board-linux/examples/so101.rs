@@ -129,11 +129,7 @@ const SOURCE: ContractSource = ContractSource::Board {
 
 /// Whether `run` will find what `options` ask for, seen before any joint has torque. A watchdog is not opened, for that starts it.
 fn check(options: &Options, linux: Linux) -> Result<(), Failure> {
-    if let Some(path) = &options.image {
-        let image = std::fs::read(path).map_err(|cause| Failure::ImageFile {
-            path: path.clone(),
-            cause,
-        })?;
+    if let Some(image) = options.read_image()? {
         let robot = Robot {
             contract: SOURCE,
             sensors: InjectedSensors::default(),

@@ -29,6 +29,9 @@ pub(crate) enum News {
     NotFed(Errno),
     /// The watchdog cannot be told how long to wait.
     NotSet(Errno),
+    /// What a servo bus does now, said when it changes: it fails, or all servos answer.
+    #[cfg(feature = "servo-bus")]
+    Bus(Option<crate::servo_bus::Failure>),
     /// Anything else; `_said` is dropped with it.
     Text { text: String, _said: Sender<()> },
 }
@@ -46,6 +49,10 @@ impl Display for News {
             Self::NotSet(cause) => {
                 write!(f, "the watchdog cannot be set ({cause}); said once")
             }
+            #[cfg(feature = "servo-bus")]
+            Self::Bus(Some(failure)) => write!(f, "servo bus: {failure}"),
+            #[cfg(feature = "servo-bus")]
+            Self::Bus(None) => f.write_str("servo bus: all servos answer"),
             Self::Text { text, .. } => f.write_str(text),
         }
     }

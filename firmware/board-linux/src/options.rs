@@ -63,6 +63,20 @@ impl Options {
         Ok(Line::open(path, self.baud)?)
     }
 
+    /// The bytes of the image to install, if there is one.
+    ///
+    /// # Errors
+    /// [`Failure::ImageFile`].
+    pub fn read_image(&self) -> Result<Option<Vec<u8>>, Failure> {
+        let read = |path: &PathBuf| {
+            std::fs::read(path).map_err(|cause| Failure::ImageFile {
+                path: path.clone(),
+                cause,
+            })
+        };
+        self.image.as_ref().map(read).transpose()
+    }
+
     /// What to ask the kernel for.
     #[must_use]
     pub const fn real_time(&self) -> RealTime {

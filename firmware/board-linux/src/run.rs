@@ -111,11 +111,7 @@ where
     }
     // Before real time, which it would inherit.
     news::start().map_err(Failure::Thread)?;
-    if let Some(path) = &options.image {
-        let image = std::fs::read(path).map_err(|cause| Failure::ImageFile {
-            path: path.clone(),
-            cause,
-        })?;
+    if let Some(image) = options.read_image()? {
         node.install(&image).map_err(Failure::Image)?;
     }
     options.real_time().enter()?;

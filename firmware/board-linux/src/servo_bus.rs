@@ -26,7 +26,7 @@ use engram_firmware::safety::Settings;
 use engram_image::Contract;
 use rtrb::RingBuffer;
 
-pub use config::{BusConfig, BusError, Direction, Joint};
+pub use config::{BusConfig, BusError, Direction, Joint, ServoFault};
 pub use drivers::{BusActuators, BusSensors};
 pub use health::{Counts, Health};
 pub use servo::Servo;
@@ -44,9 +44,6 @@ pub const fn settings(period_us: u32) -> Settings {
     settings.sample_age_us = period_us.saturating_add(period_us / 4);
     settings
 }
-
-/// News that may wait for standard error.
-const NEWS: usize = 8;
 
 /// A bus that runs.
 #[derive(Debug)]
@@ -79,20 +76,17 @@ impl ServoBus {
         let health = Health::default();
         let (commands, from_steps) = RingBuffer::new(COMMANDS);
         let (to_steps, reports) = RingBuffer::new(REPORTS);
-        let (news, heard) = mpsc::sync_channel(NEWS);
         let ends = Ends {
             clock,
             commands: from_steps,
             reports: to_steps,
             counters: health.0.clone(),
-            news,
         };
         let config = *config;
         let (says, hears) = mpsc::channel();
-        let named = |name: &str| std::thread::Builder::new().name(name.into());
-        let speaker = named("servo-bus-says").spawn(|| health::say(heard));
-        speaker.map_err(BusError::Thread)?;
-        let thread = named("servo-bus").spawn(move || {
+        crate::news::start().map_err(BusError::Thread)?;
+        let thread = std::thread::Builder::new().name("servo-bus".into());
+        let thread = thread.spawn(move || {
             let (begun, cycle) = match Cycle::begin(config, channels, period_us, ends) {
                 Ok(cycle) => (Ok(()), Some(cycle)),
                 Err(error) => (Err(error), None),

@@ -5,6 +5,7 @@
     reason = "the firmware and what counts instructions use a part each"
 )]
 
+use engram_firmware::platform::bytes_of_build;
 use engram_image::Packing;
 
 /// A machine of QEMU.
@@ -29,13 +30,7 @@ pub(crate) struct Machine {
 }
 
 /// Room for every policy: these machines have megabytes.
-const CACHE_BYTES: usize = match option_env!("ENGRAM_CACHE_BYTES") {
-    None => 256 * 1024,
-    Some(text) => match usize::from_str_radix(text, 10) {
-        Ok(bytes) => bytes,
-        Err(_) => panic!("ENGRAM_CACHE_BYTES is not a number of bytes"),
-    },
-};
+const CACHE_BYTES: usize = bytes_of_build(option_env!("ENGRAM_CACHE_BYTES"), 256 * 1024);
 
 /// mps2-an500, a Cortex-M7.
 const AN500: Machine = Machine {

@@ -4,7 +4,7 @@
 //! drivers in both places and the same loop (see `firmware/robot-template`).
 //!
 //! `unsafe` stands in `uart.rs`, which touches registers, and nowhere else. No heap, no panic (feature
-//! `prove-no-panic`), and a stack that overflows into a fault (`memory-m7.x`, `memory-m55.x`).
+//! `prove-no-panic`), and a stack that overflows into a fault (`memory.x`, `memory-m55.x`).
 #![no_std]
 #![no_main]
 
@@ -15,16 +15,11 @@ mod machine;
 mod uart;
 
 use cortex_m_rt::entry;
-use engram_cortex_m::{Board, Journal, logger};
-use engram_firmware::fallback::NoFallback;
-use engram_firmware::injected::{InjectedSensors, ReportedActuators};
-use engram_firmware::node::{ContractSource, Node, Parts};
+use engram_cortex_m::{Board, Journal, injected_node, logger};
 use engram_firmware::platform::Platform as _;
 use engram_firmware::policy::Memory;
-use engram_firmware::signature::PublicKey;
 use engram_firmware::store::RamStore;
 use engram_image::limits::IMAGE_BYTES;
-use engram_link::Pace;
 
 use crate::machine::MACHINE;
 use crate::uart::Uart;
@@ -45,17 +40,11 @@ fn main() -> ! {
     let (Some(core), Some(mut uart)) = (cortex_m::Peripherals::take(), Uart::take()) else {
         engram_cortex_m::stop("the peripherals are taken")
     };
-    let mut node = Node::new(Parts {
-        contract: ContractSource::Image,
-        key: const { PublicKey::of_build(option_env!("ENGRAM_PUBLIC_KEY")) },
-        pace: Pace::LockStep,
-        sensors: InjectedSensors::new(),
-        actuators: ReportedActuators,
-        fallback: NoFallback,
-        store: RamStore::new(SLOT_A.0.as_mut_slice(), SLOT_B.0.as_mut_slice()),
-        memory: MEMORY as &mut Memory,
-        platform: Board::start(MACHINE.name, MACHINE.mhz, core.SYST),
-    });
+    let mut node = injected_node(
+        RamStore::new(SLOT_A.0.as_mut_slice(), SLOT_B.0.as_mut_slice()),
+        MEMORY,
+        Board::start(MACHINE.name, MACHINE.mhz, core.SYST),
+    );
     let mut journal = Journal::start(&node.platform().identity());
     loop {
         if node.serve(&mut uart) {

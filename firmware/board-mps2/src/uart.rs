@@ -97,6 +97,10 @@ impl engram_cortex_m::Uart for Uart {
         }
         Self { registers }
     }
+
+    fn offer(&mut self, byte: u8) -> bool {
+        self.write(&[byte]) == Ok(1)
+    }
 }
 
 impl ErrorType for Uart {

@@ -7,7 +7,6 @@
 //! `unsafe` stands in the modules that touch registers, and nowhere else.
 #![cfg_attr(not(test), no_std)]
 
-pub mod clock;
 pub mod flash;
 pub mod i2c;
 pub mod store;
@@ -22,7 +21,7 @@ mod uart;
 #[cfg(target_os = "none")]
 pub use cortex_m_rt::entry;
 #[cfg(target_os = "none")]
-pub use engram_cortex_m::{Delay, pwm, run, spi, stop};
+pub use engram_cortex_m::{Delay, injected_node, pwm, run, spi, stop};
 #[cfg(target_os = "none")]
 pub use start::{
     I2cBus, Line, MotorOutput, Motors, Pins, SpiBus, SpiDevice, Stm32f405, Wiring, start,

@@ -9,32 +9,11 @@
 #[cfg(not(target_os = "none"))]
 compile_error!("this is a Cortex-M firmware: build it with `scripts/build-boards f405`");
 
-use engram_board_stm32f405::{Stm32f405, Wiring, entry, run, start};
-use engram_firmware::fallback::NoFallback;
-use engram_firmware::injected::{InjectedSensors, ReportedActuators};
-use engram_firmware::node::{ContractSource, Node, Parts};
-use engram_firmware::signature::PublicKey;
-use engram_link::Pace;
+use engram_board_stm32f405::{Wiring, entry, injected_node, run, start};
 
 #[entry]
 fn main() -> ! {
-    let Stm32f405 {
-        line,
-        platform,
-        store,
-        memory,
-        ..
-    } = start(Wiring::Betaflight);
-    let node = Node::new(Parts {
-        contract: ContractSource::Image,
-        key: const { PublicKey::of_build(option_env!("ENGRAM_PUBLIC_KEY")) },
-        pace: Pace::LockStep,
-        sensors: InjectedSensors::new(),
-        actuators: ReportedActuators,
-        fallback: NoFallback,
-        store,
-        memory,
-        platform,
-    });
-    run(node, line)
+    let board = start(Wiring::Betaflight);
+    let node = injected_node(board.store, board.memory, board.platform);
+    run(node, board.line)
 }

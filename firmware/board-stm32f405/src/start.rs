@@ -5,7 +5,8 @@
 use embedded_hal::delay::DelayNs;
 use engram_cortex_m::pwm::{NoSuchFrequency, Output, Timing};
 use engram_cortex_m::spi::{Device, Spi};
-use engram_cortex_m::{Board, Delay};
+use engram_cortex_m::{Board, Delay, clock};
+use engram_firmware::platform::bytes_of_build;
 use engram_firmware::policy::Memory;
 use engram_firmware::watchdog::Watchdog;
 use stm32f4xx_hal::gpio::{
@@ -14,32 +15,21 @@ use stm32f4xx_hal::gpio::{
 use stm32f4xx_hal::pac;
 use stm32f4xx_hal::rcc::Enable as _;
 
-use crate::clock::{self, Clock};
 use crate::flash::PartFlash;
 use crate::i2c::{self, I2c};
 use crate::registers::flash::FlashRegisters;
 use crate::registers::i2c::I2cRegisters;
 use crate::registers::pwm::{MotorChannel, Timer};
 use crate::registers::spi::SpiRegisters;
-use crate::registers::{self, Clocks, Iwdg};
+use crate::registers::{self, Clocks, Frequencies, Iwdg};
 use crate::store::{BoardFlash, BoardStore};
 use crate::uart::{self, Uart};
 
 /// Bytes of cache that the board lends to policies. `ENGRAM_CACHE_BYTES` sets another number at build time.
-const CACHE_BYTES: usize = bytes(option_env!("ENGRAM_CACHE_BYTES"), 11 * 1024);
+const CACHE_BYTES: usize = bytes_of_build(option_env!("ENGRAM_CACHE_BYTES"), 11 * 1024);
 /// Bytes of RAM that stand in for an emulator's flash: two kilobytes of journal, and two slots. `ENGRAM_STAND_IN_BYTES` sets another number at
 /// build time.
-const STAND_IN_BYTES: usize = bytes(option_env!("ENGRAM_STAND_IN_BYTES"), 70 * 1024);
-
-const fn bytes(set: Option<&str>, usual: usize) -> usize {
-    match set {
-        None => usual,
-        Some(text) => match usize::from_str_radix(text, 10) {
-            Ok(bytes) => bytes,
-            Err(_) => panic!("ENGRAM_CACHE_BYTES and ENGRAM_STAND_IN_BYTES are numbers of bytes"),
-        },
-    }
-}
+const STAND_IN_BYTES: usize = bytes_of_build(option_env!("ENGRAM_STAND_IN_BYTES"), 70 * 1024);
 
 /// Where an emulator's uploads go; weights are read in place, so it has their alignment.
 #[repr(align(16))]
@@ -154,11 +144,22 @@ pub fn start(wiring: Wiring) -> Stm32f405 {
     };
     // First of all: whatever a start may get stuck in, it begins anew.
     let watchdog = Watchdog::start(Iwdg(part.IWDG));
-    let clock = clock::start(&mut Clocks {
+    let mut clocks = Clocks {
         rcc: &mut part.RCC,
         flash: &mut part.FLASH,
-    });
-    let mut delay = Delay::new(clock.core_mhz());
+    };
+    let is_part = clocks.are_there();
+    let missing = is_part.then(|| clock::start(&mut clocks).err()).flatten();
+    let frequencies = match missing {
+        None => Frequencies::PLL,
+        Some(_) => Frequencies::INTERNAL,
+    };
+    let Frequencies {
+        core_mhz,
+        apb1_hz,
+        apb2_hz,
+    } = frequencies;
+    let mut delay = Delay::new(core_mhz);
     let rcc = &mut part.RCC;
     let a = part.GPIOA.split(rcc);
     let b = part.GPIOB.split(rcc);
@@ -168,13 +169,13 @@ pub fn start(wiring: Wiring) -> Stm32f405 {
     // A line that is not plugged in rests, instead of bringing noise.
     a.pa3.into_alternate::<7>().internal_pull_up(true);
     pac::USART2::enable(rcc);
-    let uart = uart::start(part.USART2, clock.apb1_hz());
+    let uart = uart::start(part.USART2, apb1_hz);
 
     a.pa5.into_alternate::<5>();
     a.pa6.into_alternate::<5>();
     a.pa7.into_alternate::<5>();
     pac::SPI1::enable(rcc);
-    let spi = Spi::new(SpiRegisters(part.SPI1), clock.apb2_hz());
+    let spi = Spi::new(SpiRegisters(part.SPI1), apb2_hz);
 
     let half_period = || delay.delay_us(5);
     let (motors, registers) = match wiring {
@@ -206,10 +207,7 @@ pub fn start(wiring: Wiring) -> Stm32f405 {
     };
     // SAFETY: the registers are there for ever, and `part`, which alone can hand them out, ends here.
     let registers = unsafe { &*registers };
-    let i2c = I2c::new(I2cRegisters::new(
-        registers,
-        i2c::Timing::of(clock.apb1_hz()),
-    ));
+    let i2c = I2c::new(I2cRegisters::new(registers, i2c::Timing::of(apb1_hz)));
 
     pac::TIM2::enable(rcc);
     pac::TIM3::enable(rcc);
@@ -221,21 +219,17 @@ pub fn start(wiring: Wiring) -> Stm32f405 {
             Timer::tim3(part.TIM3),
             Timer::tim4(part.TIM4),
         ],
-        clock_hz: clock.apb2_hz(),
+        clock_hz: apb2_hz,
     };
 
-    let name = match clock {
-        Clock::Emulated => "qemu-f405",
-        Clock::Pll | Clock::Internal { .. } => "stm32f405",
-    };
     let (memory, stand_in) = (&raw mut MEMORY, &raw mut STAND_IN);
     // SAFETY: the peripherals are taken once, so this is reached once, and nothing else names these statics.
     let (memory, stand_in) = unsafe { (&mut *memory, &mut *stand_in) };
-    let flash = match clock {
-        Clock::Emulated => BoardFlash::StandIn(&mut stand_in.0),
-        Clock::Pll | Clock::Internal { .. } => {
-            BoardFlash::Part(PartFlash::new(FlashRegisters(part.FLASH)))
-        }
+    let (name, flash) = if is_part {
+        let flash = PartFlash::new(FlashRegisters(part.FLASH));
+        ("stm32f405", BoardFlash::Part(flash))
+    } else {
+        ("qemu-f405", BoardFlash::StandIn(&mut stand_in.0))
     };
     let Ok(store) = BoardStore::new(flash, registers::flash::loaded()) else {
         engram_cortex_m::stop("no room for images")
@@ -244,10 +238,10 @@ pub fn start(wiring: Wiring) -> Stm32f405 {
         line: Line {
             uart,
             watchdog,
-            missing: clock.missing().map(|missing| (missing, clock.core_mhz())),
+            missing: missing.map(|missing| (missing, core_mhz)),
             restarted_by_watchdog: registers::restarted_by_watchdog(rcc),
         },
-        platform: Board::start(name, clock.core_mhz(), core.SYST),
+        platform: Board::start(name, core_mhz, core.SYST),
         store,
         memory,
         motors,

@@ -6,7 +6,6 @@
 //! `unsafe` stands in the modules that touch registers, and nowhere else.
 #![cfg_attr(not(test), no_std)]
 
-pub mod clock;
 pub mod flash;
 
 #[cfg(target_os = "none")]
@@ -19,6 +18,6 @@ mod uart;
 #[cfg(target_os = "none")]
 pub use cortex_m_rt::entry;
 #[cfg(target_os = "none")]
-pub use engram_cortex_m::{Delay, pwm, run, spi};
+pub use engram_cortex_m::{Delay, injected_node, pwm, run, spi};
 #[cfg(target_os = "none")]
 pub use start::{Line, MotorOutput, Motors, Pin, SpiBus, SpiDevice, Stm32h743, Wiring, start};

@@ -7,11 +7,8 @@ pub(crate) mod pins;
 pub(crate) mod pwm;
 pub(crate) mod spi;
 
-use engram_cortex_m::iwdg::{LONGEST_MS, counts};
-use engram_firmware::watchdog::Timer;
+use engram_cortex_m::clock::ClockControl;
 use stm32h7::stm32h743 as pac;
-
-use crate::clock::ClockControl;
 
 /// PWR, RCC and the flash controller.
 pub(crate) struct Clocks<'a> {
@@ -20,60 +17,76 @@ pub(crate) struct Clocks<'a> {
     pub(crate) flash: &'a mut pac::FLASH,
 }
 
+/// On the way to the PLL.
+#[derive(Clone, Copy)]
+pub(crate) enum Step {
+    Supply,
+    Voltage,
+    Pll,
+    Switch,
+}
+
+/// Boards with this part have crystals of 8, 16 or 25 MHz, or a clock from elsewhere; a PLL that is set for another one than there is would drive the core
+/// out of its range. The internal oscillator is the same on all of them.
 impl ClockControl for Clocks<'_> {
-    fn set_supply(&mut self) {
-        (self.pwr.cr3()).modify(|_, w| w.scuen().set_bit().ldoen().set_bit().bypass().clear_bit());
-    }
+    type Step = Step;
+    const STEPS: &'static [(Step, &'static str)] = &[
+        (Step::Supply, "supply of the core"),
+        (Step::Voltage, "voltage for 400 MHz"),
+        (Step::Pll, "PLL lock"),
+        (Step::Switch, "switch to the PLL"),
+    ];
 
-    fn supply_is_ready(&self) -> bool {
-        self.pwr.csr1().read().actvosrdy().bit_is_set()
-    }
-
-    fn voltage_is_ready(&self) -> bool {
-        self.pwr.csr1().read().actvosrdy().bit_is_set()
-            && self.pwr.d3cr().read().vosrdy().bit_is_set()
-    }
-
-    fn raise_voltage(&mut self) {
-        // SAFETY: 3 is scale 1, the highest that needs no overdrive.
-        self.pwr.d3cr().modify(|_, w| unsafe { w.vos().bits(3) });
-    }
-
-    fn start_pll(&mut self) {
-        // SAFETY: the fields take these numbers: 64 MHz by 4 into the VCO, 800 MHz out of it, of which the core takes half.
-        unsafe {
-            (self.rcc.pllckselr()).modify(|_, w| w.pllsrc().hsi().divm1().bits(4));
-            (self.rcc.pll1divr()).write(|w| w.divn1().bits(50 - 1).divp1().bits(2 - 1));
+    fn ask(&mut self, step: Step) {
+        match step {
+            // By its own regulator, without saying which the voltage cannot be set.
+            Step::Supply => {
+                (self.pwr.cr3())
+                    .modify(|_, w| w.scuen().set_bit().ldoen().set_bit().bypass().clear_bit());
+            }
+            Step::Voltage => {
+                // SAFETY: 3 is scale 1, the highest that needs no overdrive.
+                self.pwr.d3cr().modify(|_, w| unsafe { w.vos().bits(3) });
+            }
+            Step::Pll => {
+                // SAFETY: the fields take these numbers: 64 MHz by 4 into the VCO, 800 MHz out of it, of which the core takes half.
+                unsafe {
+                    (self.rcc.pllckselr()).modify(|_, w| w.pllsrc().hsi().divm1().bits(4));
+                    (self.rcc.pll1divr()).write(|w| w.divn1().bits(50 - 1).divp1().bits(2 - 1));
+                }
+                self.rcc.pllcfgr().modify(|_, w| {
+                    let w = w.pll1vcosel().wide_vco().pll1rge().range8();
+                    let w = w.pll1fracen().reset().divp1en().enabled();
+                    w.divq1en().disabled().divr1en().disabled()
+                });
+                self.rcc.cr().modify(|_, w| w.pll1on().set_bit());
+            }
+            // With wait states and prescalers for 400 MHz.
+            Step::Switch => {
+                // SAFETY: two wait states and the signal delay for a bus of 200 MHz at scale 1.
+                (self.flash.acr()).write(|w| unsafe { w.latency().bits(2).wrhighfreq().bits(2) });
+                // The bus at half the core's clock, the peripherals at a quarter.
+                (self.rcc.d1cfgr()).modify(|_, w| w.d1cpre().div1().hpre().div2().d1ppre().div2());
+                (self.rcc.d2cfgr()).modify(|_, w| w.d2ppre1().div2().d2ppre2().div2());
+                self.rcc.d3cfgr().modify(|_, w| w.d3ppre().div2());
+                // Prescalers act after at most so many cycles; the buses must not get the PLL's clock undivided.
+                cortex_m::asm::delay(16);
+                self.rcc.cfgr().modify(|_, w| w.sw().pll1());
+            }
         }
-        self.rcc.pllcfgr().modify(|_, w| {
-            let w = w.pll1vcosel().wide_vco().pll1rge().range8();
-            let w = w.pll1fracen().reset().divp1en().enabled();
-            w.divq1en().disabled().divr1en().disabled()
-        });
-        self.rcc.cr().modify(|_, w| w.pll1on().set_bit());
     }
 
-    fn pll_is_ready(&self) -> bool {
-        self.rcc.cr().read().pll1rdy().bit_is_set()
+    fn has_come(&self, step: Step) -> bool {
+        let is_supplied = || self.pwr.csr1().read().actvosrdy().bit_is_set();
+        match step {
+            Step::Supply => is_supplied(),
+            Step::Voltage => is_supplied() && self.pwr.d3cr().read().vosrdy().bit_is_set(),
+            Step::Pll => self.rcc.cr().read().pll1rdy().bit_is_set(),
+            Step::Switch => self.rcc.cfgr().read().sws().is_pll1(),
+        }
     }
 
-    fn select_pll(&mut self) {
-        // SAFETY: two wait states and the signal delay for a bus of 200 MHz at scale 1.
-        (self.flash.acr()).write(|w| unsafe { w.latency().bits(2).wrhighfreq().bits(2) });
-        // The bus at half the core's clock, the peripherals at a quarter.
-        (self.rcc.d1cfgr()).modify(|_, w| w.d1cpre().div1().hpre().div2().d1ppre().div2());
-        (self.rcc.d2cfgr()).modify(|_, w| w.d2ppre1().div2().d2ppre2().div2());
-        self.rcc.d3cfgr().modify(|_, w| w.d3ppre().div2());
-        // Prescalers act after at most so many cycles; the buses must not get the PLL's clock undivided.
-        cortex_m::asm::delay(16);
-        self.rcc.cfgr().modify(|_, w| w.sw().pll1());
-    }
-
-    fn runs_on_pll(&self) -> bool {
-        self.rcc.cfgr().read().sws().is_pll1()
-    }
-
-    fn select_internal(&mut self) {
+    fn stay(&mut self) {
         self.rcc.cfgr().modify(|_, w| w.sw().hsi());
         (self.rcc.d1cfgr()).modify(|_, w| w.hpre().div1().d1ppre().div1());
         (self.rcc.d2cfgr()).modify(|_, w| w.d2ppre1().div1().d2ppre2().div1());
@@ -81,47 +94,7 @@ impl ClockControl for Clocks<'_> {
     }
 }
 
-/// The independent watchdog.
-pub struct Iwdg(pub(crate) pac::IWDG);
-
-impl Iwdg {
-    fn key(&mut self, key: u16) {
-        // SAFETY: the register takes any key; the four that exist are unlock, feed and start.
-        self.0.kr().write(|w| unsafe { w.bits(key) });
-    }
-
-    fn reload(&mut self, wait_ms: u32) {
-        // SAFETY: `counts` are twelve bits, as the register takes.
-        (self.0.rlr()).write(|w| unsafe { w.bits(counts(wait_ms)) });
-    }
-}
-
-impl Timer for Iwdg {
-    fn longest_ms(&self) -> u32 {
-        LONGEST_MS
-    }
-
-    fn start(&mut self, wait_ms: u32) {
-        self.key(0xCCCC);
-        self.key(0x5555);
-        self.0.pr().write(|w| w.pr().divide_by256());
-        self.reload(wait_ms);
-        self.key(0xAAAA);
-    }
-
-    fn set(&mut self, wait_ms: u32) {
-        self.key(0x5555);
-        self.reload(wait_ms);
-    }
-
-    fn is_setting(&self) -> bool {
-        self.0.sr().read().rvu().bit_is_set()
-    }
-
-    fn feed(&mut self) {
-        self.key(0xAAAA);
-    }
-}
+engram_cortex_m::independent_watchdog!(pac::IWDG);
 
 /// Revision Y of the part may give wrong data from its bus RAM, where all statics are, unless it reads one access at a time (ES0392).
 pub(crate) fn read_ram_in_turn(dbgmcu: &pac::DBGMCU, axi: &pac::AXI) {

@@ -4,13 +4,12 @@
 
 use engram_cortex_m::pwm::{NoSuchFrequency, Output, Timing};
 use engram_cortex_m::spi::{Device, Spi};
-use engram_cortex_m::{Board, Delay};
+use engram_cortex_m::{Board, Delay, clock};
 use engram_firmware::flash::FlashStore;
 use engram_firmware::policy::{LargestMemory, Memory};
 use engram_firmware::watchdog::Watchdog;
 use stm32h7::stm32h743 as pac;
 
-use crate::clock;
 use crate::flash::Flash;
 use crate::registers::flash::FlashControl;
 use crate::registers::pins::{self, Port};
@@ -81,7 +80,7 @@ impl Motors {
     pub fn start(self, hz: u32) -> Result<[MotorOutput; 4], NoSuchFrequency> {
         let timing = Timing::of(hz, self.clock_hz)?;
         let Self { pins, timer, .. } = self;
-        timer.start(timing);
+        timer.start(timing, &[1, 2, 3, 4]);
         // The pins follow the timer once it counts.
         for pin in 12..=15 {
             pins.give(pin, 2, false);
@@ -102,14 +101,20 @@ pub fn start(wiring: Wiring) -> Stm32h743 {
     registers::read_ram_in_turn(&part.DBGMCU, &part.AXI);
     // First of all: whatever a start may get stuck in, it begins anew.
     let watchdog = Watchdog::start(Iwdg(part.IWDG));
-    let clock = clock::start(&mut Clocks {
+    let missing = clock::start(&mut Clocks {
         pwr: &mut part.PWR,
         rcc: &mut part.RCC,
         flash: &mut part.FLASH,
-    });
+    })
+    .err();
+    // 400 MHz: what every revision of the part does, up to its highest temperature. Timers get twice the clock of a bus that is divided.
+    let (core_mhz, timer_hz) = match missing {
+        None => (400, 200_000_000),
+        Some(_) => (64, INTERNAL_HZ),
+    };
     core.SCB.enable_icache();
     core.SCB.enable_dcache(&mut core.CPUID);
-    let delay = Delay::new(clock.core_mhz());
+    let delay = Delay::new(core_mhz);
 
     let rcc = &mut part.RCC;
     registers::turn_on(rcc);
@@ -149,17 +154,17 @@ pub fn start(wiring: Wiring) -> Stm32h743 {
         line: Line {
             uart,
             watchdog,
-            missing: clock.missing().map(|missing| (missing, clock.core_mhz())),
+            missing: missing.map(|missing| (missing, core_mhz)),
             restarted_by_watchdog: registers::restarted_by_watchdog(rcc),
         },
-        platform: Board::start("stm32h743", clock.core_mhz(), core.SYST),
+        platform: Board::start("stm32h743", core_mhz, core.SYST),
         store,
         // SAFETY: the peripherals are taken once, so this is reached once, and nothing else names this static.
         memory: unsafe { &mut *memory },
         motors: Motors {
             pins: d,
             timer: Timer::tim4(part.TIM4),
-            clock_hz: clock.timer_hz(),
+            clock_hz: timer_hz,
         },
         spi,
         delay,

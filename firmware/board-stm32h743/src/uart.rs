@@ -6,7 +6,6 @@
 #![expect(unsafe_code, reason = "register access")]
 
 use cortex_m::peripheral::NVIC;
-use embedded_io::{ErrorKind, ErrorType, Write};
 use engram_cortex_m::ring_uart::{Ends, Interrupted, RingUart};
 use stm32h7::stm32h743::{self as pac, Interrupt, interrupt};
 
@@ -106,25 +105,12 @@ impl engram_cortex_m::Uart for LastWords {
             Self(pac::USART3::steal())
         }
     }
-}
 
-impl ErrorType for LastWords {
-    type Error = ErrorKind;
-}
-
-impl Write for LastWords {
-    /// One byte, if the line takes it.
-    fn write(&mut self, buffer: &[u8]) -> Result<usize, ErrorKind> {
-        match buffer.first() {
-            Some(byte) if self.0.isr().read().txe().bit_is_set() => {
-                send(&self.0, *byte);
-                Ok(1)
-            }
-            _ => Ok(0),
+    fn offer(&mut self, byte: u8) -> bool {
+        let takes = self.0.isr().read().txe().bit_is_set();
+        if takes {
+            send(&self.0, byte);
         }
-    }
-
-    fn flush(&mut self) -> Result<(), ErrorKind> {
-        Ok(())
+        takes
     }
 }

@@ -1,15 +1,17 @@
-//! The main loop of boards with a watchdog and a line that wakes them: [`run`].
+//! The main loop of boards with a watchdog and a line that wakes them: [`run`]; and the node of a board whose plant is the host: [`injected_node`].
 
 use embedded_io::{Read, ReadReady, Write, WriteReady};
 use engram_firmware::actuators::Actuators;
-use engram_firmware::fallback::Fallback;
-use engram_firmware::node::Node;
+use engram_firmware::fallback::{Fallback, NoFallback};
+use engram_firmware::injected::{InjectedSensors, ReportedActuators};
+use engram_firmware::node::{ContractSource, Node, Parts};
 use engram_firmware::platform::Platform as _;
 use engram_firmware::policy::Memory;
 use engram_firmware::sensors::Sensors;
+use engram_firmware::signature::PublicKey;
 use engram_firmware::store::ImageStore;
 use engram_firmware::watchdog::{Timer, Watchdog};
-use engram_link::Reason;
+use engram_link::{Pace, Reason};
 
 use crate::{Board, Journal, logger};
 
@@ -29,6 +31,30 @@ pub struct Line<U, T> {
     pub missing: Option<(&'static str, u16)>,
     /// Whether the watchdog restarted the board.
     pub restarted_by_watchdog: bool,
+}
+
+/// A node whose sensors are injected over the link, and whose actuators only report.
+pub type InjectedNode<I> =
+    Node<InjectedSensors, ReportedActuators, NoFallback, I, &'static mut Memory, Board>;
+
+/// That of a board for hardware in the loop, where the host is the plant.
+#[inline(always)] // As `run`.
+pub fn injected_node<I: ImageStore>(
+    store: I,
+    memory: &'static mut Memory,
+    platform: Board,
+) -> InjectedNode<I> {
+    Node::new(Parts {
+        contract: ContractSource::Image,
+        key: const { PublicKey::of_build(option_env!("ENGRAM_PUBLIC_KEY")) },
+        pace: Pace::LockStep,
+        sensors: InjectedSensors::new(),
+        actuators: ReportedActuators,
+        fallback: NoFallback,
+        store,
+        memory,
+        platform,
+    })
 }
 
 /// Flies the image in flash, if there is one, and turns for ever: messages, control steps when they are due, logs, the watchdog, and sleep

@@ -9,18 +9,19 @@
 )]
 
 use cortex_m_rt::{ExceptionFrame, exception};
-use embedded_io::Write;
 use engram_link::limits::MAX_FRAME_BYTES;
 use engram_link::{FromBoard, Level, Log};
 use heapless::String;
 
 /// A serial line, as the last words need it.
-pub trait Uart: Write {
+pub trait Uart {
     /// The line, turned on, even if it was taken before.
     ///
     /// # Safety
     /// Whoever took it must not use it any more.
     unsafe fn steal() -> Self;
+    /// Sends a byte, if the line takes it; whether it did.
+    fn offer(&mut self, byte: u8) -> bool;
 }
 
 /// Names the line of the last words, a type that is a [`Uart`]: once in each firmware.
@@ -42,10 +43,10 @@ unsafe extern "Rust" {
 
 /// Writes a frame however long the line takes: here the board may wait, it has nothing else to do.
 #[doc(hidden)]
-pub fn write_all(mut line: impl Write, frame: &[u8]) {
+pub fn write_all(mut line: impl Uart, frame: &[u8]) {
     // The zero ends whatever frame was being sent.
     for byte in [0].iter().chain(frame) {
-        while !matches!(line.write(core::slice::from_ref(byte)), Ok(1)) {}
+        while !line.offer(*byte) {}
     }
 }
 

@@ -1,4 +1,4 @@
-//! Motor outputs: PWM of a timer, as `embedded_hal::pwm::SetDutyCycle`.
+//! Motor outputs: PWM of an STM32's timer, as `embedded_hal::pwm::SetDutyCycle`.
 
 use embedded_hal::pwm::{ErrorKind, ErrorType, SetDutyCycle};
 
@@ -54,6 +54,80 @@ impl Timing {
             }),
         }
     }
+}
+
+/// The timers over these registers of a part (the same in all of them, a type of its own in each crate): `Timer`, and `MotorChannel`, which is a [`Channel`].
+#[macro_export]
+macro_rules! motor_timers {
+    ($registers:ty) => {
+        /// A timer with four channels.
+        #[derive(Clone, Copy)]
+        pub(crate) struct Timer(&'static $registers);
+
+        impl Timer {
+            /// Makes it count, with all four channels low, and gives these channels, 1 to 4, to their pins.
+            pub(crate) fn start(self, timing: $crate::pwm::Timing, channels: &[u8]) {
+                use $crate::pwm::Channel as _;
+                let registers = self.0;
+                for channel in 1..=4 {
+                    MotorChannel {
+                        timer: self,
+                        channel,
+                    }
+                    .set_high(0);
+                }
+                // What is set acts from the next period on, so that no pulse is cut.
+                const MODE_1_BUFFERED: u32 = 0x6868;
+                // SAFETY: the registers take these words.
+                unsafe {
+                    registers.psc().write(|w| w.bits(timing.prescaler.into()));
+                    let reload = timing.counts.saturating_sub(1);
+                    registers.arr().write(|w| w.bits(reload.into()));
+                    registers.ccmr1_output().write(|w| w.bits(MODE_1_BUFFERED));
+                    registers.ccmr2_output().write(|w| w.bits(MODE_1_BUFFERED));
+                    let enabled = channels.iter().fold(0, |all, channel| {
+                        all | 1_u32 << (4 * (u32::from(*channel).saturating_sub(1) & 3))
+                    });
+                    registers.ccer().write(|w| w.bits(enabled));
+                }
+                registers.egr().write(|w| w.ug().set_bit());
+                registers
+                    .cr1()
+                    .write(|w| w.arpe().set_bit().cen().set_bit());
+            }
+
+            /// Takes all four outputs low and keeps driving them: both channels of a mode register "forced inactive", for a pin of a channel that is
+            /// turned off instead would float. A timer without a clock ignores this.
+            fn force_low(self) {
+                const FORCED_LOW: u32 = 0x4040;
+                // SAFETY: the registers take these words.
+                unsafe {
+                    self.0.ccmr1_output().write(|w| w.bits(FORCED_LOW));
+                    self.0.ccmr2_output().write(|w| w.bits(FORCED_LOW));
+                }
+            }
+        }
+
+        /// One channel, 1 to 4, of a timer.
+        pub struct MotorChannel {
+            pub(crate) timer: Timer,
+            pub(crate) channel: u8,
+        }
+
+        impl $crate::pwm::Channel for MotorChannel {
+            fn set_high(&mut self, counts: u16) {
+                let registers = self.timer.0;
+                let compare = match self.channel {
+                    1 => registers.ccr1(),
+                    2 => registers.ccr2(),
+                    3 => registers.ccr3(),
+                    _ => registers.ccr4(),
+                };
+                // SAFETY: the register takes any number of 16 bits.
+                compare.write(|w| unsafe { w.bits(counts.into()) });
+            }
+        }
+    };
 }
 
 /// A motor's output.

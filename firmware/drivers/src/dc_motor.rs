@@ -7,7 +7,7 @@ use engram_image::Channel;
 
 use crate::ChannelError;
 use crate::outputs::{Output, within_0_and_1};
-use crate::pwm::FEWEST_STEPS;
+use crate::pwm::fine_enough;
 
 /// Turns a command to both sides of 0 into a duty cycle and a direction.
 #[derive(Debug)]
@@ -33,13 +33,7 @@ impl<P: SetDutyCycle, D: OutputPin> DcMotor<P, D> {
         direction: D,
     ) -> Result<Self, ChannelError<'static>> {
         let steps = pwm.max_duty_cycle();
-        if steps < FEWEST_STEPS {
-            return Err(ChannelError::Resolution {
-                name,
-                steps,
-                at_least: FEWEST_STEPS,
-            });
-        }
+        fine_enough(name, steps)?;
         Ok(Self {
             pwm,
             direction,

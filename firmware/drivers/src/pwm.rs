@@ -10,6 +10,18 @@ use crate::outputs::{Output, within_0_and_1};
 /// Fewest steps of the duty cycle between both ends of a signal: one percent each.
 pub const FEWEST_STEPS: u16 = 100;
 
+/// [`ChannelError::Resolution`] of the output `name` where `steps` are less than [`FEWEST_STEPS`].
+pub(crate) fn fine_enough(name: &'static str, steps: u16) -> Result<(), ChannelError<'static>> {
+    if steps < FEWEST_STEPS {
+        return Err(ChannelError::Resolution {
+            name,
+            steps,
+            at_least: FEWEST_STEPS,
+        });
+    }
+    Ok(())
+}
+
 /// What the ends of a channel's range mean on the wire: shares of the PWM's period during which it is high.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -76,13 +88,7 @@ impl<P: SetDutyCycle> PwmOutput<P> {
         let max_duty = f32::from(pwm.max_duty_cycle());
         let change = (signal.at_max - signal.at_min) * max_duty;
         let steps = (change.abs() + 0.5) as u16;
-        if steps < FEWEST_STEPS {
-            return Err(ChannelError::Resolution {
-                name,
-                steps,
-                at_least: FEWEST_STEPS,
-            });
-        }
+        fine_enough(name, steps)?;
         Ok(Self {
             pwm,
             channel,
@@ -108,9 +114,9 @@ impl<P: SetDutyCycle> Output for PwmOutput<P> {
 
 #[cfg(test)]
 mod tests {
+    use embedded_hal_mock::eh1::MockError;
     use embedded_hal_mock::eh1::pwm::{Mock, Transaction as Duty};
     use std::vec;
-    use std::vec::Vec;
 
     use super::*;
 
@@ -183,35 +189,21 @@ mod tests {
             );
             pwm.done();
         }
-        let no_number = PwmOutput::new(THRUST, Signal::duty([f32::NAN, 1.0]), Unplugged);
+        let mut pwm = Mock::new(&[]);
+        let no_number = PwmOutput::new(THRUST, Signal::duty([f32::NAN, 1.0]), pwm.clone());
         assert!(matches!(no_number, Err(ChannelError::Signal { .. })));
-    }
-
-    #[derive(Debug)]
-    struct Unplugged;
-
-    impl embedded_hal::pwm::ErrorType for Unplugged {
-        type Error = embedded_hal::pwm::ErrorKind;
-    }
-
-    impl SetDutyCycle for Unplugged {
-        fn max_duty_cycle(&self) -> u16 {
-            1_000
-        }
-
-        fn set_duty_cycle(&mut self, _: u16) -> Result<(), Self::Error> {
-            Err(embedded_hal::pwm::ErrorKind::Other)
-        }
+        pwm.done();
     }
 
     #[test]
     fn an_output_that_fails_says_so() {
-        let output = PwmOutput::new(THRUST, Signal::duty([0.0, 1.0]), Unplugged);
-        let results: Vec<_> = output
-            .into_iter()
-            .map(|mut output| Output::drive(&mut output, 0.0))
-            .collect();
+        let fault = MockError::Io(std::io::ErrorKind::NotConnected);
+        let failed = Duty::set_duty_cycle(500).with_error(fault);
+        let mut pwm = Mock::new(&[Duty::max_duty_cycle(1_000), failed]);
+        let output = PwmOutput::new(THRUST, Signal::duty([0.0, 1.0]), pwm.clone());
         let other = embedded_hal::pwm::ErrorKind::Other;
-        assert_eq!(results, [Err(DriverError::Pwm(other))]);
+        let driven = Output::drive(&mut output.expect("fits"), 0.0);
+        assert_eq!(driven, Err(DriverError::Pwm(other)));
+        pwm.done();
     }
 }

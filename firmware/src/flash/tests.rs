@@ -109,7 +109,7 @@ impl<'f, const WORD: usize, const SECTOR: usize> Board<'f, WORD, SECTOR> {
     }
 
     fn mark(&mut self, mark: Mark) -> Result<(), StoreError> {
-        let (slot, _) = self.active.ok_or(StoreError::Device)?;
+        let (slot, _) = self.active.ok_or(StoreError::Bounds)?;
         self.store.mark(slot, mark)
     }
 

@@ -34,7 +34,7 @@ pub use engram_kernels::CacheLine;
 pub use golden::GoldenDifference;
 pub use memory::{BUFFERS_BYTES, LARGEST_CACHE, LargestMemory, Memory};
 #[cfg(feature = "record")]
-pub use record::{Moment, Recorder, random_moments};
+pub use record::{Moment, Recorder, random_golden, random_moments};
 #[cfg(feature = "bench")]
 pub use steps::{BenchProgram, ControlSteps, count_control_steps, count_steps};
 

@@ -5,7 +5,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use engram_image::random::SplitMix64;
-use engram_image::write::GoldenSpec;
+use engram_image::write::{GoldenSpec, ImageSpec, WriteError, write};
 use engram_image::{Image, ModelConfig};
 
 use super::{LargestMemory, Memory, Policy, PolicyError, WorkingMemory};
@@ -54,6 +54,23 @@ impl<'a> Recorder<'a> {
     pub fn finish(self) -> GoldenSpec {
         self.trace
     }
+}
+
+/// A golden trace of the policy of `spec` on as many random working memories ([`random_moments`] of its seed).
+///
+/// # Errors
+/// What the writer refuses.
+///
+/// # Panics
+/// A policy that does not run on moments of its own shape.
+pub fn random_golden(spec: &ImageSpec<'_>, steps: usize) -> Result<GoldenSpec, WriteError> {
+    let blank = write(spec)?;
+    let image = Image::read(&blank).map_err(WriteError::Refused)?;
+    let mut recorder = Recorder::new(&image);
+    for moment in random_moments(&spec.config, spec.provenance.seed, steps) {
+        recorder.step(&moment.view()).expect("right lengths");
+    }
+    Ok(recorder.finish())
 }
 
 /// An owned [`WorkingMemory`].

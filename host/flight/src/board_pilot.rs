@@ -363,6 +363,6 @@ fn dropped(telemetry: &Telemetry) -> u32 {
 fn weights(telemetry: &Telemetry) -> String {
     telemetry
         .weights_sha256
-        .map(|sha256| hex::encode(sha256))
+        .map(hex::encode)
         .unwrap_or_default()
 }

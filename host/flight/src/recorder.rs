@@ -188,17 +188,20 @@ impl<'a> Recorder<'a> {
     /// The plant has moved by the newest step's command.
     pub(super) fn moved(&mut self, plant: &dyn Plant) -> Result<(), LogError> {
         if plant.ended() {
+            let judgement = plant.judge();
             match &mut self.newest {
                 Some((step, _)) => {
                     step.ended = true;
                     step.diverged = plant.diverged();
-                    step.fallen |= plant.judge().fallen;
-                    step.holds = false;
+                    step.fallen |= judgement.fallen;
+                    step.holds = judgement.holds;
                 }
                 // In real time a board may make no step while the plant moves.
                 None => {
-                    self.last_not_held = self.steps.checked_sub(1);
-                    self.judge_end(plant.diverged())?;
+                    if !judgement.holds {
+                        self.last_not_held = self.steps.checked_sub(1);
+                    }
+                    self.judge_end(plant.diverged(), judgement.holds)?;
                 }
             }
         }
@@ -255,7 +258,7 @@ impl<'a> Recorder<'a> {
             self.last_not_held = Some(step.step);
         }
         if step.ended {
-            return self.judge_end(step.diverged);
+            return self.judge_end(step.diverged, step.holds);
         }
         if step.fallen && std::mem::take(&mut self.held_since_fall) {
             self.fell("the goal that was held is lost")?;
@@ -264,9 +267,13 @@ impl<'a> Recorder<'a> {
         Ok(())
     }
 
-    /// Counts an episode that ended by itself.
-    fn judge_end(&mut self, diverged: bool) -> Result<(), LogError> {
+    /// Counts an episode that ended by itself: with the goal held, because it was reached.
+    fn judge_end(&mut self, diverged: bool, held: bool) -> Result<(), LogError> {
         self.held_since_fall = false;
+        if held {
+            let text = "the goal was reached: the episode is over";
+            return self.event(EventKind::Episode, text.to_owned());
+        }
         if !diverged {
             return self.fell("the episode is over");
         }

@@ -4,10 +4,21 @@
 use allocation_counter::measure;
 use engram_plants::{Driven, MUJOCO_NAMES, Start, TaskSet, by_name, random_stream};
 
-const ROBOT: &str = concat!(
-    env!("CARGO_MANIFEST_DIR"),
-    "/../../examples/robots/balancer.toml"
-);
+/// The robots whose files are shipped: between them they use most of what can be measured.
+const ROBOTS: [&str; 3] = [
+    concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../examples/robots/balancer.toml"
+    ),
+    concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../examples/robots/quadruped.toml"
+    ),
+    concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../examples/robots/arm6.toml"
+    ),
+];
 
 /// The same robot with all that may stand between a policy and its model.
 const IMPERFECT: &str = r#"
@@ -44,7 +55,7 @@ push = { body = "chassis", every_s = 0.5, for_s = 0.1 }
 "#;
 
 fn imperfect(folder: &std::path::Path) -> String {
-    let example = std::path::Path::new(ROBOT);
+    let example = std::path::Path::new(ROBOTS[0]);
     let text = std::fs::read_to_string(example).unwrap();
     let text = text.replace(
         "safe = 0.0",
@@ -63,7 +74,11 @@ fn a_mujoco_step_allocates_nothing() {
     assert_eq!(counted.count_total, 1, "the counter works");
     let folder = tempfile::tempdir().unwrap();
     let imperfect = imperfect(folder.path());
-    for name in MUJOCO_NAMES.into_iter().chain([ROBOT, &imperfect]) {
+    for name in MUJOCO_NAMES
+        .into_iter()
+        .chain(ROBOTS)
+        .chain([imperfect.as_str()])
+    {
         let plant = by_name(name).unwrap();
         let mut random = random_stream(0, TaskSet::HeldOut.stream(), 0);
         let task = plant.sample_task(TaskSet::HeldOut, &mut random);
@@ -88,7 +103,7 @@ fn a_mujoco_step_allocates_nothing() {
 
 #[test]
 fn mujoco_a_trial_takes_no_more_memory_than_the_one_before() {
-    for name in ["hopper-params", ROBOT] {
+    for name in ["hopper-params", ROBOTS[0]] {
         let plant = by_name(name).unwrap();
         let tasks: Vec<_> = (0..8)
             .map(|index| {

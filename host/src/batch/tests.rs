@@ -6,7 +6,7 @@ use engram_firmware::policy::LargestMemory;
 
 use super::*;
 
-use crate::calibration::tests::image as image_bytes;
+use crate::export::test_image as image_bytes;
 
 fn batch<'a>(image: &'a Image<'a>, rows: usize) -> Batch<'a> {
     Batch::new(image, Policy::from(image), rows).expect("room")

@@ -3,23 +3,20 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use engram_export::Exported;
 use engram_export::checkpoint::folder::write_one;
 use engram_export::export::MatrixReport;
-use engram_export::{Checkpoint, Exported, Options, export, golden_steps};
 use engram_firmware::policy::{BUFFERS_BYTES, Policy};
 use engram_image::write::{ImageSpec, write_packed};
-use engram_image::{Contract, Image, Packing};
+use engram_image::{Image, Packing};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
-use crate::calibration::{GoldenLoop, trials};
-use crate::evaluate::{
-    EpisodeMemory, Float, Integer, PairedCost, Plan, Random, contract_of, evaluate, paired_cost,
-};
+use crate::evaluate::PairedCost;
+use crate::export::{self, Export, Options};
 use crate::output::{OutputError, say};
 use engram_flight::board::BoardName;
 use engram_flight::signer::Signer;
-use engram_plants::{PlantFactory, TaskSet};
 
 /// Largest loss of return that is taken, of what f32 has over random actions.
 const COST_LIMIT: f64 = 0.01;
@@ -52,15 +49,8 @@ pub struct Args {
     /// confirmed.
     #[arg(long, value_name = "N", default_value_t = 0)]
     counter: u32,
-    /// Plant; by default the one that the policy was trained on. For a robot's file that was moved.
-    #[arg(long)]
-    plant: Option<String>,
-    /// Trials that ranges are taken from.
-    #[arg(long, default_value_t = 48, value_parser = clap::value_parser!(u32).range(1..=4096))]
-    calibration_trials: u32,
-    /// Held-out tasks that the return is measured on before and after; 0 leaves it out.
-    #[arg(long, default_value_t = 256)]
-    tasks: u32,
+    #[command(flatten)]
+    options: Options,
     /// Write the image although quantization costs more than 1 %.
     #[arg(long)]
     accept_loss: bool,
@@ -83,80 +73,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             .unwrap_or_else(|_| ProgressStyle::default_spinner()),
     );
     bar.enable_steady_tick(std::time::Duration::from_millis(100));
-    let mut checkpoint = Checkpoint::load(&args.run).with_context(|| {
-        format!(
-            "{} is not a training run; `engram train PLANT --out DIR` makes one",
-            args.run.display()
-        )
+    let Export { exported, cost } = export::from_run(&args.run, &args.options, |stage| {
+        bar.set_message(stage.to_string())
     })?;
-    checkpoint
-        .transformer()
-        .with_context(|| args.run.display().to_string())?;
-    if EpisodeMemory::of(&checkpoint.training) == EpisodeMemory::Cleared {
-        tracing::warn!(
-            "this policy was trained with a memory that is emptied at every episode (trial.clear_memory); a controller's \
-             memory persists: clear it at every reset (arming does)"
-        );
-    }
-    let from = args.plant.as_ref().unwrap_or(&checkpoint.plant).clone();
-    let plant = PlantFactory::open(&from)?;
-    let trained_with = contract_of(
-        checkpoint.contract.clone(),
-        &checkpoint.plant,
-        checkpoint.agent,
-        &checkpoint.robot,
-    );
-    // An image names the robot; the path of its file may be longer than an image's texts, and differs from machine to machine.
-    checkpoint.plant = plant.spec().name.to_string();
-    let contract = plant.spec().contract();
-    if let Some(trained_with) = trained_with {
-        check_contract(&args.run, &trained_with.contract(), &from, &contract)?;
-    }
-    // A channel says more of what changed than a file does.
-    engram_train::robot_files::check_unchanged(&plant, &checkpoint.robot)?;
-    let policy = checkpoint.transformer()?;
-
-    bar.set_message(format!("calibrating on {} trials", args.calibration_trials));
-    let calibration = trials(
-        policy,
-        &plant,
-        checkpoint.seed,
-        args.calibration_trials as usize,
-    )?;
-    bar.set_message("quantizing and recording the golden trace");
-    let mut golden = GoldenLoop::new(&plant, checkpoint.seed, golden_steps(policy.config()) / 2);
-    let options = Options::default();
-    let exported = export(
-        &checkpoint,
-        &contract,
-        &calibration,
-        &mut golden,
-        &options,
-        env!("CARGO_PKG_VERSION"),
-    )
-    .with_context(|| format!("{} was not exported", args.run.display()))?;
     let image = Image::read(&exported.bytes).context("reading the image back")?;
-
-    let cost = if args.tasks == 0 {
-        None
-    } else {
-        bar.set_message(format!(
-            "measuring the return on {} held-out tasks",
-            args.tasks
-        ));
-        let change = &plant.spec().protocol.default_change;
-        let plan = Plan::new(&plant, TaskSet::HeldOut, args.tasks as usize, change, 0)?;
-        let before = evaluate(&plan, &plant, |_| {
-            Box::new(Float::new(&checkpoint.network, false))
-        })?;
-        let after = evaluate(&plan, &plant, |_| Box::new(Integer::new(&image, false)))?;
-        let floor = evaluate(&plan, &plant, |seed| Box::new(Random::new(seed)))?;
-        Some(paired_cost(
-            &before.returns(),
-            &after.returns(),
-            &floor.returns(),
-        ))
-    };
     bar.finish_and_clear();
     judge(&args, &exported, cost.as_ref())?;
     // Verified and measured above as every program reads it; packing moves weights and changes none.
@@ -186,7 +106,7 @@ fn judge(args: &Args, exported: &Exported, cost: Option<&PairedCost>) -> anyhow:
         if cost.cost.is_some_and(|cost| cost > COST_LIMIT) {
             tracing::warn!(
                 "{cost}: more than {limit} %, but {} tasks do not tell it from nothing; measure on more (--tasks)",
-                args.tasks
+                args.options.tasks
             );
         }
         return Ok(());
@@ -205,24 +125,6 @@ fn judge(args: &Args, exported: &Exported, cost: Option<&PairedCost>) -> anyhow:
          as it is",
         args.output.display()
     )
-}
-
-/// Refuses a plant whose channels are not those that the policy was trained with.
-fn check_contract(
-    run: &Path,
-    own: &Contract<'_>,
-    plant: &str,
-    contract: &Contract<'_>,
-) -> anyhow::Result<()> {
-    let channels = own.channels_in_words(contract);
-    if let Some(difference) = channels.or_else(|| own.difference_in_words(contract)) {
-        bail!(
-            "{} was trained with another contract than '{plant}' has (policy against plant): {difference}; train it for \
-             this plant",
-            run.display()
-        );
-    }
-    Ok(())
 }
 
 /// What a board's kernels read best.
@@ -300,7 +202,7 @@ fn print(
     if let Some(cost) = cost {
         say!(
             "  return over {} held-out tasks: f32 {:.2}, integers {:.2}, random actions {:.2}",
-            args.tasks,
+            args.options.tasks,
             cost.reference,
             cost.other,
             cost.floor
@@ -353,7 +255,7 @@ fn record(
         "attention_distance": report.errors.attention,
         "clipped": report.errors.clipped.iter().map(|(site, share)| (format!("{site:?}"), json!(share))).collect::<serde_json::Map<_, _>>(),
         "matrices": matrices,
-        "tasks": args.tasks,
+        "tasks": args.options.tasks,
         "return_f32": cost.map(|cost| cost.reference),
         "return_image": cost.map(|cost| cost.other),
         "return_random": cost.map(|cost| cost.floor),

@@ -83,7 +83,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let telemetry = client.telemetry()?;
     let active = telemetry
         .weights_sha256
-        .map(|sha256| hex::encode(sha256))
+        .map(hex::encode)
         .unwrap_or_default();
     let resumed_at = resumed_at.unwrap_or(0);
     if args.json {
@@ -92,7 +92,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             json!({
                 "board": name, "file": file.to_string(), "bytes": bytes.len(),
                 "resumed_at": resumed_at, "weights_sha256": active,
-                "weights_sha256_before": hello.weights_sha256.map(|sha256| hex::encode(sha256)),
+                "weights_sha256_before": hello.weights_sha256.map(hex::encode),
             })
         )?;
         return Ok(());

@@ -106,7 +106,7 @@ fn serve(mut batch: Batch<'_>, input: impl BufRead, mut output: impl Write) -> a
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::calibration::tests::image;
+    use crate::export::test_image as image;
     use engram_firmware::policy::Policy;
 
     #[test]

@@ -45,7 +45,7 @@ Examples:
   engram train half-cheetah-vel --out runs/paper --preset paper     needs MuJoCo, like every plant but the pendulum
   engram train examples/robots/balancer.toml --out runs/balancer    your own robot, from a file
 
-The built-in settings of a plant are in host/presets/engram/PLANT.toml, with every key explained. Ctrl-C saves and stops.
+The built-in settings of a plant are in host/train/presets/engram/PLANT.toml, with every key explained. Ctrl-C saves and stops.
 Watch it with: tensorboard --logdir runs     Afterwards: engram report runs/pendulum")]
 pub struct Args {
     /// The plant to train on.

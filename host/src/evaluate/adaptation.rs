@@ -1,6 +1,6 @@
 //! How a policy gets better within an episode: reward per step over many tasks, and the plant's own metric.
 //!
-//! `docs/src/locomotion.md` defines every number here in words. Only outcomes are read: nothing here flies.
+//! `docs/src/notebook/locomotion.md` defines every number here in words. Only outcomes are read: nothing here flies.
 
 use std::collections::BTreeMap;
 

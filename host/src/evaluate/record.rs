@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Serialize};
-use serde_json::{Error, Map, Value};
+use serde_json::{Error, Value};
 
 use super::Summary;
 use super::statistics::PairedCost;
 
 /// The evaluation of one policy.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+///
+/// What is flattened is read by [`Record::read`]: serde's `flatten` cannot read numbers where a crate of the program
+/// (defmt-decoder) turns on serde_json's `arbitrary_precision`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     /// The plant.
     pub plant: String,
@@ -36,7 +38,7 @@ pub struct Record {
     /// Whether the memory was emptied before every step.
     pub memory_wiped: bool,
     /// The policy's numbers on held-out tasks.
-    #[serde(flatten)]
+    #[serde(flatten, skip_deserializing)]
     pub summary: Summary,
     /// Hash of the weights, hexadecimal.
     pub weights_sha256: String,
@@ -47,12 +49,9 @@ pub struct Record {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quantization: Option<PairedCost>,
     /// The other controllers on the same tasks, by name, where asked for.
-    #[serde(flatten)]
+    #[serde(flatten, skip_deserializing)]
     pub compared: BTreeMap<String, Summary>,
 }
-
-/// Keys of a record that hold an object and are not another controller's numbers.
-const OBJECTS: [&str; 3] = ["out_of_distribution", "quantization", "metrics"];
 
 impl Record {
     /// Reads one record back from JSON.
@@ -60,51 +59,19 @@ impl Record {
     /// # Errors
     /// Names the key that is missing or has the wrong type.
     pub fn read(text: &str) -> Result<Self, Error> {
-        // By hand, key by key: serde's `flatten` cannot read numbers once any crate of the program
-        // turns on serde_json's `arbitrary_precision`.
-        let object: Map<String, Value> = serde_json::from_str(text)?;
-        let mut compared = BTreeMap::new();
-        for (name, value) in &object {
-            if value.is_object() && !OBJECTS.contains(&name.as_str()) {
-                compared.insert(name.clone(), Summary::deserialize(value)?);
-            }
-        }
-        Ok(Self {
-            plant: get(&object, "plant")?,
-            policy: get(&object, "policy")?,
-            agent: get(&object, "agent")?,
-            arithmetic: get(&object, "arithmetic")?,
-            seed: get(&object, "seed")?,
-            trained_steps: get_optional(&object, "trained_steps")?,
-            task_seed: get(&object, "task_seed")?,
-            tasks: get(&object, "tasks")?,
-            change: get(&object, "change")?,
-            period_s: get(&object, "period_s")?,
-            memory_wiped: get(&object, "memory_wiped")?,
-            weights_sha256: get(&object, "weights_sha256")?,
-            out_of_distribution: get_optional(&object, OBJECTS[0])?,
-            quantization: get_optional(&object, OBJECTS[1])?,
-            compared,
-            summary: Summary::deserialize(&Value::Object(object))?,
-        })
+        let mut record: Self = serde_json::from_str(text)?;
+        record.summary = serde_json::from_str(text)?;
+        let values: BTreeMap<String, Value> = serde_json::from_str(text)?;
+        // Whatever else has returns is another controller's.
+        record.compared = values
+            .into_iter()
+            .filter(|(name, value)| {
+                name != "out_of_distribution" && value.get("return_episode_1").is_some()
+            })
+            .map(|(name, value)| Ok((name, Summary::deserialize(value)?)))
+            .collect::<Result<_, Error>>()?;
+        Ok(record)
     }
-}
-
-fn get<T: DeserializeOwned>(object: &Map<String, Value>, key: &str) -> Result<T, Error> {
-    get_optional(object, key)?
-        .ok_or_else(|| Error::custom(format_args!("the key `{key}` is missing")))
-}
-
-fn get_optional<T: DeserializeOwned>(
-    object: &Map<String, Value>,
-    key: &str,
-) -> Result<Option<T>, Error> {
-    let named = |error| Error::custom(format_args!("{key}: {error}"));
-    object
-        .get(key)
-        .map(T::deserialize)
-        .transpose()
-        .map_err(named)
 }
 
 #[cfg(test)]
@@ -160,5 +127,23 @@ mod tests {
                 .to_string()
                 .contains("change")
         );
+    }
+
+    /// Records of the project's first results: of another version, with numbers of every kind.
+    #[test]
+    fn records_of_an_earlier_version_are_read() {
+        let text = include_str!("../../../docs/results/pendulum-seeds.json");
+        let records: Vec<Record> = text
+            .lines()
+            .map(|line| Record::read(line).expect("a record"))
+            .collect();
+        assert_eq!(records.len(), 5);
+        for (seed, record) in (0..).zip(&records) {
+            assert_eq!((record.seed, record.tasks), (seed, 256));
+            assert!(record.summary.recovered > Some(0.9) && record.out_of_distribution.is_some());
+            assert!(record.compared.keys().eq(["wiped"]) && record.quantization.is_none());
+            assert!(record.compared["wiped"].recovered < Some(0.1));
+        }
+        assert_eq!(records[0].summary.success, Some(0.957_031_25));
     }
 }

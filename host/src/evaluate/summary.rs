@@ -7,7 +7,7 @@ use super::statistics::{mean, median};
 use super::trial::Outcome;
 
 /// Means over tasks; shares lie in `[0, 1]`.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Summary {
     /// Mean sum of rewards of the first episode.
     pub return_episode_1: f64,

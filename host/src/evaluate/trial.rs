@@ -81,6 +81,7 @@ pub fn run(
     let mut episodes = Episodes::default();
     let mut success = true;
     let mut fell = false;
+    let mut reached_last = false;
     let mut holds_after = Vec::new();
     let mut diverged_steps = 0;
 
@@ -127,16 +128,19 @@ pub fn run(
             // Judged after the step: the last state of an episode counts.
             let judgement = driven.plant().judge();
             ended = driven.plant().ended();
-            fell |= ended && !diverged;
+            // An episode that ends with the goal held has reached it.
+            let reached = ended && judgement.holds;
+            fell |= ended && !diverged && !reached;
+            reached_last = last_episode && reached;
             if episode == 0 && ended {
-                success = false;
+                success = reached;
             }
-            if episode == 0 && step + protocol.hold_steps >= protocol.episode_steps {
+            if episode == 0 && !ended && step + protocol.hold_steps >= protocol.episode_steps {
                 success &= judgement.holds;
             }
             if last_episode && step >= plan.change_step {
-                // The end of an episode by itself holds nothing, and what diverged cannot be judged.
-                holds_after.push(judgement.holds && !ended);
+                // What diverged cannot be judged.
+                holds_after.push(judgement.holds);
                 fell |= judgement.fallen && !diverged;
             }
             if ended {
@@ -157,7 +161,9 @@ pub fn run(
         metric: episodes.metric,
         ended: episodes.ended,
         success,
-        recovered: recovery_steps.is_some_and(|steps| steps <= protocol.recovery_steps),
+        // Reached, be it before the change.
+        recovered: reached_last
+            || recovery_steps.is_some_and(|steps| steps <= protocol.recovery_steps),
         fell,
         recovery_steps,
         holds: holds_after,

@@ -1,12 +1,12 @@
 //! Measures the learner: one update is the policy's forward pass over 20 trials of 400 steps, the critic's, PPO's
 //! loss, the backward pass, both gradients clipped, and AdamW, in f32, in two shards.
 //!
-//! - `cargo bench -p engram --bench learner -- --shape paper-slot`: one shape, as one line of JSON;
-//! - `cargo bench -p engram --bench learner`: all shapes;
-//! - `cargo bench -p engram --bench learner -- --table`: time and memory against window and length of trials,
+//! - `cargo bench -p engram-train --bench learner -- --shape paper-slot`: one shape, as one line of JSON;
+//! - `cargo bench -p engram-train --bench learner`: all shapes;
+//! - `cargo bench -p engram-train --bench learner -- --table`: time and memory against window and length of trials,
 //!   each cell in a process of its own;
 //! - `--minibatch-steps 256` makes an update one pass in minibatches, as the paper's presets have it;
-//! - `host/benches/learner_pytorch.py` says how to compare with PyTorch.
+//! - `host/train/benches/learner_pytorch.py` says how to compare with PyTorch.
 //!
 //! Seconds of the processor are those of both threads; on a busy machine they tell more than seconds on the wall.
 #![forbid(unsafe_code)]

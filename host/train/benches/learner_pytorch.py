@@ -4,12 +4,12 @@
 Set up (from PyPI, with CUDA parts that are not used; the CPU build from download.pytorch.org is smaller):
     python3 -m venv .venv && .venv/bin/pip install torch
 Compare (builds the benchmark first; pairs of runs, one after the other):
-    cargo bench -p engram --bench learner --no-run
-    .venv/bin/python host/benches/learner_pytorch.py --against target/release/deps/learner-HASH
+    cargo bench -p engram-train --bench learner --no-run
+    .venv/bin/python host/train/benches/learner_pytorch.py --against target/release/deps/learner-HASH
 PyTorch alone:
-    .venv/bin/python host/benches/learner_pytorch.py --shape paper-slot
+    .venv/bin/python host/train/benches/learner_pytorch.py --shape paper-slot
 
-One update is what `host/benches/learner.rs` does: the policy's forward pass over 20 trials of 400 steps, the
+One update is what `host/train/benches/learner.rs` does: the policy's forward pass over 20 trials of 400 steps, the
 critic's, PPO's loss, the backward pass, both gradients clipped, and AdamW, in f32 on two threads. Attention is
 written in the ways that PyTorch offers, and the fastest of them counts: `--attention best` tries all.
 """

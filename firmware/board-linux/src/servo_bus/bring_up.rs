@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rustypot::StatusError;
 use serialport::SerialPort;
 
-use super::config::{BusConfig, BusError, Joint};
+use super::config::{BusConfig, BusError, Joint, ServoFault};
 use super::servo::Servo;
 use super::wire::Wire;
 
@@ -24,11 +24,7 @@ impl Wire {
         joint: &Joint<'_>,
         mut exchange: impl FnMut(&mut Self) -> Result<T, Box<dyn std::error::Error>>,
     ) -> Result<T, BusError> {
-        let silent = |cause: &dyn Display| BusError::Silent {
-            joint: joint.name.into(),
-            id: joint.id,
-            cause: cause.to_string(),
-        };
+        let silent = |cause: &dyn Display| joint.at_fault(ServoFault::Silent(cause.to_string()));
         let mut error = silent(&"not asked");
         for _ in 0..TRIES {
             self.port.begin(Instant::now() + ANSWER);
@@ -76,22 +72,13 @@ impl Wire {
                 .iter()
                 .all(|(_, known)| i64::from(*known) != model)
             {
-                return Err(BusError::Model {
-                    joint: joint.name.into(),
-                    id: joint.id,
-                    model,
-                    servo: definition.name,
-                });
+                let servo = definition.name;
+                return Err(joint.at_fault(ServoFault::Model { model, servo }));
             }
             let mode = self.register(joint, "operating_mode")?;
             let wanted = joint.servo.position_mode();
             if mode != wanted {
-                return Err(BusError::Mode {
-                    joint: joint.name.into(),
-                    id: joint.id,
-                    mode,
-                    wanted,
-                });
+                return Err(joint.at_fault(ServoFault::Mode { mode, wanted }));
             }
             let delay = self.register(joint, "return_delay_time")?;
             delays_us += DELAY_US * u64::try_from(delay).unwrap_or(0);
@@ -121,35 +108,27 @@ impl Wire {
     /// Angle of a joint that is to have torque, rad. It must stand within the servo's own limits, and these be no narrower than the joint's: a servo takes every goal,
     /// and drives to its limit instead.
     pub(super) fn angle(&mut self, joint: &Joint<'_>) -> Result<f32, BusError> {
-        let mut least = self.register(joint, "min_position_limit")?;
-        let mut most = self.register(joint, "max_position_limit")?;
-        if (least, most) == (0, 0) {
+        let least = self.register(joint, "min_position_limit")?;
+        let most = self.register(joint, "max_position_limit")?;
+        let own @ [least, most] = match [least, most] {
             // Feetech: no limits.
-            most = Servo::LAST_STEP;
-        }
-        (least, most) = (least.max(0), most.min(Servo::LAST_STEP));
+            [0, 0] => [0, Servo::LAST_STEP],
+            _ => [least.max(0), most.min(Servo::LAST_STEP)],
+        };
         let position = self.register(joint, "present_position")?;
         if position < least || position > most {
-            return Err(BusError::Stands {
-                joint: joint.name.into(),
-                id: joint.id,
-                position,
-                least,
-                most,
-            });
+            return Err(joint.at_fault(ServoFault::Stands { position, own }));
         }
         let goals = joint
             .limits_rad
             .map(|limit| Servo::goal_steps(joint.servo_angle(limit)));
-        let (wanted_least, wanted_most) = (goals[0].min(goals[1]), goals[0].max(goals[1]));
-        if wanted_least < least || wanted_most > most {
+        let wanted = [goals[0].min(goals[1]), goals[0].max(goals[1])];
+        if wanted[0] < least || wanted[1] > most {
             return Err(BusError::OwnLimits {
                 joint: joint.name.into(),
                 id: joint.id,
-                wanted_least,
-                wanted_most,
-                least,
-                most,
+                wanted,
+                own,
             });
         }
         Ok(joint.joint_angle(Servo::angle(position)))
@@ -186,9 +165,5 @@ fn no_alarm(joint: &Joint<'_>, status: StatusError) -> Result<(), BusError> {
     if status.is_ok() {
         return Ok(());
     }
-    Err(BusError::Alarm {
-        joint: joint.name.into(),
-        id: joint.id,
-        status: status.byte(),
-    })
+    Err(joint.at_fault(ServoFault::Alarm(status.byte())))
 }

@@ -68,14 +68,12 @@ impl Channels {
                     unit: action.unit.into(),
                     offered: list(targets(config)),
                 })?;
-            let [least, most] = joint.limits_rad;
-            if action.min < least || action.max > most {
+            let (asked, limits) = ([action.min, action.max], joint.limits_rad);
+            if asked[0] < limits[0] || asked[1] > limits[1] {
                 return Err(BusError::Range {
                     action: action.name.into(),
-                    min: action.min,
-                    max: action.max,
-                    least,
-                    most,
+                    asked,
+                    limits,
                 });
             }
             if action.slew_per_s > joint.speed_rad_per_s {

@@ -178,19 +178,16 @@ pub enum BusError {
     Reward,
     /// An action that may go further than its joint.
     #[error(
-        "the contract's action {action} goes from {min} to {max} rad, its joint from {least} to {most} rad; narrow the action or widen limits_rad"
+        "the contract's action {action} goes from {} to {} rad, its joint from {} to {} rad; narrow the action or widen limits_rad",
+        asked[0], asked[1], limits[0], limits[1]
     )]
     Range {
         /// The action.
         action: String,
-        /// Its smallest value.
-        min: f32,
-        /// Its largest.
-        max: f32,
-        /// The joint's smallest angle.
-        least: f32,
-        /// Its largest.
-        most: f32,
+        /// Its range, rad.
+        asked: [f32; 2],
+        /// The joint's, rad.
+        limits: [f32; 2],
     },
     /// An action that may go faster than its joint.
     #[error(
@@ -232,89 +229,30 @@ pub enum BusError {
         /// What the operating system said.
         source: serialport::Error,
     },
-    /// A servo gives no intact answer.
-    #[error(
-        "joint {joint}: servo {id} gives no intact answer ({cause}); look at its id, baud, cable and supply"
-    )]
-    Silent {
+    /// A servo is not as it must be.
+    #[error("joint {joint}: servo {id} {fault}")]
+    Servo {
         /// The joint.
         joint: String,
         /// Its servo.
         id: u8,
-        /// What came instead.
-        cause: String,
-    },
-    /// A servo is of another kind.
-    #[error("joint {joint}: servo {id} says that it is model {model}, which is no {servo}")]
-    Model {
-        /// The joint.
-        joint: String,
-        /// Its servo.
-        id: u8,
-        /// Its model number.
-        model: i64,
-        /// The kind that it should be.
-        servo: &'static str,
-    },
-    /// A servo is not in its position mode.
-    #[error(
-        "joint {joint}: servo {id} is in operating mode {mode}, not in position mode {wanted}; set it with the maker's tool"
-    )]
-    Mode {
-        /// The joint.
-        joint: String,
-        /// Its servo.
-        id: u8,
-        /// Its mode.
-        mode: i64,
-        /// The right one.
-        wanted: i64,
-    },
-    /// A servo that stands outside of its own limits, or of its one turn: with torque it would drive back at once.
-    #[error(
-        "joint {joint}: servo {id} stands at step {position}, outside of its own limits from {least} to {most}, and would drive there as soon as it has torque; turn it by hand, or mend its registers min_position_limit and max_position_limit"
-    )]
-    Stands {
-        /// The joint.
-        joint: String,
-        /// Its servo.
-        id: u8,
-        /// Where it stands, steps.
-        position: i64,
-        /// Its smallest goal, steps.
-        least: i64,
-        /// Its largest.
-        most: i64,
+        /// What is wrong with it.
+        fault: ServoFault,
     },
     /// A servo that does not go as far as its joint.
     #[error(
-        "joint {joint}: limits_rad is from step {wanted_least} to {wanted_most} of servo {id}, whose own limits are {least} and {most}; narrow limits_rad, or widen its registers min_position_limit and max_position_limit"
+        "joint {joint}: limits_rad is from step {} to {} of servo {id}, whose own limits are {} and {}; narrow limits_rad, or widen its registers min_position_limit and max_position_limit",
+        wanted[0], wanted[1], own[0], own[1]
     )]
     OwnLimits {
         /// The joint.
         joint: String,
         /// Its servo.
         id: u8,
-        /// The joint's smallest goal, steps.
-        wanted_least: i64,
-        /// Its largest.
-        wanted_most: i64,
-        /// The servo's smallest goal, steps.
-        least: i64,
-        /// Its largest.
-        most: i64,
-    },
-    /// A servo reports an alarm.
-    #[error(
-        "joint {joint}: servo {id} reports an alarm, status {status:#04x}; look at its supply, temperature and load"
-    )]
-    Alarm {
-        /// The joint.
-        joint: String,
-        /// Its servo.
-        id: u8,
-        /// The status byte of its answer.
-        status: u8,
+        /// The joint's smallest and largest goal, steps.
+        wanted: [i64; 2],
+        /// The servo's, steps.
+        own: [i64; 2],
     },
     /// The kernel did not give what the thread of the bus asks for.
     #[error(transparent)]
@@ -322,4 +260,55 @@ pub enum BusError {
     /// No thread.
     #[error("cannot start the thread of the bus: {0}")]
     Thread(std::io::Error),
+}
+
+/// Why a servo is not driven.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ServoFault {
+    /// No intact answer; what came instead.
+    #[error("gives no intact answer ({0}); look at its id, baud, cable and supply")]
+    Silent(String),
+    /// It is of another kind.
+    #[error("says that it is model {model}, which is no {servo}")]
+    Model {
+        /// Its model number.
+        model: i64,
+        /// The kind that it should be.
+        servo: &'static str,
+    },
+    /// It is not in its position mode.
+    #[error(
+        "is in operating mode {mode}, not in position mode {wanted}; set it with the maker's tool"
+    )]
+    Mode {
+        /// Its mode.
+        mode: i64,
+        /// The right one.
+        wanted: i64,
+    },
+    /// It stands outside of its own limits, or of its one turn: with torque it would drive back at once.
+    #[error(
+        "stands at step {position}, outside of its own limits from {} to {}, and would drive there as soon as it has torque; turn it by hand, or mend its registers min_position_limit and max_position_limit",
+        own[0], own[1]
+    )]
+    Stands {
+        /// Where it stands, steps.
+        position: i64,
+        /// Its smallest and largest goal, steps.
+        own: [i64; 2],
+    },
+    /// It reports an alarm: the status byte of its answer.
+    #[error("reports an alarm, status {0:#04x}; look at its supply, temperature and load")]
+    Alarm(u8),
+}
+
+impl Joint<'_> {
+    /// That its servo has `fault`.
+    pub(super) fn at_fault(&self, fault: ServoFault) -> BusError {
+        BusError::Servo {
+            joint: self.name.into(),
+            id: self.id,
+            fault,
+        }
+    }
 }

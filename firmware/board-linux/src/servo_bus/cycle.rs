@@ -4,7 +4,6 @@
 //! missing, damaged or late. So both tries are over when the next control step looks, and one bad exchange costs nothing.
 
 use std::sync::Arc;
-use std::sync::mpsc::SyncSender;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -18,6 +17,7 @@ use super::config::{BusConfig, BusError};
 use super::health::Counters;
 use super::servo::{Quantity, Servo};
 use super::wire::{Answers, Failure, Wire};
+use crate::news::{self, News};
 
 /// Fifths of a period at which each of the two questions goes out.
 const QUESTIONS: [u32; 2] = [2, 3];
@@ -52,8 +52,6 @@ pub(super) struct Ends<C> {
     pub(super) commands: Consumer<Command>,
     pub(super) reports: Producer<Report>,
     pub(super) counters: Arc<Counters>,
-    /// For the thread that says what is new: standard error may make it wait.
-    pub(super) news: SyncSender<Option<Failure>>,
 }
 
 /// What a driven joint is to do.
@@ -387,7 +385,7 @@ impl<C: Clock> Cycle<C> {
     /// Has it said what the bus does now, where that is something else than before.
     fn announce(&mut self, now: Option<Failure>) {
         if self.announced.replace(now) != Some(now) {
-            let _ = self.ends.news.try_send(now); // full: nobody reads what is said
+            news::tell(News::Bus(now));
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use std::sync::mpsc::Receiver;
 
 use super::wire::Failure;
 
@@ -29,16 +28,6 @@ impl Counters {
             Failure::Late { .. } => Self::count(&self.late),
             Failure::Alarm { .. } => Self::count(&self.alarms),
             Failure::Gone => {}
-        }
-    }
-}
-
-/// Says on standard error what is new, until the bus ends.
-pub(super) fn say(news: Receiver<Option<Failure>>) {
-    for now in news {
-        match now {
-            Some(failure) => crate::say(format_args!("servo bus: {failure}")),
-            None => crate::say(format_args!("servo bus: all servos answer")),
         }
     }
 }

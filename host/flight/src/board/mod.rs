@@ -7,6 +7,7 @@
 
 mod client;
 mod client_error;
+#[cfg_attr(not(feature = "defmt"), path = "defmt_log_as_it_is.rs")]
 mod defmt_log;
 mod fault;
 mod heard;

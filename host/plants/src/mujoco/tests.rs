@@ -50,7 +50,7 @@ fn actions_may_jump_from_end_to_end() {
 #[test]
 fn observations_stay_within_the_contract() {
     for mut plant in plants() {
-        let spec = plant.spec().clone();
+        let spec = std::sync::Arc::clone(plant.spec());
         let contract = spec.contract();
         let mut random = random_stream(2, TaskSet::OutOfDistribution.stream(), 0);
         let mut actions = 1;

@@ -8,11 +8,12 @@ use engram_image::{ActionChannel, Channel, Contract, ContractError, List, OwnedC
 
 use super::actions::{actions, added, changes_per_trial, delays};
 use super::effects::{effects, range};
+use super::judged::{ends, goal, rewards};
+use super::quantity::observed;
 use super::reward_input::reward;
 use super::starts::start;
-use super::terms::{conditions, goal, rewards, sources};
 use super::text;
-use super::{Condition, Effect, Robot, RobotError, Source, Target, Term};
+use super::{Effect, Robot, RobotError, Source};
 use crate::toml_place::Document;
 use crate::{Change, MUJOCO_NAMES, NAMES, Parameter, PlantSpec, Protocol, Text};
 
@@ -66,13 +67,22 @@ impl Context<'_> {
         section: &str,
         kinds: Vec<(&str, Option<T>)>,
     ) -> Result<T, RobotError> {
+        self.one_of(section, kinds).map(|(_, value)| value)
+    }
+
+    /// The same with its key.
+    pub(super) fn one_of<'k, T>(
+        &self,
+        section: &str,
+        kinds: Vec<(&'k str, Option<T>)>,
+    ) -> Result<(&'k str, T), RobotError> {
         let names: Vec<&str> = kinds.iter().map(|(name, _)| *name).collect();
         let all = names.join(", ");
         let mut given = kinds
             .into_iter()
             .filter_map(|(name, value)| value.map(|value| (name, value)));
         match (given.next(), given.next()) {
-            (Some((_, value)), None) => Ok(value),
+            (Some(only), None) => Ok(only),
             (None, _) => Err(RobotError::Toml {
                 path: self.file.find(section).place,
                 message: format!("{section} needs one of: {all}"),
@@ -105,14 +115,21 @@ pub(super) fn robot(source: &str, file: &Path) -> Result<Robot, RobotError> {
     };
     head(&context, &written)?;
     let parameters = parameters(&context, &written)?;
-    let sources = sources(&context, &written)?;
+    let sources = observed(&context, &written.observation)?;
     let rewards = rewards(&context, &written)?;
     let mut contract = contract(&context, &written)?;
     let input = written.reward_input;
-    contract.reward = reward(&context, input, &rewards, &sources, &contract.actions)?;
+    contract.reward = reward(
+        &context,
+        input,
+        &rewards,
+        &kinds(&written),
+        &sources,
+        &contract.actions,
+    )?;
     let (changes, factors) = changes(&context, &written)?;
     let protocol = protocol(&context, &written, &changes)?;
-    let (goal, metric_name) = goal(&context, &written.goal)?;
+    let goal = goal(&context, &written.goal)?;
     let spec = PlantSpec {
         name: written.name.clone().into(),
         channels: OwnedContract::from(&contract),
@@ -120,8 +137,8 @@ pub(super) fn robot(source: &str, file: &Path) -> Result<Robot, RobotError> {
         parameters,
         changes,
         state_names: state_names(&written),
-        has_goal: !goal.is_empty(),
-        metric_name: metric_name.map(Text::from),
+        has_goal: !goal.conditions.is_empty(),
+        metric_name: goal.metric_name.map(Text::from),
     };
     let robot = Robot {
         spec: Arc::new(spec),
@@ -136,7 +153,7 @@ pub(super) fn robot(source: &str, file: &Path) -> Result<Robot, RobotError> {
         actions: actions(&context, &written)?,
         added: added(&context, &written)?,
         rewards,
-        ended: conditions(&context, &written)?,
+        ended: ends(&context, &written)?,
         start: start(&context, &written)?,
         effects: effects(&context, &written)?,
         draws: written.hidden.iter().map(text::Hidden::drawn).collect(),
@@ -146,7 +163,8 @@ pub(super) fn robot(source: &str, file: &Path) -> Result<Robot, RobotError> {
             .filter(|change| change.in_training)
             .map(|change| change.name.clone())
             .collect(),
-        goal,
+        goal: goal.conditions,
+        reached: goal.reached,
         file: file.to_owned(),
         text: source.to_owned(),
     };
@@ -154,28 +172,26 @@ pub(super) fn robot(source: &str, file: &Path) -> Result<Robot, RobotError> {
     Ok(robot)
 }
 
+/// What every reward's term is called.
+fn kinds(written: &text::File) -> Vec<&'static str> {
+    let given = written.reward.iter().flat_map(text::Reward::kinds);
+    given.filter_map(|(key, term)| term.map(|_| key)).collect()
+}
+
 /// Refuses a parameter that only stands for a goal and that no reward, goal or observation asks for.
 fn every_goal_is_used(robot: &Robot) -> Result<(), RobotError> {
-    let targets = robot
-        .rewards
-        .iter()
-        .filter_map(|(weight, term)| match term {
-            Term::Track(_, target, _) if *weight != 0.0 => Some(*target),
-            _ => None,
-        });
-    let goals = robot.goal.iter().filter_map(|condition| match condition {
-        Condition::Within(_, target, _) => Some(*target),
-        _ => None,
-    });
-    let wanted = targets.chain(goals).filter_map(|target| match target {
-        Target::Parameter(index) => Some(index),
-        Target::Constant(_) => None,
-    });
+    let rewards = robot.rewards.iter();
+    let rewards = rewards.filter_map(|(weight, term)| term.measure().filter(|_| *weight != 0.0));
+    let conditions = robot.goal.iter().chain(robot.ended.iter().flatten());
+    let measures = rewards.chain(conditions.map(|condition| &condition.measure));
     let told = robot.sources.iter().filter_map(|source| match source {
         Source::Parameter(index) => Some(*index),
         _ => None,
     });
-    let used: Vec<usize> = wanted.chain(told).collect();
+    let used: Vec<usize> = measures
+        .flat_map(|measure| measure.parameters())
+        .chain(told)
+        .collect();
     let effects = robot.effects.iter().enumerate();
     for (index, _) in effects.filter(|(_, effect)| **effect == Effect::Goal) {
         if !used.contains(&index) {

@@ -8,6 +8,9 @@ mod actions;
 mod check;
 mod effects;
 mod error;
+mod judged;
+mod measured;
+mod quantity;
 mod reward_input;
 mod starts;
 mod tasks;
@@ -23,80 +26,16 @@ use crate::toml_place::Document;
 
 pub use actions::MAX_DELAY_STEPS;
 pub use error::RobotError;
-pub use text::{Axis, Draw, Frame};
+pub use measured::{
+    Bound, Clock, Condition, Effort, Measure, Named, Reached, Seen, Shape, Source, Target, Term,
+    Touch,
+};
+pub use text::{Angle, Axis, Draw, Frame, Wave};
 
 /// How the name of a robot's file ends.
 pub const EXTENSION: &str = ".toml";
 /// In a list of names: all that the model has.
 pub const ALL: &str = "*";
-/// What names something in the model, and the key that it stands under.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Named {
-    /// The name, or what stands for one: `#3`, `joint:hip`, `body:torso`.
-    pub name: String,
-    /// Where it stands, such as `reward[0].velocity.body`.
-    pub key: String,
-}
-
-/// One number of the simulated state.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Source {
-    /// Position of a joint: rad, m, or an entry of a free or ball joint.
-    JointPosition(Named, usize),
-    /// Velocity of a joint, likewise.
-    JointVelocity(Named, usize),
-    /// Place of a body in the world, in m.
-    BodyPosition(Named, Axis),
-    /// Velocity of a body's origin, in m/s.
-    BodyVelocity(Named, Axis, Frame),
-    /// Angular velocity of a body, in rad/s.
-    BodyRate(Named, Axis, Frame),
-    /// Entry (row, column) of a body's rotation matrix, body to world.
-    BodyRotation(Named, usize, usize),
-    /// The world's upward direction along an axis of the body: what an accelerometer at rest tells.
-    BodyUp(Named, Axis),
-    /// An entry of a sensor.
-    Sensor(Named, usize),
-    /// A hidden parameter, by its number: then it is not hidden, but commanded.
-    Parameter(usize),
-}
-
-/// What a term or a goal compares with.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Target {
-    /// Always the same.
-    Constant(f64),
-    /// A hidden parameter, by its number.
-    Parameter(usize),
-}
-
-/// One term of the reward, before its weight.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Term {
-    /// The number itself.
-    Value(Source),
-    /// Closeness to a target: `-|x - target|`, or with a width `exp(-((x - target) / width)^2)`.
-    Track(Source, Target, Option<f64>),
-    /// Sum of the squared commands, each on [-1, 1].
-    Control,
-    /// Sum of the squared changes of the commands since the step before, each on [-1, 1].
-    ControlChange,
-    /// Sum of the squared velocities of joints.
-    JointVelocity(Vec<Named>),
-    /// 1 unless the episode has ended.
-    Alive,
-}
-
-/// A condition on the state.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Condition {
-    /// The number is below the bound.
-    Below(Source, f64),
-    /// The number is above the bound.
-    Above(Source, f64),
-    /// The number is within a distance of the target.
-    Within(Source, Target, f64),
-}
 
 /// What a hidden parameter does to the model.
 #[derive(Clone, Debug, PartialEq)]
@@ -304,8 +243,8 @@ pub struct Robot {
     pub added: Vec<Added>,
     /// Weight and term.
     pub rewards: Vec<(f64, Term)>,
-    /// An episode ends when any of these holds.
-    pub ended: Vec<Condition>,
+    /// An episode ends when all conditions of any of these hold.
+    pub ended: Vec<Vec<Condition>>,
     /// Where episodes start.
     pub start: StartNoise,
     /// What each hidden parameter does.
@@ -320,6 +259,8 @@ pub struct Robot {
     pub training_changes: Vec<String>,
     /// The goal is held when all of these hold and the episode has not ended.
     pub goal: Vec<Condition>,
+    /// When the goal counts as reached, if it can be.
+    pub reached: Option<Reached>,
 }
 
 /// Whether a plant's name is the path of a robot's file.

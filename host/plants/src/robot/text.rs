@@ -8,6 +8,8 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use super::quantity::{Several, with_quantity};
+
 /// The whole file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -81,44 +83,53 @@ pub enum Frame {
     World,
     /// Those of the body itself.
     Body,
+    /// Those of what it is looked at from.
+    Reference,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Observation {
-    pub(super) name: String,
-    pub(super) unit: String,
-    pub(super) min: f32,
-    pub(super) max: f32,
-    #[serde(default)]
-    pub(super) noise_std: f32,
-    #[serde(default)]
-    pub(super) delay_steps: usize,
-    pub(super) qpos: Option<Joint>,
-    pub(super) qvel: Option<Joint>,
-    pub(super) body_position: Option<BodyPosition>,
-    pub(super) body_velocity: Option<BodyAxis>,
-    pub(super) body_rate: Option<BodyAxis>,
-    pub(super) body_rotation: Option<Rotation>,
-    pub(super) body_up: Option<BodyPosition>,
-    pub(super) sensor: Option<Sensor>,
-    pub(super) hidden: Option<String>,
+impl Axis {
+    /// From 0.
+    pub(crate) const fn number(self) -> usize {
+        match self {
+            Self::X => 0,
+            Self::Y => 1,
+            Self::Z => 2,
+        }
+    }
 }
 
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Joint {
-    pub(super) joint: String,
-    #[serde(default)]
-    pub(super) index: usize,
+/// The angles of an orientation: about z, then the new y, then the new x.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum Angle {
+    /// About x.
+    Roll,
+    /// About y.
+    Pitch,
+    /// About z.
+    Yaw,
 }
 
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct BodyPosition {
-    pub(super) body: String,
-    pub(super) axis: Axis,
+/// What is told of a phase.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum Wave {
+    /// Its sine.
+    Sin,
+    /// Its cosine.
+    Cos,
 }
+
+with_quantity! { Observation {
+    name: String,
+    unit: String,
+    min: f32,
+    max: f32,
+    #[serde(default)]
+    noise_std: f32,
+    #[serde(default)]
+    delay_steps: usize,
+} }
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -127,22 +138,6 @@ pub(super) struct BodyAxis {
     pub(super) axis: Axis,
     #[serde(default)]
     pub(super) frame: Frame,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Rotation {
-    pub(super) body: String,
-    pub(super) row: usize,
-    pub(super) column: usize,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Sensor {
-    pub(super) sensor: String,
-    #[serde(default)]
-    pub(super) index: usize,
 }
 
 #[derive(Debug, Deserialize)]
@@ -201,20 +196,89 @@ pub(super) struct Actuator {
     pub(super) forcerange: Option<[f64; 2]>,
 }
 
-#[derive(Debug, Deserialize)]
+/// A table of which one key is given, and an enum of what may stand there.
+macro_rules! one_of {
+    ($table:ident ($($own:ident: $type:ty),*) $kinds:ident { $($key:ident $variant:ident $of:ty,)* }) => {
+        #[derive(Debug, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub(super) struct $table {
+            $(pub(super) $own: $type,)*
+            $($key: Option<$of>,)*
+        }
+
+        #[derive(Clone, Debug)]
+        pub(super) enum $kinds {
+            $($variant($of),)*
+        }
+
+        impl $table {
+            /// Every kind by its key, and the ones that are given.
+            pub(super) fn kinds(&self) -> Vec<(&'static str, Option<$kinds>)> {
+                vec![$((stringify!($key), self.$key.clone().map($kinds::$variant)),)*]
+            }
+        }
+    };
+}
+
+one_of! { Reward (weight: f64) Term {
+    velocity Velocity BodyAxis,
+    track_velocity TrackVelocity Track,
+    track_rate TrackRate Track,
+    track_position TrackPosition Track,
+    height Height Body,
+    upright Upright Body,
+    value Value OneQuantity,
+    track Track TrackQuantity,
+    control Control Nothing,
+    control_change ControlChange Nothing,
+    joint_velocity JointVelocity Joints,
+    joint_acceleration JointAcceleration Joints,
+    torque Torque Joints,
+    power Power Actuators,
+    gait Gait Gait,
+    landing Landing Landing,
+    reached Reached Nothing,
+    alive Alive Nothing,
+} }
+
+with_quantity! { OneQuantity {} }
+
+with_quantity! { TrackQuantity {
+    target: Option<Several<Target>>,
+    width: Option<f64>,
+    #[serde(default)]
+    square: bool,
+} }
+
+with_quantity! { Condition {
+    below: Option<f64>,
+    above: Option<f64>,
+    within: Option<f64>,
+    beyond: Option<f64>,
+    target: Option<Several<Target>>,
+} }
+
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Reward {
-    pub(super) weight: f64,
-    pub(super) velocity: Option<BodyAxis>,
-    pub(super) track_velocity: Option<Track>,
-    pub(super) track_rate: Option<Track>,
-    pub(super) track_position: Option<TrackPosition>,
-    pub(super) height: Option<Body>,
-    pub(super) upright: Option<Body>,
-    pub(super) control: Option<Nothing>,
-    pub(super) control_change: Option<Nothing>,
-    pub(super) joint_velocity: Option<Joints>,
-    pub(super) alive: Option<Nothing>,
+pub(super) struct Gait {
+    pub(super) bodies: Vec<String>,
+    pub(super) phases: Vec<f64>,
+    pub(super) period_s: f64,
+    #[serde(default = "half")]
+    pub(super) duty: f64,
+    pub(super) with: Option<String>,
+}
+
+fn half() -> f64 {
+    0.5
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Landing {
+    pub(super) bodies: Vec<String>,
+    pub(super) air_s: f64,
+    pub(super) with: Option<String>,
 }
 
 /// `{}`.
@@ -238,20 +302,13 @@ pub(super) struct Joints {
 #[serde(deny_unknown_fields)]
 pub(super) struct Track {
     pub(super) body: String,
-    pub(super) axis: Axis,
+    pub(super) axis: Several<Axis>,
     #[serde(default)]
     pub(super) frame: Frame,
-    pub(super) target: Target,
+    pub(super) target: Several<Target>,
     pub(super) width: Option<f64>,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct TrackPosition {
-    pub(super) body: String,
-    pub(super) axis: Axis,
-    pub(super) target: Target,
-    pub(super) width: Option<f64>,
+    #[serde(default)]
+    pub(super) square: bool,
 }
 
 /// A number, or the name of a hidden parameter.
@@ -265,13 +322,12 @@ pub(super) enum Target {
     Hidden(String),
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Ended {
-    pub(super) height_below: Option<Height>,
-    pub(super) height_above: Option<Height>,
-    pub(super) tilt_beyond: Option<Tilt>,
-}
+one_of! { Ended () End {
+    height_below HeightBelow Height,
+    height_above HeightAbove Height,
+    tilt_beyond TiltBeyond Tilt,
+    all All Vec<Condition>,
+} }
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -353,7 +409,7 @@ pub(super) struct Hidden {
     pub(super) gravity_tilt: Option<AxisOnly>,
     pub(super) gravity_scale: Option<Nothing>,
     pub(super) payload: Option<Payload>,
-    pub(super) center_of_mass: Option<BodyPosition>,
+    pub(super) center_of_mass: Option<BodyAlong>,
     pub(super) armature: Option<Joints>,
     pub(super) friction_loss: Option<Joints>,
     pub(super) observation_bias: Option<Observations>,
@@ -425,6 +481,13 @@ pub(super) struct Actions {
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct BodyAlong {
+    pub(super) body: String,
+    pub(super) axis: Axis,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Payload {
     pub(super) body: String,
     pub(super) at: Option<[f64; 3]>,
@@ -467,15 +530,36 @@ pub(super) struct Goal {
     pub(super) velocity: Option<GoalVelocity>,
     pub(super) height: Option<Height>,
     pub(super) tilt: Option<Tilt>,
+    pub(super) all: Option<Vec<Condition>>,
+    pub(super) reached: Option<Reached>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Reached {
+    pub(super) steps: usize,
+    #[serde(default)]
+    pub(super) then: Then,
+}
+
+/// What a goal that was reached does to its episode.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Then {
+    /// It ends.
+    #[default]
+    End,
+    /// The goal counts as held from then on.
+    Count,
 }
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct GoalVelocity {
     pub(super) body: String,
-    pub(super) axis: Axis,
+    pub(super) axis: Several<Axis>,
     #[serde(default)]
     pub(super) frame: Frame,
-    pub(super) target: Target,
+    pub(super) target: Several<Target>,
     pub(super) within_m_per_s: f64,
 }

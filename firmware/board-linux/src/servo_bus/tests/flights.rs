@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use engram_firmware::fallback::NoFallback;
 use engram_firmware::node::ContractSource;
-use engram_firmware::policy::{Recorder, random_moments};
+use engram_firmware::policy::random_golden;
 use engram_firmware::safety::{Fault as Latched, State};
 use engram_image::write::write;
-use engram_image::{HeadInput, Image, ModelConfig, Positions, random};
+use engram_image::{HeadInput, ModelConfig, Positions, random};
 use engram_link::Reason;
 
 use super::simulator::{Fault, Injection, Simulator, table};
@@ -31,13 +31,7 @@ fn image(period: Duration) -> Vec<u8> {
         head_input: HeadInput::Mixed,
     };
     let mut spec = random::spec_for(&config, contract(period), 4);
-    let blank = write(&spec).expect("a valid image");
-    let image = Image::read(&blank).expect("a valid image");
-    let mut recorder = Recorder::new(&image);
-    for moment in random_moments(&config, 4, 10) {
-        recorder.step(&moment.view()).expect("right lengths");
-    }
-    spec.golden = recorder.finish();
+    spec.golden = random_golden(&spec, 10).expect("a valid image");
     write(&spec).expect("a valid image")
 }
 

@@ -7,7 +7,8 @@ use engram_firmware::flash::FlashStore;
 use engram_firmware::injected::{InjectedSensors, ReportedActuators};
 use engram_firmware::node::{ContractSource, Node, Parts};
 use engram_firmware::platform::{Clock, Identity, Platform};
-use engram_firmware::policy::{LargestMemory, Memory, Recorder, random_moments};
+use engram_firmware::policy::{Memory, random_golden};
+use engram_firmware::process::heap_memory;
 use engram_firmware::store::{ImageStore, RamStore};
 use engram_image::write::{write, write_packed};
 use engram_image::{Image, ModelConfig, Packing, random, shapes};
@@ -35,9 +36,6 @@ impl Platform for Still {
             ram_bytes: 0,
         }
     }
-    fn worst_stack_bytes(&mut self) -> u32 {
-        0
-    }
 }
 
 /// A node as `main.rs` has it, and its host.
@@ -50,7 +48,6 @@ struct Rig<I> {
 
 impl<I: ImageStore> Rig<I> {
     fn over(store: I) -> Self {
-        let memory: Box<Memory> = Box::<LargestMemory>::default();
         let node = Node::new(Parts {
             contract: ContractSource::Image,
             key: None,
@@ -59,7 +56,7 @@ impl<I: ImageStore> Rig<I> {
             actuators: ReportedActuators,
             fallback: NoFallback,
             store,
-            memory,
+            memory: heap_memory(),
             platform: Still,
         });
         Self {
@@ -165,13 +162,7 @@ fn on(part: &mut Part) -> Rig<FlashStore<Flash<&mut Part>>> {
 /// An image of a shape, with a golden trace that is longer than two windows; and its bytes packed for this board.
 fn image(config: &ModelConfig, seed: u64) -> (Vec<u8>, usize) {
     let mut spec = random::spec(config, seed);
-    let blank = write(&spec).expect("a valid image");
-    let read = Image::read(&blank).expect("a valid image");
-    let mut recorder = Recorder::new(&read);
-    for moment in random_moments(config, seed, 2 * config.window + 8) {
-        recorder.step(&moment.view()).expect("right lengths");
-    }
-    spec.golden = recorder.finish();
+    spec.golden = random_golden(&spec, 2 * config.window + 8).expect("a valid image");
     let packed = write_packed(&spec, Packing::CortexM).expect("fits the packing");
     (write(&spec).expect("a valid image"), packed.len())
 }

@@ -198,7 +198,7 @@ impl Alteration {
             Self::Payload(payload) => payload.apply(model, value),
             Self::CenterOfMass(body, axis) => {
                 if let Some(place) = model.body_ipos_mut().get_mut(*body) {
-                    place[*axis as usize] += value;
+                    place[axis.number()] += value;
                 }
             }
             Self::Armature(entries) => add(model.dof_armature_mut(), entries, value),

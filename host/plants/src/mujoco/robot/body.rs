@@ -6,15 +6,17 @@ use mujoco_rs::wrappers::MjModel;
 
 use super::actuation::{self, Control};
 use super::alteration::Alteration;
+use super::contacts::Contacts;
 use super::imperfections::{self, Push};
 use super::names::Names;
-use super::reading::{Reading, Test, Worth};
+use super::reading::{Maker, Reading, Test};
 use super::starts::Starts;
+use super::worth::Worth;
 use super::{effects, inertia};
 use crate::Random;
 use crate::mujoco::simulation::After;
 use crate::mujoco::{ModelError, Simulation, models};
-use crate::robot::{Robot, RobotError};
+use crate::robot::{Condition, Robot, RobotError};
 
 /// Physics steps of one control step, at most.
 const MAX_FRAME_SKIP: f64 = 10_000.0;
@@ -36,8 +38,11 @@ pub(super) struct Body {
     /// Whether a filter works between physics steps.
     pub(super) filters: bool,
     pub(super) rewards: Vec<(f64, Worth)>,
-    pub(super) ended: Vec<Test>,
+    /// An episode ends when all of any of these hold.
+    pub(super) ended: Vec<Vec<Test>>,
     pub(super) goal: Vec<Test>,
+    /// The contacts whose duration is read.
+    pub(super) timed: Vec<Contacts>,
     pub(super) starts: Starts,
     pub(super) pushes: Vec<Push>,
     pub(super) alterations: Vec<Alteration>,
@@ -58,25 +63,33 @@ impl Body {
             robot,
             model: &model,
         };
-        let reading = |source| Reading::new(names, source);
-        let test = |condition| Test::new(names, condition);
-        let rewards = robot
-            .rewards
-            .iter()
-            .map(|(weight, term)| Ok((*weight, Worth::new(names, term)?)))
-            .collect::<Result<_, RobotError>>()?;
+        let mut maker = Maker {
+            names,
+            timed: Vec::new(),
+        };
+        let mut rewards = Vec::new();
+        for (weight, term) in &robot.rewards {
+            rewards.push((*weight, Worth::new(&mut maker, term)?));
+        }
+        let mut readings = Vec::new();
+        for source in &robot.sources {
+            readings.push(Reading::new(&mut maker, source)?);
+        }
+        let mut tests = |all: &[Condition]| -> Result<Vec<Test>, RobotError> {
+            all.iter().map(|one| Test::new(&mut maker, one)).collect()
+        };
+        let ended = robot.ended.iter().map(|all| tests(all));
+        let ended = ended.collect::<Result<_, _>>()?;
+        let goal = tests(&robot.goal)?;
         let body = Self {
             frame_skip: frame_skip(names)?,
-            readings: robot
-                .sources
-                .iter()
-                .map(reading)
-                .collect::<Result<_, _>>()?,
+            readings,
             filters: controls.iter().any(|control| control.share < 1.0),
             controls,
             rewards,
-            ended: robot.ended.iter().map(test).collect::<Result<_, _>>()?,
-            goal: robot.goal.iter().map(test).collect::<Result<_, _>>()?,
+            ended,
+            goal,
+            timed: maker.timed,
             starts: Starts::new(names)?,
             pushes: imperfections::pushes(names)?,
             alterations: (robot.effects.iter())

@@ -19,6 +19,8 @@ pub(super) struct Case {
     /// More keys of the channel `q` and of the action.
     pub(super) channel: String,
     pub(super) action: String,
+    /// What the first reward's section holds.
+    pub(super) reward: String,
     pub(super) rest: String,
 }
 
@@ -47,6 +49,7 @@ impl Case {
             safe: 0.0,
             channel: String::new(),
             action: String::new(),
+            reward: "weight = 1.0\nalive = {}".to_owned(),
             rest: String::new(),
         }
     }
@@ -74,7 +77,7 @@ impl Case {
             "name = \"case\"\nmodel = \"robot.xml\"\n{}\nepisode_steps = 100\n\
              [[observation]]\nname = \"q\"\nunit = \"rad\"\nmin = -9.0\nmax = 9.0\nqpos = {{ joint = \"#0\" }}\n{}\n\
              [[action]]\nname = \"m\"\nactuator = \"{}\"\nunit = \"1\"\nmin = {:?}\nmax = {:?}\nslew_per_s = 1000.0\nsafe = {:?}\n{}\n\
-             [[reward]]\nweight = 1.0\nalive = {{}}\n{}",
+             [[reward]]\n{}\n{}",
             self.head,
             self.channel,
             self.actuator,
@@ -82,6 +85,7 @@ impl Case {
             self.range[1],
             self.safe,
             self.action,
+            self.reward,
             self.rest
         )
     }

@@ -9,6 +9,7 @@ use mujoco_rs::wrappers::MjModel;
 use sha2::{Digest, Sha256};
 
 use super::names::{Kind, Names};
+use super::place::SITE;
 
 /// A smaller number is 0 but for rounding: a cosine of 90 degrees.
 const ZERO: f64 = 1e-12;
@@ -18,7 +19,9 @@ pub(super) fn of(names: Names<'_>) -> String {
     let mut all = Sha256::new();
     numbers(names.model, &mut all);
     structure(names.model, &mut all);
-    for kind in Kind::ALL {
+    // A robot whose file names no site is the same under whatever names its sites have.
+    let sites = (names.robot.text().contains(SITE)).then_some(Kind::Site);
+    for kind in Kind::ALL.into_iter().chain(sites) {
         let count = kind.count(names.model);
         let called: Vec<String> = (0..count).map(|id| names.called(kind, id)).collect();
         add_as_text("names", &called, &mut all);

@@ -129,7 +129,7 @@ impl Delays {
 
 /// Which moment a measurement is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Moment {
+pub(super) enum When {
     /// The first of an episode.
     First,
     /// The one after the last.
@@ -185,7 +185,7 @@ impl Push {
         match self.axis {
             Some(axis) => {
                 let sign = if random.random::<bool>() { 1.0 } else { -1.0 };
-                self.direction[axis as usize] = sign;
+                self.direction[axis.number()] = sign;
             }
             None => {
                 let (sin, cos) = libm::sincos(random.random_range(0.0..std::f64::consts::TAU));
@@ -273,17 +273,17 @@ impl Imperfections {
 
     /// Puts what late channels say in place of what they measure.
     #[inline]
-    pub(super) fn delay(&mut self, observation: &mut [f32], moment: Moment) {
+    pub(super) fn delay(&mut self, observation: &mut [f32], when: When) {
         let Some(line) = &mut self.observed.line else {
             return;
         };
-        match moment {
-            Moment::First => line.fill(observation),
-            Moment::Next => {
+        match when {
+            When::First => line.fill(observation),
+            When::Next => {
                 line.advance();
                 line.write(observation);
             }
-            Moment::Again => line.write(observation),
+            When::Again => line.write(observation),
         }
         self.observed.delay(observation);
     }

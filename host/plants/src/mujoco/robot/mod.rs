@@ -6,14 +6,17 @@
 mod actuation;
 mod alteration;
 mod body;
+mod contacts;
 mod digest;
 mod effects;
 mod friction;
 mod imperfections;
 mod inertia;
 mod names;
+mod place;
 mod reading;
 mod starts;
+mod worth;
 
 use std::fmt;
 use std::sync::Arc;
@@ -22,9 +25,11 @@ use engram_firmware::safety::Envelope;
 use engram_image::Contract;
 
 use self::body::Body;
-use self::imperfections::{Imperfections, Moment};
+use self::contacts::Since;
+use self::imperfections::{Imperfections, When};
 use self::names::Names;
-use self::reading::Step;
+use self::reading::{Moment, Test};
+use self::worth::Step;
 use super::simulation::Simulation;
 use crate::robot::{Robot, RobotError};
 use crate::{
@@ -52,9 +57,17 @@ pub struct UserRobot {
     /// The safe command as it is issued.
     safe_command: Vec<f32>,
     reward: f64,
+    /// How long contacts last, one for each of [`Body::timed`].
+    since: Vec<Since>,
+    /// Steps in a row, this one included, for which the goal has been held.
+    held_steps: usize,
+    /// The goal was reached in this episode.
+    reached: bool,
     ended: bool,
     diverged: bool,
+    /// Steps of the trial, and of the episode.
     steps: u64,
+    episode_steps: u64,
     random: Random,
 }
 
@@ -122,9 +135,13 @@ impl UserRobot {
                 .collect(),
             safe_command,
             reward: 0.0,
+            since: vec![Since::default(); body.timed.len()],
+            held_steps: 0,
+            reached: false,
             ended: false,
             diverged: false,
             steps: 0,
+            episode_steps: 0,
             random: random_stream(0, Stream::HeldOut, 0),
         };
         plant.take(&robot.middle());
@@ -152,18 +169,51 @@ impl UserRobot {
         self.task = task;
     }
 
+    /// The state as readings see it.
+    #[inline]
+    fn moment(&self) -> Moment<'_> {
+        Moment {
+            simulation: &self.simulation,
+            task: &self.task,
+            time_s: self.episode_steps as f64 * self.robot.spec.period_s(),
+            since: &self.since,
+        }
+    }
+
+    fn ends_when_reached(&self) -> bool {
+        self.robot.reached.is_some_and(|reached| reached.ends)
+    }
+
+    /// The episode has ended because the goal was reached.
+    fn won(&self) -> bool {
+        self.ended && !self.diverged && self.reached && self.ends_when_reached()
+    }
+
+    /// Counts for how long the goal has been held; true in the step in which it is reached.
+    #[inline]
+    fn reach(&mut self) -> bool {
+        let Some(wanted) = self.robot.reached else {
+            return false;
+        };
+        let holds = all_hold(&self.body.goal, &self.moment());
+        self.held_steps = if holds { self.held_steps + 1 } else { 0 };
+        let now = !self.reached && self.held_steps >= wanted.steps;
+        self.reached |= now;
+        now
+    }
+
     /// Reads the true state and measures it.
-    fn measure(&mut self, moment: Moment) {
+    fn measure(&mut self, when: When) {
         let channels = self.robot.spec.channels.observations.iter();
         for (index, (channel, reading)) in channels.zip(&self.body.readings).enumerate() {
-            let truth = reading.read(&self.simulation, &self.task) as f32;
+            let truth = reading.read(&self.moment()) as f32;
             let truth = if truth.is_finite() { truth } else { 0.0 };
             self.truth[index] = truth;
             let measured = (self.imperfections).measured(index, truth, &mut self.random);
             // A sensor saturates at the ends of its range.
             self.observation[index] = measured.clamp(channel.min, channel.max);
         }
-        self.imperfections.delay(&mut self.observation, moment);
+        self.imperfections.delay(&mut self.observation, when);
     }
 
     /// Commands on [-1, 1], and what acts of them on the model.
@@ -192,10 +242,10 @@ impl UserRobot {
         self.simulation.advance();
     }
 
-    fn worth(&self) -> f64 {
+    fn worth(&self, reached: bool) -> f64 {
         let step = Step {
-            simulation: &self.simulation,
-            task: &self.task,
+            moment: self.moment(),
+            reached,
             command: &self.command,
             before: &self.before,
             ended: self.ended,
@@ -208,6 +258,11 @@ impl UserRobot {
             .sum();
         if sum.is_finite() { sum } else { 0.0 }
     }
+}
+
+#[inline]
+fn all_hold(tests: &[Test], moment: &Moment<'_>) -> bool {
+    tests.iter().all(|test| test.holds(moment))
 }
 
 /// A command on [-1, 1].
@@ -253,12 +308,17 @@ impl Plant for UserRobot {
             .begin(&self.safe_command, &self.body.controls);
         self.diverged = self.simulation.diverged();
         self.ended = self.diverged;
-        self.measure(Moment::First);
+        self.episode_steps = 0;
+        (self.held_steps, self.reached) = (0, false);
+        for (since, contacts) in self.since.iter_mut().zip(&self.body.timed) {
+            *since = Since::begin(contacts, &self.simulation);
+        }
+        self.measure(When::First);
     }
 
     fn set_task(&mut self, task: &Task) {
         self.take(&task.values);
-        self.measure(Moment::Again);
+        self.measure(When::Again);
     }
 
     fn task(&self) -> Task {
@@ -274,7 +334,7 @@ impl Plant for UserRobot {
         }
         if values != self.task {
             self.take(&values);
-            self.measure(Moment::Again);
+            self.measure(When::Again);
         }
         Ok(())
     }
@@ -288,16 +348,23 @@ impl Plant for UserRobot {
         self.take_command(command);
         self.advance();
         self.steps += 1;
+        self.episode_steps += 1;
         self.diverged = self.simulation.diverged();
         if self.diverged {
             // What is there now MuJoCo made up. The observation stays that of the last moment that was physics.
             (self.ended, self.reward) = (true, 0.0);
             return;
         }
-        let holds = |test: &reading::Test| test.holds(&self.simulation, &self.task);
-        self.ended = self.body.ended.iter().any(holds);
-        self.reward = self.worth();
-        self.measure(Moment::Next);
+        let period_s = self.robot.spec.period_s();
+        for (since, contacts) in self.since.iter_mut().zip(&self.body.timed) {
+            since.pass(contacts, &self.simulation, period_s);
+        }
+        let moment = self.moment();
+        let lost = self.body.ended.iter().any(|all| all_hold(all, &moment));
+        let reached = !lost && self.reach();
+        self.ended = lost || (reached && self.ends_when_reached());
+        self.reward = self.worth(reached);
+        self.measure(When::Next);
     }
 
     fn external_reward(&self) -> Option<f32> {
@@ -314,7 +381,7 @@ impl Plant for UserRobot {
 
     fn metric(&self) -> Option<f32> {
         let first = self.body.goal.first().filter(|_| !self.diverged)?;
-        Some(first.measure(&self.simulation, &self.task) as f32)
+        Some(first.measure(&self.moment()) as f32)
     }
 
     fn time_s(&self) -> f64 {
@@ -326,10 +393,11 @@ impl Plant for UserRobot {
     }
 
     fn judge(&self) -> Judgement {
-        let holds = |test: &reading::Test| test.holds(&self.simulation, &self.task);
+        let over = self.ended && !self.won();
+        let counts = self.reached && !self.ends_when_reached();
         Judgement {
-            holds: !self.ended && self.body.goal.iter().all(holds),
-            fallen: self.ended,
+            holds: !over && (counts || all_hold(&self.body.goal, &self.moment())),
+            fallen: over,
         }
     }
 
@@ -349,14 +417,10 @@ impl Plant for UserRobot {
         features.extend(channels.map(|(channel, value)| {
             limit(4.0 * (2.0 * value - channel.min - channel.max) / (channel.max - channel.min))
         }));
-        let readings = self
-            .body
-            .rewards
-            .iter()
-            .filter_map(|(_, worth)| worth.reading());
-        features.extend(
-            readings.map(|reading| limit(reading.read(&self.simulation, &self.task) as f32)),
-        );
+        let moment = self.moment();
+        for (_, worth) in &self.body.rewards {
+            worth.features(&moment, |value| features.push(limit(value as f32)));
+        }
         let task = self.task.iter().enumerate();
         features.extend(task.map(|(index, value)| limit(self.robot.centred(index, *value))));
     }
@@ -373,7 +437,11 @@ mod imperfection_tests;
 #[cfg(test)]
 mod inertia_tests;
 #[cfg(test)]
+mod measure_tests;
+#[cfg(test)]
 mod model_tests;
+#[cfg(test)]
+mod shipped_tests;
 #[cfg(test)]
 mod start_tests;
 #[cfg(test)]

@@ -17,10 +17,11 @@ pub(super) enum Kind {
     Actuator,
     Sensor,
     Keyframe,
+    Site,
 }
 
 impl Kind {
-    /// All that a robot's file may name.
+    /// All that a robot's file may name, but sites, which files of earlier versions could not.
     pub(super) const ALL: [Self; 6] = [
         Self::Body,
         Self::Joint,
@@ -38,6 +39,7 @@ impl Kind {
             Self::Actuator => "an actuator",
             Self::Sensor => "a sensor",
             Self::Keyframe => "a keyframe",
+            Self::Site => "a site",
         }
     }
 
@@ -49,6 +51,7 @@ impl Kind {
             Self::Actuator => MjtObjBase::mjOBJ_ACTUATOR,
             Self::Sensor => MjtObjBase::mjOBJ_SENSOR,
             Self::Keyframe => MjtObjBase::mjOBJ_KEY,
+            Self::Site => MjtObjBase::mjOBJ_SITE,
         }
     }
 
@@ -60,6 +63,7 @@ impl Kind {
             Self::Actuator => model.actuator_ctrladr().len(),
             Self::Sensor => model.sensor_adr().len(),
             Self::Keyframe => usize::try_from(model.nkey()).unwrap_or(0),
+            Self::Site => model.site_pos().len(),
         }
     }
 }

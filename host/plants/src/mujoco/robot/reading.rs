@@ -1,78 +1,134 @@
-//! Sources, reward terms and conditions with the model's numbers in place of its names. Nothing here allocates.
+//! Sources and conditions with the model's numbers in place of its names. Nothing here allocates while it reads.
 
-use mujoco_rs::wrappers::mj_model::MjtObjBase;
-
+use super::contacts::{Contacts, Since};
 use super::names::{Kind, Names};
+use super::place::{Place, View, matrix};
 use crate::mujoco::Simulation;
-use crate::robot::{Axis, Condition, Frame, RobotError, Source, Target, Term};
+use crate::robot::{
+    ALL, Angle, Bound, Clock, Condition, Measure, Named, RobotError, Source, Target, Wave,
+};
+
+/// What a reading reads: the simulation at one moment, and what the episode has been so far.
+#[derive(Clone, Copy)]
+pub(super) struct Moment<'a> {
+    pub(super) simulation: &'a Simulation,
+    pub(super) task: &'a [f32],
+    /// Since the episode began.
+    pub(super) time_s: f64,
+    /// One for each of [`Maker::timed`].
+    pub(super) since: &'a [Since],
+}
+
+/// Makes readings of sources, and gathers what has to be timed for them.
+pub(super) struct Maker<'a> {
+    pub(super) names: Names<'a>,
+    pub(super) timed: Vec<Contacts>,
+}
+
+impl Maker<'_> {
+    /// The number of what is to be timed.
+    pub(super) fn timed(&mut self, contacts: Contacts) -> usize {
+        let known = self.timed.iter().position(|known| *known == contacts);
+        known.unwrap_or_else(|| {
+            self.timed.push(contacts);
+            self.timed.len() - 1
+        })
+    }
+}
 
 /// One number of the simulated state.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Reading {
     Position(usize),
     Velocity(usize),
+    Torque(usize),
+    Offset(usize, f64),
+    /// The norm of these.
+    Pose(Vec<(usize, f64)>),
     Place {
-        body: usize,
+        view: View,
         axis: usize,
     },
-    /// Of a body: `entry` 0 to 2 is angular, 3 to 5 linear velocity.
+    /// `entry` 0 to 2 is angular, 3 to 5 linear velocity.
     Motion {
-        body: usize,
+        view: View,
         entry: usize,
-        local: bool,
     },
-    /// Entry of a body's rotation matrix, row by row.
+    /// Entry of a rotation matrix, row by row.
     Rotation {
-        body: usize,
+        view: View,
         entry: usize,
     },
+    Euler(View, Angle),
+    Turn(View, Box<[f64; 9]>),
+    Distance(Place, Place),
+    Contact(Contacts),
+    ContactForce(Contacts),
+    AirTime(usize),
+    ContactTime(usize),
+    Force(usize),
+    Power(usize),
+    Clock(Clock, Wave),
+    EpisodeTime,
     Sensor(usize),
     Parameter(usize),
 }
 
-const fn number(axis: Axis) -> usize {
-    match axis {
-        Axis::X => 0,
-        Axis::Y => 1,
-        Axis::Z => 2,
-    }
-}
-
 impl Reading {
-    pub(super) fn new(names: Names<'_>, source: &Source) -> Result<Self, RobotError> {
-        let body = |named| names.find(Kind::Body, named);
+    pub(super) fn new(maker: &mut Maker<'_>, source: &Source) -> Result<Self, RobotError> {
+        let names = maker.names;
+        let velocity = |named: &Named, index: usize| {
+            let entries = names.joint(names.find(Kind::Joint, named)?);
+            names.entry(named, &entries.velocities, index)
+        };
+        let view = |seen| View::new(names, seen);
         Ok(match source {
             Source::JointPosition(named, index) => {
                 let entries = names.joint(names.find(Kind::Joint, named)?);
                 Self::Position(names.entry(named, &entries.positions, *index)?)
             }
-            Source::JointVelocity(named, index) => {
-                let entries = names.joint(names.find(Kind::Joint, named)?);
-                Self::Velocity(names.entry(named, &entries.velocities, *index)?)
+            Source::JointVelocity(named, index) => Self::Velocity(velocity(named, *index)?),
+            Source::JointTorque(named, index) => Self::Torque(velocity(named, *index)?),
+            Source::JointOffset(named, keyframe) => {
+                let (index, rest) = rest(names, named, keyframe.as_ref())?;
+                Self::Offset(index, rest)
             }
-            Source::BodyPosition(named, axis) => Self::Place {
-                body: body(named)?,
-                axis: number(*axis),
+            Source::PoseError(joints, keyframe) => {
+                Self::Pose(pose(names, joints, keyframe.as_ref())?)
+            }
+            Source::BodyPosition(seen, axis) => Self::Place {
+                view: view(seen)?,
+                axis: axis.number(),
             },
-            Source::BodyVelocity(named, axis, frame) => Self::Motion {
-                body: body(named)?,
-                entry: 3 + number(*axis),
-                local: *frame == Frame::Body,
+            Source::BodyVelocity(seen, axis) => Self::Motion {
+                view: view(seen)?,
+                entry: 3 + axis.number(),
             },
-            Source::BodyRate(named, axis, frame) => Self::Motion {
-                body: body(named)?,
-                entry: number(*axis),
-                local: *frame == Frame::Body,
+            Source::BodyRate(seen, axis) => Self::Motion {
+                view: view(seen)?,
+                entry: axis.number(),
             },
-            Source::BodyRotation(named, row, column) => Self::Rotation {
-                body: body(named)?,
+            Source::BodyRotation(seen, row, column) => Self::Rotation {
+                view: view(seen)?,
                 entry: 3 * row + column,
             },
-            // The world's z axis in the body's frame is the last row of the matrix from body to world.
-            Source::BodyUp(named, axis) => Self::Rotation {
-                body: body(named)?,
-                entry: 6 + number(*axis),
-            },
+            Source::BodyEuler(seen, angle) => Self::Euler(view(seen)?, *angle),
+            Source::OrientationError(seen, wanted) => {
+                Self::Turn(view(seen)?, Box::new(matrix(*wanted)))
+            }
+            Source::Distance(one, other) => {
+                Self::Distance(Place::new(names, one)?, Place::new(names, other)?)
+            }
+            Source::Contact(touch) => Self::Contact(Contacts::new(names, touch)?),
+            Source::ContactForce(touch) => Self::ContactForce(Contacts::new(names, touch)?),
+            Source::AirTime(touch) => Self::AirTime(maker.timed(Contacts::new(names, touch)?)),
+            Source::ContactTime(touch) => {
+                Self::ContactTime(maker.timed(Contacts::new(names, touch)?))
+            }
+            Source::ActuatorForce(named) => Self::Force(output(names, named)?),
+            Source::Power(named) => Self::Power(output(names, named)?),
+            Source::Clock(clock, wave) => Self::Clock(*clock, *wave),
+            Source::EpisodeTime => Self::EpisodeTime,
             Source::Sensor(named, index) => {
                 let id = names.find(Kind::Sensor, named)?;
                 let of = |values: &[i32]| {
@@ -90,31 +146,125 @@ impl Reading {
 
     /// The number now; 0 where the simulation has none.
     #[inline]
-    pub(super) fn read(self, simulation: &Simulation, task: &[f32]) -> f64 {
+    pub(super) fn read(&self, moment: &Moment<'_>) -> f64 {
+        let simulation = moment.simulation;
         let data = simulation.data();
         let value = match self {
-            Self::Position(index) => data.qpos().get(index).copied(),
-            Self::Velocity(index) => data.qvel().get(index).copied(),
-            Self::Place { body, axis } => data
-                .xpos()
-                .get(body)
-                .and_then(|place| place.get(axis))
-                .copied(),
-            Self::Motion { body, entry, local } => data
-                // The body's own frame, not that of its centre of mass.
-                .try_object_velocity(MjtObjBase::mjOBJ_XBODY, body, local)
-                .ok()
-                .and_then(|motion| motion.get(entry).copied()),
-            Self::Rotation { body, entry } => data
-                .xmat()
-                .get(body)
-                .and_then(|matrix| matrix.get(entry))
-                .copied(),
-            Self::Sensor(address) => data.sensordata().get(address).copied(),
-            Self::Parameter(index) => task.get(index).copied().map(f64::from),
+            Self::Position(index) => data.qpos().get(*index).copied(),
+            Self::Velocity(index) => data.qvel().get(*index).copied(),
+            Self::Torque(index) => data.qfrc_actuator().get(*index).copied(),
+            Self::Offset(index, rest) => data.qpos().get(*index).map(|position| position - rest),
+            Self::Pose(joints) => {
+                let positions = data.qpos();
+                let square = |(index, rest): &(usize, f64)| {
+                    let offset = positions
+                        .get(*index)
+                        .map_or(0.0, |position| position - rest);
+                    offset * offset
+                };
+                Some(libm::sqrt(joints.iter().map(square).sum()))
+            }
+            Self::Place { view, axis } => Some(view.position(simulation, *axis)),
+            Self::Motion { view, entry } => Some(view.motion(simulation, *entry)),
+            Self::Rotation { view, entry } => Some(view.turned(simulation, *entry)),
+            Self::Euler(view, angle) => Some(view.angle(simulation, *angle)),
+            Self::Turn(view, wanted) => Some(view.angle_to(simulation, wanted)),
+            Self::Distance(one, other) => {
+                let (one, other) = (one.position(simulation), other.position(simulation));
+                let squares = one.iter().zip(other).map(|(a, b)| (a - b) * (a - b));
+                Some(libm::sqrt(squares.sum()))
+            }
+            Self::Contact(contacts) => Some(f64::from(u8::from(contacts.touch(simulation)))),
+            Self::ContactForce(contacts) => Some(contacts.force(simulation)),
+            Self::AirTime(index) => moment.since.get(*index).map(Since::air_s),
+            Self::ContactTime(index) => moment.since.get(*index).map(Since::contact_s),
+            Self::Force(index) => data.actuator_force().get(*index).copied(),
+            Self::Power(index) => Some(power(simulation, *index)),
+            Self::Clock(clock, wave) => {
+                let angle = std::f64::consts::TAU * turn(clock, moment.time_s);
+                Some(match wave {
+                    Wave::Sin => libm::sin(angle),
+                    Wave::Cos => libm::cos(angle),
+                })
+            }
+            Self::EpisodeTime => Some(moment.time_s),
+            Self::Sensor(address) => data.sensordata().get(*address).copied(),
+            Self::Parameter(index) => moment.task.get(*index).copied().map(f64::from),
         };
         value.unwrap_or(0.0)
     }
+}
+
+/// Where a clock stands, in turns from 0 to 1.
+#[inline]
+pub(super) fn turn(clock: &Clock, time_s: f64) -> f64 {
+    let turns = time_s / clock.period_s + clock.phase;
+    turns - libm::floor(turns)
+}
+
+/// Mechanical power of an actuator's force output, in W.
+#[inline]
+pub(super) fn power(simulation: &Simulation, output: usize) -> f64 {
+    let data = simulation.data();
+    let of = |table: &[f64]| table.get(output).copied().unwrap_or(0.0);
+    of(data.actuator_force()) * of(data.actuator_velocity())
+}
+
+/// The one force output of an actuator.
+pub(super) fn output(names: Names<'_>, named: &Named) -> Result<usize, RobotError> {
+    let outputs = names.outputs(names.find(Kind::Actuator, named)?);
+    let must = "an actuator with one force";
+    let only = (outputs.len() == 1).then_some(outputs.start);
+    only.ok_or_else(|| names.robot.refuse(&named.key, must))
+}
+
+/// Address of a hinge's or slide's position, and where a keyframe has it; without one, where episodes start.
+fn rest(
+    names: Names<'_>,
+    named: &Named,
+    keyframe: Option<&Named>,
+) -> Result<(usize, f64), RobotError> {
+    let entries = names.joint(names.find(Kind::Joint, named)?);
+    let must = "a hinge or a slide: other joints have more than one position (orientation_error compares orientations)";
+    if entries.positions.len() != 1 {
+        return Err(names.robot.refuse(&named.key, must));
+    }
+    let index = entries.positions.start;
+    let model = names.model;
+    let keyframe = keyframe.or(names.robot.start.keyframe.as_ref());
+    let positions = match keyframe {
+        None => model.qpos0(),
+        Some(keyframe) => {
+            let count = model.qpos0().len();
+            let start = count * names.find(Kind::Keyframe, keyframe)?;
+            let all = model.key_qpos();
+            all.get(start..start + count).unwrap_or_default()
+        }
+    };
+    Ok((index, positions.get(index).copied().unwrap_or(0.0)))
+}
+
+/// The same for a list of joints; `*` is every hinge and slide.
+fn pose(
+    names: Names<'_>,
+    joints: &[Named],
+    keyframe: Option<&Named>,
+) -> Result<Vec<(usize, f64)>, RobotError> {
+    let is_all = matches!(joints, [one] if one.name == ALL);
+    let each = names.each(Kind::Joint, joints)?;
+    let single = |id: usize| names.joint(id).positions.len() == 1;
+    let called = |(id, named): (usize, &Named)| Named {
+        name: if is_all {
+            names.called(Kind::Joint, id)
+        } else {
+            named.name.clone()
+        },
+        key: named.key.clone(),
+    };
+    each.into_iter()
+        .filter(|(id, _)| !is_all || single(*id))
+        .map(|joint| rest(names, &called(joint), keyframe))
+        .collect()
 }
 
 #[inline]
@@ -125,136 +275,99 @@ fn resolve(target: Target, task: &[f32]) -> f64 {
     }
 }
 
-/// What a reward term sees of one control step.
-pub(super) struct Step<'a> {
-    pub(super) simulation: &'a Simulation,
-    pub(super) task: &'a [f32],
-    /// The command on [-1, 1], and that of the step before.
-    pub(super) command: &'a [f32],
-    pub(super) before: &'a [f32],
-    pub(super) ended: bool,
-}
-
-/// One term of the reward.
+/// One number with its target.
 #[derive(Clone, Debug)]
-pub(super) enum Worth {
-    Value(Reading),
-    Track {
-        reading: Reading,
-        target: Target,
-        width: Option<f64>,
-    },
-    Control,
-    ControlChange,
-    Velocities(Vec<usize>),
-    Alive,
+struct Part {
+    reading: Reading,
+    target: Target,
+    /// An angle of which a whole turn is nothing.
+    wraps: bool,
 }
 
-impl Worth {
-    pub(super) fn new(names: Names<'_>, term: &Term) -> Result<Self, RobotError> {
-        Ok(match term {
-            Term::Value(source) => Self::Value(Reading::new(names, source)?),
-            Term::Track(source, target, width) => Self::Track {
-                reading: Reading::new(names, source)?,
-                target: *target,
-                width: *width,
-            },
-            Term::Control => Self::Control,
-            Term::ControlChange => Self::ControlChange,
-            Term::JointVelocity(joints) => {
-                let joints = names.list(Kind::Joint, joints)?;
-                Self::Velocities(
-                    joints
-                        .into_iter()
-                        .flat_map(|id| names.joint(id).velocities)
-                        .collect(),
-                )
-            }
-            Term::Alive => Self::Alive,
-        })
-    }
-
-    /// The state that the term looks at, for a critic.
-    pub(super) fn reading(&self) -> Option<Reading> {
-        match self {
-            Self::Value(reading) | Self::Track { reading, .. } => Some(*reading),
-            _ => None,
+impl Part {
+    #[inline]
+    fn difference(&self, moment: &Moment<'_>) -> f64 {
+        let difference = self.reading.read(moment) - resolve(self.target, moment.task);
+        if self.wraps {
+            libm::remainder(difference, std::f64::consts::TAU)
+        } else {
+            difference
         }
+    }
+}
+
+/// A number's difference from its target, or the norm of several.
+#[derive(Clone, Debug)]
+pub(super) struct Gauge(Vec<Part>);
+
+impl Gauge {
+    pub(super) fn new(maker: &mut Maker<'_>, measure: &Measure) -> Result<Self, RobotError> {
+        let part = |(source, target): &(Source, Target)| {
+            Ok(Part {
+                reading: Reading::new(maker, source)?,
+                target: *target,
+                wraps: matches!(source, Source::BodyEuler(..)),
+            })
+        };
+        Ok(Self(
+            measure
+                .0
+                .iter()
+                .map(part)
+                .collect::<Result<_, RobotError>>()?,
+        ))
     }
 
     #[inline]
-    pub(super) fn of(&self, step: &Step<'_>) -> f64 {
-        let squares =
-            |values: &mut dyn Iterator<Item = f64>| values.map(|value| value * value).sum();
-        match self {
-            Self::Value(reading) => reading.read(step.simulation, step.task),
-            Self::Track {
-                reading,
-                target,
-                width,
-            } => {
-                let error = reading.read(step.simulation, step.task) - resolve(*target, step.task);
-                match width {
-                    None => -error.abs(),
-                    Some(width) => libm::exp(-(error / width) * (error / width)),
-                }
-            }
-            Self::Control => squares(&mut step.command.iter().map(|command| f64::from(*command))),
-            Self::ControlChange => {
-                let pairs = step.command.iter().zip(step.before);
-                squares(&mut pairs.map(|(now, before)| f64::from(now - before)))
-            }
-            Self::Velocities(entries) => {
-                let velocities = step.simulation.qvel();
-                squares(
-                    &mut entries
-                        .iter()
-                        .filter_map(|entry| velocities.get(*entry))
-                        .copied(),
-                )
-            }
-            Self::Alive => f64::from(u8::from(!step.ended)),
+    pub(super) fn difference(&self, moment: &Moment<'_>) -> f64 {
+        if let [only] = self.0.as_slice() {
+            return only.difference(moment);
         }
+        let squares = self.0.iter().map(|part| {
+            let difference = part.difference(moment);
+            difference * difference
+        });
+        libm::sqrt(squares.sum())
+    }
+
+    /// What is read.
+    pub(super) fn readings(&self) -> impl Iterator<Item = &Reading> {
+        self.0.iter().map(|part| &part.reading)
     }
 }
 
 /// A condition on the state.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Test {
-    Below(Reading, f64),
-    Above(Reading, f64),
-    Within(Reading, Target, f64),
+#[derive(Clone, Debug)]
+pub(super) struct Test {
+    gauge: Gauge,
+    bound: Bound,
 }
 
 impl Test {
-    pub(super) fn new(names: Names<'_>, condition: &Condition) -> Result<Self, RobotError> {
-        Ok(match condition {
-            Condition::Below(source, bound) => Self::Below(Reading::new(names, source)?, *bound),
-            Condition::Above(source, bound) => Self::Above(Reading::new(names, source)?, *bound),
-            Condition::Within(source, target, bound) => {
-                Self::Within(Reading::new(names, source)?, *target, *bound)
-            }
+    pub(super) fn new(maker: &mut Maker<'_>, condition: &Condition) -> Result<Self, RobotError> {
+        Ok(Self {
+            gauge: Gauge::new(maker, &condition.measure)?,
+            bound: condition.bound,
         })
     }
 
     /// What the condition measures: the number, or its distance from the target.
     #[inline]
-    pub(super) fn measure(self, simulation: &Simulation, task: &[f32]) -> f64 {
-        match self {
-            Self::Below(reading, _) | Self::Above(reading, _) => reading.read(simulation, task),
-            Self::Within(reading, target, _) => {
-                (reading.read(simulation, task) - resolve(target, task)).abs()
-            }
+    pub(super) fn measure(&self, moment: &Moment<'_>) -> f64 {
+        let difference = self.gauge.difference(moment);
+        match self.bound {
+            Bound::Below(_) | Bound::Above(_) => difference,
+            Bound::Within(_) | Bound::Beyond(_) => difference.abs(),
         }
     }
 
     #[inline]
-    pub(super) fn holds(self, simulation: &Simulation, task: &[f32]) -> bool {
-        let value = self.measure(simulation, task);
-        match self {
-            Self::Below(_, bound) => value < bound,
-            Self::Above(_, bound) => value > bound,
-            Self::Within(_, _, bound) => value <= bound,
+    pub(super) fn holds(&self, moment: &Moment<'_>) -> bool {
+        let value = self.measure(moment);
+        match self.bound {
+            Bound::Below(bound) => value < bound,
+            Bound::Above(bound) | Bound::Beyond(bound) => value > bound,
+            Bound::Within(bound) => value <= bound,
         }
     }
 }
