@@ -1,4 +1,4 @@
-//! Tells programs built with the feature `mujoco` where the library and the models lie.
+//! Tells programs built with the feature `mujoco` where the library, its plugins and the models lie.
 
 use std::env;
 use std::path::Path;
@@ -9,14 +9,13 @@ fn main() {
         return;
     }
     println!("cargo::rerun-if-env-changed=MUJOCO_DYNAMIC_LINK_DIR");
-    if let Ok(library) = env::var("MUJOCO_DYNAMIC_LINK_DIR") {
+    let given = env::var("MUJOCO_DYNAMIC_LINK_DIR");
+    if let Ok(library) = &given {
         println!("cargo::rustc-link-arg=-Wl,-rpath,{library}");
-        let models = Path::new(&library).with_file_name("models");
-        println!(
-            "cargo::rustc-env=ENGRAM_MODELS_DEFAULT={}",
-            models.display()
-        );
-    } else {
-        println!("cargo::rustc-env=ENGRAM_MODELS_DEFAULT=target/mujoco/models");
+    }
+    let library = given.unwrap_or_else(|_| "target/mujoco/lib".to_owned());
+    for (name, folder) in [("MODELS", "models"), ("PLUGINS", "plugin")] {
+        let at = Path::new(&library).with_file_name(folder);
+        println!("cargo::rustc-env=ENGRAM_{name}_DEFAULT={}", at.display());
     }
 }

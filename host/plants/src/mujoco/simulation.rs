@@ -117,18 +117,32 @@ impl Simulation {
 
     /// Sets the control at an address, until it is set again or the simulation is reset.
     #[inline]
-    pub(super) fn set_control(&mut self, address: usize, value: f32) {
+    pub(super) fn set_control(&mut self, address: usize, value: impl Into<f64>) {
         if let Some(control) = self.data.ctrl_mut().get_mut(address) {
-            *control = f64::from(value);
+            *control = value.into();
         }
+    }
+
+    /// Forces and torques on bodies' centres of mass, along the world's axes, until they are set again or the
+    /// simulation is reset.
+    #[inline]
+    pub(super) fn wrenches_mut(&mut self) -> &mut [[f64; 6]] {
+        self.data.xfrc_applied_mut()
     }
 
     /// Holds the controls for one control step.
     #[inline]
     pub fn advance(&mut self) {
+        self.advance_with(|_| ());
+    }
+
+    /// The same, with controls that `change` sets before every physics step.
+    #[inline]
+    pub(super) fn advance_with(&mut self, mut change: impl FnMut(&mut [f64])) {
         let (frame_skip, after) = (self.frame_skip, self.after);
         self.task.during(&self.model, &mut self.data, |data| {
             for _ in 0..frame_skip {
+                change(data.ctrl_mut());
                 data.step();
             }
             match after {

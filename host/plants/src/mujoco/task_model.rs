@@ -11,8 +11,8 @@ use std::cell::RefCell;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
-use mujoco_rs::wrappers::mj_model::MjtGain;
 use mujoco_rs::wrappers::mj_model::traits::{ModelType, ModelTypeMut};
+use mujoco_rs::wrappers::mj_model::{MjtBias, MjtGain};
 use mujoco_rs::wrappers::{MjData, MjModel};
 
 /// A model that simulations share. Only its sole owner may change it: the copy of a thread.
@@ -59,6 +59,15 @@ pub(super) fn gain_parameters(model: &mut MjModel, actuator: usize) -> &mut [f64
     }
 }
 
+/// Lets an actuator's force depend on where it stands, by the parameters of its bias.
+pub(super) fn set_affine_bias(model: &mut MjModel, actuator: usize) {
+    // SAFETY: with this type MuJoCo takes a bias's parameters for numbers that forces are computed with, nothing else.
+    let all = unsafe { model.actuator_biastype_mut() };
+    if let Some(own) = all.get_mut(actuator) {
+        *own = MjtBias::mjBIAS_AFFINE;
+    }
+}
+
 /// A table of numbers of a model.
 struct Field {
     read: fn(&MjModel) -> &[f64],
@@ -96,6 +105,10 @@ static FIELDS: &[Field] = &[
     // Effects.
     field!(body_mass, body_mass_mut),
     field!(body_inertia, body_inertia_mut, rows),
+    field!(body_ipos, body_ipos_mut, rows),
+    field!(body_iquat, body_iquat_mut, rows),
+    field!(dof_armature, dof_armature_mut),
+    field!(dof_frictionloss, dof_frictionloss_mut),
     field!(dof_damping, dof_damping_mut),
     field!(dof_dampingpoly, dof_dampingpoly_mut, rows),
     field!(geom_friction, geom_friction_mut, rows),

@@ -6,12 +6,14 @@ use std::sync::Arc;
 use engram_image::limits::{MAX_ACTIONS, MAX_OBSERVATIONS, TEXT_BYTES};
 use engram_image::{ActionChannel, Channel, Contract, ContractError, List, OwnedContract, Reward};
 
+use super::actions::{actions, added, changes_per_trial, delays};
+use super::effects::{effects, range};
 use super::judged::{ends, goal, rewards};
 use super::quantity::observed;
 use super::reward_input::reward;
-use super::terms::{effects, named};
-use super::text::{self, Draw};
-use super::{Effect, Robot, RobotError, Source, StartNoise};
+use super::starts::start;
+use super::text;
+use super::{Effect, Robot, RobotError, Source};
 use crate::toml_place::Document;
 use crate::{Change, MUJOCO_NAMES, NAMES, Parameter, PlantSpec, Protocol, Text};
 
@@ -147,15 +149,16 @@ pub(super) fn robot(source: &str, file: &Path) -> Result<Robot, RobotError> {
             .iter()
             .map(|channel| channel.noise_std)
             .collect(),
-        actuators: (written.action.iter().enumerate())
-            .map(|(index, action)| named(&action.actuator, format!("action[{index}].actuator")))
-            .collect(),
+        observation_delays: delays(&context, &written)?,
+        actions: actions(&context, &written)?,
+        added: added(&context, &written)?,
         rewards,
         ended: ends(&context, &written)?,
         start: start(&context, &written)?,
         effects: effects(&context, &written)?,
         draws: written.hidden.iter().map(text::Hidden::drawn).collect(),
         factors,
+        changes_per_trial: changes_per_trial(&context, &written)?,
         training_changes: (written.change.iter())
             .filter(|change| change.in_training)
             .map(|change| change.name.clone())
@@ -200,7 +203,7 @@ fn every_goal_is_used(robot: &Robot) -> Result<(), RobotError> {
 }
 
 /// Printable ASCII without spaces.
-fn is_plain(text: &str, limit: usize) -> bool {
+pub(super) fn is_plain(text: &str, limit: usize) -> bool {
     !text.is_empty() && text.len() <= limit && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
@@ -348,49 +351,6 @@ fn parameters(context: &Context<'_>, written: &text::File) -> Result<Vec<Paramet
     Ok(parameters)
 }
 
-/// A range in order, and one whose values the effect can take.
-fn range(
-    context: &Context<'_>,
-    key: &str,
-    [low, high]: [f32; 2],
-    hidden: &text::Hidden,
-) -> Result<(), RobotError> {
-    let finite = low.is_finite() && (high - low).is_finite() && low < high;
-    let must = "two finite numbers, the smaller one first, with a finite distance";
-    context.must(finite, key, must)?;
-    let above_0 = low > 0.0;
-    if hidden.drawn() == Draw::LogUniform {
-        context.must(above_0, key, "above 0 for draw = \"log-uniform\"")?;
-    }
-    if hidden.mass_scale.is_some() || hidden.friction_scale.is_some() {
-        context.must(
-            above_0,
-            key,
-            "above 0: masses and friction are multiplied by it",
-        )?;
-    }
-    if hidden.strength_scale.is_some() {
-        let must = "at least 0: forces are multiplied by it (polarity turns them round)";
-        context.must(low >= 0.0, key, must)?;
-    }
-    if hidden.polarity.is_some() {
-        context.must((low, high) == (-1.0, 1.0), key, "[-1.0, 1.0]")?;
-        let good = hidden.drawn() == Draw::Either;
-        let section = key.rsplit_once('.').map_or(key, |(section, _)| section);
-        let key = format!("{section}.draw");
-        context.must(good, &key, "\"either\": it is one of the two ends")?;
-    }
-    if hidden.damping_scale.is_some() {
-        context.must(low >= 0.0, key, "at least 0: damping is multiplied by it")?;
-    }
-    let quarter = std::f32::consts::FRAC_PI_2;
-    if hidden.gravity_tilt.is_some() {
-        let must = "within a quarter of a turn, in rad";
-        context.must(low >= -quarter && high <= quarter, key, must)?;
-    }
-    Ok(())
-}
-
 type Factors = Vec<Vec<(usize, f32)>>;
 
 fn changes(
@@ -424,15 +384,12 @@ fn changes(
                 context.must(*factor == -1.0, &key, "-1: a polarity has no size")?;
             }
             context.must(*factor != 1.0, &key, "other than 1, which changes nothing")?;
-            let signed = hidden.gear_scale.is_some()
-                || hidden.polarity.is_some()
-                || hidden.gravity_tilt.is_some()
-                || hidden.goal.is_some();
+            let signed = hidden.is_signed();
             let good = factor.is_finite() && (signed || *factor > 0.0);
             context.must(
                 good,
                 &key,
-                "finite, and above 0 unless it turns a gear, gravity or a goal",
+                "finite, and above 0 unless what it multiplies has a sign",
             )?;
             each.push((parameter, *factor));
         }
@@ -487,28 +444,5 @@ fn protocol(
         change_steps: (first, last),
         recovery_steps,
         default_change,
-    })
-}
-
-fn start(context: &Context<'_>, written: &text::File) -> Result<StartNoise, RobotError> {
-    let start = &written.start;
-    for (key, value, least) in [
-        ("start.position", start.position, 0.0),
-        ("start.velocity", start.velocity, 0.0),
-        ("start.anywhere", start.anywhere, 1.0),
-    ] {
-        let must = format!("finite and at least {least}");
-        context.must(value.is_finite() && value >= least, key, &must)?;
-    }
-    let joint = |(index, name): (usize, &String)| named(name, format!("start.joints[{index}]"));
-    Ok(StartNoise {
-        keyframe: start
-            .keyframe
-            .as_deref()
-            .map(|name| named(name, "start.keyframe".to_owned())),
-        position: start.position,
-        velocity: start.velocity,
-        anywhere: start.anywhere,
-        joints: start.joints.iter().enumerate().map(joint).collect(),
     })
 }

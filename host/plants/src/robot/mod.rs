@@ -4,12 +4,15 @@
 //! [`mujoco`](crate::PlantFactory). Whoever flies a robot reads its file once, so that every plant of a run is the same robot even when
 //! the file is edited meanwhile.
 
+mod actions;
 mod check;
+mod effects;
 mod error;
 mod judged;
 mod measured;
 mod quantity;
 mod reward_input;
+mod starts;
 mod tasks;
 mod terms;
 mod text;
@@ -21,6 +24,7 @@ use super::PlantSpec;
 use crate::bounded_file::{self, BoundedError};
 use crate::toml_place::Document;
 
+pub use actions::MAX_DELAY_STEPS;
 pub use error::RobotError;
 pub use measured::{
     Bound, Clock, Condition, Effort, Measure, Named, Reached, Seen, Shape, Source, Target, Term,
@@ -48,10 +52,155 @@ pub enum Effect {
     Strength(Vec<Named>),
     /// Below 0, motors push and servos move the other way round.
     Polarity(Vec<Named>),
+    /// Multiplies the forces of actuators, and not their limits.
+    Gain(Vec<Named>),
     /// Turns gravity about an axis of the world, in rad.
     GravityTilt(Axis),
+    /// Multiplies gravity.
+    GravityScale,
+    /// Adds a mass, in kg.
+    Payload(Payload),
+    /// Moves a body's centre of mass along an axis of the body, in m.
+    CenterOfMass(Named, Axis),
+    /// Adds to the armature of joints, in kg or kg m^2.
+    Armature(Vec<Named>),
+    /// Adds to the friction loss of joints, in N or Nm.
+    FrictionLoss(Vec<Named>),
+    /// Pushes a body now and then, in N.
+    Push(Push),
+    /// Adds to observation channels, by their numbers, in their units.
+    ObservationBias(Vec<usize>),
+    /// Adds to the noise of observation channels, in their units.
+    ObservationNoise(Vec<usize>),
+    /// Adds to the noise of action channels, in their units.
+    ActionNoise(Vec<usize>),
+    /// Lets observation channels lag, in control steps.
+    ObservationDelay(Vec<usize>),
+    /// Lets action channels lag, in control steps.
+    ActionDelay(Vec<usize>),
     /// Nothing: rewards, goals or observations refer to it.
     Goal,
+}
+
+/// A mass that is added to a body: a ball, or a point.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Payload {
+    /// The body.
+    pub body: Named,
+    /// Where, in m, in the body's frame; without it at the body's centre of mass.
+    pub at: Option<[f64; 3]>,
+    /// Radius of the ball; 0 is a point.
+    pub radius_m: f64,
+}
+
+/// When a body is pushed, and which way.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Push {
+    /// The body, at its centre of mass.
+    pub body: Named,
+    /// Along this axis of the world, either way; without it in any horizontal direction.
+    pub axis: Option<Axis>,
+    /// The chance that a push begins in a control step without one.
+    pub chance: f64,
+    /// Control steps of one push.
+    pub steps: u32,
+}
+
+/// What a command is an offset from.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Around {
+    /// Nothing: it is the control itself.
+    Nothing,
+    /// A number, in units of the control.
+    Value(f64),
+    /// Where the actuator's joint is at the start.
+    Pose,
+    /// The actuator's control in the start keyframe.
+    Control,
+}
+
+/// How an action channel's command becomes an actuator's control.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Action {
+    /// The actuator.
+    pub actuator: Named,
+    /// What the command is an offset from.
+    pub around: Around,
+    /// A motor follows joint positions with these gains, proportional and derivative.
+    pub position: Option<[f64; 2]>,
+    /// Time constant of a low-pass filter.
+    pub filter_s: Option<f64>,
+    /// Standard deviation of noise, in the command's unit.
+    pub noise_std: f32,
+    /// The command acts so many control steps late.
+    pub delay_steps: usize,
+}
+
+/// How an actuator that the file adds makes its force.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Servo {
+    /// From its control alone.
+    Motor,
+    /// From the distance to a position.
+    Position {
+        /// Force per distance.
+        kp: f64,
+        /// Force per velocity.
+        kv: f64,
+    },
+    /// From the distance to a velocity.
+    Velocity {
+        /// Force per velocity.
+        kv: f64,
+    },
+}
+
+/// An actuator that the file adds to the model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Added {
+    /// Its name.
+    pub name: String,
+    /// The joint that it drives.
+    pub joint: Named,
+    /// Smallest and largest control.
+    pub ctrlrange: [f64; 2],
+    /// Smallest and largest force, before the gear.
+    pub forcerange: Option<[f64; 2]>,
+    /// Joint force per force.
+    pub gear: f64,
+    /// How its force comes about.
+    pub servo: Servo,
+}
+
+/// A joint's position at the start.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Place {
+    /// Within this.
+    At([f64; 2]),
+    /// So far from the start's pose.
+    Off([f64; 2]),
+}
+
+/// Joints with ranges of their own.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JointStart {
+    /// The joints.
+    pub joints: Vec<Named>,
+    /// Where they are.
+    pub place: Option<Place>,
+    /// Their velocities.
+    pub velocity: Option<[f64; 2]>,
+}
+
+/// A free body with a place of its own.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BodyStart {
+    /// The body.
+    pub body: Named,
+    /// Ranges along x, y and z of the world, in m; without one, where the start has it.
+    pub place: [Option<[f64; 2]>; 3],
+    /// Turned about the world's z axis, from how the start has it, in rad.
+    pub yaw: Option<[f64; 2]>,
 }
 
 /// Where episodes start.
@@ -67,6 +216,10 @@ pub struct StartNoise {
     pub anywhere: f64,
     /// The joints that scatter.
     pub joints: Vec<Named>,
+    /// Joints with ranges of their own, which do not scatter.
+    pub ranges: Vec<JointStart>,
+    /// Free bodies with places of their own.
+    pub bodies: Vec<BodyStart>,
 }
 
 /// A robot, checked as far as that is possible without its model.
@@ -82,8 +235,12 @@ pub struct Robot {
     pub sources: Vec<Source>,
     /// Standard deviation of every observation channel's noise.
     pub noise_std: Vec<f32>,
-    /// Actuator of every action channel.
-    pub actuators: Vec<Named>,
+    /// Control steps by which every observation channel lags.
+    pub observation_delays: Vec<usize>,
+    /// What becomes of every action channel's command.
+    pub actions: Vec<Action>,
+    /// Actuators that the model lacks.
+    pub added: Vec<Added>,
     /// Weight and term.
     pub rewards: Vec<(f64, Term)>,
     /// An episode ends when all conditions of any of these hold.
@@ -96,6 +253,8 @@ pub struct Robot {
     pub draws: Vec<Draw>,
     /// For every change its factors: number of the parameter, and what it is multiplied by.
     pub factors: Vec<Vec<(usize, f32)>>,
+    /// Changes in one trial of training, on average.
+    pub changes_per_trial: f64,
     /// Names of the changes that come in training too.
     pub training_changes: Vec<String>,
     /// The goal is held when all of these hold and the episode has not ended.

@@ -22,6 +22,8 @@ pub(super) struct File {
     pub(super) episodes: usize,
     pub(super) observation: Vec<Observation>,
     pub(super) action: Vec<Action>,
+    #[serde(default)]
+    pub(super) actuator: Vec<Actuator>,
     pub(super) reward: Vec<Reward>,
     #[serde(default)]
     pub(super) reward_input: RewardInput,
@@ -33,12 +35,18 @@ pub(super) struct File {
     pub(super) hidden: Vec<Hidden>,
     #[serde(default)]
     pub(super) change: Vec<Change>,
+    #[serde(default = "once")]
+    pub(super) changes_per_trial: f64,
     #[serde(default)]
     pub(super) goal: Goal,
 }
 
 fn two() -> usize {
     2
+}
+
+fn once() -> f64 {
+    1.0
 }
 
 /// What the policy is told of the reward.
@@ -119,6 +127,8 @@ with_quantity! { Observation {
     max: f32,
     #[serde(default)]
     noise_std: f32,
+    #[serde(default)]
+    delay_steps: usize,
 } }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -140,6 +150,50 @@ pub(super) struct Action {
     pub(super) max: f32,
     pub(super) slew_per_s: f32,
     pub(super) safe: f32,
+    pub(super) around: Option<Around>,
+    pub(super) position: Option<Gains>,
+    pub(super) filter_s: Option<f64>,
+    #[serde(default)]
+    pub(super) noise_std: f32,
+    #[serde(default)]
+    pub(super) delay_steps: usize,
+}
+
+/// What a command is an offset from: a number, or `"pose"` or `"control"` of the start.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged, expecting = "around is a number, \"pose\" or \"control\"")]
+pub(super) enum Around {
+    Value(f64),
+    Start(AroundStart),
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum AroundStart {
+    Pose,
+    Control,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Gains {
+    pub(super) kp: f64,
+    #[serde(default)]
+    pub(super) kd: f64,
+}
+
+/// An actuator that the model lacks.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Actuator {
+    pub(super) name: String,
+    pub(super) joint: String,
+    pub(super) ctrlrange: [f64; 2],
+    #[serde(default = "once")]
+    pub(super) gear: f64,
+    pub(super) kp: Option<f64>,
+    pub(super) kv: Option<f64>,
+    pub(super) forcerange: Option<[f64; 2]>,
 }
 
 /// A table of which one key is given, and an enum of what may stand there.
@@ -297,6 +351,29 @@ pub(super) struct Start {
     pub(super) velocity: f64,
     pub(super) anywhere: f64,
     pub(super) joints: Vec<String>,
+    pub(super) joint: Vec<StartJoints>,
+    pub(super) body: Vec<StartBody>,
+}
+
+/// Joints with ranges of their own.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StartJoints {
+    pub(super) joints: Vec<String>,
+    pub(super) position: Option<[f64; 2]>,
+    pub(super) offset: Option<[f64; 2]>,
+    pub(super) velocity: Option<[f64; 2]>,
+}
+
+/// A free body with a place of its own.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StartBody {
+    pub(super) body: String,
+    pub(super) x: Option<[f64; 2]>,
+    pub(super) y: Option<[f64; 2]>,
+    pub(super) z: Option<[f64; 2]>,
+    pub(super) yaw: Option<[f64; 2]>,
 }
 
 impl Default for Start {
@@ -307,6 +384,8 @@ impl Default for Start {
             velocity: 0.0,
             anywhere: 3.0,
             joints: vec![super::ALL.to_owned()],
+            joint: Vec::new(),
+            body: Vec::new(),
         }
     }
 }
@@ -326,7 +405,19 @@ pub(super) struct Hidden {
     pub(super) gear_scale: Option<Actuators>,
     pub(super) strength_scale: Option<Actuators>,
     pub(super) polarity: Option<Actuators>,
+    pub(super) gain_scale: Option<Actuators>,
     pub(super) gravity_tilt: Option<AxisOnly>,
+    pub(super) gravity_scale: Option<Nothing>,
+    pub(super) payload: Option<Payload>,
+    pub(super) center_of_mass: Option<BodyAlong>,
+    pub(super) armature: Option<Joints>,
+    pub(super) friction_loss: Option<Joints>,
+    pub(super) observation_bias: Option<Observations>,
+    pub(super) observation_noise: Option<Observations>,
+    pub(super) observation_delay: Option<Observations>,
+    pub(super) action_noise: Option<Actions>,
+    pub(super) action_delay: Option<Actions>,
+    pub(super) push: Option<Push>,
     pub(super) goal: Option<Nothing>,
 }
 
@@ -374,6 +465,43 @@ pub(super) struct Geoms {
 #[serde(deny_unknown_fields)]
 pub(super) struct Actuators {
     pub(super) actuators: Vec<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Observations {
+    pub(super) observations: Vec<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Actions {
+    pub(super) actions: Vec<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BodyAlong {
+    pub(super) body: String,
+    pub(super) axis: Axis,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Payload {
+    pub(super) body: String,
+    pub(super) at: Option<[f64; 3]>,
+    #[serde(default)]
+    pub(super) radius_m: f64,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Push {
+    pub(super) body: String,
+    pub(super) axis: Option<Axis>,
+    pub(super) every_s: f64,
+    pub(super) for_s: f64,
 }
 
 #[derive(Clone, Debug, Deserialize)]

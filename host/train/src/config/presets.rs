@@ -114,7 +114,7 @@ impl Settings {
         trial.episode_steps = robot.spec.protocol.episode_steps;
         trial.changes.clone_from(&robot.training_changes);
         if !trial.changes.is_empty() {
-            trial.change_every = trial.steps as f64;
+            trial.change_every = trial.steps as f64 / robot.changes_per_trial;
         }
         self
     }

@@ -1,11 +1,12 @@
 //! What a hidden parameter does to the numbers of a model.
 
 use mujoco_rs::wrappers::MjModel;
-use mujoco_rs::wrappers::mj_model::{MjtBias, MjtDyn, MjtGain, MjtTrn};
+use mujoco_rs::wrappers::mj_model::{MjtBias, MjtDyn, MjtGain, MjtJoint, MjtTrn};
 
+use super::inertia::Payload;
 use super::names::{Kind, Names};
 use crate::mujoco::task_model::gain_parameters;
-use crate::robot::{Axis, Effect, Named, RobotError};
+use crate::robot::{ALL, Axis, Effect, Named, RobotError};
 
 /// What a hidden parameter does, by the model's numbers.
 pub(super) enum Alteration {
@@ -21,8 +22,20 @@ pub(super) enum Alteration {
     Strength(Strength),
     /// Below 0, turns actuators the other way round.
     Polarity(Vec<Reversal>),
+    /// Multiplies gains and biases of actuators, and not their limits.
+    Gain(Strength),
     /// Turns gravity.
     GravityTilt(Axis),
+    /// Multiplies gravity.
+    GravityScale,
+    /// Adds a mass.
+    Payload(Payload),
+    /// Moves the centre of mass of a body along an axis.
+    CenterOfMass(usize, Axis),
+    /// Adds to the armature of entries of the velocity.
+    Armature(Vec<usize>),
+    /// Adds to the friction loss of entries of the velocity.
+    FrictionLoss(Vec<usize>),
     /// Nothing.
     Nothing,
 }
@@ -95,10 +108,16 @@ impl Alteration {
     pub(super) fn new(names: Names<'_>, effect: &Effect) -> Result<Self, RobotError> {
         Ok(match effect {
             Effect::Mass(bodies) => Self::Mass(names.list(Kind::Body, bodies)?),
-            Effect::Damping(joints) => {
-                let joints = names.list(Kind::Joint, joints)?;
-                let entries = joints.into_iter().flat_map(|id| names.joint(id).velocities);
-                Self::Damping(entries.collect())
+            Effect::Damping(joints) => Self::Damping(velocities(names, joints)?),
+            Effect::Armature(joints) => Self::Armature(jointed(names, joints)?),
+            Effect::FrictionLoss(joints) => Self::FrictionLoss(jointed(names, joints)?),
+            Effect::Payload(payload) => Self::Payload(Payload {
+                body: names.find(Kind::Body, &payload.body)?,
+                at: payload.at,
+                radius_m: payload.radius_m,
+            }),
+            Effect::CenterOfMass(body, axis) => {
+                Self::CenterOfMass(names.find(Kind::Body, body)?, *axis)
             }
             Effect::Friction(geoms) => Self::Friction(names.list(Kind::Geom, geoms)?),
             Effect::Gear(actuators) => {
@@ -109,7 +128,7 @@ impl Alteration {
                 let outputs = actuators.iter().flat_map(|(id, _)| names.outputs(*id));
                 Self::Gear(outputs.collect())
             }
-            Effect::Strength(actuators) => {
+            Effect::Strength(actuators) | Effect::Gain(actuators) => {
                 let actuators = names.each(Kind::Actuator, actuators)?;
                 for (id, named) in &actuators {
                     if drive(names.model, *id) == Drive::Other {
@@ -121,7 +140,10 @@ impl Alteration {
                     }
                 }
                 let ids = actuators.into_iter().map(|(id, _)| id).collect();
-                Self::Strength(Strength::new(names.model, ids))
+                match effect {
+                    Effect::Gain(_) => Self::Gain(Strength::unlimited(ids)),
+                    _ => Self::Strength(Strength::new(names.model, ids)),
+                }
             }
             Effect::Polarity(actuators) => {
                 let actuators = names.each(Kind::Actuator, actuators)?;
@@ -131,7 +153,14 @@ impl Alteration {
                 Self::Polarity(reversals.collect::<Result<_, _>>()?)
             }
             Effect::GravityTilt(axis) => Self::GravityTilt(*axis),
-            Effect::Goal => Self::Nothing,
+            Effect::GravityScale => Self::GravityScale,
+            Effect::ObservationBias(_)
+            | Effect::ObservationNoise(_)
+            | Effect::ObservationDelay(_)
+            | Effect::ActionNoise(_)
+            | Effect::ActionDelay(_)
+            | Effect::Push(_)
+            | Effect::Goal => Self::Nothing,
         })
     }
 
@@ -160,7 +189,20 @@ impl Alteration {
             }
             Self::Friction(geoms) => multiply(model.geom_friction_mut(), geoms, value),
             Self::Gear(outputs) => multiply(model.actuator_gear_mut(), outputs, value),
-            Self::Strength(strength) => strength.apply(model, value),
+            Self::Strength(strength) => strength.apply(model, value, true),
+            Self::Gain(strength) => strength.apply(model, value, false),
+            Self::GravityScale => {
+                let gravity = &mut model.opt_mut().gravity;
+                *gravity = gravity.map(|entry| entry * value);
+            }
+            Self::Payload(payload) => payload.apply(model, value),
+            Self::CenterOfMass(body, axis) => {
+                if let Some(place) = model.body_ipos_mut().get_mut(*body) {
+                    place[axis.number()] += value;
+                }
+            }
+            Self::Armature(entries) => add(model.dof_armature_mut(), entries, value),
+            Self::FrictionLoss(entries) => add(model.dof_frictionloss_mut(), entries, value),
             Self::Polarity(reversals) => {
                 for reversal in reversals.iter().filter(|_| value < 0.0) {
                     reversal.apply(model);
@@ -239,7 +281,16 @@ impl Strength {
         }
     }
 
-    fn apply(&self, model: &mut MjModel, value: f64) {
+    /// Actuators whose limits stay.
+    const fn unlimited(actuators: Vec<usize>) -> Self {
+        Self {
+            actuators,
+            joints: Vec::new(),
+            tendons: Vec::new(),
+        }
+    }
+
+    fn apply(&self, model: &mut MjModel, value: f64, limits: bool) {
         for actuator in &self.actuators {
             let (gain, bias) = if drive(model, *actuator) == Drive::Muscle {
                 // The peak force, or where that is not given the scale that MuJoCo derives it with.
@@ -266,7 +317,9 @@ impl Strength {
                     .for_each(|entry| *entry *= value);
             }
         }
-        multiply(model.actuator_forcerange_mut(), &self.actuators, value);
+        if limits {
+            multiply(model.actuator_forcerange_mut(), &self.actuators, value);
+        }
         multiply(model.jnt_actfrcrange_mut(), &self.joints, value);
         multiply(model.tendon_actfrcrange_mut(), &self.tendons, value);
     }
@@ -343,6 +396,34 @@ impl Reversal {
                     *limits = [-limits[1], -limits[0]];
                 }
             }
+        }
+    }
+}
+
+/// The entries of the velocity of joints.
+fn velocities(names: Names<'_>, joints: &[Named]) -> Result<Vec<usize>, RobotError> {
+    let joints = names.list(Kind::Joint, joints)?;
+    let entries = joints.into_iter().flat_map(|id| names.joint(id).velocities);
+    Ok(entries.collect())
+}
+
+/// The same for what sits in joints: all of them are those between bodies, and not what lets a body fly.
+fn jointed(names: Names<'_>, joints: &[Named]) -> Result<Vec<usize>, RobotError> {
+    if !matches!(joints, [one] if one.name == ALL) {
+        return velocities(names, joints);
+    }
+    let kinds = names.model.jnt_type().iter().enumerate();
+    let between = kinds.filter(|(_, kind)| **kind != MjtJoint::mjJNT_FREE);
+    Ok(between
+        .flat_map(|(id, _)| names.joint(id).velocities)
+        .collect())
+}
+
+/// Adds to chosen entries of a table.
+fn add(table: &mut [f64], chosen: &[usize], value: f64) {
+    for index in chosen {
+        if let Some(entry) = table.get_mut(*index) {
+            *entry += value;
         }
     }
 }

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use mujoco_rs::wrappers::MjModel;
-use rand::RngExt;
 
+use super::actuation::{self, Control};
 use super::alteration::Alteration;
 use super::contacts::Contacts;
-use super::effects;
-use super::names::{Kind, Names};
+use super::imperfections::{self, Push};
+use super::names::Names;
 use super::reading::{Maker, Reading, Test};
+use super::starts::Starts;
 use super::worth::Worth;
+use super::{effects, inertia};
 use crate::Random;
 use crate::mujoco::simulation::After;
 use crate::mujoco::{ModelError, Simulation, models};
@@ -18,8 +20,6 @@ use crate::robot::{Condition, Robot, RobotError};
 
 /// Physics steps of one control step, at most.
 const MAX_FRAME_SKIP: f64 = 10_000.0;
-/// What counts as the same number of a command's units, relative to its range.
-const SAME: f64 = 1e-6;
 /// By so much of itself may a timestep be rounded,
 const ROUNDED: f64 = 1e-5;
 /// and a period to whole microseconds.
@@ -27,35 +27,38 @@ const ROUNDED_US: f64 = 0.5;
 /// A refused period is told so many shorter and longer ones.
 const NEAREST: usize = 2;
 
-/// The joints that scatter at the start of an episode.
-pub(super) struct Scatter {
-    pub(super) keyframe: Option<usize>,
-    pub(super) positions: Vec<usize>,
-    pub(super) velocities: Vec<usize>,
-}
-
 /// All that the robot's plants share.
 pub(super) struct Body {
     /// The model before a task alters it.
     pub(super) model: Arc<MjModel>,
     pub(super) frame_skip: usize,
     pub(super) readings: Vec<Reading>,
-    /// Address of every action channel's control.
-    pub(super) controls: Vec<usize>,
+    /// What becomes of every action channel's command.
+    pub(super) controls: Vec<Control>,
+    /// Whether a filter works between physics steps.
+    pub(super) filters: bool,
     pub(super) rewards: Vec<(f64, Worth)>,
     /// An episode ends when all of any of these hold.
     pub(super) ended: Vec<Vec<Test>>,
     pub(super) goal: Vec<Test>,
     /// The contacts whose duration is read.
     pub(super) timed: Vec<Contacts>,
-    pub(super) scatter: Scatter,
+    pub(super) starts: Starts,
+    pub(super) pushes: Vec<Push>,
     pub(super) alterations: Vec<Alteration>,
 }
 
 impl Body {
     /// Loads the robot's model and finds in it all that its file names.
     pub(super) fn new(robot: &Robot) -> Result<Self, RobotError> {
-        let model = load(robot)?;
+        let loaded = load(robot)?;
+        let names = Names {
+            robot,
+            model: &loaded,
+        };
+        let mut model = Arc::clone(&loaded);
+        let controls = actuation::controls(names, &mut model)?;
+        inertia::free_centers(names, &mut model)?;
         let names = Names {
             robot,
             model: &model,
@@ -81,12 +84,14 @@ impl Body {
         let body = Self {
             frame_skip: frame_skip(names)?,
             readings,
-            controls: controls(names)?,
+            filters: controls.iter().any(|control| control.share < 1.0),
+            controls,
             rewards,
             ended,
             goal,
             timed: maker.timed,
-            scatter: scatter(names)?,
+            starts: Starts::new(names)?,
+            pushes: imperfections::pushes(names)?,
             alterations: (robot.effects.iter())
                 .map(|effect| Alteration::new(names, effect))
                 .collect::<Result<_, _>>()?,
@@ -121,28 +126,14 @@ impl Body {
         wider: f64,
         random: &mut Random,
     ) {
-        let noise = &robot.start;
-        simulation.reset_to(self.scatter.keyframe);
-        let positions = simulation.qpos_mut();
-        for index in &self.scatter.positions {
-            if let Some(value) = positions.get_mut(*index) {
-                *value += noise.position * wider * random.random_range(-1.0..=1.0);
-            }
-        }
-        let velocities = simulation.qvel_mut();
-        for index in &self.scatter.velocities {
-            if let Some(value) = velocities.get_mut(*index) {
-                *value += noise.velocity * wider * random.random_range(-1.0..=1.0);
-            }
-        }
-        simulation.normalize();
-        simulation.settle();
+        let controls = &self.controls;
+        (self.starts).begin(simulation, robot, controls, wider, random);
     }
 }
 
-/// Loads the robot's model.
+/// Loads the robot's model, with the actuators that its file adds.
 pub(super) fn load(robot: &Robot) -> Result<Arc<MjModel>, RobotError> {
-    models::load(&robot.model).map_err(|error| match error {
+    let model = models::load(&robot.model).map_err(|error| match error {
         ModelError::Refused { path, reason } => RobotError::Model {
             path: path.display().to_string(),
             message: reason,
@@ -154,7 +145,12 @@ pub(super) fn load(robot: &Robot) -> Result<Arc<MjModel>, RobotError> {
                 robot.model.display()
             ),
         ),
-    })
+    })?;
+    if robot.added.is_empty() {
+        return Ok(model);
+    }
+    let model = &*model;
+    actuation::with_added(Names { robot, model }).map(Arc::new)
 }
 
 /// Physics steps per control period, which must be a whole number.
@@ -190,61 +186,4 @@ fn frame_skip(names: Names<'_>) -> Result<usize, RobotError> {
 /// Whether two times are the same but for the rounding of a timestep such as 0.0041667, and of a period such as 8333.
 fn fits(multiple_us: f64, period_us: f64) -> bool {
     (multiple_us - period_us).abs() <= (ROUNDED * period_us).max(ROUNDED_US)
-}
-
-fn controls(names: Names<'_>) -> Result<Vec<usize>, RobotError> {
-    let mut controls = Vec::new();
-    let channels = names.robot.spec.channels.actions.iter();
-    for (index, (named, channel)) in names.robot.actuators.iter().zip(channels).enumerate() {
-        let actuator = names.find(Kind::Actuator, named)?;
-        let address = names.control(actuator);
-        if controls.contains(&address) {
-            return Err(names
-                .robot
-                .refuse(&named.key, "an actuator that no other action drives"));
-        }
-        let limited = names
-            .model
-            .actuator_ctrllimited()
-            .get(address)
-            .is_some_and(|limited| *limited);
-        let [low, high] = names
-            .model
-            .actuator_ctrlrange()
-            .get(address)
-            .copied()
-            .unwrap_or_default();
-        let slack = SAME * (high - low).abs();
-        for (field, value) in [("min", channel.min), ("max", channel.max)] {
-            let value = f64::from(value);
-            if limited && (value < low - slack || value > high + slack) {
-                let must = format!("within the actuator's ctrlrange, {low} to {high}");
-                return Err(names
-                    .robot
-                    .refuse(&format!("action[{index}].{field}"), must));
-            }
-        }
-        controls.push(address);
-    }
-    Ok(controls)
-}
-
-fn scatter(names: Names<'_>) -> Result<Scatter, RobotError> {
-    let start = &names.robot.start;
-    let joints = names.list(Kind::Joint, &start.joints)?;
-    let keyframe = start
-        .keyframe
-        .as_ref()
-        .map(|named| names.find(Kind::Keyframe, named));
-    Ok(Scatter {
-        keyframe: keyframe.transpose()?,
-        positions: joints
-            .iter()
-            .flat_map(|id| names.joint(*id).positions)
-            .collect(),
-        velocities: joints
-            .iter()
-            .flat_map(|id| names.joint(*id).velocities)
-            .collect(),
-    })
 }

@@ -16,6 +16,9 @@ pub(super) struct Case {
     pub(super) actuator: String,
     pub(super) range: [f32; 2],
     pub(super) safe: f32,
+    /// More keys of the channel `q` and of the action.
+    pub(super) channel: String,
+    pub(super) action: String,
     /// What the first reward's section holds.
     pub(super) reward: String,
     pub(super) rest: String,
@@ -44,6 +47,8 @@ impl Case {
             actuator: "m".to_owned(),
             range: [-1.0, 1.0],
             safe: 0.0,
+            channel: String::new(),
+            action: String::new(),
             reward: "weight = 1.0\nalive = {}".to_owned(),
             rest: String::new(),
         }
@@ -51,6 +56,12 @@ impl Case {
 
     pub(super) fn with(mut self, section: &str) -> Self {
         let _ = writeln!(self.rest, "{section}");
+        self
+    }
+
+    /// With more keys of its action.
+    pub(super) fn acting(mut self, keys: &str) -> Self {
+        self.action = keys.to_owned();
         self
     }
 
@@ -64,14 +75,16 @@ impl Case {
     pub(super) fn text(&self) -> String {
         format!(
             "name = \"case\"\nmodel = \"robot.xml\"\n{}\nepisode_steps = 100\n\
-             [[observation]]\nname = \"q\"\nunit = \"rad\"\nmin = -9.0\nmax = 9.0\nqpos = {{ joint = \"#0\" }}\n\
-             [[action]]\nname = \"m\"\nactuator = \"{}\"\nunit = \"1\"\nmin = {:?}\nmax = {:?}\nslew_per_s = 1000.0\nsafe = {:?}\n\
+             [[observation]]\nname = \"q\"\nunit = \"rad\"\nmin = -9.0\nmax = 9.0\nqpos = {{ joint = \"#0\" }}\n{}\n\
+             [[action]]\nname = \"m\"\nactuator = \"{}\"\nunit = \"1\"\nmin = {:?}\nmax = {:?}\nslew_per_s = 1000.0\nsafe = {:?}\n{}\n\
              [[reward]]\n{}\n{}",
             self.head,
+            self.channel,
             self.actuator,
             self.range[0],
             self.range[1],
             self.safe,
+            self.action,
             self.reward,
             self.rest
         )

@@ -10,6 +10,7 @@ use rand::RngExt;
 use super::alteration::{Alteration, Drive, drive};
 use super::body::Body;
 use super::friction::{self, Scaling};
+use super::inertia::Payload;
 use super::names::{Kind, Names};
 use crate::mujoco::Simulation;
 use crate::robot::RobotError;
@@ -80,7 +81,10 @@ fn why_without_effect(
         return Some(same_model(alteration));
     }
     match alteration {
-        Alteration::Mass(_) => {
+        Alteration::Mass(_)
+        | Alteration::Payload(_)
+        | Alteration::CenterOfMass(..)
+        | Alteration::Armature(_) => {
             if let Some(muscle) = rescaled_muscle(model, low, high) {
                 let name = names.called(Kind::Actuator, muscle);
                 let force = force_of_muscle(model, muscle);
@@ -115,7 +119,13 @@ fn why_without_effect(
         _ => {}
     }
     let actuators = actuators_of(names, alteration);
-    let is_idle = |id: &usize| !body.controls.contains(&names.control(*id));
+    let is_idle = |id: &usize| {
+        let address = names.control(*id);
+        !body
+            .controls
+            .iter()
+            .any(|control| control.address == address)
+    };
     // A hand that sticks may touch its object late, as above.
     let sticks = |id: &usize| model.actuator_trntype().get(*id) == Some(&MjtTrn::mjTRN_BODY);
     if actuators.iter().any(|id| sticks(id) && !is_idle(id)) {
@@ -133,13 +143,15 @@ fn why_without_effect(
 /// Why a parameter does nothing whatever moves.
 fn moves_nothing(names: Names<'_>, alteration: &Alteration) -> Option<&'static str> {
     let model = names.model;
+    let is_fixed = |body: &usize| model.body_weldid().get(*body) == Some(&0);
     match alteration {
-        Alteration::Mass(bodies) => {
-            let is_fixed = |body: &usize| model.body_weldid().get(*body) == Some(&0);
-            (bodies.iter().all(is_fixed) && bodies.iter().any(|body| *body > 0))
-                .then_some("these bodies hang on nothing that moves")
+        Alteration::Payload(Payload { body, .. }) | Alteration::CenterOfMass(body, _) => {
+            is_fixed(body).then_some("this body hangs on nothing that moves")
         }
-        Alteration::GravityTilt(_) => {
+        Alteration::Mass(bodies) => (bodies.iter().all(is_fixed)
+            && bodies.iter().any(|body| *body > 0))
+        .then_some("these bodies hang on nothing that moves"),
+        Alteration::GravityTilt(_) | Alteration::GravityScale => {
             let off = mjtDisableBit::mjDSBL_GRAVITY as i32;
             (model.opt().disableflags & off != 0).then_some("the model's options turn gravity off")
         }
@@ -154,10 +166,12 @@ fn same_model(alteration: &Alteration) -> String {
         Alteration::Damping(_) => "these joints have no damping, and it multiplies zeros; give them some in the model (a servo's own is its kv: strength_scale scales that)",
         Alteration::Friction(_) => "these geoms have no friction, and it multiplies zeros",
         Alteration::Gear(_) => "the gear of these actuators is 0 in the model, and it multiplies zeros",
-        Alteration::Strength(_) => "these actuators have no force, and it multiplies zeros",
+        Alteration::Strength(_) | Alteration::Gain(_) => "these actuators have no force, and it multiplies zeros",
         Alteration::Polarity(_) => "these actuators have no force to turn round",
         Alteration::GravityTilt(_) => "the model's gravity is 0 or points along this axis",
-        Alteration::Nothing => "it has no effect",
+        Alteration::GravityScale => "the model's gravity is 0, and it multiplies zeros",
+        Alteration::Armature(_) | Alteration::FrictionLoss(_) => "the list of joints is empty",
+        Alteration::Payload(_) | Alteration::CenterOfMass(..) | Alteration::Nothing => "it has no effect",
     }
     .to_owned()
 }
@@ -168,7 +182,7 @@ fn actuators_of(names: Names<'_>, alteration: &Alteration) -> Vec<usize> {
         Alteration::Gear(outputs) => (0..Kind::Actuator.count(names.model))
             .filter(|id| names.outputs(*id).any(|output| outputs.contains(&output)))
             .collect(),
-        Alteration::Strength(strength) => strength.actuators.clone(),
+        Alteration::Strength(strength) | Alteration::Gain(strength) => strength.actuators.clone(),
         Alteration::Polarity(reversals) => {
             reversals.iter().map(|reversal| reversal.actuator).collect()
         }
@@ -296,7 +310,7 @@ fn command(names: Names<'_>, body: &Body, pair: &mut [Simulation; 2], random: &m
     for (channel, control) in channels.zip(&body.controls) {
         let value = random.random_range(channel.min..=channel.max);
         for simulation in pair.iter_mut() {
-            simulation.set_control(*control, value);
+            simulation.set_control(control.address, control.of(value));
         }
     }
     for (index, inertia) in names.model.dof_m0().iter().enumerate() {

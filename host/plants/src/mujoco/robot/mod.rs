@@ -3,15 +3,19 @@
 //! After the physics of a control step, everything that follows from positions and velocities is computed again, so
 //! that observation, reward and judgement belong to one moment. Stepping allocates nothing.
 
+mod actuation;
 mod alteration;
 mod body;
 mod contacts;
 mod digest;
 mod effects;
 mod friction;
+mod imperfections;
+mod inertia;
 mod names;
 mod place;
 mod reading;
+mod starts;
 mod worth;
 
 use std::fmt;
@@ -19,15 +23,14 @@ use std::sync::Arc;
 
 use engram_firmware::safety::Envelope;
 use engram_image::Contract;
-use rand::Rng;
 
 use self::body::Body;
 use self::contacts::Since;
+use self::imperfections::{Imperfections, When};
 use self::names::Names;
 use self::reading::{Moment, Test};
 use self::worth::Step;
 use super::simulation::Simulation;
-use crate::random::bell;
 use crate::robot::{Robot, RobotError};
 use crate::{
     Judgement, Plant, PlantSpec, Random, Start, Stream, Task, TaskSet, UnknownChange, random_stream,
@@ -41,6 +44,7 @@ pub struct UserRobot {
     robot: Arc<Robot>,
     body: Arc<Body>,
     simulation: Simulation,
+    imperfections: Imperfections,
     task: Vec<f32>,
     /// The true state: the channels without noise.
     truth: Vec<f32>,
@@ -50,6 +54,8 @@ pub struct UserRobot {
     before: Vec<f32>,
     /// The safe command, likewise: what was issued last before a trial's first step.
     safe: Vec<f32>,
+    /// The safe command as it is issued.
+    safe_command: Vec<f32>,
     reward: f64,
     /// How long contacts last, one for each of [`Body::timed`].
     since: Vec<Since>,
@@ -113,16 +119,21 @@ impl UserRobot {
         let RobotModel { robot, body } = model;
         let contract = robot.spec.contract();
         let (channels, actions) = (contract.observations.len(), contract.actions.len());
+        let safe_command = safe(&contract);
         let mut plant = Self {
             robot: Arc::clone(robot),
             body: Arc::clone(body),
             simulation: body.simulation(),
+            imperfections: Imperfections::new(robot, &body.pushes),
             task: Vec::new(),
             truth: vec![0.0; channels],
             observation: vec![0.0; channels],
             command: vec![0.0; actions],
             before: vec![0.0; actions],
-            safe: safe(&contract),
+            safe: (contract.actions.iter().zip(&safe_command))
+                .map(|(channel, value)| centred([channel.min, channel.max], *value))
+                .collect(),
+            safe_command,
             reward: 0.0,
             since: vec![Since::default(); body.timed.len()],
             held_steps: 0,
@@ -154,6 +165,7 @@ impl UserRobot {
             self.simulation
                 .take_task(|model| self.body.alter(model, &task));
         }
+        self.imperfections.take(&self.robot, &task);
         self.task = task;
     }
 
@@ -191,34 +203,43 @@ impl UserRobot {
     }
 
     /// Reads the true state and measures it.
-    fn measure(&mut self) {
+    fn measure(&mut self, when: When) {
         let channels = self.robot.spec.channels.observations.iter();
-        let noise = &self.robot.noise_std;
-        for (index, ((channel, reading), noise_std)) in
-            channels.zip(&self.body.readings).zip(noise).enumerate()
-        {
+        for (index, (channel, reading)) in channels.zip(&self.body.readings).enumerate() {
             let truth = reading.read(&self.moment()) as f32;
             let truth = if truth.is_finite() { truth } else { 0.0 };
             self.truth[index] = truth;
-            let noise = if *noise_std > 0.0 {
-                noise_std * bell(self.random.next_u64())
-            } else {
-                0.0
-            };
+            let measured = (self.imperfections).measured(index, truth, &mut self.random);
             // A sensor saturates at the ends of its range.
-            self.observation[index] = (truth + noise).clamp(channel.min, channel.max);
+            self.observation[index] = measured.clamp(channel.min, channel.max);
         }
+        self.imperfections.delay(&mut self.observation, when);
     }
 
-    /// Commands on [-1, 1], and the model's controls.
+    /// Commands on [-1, 1], and what acts of them on the model.
     fn take_command(&mut self, command: &[f32]) {
         self.before.copy_from_slice(&self.command);
         let channels = self.robot.spec.channels.actions.iter();
-        let entries = self.command.iter_mut().zip(&self.body.controls);
-        for ((channel, (own, control)), value) in channels.zip(entries).zip(command) {
+        for ((channel, own), value) in channels.zip(&mut self.command).zip(command) {
             *own = centred([channel.min, channel.max], *value);
-            self.simulation.set_control(*control, *value);
         }
+        self.imperfections.act(command, &mut self.random);
+    }
+
+    /// Lets the physics of one control step pass.
+    fn advance(&mut self) {
+        let (controls, imperfections) = (&self.body.controls, &mut self.imperfections);
+        imperfections.push(&mut self.simulation, &self.task, &mut self.random);
+        if self.body.filters {
+            self.simulation
+                .advance_with(|values| imperfections.filter(controls, values));
+            return;
+        }
+        for (control, command) in controls.iter().zip(imperfections.command()) {
+            self.simulation
+                .set_control(control.address, control.of(*command));
+        }
+        self.simulation.advance();
     }
 
     fn worth(&self, reached: bool) -> f64 {
@@ -249,14 +270,10 @@ fn centred([min, max]: [f32; 2], value: f32) -> f32 {
     (2.0 * value - min - max) / (max - min)
 }
 
-/// The safe command as the envelope issues it, each on [-1, 1].
+/// The safe command as the envelope issues it.
 fn safe(contract: &Contract<'_>) -> Vec<f32> {
     let envelope = Envelope::new(contract);
-    let commands = envelope.commands(&envelope.safe_words());
-    let channels = contract.actions.iter().zip(commands.iter());
-    channels
-        .map(|(channel, value)| centred([channel.min, channel.max], *value))
-        .collect()
+    envelope.commands(&envelope.safe_words()).to_vec()
 }
 
 impl Plant for UserRobot {
@@ -287,6 +304,8 @@ impl Plant for UserRobot {
         };
         self.body
             .start(&mut self.simulation, &self.robot, wider, &mut self.random);
+        self.imperfections
+            .begin(&self.safe_command, &self.body.controls);
         self.diverged = self.simulation.diverged();
         self.ended = self.diverged;
         self.episode_steps = 0;
@@ -294,12 +313,12 @@ impl Plant for UserRobot {
         for (since, contacts) in self.since.iter_mut().zip(&self.body.timed) {
             *since = Since::begin(contacts, &self.simulation);
         }
-        self.measure();
+        self.measure(When::First);
     }
 
     fn set_task(&mut self, task: &Task) {
         self.take(&task.values);
-        self.measure();
+        self.measure(When::Again);
     }
 
     fn task(&self) -> Task {
@@ -315,7 +334,7 @@ impl Plant for UserRobot {
         }
         if values != self.task {
             self.take(&values);
-            self.measure();
+            self.measure(When::Again);
         }
         Ok(())
     }
@@ -327,7 +346,7 @@ impl Plant for UserRobot {
     #[inline]
     fn step(&mut self, command: &[f32]) {
         self.take_command(command);
-        self.simulation.advance();
+        self.advance();
         self.steps += 1;
         self.episode_steps += 1;
         self.diverged = self.simulation.diverged();
@@ -345,7 +364,7 @@ impl Plant for UserRobot {
         let reached = !lost && self.reach();
         self.ended = lost || (reached && self.ends_when_reached());
         self.reward = self.worth(reached);
-        self.measure();
+        self.measure(When::Next);
     }
 
     fn external_reward(&self) -> Option<f32> {
@@ -408,14 +427,22 @@ impl Plant for UserRobot {
 }
 
 #[cfg(test)]
+mod actuation_tests;
+#[cfg(test)]
 mod case;
 #[cfg(test)]
 mod effect_tests;
+#[cfg(test)]
+mod imperfection_tests;
+#[cfg(test)]
+mod inertia_tests;
 #[cfg(test)]
 mod measure_tests;
 #[cfg(test)]
 mod model_tests;
 #[cfg(test)]
 mod shipped_tests;
+#[cfg(test)]
+mod start_tests;
 #[cfg(test)]
 mod tests;

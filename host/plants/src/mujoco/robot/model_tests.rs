@@ -174,7 +174,7 @@ fn a_model_without_actuators_is_told_apart_from_one_without_the_name() {
     Case::new(&arm(MOTOR).replace(MOTOR, "")).refused(&["robot.xml has none", "add an <actuator>"]);
     let urdf = r#"<robot name="r"><link name="base"/><link name="arm"><inertial><mass value="1"/><inertia ixx="1" iyy="1" izz="1" ixy="0" ixz="0" iyz="0"/></inertial></link>
   <joint name="j" type="revolute"><parent link="base"/><child link="arm"/><axis xyz="0 1 0"/><limit lower="-1" upper="1" effort="1" velocity="1"/></joint></robot>"#;
-    Case::new(urdf).refused(&["is a URDF", "save it as MJCF"]);
+    Case::new(urdf).refused(&["is a URDF", "add an [[actuator]]"]);
     let mut other = Case::new(&arm(MOTOR));
     other.actuator = "motor".to_owned();
     other.refused(&["of the model (it has: m)"]);

@@ -169,11 +169,11 @@ impl Names<'_> {
             let model = self.robot.model.display();
             if is_urdf(&self.robot.model) {
                 format!(
-                    "the name of an actuator, and {model} is a URDF, which cannot have one: save it as MJCF (MuJoCo's 'compile' sample does), add an <actuator> for every joint that the policy drives, and name that file"
+                    "the name of an actuator, and {model} is a URDF, which cannot have one: add an [[actuator]] to this file for every joint that the policy drives"
                 )
             } else {
                 format!(
-                    "the name of an actuator, and {model} has none: add an <actuator> to it for every joint that the policy drives"
+                    "the name of an actuator, and {model} has none: add an <actuator> to it, or an [[actuator]] to this file, for every joint that the policy drives"
                 )
             }
         } else if count == 0 {
