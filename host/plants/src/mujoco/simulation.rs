@@ -138,11 +138,11 @@ impl Simulation {
 
     /// The same, with controls that `change` sets before every physics step.
     #[inline]
-    pub(super) fn advance_with(&mut self, mut change: impl FnMut(&mut [f64])) {
+    pub(super) fn advance_with(&mut self, mut change: impl FnMut(&mut MjData<Shared>)) {
         let (frame_skip, after) = (self.frame_skip, self.after);
         self.task.during(&self.model, &mut self.data, |data| {
             for _ in 0..frame_skip {
-                change(data.ctrl_mut());
+                change(data);
                 data.step();
             }
             match after {

@@ -232,7 +232,7 @@ impl UserRobot {
         imperfections.push(&mut self.simulation, &self.task, &mut self.random);
         if self.body.filters {
             self.simulation
-                .advance_with(|values| imperfections.filter(controls, values));
+                .advance_with(|data| imperfections.filter(controls, data.ctrl_mut()));
             return;
         }
         for (control, command) in controls.iter().zip(imperfections.command()) {
