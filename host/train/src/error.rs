@@ -88,6 +88,30 @@ pub enum TrainError {
         /// The first difference, in words.
         difference: String,
     },
+    /// The plant's equations cannot be differentiated.
+    #[error(
+        "plant '{plant}' has no equations that can be differentiated; leave out --learner gradient"
+    )]
+    NoGradient {
+        /// The plant.
+        plant: String,
+    },
+    /// The agent is not one that the learner of gradients trains.
+    #[error("the learner 'gradient' trains the agent 'trmrl', not '{agent}'")]
+    GradientAgent {
+        /// The agent.
+        agent: String,
+    },
+    /// The plant's contract asks for what the learner of gradients does not do.
+    #[error(
+        "plant '{plant}' {reason}, which the learner 'gradient' does not know; leave out --learner gradient"
+    )]
+    GradientContract {
+        /// The plant.
+        plant: String,
+        /// What it does.
+        reason: &'static str,
+    },
     /// The iteration cannot be used; the trainer cannot be used any more.
     #[error("training diverged in iteration {iteration}, at step {steps}: {cause}")]
     Diverged {

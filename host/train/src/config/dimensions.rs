@@ -2,38 +2,42 @@
 
 use engram_image::{HeadInput, ModelConfig, Positions};
 
-use super::{HeadInputName, PositionsName, Settings};
+use super::{HeadInputName, Model, PositionsName, Settings};
 use engram_export::network::{GruConfig, NetworkConfig, RL2};
 use engram_plants::Plant;
+
+impl Model {
+    /// The policy's dimensions on a plant of so many channels.
+    #[must_use]
+    pub fn dimensions(&self, observations: usize, actions: usize) -> ModelConfig {
+        ModelConfig {
+            observations,
+            actions,
+            layers: self.layers,
+            heads: self.heads,
+            model: self.model,
+            ff: self.ff,
+            window: self.window,
+            hidden: self.hidden,
+            positions: match self.positions {
+                PositionsName::Slot => Positions::Slot,
+                PositionsName::Age => Positions::Age,
+            },
+            head_input: match self.head_input {
+                HeadInputName::Encoder => HeadInput::Encoder,
+                HeadInputName::Mixed => HeadInput::Mixed,
+            },
+        }
+    }
+}
 
 impl Settings {
     /// The policy's dimensions on a plant.
     #[must_use]
     pub fn model_config(&self, plant: &dyn Plant) -> ModelConfig {
         let contract = plant.contract();
-        self.dimensions(contract.observations.len(), contract.actions.len())
-    }
-
-    pub(super) fn dimensions(&self, observations: usize, actions: usize) -> ModelConfig {
-        let model = &self.model;
-        ModelConfig {
-            observations,
-            actions,
-            layers: model.layers,
-            heads: model.heads,
-            model: model.model,
-            ff: model.ff,
-            window: model.window,
-            hidden: model.hidden,
-            positions: match model.positions {
-                PositionsName::Slot => Positions::Slot,
-                PositionsName::Age => Positions::Age,
-            },
-            head_input: match model.head_input {
-                HeadInputName::Encoder => HeadInput::Encoder,
-                HeadInputName::Mixed => HeadInput::Mixed,
-            },
-        }
+        self.model
+            .dimensions(contract.observations.len(), contract.actions.len())
     }
 
     /// The network of an agent on a plant.
