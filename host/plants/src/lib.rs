@@ -9,10 +9,13 @@
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 
 pub mod bounded_file;
+mod differentiable;
 mod driven;
+mod dual;
 #[cfg(feature = "mujoco")]
 pub mod mujoco;
 pub mod pendulum;
+pub mod quadrotor;
 mod random;
 pub mod robot;
 mod told;
@@ -20,7 +23,9 @@ pub mod toml_place;
 
 use engram_image::Contract;
 
+pub use differentiable::{Differentiable, Flight, PullBack};
 pub use driven::Driven;
+pub use dual::{Dual, Real};
 pub use random::{Random, Stream, random_stream};
 pub use told::Told;
 
@@ -172,6 +177,18 @@ pub trait Plant: Send {
     fn set_task(&mut self, task: &Task);
     /// The task now in force, changes included.
     fn task(&self) -> Task;
+    /// [`task`](Self::task), each value moved and scaled so that its training range becomes [-1, 1].
+    fn centred_task(&self) -> Vec<f32> {
+        let values = self.task().values;
+        let centred = values
+            .iter()
+            .zip(self.parameters())
+            .map(|(value, parameter)| {
+                let (low, high) = parameter.training;
+                (2.0 * value - low - high) / (high - low)
+            });
+        centred.collect()
+    }
     /// Applies a named change to the task now in force; the state stays.
     ///
     /// # Errors
@@ -226,7 +243,7 @@ pub trait Plant: Send {
 }
 
 /// The plants that every build has.
-pub const NAMES: [&str; 1] = [pendulum::NAME];
+pub const NAMES: [&str; 2] = [pendulum::NAME, quadrotor::NAME];
 
 /// The plants of the feature `mujoco`.
 pub const MUJOCO_NAMES: [&str; 6] = [
@@ -246,6 +263,7 @@ pub const MUJOCO_NAMES: [&str; 6] = [
 pub fn by_name(name: &str) -> Result<Box<dyn Plant>, UnknownPlant> {
     match name {
         pendulum::NAME => Ok(Box::new(pendulum::Pendulum::new())),
+        quadrotor::NAME => Ok(Box::new(quadrotor::Craft::new())),
         _ if robot::is_file(name) => from_file(name),
         _ if MUJOCO_NAMES.contains(&name) => on_mujoco(name),
         _ => Err(UnknownPlant::Name {

@@ -10,9 +10,11 @@ use super::{
 };
 
 /// Names of the channels that tell the task.
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 32] = [
     "task_0", "task_1", "task_2", "task_3", "task_4", "task_5", "task_6", "task_7", "task_8",
-    "task_9", "task_10", "task_11",
+    "task_9", "task_10", "task_11", "task_12", "task_13", "task_14", "task_15", "task_16",
+    "task_17", "task_18", "task_19", "task_20", "task_21", "task_22", "task_23", "task_24",
+    "task_25", "task_26", "task_27", "task_28", "task_29", "task_30", "task_31",
 ];
 /// Ends of these channels: wide tasks lie outside the training range, which becomes [-1, 1].
 const RANGE: f32 = 10.0;
@@ -38,17 +40,8 @@ impl Told {
     fn tell(&mut self) {
         self.observation.clear();
         self.observation.extend(self.plant.observe());
-        let task = self.plant.task();
-        let parameters = self.plant.parameters().iter().take(NAMES.len());
-        self.observation.extend(
-            task.values
-                .iter()
-                .zip(parameters)
-                .map(|(value, parameter)| {
-                    let (low, high) = parameter.training;
-                    (2.0 * value - low - high) / (high - low)
-                }),
-        );
+        let task = self.plant.centred_task();
+        self.observation.extend(task.iter().take(NAMES.len()));
     }
 }
 
@@ -111,6 +104,10 @@ impl Plant for Told {
 
     fn task(&self) -> Task {
         self.plant.task()
+    }
+
+    fn centred_task(&self) -> Vec<f32> {
+        self.plant.centred_task()
     }
 
     fn apply(&mut self, change: &str) -> Result<(), UnknownChange> {
@@ -198,5 +195,10 @@ mod tests {
         assert_eq!(told.observe()[7], -polarity);
         assert_eq!(told.contract().observations.len(), 8);
         assert!(told.contract().validate().is_ok());
+        let quadrotor = for_agent("quadrotor", ORACLE).unwrap();
+        let parameters = quadrotor.parameters().len();
+        assert_eq!(quadrotor.contract().observations.len(), 22 + parameters);
+        assert_eq!(quadrotor.observe().len(), 22 + parameters);
+        assert!(quadrotor.contract().validate().is_ok());
     }
 }
