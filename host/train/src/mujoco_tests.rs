@@ -4,7 +4,7 @@ use std::path::Path;
 
 use candle_core::Device;
 
-use crate::{Run, Settings, TrainError, Trainer};
+use crate::{Run, Settings, TrainError, Trainer, Training as _};
 
 const FILE: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),

@@ -2,6 +2,7 @@
 
 use candle_core::{Device, Tensor};
 
+use super::Training;
 use super::batch::Batch;
 use super::config::{
     CriticInput, CriticLoss, CriticTargets, HeadInputName, PositionsName, Settings,

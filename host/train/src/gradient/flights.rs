@@ -75,14 +75,14 @@ struct Gradients {
 }
 
 /// What became of a block's steps.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Told {
     /// Sum of the costs.
     pub cost: f64,
     /// How many were summed.
     pub steps: u64,
-    /// Errors at the end; infinite for the lost.
-    pub errors: Vec<f32>,
+    /// Craft that are lost by now.
+    pub lost: usize,
 }
 
 impl<P: Differentiable> Workspace<P> {
@@ -216,14 +216,7 @@ impl<P: Differentiable> Block<P> {
             }
             self.actions.copy_from_slice(&kept.actions);
         }
-        let ends = self.states.chunks_exact(P::STATE).zip(&self.lost);
-        told.errors.extend(ends.map(|(state, lost)| {
-            if *lost {
-                f32::INFINITY
-            } else {
-                P::error(state)
-            }
-        }));
+        told.lost = self.lost.iter().filter(|lost| **lost).count();
         if let Some(limits) = limits {
             self.back(policy, normalizer, limits, work);
         }

@@ -22,3 +22,6 @@ pub use trainer::{GradientTrainer, begin, is_gradient, resume};
 
 /// Craft of a block.
 pub const LANES: usize = 32;
+
+#[cfg(test)]
+mod tests;

@@ -402,11 +402,7 @@ impl<P: Differentiable> Training for GradientTrainer<P> {
             for (part, one) in &flown {
                 told.cost += part.cost;
                 told.steps += part.steps;
-                lost += part
-                    .errors
-                    .iter()
-                    .filter(|error| error.is_infinite())
-                    .count();
+                lost += part.lost;
                 let share = 1.0 / flown.len() as f32;
                 gradient
                     .iter_mut()
