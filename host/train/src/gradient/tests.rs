@@ -172,10 +172,10 @@ fn a_block_flies_what_the_streaming_policy_would() {
         for step in 0..20 {
             for (lane, state) in states.iter_mut().enumerate() {
                 let column = tape.column(step) + lane;
-                let entries = (0..config.inputs()).map(|row| tape.input.row(row)[column]);
-                let raw: Vec<f32> = entries
-                    .zip(&normalizer.std)
-                    .map(|(x, std)| x * std)
+                let scaling = normalizer.std.iter().zip(&normalizer.mean);
+                let raw: Vec<f32> = (0..config.inputs())
+                    .zip(scaling)
+                    .map(|(row, (std, mean))| tape.input.row(row)[column] * std + mean)
                     .collect();
                 let mut mean = [0.0];
                 float.step(state, &raw, &mut mean);
