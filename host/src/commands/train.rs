@@ -442,6 +442,7 @@ fn training_return(trainer: &dyn Training) -> anyhow::Result<f32> {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
+    use engram_export::network::NetworkConfig;
 
     use super::*;
 
@@ -473,7 +474,10 @@ mod tests {
             "pendulum", "--out", out, "--steps", "1", "--agent", "one-step", "--seed", "9",
         ])
         .unwrap();
-        assert_eq!(first.policy().unwrap().config().receptive_field(), 1);
+        let NetworkConfig::Transformer(config) = first.policy().unwrap().config() else {
+            panic!("a transformer");
+        };
+        assert_eq!(config.window, 1);
         first.save(folder.path()).unwrap();
         assert!(refused(&["pendulum", "--out", out]).contains("--resume"));
         assert!(made(&["pendulum", "--out", out, "--overwrite"]).is_ok());
@@ -517,6 +521,9 @@ mod tests {
             &["pendulum", "--config", &unknown],
             &["pendulum", "--config", &cleared],
             &["pendulum", "--agent", "rl2", "--positions", "slot"],
+            &["pendulum", "--learner", "gradient"],
+            &["quadrotor", "--learner", "gradient", "--agent", "oracle"],
+            &["quadrotor", "--learner", "gradient", "--positions", "slot"],
             &["pendulum", "--resume"],
         ] {
             let out = ["--out", out.to_str().unwrap()];
