@@ -59,6 +59,10 @@ pub trait Differentiable: Sized {
     fn observe<T: Real>(state: &[T], observation: &mut [T]);
     /// What a step from `state` under `action` costs; a learner minimises its sum.
     fn cost<T: Real>(state: &[T], action: &[T]) -> T;
+    /// A typical size of each observation, in its unit: what a policy's inputs are divided by.
+    fn scales() -> Vec<f32>;
+    /// Whether nothing after `state` teaches anything: the flight is lost.
+    fn lost(state: &[f32]) -> bool;
     /// Draws a task, what happens to it within `steps` steps, and a start, which is written to `state`.
     fn flight(random: &mut Random, steps: usize, state: &mut [f32]) -> Self::Flight;
 
@@ -86,6 +90,8 @@ pub trait Flight {
     fn measure(&mut self, observation: &mut [f32]);
     /// Lets one control period pass.
     fn advance(&mut self);
+    /// Begins the next episode of the same flight: writes another start to `state`.
+    fn restart(&mut self, state: &mut [f32]);
 }
 
 /// Derivatives that one evaluation carries: a vector register's worth or two.

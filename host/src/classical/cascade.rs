@@ -263,6 +263,7 @@ mod tests {
         }
         fn measure(&mut self, _: &mut [f32]) {}
         fn advance(&mut self) {}
+        fn restart(&mut self, _: &mut [f32]) {}
     }
 
     #[test]

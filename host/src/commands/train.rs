@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use engram_export::checkpoint::{RUN_FILE, folder};
+use engram_export::Checkpoint;
 use engram_image::Reward;
 
 use super::choice::choice;
@@ -21,8 +22,9 @@ use engram_plants::bounded_file;
 use engram_train::device::{self, Device, DeviceName};
 use engram_train::fused::with_plain;
 use engram_train::{
-    Episodes, EventLog, Preset, Progress, Run, Settings, TrainError, Trainer, achieved, threads,
-    timing,
+    Episodes, EventLog, Preset, Progress, Run, Settings, TrainError, Trainer, Training, achieved,
+    gradient::{self, GradientSettings},
+    threads, timing,
 };
 
 /// File whose lock says that somebody trains in a folder.
@@ -42,10 +44,11 @@ Examples:
   engram train pendulum --out runs/pendulum --save-every-minutes 0.5
   engram train pendulum --out runs/one-step --agent one-step  the same without memory
   engram train pendulum --out runs/mine --config mine.toml --seed 3 --json
+  engram train quadrotor --out runs/quadrotor --learner gradient    along the gradient through the plant's equations
   engram train half-cheetah-vel --out runs/paper --preset paper     needs MuJoCo, like every plant but the pendulum
   engram train examples/robots/balancer.toml --out runs/balancer    your own robot, from a file
 
-The built-in settings of a plant are in host/train/presets/engram/PLANT.toml, with every key explained. Ctrl-C saves and stops.
+The built-in settings of a plant are in host/train/presets/engram/PLANT.toml (gradient/PLANT.toml), with every key explained. Ctrl-C saves and stops.
 Watch it with: tensorboard --logdir runs     Afterwards: engram report runs/pendulum")]
 pub struct Args {
     /// The plant to train on.
@@ -77,6 +80,9 @@ pub struct Args {
     /// Which policy: the transformer, or a reference that shows what its memory is worth.
     #[arg(long, value_parser = choice::<Agent>(), default_value_t = Agent::Trmrl, conflicts_with = "resume")]
     agent: Agent,
+    /// How it learns: from what trials earn, or along the gradient through the plant's equations.
+    #[arg(long, value_parser = choice::<Learner>(), default_value_t = Learner::Ppo, conflicts_with_all = ["resume", "preset"])]
+    learner: Learner,
     /// How the policy knows when a memory happened, instead of the settings' way.
     #[arg(long, value_parser = choice::<Positions>(), conflicts_with = "resume")]
     positions: Option<Positions>,
@@ -86,6 +92,32 @@ pub struct Args {
     /// Print the result as one JSON object.
     #[arg(long)]
     json: bool,
+}
+
+/// How a policy learns.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    strum::Display,
+    strum::EnumIter,
+    strum::EnumMessage,
+    strum::IntoStaticStr,
+)]
+#[strum(serialize_all = "lowercase")]
+enum Learner {
+    /// Proximal policy optimisation: for every plant.
+    Ppo,
+    /// Back-propagation through plant and policy: for plants whose equations can be differentiated.
+    Gradient,
+}
+
+/// A run that is to begin.
+enum Asked {
+    Ppo(Run, Settings),
+    Gradient(Run, GradientSettings),
 }
 
 /// What a finished run tells a machine.
@@ -121,16 +153,16 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let (device, device_name) = device::choose(args.device);
     let (mut trainer, _lock) = begin(asked, &args, &device)?;
     let interrupted = interrupt::listen().context("cannot listen for Ctrl-C")?;
-    tell_of_reward(&trainer);
+    tell_of_reward(&*trainer);
 
     let begun = Instant::now();
     let first = trainer.steps();
     let plain = args.device == DeviceName::CpuPlain;
-    with_plain(plain, || go_on(&mut trainer, &args, &interrupted))?;
+    with_plain(plain, || go_on(&mut *trainer, &args, &interrupted))?;
     let seconds = begun.elapsed().as_secs_f64();
     // The return takes a moment, and who waits for Ctrl-C may lose patience.
     trainer.save(&args.out)?;
-    let training_return = training_return(&trainer)?;
+    let training_return = training_return(&*trainer)?;
     trainer.set_training_return(training_return);
     trainer.save(&args.out)?;
     if !trainer.finished() {
@@ -148,11 +180,11 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         seconds,
         training_return,
     };
-    tell(&trainer, &args, done)
+    tell(&*trainer, &args, done)
 }
 
 /// Says what a robot in the field owes this policy.
-fn tell_of_reward(trainer: &Trainer) {
+fn tell_of_reward(trainer: &dyn Training) {
     match trainer.run().plant.spec().contract().reward {
         Reward::External => tracing::warn!(
             "the policy is told its reward, which no board can compute: who flies it must send one with every sample (a robot's file: \
@@ -168,7 +200,7 @@ fn tell_of_reward(trainer: &Trainer) {
 }
 
 /// Iterates and saves until all is done or somebody interrupts.
-fn go_on(trainer: &mut Trainer, args: &Args, interrupted: &AtomicBool) -> anyhow::Result<()> {
+fn go_on(trainer: &mut dyn Training, args: &Args, interrupted: &AtomicBool) -> anyhow::Result<()> {
     let out = &args.out;
     if !args.resume {
         // From now on the folder can be resumed, and nothing of an older run is left in it.
@@ -213,7 +245,7 @@ struct Done {
     training_return: f32,
 }
 
-fn tell(trainer: &Trainer, args: &Args, done: Done) -> anyhow::Result<()> {
+fn tell(trainer: &dyn Training, args: &Args, done: Done) -> anyhow::Result<()> {
     let Run { plant, agent, seed } = trainer.run();
     let (plant, agent, seed) = (plant.name().to_owned(), agent.to_string(), *seed);
     let Done {
@@ -293,7 +325,7 @@ fn lock(out: &Path) -> anyhow::Result<File> {
 
 /// Plant, agent and settings as the command line asks for them, checked; nothing for a run that goes on. Reads files
 /// and makes none: what is refused here leaves no trace.
-fn asked(args: &Args) -> anyhow::Result<Option<(Run, Settings)>> {
+fn asked(args: &Args) -> anyhow::Result<Option<Asked>> {
     if args.resume {
         if !folder::holds(&args.out, RUN_FILE) {
             bail!(
@@ -305,13 +337,32 @@ fn asked(args: &Args) -> anyhow::Result<Option<(Run, Settings)>> {
     }
     // Before the settings: an unknown plant should be called that, and not a plant without preset.
     let plant = PlantFactory::open(&args.plant)?;
-    let mut settings = match &args.config {
-        None => Settings::preset_of(args.preset, &args.plant)?,
+    let run = Run::new(plant, args.agent, args.seed);
+    let config = match &args.config {
+        None => None,
         Some(path) => {
             let text = bounded_file::text(path)
                 .with_context(|| format!("cannot read {}", path.display()))?;
-            Settings::from_toml(&text, &path.display().to_string())?
+            Some((text, path.display().to_string()))
         }
+    };
+    if args.learner == Learner::Gradient {
+        if args.positions.is_some() {
+            bail!("--positions is for the learner ppo; the learner gradient knows 'age' alone");
+        }
+        let mut settings = match config {
+            None => GradientSettings::preset(&args.plant)?,
+            Some((text, origin)) => GradientSettings::from_toml(&text, &origin)?,
+        };
+        if let Some(steps) = args.steps {
+            settings.gradient.steps = steps;
+        }
+        gradient::begin(run.clone(), settings.clone())?;
+        return Ok(Some(Asked::Gradient(run, settings)));
+    }
+    let mut settings = match config {
+        None => Settings::preset_of(args.preset, &args.plant)?,
+        Some((text, origin)) => Settings::from_toml(&text, &origin)?,
     };
     if let Some(steps) = args.steps {
         settings.ppo.steps = steps;
@@ -325,20 +376,29 @@ fn asked(args: &Args) -> anyhow::Result<Option<(Run, Settings)>> {
     if matches!(args.agent, Agent::OneStep | Agent::Markov) {
         settings = settings.one_step();
     }
-    let run = Run::new(plant, args.agent, args.seed);
     Trainer::check(&run, &settings)?;
-    Ok(Some((run, settings)))
+    Ok(Some(Asked::Ppo(run, settings)))
 }
 
 /// The trainer at its first step or where it stopped, and the lock of its folder.
 fn begin(
-    asked: Option<(Run, Settings)>,
+    asked: Option<Asked>,
     args: &Args,
     device: &Device,
-) -> anyhow::Result<(Trainer, File)> {
+) -> anyhow::Result<(Box<dyn Training>, File)> {
     let lock = lock(&args.out)?;
-    let Some((run, settings)) = asked else {
-        let trainer = Trainer::resume_on(&args.plant, &args.out, args.steps, device)?;
+    let Some(asked) = asked else {
+        let trainer: Box<dyn Training> =
+            if gradient::is_gradient(&Checkpoint::load(&args.out)?.training) {
+                gradient::resume(&args.plant, &args.out, args.steps)?
+            } else {
+                Box::new(Trainer::resume_on(
+                    &args.plant,
+                    &args.out,
+                    args.steps,
+                    device,
+                )?)
+            };
         return Ok((trainer, lock));
     };
     if folder::holds(&args.out, RUN_FILE) && !args.overwrite {
@@ -347,13 +407,17 @@ fn begin(
             args.out.display()
         );
     }
-    Ok((Trainer::new(run, settings, device)?, lock))
+    let trainer: Box<dyn Training> = match asked {
+        Asked::Ppo(run, settings) => Box::new(Trainer::new(run, settings, device)?),
+        Asked::Gradient(run, settings) => gradient::begin(run, settings)?,
+    };
+    Ok((trainer, lock))
 }
 
 /// Mean return of an undisturbed episode under the deterministic policy, on tasks of the training set.
-fn training_return(trainer: &Trainer) -> anyhow::Result<f32> {
+fn training_return(trainer: &dyn Training) -> anyhow::Result<f32> {
     let policy = trainer.policy()?;
-    let clears = trainer.settings().trial.clear_memory;
+    let clears = trainer.clears_memory();
     let run = trainer.run();
     let plan = Plan::new(
         &run.plant,
@@ -371,6 +435,7 @@ fn training_return(trainer: &Trainer) -> anyhow::Result<f32> {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
+    use engram_export::network::NetworkConfig;
 
     use super::*;
 
@@ -385,7 +450,7 @@ mod tests {
     }
 
     /// As [`run`] makes it.
-    fn made(words: &[&str]) -> anyhow::Result<Trainer> {
+    fn made(words: &[&str]) -> anyhow::Result<Box<dyn Training>> {
         let args = parse(words).unwrap();
         Ok(begin(asked(&args)?, &args, &Device::Cpu)?.0)
     }
@@ -402,7 +467,10 @@ mod tests {
             "pendulum", "--out", out, "--steps", "1", "--agent", "one-step", "--seed", "9",
         ])
         .unwrap();
-        assert_eq!(first.settings().model.window, 1);
+        let NetworkConfig::Transformer(config) = first.policy().unwrap().config() else {
+            panic!("a transformer");
+        };
+        assert_eq!(config.window, 1);
         first.save(folder.path()).unwrap();
         assert!(refused(&["pendulum", "--out", out]).contains("--resume"));
         assert!(made(&["pendulum", "--out", out, "--overwrite"]).is_ok());
@@ -446,6 +514,9 @@ mod tests {
             &["pendulum", "--config", &unknown],
             &["pendulum", "--config", &cleared],
             &["pendulum", "--agent", "rl2", "--positions", "slot"],
+            &["pendulum", "--learner", "gradient"],
+            &["quadrotor", "--learner", "gradient", "--agent", "oracle"],
+            &["quadrotor", "--learner", "gradient", "--positions", "slot"],
             &["pendulum", "--resume"],
         ] {
             let out = ["--out", out.to_str().unwrap()];

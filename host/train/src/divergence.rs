@@ -47,6 +47,11 @@ pub enum Divergence {
         /// All its steps.
         steps: u64,
     },
+    /// No gradient of an iteration could be followed.
+    #[error(
+        "no gradient of the iteration was a finite number; try a smaller gradient.learning_rate or gradient.max_state_gradient"
+    )]
+    Gradient,
     /// The policy moved too far in one iteration.
     #[error(
         "the policy moved by a divergence (kl) of {kl:.3} per step; ppo.max_kl allows {bound}. Try a smaller \

@@ -1,7 +1,7 @@
 //! Why training cannot begin or go on. Messages are complete: a cause that is told is not named as a source as well,
 //! which would tell it again.
 
-use engram_export::checkpoint::CheckpointError;
+use engram_export::checkpoint::{Agent, CheckpointError};
 use engram_export::parameters::ParametersError;
 
 use super::config::ConfigError;
@@ -86,6 +86,30 @@ pub enum TrainError {
         folder: String,
         /// The first difference, in words.
         difference: String,
+    },
+    /// The plant's equations cannot be differentiated.
+    #[error(
+        "plant '{plant}' has no equations that can be differentiated; leave out --learner gradient"
+    )]
+    NoGradient {
+        /// The plant.
+        plant: String,
+    },
+    /// The agent is not one that the learner of gradients trains.
+    #[error("the learner 'gradient' trains the agent 'trmrl', not '{agent}'")]
+    GradientAgent {
+        /// The agent.
+        agent: Agent,
+    },
+    /// The plant's contract asks for what the learner of gradients does not do.
+    #[error(
+        "plant '{plant}' {reason}, which the learner 'gradient' does not know; leave out --learner gradient"
+    )]
+    GradientContract {
+        /// The plant.
+        plant: String,
+        /// What it does.
+        reason: &'static str,
     },
     /// The iteration cannot be used; the trainer cannot be used any more.
     #[error("training diverged in iteration {iteration}, at step {steps}: {cause}")]

@@ -19,6 +19,7 @@ mod error;
 pub mod events;
 pub mod fused;
 pub mod gae;
+pub mod gradient;
 pub mod init;
 pub mod learner;
 pub mod optimizer;
@@ -34,6 +35,7 @@ pub mod statistics;
 pub mod threads;
 pub mod timing;
 mod trainer;
+mod training;
 pub mod variables;
 
 pub use config::{Preset, Settings};
@@ -45,6 +47,7 @@ pub use events::EventLog;
 pub use progress::{Progress, achieved};
 pub use timing::Lap;
 pub use trainer::{Run, Trainer};
+pub use training::Training;
 
 #[cfg(all(test, feature = "mujoco"))]
 mod mujoco_tests;

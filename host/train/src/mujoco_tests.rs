@@ -7,7 +7,7 @@ use candle_core::Device;
 use engram_export::checkpoint::Agent;
 use engram_plants::PlantFactory;
 
-use crate::{Run, Settings, TrainError, Trainer};
+use crate::{Run, Settings, TrainError, Trainer, Training as _};
 
 const FILE: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),

@@ -4,6 +4,7 @@ use candle_core::{Device, Tensor};
 
 use engram_export::checkpoint::Agent;
 
+use super::Training;
 use super::batch::Batch;
 use super::config::{CriticInput, CriticLoss, CriticTargets, HeadInput, Positions, Settings};
 use super::learner::Learner;

@@ -6,6 +6,7 @@
 
 use candle_core::Device;
 
+use super::Training;
 use super::batch::{Batch, critic_features};
 use super::config::{CriticInput, HeadInput, Positions, Settings};
 use super::critic::{Critic, initial_critic};

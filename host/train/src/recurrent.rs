@@ -148,7 +148,7 @@ mod tests {
     use crate::fused::with_plain;
     use crate::policy::Policy;
     use crate::rollout::Rollout;
-    use crate::{Run, Settings, Trainer, ppo};
+    use crate::{Run, Settings, Trainer, Training as _, ppo};
     use engram_export::Checkpoint;
     use engram_export::checkpoint::Agent;
     use engram_export::network::{GruPolicy, Network};

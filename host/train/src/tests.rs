@@ -6,6 +6,7 @@ use engram_export::{Checkpoint, FloatObserver, FloatPolicy, Parameters, Site};
 use engram_image::{HeadInput, ModelConfig, Positions};
 use rand::RngExt;
 
+use super::Training;
 use super::actor::Actor;
 use super::batch::LEAST_SIGNAL;
 use super::config::{Initial, Settings};

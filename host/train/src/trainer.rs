@@ -21,6 +21,7 @@ use super::resume::{TRAINER_FILE, TrainerState};
 use super::rollout::{Rollout, Trajectory};
 use super::statistics::Statistics;
 use super::timing::{self, Lap, TIMING_FILE};
+use super::training::Training;
 use crate::robot_files;
 use engram_export::checkpoint::channels_apart;
 use engram_export::network::{Network, NetworkConfig};
@@ -260,30 +261,6 @@ impl Trainer {
         })
     }
 
-    /// Whether all iterations are done.
-    #[must_use]
-    pub fn finished(&self) -> bool {
-        self.iteration >= self.settings.iterations()
-    }
-
-    /// Environment steps done.
-    #[must_use]
-    pub fn steps(&self) -> u64 {
-        self.iteration * self.settings.steps_per_iteration()
-    }
-
-    /// Environment steps when all iterations are done.
-    #[must_use]
-    pub fn total_steps(&self) -> u64 {
-        self.settings.iterations() * self.settings.steps_per_iteration()
-    }
-
-    /// What is trained.
-    #[must_use]
-    pub fn run(&self) -> &Run {
-        &self.run
-    }
-
     /// The settings.
     #[must_use]
     pub fn settings(&self) -> &Settings {
@@ -296,24 +273,79 @@ impl Trainer {
         &self.learner
     }
 
-    /// The training curve so far.
-    #[must_use]
-    pub fn curve(&self) -> &[Point] {
+    fn diverged(&self, cause: Divergence) -> TrainError {
+        let iteration = self.iteration + 1;
+        TrainError::Diverged {
+            iteration,
+            steps: iteration * self.settings.steps_per_iteration(),
+            cause,
+        }
+    }
+
+    /// What rollout and learner see of a working memory.
+    fn normalizer(&self) -> Normalizer {
+        let observations = self.config.observations();
+        let settings = &self.settings.normalizer;
+        let mut normalizer = self.memories.normalizer(observations, settings);
+        if self.run.agent == Agent::Markov {
+            normalizer.std[observations..].fill(UNSEEN);
+        }
+        normalizer
+    }
+
+    fn collect(&self, iteration: u64) -> Result<Vec<Trajectory>, TrainError> {
+        let policy = self.policy()?;
+        let rollout = Rollout {
+            plant: &self.run.plant,
+            policy: &policy,
+            settings: &self.settings.trial,
+            seed: self.run.seed,
+        };
+        Ok(rollout.collect(iteration)?)
+    }
+
+    fn observe(&mut self, trajectories: &[Trajectory]) {
+        for trajectory in trajectories {
+            self.memories.add(&trajectory.memories);
+        }
+        add_returns(
+            trajectories,
+            self.settings.ppo.gamma as f32,
+            &mut self.returns,
+        );
+    }
+}
+
+impl Training for Trainer {
+    fn clears_memory(&self) -> bool {
+        self.settings.trial.clear_memory
+    }
+
+    fn finished(&self) -> bool {
+        self.iteration >= self.settings.iterations()
+    }
+
+    fn steps(&self) -> u64 {
+        self.iteration * self.settings.steps_per_iteration()
+    }
+
+    fn total_steps(&self) -> u64 {
+        self.settings.iterations() * self.settings.steps_per_iteration()
+    }
+
+    fn run(&self) -> &Run {
+        &self.run
+    }
+
+    fn curve(&self) -> &[Point] {
         &self.curve
     }
 
-    /// How long each iteration took.
-    #[must_use]
-    pub fn laps(&self) -> &[Lap] {
+    fn laps(&self) -> &[Lap] {
         &self.laps
     }
 
-    /// One iteration: trials on all cores, then the updates.
-    ///
-    /// # Errors
-    /// When the learner fails, a number is none any more or the policy moves too far. The trainer is in
-    /// between then, and cannot go on.
-    pub fn iterate(&mut self) -> Result<Point, TrainError> {
+    fn iterate(&mut self) -> Result<Point, TrainError> {
         let begun = Instant::now();
         let trajectories = self.collect(self.iteration)?;
         let spec = self.run.plant.spec();
@@ -375,20 +407,7 @@ impl Trainer {
         Ok(point)
     }
 
-    fn diverged(&self, cause: Divergence) -> TrainError {
-        let iteration = self.iteration + 1;
-        TrainError::Diverged {
-            iteration,
-            steps: iteration * self.settings.steps_per_iteration(),
-            cause,
-        }
-    }
-
-    /// The policy as it is now.
-    ///
-    /// # Errors
-    /// When a weight is not finite.
-    pub fn policy(&self) -> Result<Network, TrainError> {
+    fn policy(&self) -> Result<Network, TrainError> {
         let mut tensors = self.learner.actor.variables().tensors()?;
         let clip = self.settings.normalizer.clip;
         let normalizer = self.normalizer();
@@ -401,16 +420,11 @@ impl Trainer {
         Ok(Network::new(&self.config, clip, &tensors)?)
     }
 
-    /// Notes the return of an episode under the deterministic policy, for the image's provenance.
-    pub fn set_training_return(&mut self, value: f32) {
+    fn set_training_return(&mut self, value: f32) {
         self.training_return = value;
     }
 
-    /// Saves everything into `folder` in one moment: policy, settings, trainer state, curve and timing.
-    ///
-    /// # Errors
-    /// Names the file that could not be written.
-    pub fn save(&self, folder: &Path) -> Result<(), TrainError> {
+    fn save(&self, folder: &Path) -> Result<(), TrainError> {
         let state = TrainerState {
             iteration: self.iteration,
             critic: self.learner.critic.variables().tensors()?,
@@ -443,38 +457,5 @@ impl Trainer {
             ],
         )?;
         Ok(())
-    }
-
-    /// What rollout and learner see of a working memory.
-    fn normalizer(&self) -> Normalizer {
-        let observations = self.config.observations();
-        let settings = &self.settings.normalizer;
-        let mut normalizer = self.memories.normalizer(observations, settings);
-        if self.run.agent == Agent::Markov {
-            normalizer.std[observations..].fill(UNSEEN);
-        }
-        normalizer
-    }
-
-    fn collect(&self, iteration: u64) -> Result<Vec<Trajectory>, TrainError> {
-        let policy = self.policy()?;
-        let rollout = Rollout {
-            plant: &self.run.plant,
-            policy: &policy,
-            settings: &self.settings.trial,
-            seed: self.run.seed,
-        };
-        Ok(rollout.collect(iteration)?)
-    }
-
-    fn observe(&mut self, trajectories: &[Trajectory]) {
-        for trajectory in trajectories {
-            self.memories.add(&trajectory.memories);
-        }
-        add_returns(
-            trajectories,
-            self.settings.ppo.gamma as f32,
-            &mut self.returns,
-        );
     }
 }

@@ -204,6 +204,10 @@ impl Flight for Course {
         self.air.measure(&mut self.random, observation);
     }
 
+    fn restart(&mut self, state: &mut [f32]) {
+        start(&mut self.random, 1.0, state);
+    }
+
     fn advance(&mut self) {
         self.step += 1;
         for (_, hidden) in self

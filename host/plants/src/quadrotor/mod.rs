@@ -55,10 +55,9 @@ impl Differentiable for Quadrotor {
             (x * x + y * y + z * z).offset(1e-6).sqrt()
         };
         let distance = norm(POSITION);
-        let mut cost = (distance + distance.offset(1e-3).sqrt().scale(0.15)).min(T::from(4.0));
-        if distance < T::from(0.2) {
-            cost += norm(VELOCITY).scale(0.05);
-        }
+        let near = T::from(1.0) / (distance * distance).scale(25.0).offset(1.0);
+        let mut cost = distance + distance.offset(1e-4).sqrt().scale(0.5);
+        cost += near * norm(VELOCITY).scale(0.05);
         let [_, x, y, _] = vector(state, ATTITUDE);
         cost += (x * x + y * y).scale(0.04);
         let [p, q, r] = vector(state, RATE);
@@ -68,6 +67,24 @@ impl Differentiable for Quadrotor {
             cost += (change * change).scale(0.02);
         }
         cost
+    }
+
+    fn scales() -> Vec<f32> {
+        // Positions in m, rotation matrix, velocities in m/s, angular velocities in rad/s, last commands.
+        let sizes = [(3, 0.5), (9, 1.0), (3, 1.0), (3, 4.0), (4, 0.7)];
+        sizes
+            .iter()
+            .flat_map(|(count, size)| vec![*size; *count])
+            .collect()
+    }
+
+    fn lost(state: &[f32]) -> bool {
+        const FAR_M: f32 = 5.0;
+        const LARGE: f32 = 150.0;
+        let [x, y, z] = vector(state, POSITION);
+        let near = x * x + y * y + z * z < FAR_M * FAR_M;
+        // What is no number is lost, too.
+        !(near && state.iter().all(|value| value.abs() < LARGE))
     }
 
     fn pull_step(

@@ -1,6 +1,6 @@
 //! The ranges of single settings.
 
-use super::{ConfigError, Settings};
+use super::{ConfigError, Model, Settings};
 use engram_plants::toml_place::Document;
 
 /// Counts are below this: what they multiply to can be counted, and be paid for in steps if not in memory.
@@ -14,7 +14,7 @@ impl Settings {
     /// Refuses what no run can have; `file` is where the settings stand.
     pub(super) fn check(&self, file: Document<'_>) -> Result<(), ConfigError> {
         self.check_ranges(file)?;
-        self.check_model(file)?;
+        self.model.check(file)?;
         match self.contradiction() {
             None => Ok(()),
             Some((key, message)) => Err(ConfigError::Contradiction {
@@ -134,9 +134,11 @@ impl Settings {
             None => Ok(()),
         }
     }
+}
 
+impl Model {
     /// Dimensions that no plant could make good.
-    fn check_model(&self, file: Document<'_>) -> Result<(), ConfigError> {
+    pub(crate) fn check(&self, file: Document<'_>) -> Result<(), ConfigError> {
         use engram_image::ConfigError as Reason;
         self.dimensions(1, 1).validate().map_err(|reason| {
             let name = match reason {

@@ -2,33 +2,37 @@
 
 use engram_image::ModelConfig;
 
-use super::Settings;
+use super::{Model, Settings};
 use engram_export::checkpoint::Agent;
 use engram_export::network::{GruConfig, NetworkConfig};
 use engram_plants::PlantSpec;
+
+impl Model {
+    /// The policy's dimensions on a plant of so many channels.
+    #[must_use]
+    pub fn dimensions(&self, observations: usize, actions: usize) -> ModelConfig {
+        ModelConfig {
+            observations,
+            actions,
+            layers: self.layers,
+            heads: self.heads,
+            model: self.model,
+            ff: self.ff,
+            window: self.window,
+            hidden: self.hidden,
+            positions: self.positions,
+            head_input: self.head_input,
+        }
+    }
+}
 
 impl Settings {
     /// The policy's dimensions on a plant.
     #[must_use]
     pub fn model_config(&self, spec: &PlantSpec) -> ModelConfig {
         let channels = &spec.channels;
-        self.dimensions(channels.observations.len(), channels.actions.len())
-    }
-
-    pub(super) fn dimensions(&self, observations: usize, actions: usize) -> ModelConfig {
-        let model = &self.model;
-        ModelConfig {
-            observations,
-            actions,
-            layers: model.layers,
-            heads: model.heads,
-            model: model.model,
-            ff: model.ff,
-            window: model.window,
-            hidden: model.hidden,
-            positions: model.positions,
-            head_input: model.head_input,
-        }
+        self.model
+            .dimensions(channels.observations.len(), channels.actions.len())
     }
 
     /// The network of an agent on a plant.

@@ -5,7 +5,7 @@ use pulp::Simd;
 
 /// `engram_export::elementary::exp` of every lane, the same operations in the same order.
 #[inline(always)]
-pub(super) fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
+pub(crate) fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     const MAGIC: f32 = 12_582_912.0;
     const HIGH: f32 = 0.693_359_4;
     const LOW: f32 = -2.121_944_4e-4;
@@ -37,7 +37,7 @@ pub(super) fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
 
 /// `engram_export::elementary::tanh` of every lane.
 #[inline(always)]
-pub(super) fn tanh<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
+pub(crate) fn tanh<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     let one = simd.splat_f32s(1.0);
     let two = simd.splat_f32s(2.0);
     let x = simd.min_f32s(simd.splat_f32s(20.0), x);
@@ -47,7 +47,7 @@ pub(super) fn tanh<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
 
 /// `yes` where `mask` is set, `no` elsewhere. pulp's function for this is not always inlined.
 #[inline(always)]
-pub(super) fn select<S: Simd>(simd: S, mask: S::m32s, yes: S::f32s, no: S::f32s) -> S::f32s {
+pub(crate) fn select<S: Simd>(simd: S, mask: S::m32s, yes: S::f32s, no: S::f32s) -> S::f32s {
     let (yes, no) = (simd.transmute_u32s_f32s(yes), simd.transmute_u32s_f32s(no));
     simd.transmute_f32s_u32s(simd.select_u32s(mask, yes, no))
 }

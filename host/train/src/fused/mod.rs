@@ -8,12 +8,12 @@
 //! Nothing here knows of policies or rewards.
 
 mod encoder;
-mod functions;
+pub(crate) mod functions;
 mod gru;
 mod linear;
 mod mlp;
 mod plain;
-mod product;
+pub(crate) mod product;
 
 use std::cell::Cell;
 use std::sync::{Mutex, PoisonError};

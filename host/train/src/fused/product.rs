@@ -14,14 +14,14 @@ use pulp::{Arch, Simd, WithSimd};
 use super::functions::{select, tanh};
 
 /// Columns of a matrix come in multiples of this, a multiple of every register's lanes.
-pub(super) const GROUP: usize = 16;
+pub(crate) const GROUP: usize = 16;
 /// Weights are packed in panels of so many rows.
 const PANEL: usize = 8;
 
 /// Rows of features, columns of tokens. Each row begins with some columns of zeros, which nothing writes, and the
 /// last row is followed by as many, so that reading so far before or after a row is defined.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Matrix {
+pub(crate) struct Matrix {
     values: Vec<f32>,
     stride: usize,
     /// Where column 0 of row 0 is: at the start of a cache line.
@@ -30,7 +30,7 @@ pub(super) struct Matrix {
 
 impl Matrix {
     /// Zeros. `pad`, the columns before a row, and `columns` are multiples of [`GROUP`].
-    pub(super) fn new(rows: usize, pad: usize, columns: usize) -> Self {
+    pub(crate) fn new(rows: usize, pad: usize, columns: usize) -> Self {
         // An odd number of cache lines, so that the rows of one column do not compete for the same ones.
         let lines = (pad + columns) / GROUP;
         let stride = (lines + (lines + 1) % 2) * GROUP;
@@ -46,26 +46,26 @@ impl Matrix {
 
     /// One register of row `row` from `column - back` on, which may lie in the columns before the row.
     #[inline(always)]
-    pub(super) fn load<S: Simd>(&self, row: usize, column: usize, back: usize) -> S::f32s {
+    pub(crate) fn load<S: Simd>(&self, row: usize, column: usize, back: usize) -> S::f32s {
         let start = row * self.stride + self.origin + column - back;
         S::as_simd_f32s(&self.values[start..start + S::F32_LANES]).0[0]
     }
 
     /// Writes one register into row `row` from `column` on.
     #[inline(always)]
-    pub(super) fn store<S: Simd>(&mut self, row: usize, column: usize, value: S::f32s) {
+    pub(crate) fn store<S: Simd>(&mut self, row: usize, column: usize, value: S::f32s) {
         let start = row * self.stride + self.origin + column;
         S::as_mut_simd_f32s(&mut self.values[start..start + S::F32_LANES]).0[0] = value;
     }
 
     /// Row `row` from column 0 on, to the end of the matrix.
     #[inline(always)]
-    pub(super) fn row(&self, row: usize) -> &[f32] {
+    pub(crate) fn row(&self, row: usize) -> &[f32] {
         &self.values[row * self.stride + self.origin..]
     }
 
     /// Takes tokens, `[tokens][width]`, as columns from 0 on; those up to the next multiple of [`GROUP`] become 0.
-    pub(super) fn set_rows(&mut self, x: &[f32], width: usize) {
+    pub(crate) fn set_rows(&mut self, x: &[f32], width: usize) {
         for (group, x) in x.chunks(GROUP * width).enumerate() {
             for first in (0..width).step_by(GROUP) {
                 let count = GROUP.min(width - first);
@@ -84,7 +84,7 @@ impl Matrix {
     }
 
     /// The inverse of [`set_rows`](Self::set_rows).
-    pub(super) fn rows(&self, x: &mut [f32], width: usize) {
+    pub(crate) fn rows(&self, x: &mut [f32], width: usize) {
         for (group, x) in x.chunks_mut(GROUP * width).enumerate() {
             for first in (0..width).step_by(GROUP) {
                 let count = GROUP.min(width - first);
@@ -103,14 +103,14 @@ impl Matrix {
 
     /// [`row`](Self::row), to be written.
     #[inline(always)]
-    pub(super) fn row_mut(&mut self, row: usize) -> &mut [f32] {
+    pub(crate) fn row_mut(&mut self, row: usize) -> &mut [f32] {
         &mut self.values[row * self.stride + self.origin..]
     }
 }
 
 /// A weight matrix in the order in which `product` reads it: `[rows / PANEL][depth][PANEL]`, with zeros below.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Weights {
+pub(crate) struct Weights {
     rows: usize,
     values: Vec<[f32; PANEL]>,
     depth: usize,
@@ -118,7 +118,7 @@ pub(super) struct Weights {
 
 impl Weights {
     /// Takes `weight`, `[rows][depth]`.
-    pub(super) fn set(&mut self, weight: &[f32], rows: usize, depth: usize) {
+    pub(crate) fn set(&mut self, weight: &[f32], rows: usize, depth: usize) {
         self.resize(rows, depth);
         let panels = self.values.chunks_exact_mut(depth);
         for (panel, weight) in panels.zip(weight.chunks(PANEL * depth)) {
@@ -131,7 +131,7 @@ impl Weights {
     }
 
     /// Takes the transposed of `weight`, which is `[depth][rows]`.
-    pub(super) fn set_transposed(&mut self, weight: &[f32], rows: usize, depth: usize) {
+    pub(crate) fn set_transposed(&mut self, weight: &[f32], rows: usize, depth: usize) {
         self.resize(rows, depth);
         for (number, panel) in self.values.chunks_exact_mut(depth).enumerate() {
             let count = PANEL.min(rows - number * PANEL);
@@ -154,7 +154,7 @@ impl Weights {
 
 /// What happens to a product before it is stored.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum After<'a> {
+pub(crate) enum After<'a> {
     /// Nothing.
     Store,
     /// `max(x, 0)`; what is no number stays so.
@@ -173,22 +173,22 @@ pub(super) enum After<'a> {
 
 /// `out[first + r][c] = after(sum_k weights[r][k] x[from + k][c] + bias[r])` for the columns `c` of `columns`, whose ends are
 /// multiples of [`GROUP`].
-pub(super) struct Product<'a> {
-    pub(super) weights: &'a Weights,
+pub(crate) struct Product<'a> {
+    pub(crate) weights: &'a Weights,
     /// One for each row, or none at all.
-    pub(super) bias: &'a [f32],
-    pub(super) x: &'a Matrix,
+    pub(crate) bias: &'a [f32],
+    pub(crate) x: &'a Matrix,
     /// First row of `x`.
-    pub(super) from: usize,
-    pub(super) columns: Range<usize>,
-    pub(super) after: After<'a>,
-    pub(super) out: &'a mut Matrix,
+    pub(crate) from: usize,
+    pub(crate) columns: Range<usize>,
+    pub(crate) after: After<'a>,
+    pub(crate) out: &'a mut Matrix,
     /// First row of `out` (and of the matrix in `after`).
-    pub(super) first: usize,
+    pub(crate) first: usize,
 }
 
 impl Product<'_> {
-    pub(super) fn run(self) {
+    pub(crate) fn run(self) {
         Arch::new().dispatch(self);
     }
 
@@ -310,16 +310,16 @@ struct Line([f32; GROUP]);
 
 /// Rows of a matrix as columns: `[rows / GROUP][tokens][GROUP]`, with zeros beyond the last row.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Transposed {
+pub(crate) struct Transposed {
     values: Vec<Line>,
     panels: usize,
     tokens: usize,
-    pub(super) columns: Range<usize>,
+    pub(crate) columns: Range<usize>,
 }
 
 impl Transposed {
     /// Takes `rows` rows of `x` from row `from` on, in `columns`.
-    pub(super) fn set(&mut self, x: &Matrix, from: usize, rows: usize, columns: Range<usize>) {
+    pub(crate) fn set(&mut self, x: &Matrix, from: usize, rows: usize, columns: Range<usize>) {
         self.panels = rows.div_ceil(GROUP);
         self.tokens = columns.len();
         self.columns = columns.clone();
@@ -346,18 +346,18 @@ impl Transposed {
 /// `sums[r][n] += sum_t y[from + r][t] x[n][t]` over the columns that `x` was made from: the gradient of weights.
 ///
 /// A row of `sums` is as long as `x` has rows, rounded up to a multiple of [`GROUP`].
-pub(super) struct Outer<'a> {
-    pub(super) y: &'a Matrix,
-    pub(super) from: usize,
-    pub(super) rows: usize,
+pub(crate) struct Outer<'a> {
+    pub(crate) y: &'a Matrix,
+    pub(crate) from: usize,
+    pub(crate) rows: usize,
     /// First column of `y`.
-    pub(super) column: usize,
-    pub(super) x: &'a Transposed,
-    pub(super) sums: &'a mut [f32],
+    pub(crate) column: usize,
+    pub(crate) x: &'a Transposed,
+    pub(crate) sums: &'a mut [f32],
 }
 
 impl Outer<'_> {
-    pub(super) fn run(self) {
+    pub(crate) fn run(self) {
         Arch::new().dispatch(self);
     }
 
@@ -439,15 +439,15 @@ impl WithSimd for Outer<'_> {
 }
 
 /// `sums[r] += sum_t y[from + r][t]` over `columns`.
-pub(super) struct RowSums<'a> {
-    pub(super) y: &'a Matrix,
-    pub(super) from: usize,
-    pub(super) columns: Range<usize>,
-    pub(super) sums: &'a mut [f32],
+pub(crate) struct RowSums<'a> {
+    pub(crate) y: &'a Matrix,
+    pub(crate) from: usize,
+    pub(crate) columns: Range<usize>,
+    pub(crate) sums: &'a mut [f32],
 }
 
 impl RowSums<'_> {
-    pub(super) fn run(self) {
+    pub(crate) fn run(self) {
         Arch::new().dispatch(self);
     }
 }

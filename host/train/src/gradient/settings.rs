@@ -1,0 +1,294 @@
+//! Settings of the learner, read from TOML as those of PPO are.
+
+use engram_plants::toml_place::Document;
+use serde::{Deserialize, Serialize};
+
+use super::LANES;
+use crate::config::{ConfigError, Initial, Model, Positions};
+
+/// The settings of a run. `presets/gradient/quadrotor.toml` documents every key.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GradientSettings {
+    /// Dimensions of the policy, as far as the contract leaves them open.
+    pub model: Model,
+    /// Weights before the first update.
+    pub initial: Initial,
+    /// What a training trial is.
+    pub trial: Trials,
+    /// The optimisation.
+    pub gradient: Optimizer,
+}
+
+/// What a training trial is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Trials {
+    /// Trials per iteration, a multiple of [`LANES`].
+    pub trials: usize,
+    /// Control steps of a trial in the first iteration.
+    pub first_steps: usize,
+    /// Control steps of a trial from iteration `grow_iterations` on.
+    pub steps: usize,
+    /// Iterations in which trials grow from the one to the other.
+    pub grow_iterations: u64,
+    /// Steps after which the weights are updated. State and memory go on; the gradient does not run further back.
+    pub segment: usize,
+    /// Mean control steps between two starts of a new episode within the trial; 0 for never.
+    pub restart_every: f64,
+}
+
+/// The optimisation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Optimizer {
+    /// Environment steps of the whole training.
+    pub steps: u64,
+    /// Learning rate at the start; it falls along half a cosine.
+    pub learning_rate: f64,
+    /// Factor that it has fallen to at the end.
+    pub final_learning_rate: f64,
+    /// Updates in which it rises to the start's.
+    pub warm_up: u64,
+    /// Decoupled weight decay.
+    pub weight_decay: f64,
+    /// Bound of the gradient's norm; 0 for none.
+    pub max_gradient: f64,
+    /// Share of the gradient by a state that reaches the state before.
+    pub keep: f64,
+    /// Bound of the norm of the gradient by one craft's state, in costs of a step.
+    pub max_state_gradient: f64,
+    /// Bound of the gradient by one command, likewise.
+    pub max_action_gradient: f64,
+    /// Cost of the square of what a command exceeds its range by.
+    pub saturation: f64,
+    /// Steps at the start of an episode that cost less: nobody can be near the goal yet.
+    pub early_steps: usize,
+    /// What they cost.
+    pub early_weight: f64,
+    /// Normalised entries of a working memory are clamped to plus and minus this.
+    pub clip: f32,
+}
+
+/// `("PLANT", path, text)` of the built-in settings.
+const PRESETS: &[(&str, &str, &str)] = &[(
+    "quadrotor",
+    "presets/gradient/quadrotor.toml",
+    include_str!("../../presets/gradient/quadrotor.toml"),
+)];
+
+impl GradientSettings {
+    /// The built-in settings for a plant.
+    ///
+    /// # Errors
+    /// When the plant has none.
+    pub fn preset(plant: &str) -> Result<Self, ConfigError> {
+        match PRESETS.iter().find(|(name, ..)| *name == plant) {
+            Some((_, path, text)) => Self::from_toml(text, path),
+            None => Err(ConfigError::NoPreset {
+                plant: plant.to_owned(),
+                kind: "gradient",
+            }),
+        }
+    }
+
+    /// Reads and checks settings; `origin` is named in errors.
+    ///
+    /// # Errors
+    /// Names line and key, or the value that is out of range.
+    pub fn from_toml(text: &str, origin: &str) -> Result<Self, ConfigError> {
+        let settings: Self = toml::from_str(text).map_err(|error| ConfigError::Toml {
+            origin: origin.to_owned(),
+            message: error.to_string(),
+        })?;
+        settings.check(Document { origin, text })?;
+        Ok(settings)
+    }
+
+    /// Reads and checks the settings of a saved run; `origin` is named in errors.
+    ///
+    /// # Errors
+    /// Names the key, or the value that is out of range.
+    pub fn from_table(table: toml::Table, origin: &str) -> Result<Self, ConfigError> {
+        let settings: Self =
+            table
+                .try_into()
+                .map_err(|error: toml::de::Error| ConfigError::Toml {
+                    origin: origin.to_owned(),
+                    message: error.to_string(),
+                })?;
+        settings.check(Document { origin, text: "" })?;
+        Ok(settings)
+    }
+
+    /// Control steps of a trial in an iteration, counted from 0.
+    #[must_use]
+    pub fn trial_steps(&self, iteration: u64) -> usize {
+        let Trials {
+            first_steps,
+            steps,
+            grow_iterations,
+            ..
+        } = self.trial;
+        if iteration >= grow_iterations {
+            return steps;
+        }
+        let share = iteration as f64 / grow_iterations as f64;
+        first_steps + ((steps - first_steps) as f64 * share) as usize
+    }
+
+    /// Refuses what no run can have.
+    fn check(&self, file: Document<'_>) -> Result<(), ConfigError> {
+        let Self {
+            model,
+            initial,
+            trial,
+            gradient,
+        } = self;
+        let count = "from 1 to 1000000";
+        let count_of =
+            |key, value: usize| (key, value as f64, count, (1..=1_000_000).contains(&value));
+        let positive_of =
+            |key, value: f64| (key, value, "above 0", value > 0.0 && value.is_finite());
+        let not_negative =
+            |key, value: f64| (key, value, "0 or above", value >= 0.0 && value.is_finite());
+        let share_of = |key, value: f64| (key, value, "from 0 to 1", (0.0..=1.0).contains(&value));
+        let every = trial.restart_every;
+        let checks = [
+            not_negative("initial.age_bias", initial.age_bias),
+            positive_of(
+                "initial.embedding_gain",
+                initial.embedding_gain.unwrap_or(1.0),
+            ),
+            positive_of(
+                "initial.embedding_std",
+                initial.embedding_std.unwrap_or(1.0),
+            ),
+            positive_of("initial.last_layer_gain", initial.last_layer_gain),
+            (
+                "trial.trials",
+                trial.trials as f64,
+                "a multiple of 32, up to 1000000",
+                trial.trials > 0 && trial.trials.is_multiple_of(LANES) && trial.trials <= 1_000_000,
+            ),
+            count_of("trial.first_steps", trial.first_steps),
+            (
+                "trial.steps",
+                trial.steps as f64,
+                "from trial.first_steps to 1000000",
+                (trial.first_steps..=1_000_000).contains(&trial.steps),
+            ),
+            (
+                "trial.segment",
+                trial.segment as f64,
+                "from 1 to 10000",
+                (1..=10_000).contains(&trial.segment),
+            ),
+            (
+                "trial.restart_every",
+                every,
+                "0 (never) or at least 1",
+                every == 0.0 || every >= 1.0,
+            ),
+            (
+                "gradient.steps",
+                gradient.steps as f64,
+                "at least 1",
+                gradient.steps >= 1,
+            ),
+            positive_of("gradient.learning_rate", gradient.learning_rate),
+            share_of("gradient.final_learning_rate", gradient.final_learning_rate),
+            not_negative("gradient.weight_decay", gradient.weight_decay),
+            not_negative("gradient.max_gradient", gradient.max_gradient),
+            share_of("gradient.keep", gradient.keep),
+            positive_of("gradient.max_state_gradient", gradient.max_state_gradient),
+            positive_of("gradient.max_action_gradient", gradient.max_action_gradient),
+            not_negative("gradient.saturation", gradient.saturation),
+            not_negative("gradient.early_weight", gradient.early_weight),
+            positive_of("gradient.clip", f64::from(gradient.clip)),
+        ];
+        if let Some((key, value, range, _)) = checks.into_iter().find(|(.., good)| !good) {
+            let place = file.find(key).place;
+            return Err(ConfigError::Range {
+                place,
+                key,
+                value,
+                range,
+            });
+        }
+        if model.positions != Positions::Age {
+            let key = "model.positions";
+            let place = file.find(key).place;
+            let message = "must be \"age\": this learner computes one token a step";
+            return Err(ConfigError::Contradiction {
+                place,
+                key,
+                message,
+            });
+        }
+        model.check(file)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_preset_is_right_and_comes_back_from_its_table() {
+        let settings = GradientSettings::preset("quadrotor").unwrap();
+        let table = toml::Table::try_from(&settings).unwrap();
+        assert_eq!(
+            GradientSettings::from_table(table, "run.toml").unwrap(),
+            settings
+        );
+        assert!(
+            GradientSettings::preset("pendulum")
+                .unwrap_err()
+                .to_string()
+                .contains("--config")
+        );
+        let trial = &settings.trial;
+        assert_eq!(settings.trial_steps(0), trial.first_steps);
+        assert_eq!(settings.trial_steps(trial.grow_iterations), trial.steps);
+        // Otherwise the policy drifts once its memory is full: nothing taught it what to do then.
+        let (layers, window) = (settings.model.layers, settings.model.window);
+        assert!(trial.segment > layers * (window - 1) + 1);
+    }
+
+    #[test]
+    fn mistakes_are_told_with_their_line() {
+        let (_, path, text) = PRESETS[0];
+        for (from, to, said) in [
+            (
+                "trials = 256",
+                "trials = 250",
+                "trial.trials is 250; it must be a multiple of 32",
+            ),
+            ("segment = 150", "segment = 0", "trial.segment is 0"),
+            ("keep = 0.99", "keep = 1.5", "gradient.keep is 1.5"),
+            ("clip = 6.0", "clip = 0.0", "gradient.clip is 0"),
+            ("heads = 4", "heads = 5", "not a multiple of the 5 heads"),
+            (
+                "positions = \"age\"",
+                "positions = \"slot\"",
+                "model.positions must be \"age\"",
+            ),
+        ] {
+            assert!(text.contains(from), "{from}");
+            let error = GradientSettings::from_toml(&text.replacen(from, to, 1), path)
+                .unwrap_err()
+                .to_string();
+            let line = 1 + text[..text.find(from).unwrap()].matches('\n').count();
+            assert!(error.contains(said), "{error}");
+            assert!(error.starts_with(&format!("{path}:{line}: ")), "{error}");
+        }
+        let misspelt = text.replacen("segment", "segmant", 1);
+        assert!(
+            GradientSettings::from_toml(&misspelt, path)
+                .unwrap_err()
+                .to_string()
+                .contains("segmant")
+        );
+    }
+}
