@@ -4,7 +4,9 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, Result, bail, ensure};
 use engram_flight::board::{FaultPlan, FaultyTransport, Patience, Transport};
-use engram_flight::{BoardPilot, Flight, FlightPlan, Outcome, Step, Summary, Watcher};
+use engram_flight::{
+    BoardPilot, Flight, FlightPlan, Outcome, Step, Summary, Watcher, shipped_image,
+};
 use engram_link::State;
 use engram_plants::PlantFactory;
 
@@ -14,6 +16,7 @@ use crate::{Case, Rig};
 pub(super) const CASES: &[Case] = cases![
     every_word_equals_the_hosts_over_a_trial_with_a_change,
     every_word_equals_the_hosts_with_slot_positions,
+    a_quadrotor_takes_a_payload_and_a_weak_rotor_in_flight,
     two_flights_are_equal_bit_for_bit,
     a_flight_with_wiped_memory_equals_the_hosts,
     a_flight_over_a_bad_wire_replays_bit_for_bit,
@@ -121,6 +124,18 @@ pub(super) fn flies_over(
     let replay = engram_flight::replay(&flight)?;
     ensure!(replay.equal, "replay: {:?}", replay.first_difference);
     Ok((summary, flight))
+}
+
+/// The policy that ships, a receptive field before and after the change.
+fn a_quadrotor_takes_a_payload_and_a_weak_rotor_in_flight(rig: &Rig) -> Result<()> {
+    let image = shipped_image("quadrotor").context("a quadrotor's policy ships")?;
+    let plan = FlightPlan {
+        change: Some(("payload+rotor".to_owned(), 100)),
+        ..plan("quadrotor", 200)
+    };
+    let (summary, _) = flies(rig, &plan, image)?;
+    ensure!(summary.falls == 0, "{summary:?}");
+    Ok(())
 }
 
 fn every_word_equals_the_hosts_over_a_trial_with_a_change(rig: &Rig) -> Result<()> {

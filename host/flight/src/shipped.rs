@@ -10,10 +10,16 @@ pub fn shipped_image(plant: &str) -> Option<&'static [u8]> {
 }
 
 /// Plant and image file.
-const SHIPPED: &[(&str, &[u8])] = &[(
-    "pendulum",
-    include_bytes!("../../../images/pendulum.engram"),
-)];
+const SHIPPED: &[(&str, &[u8])] = &[
+    (
+        "pendulum",
+        include_bytes!("../../../images/pendulum.engram"),
+    ),
+    (
+        "quadrotor",
+        include_bytes!("../../../images/quadrotor.engram"),
+    ),
+];
 
 #[cfg(test)]
 mod tests {

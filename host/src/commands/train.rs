@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use engram_export::checkpoint::{RUN_FILE, folder};
 use engram_export::Checkpoint;
+use engram_export::checkpoint::{RUN_FILE, folder};
 use engram_image::Reward;
 
 use super::choice::choice;

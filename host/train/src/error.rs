@@ -23,7 +23,7 @@ pub enum TrainError {
     #[error(transparent)]
     Robot(#[from] RobotError),
     #[error("[trial]: {0}")]
-    Change(#[from] UnknownChange),
+    Change(UnknownChange),
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error(transparent)]
@@ -121,6 +121,12 @@ pub enum TrainError {
         /// What went wrong.
         cause: Divergence,
     },
+}
+
+impl From<UnknownChange> for TrainError {
+    fn from(error: UnknownChange) -> Self {
+        Self::Change(error)
+    }
 }
 
 impl From<candle_core::Error> for TrainError {

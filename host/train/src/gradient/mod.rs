@@ -11,12 +11,14 @@
 
 mod attention;
 mod flights;
+mod places;
 mod policy;
 mod settings;
 mod trainer;
 
 pub use flights::{Block, Limits, Told, Workspace};
-pub use policy::{LanePolicy, Past, Places, Tape};
+pub use places::Places;
+pub use policy::{LanePolicy, Past, Tape};
 pub use settings::{GradientSettings, Optimizer, Trials};
 pub use trainer::{GradientTrainer, begin, is_gradient, resume};
 

@@ -6,101 +6,15 @@
 
 use std::ops::Range;
 
-use engram_export::tensors::{Tensor, Tensors, expected};
 use engram_image::{HeadInput, ModelConfig};
 
 use super::LANES;
 use super::attention::{Backward, Forward, Step};
+use super::places::{LayerPlaces, LinearPlace, Places};
 use crate::fused::product::{After, GROUP, Matrix, Outer, Product, RowSums, Transposed, Weights};
 
 /// Steps whose gradients of weights are summed up together, while they are still in the processor's memory.
 const CHUNK: usize = 8;
-
-/// Where each trained tensor stands in the flat vector of parameters.
-#[derive(Clone, Debug)]
-pub struct Places {
-    /// Name, first entry, shape.
-    list: Vec<(String, usize, Vec<usize>)>,
-    /// Entries of the vector.
-    pub count: usize,
-}
-
-/// Places of one layer's parts, each a weight and a bias.
-#[derive(Clone, Copy, Debug)]
-struct LayerPlaces {
-    in_proj: LinearPlace,
-    out_proj: LinearPlace,
-    age_bias: usize,
-    linear1: LinearPlace,
-    linear2: LinearPlace,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct LinearPlace {
-    weight: usize,
-    bias: usize,
-    rows: usize,
-    columns: usize,
-}
-
-/// Tensors that the learner changes: exploration and scaling are not among them.
-fn is_trained(name: &str) -> bool {
-    !name.starts_with("normalizer.") && name != "log_std"
-}
-
-impl Places {
-    /// Of the policy of these dimensions.
-    #[must_use]
-    pub fn new(config: &ModelConfig) -> Self {
-        let mut count = 0;
-        let mut list = Vec::new();
-        for (name, shape) in expected(config) {
-            if is_trained(&name) {
-                let length: usize = shape.iter().product();
-                list.push((name, count, shape));
-                count += length;
-            }
-        }
-        Self { list, count }
-    }
-
-    /// The flat vector of a policy's tensors.
-    #[must_use]
-    pub fn gather(&self, tensors: &Tensors) -> Vec<f32> {
-        let values = self.list.iter().filter_map(|(name, ..)| tensors.get(name));
-        values
-            .flat_map(|tensor| tensor.values.iter().copied())
-            .collect()
-    }
-
-    /// The inverse of [`gather`](Self::gather): overwrites the tensors.
-    pub fn scatter(&self, parameters: &[f32], tensors: &mut Tensors) {
-        for (name, first, shape) in &self.list {
-            let length: usize = shape.iter().product();
-            let values = parameters[*first..][..length].to_vec();
-            let shape = shape.clone();
-            tensors.insert(name.clone(), Tensor { shape, values });
-        }
-    }
-
-    fn find(&self, name: &str) -> usize {
-        let found = self.list.iter().find(|(known, ..)| known == name);
-        found.map_or(0, |(_, first, _)| *first)
-    }
-
-    fn linear(&self, name: &str) -> LinearPlace {
-        let weight = format!("{name}.weight");
-        let found = self.list.iter().find(|(known, ..)| *known == weight);
-        let (weight, shape) =
-            found.map_or((0, [0, 0].as_slice()), |(_, first, shape)| (*first, shape));
-        LinearPlace {
-            weight,
-            bias: self.find(&format!("{name}.bias")),
-            rows: shape[0],
-            columns: shape[1],
-        }
-    }
-}
 
 /// One matrix in the orders that both directions read, and its bias.
 #[derive(Clone, Debug, Default)]
