@@ -146,7 +146,7 @@ pub trait Plant: Send {
     fn time_s(&self) -> f64;
     /// The true state, for logs and pictures; named by [`PlantSpec::state_names`].
     fn state(&self) -> &[f32];
-    /// Judges the true state.
+    /// Judges the true state. An episode that has ended with the goal held has reached it, and is no fall.
     fn judge(&self) -> Judgement;
     /// Appends what only a critic may see (true state and hidden task), each entry of order one.
     fn privileged(&self, features: &mut Vec<f32>);
