@@ -15,11 +15,11 @@ use engram_image::{Contract, Image, Reward};
 use engram_kernels::{command_from_word, word_from_command};
 
 use line::{FIELDS, Format, Input, Line};
-pub use lines::Lines;
+pub(crate) use lines::Lines;
 
 /// Why a line was refused; nothing has been stepped.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum LineError {
+pub(crate) enum LineError {
     /// The input starts as UTF-16 does.
     #[error("this is UTF-16, by the byte order mark that the input starts with; send UTF-8")]
     Utf16,
@@ -143,7 +143,7 @@ pub enum LineError {
     rows.saturating_mul(*row_bytes) >> 20,
     match available { Some(bytes) => format!("{} MiB are free", bytes >> 20), None => "the system gives less".to_owned() }
 )]
-pub struct NoRoom {
+pub(crate) struct NoRoom {
     /// Rows asked for.
     pub rows: usize,
     /// Bytes that one takes.
@@ -153,7 +153,7 @@ pub struct NoRoom {
 }
 
 /// The memories of a batch.
-pub struct Batch<'a> {
+pub(crate) struct Batch<'a> {
     policy: Policy<'a>,
     contract: &'a Contract<'a>,
     format: Format,
@@ -174,7 +174,11 @@ impl<'a> Batch<'a> {
     ///
     /// # Errors
     /// They do not fit into the memory of this machine.
-    pub fn new(image: &'a Image<'a>, policy: Policy<'a>, rows: usize) -> Result<Self, NoRoom> {
+    pub(crate) fn new(
+        image: &'a Image<'a>,
+        policy: Policy<'a>,
+        rows: usize,
+    ) -> Result<Self, NoRoom> {
         let contract = &image.contract;
         let margin = Settings::for_period(contract.period_us).range_margin;
         let format = Format::new(contract, margin, rows);
@@ -223,7 +227,7 @@ impl<'a> Batch<'a> {
 
     /// Bytes of a line beyond which it is refused.
     #[must_use]
-    pub fn longest_line(&self) -> usize {
+    pub(crate) fn longest_line(&self) -> usize {
         self.format.longest_line()
     }
 
@@ -232,7 +236,7 @@ impl<'a> Batch<'a> {
     ///
     /// # Errors
     /// The first thing in the line that cannot be used; the memories are then as before.
-    pub fn answer(&mut self, line: &str) -> Result<&[u8], LineError> {
+    pub(crate) fn answer(&mut self, line: &str) -> Result<&[u8], LineError> {
         self.line.read(line, &self.format)?;
         self.answer.clear();
         self.answer.extend_from_slice(br#"{"action":["#);

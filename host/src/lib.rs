@@ -6,12 +6,12 @@
 // They panic where nobody reads: everything is printed through `output`.
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 
-pub mod batch;
-pub mod classical;
+mod batch;
+mod classical;
 pub mod commands;
 pub mod evaluate;
 pub mod export;
 pub mod interrupt;
 pub mod measure;
-pub mod output;
-pub mod report;
+mod output;
+mod report;

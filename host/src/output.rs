@@ -20,7 +20,7 @@ pub(crate) use {say, tell};
 
 /// Why a result did not reach standard output.
 #[derive(Debug, thiserror::Error)]
-pub enum OutputError {
+pub(crate) enum OutputError {
     /// Whoever read it has seen enough (`engram ... | head -1`): the command ends quietly, and as a success.
     #[error("nobody reads standard output any more")]
     Closed,
@@ -42,25 +42,25 @@ impl From<std::io::Error> for OutputError {
 ///
 /// # Errors
 /// Standard output is closed or cannot be written.
-pub fn result(line: Arguments<'_>) -> Result<(), OutputError> {
+pub(crate) fn result(line: Arguments<'_>) -> Result<(), OutputError> {
     Ok(writeln!(stdout(), "{line}")?)
 }
 
 /// Prints a line on standard error, or nothing where that cannot be written; behind `tell!`.
-pub fn remark(line: Arguments<'_>) {
+pub(crate) fn remark(line: Arguments<'_>) {
     // In one piece, or two processes that write into one file mix their lines.
     let _ = stderr().write_all(format!("{line}\n").as_bytes());
 }
 
 /// Whether words on standard error may have colours: it is a terminal, and `NO_COLOR` (<https://no-color.org>) does not forbid them.
 #[must_use]
-pub fn colours() -> bool {
+pub(crate) fn colours() -> bool {
     stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// Standard error for lines of a log, which are lost where it cannot be written.
 #[derive(Clone, Copy, Debug)]
-pub struct LogLines;
+pub(crate) struct LogLines;
 
 impl Write for LogLines {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {

@@ -5,7 +5,7 @@ use std::io::BufRead;
 use super::LineError;
 
 /// The lines of an input, one after the other.
-pub struct Lines<R> {
+pub(crate) struct Lines<R> {
     input: R,
     longest: usize,
     line: Vec<u8>,
@@ -16,7 +16,7 @@ pub struct Lines<R> {
 impl<R: BufRead> Lines<R> {
     /// Lines of at most `longest` bytes; more of one are not kept.
     #[must_use]
-    pub const fn new(input: R, longest: usize) -> Self {
+    pub(crate) const fn new(input: R, longest: usize) -> Self {
         Self {
             input,
             longest,
@@ -28,7 +28,7 @@ impl<R: BufRead> Lines<R> {
 
     /// Number of the last line, from 1.
     #[must_use]
-    pub const fn number(&self) -> u64 {
+    pub(crate) const fn number(&self) -> u64 {
         self.number
     }
 
@@ -37,7 +37,7 @@ impl<R: BufRead> Lines<R> {
     ///
     /// # Errors
     /// The input cannot be read, or there is no memory for a line.
-    pub fn next_line(&mut self) -> std::io::Result<Option<Result<&str, LineError>>> {
+    pub(crate) fn next_line(&mut self) -> std::io::Result<Option<Result<&str, LineError>>> {
         let Some(bytes) = self.take_line()? else {
             return Ok(None);
         };

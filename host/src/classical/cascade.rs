@@ -5,7 +5,7 @@ use engram_plants::quadrotor::{Body, GRAVITY_M_PER_S2, PERIOD_S};
 
 /// The designer's choices.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Gains {
+pub(crate) struct Gains {
     /// Bandwidth of the rate loop times the rotors' shortened time constant.
     pub rate: f32,
     /// Bandwidths of attitude, velocity and position, each relative to that of the loop inside it.
@@ -26,7 +26,7 @@ impl Gains {
     /// The best of a random search of 400 sets over 500 training flights each (changes, gusts and sensor errors included), by the mean
     /// distance; rounded.
     #[must_use]
-    pub const fn tuned() -> Self {
+    pub(crate) const fn tuned() -> Self {
         Self {
             rate: 0.485,
             attitude: 0.233,
@@ -41,7 +41,7 @@ impl Gains {
 
 /// The controller of one trial; a new trial takes a new one.
 #[derive(Clone, Debug)]
-pub struct Cascade {
+pub(crate) struct Cascade {
     craft: Body,
     gains: Gains,
     /// The rotors' time constant as the commands shorten it, in s.
@@ -56,7 +56,7 @@ pub struct Cascade {
 impl Cascade {
     /// For a craft that is built like `craft`.
     #[must_use]
-    pub fn new(craft: Body, gains: Gains) -> Self {
+    pub(crate) fn new(craft: Body, gains: Gains) -> Self {
         let mean = |values: [f32; 4]| values.iter().sum::<f32>() / 4.0;
         let slow_s = (mean(craft.rise_s) * mean(craft.fall_s)).sqrt();
         // A symmetric craft: half of the extent to either side, and the same reaction of each rotor.
@@ -81,12 +81,12 @@ impl Cascade {
     }
 
     /// Another motion of the same craft begins: what was learned of its trim stays, where its rotors are is unknown.
-    pub fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         self.rotors = None;
     }
 
     /// One control period: an observation of 22 numbers to four commands on [-1, 1].
-    pub fn step(&mut self, observation: &[f32]) -> [f32; 4] {
+    pub(crate) fn step(&mut self, observation: &[f32]) -> [f32; 4] {
         let three = |first: usize| {
             [
                 observation[first],

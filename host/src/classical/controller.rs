@@ -4,7 +4,7 @@ use super::{Feedback, Model, Observer, RecursiveLeastSquares, Window, solve, wra
 
 /// What the contract says about the actuator and the clock.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// Control period, s.
     pub period_s: f64,
     /// Largest command in either direction, in the contract's unit.
@@ -13,7 +13,7 @@ pub struct Limits {
 
 /// The designer's choices.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Tuning {
+pub(crate) struct Tuning {
     /// Standard deviations of the encoder (rad) and of the gyro (rad/s).
     pub sensor_std: [f64; 2],
     /// Prior mean and standard deviation of gravity, damping and effect ([`Model`]); an effect of mean
@@ -48,7 +48,7 @@ impl Tuning {
     /// Found by a random search of 250 sets over 600 training tasks each, then rounded and chosen among nine
     /// neighbours by 2000 training tasks of two changes.
     #[must_use]
-    pub const fn pendulum() -> Self {
+    pub(crate) const fn pendulum() -> Self {
         Self {
             sensor_std: [0.02, 0.6],
             prior: [[10.0, 1.0], [-0.1, 0.2], [0.0, 1.55]],
@@ -69,7 +69,7 @@ impl Tuning {
 
 /// The controller. One value serves one trial; [`Classical::clear`] starts the next.
 #[derive(Clone, Debug)]
-pub struct Classical {
+pub(crate) struct Classical {
     limits: Limits,
     tuning: Tuning,
     window: Window,
@@ -83,7 +83,7 @@ pub struct Classical {
 impl Classical {
     /// A controller that knows nothing of its task yet.
     #[must_use]
-    pub fn new(limits: Limits, tuning: Tuning) -> Self {
+    pub(crate) fn new(limits: Limits, tuning: Tuning) -> Self {
         let [angle_std, rate_std] = tuning.sensor_std;
         Self {
             limits,
@@ -102,13 +102,13 @@ impl Classical {
     }
 
     /// Forgets the task: the next step is the first of a trial.
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         *self = Self::new(self.limits, self.tuning);
     }
 
     /// The model as identified so far.
     #[must_use]
-    pub fn model(&self) -> Model {
+    pub(crate) fn model(&self) -> Model {
         let [gravity, damping, effect] = self.identified.estimate;
         Model {
             gravity: gravity.max(0.1),
@@ -121,7 +121,7 @@ impl Classical {
     /// the period before, and whether the plant was reset since.
     ///
     /// Returns the command before the envelope, within the contract's range.
-    pub fn step(&mut self, angle: f64, rate: f64, issued: f64, reset: bool) -> f64 {
+    pub(crate) fn step(&mut self, angle: f64, rate: f64, issued: f64, reset: bool) -> f64 {
         self.observe(angle, rate, issued, reset);
         let command = self.control();
         self.periods = self.periods.wrapping_add(1);

@@ -4,7 +4,7 @@
 
 /// The running estimate.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct RecursiveLeastSquares<const N: usize> {
+pub(crate) struct RecursiveLeastSquares<const N: usize> {
     /// Estimated coefficients.
     pub estimate: [f64; N],
     /// Covariance of the estimate, row major; in the units of the coefficients squared.
@@ -18,7 +18,7 @@ impl<const N: usize> RecursiveLeastSquares<N> {
     /// `forgetting` (in `(0, 1]`) per update, but never so far that a standard deviation exceeds its
     /// first value.
     #[must_use]
-    pub fn new(mean: [f64; N], std: [f64; N], forgetting: f64) -> Self {
+    pub(crate) fn new(mean: [f64; N], std: [f64; N], forgetting: f64) -> Self {
         let ceiling = std.map(|s| s * s);
         Self {
             estimate: mean,
@@ -31,14 +31,14 @@ impl<const N: usize> RecursiveLeastSquares<N> {
     /// Prediction error of `value = regressor · estimate`, and its variance when the equation's own
     /// noise has variance `noise`.
     #[must_use]
-    pub fn innovation(&self, regressor: &[f64; N], value: f64, noise: f64) -> (f64, f64) {
+    pub(crate) fn innovation(&self, regressor: &[f64; N], value: f64, noise: f64) -> (f64, f64) {
         let error = value - dot(regressor, &self.estimate);
         let spread = self.covariance.map(|row| dot(&row, regressor));
         (error, noise + dot(&spread, regressor))
     }
 
     /// Takes in one equation `value = regressor · coefficients + noise`.
-    pub fn update(&mut self, regressor: &[f64; N], value: f64, noise: f64) {
+    pub(crate) fn update(&mut self, regressor: &[f64; N], value: f64, noise: f64) {
         // Forgetting before the update, and only where there is room below the ceiling: without
         // excitation the covariance would grow without bound ("wind-up").
         for i in 0..N {
@@ -75,7 +75,7 @@ impl<const N: usize> RecursiveLeastSquares<N> {
 
     /// Gives up what was known about coefficient `index`: its variance returns to the first value and
     /// its correlations vanish. The estimate stays.
-    pub fn doubt(&mut self, index: usize) {
+    pub(crate) fn doubt(&mut self, index: usize) {
         for k in 0..N {
             self.covariance[index][k] = 0.0;
             self.covariance[k][index] = 0.0;
@@ -85,7 +85,7 @@ impl<const N: usize> RecursiveLeastSquares<N> {
 
     /// Standard deviation of coefficient `index`.
     #[must_use]
-    pub fn std(&self, index: usize) -> f64 {
+    pub(crate) fn std(&self, index: usize) -> f64 {
         self.covariance[index][index].sqrt()
     }
 }

@@ -16,17 +16,17 @@ mod pilot;
 mod riccati;
 mod window;
 
-pub use cascade::{Cascade, Gains};
-pub use controller::{Classical, Limits, Tuning};
-pub use identify::RecursiveLeastSquares;
-pub use observer::{Model, Observer};
-pub use pilot::ClassicalPilot;
-pub use riccati::{Feedback, solve};
-pub use window::{Equation, Window};
+pub(crate) use cascade::{Cascade, Gains};
+pub(crate) use controller::{Classical, Limits, Tuning};
+pub(crate) use identify::RecursiveLeastSquares;
+pub(crate) use observer::{Model, Observer};
+pub(crate) use pilot::ClassicalPilot;
+pub(crate) use riccati::{Feedback, solve};
+pub(crate) use window::Window;
 
 /// `angle` in rad moved into `[-π, π)`.
 #[must_use]
-pub fn wrap(angle: f64) -> f64 {
+pub(crate) fn wrap(angle: f64) -> f64 {
     use std::f64::consts::{PI, TAU};
     (angle + PI).rem_euclid(TAU) - PI
 }

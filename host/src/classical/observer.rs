@@ -2,7 +2,7 @@
 
 /// `angle'' = gravity·sin(angle) + damping·rate + effect·command`, angle 0 upright.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Model {
+pub(crate) struct Model {
     /// 1/s².
     pub gravity: f64,
     /// 1/s, negative for friction.
@@ -14,13 +14,13 @@ pub struct Model {
 impl Model {
     /// Angular acceleration in rad/s².
     #[must_use]
-    pub fn acceleration(&self, angle: f64, rate: f64, command: f64) -> f64 {
+    pub(crate) fn acceleration(&self, angle: f64, rate: f64, command: f64) -> f64 {
         self.gravity * angle.sin() + self.damping * rate + self.effect * command
     }
 
     /// State after `period_s` seconds of a constant command (midpoint rule).
     #[must_use]
-    pub fn advance(&self, [angle, rate]: [f64; 2], command: f64, period_s: f64) -> [f64; 2] {
+    pub(crate) fn advance(&self, [angle, rate]: [f64; 2], command: f64, period_s: f64) -> [f64; 2] {
         let half = 0.5 * period_s;
         let middle = [
             angle + half * rate,
@@ -35,7 +35,7 @@ impl Model {
 
 /// Estimate of angle (rad, wrapped) and rate (rad/s) with its covariance.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Observer {
+pub(crate) struct Observer {
     /// Angle and rate.
     pub state: [f64; 2],
     covariance: [[f64; 2]; 2],
@@ -49,7 +49,7 @@ impl Observer {
     /// An estimate from one measurement. The standard deviations are those of the sensors (rad, rad/s)
     /// and of the acceleration that the model does not explain (rad/s², white per period).
     #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         angle: f64,
         rate: f64,
         [angle_std, rate_std, acceleration_std]: [f64; 3],
@@ -67,7 +67,7 @@ impl Observer {
     }
 
     /// One period under `command`, then the measurement at its end.
-    pub fn step(&mut self, model: &Model, command: f64, angle: f64, rate: f64) {
+    pub(crate) fn step(&mut self, model: &Model, command: f64, angle: f64, rate: f64) {
         let dt = self.period_s;
         let slope = model.gravity * self.state[0].cos();
         self.state = model.advance(self.state, command, dt);

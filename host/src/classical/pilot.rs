@@ -9,7 +9,7 @@ use engram_flight::{Decision, Ending, FlightError, Order, Pilot, PilotCard, Samp
 use engram_plants::pendulum;
 
 /// Recursive least squares, LQR and swing-up for the pendulum.
-pub struct ClassicalPilot {
+pub(crate) struct ClassicalPilot {
     controller: Classical,
     envelope: Envelope,
     reward: Reward,
@@ -22,7 +22,7 @@ impl ClassicalPilot {
     ///
     /// # Errors
     /// [`FlightError::NoClassical`] for any plant but the pendulum.
-    pub fn new(plant: &str, contract: &Contract<'_>) -> Result<Self, FlightError> {
+    pub(crate) fn new(plant: &str, contract: &Contract<'_>) -> Result<Self, FlightError> {
         let no_classical = || FlightError::NoClassical {
             plant: plant.to_owned(),
         };
@@ -47,7 +47,7 @@ impl ClassicalPilot {
 
     /// What the log says about it.
     #[must_use]
-    pub fn card() -> PilotCard {
+    pub(crate) fn card() -> PilotCard {
         PilotCard {
             board: "host".to_owned(),
             controller: "classical".to_owned(),

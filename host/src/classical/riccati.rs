@@ -9,7 +9,7 @@ const TOLERANCE: f64 = 1e-9;
 
 /// The infinite-horizon optimal feedback `u = -gain · x` of `x' = a·x + b·u`.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Feedback<const N: usize> {
+pub(crate) struct Feedback<const N: usize> {
     /// Row vector `K` of the optimal `u = -K·x`.
     pub gain: [f64; N],
     /// The stabilising solution `P`, row major; the cost to go is `xᵀ·P·x`.
@@ -23,7 +23,7 @@ pub struct Feedback<const N: usize> {
 /// Returns `None` when `r` is not positive or the iteration does not converge, as for a system that
 /// the input cannot stabilise.
 #[must_use]
-pub fn solve<const N: usize>(
+pub(crate) fn solve<const N: usize>(
     a: &[[f64; N]; N],
     b: &[f64; N],
     q: &[f64; N],

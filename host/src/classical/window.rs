@@ -11,7 +11,7 @@ use std::f64::consts::PI;
 
 /// One equation `acceleration = a·sine + b·rate + c·command` of weighted means over a window.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Equation {
+pub(crate) struct Equation {
     /// Weighted mean of the angular acceleration, rad/s².
     pub acceleration: f64,
     /// Weighted means of `sin(angle)` (1), rate (rad/s) and command (the contract's unit).
@@ -22,7 +22,7 @@ pub struct Equation {
 
 /// The weights of one window and the samples it currently holds.
 #[derive(Clone, Debug)]
-pub struct Window {
+pub(crate) struct Window {
     intervals: usize,
     /// Weights of the samples `0..=intervals` in each mean.
     mean: Vec<f64>,
@@ -53,7 +53,7 @@ impl Window {
     /// # Panics
     /// When `intervals` is below 4: the weight needs room to vanish at both ends.
     #[must_use]
-    pub fn new(intervals: usize, period_s: f64, angle_std: f64, rate_std: f64) -> Self {
+    pub(crate) fn new(intervals: usize, period_s: f64, angle_std: f64, rate_std: f64) -> Self {
         assert!(
             intervals >= 4,
             "a window of {intervals} intervals is too short"
@@ -113,7 +113,7 @@ impl Window {
     }
 
     /// Forgets every sample: the next ones belong to another motion.
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.samples.clear();
     }
 
@@ -121,7 +121,7 @@ impl Window {
     /// that was held since the sample before.
     ///
     /// Returns the window's equation once the window is full.
-    pub fn push(&mut self, angle: f64, rate: f64, command: f64) -> Option<Equation> {
+    pub(crate) fn push(&mut self, angle: f64, rate: f64, command: f64) -> Option<Equation> {
         let angle = match self.samples.back() {
             Some(last) => last.angle + super::wrap(angle - last.angle),
             None => angle,

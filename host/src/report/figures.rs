@@ -5,13 +5,13 @@ use super::svg::{Anchor, Svg, number};
 use super::trace::{Attention, FlightTrace};
 
 /// Half of the band around upright in which the plant counts as upright, degrees.
-const UPRIGHT_DEG: f64 = 17.2;
+pub(crate) const UPRIGHT_DEG: f64 = 17.2;
 /// Largest change of the angle in one step that is a motion; beyond it a new episode began.
 pub(super) const JUMP_DEG: f64 = 60.0;
 
 /// Angle from upright in degrees, `[0, 180]`.
 #[must_use]
-pub fn angle_from_upright_deg(angle_rad: f32) -> f64 {
+pub(crate) fn angle_from_upright_deg(angle_rad: f32) -> f64 {
     crate::classical::wrap(f64::from(angle_rad))
         .abs()
         .to_degrees()
@@ -19,7 +19,7 @@ pub fn angle_from_upright_deg(angle_rad: f32) -> f64 {
 
 /// The largest command that a trace shows, rounded up to a whole number of at least 1.
 #[must_use]
-pub fn largest_command(trace: &FlightTrace) -> f64 {
+pub(crate) fn largest_command(trace: &FlightTrace) -> f64 {
     trace
         .issued_nm
         .iter()
@@ -32,7 +32,7 @@ pub fn largest_command(trace: &FlightTrace) -> f64 {
 
 /// One flight between two times: angle, rate, command (wanted and issued) and, for a policy, attention.
 #[must_use]
-pub fn flight(trace: &FlightTrace, from_s: f64, to_s: f64) -> Svg {
+pub(crate) fn flight(trace: &FlightTrace, from_s: f64, to_s: f64) -> Svg {
     let attention = trace.attention.as_ref();
     let layers = attention.map_or(0, |attention| attention.layers);
     let (width, left, right) = (440.0, 54.0, 14.0);
@@ -144,7 +144,7 @@ pub fn flight(trace: &FlightTrace, from_s: f64, to_s: f64) -> Svg {
 }
 
 /// Draws one layer's attention (`None`: the mean over layers) into `panel`, whose vertical scale is the age.
-pub fn attention_panel(
+pub(crate) fn attention_panel(
     svg: &mut Svg,
     trace: &FlightTrace,
     attention: &Attention,
@@ -205,7 +205,7 @@ pub fn attention_panel(
 }
 
 /// The vertical lines at the change and at episode boundaries.
-pub fn mark_change(svg: &mut Svg, panel: &Panel, trace: &FlightTrace) {
+pub(crate) fn mark_change(svg: &mut Svg, panel: &Panel, trace: &FlightTrace) {
     for episode in &trace.episodes {
         panel.vertical(svg, "boundary", trace.time_s(*episode));
     }
@@ -216,7 +216,7 @@ pub fn mark_change(svg: &mut Svg, panel: &Panel, trace: &FlightTrace) {
 
 /// A named curve of a comparison, with its colour class's number.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Series {
+pub(crate) struct Series {
     /// Its name in the legend.
     pub name: String,
     /// 0 to 4: the colour.
@@ -227,7 +227,7 @@ pub struct Series {
 
 /// Share of upright tasks per step after the change, one curve per controller.
 #[must_use]
-pub fn adaptation(series: &[Series], period_s: f64, change: &str) -> Svg {
+pub(crate) fn adaptation(series: &[Series], period_s: f64, change: &str) -> Svg {
     let longest = series
         .iter()
         .map(|s| s.values.len())
@@ -298,7 +298,7 @@ pub fn adaptation(series: &[Series], period_s: f64, change: &str) -> Svg {
 /// Moves labels apart so that neighbours keep `distance` and all lie within `bounds` where there is room;
 /// the order of the result is the input's.
 #[must_use]
-pub fn spread(positions: &[f64], distance: f64, bounds: (f64, f64)) -> Vec<f64> {
+pub(crate) fn spread(positions: &[f64], distance: f64, bounds: (f64, f64)) -> Vec<f64> {
     let mut order: Vec<usize> = (0..positions.len()).collect();
     order.sort_by(|a, b| positions[*a].total_cmp(&positions[*b]));
     let mut placed = positions.to_vec();

@@ -9,7 +9,7 @@ use super::{Attention, FlightTrace};
 ///
 /// Steps without a sample repeat the measurement before them.
 #[must_use]
-pub fn trace(flight: &Flight, name: &str) -> FlightTrace {
+pub(crate) fn trace(flight: &Flight, name: &str) -> FlightTrace {
     let mut trace = FlightTrace {
         name: name.to_owned(),
         period_s: f64::from(flight.header.period_us) / 1e6,

@@ -4,15 +4,15 @@
 //! ([`FlightTrace::recovery_s`]), which must agree with evaluation and flight. Figures are SVG text without colours of their own (see [`svg::STYLE`]), so
 //! that one figure serves light and dark pages; no font is read when they are drawn.
 
-pub mod figures;
+pub(crate) mod figures;
 mod flight;
-pub mod page;
-pub mod panel;
-pub mod picture;
-pub mod rewards;
-pub mod svg;
-pub mod trace;
-pub mod training;
+pub(crate) mod page;
+pub(crate) mod panel;
+pub(crate) mod picture;
+pub(crate) mod rewards;
+pub(crate) mod svg;
+pub(crate) mod trace;
+pub(crate) mod training;
 
-pub use flight::trace as flight_trace;
-pub use trace::{Attention, FlightTrace, names};
+pub(crate) use flight::trace as flight_trace;
+pub(crate) use trace::{Attention, FlightTrace, names};

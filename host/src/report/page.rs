@@ -21,14 +21,14 @@ th{color:var(--soft);font-weight:600}code{background:var(--card);border-radius:5
 
 /// A page in the making.
 #[derive(Clone, Debug)]
-pub struct Page {
+pub(crate) struct Page {
     title: String,
     body: String,
 }
 
 /// How wide the figures of a group are drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Width {
+pub(crate) enum Width {
     /// Several beside each other where there is room.
     Small,
     /// One below the other, at reading width.
@@ -40,14 +40,14 @@ pub enum Width {
 impl Page {
     /// Begins a page with its heading and one sentence.
     #[must_use]
-    pub fn new(title: &str, lead: &str) -> Self {
+    pub(crate) fn new(title: &str, lead: &str) -> Self {
         let title = escape(title);
         let body = format!("<h1>{title}</h1><p class=\"lead\">{}</p>", escape(lead));
         Self { title, body }
     }
 
     /// Large numbers, each with what it is.
-    pub fn facts(&mut self, facts: &[(String, String)]) {
+    pub(crate) fn facts(&mut self, facts: &[(String, String)]) {
         self.body.push_str("<div class=\"facts\">");
         for (value, meaning) in facts {
             let _ = write!(
@@ -61,7 +61,7 @@ impl Page {
     }
 
     /// A section's heading and its words.
-    pub fn section(&mut self, heading: &str, words: &str) {
+    pub(crate) fn section(&mut self, heading: &str, words: &str) {
         let _ = write!(self.body, "<h2>{}</h2>", escape(heading));
         if !words.is_empty() {
             self.words(words);
@@ -69,17 +69,17 @@ impl Page {
     }
 
     /// A paragraph.
-    pub fn words(&mut self, words: &str) {
+    pub(crate) fn words(&mut self, words: &str) {
         let _ = write!(self.body, "<p>{}</p>", escape(words));
     }
 
     /// A command line to copy.
-    pub fn command(&mut self, line: &str) {
+    pub(crate) fn command(&mut self, line: &str) {
         let _ = write!(self.body, "<p><code>{}</code></p>", escape(line));
     }
 
     /// A table; the first column is text, the others are numbers.
-    pub fn table(&mut self, head: &[&str], rows: &[Vec<String>]) {
+    pub(crate) fn table(&mut self, head: &[&str], rows: &[Vec<String>]) {
         self.body.push_str("<div class=\"scroll\"><table><tr>");
         for name in head {
             let _ = write!(self.body, "<th>{}</th>", escape(name));
@@ -96,7 +96,7 @@ impl Page {
     }
 
     /// Figures with their captions.
-    pub fn figures(&mut self, width: Width, figures: &[(String, Svg)]) {
+    pub(crate) fn figures(&mut self, width: Width, figures: &[(String, Svg)]) {
         let class = match width {
             Width::Small => "figures",
             Width::Middle => "figures wide middle",
@@ -119,7 +119,7 @@ impl Page {
 
     /// The whole page.
     #[must_use]
-    pub fn html(&self) -> String {
+    pub(crate) fn html(&self) -> String {
         format!(
             "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
              <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><title>{}</title>\

@@ -5,7 +5,7 @@ use super::svg::{Anchor, HEAT_LEVELS, Svg, number};
 /// Where a panel lies (pixels) and what it shows (data units). `bottom` is the value at the lower edge:
 /// it may be the larger one.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Panel {
+pub(crate) struct Panel {
     /// Upper left corner, in pixels.
     pub corner: (f64, f64),
     /// Width and height, in pixels.
@@ -19,13 +19,13 @@ pub struct Panel {
 impl Panel {
     /// Pixel of a value on the horizontal scale.
     #[must_use]
-    pub fn x(&self, value: f64) -> f64 {
+    pub(crate) fn x(&self, value: f64) -> f64 {
         self.corner.0 + (value - self.across.0) / (self.across.1 - self.across.0) * self.size.0
     }
 
     /// Pixel of a value on the vertical scale.
     #[must_use]
-    pub fn y(&self, value: f64) -> f64 {
+    pub(crate) fn y(&self, value: f64) -> f64 {
         self.corner.1 + self.size.1 - (value - self.up.0) / (self.up.1 - self.up.0) * self.size.1
     }
 
@@ -38,7 +38,7 @@ impl Panel {
     }
 
     /// The background, horizontal grid lines with their labels, and the panel's heading above it.
-    pub fn frame(&self, svg: &mut Svg, heading: &str, labels: &[(f64, &str)]) {
+    pub(crate) fn frame(&self, svg: &mut Svg, heading: &str, labels: &[(f64, &str)]) {
         svg.rectangle("panel", self.corner, self.size, 4.0);
         svg.text(
             "head",
@@ -54,7 +54,7 @@ impl Panel {
     }
 
     /// Ticks of the horizontal scale below the panel, and the scale's name under them.
-    pub fn scale_below(&self, svg: &mut Svg, ticks: &[f64], name: &str) {
+    pub(crate) fn scale_below(&self, svg: &mut Svg, ticks: &[f64], name: &str) {
         for tick in ticks {
             let x = self.x(*tick);
             svg.line("axis", (x, self.bottom()), (x, self.bottom() + 4.0));
@@ -75,7 +75,7 @@ impl Panel {
     }
 
     /// A vertical line across the panel.
-    pub fn vertical(&self, svg: &mut Svg, class: &str, value: f64) {
+    pub(crate) fn vertical(&self, svg: &mut Svg, class: &str, value: f64) {
         if self.shows(value) {
             let x = self.x(value);
             svg.line(class, (x, self.corner.1), (x, self.bottom()));
@@ -83,7 +83,7 @@ impl Panel {
     }
 
     /// A horizontal band between two values.
-    pub fn band(&self, svg: &mut Svg, class: &str, low: f64, high: f64) {
+    pub(crate) fn band(&self, svg: &mut Svg, class: &str, low: f64, high: f64) {
         let (top, bottom) = (self.y(high).min(self.y(low)), self.y(high).max(self.y(low)));
         let (top, bottom) = (top.max(self.corner.1), bottom.min(self.bottom()));
         svg.rectangle(
@@ -96,7 +96,7 @@ impl Panel {
 
     /// A line through `(across, up)` points; values outside the vertical scale are drawn at its edge, points
     /// outside the horizontal one are left out, and a jump larger than `jump` lifts the pen.
-    pub fn curve(
+    pub(crate) fn curve(
         &self,
         svg: &mut Svg,
         class: &str,
@@ -122,7 +122,12 @@ impl Panel {
     }
 
     /// The same as [`Panel::curve`], as steps that hold each value until the next point.
-    pub fn steps(&self, svg: &mut Svg, class: &str, points: impl Iterator<Item = (f64, f64)>) {
+    pub(crate) fn steps(
+        &self,
+        svg: &mut Svg,
+        class: &str,
+        points: impl Iterator<Item = (f64, f64)>,
+    ) {
         let mut last: Option<f64> = None;
         let held = points.flat_map(move |(across, up)| {
             let before = last.replace(up).unwrap_or(up);
@@ -131,17 +136,9 @@ impl Panel {
         self.curve(svg, class, held, f64::INFINITY);
     }
 
-    /// An area between two curves over the same points.
-    pub fn area(&self, svg: &mut Svg, class: &str, points: &[(f64, f64, f64)]) {
-        let clamp = |value: f64| self.y(value).clamp(self.corner.1, self.bottom());
-        let upper = points.iter().map(|p| Some((self.x(p.0), clamp(p.2))));
-        let lower = points.iter().rev().map(|p| Some((self.x(p.0), clamp(p.1))));
-        svg.path(class, &upper.chain(lower).collect::<Vec<_>>());
-    }
-
     /// Cells `value(column, row)` in `[0, 1]` over the panel: columns lie at `across[column]` and are
     /// `column_width` wide, rows are `0..rows` with row 0 at the vertical scale's first value.
-    pub fn heat(
+    pub(crate) fn heat(
         &self,
         svg: &mut Svg,
         across: &[f64],
@@ -201,7 +198,7 @@ impl Panel {
 
 /// Round numbers between `low` and `high`, about `count` of them.
 #[must_use]
-pub fn ticks(low: f64, high: f64, count: usize) -> Vec<f64> {
+pub(crate) fn ticks(low: f64, high: f64, count: usize) -> Vec<f64> {
     let span = high - low;
     if !span.is_finite() || span <= 0.0 || count == 0 {
         return vec![low];

@@ -1,7 +1,8 @@
 //! The one picture: several controllers on the same flight around the same change.
 
 use super::figures::{
-    JUMP_DEG, angle_from_upright_deg, attention_panel, largest_command, mark_change, spread,
+    JUMP_DEG, UPRIGHT_DEG, angle_from_upright_deg, attention_panel, largest_command, mark_change,
+    spread,
 };
 use super::panel::{Panel, ticks};
 use super::svg::{Anchor, Svg, number};
@@ -17,7 +18,7 @@ const RODS: usize = 15;
 ///
 /// Returns `None` when there is no trace with at least two steps.
 #[must_use]
-pub fn picture(traces: &[FlightTrace], title: &str, lead: &str) -> Option<Svg> {
+pub(crate) fn picture(traces: &[FlightTrace], title: &str, lead: &str) -> Option<Svg> {
     let policy = traces.first().filter(|trace| trace.steps() > 1)?;
     let height = if policy.attention.is_some() {
         846.0
@@ -44,7 +45,7 @@ pub fn picture(traces: &[FlightTrace], title: &str, lead: &str) -> Option<Svg> {
         "angle from upright, the same pendulum under each controller",
         &[(0.0, "upright 0°"), (90.0, "90°"), (180.0, "hanging 180°")],
     );
-    angle.band(&mut svg, "goal", 0.0, 17.2);
+    angle.band(&mut svg, "goal", 0.0, UPRIGHT_DEG);
     let ends: Vec<f64> = traces
         .iter()
         .map(|trace| angle.y(last_angle(trace, across.1)))
@@ -142,7 +143,7 @@ pub fn picture(traces: &[FlightTrace], title: &str, lead: &str) -> Option<Svg> {
 /// The times to show, in s: the episode with the change, or everything where there is none; at most 4 s before
 /// and 5 s after the change.
 #[must_use]
-pub fn shown(trace: &FlightTrace) -> (f64, f64) {
+pub(crate) fn shown(trace: &FlightTrace) -> (f64, f64) {
     let end = trace.time_s(trace.steps().saturating_sub(1));
     let Some(change) = trace.change_s() else {
         return (0.0, end);

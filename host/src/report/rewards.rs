@@ -9,7 +9,7 @@ const NAMES_WIDTH: f64 = 130.0;
 
 /// Mean reward per control step; an episode ends every `episode_steps`. The first curve is drawn bold.
 #[must_use]
-pub fn rewards(series: &[Series], episode_steps: usize, heading: &str) -> Svg {
+pub(crate) fn rewards(series: &[Series], episode_steps: usize, heading: &str) -> Svg {
     let longest = series.iter().map(|s| s.values.len()).max().unwrap_or(0);
     let end = longest.max(2) as f64;
     let values = || series.iter().flat_map(|s| &s.values).copied();

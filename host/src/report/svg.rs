@@ -7,10 +7,10 @@
 use std::fmt::Write as _;
 
 /// Levels of the heat map's scale, classes `h0` (nothing) to `h11` (most).
-pub const HEAT_LEVELS: usize = 12;
+pub(crate) const HEAT_LEVELS: usize = 12;
 
 /// The figures' style sheet.
-pub const STYLE: &str = "\
+pub(crate) const STYLE: &str = "\
 text{font-family:system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif;font-size:12px;fill:#52606d}\
 .title{font-size:22px;font-weight:650;fill:#16202a}.lead{font-size:14px;fill:#52606d}\
 .head{font-size:13px;font-weight:600;fill:#16202a}.small{font-size:11px}.strong{font-weight:600;fill:#16202a}\
@@ -33,7 +33,7 @@ text{font-family:system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-se
 
 /// A figure in the making. Coordinates are in pixels, y grows downwards.
 #[derive(Clone, Debug)]
-pub struct Svg {
+pub(crate) struct Svg {
     width: f64,
     height: f64,
     label: String,
@@ -42,7 +42,7 @@ pub struct Svg {
 
 /// Where a text lies relative to its position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Anchor {
+pub(crate) enum Anchor {
     /// Begins there.
     Start,
     /// Is centred there.
@@ -54,7 +54,7 @@ pub enum Anchor {
 impl Svg {
     /// An empty figure; `label` is what a screen reader says.
     #[must_use]
-    pub fn new(width: f64, height: f64, label: &str) -> Self {
+    pub(crate) fn new(width: f64, height: f64, label: &str) -> Self {
         Self {
             width,
             height,
@@ -64,12 +64,12 @@ impl Svg {
     }
 
     /// A straight line.
-    pub fn line(&mut self, class: &str, from: (f64, f64), to: (f64, f64)) {
+    pub(crate) fn line(&mut self, class: &str, from: (f64, f64), to: (f64, f64)) {
         self.path(class, &[Some(from), Some(to)]);
     }
 
     /// A path through the points; `None` lifts the pen.
-    pub fn path(&mut self, class: &str, points: &[Option<(f64, f64)>]) {
+    pub(crate) fn path(&mut self, class: &str, points: &[Option<(f64, f64)>]) {
         let mut data = String::new();
         let mut pen = 'M';
         for point in points {
@@ -85,14 +85,20 @@ impl Svg {
     }
 
     /// A path given by its own data string.
-    pub fn data(&mut self, class: &str, data: &str) {
+    pub(crate) fn data(&mut self, class: &str, data: &str) {
         if !data.is_empty() {
             let _ = write!(self.body, "<path class=\"{class}\" d=\"{data}\"/>");
         }
     }
 
     /// A rectangle with rounded corners of `radius`.
-    pub fn rectangle(&mut self, class: &str, corner: (f64, f64), size: (f64, f64), radius: f64) {
+    pub(crate) fn rectangle(
+        &mut self,
+        class: &str,
+        corner: (f64, f64),
+        size: (f64, f64),
+        radius: f64,
+    ) {
         let _ = write!(
             self.body,
             "<rect class=\"{class}\" x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" rx=\"{}\"/>",
@@ -105,7 +111,7 @@ impl Svg {
     }
 
     /// A disc.
-    pub fn disc(&mut self, class: &str, centre: (f64, f64), radius: f64) {
+    pub(crate) fn disc(&mut self, class: &str, centre: (f64, f64), radius: f64) {
         let _ = write!(
             self.body,
             "<circle class=\"{class}\" cx=\"{}\" cy=\"{}\" r=\"{}\"/>",
@@ -116,7 +122,7 @@ impl Svg {
     }
 
     /// A line of text whose baseline lies at `position`.
-    pub fn text(&mut self, class: &str, position: (f64, f64), anchor: Anchor, text: &str) {
+    pub(crate) fn text(&mut self, class: &str, position: (f64, f64), anchor: Anchor, text: &str) {
         let anchor = match anchor {
             Anchor::Start => "",
             Anchor::Middle => " text-anchor=\"middle\"",
@@ -133,13 +139,13 @@ impl Svg {
 
     /// The figure for an HTML page that carries [`STYLE`] itself; it scales with the page.
     #[must_use]
-    pub fn inline(&self) -> String {
+    pub(crate) fn inline(&self) -> String {
         format!("<svg {}>{}</svg>", self.attributes(), self.body)
     }
 
     /// The figure as a file of its own.
     #[must_use]
-    pub fn standalone(&self) -> String {
+    pub(crate) fn standalone(&self) -> String {
         format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{}\" height=\"{}\" {}>\
              <style>{STYLE}</style>{}</svg>\n",
@@ -162,7 +168,7 @@ impl Svg {
 
 /// `value` with at most two decimals and no trailing zeros.
 #[must_use]
-pub fn number(value: f64) -> String {
+pub(crate) fn number(value: f64) -> String {
     if !value.is_finite() {
         return "0".to_owned();
     }
@@ -177,7 +183,7 @@ pub fn number(value: f64) -> String {
 
 /// `text` with the characters that XML reserves replaced.
 #[must_use]
-pub fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

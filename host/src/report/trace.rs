@@ -1,13 +1,13 @@
 //! What a report shows of one flight; whoever flew fills it in.
 
 /// What the other controllers of a comparison are called; whatever else there is, is the policy itself.
-pub mod names {
+pub(crate) mod names {
     /// The same policy, its memory emptied before every step.
-    pub const WIPED: &str = "memory wiped";
+    pub(crate) const WIPED: &str = "memory wiped";
     /// A policy that was trained without memory.
-    pub const MEMORYLESS: &str = "memoryless policy";
+    pub(crate) const MEMORYLESS: &str = "memoryless policy";
     /// The classical adaptive controller.
-    pub const CLASSICAL: &str = "RLS + LQR";
+    pub(crate) const CLASSICAL: &str = "RLS + LQR";
 }
 
 /// One flight of one controller, a value per control step.

@@ -15,7 +15,7 @@ const MOST_POINTS: usize = 400;
 
 /// One training run.
 #[derive(Clone, Debug)]
-pub struct TrainingRun {
+pub(crate) struct TrainingRun {
     /// Its folder.
     pub folder: String,
     /// The plant's name.
@@ -34,7 +34,7 @@ pub struct TrainingRun {
 
 /// What a curve is drawn against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Across {
+pub(crate) enum Across {
     /// Environment steps.
     Steps,
     /// Time that the training took on its machine.
@@ -58,7 +58,7 @@ struct Group<'a> {
 }
 
 /// Writes the section about `runs`; nothing where there are none.
-pub fn section(page: &mut Page, runs: &[TrainingRun]) {
+pub(crate) fn section(page: &mut Page, runs: &[TrainingRun]) {
     let groups = groups(runs);
     if groups.is_empty() {
         return;
@@ -141,7 +141,7 @@ pub fn section(page: &mut Page, runs: &[TrainingRun]) {
 
 /// The picture of `runs`: return of an episode, exploration included, against environment steps or against time.
 #[must_use]
-pub fn picture(runs: &[TrainingRun], across: Across) -> Svg {
+pub(crate) fn picture(runs: &[TrainingRun], across: Across) -> Svg {
     returns(&groups(runs), across, (680.0, 250.0))
 }
 

@@ -76,7 +76,7 @@ const fn most_diverged(steps: u64) -> u64 {
 
 /// More diverged steps than an iteration on `plant` may have.
 #[must_use]
-pub fn in_simulation(trajectories: &[Trajectory], plant: &str) -> Option<Divergence> {
+pub(crate) fn in_simulation(trajectories: &[Trajectory], plant: &str) -> Option<Divergence> {
     let diverged = trajectories.iter().map(Trajectory::diverged_steps).sum();
     let steps = trajectories
         .iter()
@@ -92,7 +92,7 @@ pub fn in_simulation(trajectories: &[Trajectory], plant: &str) -> Option<Diverge
 /// The first tensor with a number that is none, among an update's: weights first, because one of them
 /// spoils all gradients.
 #[must_use]
-pub fn in_update(
+pub(crate) fn in_update(
     weights: [(&Variables, &[f32]); 2],
     gradients: [(&Variables, &[f32]); 2],
 ) -> Divergence {
@@ -115,7 +115,7 @@ pub fn in_update(
 
 /// The first tensor of the updated weights with a number that is none.
 #[must_use]
-pub fn in_weights(variables: &Variables, values: &[f32]) -> Option<Divergence> {
+pub(crate) fn in_weights(variables: &Variables, values: &[f32]) -> Option<Divergence> {
     variables
         .not_finite(values)
         .map(|(name, value)| Divergence::Number {
@@ -126,7 +126,7 @@ pub fn in_weights(variables: &Variables, values: &[f32]) -> Option<Divergence> {
 
 /// The first number of the trials that is none. `spec` has the channels' names.
 #[must_use]
-pub fn in_trials(trajectories: &[Trajectory], spec: &PlantSpec) -> Option<Divergence> {
+pub(crate) fn in_trials(trajectories: &[Trajectory], spec: &PlantSpec) -> Option<Divergence> {
     trajectories.iter().enumerate().find_map(|(trial, one)| {
         let steps = one.rewards.len();
         let channel = |index: usize| {

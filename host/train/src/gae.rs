@@ -13,7 +13,7 @@
 /// # Panics
 /// When `values` is not one longer than `rewards`, or `ended` is not as long.
 #[must_use]
-pub fn advantages(
+pub(crate) fn advantages(
     rewards: &[f32],
     values: &[f32],
     ended: &[bool],
@@ -39,7 +39,7 @@ pub fn advantages(
 
 /// Discounted sums of the rewards from every step of one trial to its end, or to where the robot fell.
 #[must_use]
-pub fn returns(rewards: &[f32], ended: &[bool], gamma: f32) -> Vec<f32> {
+pub(crate) fn returns(rewards: &[f32], ended: &[bool], gamma: f32) -> Vec<f32> {
     let mut result = rewards.to_vec();
     let mut sum = 0.0;
     for (out, ended) in result.iter_mut().zip(ended).rev() {

@@ -7,36 +7,36 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 
-pub mod actor;
+mod actor;
 pub mod batch;
 pub mod config;
 pub mod critic;
 pub mod curve;
 pub mod device;
-pub mod divergence;
-pub mod episodes;
+mod divergence;
+mod episodes;
 mod error;
-pub mod events;
+mod events;
 pub mod fused;
-pub mod gae;
+mod gae;
 pub mod gradient;
 pub mod init;
 pub mod learner;
-pub mod optimizer;
+mod optimizer;
 pub mod policy;
-pub mod ppo;
+mod ppo;
 mod progress;
-pub mod recurrent;
-pub mod resume;
+mod recurrent;
+mod resume;
 pub mod robot_files;
-pub mod rollout;
-pub mod schedule;
-pub mod statistics;
+mod rollout;
+mod schedule;
+mod statistics;
 pub mod threads;
 pub mod timing;
 mod trainer;
 mod training;
-pub mod variables;
+mod variables;
 
 pub use config::{Preset, Settings};
 pub use curve::{CURVE_FILE, Point};

@@ -4,7 +4,7 @@ use candle_core::{Result, Tensor};
 
 /// The policy's loss over some rows, and what it tells on the way.
 #[derive(Debug)]
-pub struct PolicyLoss {
+pub(crate) struct PolicyLoss {
     /// A scalar; its gradient over all parts of a minibatch adds up to the minibatch's.
     pub loss: Tensor,
     /// Sum over the rows of an estimate of the divergence from the policy that sampled.
@@ -20,7 +20,11 @@ pub struct PolicyLoss {
 ///
 /// # Errors
 /// When the shapes do not fit.
-pub fn log_probabilities(actions: &Tensor, means: &Tensor, log_std: &Tensor) -> Result<Tensor> {
+pub(crate) fn log_probabilities(
+    actions: &Tensor,
+    means: &Tensor,
+    log_std: &Tensor,
+) -> Result<Tensor> {
     let half_log_tau = 0.5 * std::f64::consts::TAU.ln() * actions.dim(1)? as f64;
     let distance = (actions - means)?.broadcast_mul(&log_std.neg()?.exp()?)?;
     let exponent = (distance.sqr()?.sum(1)? * -0.5)?;
@@ -32,7 +36,7 @@ pub fn log_probabilities(actions: &Tensor, means: &Tensor, log_std: &Tensor) -> 
 ///
 /// # Errors
 /// When the shapes do not fit.
-pub fn policy_loss(
+pub(crate) fn policy_loss(
     new: &Tensor,
     old: &Tensor,
     advantages: &Tensor,
@@ -71,7 +75,7 @@ pub fn policy_loss(
 ///
 /// # Errors
 /// When the shapes do not fit.
-pub fn value_loss(values: &Tensor, targets: &Tensor, rows: usize) -> Result<Tensor> {
+pub(crate) fn value_loss(values: &Tensor, targets: &Tensor, rows: usize) -> Result<Tensor> {
     (values - targets)?.sqr()?.sum_all()? * (0.5 / rows as f64)
 }
 
@@ -80,7 +84,7 @@ pub fn value_loss(values: &Tensor, targets: &Tensor, rows: usize) -> Result<Tens
 ///
 /// # Errors
 /// When the shapes do not fit.
-pub fn likelihood_loss(
+pub(crate) fn likelihood_loss(
     values: &Tensor,
     targets: &Tensor,
     log_std: &Tensor,
@@ -97,7 +101,7 @@ pub fn likelihood_loss(
 ///
 /// # Errors
 /// When the shapes do not fit.
-pub fn belief_loss(belief: &Tensor, truth: &Tensor, rows: usize) -> Result<Tensor> {
+pub(crate) fn belief_loss(belief: &Tensor, truth: &Tensor, rows: usize) -> Result<Tensor> {
     let entries = truth.dim(1)? as f64;
     (belief - truth)?.sqr()?.sum_all()? * (0.5 / (rows as f64 * entries))
 }

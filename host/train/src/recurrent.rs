@@ -94,7 +94,11 @@ impl Recurrent {
 
 /// Draws all tensors of a policy; the normalizer is the identity.
 #[must_use]
-pub fn initial_recurrent(config: &GruConfig, initial: &Initial, random: &mut Random) -> Tensors {
+pub(crate) fn initial_recurrent(
+    config: &GruConfig,
+    initial: &Initial,
+    random: &mut Random,
+) -> Tensors {
     let width = config.state;
     config
         .tensors()

@@ -12,11 +12,11 @@ use super::optimizer::AdamW;
 use super::statistics::Statistics;
 
 /// Name of the file.
-pub const TRAINER_FILE: &str = "trainer.safetensors";
+pub(crate) const TRAINER_FILE: &str = "trainer.safetensors";
 
 /// The trainer's state between two iterations, beside the policy.
 #[derive(Clone, Debug, PartialEq)]
-pub struct TrainerState {
+pub(crate) struct TrainerState {
     /// Iterations done.
     pub iteration: u64,
     /// The critic's tensors.
@@ -57,7 +57,7 @@ impl TrainerState {
     ///
     /// # Errors
     /// When a tensor's values do not fit its shape.
-    pub fn to_bytes(&self) -> Result<Vec<u8>, ResumeError> {
+    pub(crate) fn to_bytes(&self) -> Result<Vec<u8>, ResumeError> {
         let mut entries: Vec<(String, Dtype, Vec<usize>, Vec<u8>)> = Vec::new();
         for (name, tensor) in &self.critic {
             entries.push((
@@ -122,7 +122,7 @@ impl TrainerState {
     ///
     /// # Errors
     /// Names the file and what is wrong with it.
-    pub fn load(dir: &Path) -> Result<Self, ResumeError> {
+    pub(crate) fn load(dir: &Path) -> Result<Self, ResumeError> {
         let name = dir.join(TRAINER_FILE).display().to_string();
         let bytes = folder::read(dir, TRAINER_FILE).map_err(|reason| ResumeError::Io {
             path: name.clone(),
@@ -136,7 +136,7 @@ impl TrainerState {
     ///
     /// # Errors
     /// Names what does not fit.
-    pub fn check(
+    pub(crate) fn check(
         &self,
         dir: &Path,
         actor: &AdamW,

@@ -36,7 +36,7 @@ pub struct Trajectory {
 
 /// What stays the same for all trials of an iteration.
 #[derive(Clone, Copy, Debug)]
-pub struct Rollout<'a> {
+pub(crate) struct Rollout<'a> {
     /// Makes the plants.
     pub plant: &'a PlantFactory,
     /// The policy that acts.
@@ -67,7 +67,7 @@ impl Rollout<'_> {
     ///
     /// # Errors
     /// When the plant does not know one of the settings' changes.
-    pub fn collect(&self, iteration: u64) -> Result<Vec<Trajectory>, UnknownChange> {
+    pub(crate) fn collect(&self, iteration: u64) -> Result<Vec<Trajectory>, UnknownChange> {
         let trials = self.settings.trials;
         let threads = rayon::current_num_threads().max(1);
         let together = trials.div_ceil(threads).clamp(1, TOGETHER);
