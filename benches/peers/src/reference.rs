@@ -2,6 +2,7 @@
 //! makes of them.
 
 use anyhow::Context as _;
+use engram_export::checkpoint::Agent;
 use engram_export::{
     Calibration, Checkpoint, FloatPolicy, GoldenInput, Normalizer, Options, Parameters, Trial,
     export, parameters,
@@ -128,12 +129,12 @@ impl Reference {
         let mut random = Random::new(0);
         let checkpoint = Checkpoint {
             plant: "random".into(),
-            agent: "trmrl".into(),
+            agent: Agent::Trmrl,
             version: env!("CARGO_PKG_VERSION").into(),
             seed: SEED,
             steps: 0,
             training_return: 0.0,
-            parameters: random.parameters(config),
+            network: FloatPolicy::new(random.parameters(config)).into(),
             contract: None,
             robot: Vec::new(),
             training: Default::default(),
@@ -144,7 +145,7 @@ impl Reference {
                 trial.into_iter().map(|moment| moment.input).collect()
             })
             .collect();
-        let policy = checkpoint.policy();
+        let policy = checkpoint.transformer()?.clone();
         let calibration = Calibration::measure(&policy, &trials)?;
         let mut golden = |_: Option<&[i16]>| {
             let moment = random.moment(&config);
