@@ -2,7 +2,7 @@
 //!
 //! A subcommand parses, calls the library and prints; `train`, `eval`, `export` and `report` also put their work together here.
 //! Results go to standard output (one JSON object with `--json`), words about progress to
-//! standard error, so that a script can read the one without the other; [`crate::output`] prints both.
+//! standard error, so that a script can read the one without the other; `output` prints both.
 
 use std::process::ExitCode;
 

@@ -79,7 +79,7 @@ impl Policy {
         }
     }
 
-    /// [`forward`](Self::forward) of windows, each from an empty memory: see [`Actor::forward_windows`].
+    /// [`forward`](Self::forward) of windows, each from an empty memory: see `Actor::forward_windows`.
     ///
     /// # Errors
     /// When the shapes do not fit, or the network has no windows.
