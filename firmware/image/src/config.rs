@@ -33,12 +33,7 @@ pub enum Positions {
 #[strum(serialize_all = "lowercase")]
 #[cfg_attr(
     feature = "write",
-    derive(
-        serde::Serialize,
-        serde::Deserialize,
-        strum::EnumIter,
-        strum::EnumMessage
-    ),
+    derive(serde::Serialize, serde::Deserialize),
     serde(rename_all = "lowercase")
 )]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]

@@ -6,7 +6,7 @@ mod dimensions;
 mod error;
 mod model;
 mod presets;
-mod reading;
+pub(crate) mod reading;
 mod together;
 mod training;
 

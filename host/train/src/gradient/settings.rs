@@ -4,7 +4,7 @@ use engram_plants::toml_place::Document;
 use serde::{Deserialize, Serialize};
 
 use super::LANES;
-use crate::config::{ConfigError, Initial, Model, Positions};
+use crate::config::{ConfigError, Initial, Model, Positions, reading};
 
 /// The settings of a run. `presets/gradient/quadrotor.toml` documents every key.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -97,10 +97,7 @@ impl GradientSettings {
     /// # Errors
     /// Names line and key, or the value that is out of range.
     pub fn from_toml(text: &str, origin: &str) -> Result<Self, ConfigError> {
-        let settings: Self = toml::from_str(text).map_err(|error| ConfigError::Toml {
-            origin: origin.to_owned(),
-            message: error.to_string(),
-        })?;
+        let settings: Self = reading::from_text(text, origin)?;
         settings.check(Document { origin, text })?;
         Ok(settings)
     }
@@ -110,13 +107,7 @@ impl GradientSettings {
     /// # Errors
     /// Names the key, or the value that is out of range.
     pub fn from_table(table: toml::Table, origin: &str) -> Result<Self, ConfigError> {
-        let settings: Self =
-            table
-                .try_into()
-                .map_err(|error: toml::de::Error| ConfigError::Toml {
-                    origin: origin.to_owned(),
-                    message: error.to_string(),
-                })?;
+        let settings: Self = reading::from_table(table, origin)?;
         settings.check(Document { origin, text: "" })?;
         Ok(settings)
     }

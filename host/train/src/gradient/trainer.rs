@@ -19,7 +19,7 @@ use super::flights::{Block, Limits, Told, Workspace};
 use super::policy::LanePolicy;
 use super::settings::GradientSettings;
 use crate::Run;
-use crate::config::ConfigError;
+use crate::config::{ConfigError, reading};
 use crate::curve::{self, CURVE_FILE, Point};
 use crate::divergence::Divergence;
 use crate::episodes::Episodes;
@@ -460,11 +460,7 @@ impl<P: Differentiable> Training for GradientTrainer<P> {
             memories: Statistics::new(self.config.inputs()),
             returns: Statistics::new(1),
         };
-        let mut training =
-            toml::Table::try_from(&self.settings).map_err(|error| ConfigError::Toml {
-                origin: "settings".to_owned(),
-                message: error.to_string(),
-            })?;
+        let mut training = reading::to_table(&self.settings)?;
         training.insert(LEARNER.0.to_owned(), LEARNER.1.into());
         let checkpoint = Checkpoint {
             plant: self.run.plant.name().to_owned(),
