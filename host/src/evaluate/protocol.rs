@@ -230,5 +230,115 @@ mod tests {
                 assert_eq!(sum, outcome.returns[0]);
             }
         }
+
+        /// A cart on a rail whose servo is told where to go; beyond the rail's end it is lost.
+        const RAIL: &str = r#"<mujoco><option timestep="0.01" integrator="implicitfast" gravity="0 0 0"/><worldbody>
+            <body name="cart"><joint name="x" type="slide" axis="1 0 0"/><geom size="0.1" mass="1"/></body></worldbody>
+            <actuator><position name="servo" joint="x" kp="2000" kv="200" ctrlrange="-1 1"/></actuator></mujoco>"#;
+        const CART: &str = r#"
+            name = "cart"
+            model = "rail.xml"
+            period_us = 20000
+            episode_steps = 100
+            observation = [{ name = "x", unit = "m", min = -2.0, max = 2.0, qpos = { joint = "x" } }]
+            action = [{ name = "x", actuator = "servo", unit = "m", min = -1.0, max = 1.0, slew_per_s = 100.0, safe = 0.0 }]
+            reward = [{ weight = 1.0, reached = {} }]
+            ended = [{ all = [{ qpos = { joint = "x" }, below = -0.5 }] }]
+            hidden = [{ name = "mass", training = [0.5, 2.0], mass_scale = { bodies = ["cart"] } }]
+            change = [{ name = "mass", summary = "twice as heavy", multiply = { mass = 2.0 } }]
+            [goal]
+            all = [{ qpos = { joint = "x" }, target = 0.5, within = 0.05 }]
+            hold_steps = 18
+            change_steps = [40, 40]
+            recovery_steps = 20
+        "#;
+
+        /// Goes to 0.5 m from a step of each episode on, and 60 steps later to the middle again.
+        struct Goes {
+            from: usize,
+            step: usize,
+        }
+
+        impl Controller for Goes {
+            fn clear(&mut self) {}
+
+            fn step(&mut self, moment: &crate::evaluate::Moment<'_>, words: &mut [i16]) {
+                self.step = if moment.done { 0 } else { self.step + 1 };
+                let there = (self.from..self.from + 60).contains(&self.step);
+                words.fill(if there { i16::MAX / 2 } else { 0 });
+            }
+        }
+
+        /// Goes beyond the rail's end.
+        struct Leaves;
+
+        impl Controller for Leaves {
+            fn clear(&mut self) {}
+
+            fn step(&mut self, _moment: &crate::evaluate::Moment<'_>, words: &mut [i16]) {
+                words.fill(-i16::MAX);
+            }
+        }
+
+        #[test]
+        fn a_goal_that_is_reached_is_a_success_and_no_fall() {
+            // `then` of the goal, when it goes there, and the shares: success, recovered, fell, ended.
+            let cases = [
+                // Reached in each episode, in the second one before the change; it went away later, or would have.
+                ("end", Some(5), [1.0, 1.0, 0.0, 1.0]),
+                ("count", Some(5), [1.0, 1.0, 0.0, 0.0]),
+                // Reached within the last steps, through which it has not held: the end of an episode counts as it is.
+                ("end", Some(80), [1.0, 1.0, 0.0, 1.0]),
+                ("count", Some(80), [0.0, 0.0, 0.0, 0.0]),
+                // Out of time, and lost.
+                ("end", Some(99), [0.0, 0.0, 0.0, 0.0]),
+                ("end", None, [0.0, 0.0, 1.0, 1.0]),
+            ];
+            let folder = tempfile::tempdir().unwrap();
+            std::fs::write(folder.path().join("rail.xml"), RAIL).unwrap();
+            let file = folder.path().join("cart.toml");
+            for (then, from, shares) in cases {
+                let goal = format!("{CART}\nreached = {{ steps = 5, then = \"{then}\" }}");
+                std::fs::write(&file, goal).unwrap();
+                let plant = PlantFactory::open(&file.display().to_string()).unwrap();
+                let plan = Plan::new(&plant, TaskSet::HeldOut, 16, "mass", 0).unwrap();
+                let goes = |heavy: bool| -> Box<dyn Controller> {
+                    match from {
+                        Some(from) if heavy => Box::new(Goes { from, step: 0 }),
+                        _ => Box::new(Leaves),
+                    }
+                };
+                let of = |results: &Results| {
+                    let of = &results.summary;
+                    assert_eq!(of.ended_episode_1, of.ended_episode_2);
+                    // Reaching pays once an episode, and what is lost reaches nothing.
+                    assert_eq!(
+                        of.return_episode_1,
+                        if from == Some(99) {
+                            0.0
+                        } else {
+                            of.return_episode_2
+                        }
+                    );
+                    [
+                        of.success.unwrap(),
+                        of.recovered.unwrap(),
+                        of.fell,
+                        of.ended_episode_1,
+                    ]
+                };
+                let all = evaluate(&plan, &plant, |_| goes(true)).unwrap();
+                assert_eq!(of(&all), shares, "{then}, from step {from:?}");
+                // Who does it on heavy carts only is counted on heavy carts only.
+                let is_heavy = |trial: &TrialPlan| trial.task.values[0] > 1.0;
+                let some = evaluate(&plan, &plant, |trial| goes(is_heavy(trial))).unwrap();
+                let heavy =
+                    plan.trials.iter().filter(|trial| is_heavy(trial)).count() as f64 / 16.0;
+                assert!((0.2..0.9).contains(&heavy));
+                let lost = [0.0, 0.0, 1.0, 1.0];
+                let mixed = std::array::from_fn(|i| heavy * shares[i] + (1.0 - heavy) * lost[i]);
+                assert_eq!(of(&some), mixed, "{then}, from step {from:?}");
+            }
+        }
     }
 }
