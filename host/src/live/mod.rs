@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use desk::{Desk, Order};
+use desk::{Desk, Order, Seat};
 use engram_flight::{Asked, Event, Header, Outcome, Step, Watcher};
 use engram_plants::PlantSpec;
 use http::RequestError;
@@ -246,9 +246,9 @@ fn serve(stream: &mut TcpStream, own: &str, desk: &Desk) -> Result<(), RequestEr
     match (request.method.as_str(), request.path.as_str()) {
         ("GET", "/") => http::respond(stream, "200 OK", "text/html", PAGE.as_bytes())?,
         ("GET", "/events") => {
-            let (missed, coming) = desk.look()?;
+            let seat = desk.look()?;
             // From here on the answer has begun: an error ends it.
-            let _ = tell(stream, &missed, &coming);
+            let _ = tell(stream, &seat);
         }
         ("POST", "/order") => {
             desk.take(serde_json::from_slice::<Order>(&request.body)?)?;
@@ -265,11 +265,7 @@ fn serve(stream: &mut TcpStream, own: &str, desk: &Desk) -> Result<(), RequestEr
 }
 
 /// Server-sent events until the flight or the page ends; a silent flight sends empty ones, so that a page that is gone is noticed.
-fn tell(
-    stream: &mut TcpStream,
-    missed: &[Arc<str>],
-    coming: &std::sync::mpsc::Receiver<Arc<str>>,
-) -> io::Result<()> {
+fn tell(stream: &mut TcpStream, (missed, coming): &Seat) -> io::Result<()> {
     use std::sync::mpsc::RecvTimeoutError;
     http::begin_events(stream)?;
     for message in missed {
