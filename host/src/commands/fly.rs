@@ -20,7 +20,7 @@ use engram_flight::board::{
 use engram_flight::{
     BoardPilot, FlightError, FlightPlan, ImageFile, Outcome, PilotCard, Show, Summary, Watcher,
 };
-use engram_plants::PlantFactory;
+use engram_plants::Plants;
 
 /// Fly a plant (simulated here) with a policy (on a board) and compare every word with the host's
 /// own policy.
@@ -118,8 +118,8 @@ const DEFAULT_LOG: &str = "runs/flight.mcap";
 /// # Errors
 /// What could not be read, started, reached or flown, and what to do about it; also when board and
 /// host disagree on a word, or the board left the armed state.
-pub fn run(args: Args) -> anyhow::Result<()> {
-    let plan = plan(&args)?;
+pub fn run(args: Args, plants: &Plants) -> anyhow::Result<()> {
+    let plan = plan(&args, plants)?;
     // A misspelt change must not cost an upload first.
     engram_flight::plant_for(&plan)?;
     // Nor a log that cannot be written.
@@ -187,8 +187,8 @@ fn log_path(args: &Args) -> Result<PathBuf, FlightError> {
     }
 }
 
-fn plan(args: &Args) -> anyhow::Result<FlightPlan> {
-    let plant = PlantFactory::open(&args.plant)?;
+fn plan(args: &Args, plants: &Plants) -> anyhow::Result<FlightPlan> {
+    let plant = plants.open(&args.plant)?;
     let period_s = plant.spec().period_s();
     let in_steps = |name: &str, seconds: f64| -> anyhow::Result<u32> {
         let steps = (seconds / period_s).round();
