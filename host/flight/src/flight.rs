@@ -282,12 +282,7 @@ pub(super) fn apply_change(
 ) -> Result<(), FlightError> {
     if let Some((change, _)) = plan.change.as_ref().filter(|(_, at)| *at == index) {
         plant.apply(change)?;
-        let summary = plant
-            .spec()
-            .changes
-            .iter()
-            .find(|known| known.name == *change)
-            .map_or(change.as_str(), |known| &*known.summary);
+        let summary = plant.spec().change_in_words(change);
         recorder.event(EventKind::Change, format!("{change}: {summary}"))?;
     }
     Ok(())

@@ -1,59 +1,69 @@
 //! From a flight log to what a report draws.
 
-use engram_flight::{EventKind, Flight};
+use engram_flight::{ChannelRecord, EventKind, Flight};
 use engram_kernels::command_from_word;
 
-use super::{Attention, FlightTrace};
+use crate::evaluate::{Attention, Changed, FlightTrace, Signals};
 
-/// The flight of a pendulum as a report shows it, under `name` in the legends.
+/// A logged flight as a report shows it, under `name` in the legends.
 ///
 /// Steps without a sample repeat the measurement before them.
 #[must_use]
 pub(crate) fn trace(flight: &Flight, name: &str) -> FlightTrace {
+    let header = &flight.header;
+    let commands = signals(&header.actions);
     let mut trace = FlightTrace {
         name: name.to_owned(),
-        period_s: f64::from(flight.header.period_us) / 1e6,
+        plant: header.plant.clone(),
+        period_s: f64::from(header.period_us) / 1e6,
+        task: header.task.clone(),
+        observation: signals(&header.observations),
+        state: Signals::new(header.state_names.iter().map(|name| (name.as_str(), ""))),
+        wanted: commands.clone(),
+        issued: commands,
+        has_goal: header.has_goal,
         attention: attention(flight),
         ..FlightTrace::default()
     };
-    let (mut measured, mut rate) = (0.0, 0.0);
     for step in &flight.steps {
-        if let Some([cos, sin, measured_rate, ..]) = step
-            .sample
-            .as_ref()
-            .map(|sample| sample.observation.as_slice())
-        {
-            (measured, rate) = (sin.atan2(*cos), *measured_rate);
-        }
-        trace
-            .angle_rad
-            .push(step.plant.first().copied().unwrap_or(measured));
-        trace.angle_measured_rad.push(measured);
-        trace.rate_rad_per_s.push(rate);
-        let issued = step.command.first().copied().unwrap_or(0.0);
-        trace
-            .command_nm
-            .push(wanted(flight, &step.words).unwrap_or(issued));
-        trace.issued_nm.push(issued);
-        trace.upright.push(step.holds);
+        let sample = step.sample.iter().flat_map(|sample| &sample.observation);
+        trace.observation.push(sample.copied());
+        trace.state.push(step.plant.iter().copied());
+        let wanted = header.actions.iter().zip(&step.words);
+        let wanted: Vec<f32> = wanted
+            .map(|(channel, word)| command_from_word(*word, channel.min, channel.max))
+            .collect();
+        // Where no controller ran, what was issued was wanted.
+        let wanted = if wanted.is_empty() {
+            &step.command
+        } else {
+            &wanted
+        };
+        trace.wanted.push(wanted.iter().copied());
+        trace.issued.push(step.command.iter().copied());
+        trace.reward.push(step.reward);
+        trace.holds.push(step.holds);
     }
     for event in &flight.events {
+        let step = event.step as usize;
         match event.kind {
-            EventKind::Change => {
-                trace.change_step = Some(event.step as usize);
-                trace.change = event.text.clone();
-            }
-            EventKind::Episode => trace.episodes.push(event.step as usize),
+            // A log says `name: what it does`.
+            EventKind::Change => trace.changes.push(Changed {
+                step,
+                words: match event.text.split_once(": ") {
+                    Some((_, words)) => words.to_owned(),
+                    None => event.text.clone(),
+                },
+            }),
+            EventKind::Episode => trace.episodes.push(step),
             _ => {}
         }
     }
     trace
 }
 
-/// The first command before the envelope, in the contract's unit.
-fn wanted(flight: &Flight, words: &[i16]) -> Option<f32> {
-    let (channel, word) = (flight.header.actions.first()?, words.first()?);
-    Some(command_from_word(*word, channel.min, channel.max))
+fn signals(channels: &[ChannelRecord]) -> Signals {
+    Signals::new(channels.iter().map(|c| (c.name.as_str(), c.unit.as_str())))
 }
 
 fn attention(flight: &Flight) -> Option<Attention> {

@@ -29,11 +29,13 @@ impl Panel {
         self.corner.1 + self.size.1 - (value - self.up.0) / (self.up.1 - self.up.0) * self.size.1
     }
 
-    fn right(&self) -> f64 {
+    /// Its right edge, in pixels.
+    pub(crate) fn right(&self) -> f64 {
         self.corner.0 + self.size.0
     }
 
-    fn bottom(&self) -> f64 {
+    /// Its lower edge, in pixels.
+    pub(crate) fn bottom(&self) -> f64 {
         self.corner.1 + self.size.1
     }
 

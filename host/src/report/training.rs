@@ -1,8 +1,8 @@
 //! The report's part about training: one run, or several beside each other, of any plant.
 
-use super::figures::spread;
 use super::page::{Page, Width};
 use super::panel::{Panel, ticks};
+use super::plot::spread;
 use super::svg::{Anchor, Svg};
 use engram_train::{Lap, Point, timing};
 

@@ -7,9 +7,8 @@ use anyhow::bail;
 use crate::commands::eval::table;
 use crate::evaluate::{Record, Summary};
 use crate::output::tell;
-use crate::report::figures::Series;
+use crate::report::curves::{Series, rewards};
 use crate::report::page::{Page, Width};
-use crate::report::rewards::rewards;
 
 /// Colours that a figure has.
 const COLOURS: usize = 5;
