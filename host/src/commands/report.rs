@@ -5,15 +5,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use engram_export::checkpoint::folder;
 
-mod rewards;
+mod evaluation;
 
 use crate::evaluate::trace::names;
-use crate::evaluate::{FlightOptions, FlightTrace, Record, Subject, Summary};
+use crate::evaluate::{FlightOptions, FlightTrace, Record, Subject};
 use crate::output::tell;
-use crate::report::curves::{Series, adaptation};
 use crate::report::flight_trace;
 use crate::report::flights::{self, Origin};
-use crate::report::page::{Page, Width};
+use crate::report::page::Page;
 use crate::report::training::{self, Across, TrainingRun};
 use engram_export::Checkpoint;
 use engram_flight::Flight;
@@ -104,7 +103,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     };
     let results = evaluations(&args)?;
     if let Some(picture) = &args.rewards {
-        rewards::write(&results, picture)?;
+        evaluation::write_rewards(&results, picture)?;
     }
     let records: Vec<&Record> = results.iter().flat_map(|(_, records)| records).collect();
     let runs = training_runs(&args.dir)?;
@@ -121,19 +120,12 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         "Engram: a policy that adapts with frozen weights",
         "What was trained, how it copes when the dynamics change in mid-flight, and where it looks while it does.",
     );
-    if let Some(record) = records
-        .first()
-        .filter(|record| record.plant == pendulum::NAME)
-    {
-        headline(&mut page, record);
+    if let Some(record) = records.first() {
+        evaluation::headline(&mut page, record);
     }
     show(&mut page, &flown, &args)?;
     for record in records {
-        if record.plant == pendulum::NAME {
-            numbers(&mut page, record);
-        } else {
-            rewards::section(&mut page, record);
-        }
+        evaluation::section(&mut page, record);
     }
     training::section(&mut page, &runs);
     write(&args.output, &page.html())?;
@@ -323,41 +315,6 @@ fn evaluations(args: &Args) -> anyhow::Result<Vec<(PathBuf, Vec<Record>)>> {
     Ok(results)
 }
 
-fn headline(page: &mut Page, record: &Record) {
-    let mut facts = vec![
-        (
-            percent(record.summary.success),
-            "of held-out tasks upright throughout the last second".to_owned(),
-        ),
-        (
-            percent(record.summary.recovered),
-            format!(
-                "upright again within 2 s after the change ({})",
-                record.change
-            ),
-        ),
-    ];
-    if let Some(wiped) = record.compared.get("wiped") {
-        facts.push((
-            percent(wiped.recovered),
-            "the same with the memory wiped every step".to_owned(),
-        ));
-    }
-    if let Some(one_step) = record.compared.get("one-step") {
-        facts.push((
-            percent(one_step.recovered),
-            "a policy trained without memory".to_owned(),
-        ));
-    }
-    if let Some(classical) = record.compared.get("classical") {
-        facts.push((
-            percent(classical.recovered),
-            "a classical adaptive controller (RLS + LQR)".to_owned(),
-        ));
-    }
-    page.facts(&facts);
-}
-
 fn show(page: &mut Page, flown: &Flown, args: &Args) -> anyhow::Result<()> {
     if let Some(none) = &flown.none {
         tell!("{none}");
@@ -391,95 +348,6 @@ fn show(page: &mut Page, flown: &Flown, args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn numbers(page: &mut Page, record: &Record) {
-    page.section(
-        &format!("{} held-out tasks, change '{}'", record.tasks, record.change),
-        &format!(
-            "{} policy of {} ({}, training seed {}), weights {}. Upright: angle under 0.3 rad and rate under 1 rad/s of the true \
-             state. Recovered: upright at every step from 2 s after the change to the end. Fell: below the horizontal \
-             at some time after the change.",
-            record.arithmetic, record.policy, record.agent, record.seed, record.weights_sha256
-        ),
-    );
-    let own = ("policy".to_owned(), &record.summary);
-    let others = record
-        .compared
-        .iter()
-        .map(|(name, summary)| (name.clone(), summary));
-    let outside = record
-        .out_of_distribution
-        .iter()
-        .map(|summary| ("policy, out of distribution".to_owned(), summary));
-    let all: Vec<(String, &Summary)> = std::iter::once(own).chain(others).chain(outside).collect();
-    let rows: Vec<Vec<String>> = all
-        .iter()
-        .map(|(name, summary)| {
-            vec![
-                name.clone(),
-                percent(summary.success),
-                percent(summary.recovered),
-                percent(summary.fell),
-                summary
-                    .recovery_s_median
-                    .map_or("–".to_owned(), |seconds| format!("{seconds:.2} s")),
-                format!("{:.1}", summary.return_episode_1),
-                format!("{:.1}", summary.return_episode_2),
-            ]
-        })
-        .collect();
-    let head = [
-        "controller",
-        "upright at end",
-        "recovered",
-        "fell",
-        "median recovery",
-        "return 1",
-        "return 2",
-    ];
-    page.table(&head, &rows);
-    if let Some(cost) = &record.quantization {
-        page.words(&format!("Int8 against f32, on the same tasks: {cost}."));
-    }
-    let series: Vec<Series> = all
-        .iter()
-        .filter(|(name, _)| !matches!(name.as_str(), "float" | "policy, out of distribution"))
-        .map(|(name, summary)| Series {
-            name: name.clone(),
-            colour: colour(name),
-            values: summary.adaptation.clone(),
-        })
-        .collect();
-    page.figures(
-        Width::Middle,
-        &[(
-            String::new(),
-            adaptation(
-                &series,
-                record.period_s,
-                format!(
-                    "share of tasks upright after the change ({})",
-                    record.change
-                ),
-            ),
-        )],
-    );
-    page.command(&format!(
-        "engram eval {} --tasks {} --change {}",
-        record.policy, record.tasks, record.change
-    ));
-}
-
-/// The same colour for the same controller in every figure.
-fn colour(name: &str) -> usize {
-    match name {
-        "policy" => 0,
-        "wiped" => 1,
-        "one-step" => 2,
-        "classical" => 3,
-        _ => 4,
-    }
-}
-
 /// The training runs in `dirs`; a folder without a curve, as of a policy that was copied, has nothing to show.
 fn training_runs(dirs: &[PathBuf]) -> anyhow::Result<Vec<TrainingRun>> {
     let with_curve = dirs.iter().filter(|dir| folder::holds(dir, CURVE_FILE));
@@ -497,10 +365,4 @@ fn training_runs(dirs: &[PathBuf]) -> anyhow::Result<Vec<TrainingRun>> {
             })
         })
         .collect()
-}
-
-fn percent(share: impl Into<Option<f64>>) -> String {
-    share
-        .into()
-        .map_or("–".to_owned(), |share| format!("{:.1} %", 100.0 * share))
 }

@@ -202,7 +202,7 @@ pub struct Representations {
     /// What the encoder made of it, `[steps][model]`.
     pub encoded: Vec<f32>,
     /// How far the memories are from the consensus that each layer forms of them, `[steps][layers]`: the attention-weighted
-    /// variance of the values, summed over the entries of all heads (the Bayes risk of the paper, section 4).
+    /// variance of the values, summed over the entries of all heads (the Bayes risk of the paper).
     pub risk: Vec<f32>,
 }
 

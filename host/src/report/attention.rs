@@ -106,9 +106,9 @@ pub(super) fn around_changes(traces: &[&FlightTrace]) -> Option<Vec<Svg>> {
     }
     let seconds = window as f64 * periods.first()?.0;
     let names = [
-        "before the change".to_owned(),
-        format!("first {} s after it", number(0.5 * seconds)),
-        format!("from {} s after it", number(seconds)),
+        "before".to_owned(),
+        format!("first {} s", number(0.5 * seconds)),
+        format!("after {} s", number(seconds)),
     ];
     let mean = |layer: usize, period: usize, age: usize| {
         let (mut sum, mut steps) = (0.0, 0);
@@ -201,7 +201,7 @@ mod tests {
         let figures = around_changes(&[&trace]).unwrap();
         assert_eq!(figures.len(), 1);
         let text = figures[0].inline();
-        assert!(text.contains(">before the change<") && text.contains(">first 0.02 s after it<"));
+        assert!(text.contains(">before<") && text.contains(">first 0.02 s<"));
         let still = FlightTrace {
             changes: Vec::new(),
             ..trace

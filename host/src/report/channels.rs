@@ -53,12 +53,24 @@ pub(super) fn numbers(values: impl IntoIterator<Item = f32>) -> Vec<f64> {
     values.into_iter().map(f64::from).collect()
 }
 
+/// A channel's unit, or what its name ends with where that tells it.
+fn unit((name, unit): &(String, String)) -> &str {
+    const ENDS: [&str; 4] = ["_rad_per_s", "_m_per_s", "_rad", "_m"];
+    if !unit.is_empty() {
+        return unit;
+    }
+    let end = ENDS.into_iter().find(|end| name.ends_with(end));
+    end.unwrap_or_default()
+}
+
 /// Neighbours of one unit together, at most `most` panels.
 fn panels(signals: &Signals, most: usize, what: &str) -> Vec<Plot> {
     let mut groups: Vec<Vec<usize>> = Vec::new();
-    for (index, (_, unit)) in signals.channels.iter().enumerate() {
+    for (index, channel) in signals.channels.iter().enumerate() {
         match groups.last_mut() {
-            Some(group) if group.len() < TOGETHER && signals.channels[group[0]].1 == *unit => {
+            Some(group)
+                if group.len() < TOGETHER && unit(&signals.channels[group[0]]) == unit(channel) =>
+            {
                 group.push(index);
             }
             _ => groups.push(vec![index]),
@@ -100,22 +112,18 @@ pub(super) fn commands(flight: &FlightTrace, wanted: bool) -> Vec<Plot> {
     } else {
         "line s0".to_owned()
     };
-    let plot = |(channel, (name, _)): (usize, &(String, String))| {
+    let plot = |channel: usize| {
         let curve = |signals: &Signals, class: String| Curve {
             class,
             values: numbers(signals.channel(channel)),
             held: true,
             ..Curve::default()
         };
-        let issued = curve(signals, colour.clone());
         let mut curves = Vec::new();
         if wanted {
             curves.push(curve(&flight.wanted, format!("{colour} thin faint")));
         }
-        curves.push(Curve {
-            name: name.clone(),
-            ..issued
-        });
+        curves.push(curve(signals, colour.clone()));
         let heading = match (channel, wanted) {
             (0, true) => format!("commands, wanted (thin) and issued: {}", signals.label(0)),
             (0, false) => format!(
@@ -127,7 +135,7 @@ pub(super) fn commands(flight: &FlightTrace, wanted: bool) -> Vec<Plot> {
         };
         Plot::fitting(&heading, curves)
     };
-    signals.channels.iter().enumerate().map(plot).collect()
+    (0..signals.channels.len()).map(plot).collect()
 }
 
 #[cfg(test)]
@@ -136,6 +144,15 @@ mod tests {
 
     #[test]
     fn neighbours_of_one_unit_share_a_panel_and_what_is_left_out_is_said() {
+        let state = ["x_m", "y_m", "attitude", "turn_rad_per_s", "roll_rad_per_s"];
+        let state = panels(&Signals::new(state.map(|name| (name, ""))), 8, "true state");
+        assert_eq!(
+            state
+                .iter()
+                .map(|plot| plot.curves.len())
+                .collect::<Vec<_>>(),
+            [2, 1, 2]
+        );
         let names: Vec<String> = (0..23).map(|k| format!("c{k}")).collect();
         let unit = |k: usize| if k < 3 { "m" } else { "rad" };
         let mut signals =

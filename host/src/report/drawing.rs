@@ -43,21 +43,13 @@ pub(crate) trait Drawing: Sync {
 
     /// The picture's heading.
     fn title(&self, flight: &FlightTrace) -> String {
-        let first = flight.changes.first();
-        first.map_or_else(
-            || format!("A flight of {}", flight.plant),
-            |change| format!("{}: {}", flight.plant, change.words),
-        )
+        format!("A flight of the {}", flight.plant)
     }
 
     /// What a controller does after the change: it never loses the goal, it has it again (in how many seconds follows), or
     /// neither.
     fn verdicts(&self) -> [&'static str; 3] {
-        [
-            "holds its goal",
-            "holds its goal again after",
-            "does not recover",
-        ]
+        ["holds its goal", "recovers after", "does not recover"]
     }
 
     /// Width of a flight's own figure and the room for names at its right, pixels.

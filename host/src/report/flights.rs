@@ -98,9 +98,9 @@ pub(crate) fn attention(page: &mut Page, flights: &[&FlightTrace]) {
         return;
     };
     let words = match flights.len() {
-        1 => "Attention by the age of the memory, averaged over heads and steps.".to_owned(),
+        1 => "Attention by the age of the memory, before and after the change, averaged over heads and steps.".to_owned(),
         flights => format!(
-            "Attention by the age of the memory, averaged over heads, steps and {flights} held-out tasks."
+            "Attention by the age of the memory, before and after the change, averaged over heads, steps and {flights} held-out tasks."
         ),
     };
     page.section("Which memories it reads", &words);

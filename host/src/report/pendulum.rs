@@ -5,7 +5,7 @@ use engram_plants::pendulum::NAME;
 use super::channels::numbers;
 use super::drawing::Drawing;
 use super::panel::{Panel, ticks};
-use super::plot::{Curve, Plot, line};
+use super::plot::{Curve, Plot, Scale, line};
 use super::svg::{Svg, number};
 use crate::evaluate::FlightTrace;
 
@@ -34,8 +34,10 @@ impl Drawing for Pendulum {
     fn compared(&self, flights: &[FlightTrace]) -> Plot {
         Plot {
             heading: "angle from upright, the same pendulum under each controller".to_owned(),
-            up: (184.0, -4.0),
-            labels: labels(&[(0.0, "upright 0°"), (90.0, "90°"), (180.0, "hanging 180°")]),
+            scale: fixed(
+                (184.0, -4.0),
+                &[(0.0, "upright 0°"), (90.0, "90°"), (180.0, "hanging 180°")],
+            ),
             goal: Some((0.0, UPRIGHT_DEG)),
             curves: flights.iter().map(angle).collect(),
         }
@@ -52,8 +54,7 @@ impl Drawing for Pendulum {
         vec![
             Plot {
                 heading: "angle from upright".to_owned(),
-                up: (180.0, 0.0),
-                labels: labels(&[(0.0, "0°"), (90.0, "90°"), (180.0, "180°")]),
+                scale: fixed((180.0, 0.0), &[(0.0, "0°"), (90.0, "90°"), (180.0, "180°")]),
                 goal: Some((0.0, UPRIGHT_DEG)),
                 curves: vec![
                     Curve {
@@ -67,8 +68,10 @@ impl Drawing for Pendulum {
             },
             Plot {
                 heading: "rate as measured, rad/s".to_owned(),
-                up: (-fastest, fastest),
-                labels: marks.iter().map(|v| (*v, number(*v))).collect(),
+                scale: Scale::Fixed(
+                    (-fastest, fastest),
+                    marks.iter().map(|v| (*v, number(*v))).collect(),
+                ),
                 goal: None,
                 curves: vec![Curve {
                     class: line(flight),
@@ -117,9 +120,9 @@ impl Drawing for Pendulum {
     }
 }
 
-fn labels(known: &[(f64, &str)]) -> Vec<(f64, String)> {
+fn fixed(up: (f64, f64), known: &[(f64, &str)]) -> Scale {
     let owned = |(value, label): &(f64, &str)| (*value, (*label).to_owned());
-    known.iter().map(owned).collect()
+    Scale::Fixed(up, known.iter().map(owned).collect())
 }
 
 /// The true angle from upright.
@@ -148,12 +151,10 @@ fn command(flight: &FlightTrace, margin: f64, class: &str) -> Plot {
     };
     Plot {
         heading: "command, Nm: wanted (thin) and issued".to_owned(),
-        up: (-margin * most, margin * most),
-        labels: vec![
-            (-most, number(-most)),
-            (0.0, "0".to_owned()),
-            (most, number(most)),
-        ],
+        scale: fixed(
+            (-margin * most, margin * most),
+            &[(-most, &number(-most)), (0.0, "0"), (most, &number(most))],
+        ),
         goal: None,
         curves: vec![
             curve(format!("{class} thin faint"), wanted),

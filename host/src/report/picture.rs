@@ -62,7 +62,7 @@ pub(super) fn picture(traces: &[FlightTrace], title: &str, lead: &str) -> Option
     let x = LEFT + WIDTH - LEFT - RIGHT + 12.0;
     for (index, plot) in commands.iter().enumerate() {
         let top = command_top + index as f64 * (tall + gap);
-        let place = panel(top, tall, plot.up);
+        let place = panel(top, tall, (0.0, 1.0));
         panels.push(plot.draw(&mut svg, &place, policy.period_s));
         if commands.len() == 1 {
             let middle = top + 0.5 * tall;
@@ -105,23 +105,14 @@ fn compare(
 ) -> Panel {
     let period_s = traces.first().map_or(1.0, |trace| trace.period_s);
     let panel = Panel {
-        up: all.up,
+        up: all.scale(panel.across, period_s).0,
         ..*panel
     };
     if let Some(policy) = all.curves.first_mut() {
         policy.class = "line bold s0".to_owned();
     }
-    let ends: Vec<f64> = all
-        .curves
-        .iter()
-        .map(|curve| {
-            let last = (panel.across.1 / period_s).round() as usize;
-            let last = last.min(curve.values.len().saturating_sub(1));
-            let end = curve.values.get(..=last).unwrap_or_default();
-            let end = end.iter().rev().find(|value| value.is_finite());
-            panel.y(end.copied().unwrap_or(panel.up.0))
-        })
-        .map(|y| y.clamp(panel.corner.1, panel.bottom()))
+    let ends: Vec<f64> = (all.curves.iter())
+        .map(|curve| curve.end(&panel, period_s))
         .collect();
     all.curves.reverse();
     all.draw(svg, &panel, period_s);
@@ -157,6 +148,8 @@ fn label_changes(svg: &mut Svg, drawing: &dyn Drawing, trace: &FlightTrace, pane
             svg.text("marked", (x + 8.0, 206.0), Anchor::Start, &change.words);
         } else {
             let words = match trace.changes.len() {
+                // What is too long for the panel stands above the picture.
+                1 if change.words.len() > 60 => "change".to_owned(),
                 1 => change.words.clone(),
                 _ => format!("{}: {}", index + 1, change.words),
             };
@@ -212,7 +205,7 @@ pub(super) fn flight(trace: &FlightTrace, from_s: f64, to_s: f64) -> Svg {
     };
     let mut panels = Vec::new();
     for (index, plot) in plots.iter().enumerate() {
-        let place = panel(34.0 + index as f64 * (tall + gap), tall, plot.up);
+        let place = panel(34.0 + index as f64 * (tall + gap), tall, (0.0, 1.0));
         panels.push(plot.draw(&mut svg, &place, trace.period_s));
     }
     if let Some(attention) = attention {

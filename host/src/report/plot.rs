@@ -1,7 +1,7 @@
 //! What a panel of a flight's figure shows: curves against one scale, a value for each control step.
 
 use super::panel::{Panel, ticks};
-use super::svg::{Anchor, Svg, number};
+use super::svg::{Anchor, Svg};
 use crate::evaluate::FlightTrace;
 
 /// Curves of one quantity over the steps of a flight.
@@ -9,14 +9,24 @@ use crate::evaluate::FlightTrace;
 pub(crate) struct Plot {
     /// Above the panel.
     pub heading: String,
-    /// Values at the lower and the upper edge; upside down where the first is the larger one.
-    pub up: (f64, f64),
-    /// Values with their labels.
-    pub labels: Vec<(f64, String)>,
+    /// Its vertical scale.
+    pub scale: Scale,
     /// A band that is the goal.
     pub goal: Option<(f64, f64)>,
     /// The curves, the most important one last.
     pub curves: Vec<Curve>,
+}
+
+/// A vertical scale.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) enum Scale {
+    /// Fits what is shown, with round labels.
+    #[default]
+    Fitting,
+    /// Fits what is shown: decimal logarithms of lengths in m.
+    LogMetres,
+    /// From the lower to the upper edge, upside down where the first is the larger one, with values and their labels.
+    Fixed((f64, f64), Vec<(f64, String)>),
 }
 
 /// One curve.
@@ -35,27 +45,42 @@ pub(crate) struct Curve {
 }
 
 impl Plot {
-    /// Curves against a scale that fits them, with a little room and round labels.
+    /// Curves against a scale that fits what is shown of them.
     #[must_use]
     pub(crate) fn fitting(heading: &str, curves: Vec<Curve>) -> Self {
-        let values = || curves.iter().flat_map(|curve| &curve.values).copied();
-        let up = fit(values());
         Self {
             heading: heading.to_owned(),
-            up,
-            labels: round_labels(up, 4),
-            goal: None,
             curves,
+            ..Self::default()
+        }
+    }
+
+    /// The scale over these seconds, and its labels.
+    #[must_use]
+    pub(crate) fn scale(
+        &self,
+        across: (f64, f64),
+        period_s: f64,
+    ) -> ((f64, f64), Vec<(f64, String)>) {
+        let step = |time: f64| (time / period_s).round() as usize;
+        let shown = |curve: &Curve| {
+            let (from, to) = (step(across.0), step(across.1) + 1);
+            let to = to.min(curve.values.len());
+            curve.values.get(from..to).unwrap_or_default().to_vec()
+        };
+        let up = || fit(self.curves.iter().flat_map(shown));
+        match &self.scale {
+            Scale::Fitting => (up(), round_labels(up(), 4)),
+            Scale::LogMetres => (up(), log_metres(up())),
+            Scale::Fixed(up, labels) => (*up, labels.clone()),
         }
     }
 
     /// Draws it over `panel`, whose vertical scale becomes the plot's.
     pub(crate) fn draw(&self, svg: &mut Svg, panel: &Panel, period_s: f64) -> Panel {
-        let panel = Panel {
-            up: self.up,
-            ..*panel
-        };
-        let labels: Vec<(f64, &str)> = self.labels.iter().map(|(v, l)| (*v, l.as_str())).collect();
+        let (up, labels) = self.scale(panel.across, period_s);
+        let panel = Panel { up, ..*panel };
+        let labels: Vec<(f64, &str)> = labels.iter().map(|(v, l)| (*v, l.as_str())).collect();
         panel.frame(svg, &self.heading, &labels);
         if let Some((low, high)) = self.goal {
             panel.band(svg, "goal", low, high);
@@ -81,17 +106,7 @@ impl Plot {
     /// The curves' names at the right edge, beside where they end.
     fn names(&self, svg: &mut Svg, panel: &Panel, period_s: f64) {
         let named = || self.curves.iter().filter(|curve| !curve.name.is_empty());
-        let ends: Vec<f64> = named()
-            .map(|curve| {
-                let last = (panel.across.1 / period_s).round() as usize;
-                let last = last.min(curve.values.len().saturating_sub(1));
-                let shown = curve.values.get(..=last).unwrap_or_default();
-                let end = shown.iter().rev().find(|value| value.is_finite());
-                end.map_or(panel.bottom(), |end| {
-                    panel.y(*end).clamp(panel.corner.1, panel.bottom())
-                })
-            })
-            .collect();
+        let ends: Vec<f64> = named().map(|curve| curve.end(panel, period_s)).collect();
         let bounds = (panel.corner.1 + 4.0, panel.bottom() - 4.0);
         for (curve, y) in named().zip(spread(&ends, 13.0, bounds)) {
             let colour = curve
@@ -105,6 +120,19 @@ impl Plot {
     }
 }
 
+impl Curve {
+    /// Height at which it leaves the panel at the right, pixels.
+    #[must_use]
+    pub(crate) fn end(&self, panel: &Panel, period_s: f64) -> f64 {
+        let last = (panel.across.1 / period_s).round() as usize;
+        let last = last.min(self.values.len().saturating_sub(1));
+        let shown = self.values.get(..=last).unwrap_or_default();
+        let end = shown.iter().rev().find(|value| value.is_finite());
+        let y = panel.y(end.copied().unwrap_or(panel.up.0));
+        y.clamp(panel.corner.1, panel.bottom())
+    }
+}
+
 /// Lowest and highest of the finite values with a little room; `(0, 1)` of none.
 #[must_use]
 pub(crate) fn fit(values: impl Iterator<Item = f64>) -> (f64, f64) {
@@ -115,7 +143,11 @@ pub(crate) fn fit(values: impl Iterator<Item = f64>) -> (f64, f64) {
     if low > high {
         return (0.0, 1.0);
     }
-    let room = 0.06 * (high - low).max(0.02 * high.abs()).max(1e-3);
+    let room = match high - low {
+        span if span > 1e-6 * high.abs() => 0.06 * span,
+        _ if high == 0.0 => 1.0,
+        _ => 0.5 * high.abs(),
+    };
     (low - room, high + room)
 }
 
@@ -123,10 +155,18 @@ pub(crate) fn fit(values: impl Iterator<Item = f64>) -> (f64, f64) {
 #[must_use]
 pub(crate) fn round_labels(up: (f64, f64), count: usize) -> Vec<(f64, String)> {
     let ticks = ticks(up.0.min(up.1), up.0.max(up.1), count);
-    ticks
-        .into_iter()
-        .map(|value| (value, number(value)))
-        .collect()
+    let step = ticks.get(1).map_or(1.0, |second| second - ticks[0]);
+    let decimals = (-step.log10().floor()).clamp(0.0, 9.0) as usize;
+    let label = |value: f64| {
+        // No minus sign before a nought.
+        let value = if value.abs() < 1e-6 * step {
+            0.0
+        } else {
+            value
+        };
+        (value, format!("{value:.decimals$}"))
+    };
+    ticks.into_iter().map(label).collect()
 }
 
 /// A length in m on a logarithmic scale, and the labels that such a scale has between two lengths.
@@ -202,6 +242,9 @@ mod tests {
         assert!(low < -1.0 && low > -1.5 && high > 2.0 && high < 2.5);
         let (low, high) = fit([0.0, 0.0].into_iter());
         assert!(low < 0.0 && high > 0.0);
+        let words = |up| round_labels(up, 4).into_iter().map(|(_, label)| label);
+        assert!(words((-0.0021, 0.0011)).eq(["-0.002", "-0.001", "0.000", "0.001"]));
+        assert!(words((-1.06, 1.06)).eq(["-1", "0", "1"]));
         let labels = log_metres((-2.1, 0.1));
         let words: Vec<&str> = labels.iter().map(|(_, label)| label.as_str()).collect();
         assert_eq!(words, ["1 cm", "3 cm", "10 cm", "30 cm", "1 m"]);

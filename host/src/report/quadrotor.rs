@@ -7,7 +7,7 @@ use engram_plants::quadrotor::{ATTITUDE, NAME, POSITION};
 use super::channels::numbers;
 use super::drawing::Drawing;
 use super::panel::{Panel, ticks};
-use super::plot::{Curve, Plot, fit, line, log_metres};
+use super::plot::{Curve, Plot, Scale, line};
 use super::svg::{Anchor, Svg, number};
 use crate::evaluate::{FlightTrace, Signals};
 
@@ -65,6 +65,14 @@ impl Drawing for Quadrotor {
         ]
     }
 
+    fn title(&self, flight: &FlightTrace) -> String {
+        let words = match flight.changes.len() {
+            0 => "A quadrotor at its set point",
+            _ => "It notices that its craft has changed",
+        };
+        words.to_owned()
+    }
+
     fn scene_height(&self) -> f64 {
         300.0
     }
@@ -82,11 +90,11 @@ impl Drawing for Quadrotor {
         space(svg, flights, episode..end, (left - 30.0, top));
         let around = step(area.across.0).max(episode)..end;
         let views = [
-            ("from above", "y, cm", 1, (left + 400.0, top)),
-            ("from the side", "z, cm", 2, (left + 712.0, top)),
+            ("from above: y over x, cm", 1, (left + 412.0, top)),
+            ("from the side: z over x, cm", 2, (left + 724.0, top)),
         ];
-        for (name, up, axis, corner) in views {
-            view(svg, flights, around.clone(), (name, up, axis), corner);
+        for (name, axis, corner) in views {
+            view(svg, flights, around.clone(), (name, axis), corner);
         }
     }
 }
@@ -115,12 +123,9 @@ fn error(flight: &FlightTrace) -> Curve {
 }
 
 fn errors(curves: Vec<Curve>) -> Plot {
-    let (low, high) = fit(curves.iter().flat_map(|curve| &curve.values).copied());
-    let up = (low.max(-2.7), high);
     Plot {
         heading: "distance from the set point".to_owned(),
-        up,
-        labels: log_metres(up),
+        scale: Scale::LogMetres,
         goal: None,
         curves,
     }
@@ -161,7 +166,7 @@ fn view(
     svg: &mut Svg,
     flights: &[FlightTrace],
     steps: Range<usize>,
-    (name, up, axis): (&str, &str, usize),
+    (name, axis): (&str, usize),
     corner: (f64, f64),
 ) {
     const SIDE: f64 = 230.0;
@@ -176,22 +181,29 @@ fn view(
     let marks = ticks(-cm, cm, 4);
     let labels: Vec<(f64, String)> = marks.iter().map(|v| (*v, number(*v))).collect();
     let labels: Vec<(f64, &str)> = labels.iter().map(|(v, l)| (*v, l.as_str())).collect();
-    panel.frame(svg, &format!("{name}, around the change: {up}"), &labels);
+    panel.frame(svg, name, &labels);
     for mark in &marks {
         panel.vertical(svg, "grid", *mark);
     }
     let at = |point: [f64; 3]| (panel.x(100.0 * point[0]), panel.y(100.0 * point[axis]));
+    let inside = |point: &[f64; 3]| {
+        [0, axis]
+            .iter()
+            .all(|axis| (100.0 * point[*axis]).abs() <= cm)
+    };
+    let change = flights[0].changes.first().map(|change| change.step);
+    let change = change.unwrap_or(steps.start).clamp(steps.start, steps.end);
     for flight in flights.iter().rev() {
-        let inside = |point: &[f64; 3]| {
-            [0, axis]
-                .iter()
-                .all(|axis| (100.0 * point[*axis]).abs() <= cm)
-        };
-        let points = path(flight, &steps);
-        let points = points
-            .into_iter()
-            .map(|point| inside(&point).then(|| at(point)));
-        svg.path(&line(flight), &points.collect::<Vec<_>>());
+        // What was before the change stands back.
+        for (part, faint) in [
+            (steps.start..change + 1, " thin faint"),
+            (change..steps.end, ""),
+        ] {
+            let points = path(flight, &part).into_iter();
+            let points = points.map(|point| inside(&point).then(|| at(point)));
+            let class = format!("{}{faint}", line(flight));
+            svg.path(&class, &points.collect::<Vec<_>>());
+        }
     }
     set_point(svg, at([0.0; 3]));
     changes(svg, &flights[0], &steps, at);
@@ -239,13 +251,13 @@ fn space(svg: &mut Svg, flights: &[FlightTrace], steps: Range<usize>, corner: (f
     let policy = path(&flights[0], &steps);
     let size = extent(&policy);
     let (sin, cos) = CAMERA.0.sin_cos();
-    let scale = 0.36 * SIZE.0 / size;
+    let scale = 0.34 * SIZE.0 / size;
     let at = |[x, y, z]: [f64; 3]| {
         let (right, away) = (cos * x - sin * y, sin * x + cos * y);
         let up = CAMERA.1.cos() * z + CAMERA.1.sin() * away;
         (
             corner.0 + 0.5 * SIZE.0 + scale * right,
-            corner.1 + 0.5 * SIZE.1 - scale * up,
+            corner.1 + 0.48 * SIZE.1 - scale * up,
         )
     };
     svg.text(
@@ -278,7 +290,7 @@ fn space(svg: &mut Svg, flights: &[FlightTrace], steps: Range<usize>, corner: (f
     }
     svg.line("boundary", at([0.0; 3]), at([0.0, 0.0, floor]));
     set_point(svg, at([0.0; 3]));
-    craft(svg, &flights[0], steps.clone(), 0.16 * size, at);
+    craft(svg, &flights[0], steps.clone(), 0.13 * size, at);
     changes(svg, &flights[0], &steps, at);
 }
 
@@ -296,7 +308,7 @@ fn craft(
         let place = position(state);
         let near = |other: &[f64; 3]| {
             let apart = [0, 1, 2].map(|axis| place[axis] - other[axis]);
-            apart.iter().map(|x| x * x).sum::<f64>() < (2.6 * arm).powi(2)
+            apart.iter().map(|x| x * x).sum::<f64>() < (3.2 * arm).powi(2)
         };
         if drawn.iter().any(near) || drawn.len() >= MOST {
             continue;
