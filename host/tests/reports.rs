@@ -77,6 +77,11 @@ fn a_run_whose_plant_is_not_there_says_so_beside_its_curves() {
             html.contains("velocity_error_m_per_s on 2 held-out") && html.contains(">measured")
         );
     } else {
+        let (done, said_too) = engram(&["report", &run, "--picture", "never.svg"]);
+        assert!(
+            !done && said_too.contains("--picture shows flights"),
+            "{said_too}"
+        );
         assert!(
             html.contains("No flights: ") && said.contains("--flight LOG"),
             "{said}"

@@ -316,11 +316,16 @@ fn evaluations(args: &Args) -> anyhow::Result<Vec<(PathBuf, Vec<Record>)>> {
 }
 
 fn show(page: &mut Page, flown: &Flown, args: &Args) -> anyhow::Result<()> {
-    if let Some(none) = &flown.none {
-        tell!("{none}");
-        page.words(none);
-    }
     let Some(origin) = flown.origin else {
+        let none = flown.none.as_deref();
+        if args.picture.is_some() {
+            let none = none.unwrap_or("Give --flight LOG, a run's folder or --image FILE.");
+            bail!("--picture shows flights, and there are none. {none}");
+        }
+        if let Some(none) = none {
+            tell!("{none}");
+            page.words(none);
+        }
         return Ok(());
     };
     let title = args.title.as_deref();
