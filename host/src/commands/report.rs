@@ -17,7 +17,7 @@ use crate::report::training::{self, Across, TrainingRun};
 use engram_export::Checkpoint;
 use engram_flight::Flight;
 use engram_plants::bounded_file;
-use engram_plants::{PlantFactory, pendulum, quadrotor};
+use engram_plants::{Plants, pendulum, quadrotor};
 use engram_train::{CURVE_FILE, curve, timing};
 
 /// Change of the pendulum's picture, where none is asked for.
@@ -91,15 +91,15 @@ pub struct Args {
 ///
 /// # Errors
 /// Names the file that cannot be read or written, or what to give.
-pub fn run(args: Args) -> anyhow::Result<()> {
+pub fn run(args: Args, plants: &Plants) -> anyhow::Result<()> {
     if args.dir.is_empty() && args.flight.is_empty() && args.image.is_none() && args.eval.is_empty()
     {
         bail!("nothing to report: give a run's folder, --flight LOG, --image FILE or --eval FILE");
     }
     let flown = if args.flight.is_empty() {
-        simulated(&args)?
+        simulated(&args, plants)?
     } else {
-        logged(&args)?
+        logged(&args, plants)?
     };
     let results = evaluations(&args)?;
     if let Some(picture) = &args.rewards {
@@ -152,7 +152,7 @@ struct Flown {
     none: Option<String>,
 }
 
-fn logged(args: &Args) -> anyhow::Result<Flown> {
+fn logged(args: &Args, plants: &Plants) -> anyhow::Result<Flown> {
     let one: Vec<FlightTrace> = args
         .flight
         .iter()
@@ -171,7 +171,7 @@ fn logged(args: &Args) -> anyhow::Result<Flown> {
     Ok(Flown {
         origin: Some(Origin::Logs),
         one,
-        float: float(args)?,
+        float: float(args, plants)?,
         ..Flown::default()
     })
 }
@@ -213,12 +213,12 @@ fn options(subject: &Subject, args: &Args) -> FlightOptions {
     }
 }
 
-fn simulated(args: &Args) -> anyhow::Result<Flown> {
+fn simulated(args: &Args, plants: &Plants) -> anyhow::Result<Flown> {
     let Some(path) = args.image.as_ref().or(args.dir.first()) else {
         return Ok(Flown::default());
     };
     let subject = Subject::load(path)?;
-    if let Some(none) = no_plant(&subject, args) {
+    if let Some(none) = no_plant(&subject, args, plants) {
         return Ok(Flown {
             none: Some(none),
             ..Flown::default()
@@ -229,16 +229,22 @@ fn simulated(args: &Args) -> anyhow::Result<Flown> {
         beside: args.beside.clone(),
         ..options(&subject, args)
     };
-    let one = subject.simulate(&FlightOptions {
-        tasks: args.task..args.task + 1,
-        ..together.clone()
-    })?;
+    let one = subject.simulate(
+        plants,
+        &FlightOptions {
+            tasks: args.task..args.task + 1,
+            ..together.clone()
+        },
+    )?;
     let mut many = Vec::new();
     if args.tasks > 0 {
-        let mut flights = subject.simulate(&FlightOptions {
-            tasks: 0..args.tasks,
-            ..together
-        })?;
+        let mut flights = subject.simulate(
+            plants,
+            &FlightOptions {
+                tasks: 0..args.tasks,
+                ..together
+            },
+        )?;
         while !flights.is_empty() {
             let rest = flights.split_off(args.tasks as usize);
             many.push(flights);
@@ -254,7 +260,7 @@ fn simulated(args: &Args) -> anyhow::Result<Flown> {
         one,
         many,
         float: if subject.is_image() {
-            float(args)?
+            float(args, plants)?
         } else {
             Vec::new()
         },
@@ -264,11 +270,11 @@ fn simulated(args: &Args) -> anyhow::Result<Flown> {
 
 /// Why a run cannot be flown here, though it has curves to show. Of an image, whose flights alone are asked for, the simulation
 /// itself says so.
-fn no_plant(subject: &Subject, args: &Args) -> Option<String> {
+fn no_plant(subject: &Subject, args: &Args, plants: &Plants) -> Option<String> {
     if subject.is_image() || args.plant.is_some() {
         return None;
     }
-    let error = PlantFactory::open(&subject.plant).err()?;
+    let error = plants.open(&subject.plant).err()?;
     Some(format!(
         "No flights: {error}. Where its file has moved, give it by --plant FILE.toml; flights from elsewhere are shown by \
          --flight LOG."
@@ -276,18 +282,21 @@ fn no_plant(subject: &Subject, args: &Args) -> Option<String> {
 }
 
 /// Flights of the first run's f32 policy, which tells what its memory holds.
-fn float(args: &Args) -> anyhow::Result<Vec<FlightTrace>> {
+fn float(args: &Args, plants: &Plants) -> anyhow::Result<Vec<FlightTrace>> {
     let Some(dir) = args.dir.first().filter(|_| args.tasks > 0) else {
         return Ok(Vec::new());
     };
     let subject = Subject::load(dir)?;
-    if no_plant(&subject, args).is_some() {
+    if no_plant(&subject, args, plants).is_some() {
         return Ok(Vec::new());
     }
-    subject.simulate(&FlightOptions {
-        tasks: 0..args.tasks,
-        ..options(&subject, args)
-    })
+    subject.simulate(
+        plants,
+        &FlightOptions {
+            tasks: 0..args.tasks,
+            ..options(&subject, args)
+        },
+    )
 }
 
 /// Each file of results with what it holds.

@@ -7,7 +7,7 @@ use anyhow::{Context, anyhow, bail};
 use engram_image::Contract;
 use engram_plants::quadrotor;
 use engram_plants::robot::{self, RobotError};
-use engram_plants::{PlantFactory, TaskSet, UnknownPlant};
+use engram_plants::{PlantFactory, Plants, TaskSet, UnknownPlant};
 use engram_train::Run;
 
 use super::trace::names;
@@ -93,6 +93,7 @@ impl Subject {
     /// use std::path::Path;
     ///
     /// use engram::evaluate::{Options, Subject};
+    /// use engram_plants::Plants;
     ///
     /// let image = Path::new(env!("CARGO_MANIFEST_DIR")).join("../images/pendulum.engram");
     /// let options = Options {
@@ -100,23 +101,23 @@ impl Subject {
     ///     compare: vec!["random".to_owned()],
     ///     ..Options::default()
     /// };
-    /// let record = Subject::load(&image)?.evaluate(&options)?;
+    /// let record = Subject::load(&image)?.evaluate(&Plants::built_in(), &options)?;
     /// assert!(record.summary.return_episode_1 > record.compared["random"].return_episode_1);
     /// # Ok::<(), anyhow::Error>(())
     /// ```
     ///
     /// # Errors
     /// Names the plant, change or controller that does not exist or does not fit.
-    pub fn evaluate(&self, options: &Options) -> anyhow::Result<Record> {
-        one(self, options)
+    pub fn evaluate(&self, plants: &Plants, options: &Options) -> anyhow::Result<Record> {
+        one(self, plants, options)
     }
 }
 
-fn one(subject: &Subject, options: &Options) -> anyhow::Result<Record> {
+fn one(subject: &Subject, plants: &Plants, options: &Options) -> anyhow::Result<Record> {
     let reference = options.quantization.as_deref().map(Subject::load);
     let reference = reference.transpose()?;
     let name = plant_of(subject, reference.as_ref(), options);
-    let plant = open(subject, &name)?;
+    let plant = open(subject, plants, &name)?;
     let contract = plant.spec().contract();
     let agreement = if options.other_contract {
         Agreement::NotNeeded
@@ -215,10 +216,11 @@ fn one(subject: &Subject, options: &Options) -> anyhow::Result<Record> {
 }
 
 /// The plant with this name or file, as the policy's agent sees it.
-pub(super) fn open(subject: &Subject, name: &str) -> anyhow::Result<PlantFactory> {
-    let plant = PlantFactory::open(name).map_err(|error| match error {
+pub(super) fn open(subject: &Subject, plants: &Plants, name: &str) -> anyhow::Result<PlantFactory> {
+    let plant = plants.open(name).map_err(|error| match error {
         UnknownPlant::Name { .. } if subject.is_image() && name == subject.plant => anyhow!(
-            "{} was made for the robot '{name}'; an image does not hold its file: give it by --plant FILE.toml",
+            "{} was made for '{name}', which is no plant of this program; give a robot's file by --plant FILE.toml, and run the program \
+             of a plant that somebody added",
             subject.path.display()
         ),
         error => anyhow::Error::from(error),

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use engram_export::checkpoint::Agent;
-use engram_plants::{Driven, PlantFactory, TaskSet, UnknownChange};
+use engram_plants::{Driven, PlantFactory, Plants, TaskSet, UnknownChange};
 use rayon::prelude::*;
 
 use super::policy::{classical, open};
@@ -48,6 +48,7 @@ impl Subject {
     /// use std::path::Path;
     ///
     /// use engram::evaluate::{FlightOptions, Subject};
+    /// use engram_plants::Plants;
     ///
     /// let image = Path::new(env!("CARGO_MANIFEST_DIR")).join("../images/quadrotor.engram");
     /// let options = FlightOptions {
@@ -55,7 +56,7 @@ impl Subject {
     ///     compare: true,
     ///     ..FlightOptions::default()
     /// };
-    /// let flights = Subject::load(&image)?.simulate(&options)?;
+    /// let flights = Subject::load(&image)?.simulate(&Plants::built_in(), &options)?;
     /// let names: Vec<&str> = flights.iter().map(|flight| flight.name.as_str()).collect();
     /// assert_eq!(names, ["policy", "memory wiped", "classical cascade"]);
     /// assert_eq!(flights[0].changes[0].words, "35 % of the mass is hung under the centre");
@@ -67,9 +68,13 @@ impl Subject {
     ///
     /// # Errors
     /// Names the plant, change or policy that does not exist or does not fit.
-    pub fn simulate(&self, options: &FlightOptions) -> anyhow::Result<Vec<FlightTrace>> {
+    pub fn simulate(
+        &self,
+        plants: &Plants,
+        options: &FlightOptions,
+    ) -> anyhow::Result<Vec<FlightTrace>> {
         let name = options.plant.as_deref().unwrap_or(&self.plant);
-        let plant = open(self, name)?;
+        let plant = open(self, plants, name)?;
         let contract = plant.spec().contract();
         let default = &plant.spec().protocol.default_change;
         let change = options.change.as_deref().unwrap_or(default);

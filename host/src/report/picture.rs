@@ -305,7 +305,9 @@ mod tests {
                 compare: true,
                 ..FlightOptions::default()
             };
-            let flights = subject.simulate(&options).unwrap();
+            let flights = subject
+                .simulate(&engram_plants::Plants::built_in(), &options)
+                .unwrap();
             let (from, to) = shown(&flights[0]);
             let alone = flight(&flights[0], from, to).inline();
             let picture = picture(&flights, "title", "lead").unwrap().standalone();
