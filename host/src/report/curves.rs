@@ -87,7 +87,6 @@ pub(crate) fn curves(series: &[Series], axes: &Axes<'_>) -> Svg {
     };
     let round = || round_labels(axes.up, 5);
     let labels = axes.labels.clone().unwrap_or_else(round);
-    let labels: Vec<(f64, &str)> = labels.iter().map(|(v, l)| (*v, l.as_str())).collect();
     panel.frame(&mut svg, &axes.heading, &labels);
     for (class, place) in &axes.lines {
         panel.vertical(&mut svg, class, *place);

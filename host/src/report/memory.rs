@@ -68,7 +68,7 @@ fn scatter<'a>(flights: &[&'a FlightTrace], name: &str, vectors: Vectors<'a>) ->
         across: range(0),
         up: range(1),
     };
-    panel.frame(&mut svg, &heading, &[]);
+    panel.frame::<&str>(&mut svg, &heading, &[]);
     for (colour, (flight, points)) in flights.iter().zip(&projected).enumerate() {
         // A point is a stroke of no length with round ends.
         let data: String = points

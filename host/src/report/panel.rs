@@ -40,7 +40,12 @@ impl Panel {
     }
 
     /// The background, horizontal grid lines with their labels, and the panel's heading above it.
-    pub(crate) fn frame(&self, svg: &mut Svg, heading: &str, labels: &[(f64, &str)]) {
+    pub(crate) fn frame<Label: AsRef<str>>(
+        &self,
+        svg: &mut Svg,
+        heading: &str,
+        labels: &[(f64, Label)],
+    ) {
         svg.rectangle("panel", self.corner, self.size, 4.0);
         svg.text(
             "head",
@@ -51,7 +56,12 @@ impl Panel {
         for (value, label) in labels {
             let y = self.y(*value);
             svg.line("grid", (self.corner.0, y), (self.right(), y));
-            svg.text("small", (self.corner.0 - 8.0, y + 4.0), Anchor::End, label);
+            svg.text(
+                "small",
+                (self.corner.0 - 8.0, y + 4.0),
+                Anchor::End,
+                label.as_ref(),
+            );
         }
     }
 

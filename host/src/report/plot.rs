@@ -80,7 +80,6 @@ impl Plot {
     pub(crate) fn draw(&self, svg: &mut Svg, panel: &Panel, period_s: f64) -> Panel {
         let (up, labels) = self.scale(panel.across, period_s);
         let panel = Panel { up, ..*panel };
-        let labels: Vec<(f64, &str)> = labels.iter().map(|(v, l)| (*v, l.as_str())).collect();
         panel.frame(svg, &self.heading, &labels);
         if let Some((low, high)) = self.goal {
             panel.band(svg, "goal", low, high);
@@ -151,21 +150,17 @@ pub(crate) fn fit(values: impl Iterator<Item = f64>) -> (f64, f64) {
     (low - room, high + room)
 }
 
-/// About so many round values of a scale, as labels.
+/// About so many round values of a scale, with as many digits as it takes to tell them apart.
 #[must_use]
 pub(crate) fn round_labels(up: (f64, f64), count: usize) -> Vec<(f64, String)> {
     let ticks = ticks(up.0.min(up.1), up.0.max(up.1), count);
-    let step = ticks.get(1).map_or(1.0, |second| second - ticks[0]);
-    let decimals = (-step.log10().floor()).clamp(0.0, 9.0) as usize;
-    let label = |value: f64| {
-        // No minus sign before a nought.
-        let value = if value.abs() < 1e-6 * step {
-            0.0
-        } else {
-            value
-        };
-        (value, format!("{value:.decimals$}"))
+    let step = match ticks[..] {
+        [first, second, ..] => second - first,
+        _ => 1.0,
     };
+    let digits = (-step.log10().floor()).clamp(0.0, 9.0) as usize;
+    // Adding 0 turns a negative zero into one that has no sign.
+    let label = |tick: f64| (tick, format!("{:.digits$}", tick + 0.0));
     ticks.into_iter().map(label).collect()
 }
 

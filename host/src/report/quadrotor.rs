@@ -153,7 +153,7 @@ fn extent(points: &[[f64; 3]]) -> f64 {
         .flatten()
         .fold(0.01, |most: f64, x| most.max(x.abs()));
     let size = 10f64.powf(most.log10().floor());
-    let round = [1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0];
+    let round = [1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 15.0];
     let round = round.into_iter().map(|factor| factor * size);
     round
         .into_iter()
@@ -179,8 +179,7 @@ fn view(
         up: (-cm, cm),
     };
     let marks = ticks(-cm, cm, 4);
-    let labels: Vec<(f64, String)> = marks.iter().map(|v| (*v, number(*v))).collect();
-    let labels: Vec<(f64, &str)> = labels.iter().map(|(v, l)| (*v, l.as_str())).collect();
+    let labels: Vec<_> = marks.iter().map(|v| (*v, number(*v))).collect();
     panel.frame(svg, name, &labels);
     for mark in &marks {
         panel.vertical(svg, "grid", *mark);
