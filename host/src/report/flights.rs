@@ -6,7 +6,7 @@ use super::drawing::drawing;
 use super::memory::{TASKS, consensus, embeddings};
 use super::page::{Page, Width};
 use super::picture;
-use super::plot::fit;
+use super::plot::{fit, log_labels};
 use super::svg::Svg;
 use crate::evaluate::FlightTrace;
 
@@ -137,19 +137,24 @@ pub(crate) fn over_tasks(page: &mut Page, controllers: &[&[FlightTrace]]) {
         controllers.iter().map(one).collect()
     };
     let mut figures = Vec::new();
-    let draw = |series: &[Series], axes: Axes<'_>| {
-        let values = || series.iter().flat_map(|series| &series.values).copied();
-        let (low, high) = fit(values());
-        let low = if low > -0.1 * high && high > 0.0 {
-            0.0
-        } else {
-            low
+    let draw = |mut series: Vec<Series>, axes: Axes<'_>| {
+        let all = |series: &[Series]| -> Vec<f64> {
+            let values = series.iter().flat_map(|series| &series.values);
+            values.copied().filter(|value| value.is_finite()).collect()
         };
-        let axes = Axes {
-            up: (low, high),
-            ..axes
-        };
-        (String::new(), curves(series, &axes))
+        let values = all(&series);
+        let least = values.iter().copied().fold(f64::INFINITY, f64::min);
+        let most = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        // Errors of all sizes, next to each other.
+        let logarithmic = least > 0.0 && most > 20.0 * least;
+        if logarithmic {
+            for value in series.iter_mut().flat_map(|series| &mut series.values) {
+                *value = value.log10();
+            }
+        }
+        let up = fit(all(&series).into_iter());
+        let labels = logarithmic.then(|| log_labels(up, |value| value.to_string()));
+        (String::new(), curves(&series, &Axes { up, labels, ..axes }))
     };
     let trial = series(&|_| 0, true);
     let middle = Axes::middle(first.period_s);
@@ -161,7 +166,7 @@ pub(crate) fn over_tasks(page: &mut Page, controllers: &[&[FlightTrace]]) {
     let mut lines: Vec<_> = episodes.collect();
     lines.pop();
     figures.push(draw(
-        &trial,
+        trial,
         Axes {
             heading: format!("{name}, mean over the trial"),
             lines,
@@ -175,7 +180,7 @@ pub(crate) fn over_tasks(page: &mut Page, controllers: &[&[FlightTrace]]) {
         let before = (before as usize).min(episode / 4);
         let since = series(&|change| change.saturating_sub(before), false);
         figures.push(draw(
-            &since,
+            since,
             Axes {
                 heading: format!("{name}, mean around the change"),
                 first: -(before as f64) * first.period_s,

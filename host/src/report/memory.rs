@@ -56,19 +56,15 @@ fn scatter<'a>(flights: &[&'a FlightTrace], name: &str, vectors: Vectors<'a>) ->
         .map(|group| group.iter().map(|row| axes.project(row)).collect())
         .collect();
     let range = |axis: usize| fit(projected.iter().flatten().map(|point| point[axis]));
-    let heading = format!(
-        "{name}: {} % of the variance is between tasks",
-        number((100.0 * between(&groups)).round())
-    );
     let (width, height) = (54.0 + SIDE.0 + 130.0, 34.0 + SIDE.1 + 40.0);
-    let mut svg = Svg::new(width, height, &heading);
+    let mut svg = Svg::new(width, height, name);
     let panel = Panel {
         corner: (54.0, 34.0),
         size: SIDE,
         across: range(0),
         up: range(1),
     };
-    panel.frame::<&str>(&mut svg, &heading, &[]);
+    panel.frame::<&str>(&mut svg, name, &[]);
     for (colour, (flight, points)) in flights.iter().zip(&projected).enumerate() {
         // A point is a stroke of no length with round ends.
         let data: String = points
@@ -91,13 +87,19 @@ fn scatter<'a>(flights: &[&'a FlightTrace], name: &str, vectors: Vectors<'a>) ->
             svg.text("small", place(y + 14.0), Anchor::Start, &words);
         }
     }
-    let [first, second] = axes.shares.map(|share| number((100.0 * share).round()));
-    svg.text(
-        "small",
-        (panel.corner.0, panel.bottom() + 18.0),
-        Anchor::Start,
-        &format!("two principal axes: {first} % of the variance across, {second} % up"),
-    );
+    let percent = |share: f64| number((100.0 * share).round());
+    let [first, second] = axes.shares.map(percent);
+    let words = [
+        format!(
+            "{} % of the variance is between tasks",
+            percent(between(&groups))
+        ),
+        format!("principal axes: {first} % of the variance across, {second} % up"),
+    ];
+    for (line, y) in words.iter().zip([18.0, 33.0]) {
+        let place = (panel.corner.0, panel.bottom() + y);
+        svg.text("small", place, Anchor::Start, line);
+    }
     Some(svg)
 }
 

@@ -71,7 +71,7 @@ impl Plot {
         let up = || fit(self.curves.iter().flat_map(shown));
         match &self.scale {
             Scale::Fitting => (up(), round_labels(up(), 4)),
-            Scale::LogMetres => (up(), log_metres(up())),
+            Scale::LogMetres => (up(), log_labels(up(), metres)),
             Scale::Fixed(up, labels) => (*up, labels.clone()),
         }
     }
@@ -164,24 +164,24 @@ pub(crate) fn round_labels(up: (f64, f64), count: usize) -> Vec<(f64, String)> {
     ticks.into_iter().map(label).collect()
 }
 
-/// A length in m on a logarithmic scale, and the labels that such a scale has between two lengths.
+/// Labels of a scale of decimal logarithms: 1 and 3 in every decade.
 #[must_use]
-pub(crate) fn log_metres(up: (f64, f64)) -> Vec<(f64, String)> {
-    let known = [
-        (0.001, "1 mm"),
-        (0.003, "3 mm"),
-        (0.01, "1 cm"),
-        (0.03, "3 cm"),
-        (0.1, "10 cm"),
-        (0.3, "30 cm"),
-        (1.0, "1 m"),
-        (3.0, "3 m"),
-    ];
-    known
-        .iter()
-        .map(|(metres, label)| (f64::log10(*metres), (*label).to_owned()))
-        .filter(|(value, _)| *value >= up.0 && *value <= up.1)
+pub(crate) fn log_labels(up: (f64, f64), words: fn(f64) -> String) -> Vec<(f64, String)> {
+    let decades = up.0.floor() as i32..=up.1.ceil() as i32;
+    decades
+        .flat_map(|decade| [1.0, 3.0].map(|digit| digit * 10f64.powi(decade)))
+        .map(|value| (value.log10(), words(value)))
+        .filter(|(place, _)| *place >= up.0 && *place <= up.1)
         .collect()
+}
+
+/// A length in m, in the unit that suits it.
+fn metres(length: f64) -> String {
+    match length {
+        ..0.0099 => format!("{:.0} mm", 1000.0 * length),
+        ..0.99 => format!("{:.0} cm", 100.0 * length),
+        _ => format!("{length:.0} m"),
+    }
 }
 
 /// Names of the controller's colour for lines.
@@ -240,9 +240,9 @@ mod tests {
         let words = |up| round_labels(up, 4).into_iter().map(|(_, label)| label);
         assert!(words((-0.0021, 0.0011)).eq(["-0.002", "-0.001", "0.000", "0.001"]));
         assert!(words((-1.06, 1.06)).eq(["-1", "0", "1"]));
-        let labels = log_metres((-2.1, 0.1));
+        let labels = log_labels((-2.6, 0.1), metres);
         let words: Vec<&str> = labels.iter().map(|(_, label)| label.as_str()).collect();
-        assert_eq!(words, ["1 cm", "3 cm", "10 cm", "30 cm", "1 m"]);
+        assert_eq!(words, ["3 mm", "1 cm", "3 cm", "10 cm", "30 cm", "1 m"]);
     }
 
     #[test]
