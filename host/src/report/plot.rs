@@ -167,9 +167,14 @@ pub(crate) fn round_labels(up: (f64, f64), count: usize) -> Vec<(f64, String)> {
 /// Labels of a scale of decimal logarithms: 1 and 3 in every decade.
 #[must_use]
 pub(crate) fn log_labels(up: (f64, f64), words: fn(f64) -> String) -> Vec<(f64, String)> {
+    // Of whole numbers, so that none is 0.30000000000000004.
+    let power = |digit: f64, decade: i32| match decade {
+        ..0 => digit / 10f64.powi(-decade),
+        _ => digit * 10f64.powi(decade),
+    };
     let decades = up.0.floor() as i32..=up.1.ceil() as i32;
     decades
-        .flat_map(|decade| [1.0, 3.0].map(|digit| digit * 10f64.powi(decade)))
+        .flat_map(|decade| [1.0, 3.0].map(|digit| power(digit, decade)))
         .map(|value| (value.log10(), words(value)))
         .filter(|(place, _)| *place >= up.0 && *place <= up.1)
         .collect()
@@ -240,6 +245,13 @@ mod tests {
         let words = |up| round_labels(up, 4).into_iter().map(|(_, label)| label);
         assert!(words((-0.0021, 0.0011)).eq(["-0.002", "-0.001", "0.000", "0.001"]));
         assert!(words((-1.06, 1.06)).eq(["-1", "0", "1"]));
+        let plain = log_labels((-1.1, 1.2), |value| value.to_string());
+        assert!(
+            plain
+                .iter()
+                .map(|label| label.1.as_str())
+                .eq(["0.1", "0.3", "1", "3", "10"])
+        );
         let labels = log_labels((-2.6, 0.1), metres);
         let words: Vec<&str> = labels.iter().map(|(_, label)| label.as_str()).collect();
         assert_eq!(words, ["3 mm", "1 cm", "3 cm", "10 cm", "30 cm", "1 m"]);
