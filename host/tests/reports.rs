@@ -50,7 +50,7 @@ fn logs_of_a_quadrotor_make_a_page_and_logs_of_two_plants_none() {
     for words in [
         "policy on loopback",
         "memory wiped",
-        "from above, around the change",
+        "from above: y over x",
         "35 % of the mass is hung under the centre, the front right rotor loses 20 %",
         "attention of layer 2, share of each memory",
         "% of the variance is between tasks",
