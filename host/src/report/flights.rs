@@ -122,9 +122,9 @@ pub(crate) fn over_tasks(page: &mut Page, controllers: &[&[FlightTrace]]) {
     page.section(
         &format!("{name} on {tasks} held-out tasks"),
         if first.metric.channels.is_empty() {
-            "Mean over the tasks, which are the same for every controller. An episode that ended by itself earns nothing more."
+            "Mean over the tasks, which are the same for every controller. An episode that ended by itself earns nothing more; around the change, flights are left out that ended before it."
         } else {
-            "Mean over the tasks, which are the same for every controller. Where an episode ended by itself, its last value stays."
+            "Mean over the tasks, which are the same for every controller. Where an episode ended by itself, its last value stays; around the change, flights are left out that ended before it."
         },
     );
     let lengths = lengths(controllers);
