@@ -270,7 +270,7 @@ pub(crate) fn memory(page: &mut Page, flights: &[&FlightTrace]) {
     page.section(
         "What the memory holds",
         &format!(
-            "Working memories of the first episode on {} held-out tasks, by the f32 policy: as they enter the encoder, and as they \
+            "Working memories of the second half of the first episode on {} held-out tasks, by the f32 policy: as they enter the encoder, and as they \
              leave it. What the encoder tells apart lies apart on the right.",
             flights.len().min(TASKS)
         ),

@@ -37,7 +37,8 @@ pub(super) fn embeddings(flights: &[&FlightTrace]) -> Vec<Svg> {
     figures.collect()
 }
 
-/// One figure: points of the first episode, once the memory is full, on the two axes along which they differ most.
+/// One figure: points of the first episode, once the memory is full and the task known, on the two axes along which they differ
+/// most.
 fn scatter<'a>(flights: &[&'a FlightTrace], name: &str, vectors: Vectors<'a>) -> Option<Svg> {
     const SIDE: (f64, f64) = (346.0, 300.0);
     let mut groups: Vec<Vec<&[f32]>> = Vec::new();
@@ -45,8 +46,10 @@ fn scatter<'a>(flights: &[&'a FlightTrace], name: &str, vectors: Vectors<'a>) ->
         let (model, values) = vectors(flight)?;
         let window = flight.attention.as_ref().map_or(0, |seen| seen.window);
         let end = flight.episodes.first().copied().unwrap_or(flight.steps());
-        let every = end.saturating_sub(window).div_ceil(MOST_POINTS).max(1);
-        let rows = values.chunks_exact(model).take(end).skip(window);
+        let every = (end / 2).div_ceil(MOST_POINTS).max(1);
+        // Its second half: how the task began is not how it is.
+        let begin = window.max(end / 2);
+        let rows = values.chunks_exact(model).take(end).skip(begin);
         groups.push(rows.step_by(every).collect());
     }
     let all: Vec<&[f32]> = groups.iter().flatten().copied().collect();
