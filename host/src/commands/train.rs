@@ -388,17 +388,17 @@ fn begin(
 ) -> anyhow::Result<(Box<dyn Training>, File)> {
     let lock = lock(&args.out)?;
     let Some(asked) = asked else {
-        let trainer: Box<dyn Training> =
-            if gradient::is_gradient(&Checkpoint::load(&args.out)?.training) {
-                gradient::resume(&args.plant, &args.out, args.steps)?
-            } else {
-                Box::new(Trainer::resume_on(
-                    &args.plant,
-                    &args.out,
-                    args.steps,
-                    device,
-                )?)
-            };
+        let checkpoint = Checkpoint::load(&args.out)?;
+        let trainer: Box<dyn Training> = if gradient::is_gradient(&checkpoint.training) {
+            gradient::resume(&args.plant, checkpoint, &args.out, args.steps)?
+        } else {
+            Box::new(Trainer::resume_on(
+                &args.plant,
+                &args.out,
+                args.steps,
+                device,
+            )?)
+        };
         return Ok((trainer, lock));
     };
     if folder::holds(&args.out, RUN_FILE) && !args.overwrite {

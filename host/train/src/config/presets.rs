@@ -58,6 +58,7 @@ macro_rules! files {
 
 const FILES: &[(&str, &str, &str)] = files!(
     "engram/pendulum",
+    "engram/quadrotor",
     "engram/half-cheetah-vel",
     "engram/half-cheetah-dir",
     "engram/ant-dir",

@@ -11,19 +11,19 @@
 
 mod attention;
 mod flights;
+mod gru;
+mod linear;
 mod places;
 mod policy;
 mod settings;
 mod trainer;
+mod transformer;
 
-pub use flights::{Block, Limits, Told, Workspace};
-pub use places::Places;
-pub use policy::{LanePolicy, Past, Tape};
-pub use settings::{GradientSettings, Optimizer, Trials};
-pub use trainer::{GradientTrainer, begin, is_gradient, resume};
+pub use settings::GradientSettings;
+pub use trainer::{begin, is_gradient, resume};
 
 /// Craft of a block.
-pub const LANES: usize = 32;
+const LANES: usize = 32;
 
 #[cfg(test)]
 mod tests;

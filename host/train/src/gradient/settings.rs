@@ -4,7 +4,7 @@ use engram_plants::toml_place::Document;
 use serde::{Deserialize, Serialize};
 
 use super::LANES;
-use crate::config::{ConfigError, Initial, Model, Positions, reading};
+use crate::config::{ConfigError, Initial, Model, Positions, Rl2, reading};
 
 /// The settings of a run. `presets/gradient/quadrotor.toml` documents every key.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,6 +18,9 @@ pub struct GradientSettings {
     pub trial: Trials,
     /// The optimisation.
     pub gradient: Optimizer,
+    /// The recurrent reference; read for no other agent, and may be left out.
+    #[serde(default)]
+    pub rl2: Rl2,
 }
 
 /// What a training trial is.
@@ -135,6 +138,7 @@ impl GradientSettings {
             initial,
             trial,
             gradient,
+            rl2,
         } = self;
         let count = "from 1 to 1000000";
         let count_of =
@@ -187,6 +191,7 @@ impl GradientSettings {
                 "at least 1",
                 gradient.steps >= 1,
             ),
+            count_of("rl2.hidden", rl2.hidden),
             positive_of("gradient.learning_rate", gradient.learning_rate),
             share_of("gradient.final_learning_rate", gradient.final_learning_rate),
             not_negative("gradient.weight_decay", gradient.weight_decay),
