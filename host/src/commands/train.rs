@@ -515,7 +515,6 @@ mod tests {
             &["pendulum", "--config", &cleared],
             &["pendulum", "--agent", "rl2", "--positions", "slot"],
             &["pendulum", "--learner", "gradient"],
-            &["quadrotor", "--learner", "gradient", "--agent", "oracle"],
             &["quadrotor", "--learner", "gradient", "--positions", "slot"],
             &["pendulum", "--resume"],
         ] {

@@ -4,7 +4,7 @@ use engram_plants::toml_place::Document;
 use serde::{Deserialize, Serialize};
 
 use super::LANES;
-use crate::config::{ConfigError, Initial, Model, Positions, Rl2, reading};
+use crate::config::{ConfigError, Initial, Model, Positions, Rl2, preset_file, reading};
 
 /// The settings of a run. `presets/gradient/quadrotor.toml` documents every key.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -73,26 +73,14 @@ pub struct Optimizer {
     pub clip: f32,
 }
 
-/// `("PLANT", path, text)` of the built-in settings.
-const PRESETS: &[(&str, &str, &str)] = &[(
-    "quadrotor",
-    "presets/gradient/quadrotor.toml",
-    include_str!("../../presets/gradient/quadrotor.toml"),
-)];
-
 impl GradientSettings {
     /// The built-in settings for a plant.
     ///
     /// # Errors
     /// When the plant has none.
     pub fn preset(plant: &str) -> Result<Self, ConfigError> {
-        match PRESETS.iter().find(|(name, ..)| *name == plant) {
-            Some((_, path, text)) => Self::from_toml(text, path),
-            None => Err(ConfigError::NoPreset {
-                plant: plant.to_owned(),
-                kind: "gradient",
-            }),
-        }
+        let (path, text) = preset_file("gradient", plant)?;
+        Self::from_toml(text, path)
     }
 
     /// Reads and checks settings; `origin` is named in errors.
@@ -254,7 +242,7 @@ mod tests {
 
     #[test]
     fn mistakes_are_told_with_their_line() {
-        let (_, path, text) = PRESETS[0];
+        let (path, text) = preset_file("gradient", "quadrotor").unwrap();
         for (from, to, said) in [
             (
                 "trials = 256",

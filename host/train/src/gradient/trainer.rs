@@ -48,7 +48,7 @@ pub fn is_gradient(training: &toml::Table) -> bool {
 /// # Errors
 /// When plant, agent or settings are not usable.
 pub fn begin(run: Run, settings: GradientSettings) -> Result<Box<dyn Training>, TrainError> {
-    open(run, Start::Scratch(settings))
+    open(run, Start::Scratch(Box::new(settings)))
 }
 
 /// Goes on with the run whose checkpoint was loaded from `folder`. `steps`, if given, replaces the length of the whole
@@ -88,7 +88,7 @@ pub fn resume(
 
 /// What a run begins with.
 enum Start<'a> {
-    Scratch(GradientSettings),
+    Scratch(Box<GradientSettings>),
     Saved(Box<Checkpoint>, &'a Path, Option<u64>),
 }
 
@@ -110,7 +110,7 @@ impl Start<'_> {
     ) -> Result<Box<dyn Training>, TrainError> {
         let spec = Arc::clone(run.plant.spec());
         Ok(Box::new(match self {
-            Self::Scratch(settings) => GradientTrainer::<P, E>::new(run, settings, spec)?,
+            Self::Scratch(settings) => GradientTrainer::<P, E>::new(run, *settings, spec)?,
             Self::Saved(checkpoint, folder, steps) => {
                 GradientTrainer::<P, E>::go_on(run, spec, *checkpoint, folder, steps)?
             }
