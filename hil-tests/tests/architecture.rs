@@ -39,7 +39,14 @@ fn sources() -> Vec<Source> {
         }
     }
     let mut found = Vec::new();
-    for folder in ["firmware", "host", "model-export", "hil-tests", "benches"] {
+    for folder in [
+        "firmware",
+        "host",
+        "model-export",
+        "hil-tests",
+        "benches",
+        "examples",
+    ] {
         walk(&root().join(folder), &mut found);
     }
     assert!(found.len() > 50, "only {} source files found", found.len());
@@ -113,6 +120,8 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("benches/peers", &["export", "firmware", "kernels", "image"]),
+    // Somebody else's crate, as the book shows it.
+    ("examples/servo", &["host", "plants", "image"]),
 ];
 
 fn manifest(folder: &str) -> toml::Table {

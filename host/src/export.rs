@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use engram_export::{Checkpoint, Exported, export, golden_steps};
 use engram_image::{Contract, Image};
-use engram_plants::{PlantFactory, TaskSet};
+use engram_plants::{Plants, TaskSet};
 
 use crate::evaluate::{
     EpisodeMemory, Float, Integer, PairedCost, Plan, Random, contract_of, evaluate, paired_cost,
@@ -78,6 +78,7 @@ pub struct Export {
 /// use std::path::Path;
 ///
 /// use engram::export::{self, Options};
+/// use engram_plants::Plants;
 ///
 /// let run = Path::new(env!("CARGO_MANIFEST_DIR")).join("../images/pendulum");
 /// let options = Options {
@@ -85,8 +86,8 @@ pub struct Export {
 ///     tasks: 0,
 ///     ..Options::default()
 /// };
-/// let image = export::from_run(&run, &options, |stage| println!("{stage}"))?.exported.bytes;
-/// assert!(engram_image::Image::read(&image).is_ok());
+/// let export = export::from_run(&run, &Plants::built_in(), &options, |stage| println!("{stage}"))?;
+/// assert!(engram_image::Image::read(&export.exported.bytes).is_ok());
 /// # Ok::<(), anyhow::Error>(())
 /// ```
 ///
@@ -94,6 +95,7 @@ pub struct Export {
 /// Names the file, tensor, channel or step that is at fault.
 pub fn from_run(
     run: &Path,
+    plants: &Plants,
     options: &Options,
     mut progress: impl FnMut(Stage),
 ) -> anyhow::Result<Export> {
@@ -113,7 +115,7 @@ pub fn from_run(
         );
     }
     let from = options.plant.as_ref().unwrap_or(&checkpoint.plant).clone();
-    let plant = PlantFactory::open(&from)?;
+    let plant = plants.open(&from)?;
     let trained_with = contract_of(
         checkpoint.contract.clone(),
         &checkpoint.plant,

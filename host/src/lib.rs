@@ -12,6 +12,7 @@ pub mod commands;
 pub mod evaluate;
 pub mod export;
 pub mod interrupt;
+mod live;
 pub mod measure;
 mod output;
 mod report;

@@ -62,7 +62,7 @@ struct Interrupt {
 }
 
 impl Watcher for &Interrupt {
-    fn step(&mut self, _: &Header, step: &Step, _: f64) {
+    fn step(&mut self, _: &Header, step: &Step, _: &[Vec<f32>], _: f64) {
         if Some(step.step) == self.at {
             self.stop.store(true, Ordering::Relaxed);
         }

@@ -33,6 +33,7 @@ pub(super) fn plan(plant: &str, steps: u32) -> FlightPlan {
         change: None,
         wipe_memory: false,
         real_time: false,
+        period_us: None,
         fault: String::new(),
     }
 }
@@ -54,7 +55,7 @@ pub(super) fn fly_over(
         patience,
         image.into(),
         plan.plant.name(),
-        &plan.plant.spec().contract(),
+        &plan.contract(),
         plan.wipe_memory,
         &mut |_, _| {},
     )?;

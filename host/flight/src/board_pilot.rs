@@ -315,6 +315,10 @@ impl Pilot for BoardPilot<'_> {
         })
     }
 
+    fn wipe_memory(&mut self, every_step: bool) {
+        self.wipe_memory = every_step;
+    }
+
     fn drain_logs(&mut self) -> Vec<Log> {
         self.client.drain_logs().collect()
     }

@@ -62,8 +62,8 @@ pub fn plant_for(plan: &FlightPlan) -> Result<Box<dyn Plant>, FlightError> {
 #[must_use]
 pub fn header(plan: &FlightPlan, plant: &dyn Plant, card: &PilotCard) -> Header {
     let spec = plant.spec();
-    let contract = spec.contract();
-    let period_s = spec.period_s();
+    let contract = plan.contract();
+    let period_s = f64::from(contract.period_us) * 1e-6;
     Header {
         format: LOG_FORMAT,
         engram: env!("CARGO_PKG_VERSION").to_owned(),
@@ -154,7 +154,7 @@ pub fn fly(
     let mut plant = plant_for(plan)?;
     let header = header(plan, &*plant, card);
     let log = open_log(log, &header, image)?;
-    let contract = plan.plant.spec().contract();
+    let contract = plan.contract();
     let mut recorder = Recorder::new(header, &contract, log, watcher);
     let result = run(plan, &mut *plant, &contract, pilot, &mut recorder, stop);
     Ok(close(recorder, pilot, result))
@@ -197,13 +197,29 @@ fn run(
     let period_us = u64::from(contract.period_us);
     let mut episode = Episode::default();
     for index in 0..plan.steps {
+        let asked = recorder.asked();
         if stop.load(Ordering::Relaxed) {
             return Err(FlightError::Interrupted {
                 step: recorder.steps(),
             });
         }
+        if asked.stop {
+            recorder.event(EventKind::Asked, "the end".to_owned())?;
+            break;
+        }
         let done = begin_episode(plan, plant, index, &mut episode, recorder)?;
         apply_change(plan, plant, index, recorder)?;
+        for change in &asked.changes {
+            change_plant(change, plant, recorder)?;
+        }
+        if let Some(every_step) = asked.wipe_memory {
+            pilot.wipe_memory(every_step);
+            let memory = match every_step {
+                true => "the memory wiped before every step",
+                false => "the memory kept",
+            };
+            recorder.event(EventKind::Asked, memory.to_owned())?;
+        }
         let now_us = period_us * (u64::from(index) + 1);
         let sample = SampleRecord {
             sample_us: now_us,
@@ -280,17 +296,23 @@ pub(super) fn apply_change(
     index: u32,
     recorder: &mut Recorder<'_>,
 ) -> Result<(), FlightError> {
-    if let Some((change, _)) = plan.change.as_ref().filter(|(_, at)| *at == index) {
-        plant.apply(change)?;
-        let summary = plant
-            .spec()
-            .changes
-            .iter()
-            .find(|known| known.name == *change)
-            .map_or(change.as_str(), |known| &*known.summary);
-        recorder.event(EventKind::Change, format!("{change}: {summary}"))?;
+    match &plan.change {
+        Some((change, at)) if *at == index => change_plant(change, plant, recorder),
+        _ => Ok(()),
     }
-    Ok(())
+}
+
+/// Changes the dynamics, and says so.
+fn change_plant(
+    change: &str,
+    plant: &mut dyn Plant,
+    recorder: &mut Recorder<'_>,
+) -> Result<(), FlightError> {
+    plant.apply(change)?;
+    let spec = plant.spec();
+    let known = spec.changes.iter().find(|known| known.name == change);
+    let summary = known.map_or(change, |known| &*known.summary);
+    Ok(recorder.event(EventKind::Change, format!("{change}: {summary}"))?)
 }
 
 /// Puts together what is known of a step.

@@ -3,7 +3,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use engram_image::Image;
 use engram_image::limits::IMAGE_BYTES;
+use engram_image::write::{ImageSpec, WriteError, write};
 
 use engram_plants::bounded_file::{self, BoundedError};
 
@@ -38,6 +40,18 @@ pub fn read(path: &Path) -> Result<Vec<u8>, ImageFileError> {
         BoundedError::Io(cause) => ImageFileError::Io { path, cause },
         BoundedError::TooLong { length, .. } => ImageFileError::TooLong { path, length },
     })
+}
+
+/// The image of the same policy in rows, unsigned, whose contract has another period: for flights in time-lapse
+/// ([`FlightPlan::period_us`](crate::FlightPlan::period_us)).
+///
+/// # Errors
+/// The bytes are no image, or the reader refuses the period.
+pub fn at_period(image: &[u8], period_us: u32) -> Result<Vec<u8>, WriteError> {
+    let image = Image::read(image).map_err(WriteError::Refused)?;
+    let mut spec = ImageSpec::from(&image);
+    spec.contract.period_us = period_us;
+    write(&spec)
 }
 
 #[cfg(test)]

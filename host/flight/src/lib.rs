@@ -20,6 +20,7 @@ mod flight;
 pub mod footprint;
 pub mod image_file;
 pub mod instructions;
+mod lateness;
 mod log;
 mod mirror;
 #[cfg(all(test, feature = "mujoco"))]
@@ -37,6 +38,7 @@ pub mod signer;
 pub use board_pilot::{BoardPilot, ImageFile, UploadListener};
 pub use envelope_check::EnvelopeCheck;
 pub use flight::{Outcome, PilotCard, fly, header, plant_for};
+pub use lateness::Lateness;
 pub use log::{
     Flaw, FlawKind, Flight, LogError, LogWriter, check_log, make_log_folder, unused_log,
 };
@@ -48,7 +50,7 @@ pub use record::{
     Attention, ChannelRecord, Difference, Event, EventKind, Header, LOG_FORMAT, Order,
     SampleRecord, Step, Summary,
 };
-pub use recorder::{Ending, Watcher};
+pub use recorder::{Asked, Ending, Watcher};
 pub use replay::{Replay, ReplayError, replay};
 pub use shipped::shipped_image;
 pub use show::Show;

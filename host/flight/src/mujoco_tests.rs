@@ -53,6 +53,7 @@ fn flown(word: i16, robot: &str, model: &str) -> (Summary, Flight) {
         change: None,
         wipe_memory: false,
         real_time: false,
+        period_us: None,
         fault: String::new(),
     };
     let stop = AtomicBool::new(false);

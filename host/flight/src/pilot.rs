@@ -37,6 +37,9 @@ pub trait Pilot {
     /// [`FlightError`] when the flight cannot go on.
     fn decide(&mut self, now_us: u64, sample: &SampleRecord) -> Result<Decision, FlightError>;
 
+    /// Empties the policy's memory before every step from here on, or no longer; a pilot without one has nothing to do.
+    fn wipe_memory(&mut self, _every_step: bool) {}
+
     /// Lines that the board logged since the last call.
     fn drain_logs(&mut self) -> Vec<Log> {
         Vec::new()

@@ -1,7 +1,7 @@
 //! What is to be flown, and why it may not work.
 
 use engram_firmware::policy::PolicyError;
-use engram_image::{ContractDifference, ReadError};
+use engram_image::{Contract, ContractDifference, ReadError};
 
 use super::log::LogError;
 use crate::board::{ClientError, NotForBoard, OpenError, UploadError};
@@ -24,8 +24,23 @@ pub struct FlightPlan {
     pub wipe_memory: bool,
     /// Let the board's own clock make the steps.
     pub real_time: bool,
+    /// Microseconds between two steps on that clock, where it is not the contract's period: time-lapse. Each step is still worth
+    /// one period of the plant; the image must be one [`at_period`](crate::image_file::at_period).
+    pub period_us: Option<u32>,
     /// The fault plan as given, for the log; empty for a clean wire.
     pub fault: String,
+}
+
+impl FlightPlan {
+    /// The contract that is flown: the plant's, at the plan's own period.
+    #[must_use]
+    pub fn contract(&self) -> Contract<'_> {
+        let contract = self.plant.spec().contract();
+        Contract {
+            period_us: self.period_us.unwrap_or(contract.period_us),
+            ..contract
+        }
+    }
 }
 
 /// Why a flight could not begin, or ended early.

@@ -7,12 +7,13 @@ use engram_link::{CommandSource, State};
 use serde::{Deserialize, Serialize};
 
 use super::exact;
+use super::lateness::Lateness;
 
 /// Version of the log's records. A reader refuses newer ones.
 ///
 /// 1: the first. 2: the log says at its end what it holds (records of each part and their digests); messages carry the
-/// wall clock; falls and diverged steps are told.
-pub const LOG_FORMAT: u32 = 2;
+/// wall clock; falls and diverged steps are told. 3: where the robot is, for 3-D views; what was asked for in flight.
+pub const LOG_FORMAT: u32 = 3;
 
 /// What was flown, where, and how.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -172,6 +173,8 @@ pub struct Step {
 pub enum EventKind {
     /// The dynamics changed.
     Change,
+    /// Whoever watches asked for it: the memory wiped or kept, the end.
+    Asked,
     /// An episode began.
     Episode,
     /// The robot fell.
@@ -274,6 +277,9 @@ pub struct Summary {
     pub ram_bytes: u32,
     /// Longest control step by the board's own clock, microseconds; 0 where it has none.
     pub worst_step_us: u32,
+    /// How late steps came in real time; `None` in lock-step, and without a step.
+    #[serde(default)]
+    pub lateness: Option<Lateness>,
     /// Why the flight ended early; `None` when it flew to its end.
     pub ended_early: Option<String>,
     /// The flight log; `None` where none was written.

@@ -7,21 +7,37 @@ use engram_image::Contract;
 use engram_link::{Faults, Log, State};
 
 use super::envelope_check::EnvelopeCheck;
+use super::lateness::Lateness;
 use super::log::{LogError, LogWriter};
 use super::record::{Attention, Difference, Event, EventKind, Header, Step, Summary};
 use engram_plants::Plant;
 
-/// Somebody who looks at a flight while it happens.
+/// Somebody who looks at a flight while it happens, and may ask for something.
 pub trait Watcher {
-    /// A control step was made.
-    fn step(&mut self, header: &Header, step: &Step, time_s: f64);
+    /// A control step was made. `attention` has for each layer the share on each age; empty without a policy.
+    fn step(&mut self, header: &Header, step: &Step, attention: &[Vec<f32>], time_s: f64);
     /// Something happened.
     fn event(&mut self, event: &Event);
+    /// What is asked for before the next step of a flight in lock-step, whose virtual time stands still until this returns.
+    fn asked(&mut self) -> Asked {
+        Asked::default()
+    }
+}
+
+/// What a [`Watcher`] asks for. The log has an event for each, and the orders of the steps that follow from it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// Changes of the dynamics, by name, in their order.
+    pub changes: Vec<String>,
+    /// Whether to empty the memory before every step from here on; `None` leaves that as it is.
+    pub wipe_memory: Option<bool>,
+    /// End the flight in good order.
+    pub stop: bool,
 }
 
 /// Nobody looks.
 impl Watcher for () {
-    fn step(&mut self, _: &Header, _: &Step, _: f64) {}
+    fn step(&mut self, _: &Header, _: &Step, _: &[Vec<f32>], _: f64) {}
     fn event(&mut self, _: &Event) {}
 }
 
@@ -50,6 +66,8 @@ pub struct Ending {
     pub ram_bytes: u32,
     /// Longest control step by the board's clock, microseconds; 0 where it has none.
     pub worst_step_us: u32,
+    /// How late steps came in real time.
+    pub lateness: Option<Lateness>,
 }
 
 /// The recorder of one flight.
@@ -159,6 +177,11 @@ impl<'a> Recorder<'a> {
         self.write(|log| log.event(&event))
     }
 
+    /// What the watcher asks for before the next step.
+    pub(super) fn asked(&mut self) -> Asked {
+        self.watcher.asked()
+    }
+
     pub(super) fn board_log(&mut self, line: &Log) -> Result<(), LogError> {
         self.write(|log| log.board_log(line))
     }
@@ -234,7 +257,7 @@ impl<'a> Recorder<'a> {
             self.event(EventKind::State, format!("{}{faults}", self.state))?;
         }
         self.judge(&step)?;
-        self.watcher.step(&self.header, &step, time_s);
+        self.watcher.step(&self.header, &step, &attention, time_s);
         self.steps += 1;
         self.write(|log| {
             log.step(&step, time_s)?;
@@ -368,6 +391,7 @@ impl<'a> Recorder<'a> {
             worst_stack_bytes: ending.worst_stack_bytes,
             ram_bytes: ending.ram_bytes,
             worst_step_us: ending.worst_step_us,
+            lateness: ending.lateness,
             ended_early: early,
             log: self.log_path.clone(),
             log_complete: self.log.is_some() && self.lost == 0,
@@ -412,6 +436,7 @@ mod tests {
             change: None,
             wipe_memory: false,
             real_time: false,
+            period_us: None,
             fault: String::new(),
         };
         let plant = plant_for(&plan).expect("a pendulum");

@@ -61,7 +61,7 @@ impl Default for Show {
 }
 
 impl Watcher for Show {
-    fn step(&mut self, header: &Header, step: &Step, time_s: f64) {
+    fn step(&mut self, header: &Header, step: &Step, _: &[Vec<f32>], time_s: f64) {
         if self.blind {
             return;
         }
@@ -89,6 +89,7 @@ impl Watcher for Show {
             }
             EventKind::State => "the controller is ",
             EventKind::Difference => "DIFFERENCE at ",
+            EventKind::Asked => "asked for: ",
             EventKind::Fall
             | EventKind::Diverged
             | EventKind::Episode

@@ -20,6 +20,7 @@ pub mod quadrotor;
 mod random;
 pub mod robot;
 mod spec;
+pub mod speed;
 mod told;
 pub mod toml_place;
 
@@ -28,9 +29,11 @@ use std::sync::Arc;
 pub use differentiable::{Differentiable, Flight, PullBack};
 pub use driven::Driven;
 pub use dual::{Dual, Real};
-pub use factory::{MUJOCO_NAMES, NAMES, PlantFactory, UnknownPlant, by_name};
-pub use random::{Random, Stream, random_stream};
-pub use spec::{Change, Parameter, PlantSpec, Protocol, Text, UnknownChange};
+pub use factory::{
+    MUJOCO_NAMES, NAMES, PlantFactory, PlantKind, Plants, UnfitPlant, UnknownPlant, by_name,
+};
+pub use random::{Random, Stream, bell, random_stream};
+pub use spec::{Change, Parameter, PlantSpec, Protocol, Text, UnfitSpec, UnknownChange};
 pub use told::Told;
 
 /// Which distribution a task is drawn from.
@@ -88,8 +91,11 @@ pub struct Judgement {
 pub trait Plant: Send {
     /// What all plants of this kind have in common.
     fn spec(&self) -> &Arc<PlantSpec>;
-    /// Draws a task. The generator should come from the set's own stream ([`TaskSet::stream`]).
-    fn sample_task(&self, set: TaskSet, random: &mut Random) -> Task;
+    /// Draws a task. The generator should come from the set's own stream ([`TaskSet::stream`]). By default all parameters are
+    /// uniform and independent ([`PlantSpec::sample`]).
+    fn sample_task(&self, set: TaskSet, random: &mut Random) -> Task {
+        self.spec().sample(set, random)
+    }
 
     /// Begins a trial on `task`: time 0, a usual start. `seed` decides start states and sensor noise.
     fn reset(&mut self, task: &Task, seed: u64);

@@ -44,7 +44,8 @@ fn mix(value: u64) -> u64 {
 /// It never exceeds 3.47, so noise alone cannot leave a contract's range, and it needs no logarithm,
 /// whose last bit differs between machines.
 #[inline]
-pub(crate) fn bell(bits: u64) -> f32 {
+#[must_use]
+pub fn bell(bits: u64) -> f32 {
     // Four uniforms on [0, 65535] have the mean 4 * 32767.5 and the variance 4 * (65536^2 - 1) / 12.
     const MEAN: f32 = 131_070.0;
     const INVERSE_STD: f32 = 1.0 / 37_837.227;

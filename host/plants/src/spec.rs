@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
-use engram_image::{Contract, OwnedContract};
+use engram_image::{Contract, ContractError, OwnedContract};
+use rand::RngExt;
+
+use crate::{Plant, Random, Task, TaskSet};
 
 /// A name or a few words: of the program, or from a file.
 pub type Text = Cow<'static, str>;
@@ -40,6 +43,130 @@ impl PlantSpec {
     #[must_use]
     pub fn period_s(&self) -> f64 {
         f64::from(self.channels.period_us) * 1e-6
+    }
+
+    /// Draws a task whose parameters are uniform and independent. One of the out-of-distribution set is drawn from the wider
+    /// ranges until a parameter lies outside its training range; where no range is wider, it is like the others.
+    #[must_use]
+    pub fn sample(&self, set: TaskSet, random: &mut Random) -> Task {
+        let outside = set == TaskSet::OutOfDistribution
+            && (self.parameters.iter()).any(|parameter| parameter.wide != parameter.training);
+        loop {
+            let draw = |parameter: &Parameter| {
+                let range = if outside {
+                    parameter.wide
+                } else {
+                    parameter.training
+                };
+                random.random_range(range.0..range.1)
+            };
+            let values: Vec<f32> = self.parameters.iter().map(draw).collect();
+            let mut each = values.iter().zip(&self.parameters);
+            let inside = each.all(|(value, Parameter { training, .. })| {
+                (training.0..=training.1).contains(value)
+            });
+            if !(outside && inside) {
+                return Task { values };
+            }
+        }
+    }
+
+    /// Whether commands can work with this spec, and whether `plant`, which has it, does what it says.
+    ///
+    /// # Errors
+    /// [`UnfitSpec`] names the entry, what it is and what it must be.
+    pub fn check(&self, plant: &dyn Plant) -> Result<(), UnfitSpec> {
+        self.contract().validate()?;
+        let must = |good: bool, what: String, must: &'static str| {
+            if good {
+                Ok(())
+            } else {
+                Err(UnfitSpec::Value { what, must })
+            }
+        };
+        for Parameter {
+            name,
+            training: (low, high),
+            wide,
+            ..
+        } in &self.parameters
+        {
+            must(
+                (high - low).is_finite() && low < high,
+                format!("parameter '{name}': training is ({low}, {high})"),
+                "two finite numbers, the smaller one first",
+            )?;
+            must(
+                (wide.1 - wide.0).is_finite() && wide.0 <= *low && wide.1 >= *high,
+                format!("parameter '{name}': wide is {wide:?}"),
+                "two finite numbers that hold all of training",
+            )?;
+        }
+        let known = |name: &str| self.changes.iter().any(|change| change.name == name);
+        for (what, name) in [
+            ("changes lack", Change::NONE.name),
+            (
+                "changes lack protocol.default_change",
+                self.protocol.default_change.clone(),
+            ),
+        ] {
+            let must_be = "among them: every evaluation asks for it";
+            must(known(&name), format!("{what} '{name}'"), must_be)?;
+        }
+        let Protocol {
+            episode_steps: steps,
+            episodes,
+            hold_steps,
+            change_steps: (first, last),
+            recovery_steps,
+            ..
+        } = self.protocol;
+        for (name, value, good, must_be) in [
+            ("episode_steps", steps, steps > 0, "at least 1"),
+            ("episodes", episodes, episodes > 0, "at least 1"),
+            (
+                "hold_steps",
+                hold_steps,
+                hold_steps <= steps,
+                "at most episode_steps",
+            ),
+            (
+                "change_steps.1",
+                last,
+                first <= last && last < steps,
+                "from change_steps.0 to below episode_steps",
+            ),
+            (
+                "recovery_steps",
+                recovery_steps,
+                last < steps && recovery_steps <= steps - last,
+                "at most what is left of an episode after the last of change_steps",
+            ),
+        ] {
+            must(good, format!("protocol.{name} is {value}"), must_be)?;
+        }
+        for (what, count, expected) in [
+            (
+                "observe()",
+                plant.observe().len(),
+                self.channels.observations.len(),
+            ),
+            ("state()", plant.state().len(), self.state_names.len()),
+            (
+                "task().values",
+                plant.task().values.len(),
+                self.parameters.len(),
+            ),
+        ] {
+            if count != expected {
+                return Err(UnfitSpec::Count {
+                    what,
+                    count,
+                    expected,
+                });
+            }
+        }
+        Ok(())
     }
 
     /// The error for a change that this plant does not know.
@@ -123,6 +250,49 @@ pub struct Protocol {
     pub recovery_steps: usize,
     /// The change that is applied when none is named.
     pub default_change: Text,
+}
+
+/// What is wrong with a [`PlantSpec`].
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum UnfitSpec {
+    /// A channel, the period or the reward.
+    #[error("its contract is not valid: {0}")]
+    Contract(#[from] ContractError),
+    /// A number or a name.
+    #[error("{what}; it must be {must}")]
+    Value {
+        /// Which, and what it is.
+        what: String,
+        /// The bound.
+        must: &'static str,
+    },
+    /// The plant does not do what its spec says.
+    #[error("{what} has {count} entries; its spec names {expected}")]
+    Count {
+        /// What of the plant.
+        what: &'static str,
+        /// Its length.
+        count: usize,
+        /// What the spec says.
+        expected: usize,
+    },
+}
+
+impl Protocol {
+    /// Two episodes: the goal is to be held in the last sixth of the first; the change comes between a third and a half of the
+    /// second, which leaves a third of an episode to recover in.
+    #[must_use]
+    pub fn usual(episode_steps: usize, default_change: Text) -> Self {
+        let last = episode_steps / 2;
+        Self {
+            episode_steps,
+            episodes: 2,
+            hold_steps: episode_steps.div_ceil(6),
+            change_steps: (episode_steps / 3, last),
+            recovery_steps: (episode_steps / 3).clamp(1, (episode_steps - last).max(1)),
+            default_change,
+        }
+    }
 }
 
 /// A change's name that the plant does not know.

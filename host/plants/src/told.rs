@@ -9,13 +9,6 @@ use engram_image::OwnedChannel;
 
 use super::{Judgement, Plant, PlantSpec, Random, Start, Task, TaskSet, UnknownChange};
 
-/// Names of the channels that tell the task.
-const NAMES: [&str; 32] = [
-    "task_0", "task_1", "task_2", "task_3", "task_4", "task_5", "task_6", "task_7", "task_8",
-    "task_9", "task_10", "task_11", "task_12", "task_13", "task_14", "task_15", "task_16",
-    "task_17", "task_18", "task_19", "task_20", "task_21", "task_22", "task_23", "task_24",
-    "task_25", "task_26", "task_27", "task_28", "task_29", "task_30", "task_31",
-];
 /// Ends of these channels: wide tasks lie outside the training range, which becomes [-1, 1].
 const RANGE: f32 = 10.0;
 
@@ -27,7 +20,7 @@ pub struct Told {
 }
 
 impl Told {
-    /// Tells the task of `plant`: its first parameters, as many as there are channels for.
+    /// Tells the task of `plant`, all of its parameters; whether a policy has channels for so many is asked before training.
     #[must_use]
     pub fn new(plant: Box<dyn Plant>) -> Self {
         let mut told = Self {
@@ -42,17 +35,15 @@ impl Told {
     fn tell(&mut self) {
         self.observation.clear();
         self.observation.extend(self.plant.observe());
-        let task = self.plant.centred_task();
-        self.observation.extend(task.iter().take(NAMES.len()));
+        self.observation.extend(self.plant.centred_task());
     }
 }
 
 /// The spec whose contract has channels for the task, too.
 fn with_task(spec: &PlantSpec) -> PlantSpec {
     let mut spec = spec.clone();
-    let names = NAMES.iter().take(spec.parameters.len());
-    let channels = names.map(|name| OwnedChannel {
-        name: (*name).to_owned(),
+    let channels = (0..spec.parameters.len()).map(|index| OwnedChannel {
+        name: format!("task_{index}"),
         unit: "1".to_owned(),
         min: -RANGE,
         max: RANGE,

@@ -11,10 +11,12 @@ use engram_firmware::policy::Backend;
 use engram_image::Image;
 use engram_image::write::in_rows;
 
-use crate::measure::{Bounds, PlantSpeed, ROUNDS, latency, plant_speed, shapes};
+use crate::measure::{latency, shapes};
 use crate::output::{OutputError, say};
 use engram_flight::board::BoardName;
 use engram_flight::instructions::{KernelCost, instructions};
+use engram_plants::Plants;
+use engram_plants::speed::{Bounds, PlantSpeed, ROUNDS, plant_speed};
 use row::{Row, print_board, print_here};
 
 /// Measure the integer policy's control step, and the speed of plants.
@@ -92,7 +94,7 @@ fn seconds(text: &str) -> Result<f64, String> {
 ///
 /// # Errors
 /// Names the shape, image, board or plant that does not exist or cannot be used.
-pub fn run(args: Args) -> anyhow::Result<()> {
+pub fn run(args: Args, plants: &Plants) -> anyhow::Result<()> {
     let mut report = Report::default();
     let steps = args.steps.map(|steps| steps as usize);
     if let Some(name) = &args.plant {
@@ -102,7 +104,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         };
         report
             .plants
-            .push(plant_speed(engram_plants::by_name(name)?.as_mut(), bounds));
+            .push(plant_speed(plants.open(name)?.make().as_mut(), bounds));
     }
     for (name, bytes) in images(&args)? {
         let image = Image::read(&bytes).with_context(|| format!("{name} is not a valid image"))?;

@@ -6,6 +6,7 @@ pub(super) mod table;
 
 use crate::evaluate::{Options, Subject};
 use crate::output::say;
+use engram_plants::Plants;
 
 /// Evaluate policies on held-out tasks: return, how fast they adapt, recovery after a change.
 #[derive(clap::Args, Debug)]
@@ -34,11 +35,11 @@ pub struct Args {
 ///
 /// # Errors
 /// Names the policy, plant, change or controller that does not exist or does not fit.
-pub fn run(args: Args) -> anyhow::Result<()> {
+pub fn run(args: Args, plants: &Plants) -> anyhow::Result<()> {
     let mut records = Vec::new();
     for path in &args.policies {
         let subject = Subject::load(path)?;
-        let record = subject.evaluate(&args.options)?;
+        let record = subject.evaluate(plants, &args.options)?;
         if args.json {
             say!("{}", serde_json::to_string(&record)?)?;
         }

@@ -17,6 +17,7 @@ use crate::export::{self, Export, Options};
 use crate::output::{OutputError, say};
 use engram_flight::board::BoardName;
 use engram_flight::signer::Signer;
+use engram_plants::Plants;
 
 /// Largest loss of return that is taken, of what f32 has over random actions.
 const COST_LIMIT: f64 = 0.01;
@@ -64,7 +65,7 @@ pub struct Args {
 /// # Errors
 /// Names the file, tensor, channel or step that is at fault. Nothing is written unless the image verifies and costs at
 /// most 1 % of what the policy gains, or its cost is accepted.
-pub fn run(args: Args) -> anyhow::Result<()> {
+pub fn run(args: Args, plants: &Plants) -> anyhow::Result<()> {
     let packing = packing_for(args.board.as_deref())?;
     let signer = args.sign.as_deref().map(Signer::read).transpose()?;
     let bar = ProgressBar::new_spinner();
@@ -73,7 +74,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             .unwrap_or_else(|_| ProgressStyle::default_spinner()),
     );
     bar.enable_steady_tick(std::time::Duration::from_millis(100));
-    let Export { exported, cost } = export::from_run(&args.run, &args.options, |stage| {
+    let Export { exported, cost } = export::from_run(&args.run, plants, &args.options, |stage| {
         bar.set_message(stage.to_string())
     })?;
     let image = Image::read(&exported.bytes).context("reading the image back")?;

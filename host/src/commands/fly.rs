@@ -1,23 +1,26 @@
 //! `engram fly`: hardware in the loop, the plant on the host and the policy on a board.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, bail};
 use engram_image::header::Header;
 use engram_image::write::in_rows;
 use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
 
 use crate::classical::ClassicalPilot;
 use crate::interrupt;
-use crate::output::say;
+use crate::live::Live;
+use crate::output::{say, tell};
 use engram_flight::board::{
     self, BoardName, DEFAULT_BAUD, FaultPlan, FaultyTransport, Patience, Transport,
 };
 use engram_flight::{
     BoardPilot, FlightError, FlightPlan, ImageFile, Outcome, PilotCard, Show, Summary, Watcher,
 };
-use engram_plants::PlantFactory;
+use engram_plants::Plants;
 
 /// Fly a plant (simulated here) with a policy (on a board) and compare every word with the host's
 /// own policy.
@@ -26,6 +29,7 @@ use engram_plants::PlantFactory;
 /// same every time, bit for bit.
 ///
 /// Example: engram fly --board qemu-m7 --change polarity-mass --change-at-s 3 --show
+/// Example: engram fly --plant quadrotor --live
 #[derive(clap::Args, Debug)]
 pub struct Args {
     /// The policy image (.engram); without it the one that ships for the plant.
@@ -48,9 +52,9 @@ pub struct Args {
     /// Seed of the hidden task, the start and the sensors' noise.
     #[arg(long, default_value_t = 1)]
     task_seed: u64,
-    /// How long to fly, in seconds of the plant.
-    #[arg(long, default_value_t = 8.0, conflicts_with = "steps")]
-    seconds: f64,
+    /// How long to fly, in seconds of the plant; without it 8, or with --live until it is stopped.
+    #[arg(long, conflicts_with = "steps")]
+    seconds: Option<f64>,
     /// How long to fly, in control steps.
     #[arg(long)]
     steps: Option<u32>,
@@ -69,6 +73,10 @@ pub struct Args {
     /// Let the board's own clock make the steps.
     #[arg(long)]
     real_time: bool,
+    /// Steps of the board's clock in a second, instead of the contract's: time-lapse, each step is still worth one period
+    /// of the plant. Shows how late a step comes at that rate.
+    #[arg(long, requires = "real_time", value_name = "HZ", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    rate_hz: Option<u32>,
     /// Disturb the link, e.g. drop=0.01,duplicate=0.01,reorder=0.01,corrupt=0.01,delay=0.01,seed=7.
     #[arg(long, value_name = "PLAN")]
     fault: Option<String>,
@@ -82,6 +90,13 @@ pub struct Args {
     /// Show the flight live, in plain words.
     #[arg(long)]
     show: bool,
+    /// Fly in the browser: a page on this machine, whose address is printed, shows the flight at the pace of the clock; its
+    /// buttons start and stop it, change the plant and wipe the memory.
+    #[arg(long, conflicts_with_all = ["show", "real_time"])]
+    live: bool,
+    /// The page's port; without it any that is free.
+    #[arg(long, requires = "live", value_name = "PORT")]
+    live_port: Option<u16>,
 }
 
 /// Who flies.
@@ -93,6 +108,8 @@ enum Controller {
     Classical,
 }
 
+/// How long a flight is that nobody looks at, in seconds.
+const DEFAULT_S: f64 = 8.0;
 /// Where a flight is logged that is told no other place.
 const DEFAULT_LOG: &str = "runs/flight.mcap";
 
@@ -101,8 +118,8 @@ const DEFAULT_LOG: &str = "runs/flight.mcap";
 /// # Errors
 /// What could not be read, started, reached or flown, and what to do about it; also when board and
 /// host disagree on a word, or the board left the armed state.
-pub fn run(args: Args) -> anyhow::Result<()> {
-    let plan = plan(&args)?;
+pub fn run(args: Args, plants: &Plants) -> anyhow::Result<()> {
+    let plan = plan(&args, plants)?;
     // A misspelt change must not cost an upload first.
     engram_flight::plant_for(&plan)?;
     // Nor a log that cannot be written.
@@ -112,13 +129,24 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     }
     // The flight ends in good order at the next step.
     let stop = interrupt::listen().context("Ctrl-C cannot be caught")?;
+    let mut live = args
+        .live
+        .then(|| open_page(&args, &plan, &stop))
+        .transpose()?;
     let mut show = Show::new();
     let mut nobody = ();
-    let watcher: &mut dyn Watcher = if args.show { &mut show } else { &mut nobody };
+    let watcher: &mut dyn Watcher = match &mut live {
+        Some(live) => live,
+        None if args.show => &mut show,
+        None => &mut nobody,
+    };
     let outcome = match args.controller {
         Controller::Policy => fly_policy(&args, &plan, watcher, &stop)?,
         Controller::Classical => fly_classical(&args, &plan, watcher, &stop)?,
     };
+    if let Some(live) = live {
+        live.end(&outcome);
+    }
     let printed = if args.json {
         say!("{}", serde_json::to_string(&outcome.summary)?)
     } else {
@@ -126,6 +154,29 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     };
     verdict(outcome)?;
     Ok(printed?)
+}
+
+/// The page of a flight, which waits for its start.
+fn open_page(args: &Args, plan: &FlightPlan, stop: &Arc<AtomicBool>) -> anyhow::Result<Live> {
+    let policy = args.controller == Controller::Policy;
+    let flight = json!({
+        "board": if policy { place(args) } else { "host".to_owned() },
+        "policy": policy, "task_seed": plan.task_seed,
+    });
+    let (port, stop) = (args.live_port.unwrap_or(0), Arc::clone(stop));
+    let spec = plan.plant.spec();
+    let live = Live::open(port, spec, &flight, plan.wipe_memory, stop)?;
+    tell!(
+        "open {} in a browser on this machine and press Start; Ctrl-C ends the flight",
+        live.address()
+    );
+    Ok(live)
+}
+
+/// Where the policy runs, as the user named it.
+fn place(args: &Args) -> String {
+    let port = args.port.clone();
+    port.unwrap_or_else(|| args.board.to_string())
 }
 
 /// The file to log into: the one that was named, or a new one.
@@ -136,8 +187,8 @@ fn log_path(args: &Args) -> Result<PathBuf, FlightError> {
     }
 }
 
-fn plan(args: &Args) -> anyhow::Result<FlightPlan> {
-    let plant = PlantFactory::open(&args.plant)?;
+fn plan(args: &Args, plants: &Plants) -> anyhow::Result<FlightPlan> {
+    let plant = plants.open(&args.plant)?;
     let period_s = plant.spec().period_s();
     let in_steps = |name: &str, seconds: f64| -> anyhow::Result<u32> {
         let steps = (seconds / period_s).round();
@@ -153,9 +204,12 @@ fn plan(args: &Args) -> anyhow::Result<FlightPlan> {
     Ok(FlightPlan {
         plant,
         task_seed: args.task_seed,
-        steps: args
-            .steps
-            .map_or_else(|| in_steps("seconds", args.seconds), Ok)?,
+        steps: match (args.steps, args.seconds) {
+            (Some(steps), _) => steps,
+            (None, Some(seconds)) => in_steps("seconds", seconds)?,
+            (None, None) if args.live => u32::MAX,
+            (None, None) => in_steps("seconds", DEFAULT_S)?,
+        },
         episode_steps: args
             .episode_s
             .map(|s| in_steps("episode-s", s))
@@ -163,6 +217,7 @@ fn plan(args: &Args) -> anyhow::Result<FlightPlan> {
         change: args.change.clone().map(|name| (name, change_step)),
         wipe_memory: args.wipe_memory,
         real_time: args.real_time,
+        period_us: args.rate_hz.map(|rate_hz| 1_000_000 / rate_hz),
         fault: args.fault.clone().unwrap_or_default(),
     })
 }
@@ -196,20 +251,22 @@ fn fly_policy(
 ) -> anyhow::Result<Outcome> {
     // The host's own policy reads rows, and so does every board; one with a packing gets it packed again.
     let file = read_image(args.image.as_deref(), &args.plant)?;
-    let image = in_rows(file.clone()).map_err(FlightError::Image)?;
-    let signed = Header::read(&file).is_ok_and(|header| header.signed);
+    let mut image = in_rows(file.clone()).map_err(FlightError::Image)?;
+    if let Some(period_us) = plan.period_us {
+        image = engram_flight::image_file::at_period(&image, period_us)?;
+    }
+    // At another rate it is another image, and nobody has signed that.
+    let signed = plan.period_us.is_none() && Header::read(&file).is_ok_and(|header| header.signed);
     let image_file = ImageFile {
         rows: &image,
         file: if signed { &file } else { &image },
     };
     let fault: Option<FaultPlan> = args.fault.as_deref().map(str::parse).transpose()?;
-    let contract = plan.plant.spec().contract();
-    let (name, mut transport) = match &args.port {
-        Some(port) => (port.clone(), board::open_port(port, args.baud)?),
-        None => (
-            args.board.to_string(),
-            board::open_for(args.board, image_file.file)?,
-        ),
+    let contract = plan.contract();
+    let name = place(args);
+    let mut transport = match &args.port {
+        Some(port) => board::open_port(port, args.baud)?,
+        None => board::open_for(args.board, image_file.file)?,
     };
     if let Some(fault) = fault {
         transport = Box::new(FaultyTransport::new(transport, fault)) as Box<dyn Transport>;
@@ -346,6 +403,12 @@ fn words(summary: &Summary) -> String {
             } else {
                 summary.faults.join(", ")
             }
+        ));
+    }
+    if let Some(late) = &summary.lateness {
+        text.push_str(&format!(
+            "  lateness   {} steps {} us apart: half within {} us of the promptest, 99 % within {}, the worst {}; {} came after the next was due\n",
+            late.steps, late.period_us, late.median_us, late.p99_us, late.worst_us, late.missed
         ));
     }
     if summary.worst_stack_bytes > 0 {

@@ -7,6 +7,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use engram_plants::{Plants, UnfitPlant};
 
 use crate::output::{LogLines, OutputError, colours, tell};
 
@@ -54,11 +55,29 @@ enum Command {
     Report(report::Args),
 }
 
-/// Parses the command line, runs the subcommand and turns its error into words and an exit code.
-///
-/// Returns success only when the subcommand did what was asked.
+/// The whole command on the plants that we bring: [`main_with`] of these.
 #[must_use]
 pub fn main() -> ExitCode {
+    main_with(Ok(Plants::built_in()))
+}
+
+/// The `main` of a program that has plants of its own beside ours: parses the command line, runs the subcommand and turns its
+/// error into words and an exit code.
+///
+/// ```no_run
+/// use std::process::ExitCode;
+///
+/// use engram_plants::{Plants, pendulum::Pendulum};
+///
+/// fn main() -> ExitCode {
+///     // Any type that implements `engram_plants::Plant`, by a function that makes one.
+///     engram::commands::main_with(Plants::built_in().with(Pendulum::new))
+/// }
+/// ```
+///
+/// Returns success only when the subcommand did what was asked. A plant that is refused fails every subcommand.
+#[must_use]
+pub fn main_with(plants: Result<Plants, UnfitPlant>) -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(shown) if shown.use_stderr() => {
@@ -73,6 +92,10 @@ pub fn main() -> ExitCode {
             };
         }
     };
+    let plants = match plants {
+        Ok(plants) => plants,
+        Err(error) => return failure(&error.into()),
+    };
     tracing_subscriber::fmt()
         .with_writer(LogLines)
         .with_ansi(colours())
@@ -84,9 +107,9 @@ pub fn main() -> ExitCode {
         )
         .init();
     let result = match cli.command {
-        Command::Train(args) => train::run(args),
-        Command::Eval(args) => eval::run(args),
-        Command::Export(args) => export::run(args),
+        Command::Train(args) => train::run(args, &plants),
+        Command::Eval(args) => eval::run(args, &plants),
+        Command::Export(args) => export::run(args, &plants),
         Command::Inspect(args) => inspect::run(args),
         Command::Keygen(args) => keygen::run(args),
         Command::Sign(args) => sign::run(args),
@@ -95,10 +118,10 @@ pub fn main() -> ExitCode {
         Command::Boards(args) => boards::run(args),
         Command::Flash(args) => flash::run(args),
         Command::Watch(args) => watch::run(args),
-        Command::Fly(args) => fly::run(args),
+        Command::Fly(args) => fly::run(args, &plants),
         Command::Replay(args) => replay::run(args),
-        Command::Bench(args) => bench::run(args),
-        Command::Report(args) => report::run(args),
+        Command::Bench(args) => bench::run(args, &plants),
+        Command::Report(args) => report::run(args, &plants),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -17,7 +17,7 @@ use engram_export::Checkpoint;
 use engram_export::checkpoint::Agent;
 use engram_flight::Flight;
 use engram_plants::bounded_file;
-use engram_plants::{Driven, PlantFactory, TaskSet, pendulum};
+use engram_plants::{Driven, Plants, TaskSet, pendulum};
 use engram_train::{CURVE_FILE, curve, timing};
 
 /// Name of an evaluation's result inside a run's folder.
@@ -81,13 +81,13 @@ pub struct Args {
 ///
 /// # Errors
 /// Names the file that cannot be read or written, or what to give.
-pub fn run(args: Args) -> anyhow::Result<()> {
+pub fn run(args: Args, plants: &Plants) -> anyhow::Result<()> {
     if args.dir.is_empty() && args.flight.is_empty() && args.image.is_none() && args.eval.is_empty()
     {
         bail!("nothing to report: give a run's folder, --flight LOG, --image FILE or --eval FILE");
     }
     let traces = if args.flight.is_empty() {
-        simulated(&args)?
+        simulated(&args, plants)?
     } else {
         logged(&args.flight)?
     };
@@ -177,7 +177,7 @@ fn logged(paths: &[PathBuf]) -> anyhow::Result<Vec<FlightTrace>> {
         .collect()
 }
 
-fn simulated(args: &Args) -> anyhow::Result<Vec<FlightTrace>> {
+fn simulated(args: &Args, plants: &Plants) -> anyhow::Result<Vec<FlightTrace>> {
     let Some(path) = args.image.as_ref().or(args.dir.first()) else {
         return Ok(Vec::new());
     };
@@ -186,7 +186,7 @@ fn simulated(args: &Args) -> anyhow::Result<Vec<FlightTrace>> {
         // The picture of a flight has an angle from upright; other robots have none.
         return Ok(Vec::new());
     }
-    let plant = PlantFactory::open(&subject.plant)?;
+    let plant = plants.open(&subject.plant)?;
     let mut driven = Driven::new(plant.make());
     let contract = plant.spec().contract();
     let tasks = args.task as usize + 1;

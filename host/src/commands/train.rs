@@ -16,7 +16,7 @@ use crate::interrupt;
 use crate::output::say;
 use engram_export::checkpoint::Agent;
 use engram_image::Positions;
-use engram_plants::PlantFactory;
+use engram_plants::Plants;
 use engram_plants::TaskSet;
 use engram_plants::bounded_file;
 use engram_train::device::{self, Device, DeviceName};
@@ -45,7 +45,7 @@ Examples:
   engram train pendulum --out runs/one-step --agent one-step  the same without memory
   engram train pendulum --out runs/mine --config mine.toml --seed 3 --json
   engram train quadrotor --out runs/quadrotor --learner gradient    along the gradient through the plant's equations
-  engram train half-cheetah-vel --out runs/paper --preset paper     needs MuJoCo, like every plant but the pendulum
+  engram train half-cheetah-vel --out runs/paper --preset paper     needs MuJoCo
   engram train examples/robots/balancer.toml --out runs/balancer    your own robot, from a file
 
 The built-in settings of a plant are in host/train/presets/engram/PLANT.toml (gradient/PLANT.toml), with every key explained. Ctrl-C saves and stops.
@@ -147,11 +147,11 @@ struct Report {
 /// # Errors
 /// When the settings are wrong, the folder is taken or cannot be written, training diverges, or Ctrl-C
 /// interrupts it (after saving).
-pub fn run(args: Args) -> anyhow::Result<()> {
+pub fn run(args: Args, plants: &Plants) -> anyhow::Result<()> {
     threads::arrange();
-    let asked = asked(&args)?;
+    let asked = asked(&args, plants)?;
     let (device, device_name) = device::choose(args.device);
-    let (mut trainer, _lock) = begin(asked, &args, &device)?;
+    let (mut trainer, _lock) = begin(asked, &args, plants, &device)?;
     let interrupted = interrupt::listen().context("cannot listen for Ctrl-C")?;
     tell_of_reward(&*trainer);
 
@@ -325,7 +325,7 @@ fn lock(out: &Path) -> anyhow::Result<File> {
 
 /// Plant, agent and settings as the command line asks for them, checked; nothing for a run that goes on. Reads files
 /// and makes none: what is refused here leaves no trace.
-fn asked(args: &Args) -> anyhow::Result<Option<Asked>> {
+fn asked(args: &Args, plants: &Plants) -> anyhow::Result<Option<Asked>> {
     if args.resume {
         if !folder::holds(&args.out, RUN_FILE) {
             bail!(
@@ -336,7 +336,7 @@ fn asked(args: &Args) -> anyhow::Result<Option<Asked>> {
         return Ok(None);
     }
     // Before the settings: an unknown plant should be called that, and not a plant without preset.
-    let plant = PlantFactory::open(&args.plant)?;
+    let plant = plants.open(&args.plant)?;
     let run = Run::new(plant, args.agent, args.seed);
     let config = match &args.config {
         None => None,
@@ -384,15 +384,17 @@ fn asked(args: &Args) -> anyhow::Result<Option<Asked>> {
 fn begin(
     asked: Option<Asked>,
     args: &Args,
+    plants: &Plants,
     device: &Device,
 ) -> anyhow::Result<(Box<dyn Training>, File)> {
     let lock = lock(&args.out)?;
     let Some(asked) = asked else {
         let checkpoint = Checkpoint::load(&args.out)?;
         let trainer: Box<dyn Training> = if gradient::is_gradient(&checkpoint.training) {
-            gradient::resume(&args.plant, checkpoint, &args.out, args.steps)?
+            gradient::resume(plants, &args.plant, checkpoint, &args.out, args.steps)?
         } else {
             Box::new(Trainer::resume_on(
+                plants,
                 &args.plant,
                 &args.out,
                 args.steps,
@@ -451,8 +453,8 @@ mod tests {
 
     /// As [`run`] makes it.
     fn made(words: &[&str]) -> anyhow::Result<Box<dyn Training>> {
-        let args = parse(words).unwrap();
-        Ok(begin(asked(&args)?, &args, &Device::Cpu)?.0)
+        let (args, plants) = (parse(words).unwrap(), Plants::built_in());
+        Ok(begin(asked(&args, &plants)?, &args, &plants, &Device::Cpu)?.0)
     }
 
     fn refused(words: &[&str]) -> String {

@@ -7,7 +7,7 @@ use anyhow::{Context, anyhow, bail};
 use engram_image::Contract;
 use engram_plants::quadrotor;
 use engram_plants::robot::{self, RobotError};
-use engram_plants::{PlantFactory, TaskSet, UnknownPlant};
+use engram_plants::{PlantFactory, Plants, TaskSet, UnknownPlant};
 use engram_train::Run;
 
 use super::{
@@ -92,6 +92,7 @@ impl Subject {
     /// use std::path::Path;
     ///
     /// use engram::evaluate::{Options, Subject};
+    /// use engram_plants::Plants;
     ///
     /// let image = Path::new(env!("CARGO_MANIFEST_DIR")).join("../images/pendulum.engram");
     /// let options = Options {
@@ -99,25 +100,26 @@ impl Subject {
     ///     compare: vec!["random".to_owned()],
     ///     ..Options::default()
     /// };
-    /// let record = Subject::load(&image)?.evaluate(&options)?;
+    /// let record = Subject::load(&image)?.evaluate(&Plants::built_in(), &options)?;
     /// assert!(record.summary.return_episode_1 > record.compared["random"].return_episode_1);
     /// # Ok::<(), anyhow::Error>(())
     /// ```
     ///
     /// # Errors
     /// Names the plant, change or controller that does not exist or does not fit.
-    pub fn evaluate(&self, options: &Options) -> anyhow::Result<Record> {
-        one(self, options)
+    pub fn evaluate(&self, plants: &Plants, options: &Options) -> anyhow::Result<Record> {
+        one(self, plants, options)
     }
 }
 
-fn one(subject: &Subject, options: &Options) -> anyhow::Result<Record> {
+fn one(subject: &Subject, plants: &Plants, options: &Options) -> anyhow::Result<Record> {
     let reference = options.quantization.as_deref().map(Subject::load);
     let reference = reference.transpose()?;
     let name = plant_of(subject, reference.as_ref(), options);
-    let plant = PlantFactory::open(&name).map_err(|error| match error {
+    let plant = plants.open(&name).map_err(|error| match error {
         UnknownPlant::Name { .. } if subject.is_image() && options.plant.is_none() => anyhow!(
-            "{} was made for the robot '{name}'; an image does not hold its file: give it by --plant FILE.toml",
+            "{} was made for '{name}', which is no plant of this program; give a robot's file by --plant FILE.toml, and run the program \
+             of a plant that somebody added",
             subject.path.display()
         ),
         error => anyhow::Error::from(error),

@@ -8,6 +8,7 @@ use super::config::ConfigError;
 use super::curve::CurveError;
 use super::divergence::Divergence;
 use super::resume::ResumeError;
+use engram_image::limits::MAX_OBSERVATIONS;
 use engram_plants::robot::RobotError;
 use engram_plants::{UnknownChange, UnknownPlant};
 
@@ -48,6 +49,19 @@ pub enum TrainError {
         policy: u64,
         /// Steps by `trainer.safetensors`.
         trainer: u64,
+    },
+    /// More of the task is hidden than a policy can be told.
+    #[error(
+        "plant '{plant}': agent oracle is told each of the {hidden} hidden parameters by a channel of its own, beside {measured} \
+         observations; a policy takes at most {MAX_OBSERVATIONS} in all. Train another agent, or hide less"
+    )]
+    ToldTooMuch {
+        /// The plant.
+        plant: String,
+        /// How many parameters it hides.
+        hidden: usize,
+        /// Its own observations.
+        measured: usize,
     },
     /// The folder's run is on another plant.
     #[error(

@@ -5,7 +5,7 @@ use std::path::Path;
 use candle_core::Device;
 
 use engram_export::checkpoint::Agent;
-use engram_plants::PlantFactory;
+use engram_plants::Plants;
 
 use crate::{Run, Settings, TrainError, Trainer, Training as _};
 
@@ -30,7 +30,8 @@ fn a_run_goes_on_with_the_robot_that_it_began_with_and_with_no_other() {
         std::fs::write(folder.join("mine.toml"), EXAMPLE).unwrap();
         folder.join("mine.toml").to_str().unwrap().to_owned()
     });
-    let open = |path: &str| PlantFactory::open(path).unwrap();
+    let plants = Plants::built_in();
+    let open = |path: &str| plants.open(path).unwrap();
     for agent in [Agent::Trmrl, Agent::Rl2] {
         let mut settings = Settings::preset(&plant).unwrap();
         (settings.trial.trials, settings.trial.steps) = (2, 10);
@@ -42,7 +43,7 @@ fn a_run_goes_on_with_the_robot_that_it_began_with_and_with_no_other() {
             .unwrap();
         let resume = || Trainer::resume(&run, None, &Device::Cpu);
         resume().unwrap();
-        let error = Trainer::resume_on(&other, &run, None, &Device::Cpu);
+        let error = Trainer::resume_on(&plants, &other, &run, None, &Device::Cpu);
         let error = error.err().unwrap();
         assert!(matches!(&error, TrainError::Robot(_)), "{error}");
         let said = error.to_string();
@@ -51,9 +52,9 @@ fn a_run_goes_on_with_the_robot_that_it_began_with_and_with_no_other() {
         let moved = folder.path().join("mine/moved.toml");
         std::fs::write(&moved, EXAMPLE).unwrap();
         let moved = moved.to_str().unwrap();
-        let again = Trainer::resume_on(moved, &run, None, &Device::Cpu).unwrap();
+        let again = Trainer::resume_on(&plants, moved, &run, None, &Device::Cpu).unwrap();
         assert_eq!(again.run().plant.name(), moved);
-        let error = Trainer::resume_on("pendulum", &run, None, &Device::Cpu).err();
+        let error = Trainer::resume_on(&plants, "pendulum", &run, None, &Device::Cpu).err();
         assert!(
             matches!(error, Some(TrainError::OtherPlant { .. })),
             "{error:?}"
@@ -86,4 +87,34 @@ fn a_run_goes_on_with_the_robot_that_it_began_with_and_with_no_other() {
             "{said}"
         );
     }
+}
+
+#[test]
+fn mujoco_an_oracle_is_told_no_more_than_a_policy_can_take() {
+    use std::fmt::Write as _;
+    let folder = tempfile::tempdir().unwrap();
+    let mut text = include_str!("../../../examples/robots/balancer.toml").to_owned();
+    let model = include_str!("../../../examples/robots/balancer.xml");
+    std::fs::write(folder.path().join("balancer.xml"), model).unwrap();
+    for index in 0..130 {
+        let noise = "observation_noise = { observations = [\"*\"] }";
+        let _ = writeln!(
+            text,
+            "[[hidden]]\nname = \"n{index}\"\ntraining = [0.0, 1e-3]\n{noise}"
+        );
+    }
+    let file = folder.path().join("many.toml");
+    std::fs::write(&file, text).unwrap();
+    let name = file.to_str().unwrap();
+    let settings = Settings::preset(name).unwrap();
+    let check = |agent| {
+        let run = Run::new(Plants::built_in().open(name).unwrap(), agent, 0);
+        Trainer::check(&run, &settings)
+    };
+    check(Agent::Trmrl).unwrap();
+    let said = check(Agent::Oracle).unwrap_err().to_string();
+    assert!(
+        said.contains("many.toml") && said.contains("at most 128 in all"),
+        "{said}"
+    );
 }

@@ -26,7 +26,8 @@ use crate::robot_files;
 use engram_export::checkpoint::channels_apart;
 use engram_export::network::{Network, NetworkConfig};
 use engram_image::OwnedContract;
-use engram_plants::{PlantFactory, Stream, random_stream, robot};
+use engram_image::limits::MAX_OBSERVATIONS;
+use engram_plants::{PlantFactory, Plants, Stream, random_stream, robot};
 
 /// Index of the trials that fill the statistics before the first iteration; no iteration gets so far.
 const PILOT: u64 = u64::MAX >> 32;
@@ -61,6 +62,14 @@ impl Run {
 /// The network's dimensions of a run that can begin.
 fn checked(run: &Run, settings: &Settings) -> Result<NetworkConfig, TrainError> {
     let spec = run.plant.spec();
+    let channels = spec.channels.observations.len();
+    if run.agent == Agent::Oracle && channels > MAX_OBSERVATIONS {
+        return Err(TrainError::ToldTooMuch {
+            plant: run.plant.name().to_owned(),
+            hidden: spec.parameters.len(),
+            measured: channels - spec.parameters.len(),
+        });
+    }
     let config = settings.network_config(spec, run.agent);
     config.validate().map_err(|reason| ConfigError::Model {
         place: run.plant.name().to_owned(),
@@ -146,23 +155,24 @@ impl Trainer {
         Ok(trainer)
     }
 
-    /// Goes on with the run that was saved in `folder`. `steps`, if given, replaces the length of the whole
-    /// training (and with it the schedule of the learning rate).
+    /// Goes on with the run on a built-in plant that was saved in `folder`.
     ///
     /// # Errors
-    /// When the folder does not hold a whole run of this version.
+    /// As [`Trainer::resume_on`].
     pub fn resume(folder: &Path, steps: Option<u64>, device: &Device) -> Result<Self, TrainError> {
         let checkpoint = Checkpoint::load(folder)?;
         let plant = PlantFactory::open(&checkpoint.plant)?;
         Self::go_on(checkpoint, plant, folder, steps, device)
     }
 
-    /// The same for a run that is expected to be on `plant`. A robot's file may have moved: where its hash was noted,
-    /// the run goes on with the file at its new place.
+    /// Goes on with the run that was saved in `folder` and is expected to be on `plant`, one of `plants`. A robot's file may
+    /// have moved: where its hash was noted, the run goes on with the file at its new place. `steps`, if given, replaces the
+    /// length of the whole training (and with it the schedule of the learning rate).
     ///
     /// # Errors
-    /// As [`Trainer::resume`], and [`TrainError::OtherPlant`].
+    /// When the folder does not hold a whole run of this version, or one on another plant ([`TrainError::OtherPlant`]).
     pub fn resume_on(
+        plants: &Plants,
         plant: &str,
         folder: &Path,
         steps: Option<u64>,
@@ -177,7 +187,7 @@ impl Trainer {
                 asked: plant.to_owned(),
             });
         }
-        let plant = PlantFactory::open(plant)?;
+        let plant = plants.open(plant)?;
         Self::go_on(checkpoint, plant, folder, steps, device)
     }
 

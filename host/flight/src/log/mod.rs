@@ -12,6 +12,7 @@ mod file;
 mod flaw;
 mod numbers;
 mod parts;
+mod pose;
 mod reader;
 mod scan;
 mod schema;
@@ -40,6 +41,12 @@ mod topic {
     pub(super) const ATTENTION: &str = "/attention";
     /// The board's log lines, in Foxglove's own form.
     pub(super) const LOG: &str = "/log";
+    /// Where the robot is, in Foxglove's own form; for plants that have a pose.
+    pub(super) const POSE: &str = "/pose";
+    /// What it looks like, told once.
+    pub(super) const SCENE: &str = "/scene";
+    /// All of them.
+    pub(super) const ALL: [&str; 7] = [STEP, PLANT, EVENT, ATTENTION, LOG, POSE, SCENE];
 }
 
 /// Names of the metadata records and of the attachment.

@@ -19,17 +19,8 @@ use sha2::{Digest, Sha256};
 /// The first format whose logs say at their end what they hold.
 const FORMAT_WITH_END: u32 = 2;
 
-/// The parts of a log that its end must count where they are there. Others may add records of their own.
-const KNOWN: [&str; 8] = [
-    topic::STEP,
-    topic::PLANT,
-    topic::EVENT,
-    topic::ATTENTION,
-    topic::LOG,
-    name::FLIGHT,
-    name::SUMMARY,
-    name::IMAGE,
-];
+/// The parts of a log beside its topics that its end must count where they are there. Others may add records of their own.
+const KNOWN: [&str; 3] = [name::FLIGHT, name::SUMMARY, name::IMAGE];
 
 /// A flight as its log tells it.
 #[derive(Debug, Clone, PartialEq)]
@@ -99,16 +90,9 @@ struct Gathering<'a> {
 
 impl<'a> Gathering<'a> {
     fn new(scan: Scan<'a>) -> Self {
-        let mut topics: BTreeMap<&str, Topic<'_>> = [
-            topic::STEP,
-            topic::PLANT,
-            topic::EVENT,
-            topic::ATTENTION,
-            topic::LOG,
-        ]
-        .into_iter()
-        .map(|name| (name, Topic::default()))
-        .collect();
+        let mut topics: BTreeMap<&str, Topic<'_>> = (topic::ALL.into_iter())
+            .map(|name| (name, Topic::default()))
+            .collect();
         let mut parts = Parts::default();
         let mut breaks = scan.breaks.into_iter().peekable();
         for (index, message) in scan.messages.iter().enumerate() {
@@ -257,13 +241,7 @@ impl<'a> Gathering<'a> {
     /// Holds what was read against what the log says at its end that it holds.
     fn compare_with_end(&mut self) {
         let end = self.end();
-        for name in [
-            topic::STEP,
-            topic::PLANT,
-            topic::EVENT,
-            topic::ATTENTION,
-            topic::LOG,
-        ] {
+        for name in topic::ALL {
             let numbers = self.numbers(name);
             let expected = end.as_ref().map(|end| end.count(name));
             if let Some((numbers, breaks)) = numbers {
@@ -273,7 +251,7 @@ impl<'a> Gathering<'a> {
         }
         let Some(end) = end else { return };
         let found = self.parts.end();
-        for name in KNOWN {
+        for name in topic::ALL.into_iter().chain(KNOWN) {
             if end.part(name).is_none() && !self.has_flaw(name) {
                 let flaw = match self.parts.count(name) {
                     // No log is ended without it.

@@ -16,6 +16,8 @@ pub(super) struct Channels {
     pub(super) event: u16,
     pub(super) attention: u16,
     pub(super) log: u16,
+    /// Pose and scene.
+    pub(super) view: Option<[u16; 2]>,
 }
 
 /// Fields of a message of [`topic::PLANT`] beside the state's.
@@ -32,10 +34,11 @@ pub(super) fn state_fields(names: &[String]) -> Vec<String> {
         .collect()
 }
 
-/// Adds all channels to a file; `states` are the fields of the true state.
+/// Adds all channels to a file; `states` are the fields of the true state, `posed` is whether the plant has a pose.
 pub(super) fn add_channels<W: Write + Seek>(
     file: &mut mcap::Writer<W>,
     states: &[String],
+    posed: bool,
 ) -> mcap::McapResult<Channels> {
     let mut add = |topic: &str, schema: &str, fields: Value| -> mcap::McapResult<u16> {
         let text = json!({
@@ -51,6 +54,27 @@ pub(super) fn add_channels<W: Write + Seek>(
     let array = |of: &Value| json!({ "type": "array", "items": of });
     let object = |fields: Value| json!({ "type": "object", "properties": fields, "additionalProperties": false });
     let (numbers, integers) = (array(&number), array(&integer));
+    let time = object(json!({ "sec": integer, "nsec": integer }));
+    let vector = object(json!({ "x": number, "y": number, "z": number }));
+    let rotation = object(json!({ "x": number, "y": number, "z": number, "w": number }));
+    let pose = json!({
+        "timestamp": time, "parent_frame_id": text, "child_frame_id": text,
+        "translation": vector, "rotation": rotation,
+    });
+    let cylinder = object(json!({
+        "pose": object(json!({ "position": vector, "orientation": rotation })),
+        "size": vector, "bottom_scale": number, "top_scale": number,
+        "color": object(json!({ "r": number, "g": number, "b": number, "a": number })),
+    }));
+    // Lists that stay empty here: what they would hold is Foxglove's matter.
+    let none = array(&object(json!({})));
+    let entity = object(json!({
+        "timestamp": time, "frame_id": text, "id": text, "lifetime": time, "frame_locked": truth,
+        "metadata": none, "arrows": none, "cubes": none, "spheres": none,
+        "cylinders": array(&cylinder), "lines": none, "triangles": none, "texts": none,
+        "models": none,
+    }));
+    let scene = json!({ "deletions": none, "entities": array(&entity) });
     let mut plant: Map<String, Value> = states
         .iter()
         .map(|name| (name.clone(), number.clone()))
@@ -95,9 +119,16 @@ pub(super) fn add_channels<W: Write + Seek>(
             topic::LOG,
             "foxglove.Log",
             json!({
-                "timestamp": object(json!({ "sec": integer, "nsec": integer })),
+                "timestamp": time,
                 "level": integer, "message": text, "name": text, "file": text, "line": integer,
             }),
         )?,
+        view: match posed {
+            true => Some([
+                add(topic::POSE, "foxglove.FrameTransform", pose)?,
+                add(topic::SCENE, "foxglove.SceneUpdate", scene)?,
+            ]),
+            false => None,
+        },
     })
 }

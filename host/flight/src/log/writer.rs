@@ -20,6 +20,7 @@ use super::super::record::{Attention, Event, Header, Step, Summary};
 use super::error::LogError;
 use super::file::LogFile;
 use super::parts::Parts;
+use super::pose::Pose;
 use super::schema::{Channels, add_channels, state_fields};
 use super::{name, topic};
 
@@ -36,6 +37,7 @@ pub struct LogWriter {
     tape: Rc<RefCell<Vec<u8>>>,
     channels: Channels,
     state_fields: Vec<String>,
+    pose: Option<Pose>,
     parts: Parts,
     steps: u32,
     steps_per_commit: u32,
@@ -62,6 +64,7 @@ impl LogWriter {
     pub fn create(path: &Path, header: &Header, image: Option<&[u8]>) -> Result<Self, LogError> {
         let tape = Rc::new(RefCell::new(Vec::new()));
         let state_fields = state_fields(&header.state_names);
+        let pose = Pose::of(header);
         let file = LogFile::create(path)?;
         let begin = || -> mcap::McapResult<_> {
             let mut container = mcap::WriteOptions::new()
@@ -72,7 +75,7 @@ impl LogWriter {
                 // Chunks are put together in memory: none lies half written in the file.
                 .disable_seeking(true)
                 .create(Tape::new(&tape))?;
-            let channels = add_channels(&mut container, &state_fields)?;
+            let channels = add_channels(&mut container, &state_fields, pose.is_some())?;
             Ok((container, channels))
         };
         let (container, channels) = begin().map_err(|cause| container_error(path, cause))?;
@@ -82,6 +85,7 @@ impl LogWriter {
             tape,
             channels,
             state_fields,
+            pose,
             parts: Parts::default(),
             steps: 0,
             steps_per_commit: (COMMIT_US / header.period_us.max(1)).max(1),
@@ -130,6 +134,13 @@ impl LogWriter {
             plant.extend(judged);
         }
         self.put(topic::PLANT, self.channels.plant, &plant)?;
+        if let Some((pose, [poses, scenes])) = self.pose.zip(self.channels.view) {
+            let timestamp = self.timestamp();
+            if self.steps == 0 {
+                self.put(topic::SCENE, scenes, &pose.scene(&timestamp))?;
+            }
+            self.put(topic::POSE, poses, &pose.transform(&step.plant, &timestamp))?;
+        }
         self.steps += 1;
         if self.steps.is_multiple_of(self.steps_per_commit) {
             self.commit()?;
@@ -175,9 +186,8 @@ impl LogWriter {
             ),
             Log::Defmt(bytes) => (1, format!("defmt {}", hex::encode(bytes))),
         };
-        let now = self.now();
         let record = json!({
-            "timestamp": { "sec": now.as_secs(), "nsec": now.subsec_nanos() },
+            "timestamp": self.timestamp(),
             "level": level, "message": message, "name": "board", "file": "", "line": 0,
         });
         self.put(topic::LOG, self.channels.log, &record)
@@ -201,6 +211,12 @@ impl LogWriter {
     /// The flight's time on the wall clock: where it began, and how far it has got since.
     fn now(&self) -> Duration {
         self.began + Duration::from_secs_f64(self.time_s.max(0.0))
+    }
+
+    /// The same as Foxglove's messages have it.
+    fn timestamp(&self) -> Value {
+        let now = self.now();
+        json!({ "sec": now.as_secs(), "nsec": now.subsec_nanos() })
     }
 
     fn commit(&mut self) -> Result<(), LogError> {

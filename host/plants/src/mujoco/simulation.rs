@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use mujoco_rs::wrappers::mj_data::MjtWarning;
+use mujoco_rs::wrappers::mj_model::MjtIntegrator;
 use mujoco_rs::wrappers::{MjData, MjModel};
 
 use super::task_model::{Patch, Shared};
@@ -14,6 +15,13 @@ pub(super) const TORSO: usize = 1;
 /// A number beyond this is no state any more: MuJoCo's own limit.
 const LARGEST: f64 = 1e10;
 
+/// Integrators whose step is `mj_step1` and `mj_step2`, bit for bit.
+const HALVED: [MjtIntegrator; 3] = [
+    MjtIntegrator::mjINT_EULER,
+    MjtIntegrator::mjINT_IMPLICIT,
+    MjtIntegrator::mjINT_IMPLICITFAST,
+];
+
 /// What is computed after the physics of a control step; each costs time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum After {
@@ -21,7 +29,10 @@ pub(super) enum After {
     Nothing,
     /// Contact forces, for rewards that read them.
     ContactForces,
-    /// Everything that follows from positions and velocities, so that all readings belong to one moment.
+    /// What follows from positions and velocities alone, so that all readings of it belong to one moment. The next control
+    /// step goes on from there: it costs nothing.
+    Motion,
+    /// Accelerations and forces as well, which the next control step computes again under its own command.
     Everything,
 }
 
@@ -34,6 +45,8 @@ pub struct Simulation {
     task: Patch,
     frame_skip: usize,
     after: After,
+    /// What follows from positions and velocities is that of this moment.
+    is_settled: bool,
 }
 
 impl Simulation {
@@ -45,6 +58,7 @@ impl Simulation {
             task: Patch::default(),
             frame_skip,
             after,
+            is_settled: false,
         }
     }
 
@@ -72,11 +86,13 @@ impl Simulation {
     /// Back to the model's initial state. Change it by [`qpos_mut`](Self::qpos_mut) and
     /// [`qvel_mut`](Self::qvel_mut), then [`settle`](Self::settle).
     pub fn reset(&mut self) {
+        self.is_settled = false;
         self.data.reset();
     }
 
     /// Back to a keyframe, its controls included, or to the model's initial state with all controls 0.
     pub(super) fn reset_to(&mut self, keyframe: Option<usize>) {
+        self.is_settled = false;
         // A keyframe that the model does not have was refused when the robot was loaded.
         if keyframe.is_none_or(|keyframe| self.data.reset_keyframe(keyframe).is_err()) {
             self.data.reset();
@@ -85,6 +101,7 @@ impl Simulation {
 
     /// Makes unit quaternions of the positions that are quaternions, after [`qpos_mut`](Self::qpos_mut).
     pub(super) fn normalize(&mut self) {
+        self.is_settled = false;
         self.model.normalize_quat(self.data.qpos_mut());
     }
 
@@ -96,11 +113,13 @@ impl Simulation {
 
     /// Generalised positions, to be changed before an episode.
     pub fn qpos_mut(&mut self) -> &mut [f64] {
+        self.is_settled = false;
         self.data.qpos_mut()
     }
 
     /// Generalised velocities, to be changed before an episode.
     pub fn qvel_mut(&mut self) -> &mut [f64] {
+        self.is_settled = false;
         self.data.qvel_mut()
     }
 
@@ -113,6 +132,7 @@ impl Simulation {
     pub fn settle(&mut self) {
         self.task
             .during(&self.model, &mut self.data, MjData::forward);
+        self.is_settled = true;
     }
 
     /// Sets the control at an address, until it is set again or the simulation is reset.
@@ -140,17 +160,29 @@ impl Simulation {
     #[inline]
     pub(super) fn advance_with(&mut self, mut change: impl FnMut(&mut MjData<Shared>)) {
         let (frame_skip, after) = (self.frame_skip, self.after);
+        // A physics step is what follows from positions and velocities, and then the rest. Where the one is known already
+        // it need not be computed twice; MuJoCo has these halves for the integrators that `HALVED` names. What ran away
+        // goes through the whole step, which begins with a look at it.
+        let has_halves = (HALVED.iter()).any(|one| self.model.opt().integrator == *one as i32);
+        let mut is_known = has_halves && self.is_settled && !self.diverged();
         self.task.during(&self.model, &mut self.data, |data| {
             for _ in 0..frame_skip {
                 change(data);
-                data.step();
+                if is_known {
+                    data.step2();
+                } else {
+                    data.step();
+                }
+                is_known = false;
             }
             match after {
                 After::Nothing => {}
                 After::ContactForces => data.rne_post_constraint(),
+                After::Motion => data.step1(),
                 After::Everything => data.forward(),
             }
         });
+        self.is_settled = matches!(after, After::Motion | After::Everything);
     }
 
     /// Generalised positions.

@@ -1,5 +1,11 @@
 //! What holds for every plant of the module.
 
+use std::sync::Arc;
+
+use mujoco_rs::wrappers::MjData;
+use mujoco_rs::wrappers::mj_model::MjtIntegrator;
+
+use super::simulation::After;
 use super::*;
 use crate::{Plant, Start, Task, TaskSet, by_name, random_stream};
 
@@ -30,6 +36,54 @@ fn every_plant_has_a_valid_contract_and_sizes_that_fit() {
         let mut features = Vec::new();
         plant.privileged(&mut features);
         assert!(features.iter().all(|value| value.is_finite()));
+    }
+}
+
+/// Whatever integrates, and whatever is computed afterwards.
+#[test]
+fn a_step_in_halves_is_mujocos_step_bit_for_bit() {
+    let integrators = [
+        MjtIntegrator::mjINT_EULER,
+        MjtIntegrator::mjINT_RK4,
+        MjtIntegrator::mjINT_IMPLICIT,
+        MjtIntegrator::mjINT_IMPLICITFAST,
+    ];
+    for (file, integrator) in ["half_cheetah.xml", "ant.xml", "humanoid.xml", "pusher.xml"]
+        .into_iter()
+        .flat_map(|file| integrators.map(|integrator| (file, integrator)))
+    {
+        let mut model = gymnasium(file).unwrap();
+        Arc::make_mut(&mut model).opt_mut().integrator = integrator as i32;
+        let mut plain = MjData::new(Arc::clone(&model));
+        let mut ours = [After::Motion, After::Everything]
+            .map(|after| Simulation::new(Arc::clone(&model), 3, after));
+        ours.iter_mut().for_each(Simulation::settle);
+        let mut actions = 1;
+        for step in 0..100 {
+            for address in 0..plain.ctrl().len() {
+                let action = f64::from(next_action(&mut actions));
+                plain.ctrl_mut()[address] = action;
+                for simulation in &mut ours {
+                    simulation.set_control(address, action);
+                }
+            }
+            for _ in 0..3 {
+                plain.step();
+            }
+            for simulation in &mut ours {
+                simulation.advance();
+                let place = format!("{file}, {integrator:?}, step {step}");
+                assert_eq!(simulation.qpos(), plain.qpos(), "{place}");
+                assert_eq!(simulation.qvel(), plain.qvel(), "{place}");
+                assert!(!simulation.diverged(), "{place}");
+            }
+        }
+        plain.forward();
+        for simulation in &ours {
+            assert_eq!(simulation.data().xpos(), plain.xpos());
+            assert_eq!(simulation.data().cvel(), plain.cvel());
+        }
+        assert_eq!(ours[1].data().qacc(), plain.qacc());
     }
 }
 

@@ -116,14 +116,7 @@ fn spec() -> PlantSpec {
     PlantSpec {
         name: NAME.into(),
         channels: OwnedContract::from(&CONTRACT),
-        protocol: Protocol {
-            episode_steps: 300,
-            episodes: 2,
-            hold_steps: 50,
-            change_steps: (100, 150),
-            recovery_steps: 100,
-            default_change: "polarity".into(),
-        },
+        protocol: Protocol::usual(300, "polarity".into()),
         parameters: PARAMETERS.to_vec(),
         changes: CHANGES.to_vec(),
         state_names: vec!["angle_rad".into(), "rate_rad_per_s".into()],
@@ -138,7 +131,10 @@ impl Plant for Pendulum {
     }
 
     fn sample_task(&self, set: TaskSet, random: &mut Random) -> Task {
-        Hidden::sample(set, random).into()
+        let mut hidden = Hidden::from(&self.spec.sample(set, random));
+        // There is nothing between the two.
+        hidden.polarity = if hidden.polarity < 0.0 { -1.0 } else { 1.0 };
+        hidden.into()
     }
 
     fn reset(&mut self, task: &Task, seed: u64) {
@@ -272,6 +268,25 @@ mod tests {
             }
         }
         assert_eq!(hash, 0x3ecd_7518_67cb_f115, "{hash:#018x}");
+    }
+
+    #[test]
+    fn tasks_lie_where_their_set_says() {
+        let pendulum = Pendulum::new();
+        let mut random = random_stream(0, Stream::Training, 0);
+        let mut positive = 0;
+        let mut draw = |set| Hidden::from(&pendulum.sample_task(set, &mut random));
+        for _ in 0..1000 {
+            let inside = draw(TaskSet::HeldOut);
+            let mut centred = inside.centred().into_iter();
+            assert!(centred.all(|value| value.abs() <= 1.0 + 1e-5), "{inside:?}");
+            positive += usize::from(inside.polarity > 0.0);
+            let outside = draw(TaskSet::OutOfDistribution);
+            let mut centred = outside.centred().into_iter();
+            assert!(centred.any(|value| value.abs() > 1.0), "{outside:?}");
+            assert!(outside.polarity.abs() == 1.0);
+        }
+        assert!((400..600).contains(&positive));
     }
 
     #[test]

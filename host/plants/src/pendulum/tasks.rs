@@ -1,8 +1,6 @@
 //! The pendulum's hidden parameters: their ranges, how tasks are drawn, and the named changes.
 
-use rand::RngExt;
-
-use crate::{Change, Parameter, Random, Task, TaskSet};
+use crate::{Change, Parameter, Task};
 
 /// The hidden parameters in the order of [`Task::values`].
 ///
@@ -17,9 +15,6 @@ pub static PARAMETERS: [Parameter; COUNT] = [
 
 /// How many there are.
 const COUNT: usize = 5;
-
-/// Index of the polarity, which is -1 or +1 and nothing between.
-const POLARITY: usize = 4;
 
 /// The changes that a flight or an evaluation may apply.
 pub static CHANGES: [Change; 7] = [
@@ -62,28 +57,6 @@ impl Hidden {
             damping: middle(2),
             gain: middle(3),
             polarity: 1.0,
-        }
-    }
-
-    /// Draws a task of a set.
-    #[must_use]
-    pub fn sample(set: TaskSet, random: &mut Random) -> Self {
-        loop {
-            let mut values = [0.0f32; COUNT];
-            for (value, parameter) in values.iter_mut().zip(&PARAMETERS) {
-                let (low, high) = match set {
-                    TaskSet::Training | TaskSet::HeldOut => parameter.training,
-                    TaskSet::OutOfDistribution => parameter.wide,
-                };
-                *value = random.random_range(low..high);
-            }
-            values[POLARITY] = if values[POLARITY] < 0.0 { -1.0 } else { 1.0 };
-            let inside = values.iter().zip(&PARAMETERS).all(|(value, parameter)| {
-                (parameter.training.0..=parameter.training.1).contains(value)
-            });
-            if set != TaskSet::OutOfDistribution || !inside {
-                return Self::from_values(values);
-            }
         }
     }
 
@@ -176,31 +149,6 @@ impl From<&Task> for Hidden {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Stream, random_stream};
-
-    #[test]
-    fn tasks_lie_where_their_set_says() {
-        let mut random = random_stream(0, Stream::Training, 0);
-        let mut positive = 0;
-        for _ in 0..1000 {
-            let inside = Hidden::sample(TaskSet::HeldOut, &mut random);
-            assert!(
-                inside
-                    .centred()
-                    .iter()
-                    .all(|value| value.abs() <= 1.0 + 1e-5),
-                "{inside:?}"
-            );
-            positive += usize::from(inside.polarity > 0.0);
-            let outside = Hidden::sample(TaskSet::OutOfDistribution, &mut random);
-            assert!(
-                outside.centred().iter().any(|value| value.abs() > 1.0),
-                "{outside:?}"
-            );
-            assert!(outside.polarity.abs() == 1.0);
-        }
-        assert!((400..600).contains(&positive));
-    }
 
     #[test]
     fn a_task_and_its_parameters_are_the_same_thing() {

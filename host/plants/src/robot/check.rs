@@ -169,6 +169,7 @@ pub(super) fn robot(source: &str, file: &Path) -> Result<Robot, RobotError> {
         text: source.to_owned(),
     };
     every_goal_is_used(&robot)?;
+    every_clock_goes_on(&robot, &written)?;
     Ok(robot)
 }
 
@@ -180,17 +181,12 @@ fn kinds(written: &text::File) -> Vec<&'static str> {
 
 /// Refuses a parameter that only stands for a goal and that no reward, goal or observation asks for.
 fn every_goal_is_used(robot: &Robot) -> Result<(), RobotError> {
-    let rewards = robot.rewards.iter();
-    let rewards = rewards.filter_map(|(weight, term)| term.measure().filter(|_| *weight != 0.0));
+    let rewards = (robot.rewards.iter()).filter(|(weight, _)| *weight != 0.0);
     let conditions = robot.goal.iter().chain(robot.ended.iter().flatten());
-    let measures = rewards.chain(conditions.map(|condition| &condition.measure));
-    let told = robot.sources.iter().filter_map(|source| match source {
-        Source::Parameter(index) => Some(*index),
-        _ => None,
-    });
-    let used: Vec<usize> = measures
-        .flat_map(|measure| measure.parameters())
-        .chain(told)
+    let used: Vec<usize> = rewards
+        .flat_map(|(_, term)| term.parameters())
+        .chain(conditions.flat_map(|condition| condition.measure.parameters()))
+        .chain(robot.sources.iter().filter_map(Source::parameter))
         .collect();
     let effects = robot.effects.iter().enumerate();
     for (index, _) in effects.filter(|(_, effect)| **effect == Effect::Goal) {
@@ -202,8 +198,28 @@ fn every_goal_is_used(robot: &Robot) -> Result<(), RobotError> {
     Ok(())
 }
 
+/// Refuses a parameter that is a clock's period and may be 0 or below.
+fn every_clock_goes_on(robot: &Robot, written: &text::File) -> Result<(), RobotError> {
+    let must = "above 0: it is the period of a clock, in s";
+    for index in robot.clocks() {
+        let parameter = &robot.spec.parameters[index];
+        for (key, range) in [("training", parameter.training), ("wide", parameter.wide)] {
+            if range.0 <= 0.0 {
+                return Err(robot.refuse(&format!("hidden[{index}].{key}"), must));
+            }
+        }
+        for (number, change) in written.change.iter().enumerate() {
+            if (change.multiply.get(&*parameter.name)).is_some_and(|factor| *factor <= 0.0) {
+                let key = format!("change[{number}].multiply.{}", parameter.name);
+                return Err(robot.refuse(&key, must));
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Printable ASCII without spaces.
-pub(super) fn is_plain(text: &str, limit: usize) -> bool {
+pub(crate) fn is_plain(text: &str, limit: usize) -> bool {
     !text.is_empty() && text.len() <= limit && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 

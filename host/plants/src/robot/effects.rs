@@ -125,6 +125,10 @@ fn effect(
             "action_noise",
             actions("action_noise", &hidden.action_noise)?.map(Effect::ActionNoise),
         ),
+        (
+            "action_filter",
+            actions("action_filter", &hidden.action_filter)?.map(Effect::ActionFilter),
+        ),
         ("goal", hidden.goal.as_ref().map(|_| Effect::Goal)),
     ];
     context.one(section, kinds)
@@ -259,6 +263,10 @@ pub(super) fn range(
         (
             hidden.observation_noise.is_some() || hidden.action_noise.is_some(),
             "at least 0: it is added to the noise's standard deviation",
+        ),
+        (
+            hidden.action_filter.is_some(),
+            "at least 0, in s: it is added to the filter's time constant",
         ),
         (
             hidden.push.is_some(),

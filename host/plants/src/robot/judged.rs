@@ -233,7 +233,7 @@ fn gait(context: &Context<'_>, of: &text::Gait, key: &str) -> Result<Term, Robot
     context.must(good, &format!("{key}.duty"), "above 0 and below 1")?;
     Ok(Term::Gait {
         feet: feet.into_iter().zip(of.phases.iter().copied()).collect(),
-        period_s: quantity::period(context, key, of.period_s)?,
+        period_s: quantity::period(context, key, &of.period_s)?,
         duty: of.duty,
     })
 }

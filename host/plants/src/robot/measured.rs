@@ -91,7 +91,7 @@ pub enum Source {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Clock {
     /// Seconds of one turn.
-    pub period_s: f64,
+    pub period_s: Target,
     /// Where it begins, in turns.
     pub phase: f64,
 }
@@ -103,6 +103,27 @@ pub enum Target {
     Constant(f64),
     /// A hidden parameter, by its number.
     Parameter(usize),
+}
+
+impl Source {
+    /// The hidden parameter that it refers to.
+    pub(super) fn parameter(&self) -> Option<usize> {
+        match self {
+            Self::Parameter(index) => Some(*index),
+            Self::Clock(clock, _) => clock.period_s.parameter(),
+            _ => None,
+        }
+    }
+}
+
+impl Target {
+    /// The hidden parameter that it is.
+    pub(super) fn parameter(self) -> Option<usize> {
+        match self {
+            Self::Parameter(index) => Some(index),
+            Self::Constant(_) => None,
+        }
+    }
 }
 
 /// The difference of a number from its target; of several, the norm of their differences.
@@ -119,17 +140,7 @@ impl Measure {
     /// The hidden parameters that it refers to.
     pub fn parameters(&self) -> impl Iterator<Item = usize> {
         let parts = self.0.iter();
-        parts.flat_map(|(source, target)| {
-            let told = match source {
-                Source::Parameter(index) => Some(*index),
-                _ => None,
-            };
-            let wanted = match target {
-                Target::Parameter(index) => Some(*index),
-                Target::Constant(_) => None,
-            };
-            told.into_iter().chain(wanted)
-        })
+        parts.flat_map(|(source, target)| source.parameter().into_iter().chain(target.parameter()))
     }
 }
 
@@ -175,7 +186,7 @@ pub enum Term {
         /// Each foot, and its phase in turns.
         feet: Vec<(Touch, f64)>,
         /// Seconds of one turn.
-        period_s: f64,
+        period_s: Target,
         /// Share of it on the ground.
         duty: f64,
     },
@@ -193,6 +204,18 @@ pub enum Term {
 }
 
 impl Term {
+    /// The hidden parameters that it refers to.
+    pub(super) fn parameters(&self) -> Vec<usize> {
+        match self {
+            Self::Gait { period_s, .. } => period_s.parameter().into_iter().collect(),
+            term => term
+                .measure()
+                .into_iter()
+                .flat_map(Measure::parameters)
+                .collect(),
+        }
+    }
+
     /// What it measures and compares, for the terms that do.
     pub(super) fn measure(&self) -> Option<&Measure> {
         match self {

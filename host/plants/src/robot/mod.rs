@@ -25,6 +25,7 @@ use crate::bounded_file::{self, BoundedError};
 use crate::toml_place::Document;
 
 pub use actions::MAX_DELAY_STEPS;
+pub(crate) use check::is_plain;
 pub use error::RobotError;
 pub use measured::{
     Bound, Clock, Condition, Effort, Measure, Named, Reached, Seen, Shape, Source, Target, Term,
@@ -78,6 +79,8 @@ pub enum Effect {
     ObservationDelay(Vec<usize>),
     /// Lets action channels lag, in control steps.
     ActionDelay(Vec<usize>),
+    /// Adds to the time constants of action channels' filters, in s.
+    ActionFilter(Vec<usize>),
     /// Nothing: rewards, goals or observations refer to it.
     Goal,
 }
@@ -303,6 +306,29 @@ impl Robot {
     /// [`RobotError`] names file, line, key, value and what it must be.
     pub fn from_toml(text: &str, file: &Path) -> Result<Self, RobotError> {
         check::robot(text, file)
+    }
+
+    /// The hidden parameters that are periods of clocks.
+    #[must_use]
+    pub fn clocks(&self) -> Vec<usize> {
+        let conditions = self.goal.iter().chain(self.ended.iter().flatten());
+        let measures = conditions.map(|condition| &condition.measure);
+        let terms = self.rewards.iter().map(|(_, term)| term);
+        let rewarded = terms.clone().filter_map(Term::measure);
+        let sources = measures.chain(rewarded).flat_map(|measure| &measure.0);
+        let sources = sources.map(|(source, _)| source).chain(&self.sources);
+        let clocks = sources.filter_map(|source| match source {
+            Source::Clock(clock, _) => clock.period_s.parameter(),
+            _ => None,
+        });
+        let gaits = terms.filter_map(|term| match term {
+            Term::Gait { period_s, .. } => period_s.parameter(),
+            _ => None,
+        });
+        let mut all: Vec<usize> = clocks.chain(gaits).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
     }
 
     /// The error for the value of a key.

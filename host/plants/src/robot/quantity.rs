@@ -8,9 +8,9 @@ use serde::de::{IntoDeserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::check::Context;
-use super::measured::{Clock, Seen, Source, Touch};
+use super::measured::{Clock, Seen, Source, Target, Touch};
 use super::terms::{list, named};
-use super::text::{Angle, Axis, Frame, Wave};
+use super::text::{self, Angle, Axis, Frame, Wave};
 use super::{Named, RobotError};
 
 /// A table with keys of its own and one quantity. The key of the quantity says its kind.
@@ -224,7 +224,7 @@ pub(super) struct Actuator {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ClockOf {
-    period_s: f64,
+    period_s: text::Target,
     #[serde(default)]
     phase: f64,
     wave: Wave,
@@ -421,7 +421,7 @@ pub(super) fn sources(
         }
         Quantity::Power(of) => one(Source::Power(at.named("actuator", &of.actuator))),
         Quantity::Clock(of) => {
-            let period_s = period(context, key, of.period_s)?;
+            let period_s = period(context, key, &of.period_s)?;
             context.must(of.phase.is_finite(), &format!("{key}.phase"), "finite")?;
             let clock = Clock {
                 period_s,
@@ -441,11 +441,21 @@ pub(super) fn sources(
     }
 }
 
-/// The seconds of a clock's turn, at `key.period_s`.
-pub(super) fn period(context: &Context<'_>, key: &str, period_s: f64) -> Result<f64, RobotError> {
-    let good = period_s.is_finite() && period_s > 0.0;
-    context.must(good, &format!("{key}.period_s"), "finite and above 0, in s")?;
-    Ok(period_s)
+/// The seconds of a clock's turn, at `key.period_s`. What a parameter may be is looked at when all parameters are known.
+pub(super) fn period(
+    context: &Context<'_>,
+    key: &str,
+    period_s: &text::Target,
+) -> Result<Target, RobotError> {
+    let key = format!("{key}.period_s");
+    match period_s {
+        text::Target::Constant(value) => {
+            let good = value.is_finite() && *value > 0.0;
+            context.must(good, &key, "finite and above 0, in s")?;
+            Ok(Target::Constant(*value))
+        }
+        text::Target::Hidden(name) => Ok(Target::Parameter(context.parameter(name, &key)?)),
+    }
 }
 
 impl Quantity {

@@ -263,7 +263,7 @@ with_quantity! { Condition {
 pub(super) struct Gait {
     pub(super) bodies: Vec<String>,
     pub(super) phases: Vec<f64>,
-    pub(super) period_s: f64,
+    pub(super) period_s: Target,
     #[serde(default = "half")]
     pub(super) duty: f64,
     pub(super) with: Option<String>,
@@ -315,7 +315,7 @@ pub(super) struct Track {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(
     untagged,
-    expecting = "a target is a number or the name of a hidden parameter"
+    expecting = "this is a number or the name of a hidden parameter"
 )]
 pub(super) enum Target {
     Constant(f64),
@@ -417,6 +417,7 @@ pub(super) struct Hidden {
     pub(super) observation_delay: Option<Observations>,
     pub(super) action_noise: Option<Actions>,
     pub(super) action_delay: Option<Actions>,
+    pub(super) action_filter: Option<Actions>,
     pub(super) push: Option<Push>,
     pub(super) goal: Option<Nothing>,
 }

@@ -9,7 +9,7 @@ use engram_image::{
 };
 use engram_plants::quadrotor::Quadrotor;
 use engram_plants::{
-    Differentiable, Flight, PlantFactory, PlantSpec, Random, Real, Stream, random_stream,
+    Differentiable, Flight, PlantFactory, PlantSpec, Plants, Random, Real, Stream, random_stream,
 };
 use rand::RngExt;
 use strum::IntoEnumIterator;
@@ -409,7 +409,8 @@ fn every_agent_trains() {
             "{agent}"
         );
         assert_ne!(before, saved.network, "{agent}");
-        let mut second = resume("quadrotor", saved, folder.path(), None).unwrap();
+        let mut second =
+            resume(&Plants::built_in(), "quadrotor", saved, folder.path(), None).unwrap();
         let (expected, found) = (trainer.iterate().unwrap(), second.iterate().unwrap());
         assert_eq!(expected.reward, found.reward, "{agent}");
         assert_eq!(

@@ -11,7 +11,7 @@ use engram_export::network::{Network, NetworkConfig};
 use engram_export::tensors::Tensors;
 use engram_image::Reward;
 use engram_plants::quadrotor::{self, Quadrotor};
-use engram_plants::{Differentiable, PlantFactory, PlantSpec, Stream, random_stream};
+use engram_plants::{Differentiable, PlantSpec, Plants, Stream, random_stream};
 use rayon::prelude::*;
 
 use super::LANES;
@@ -57,6 +57,7 @@ pub fn begin(run: Run, settings: GradientSettings) -> Result<Box<dyn Training>, 
 /// # Errors
 /// When the folder does not hold a whole run of this learner and version.
 pub fn resume(
+    plants: &Plants,
     plant: &str,
     checkpoint: Checkpoint,
     folder: &Path,
@@ -70,7 +71,7 @@ pub fn resume(
         });
     }
     let run = Run::new(
-        PlantFactory::open(&checkpoint.plant)?,
+        plants.open(&checkpoint.plant)?,
         checkpoint.agent,
         checkpoint.seed,
     );

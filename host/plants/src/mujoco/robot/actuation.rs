@@ -22,8 +22,8 @@ pub(super) struct Control {
     pub(super) address: usize,
     /// Added to the command.
     base: f64,
-    /// Of the way to the command, the filter goes so much in a physics step; 1 without a filter.
-    pub(super) share: f64,
+    /// Time constant of the filter; 0 without one.
+    pub(super) filter_s: f64,
     /// The control before the first command, where the model has none for it.
     pub(super) rest: Option<f64>,
 }
@@ -66,10 +66,7 @@ pub(super) fn controls(
         controls.push(Control {
             address,
             base,
-            share: match action.filter_s {
-                Some(filter_s) => 1.0 - libm::exp(-names.model.opt().timestep / filter_s),
-                None => 1.0,
-            },
+            filter_s: action.filter_s.unwrap_or(0.0),
             rest: action.position.map(|_| base + f64::from(channel.safe)),
         });
     }

@@ -191,6 +191,41 @@ fn a_filter_goes_its_way_in_every_physics_step() {
 }
 
 #[test]
+fn a_task_may_add_to_a_filter() {
+    for (keys, fixed_s) in [("", 0.0), ("filter_s = 0.01", 0.01)] {
+        let case = Case::new(&arm(MOTOR))
+            .acting(keys)
+            .hidden([0.0, 0.05], "action_filter = { actions = [\"m\"] }")
+            .with("[[change]]\nname = \"slow\"\nsummary = \"slower\"\nmultiply = { h = 2.0 }");
+        let mut plant = case.robot();
+        for hidden_s in [0.0f32, 0.02, 0.05] {
+            let task = Task {
+                values: vec![hidden_s],
+            };
+            plant.reset(&task, 1);
+            // One control step of 20 ms, and another one when the parameter has doubled.
+            let mut left = 1.0;
+            for factor in [1.0, 2.0] {
+                let constant_s = fixed_s + factor * f64::from(hidden_s);
+                plant.step(&[0.8]);
+                left *= if constant_s > 0.0 {
+                    libm::exp(-0.02 / constant_s)
+                } else {
+                    0.0
+                };
+                let expected = 0.8 * (1.0 - left);
+                let is = control(&plant);
+                assert!((is - expected).abs() < 1e-6, "{hidden_s}: {is}, {expected}");
+                plant.apply("slow").unwrap();
+            }
+        }
+    }
+    Case::new(&arm(MOTOR))
+        .hidden([-0.1, 0.2], "action_filter = { actions = [\"*\"] }")
+        .refused(&["hidden[0].training is [-0.1, 0.2]", "at least 0, in s"]);
+}
+
+#[test]
 fn a_late_command_acts_late_and_a_task_may_add_to_that() {
     let case = Case::new(&arm(MOTOR))
         .acting("delay_steps = 1")

@@ -159,6 +159,7 @@ impl Alteration {
             | Effect::ObservationDelay(_)
             | Effect::ActionNoise(_)
             | Effect::ActionDelay(_)
+            | Effect::ActionFilter(_)
             | Effect::Push(_)
             | Effect::Goal => Self::Nothing,
         })

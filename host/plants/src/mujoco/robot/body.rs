@@ -16,7 +16,7 @@ use super::{effects, inertia};
 use crate::Random;
 use crate::mujoco::simulation::After;
 use crate::mujoco::{ModelError, Simulation, models};
-use crate::robot::{Condition, Robot, RobotError};
+use crate::robot::{Condition, Effect, Robot, RobotError};
 
 /// Physics steps of one control step, at most.
 const MAX_FRAME_SKIP: f64 = 10_000.0;
@@ -32,11 +32,15 @@ pub(super) struct Body {
     /// The model before a task alters it.
     pub(super) model: Arc<MjModel>,
     pub(super) frame_skip: usize,
+    /// What has to be known of the end of a control step.
+    after: After,
     pub(super) readings: Vec<Reading>,
     /// What becomes of every action channel's command.
     pub(super) controls: Vec<Control>,
     /// Whether a filter works between physics steps.
     pub(super) filters: bool,
+    /// The hidden parameters that are periods of clocks.
+    pub(super) clocks: Vec<usize>,
     pub(super) rewards: Vec<(f64, Worth)>,
     /// An episode ends when all of any of these hold.
     pub(super) ended: Vec<Vec<Test>>,
@@ -79,12 +83,25 @@ impl Body {
             all.iter().map(|one| Test::new(&mut maker, one)).collect()
         };
         let ended = robot.ended.iter().map(|all| tests(all));
-        let ended = ended.collect::<Result<_, _>>()?;
+        let ended: Vec<_> = ended.collect::<Result<_, _>>()?;
         let goal = tests(&robot.goal)?;
+        let needs_forces = {
+            let tests = ended.iter().flatten().chain(&goal);
+            let mut read = readings.iter().chain(tests.flat_map(Test::readings));
+            read.any(|reading: &Reading| reading.needs_forces(&model))
+                || (rewards.iter()).any(|(_, worth): &(f64, Worth)| worth.needs_forces(&model))
+        };
         let body = Self {
             frame_skip: frame_skip(names)?,
+            after: if needs_forces {
+                After::Everything
+            } else {
+                After::Motion
+            },
             readings,
-            filters: controls.iter().any(|control| control.share < 1.0),
+            filters: controls.iter().any(|control| control.filter_s > 0.0)
+                || (robot.effects.iter()).any(|effect| matches!(effect, Effect::ActionFilter(_))),
+            clocks: robot.clocks(),
             controls,
             rewards,
             ended,
@@ -103,7 +120,7 @@ impl Body {
 
     /// A simulation of the model.
     pub(super) fn simulation(&self) -> Simulation {
-        Simulation::new(Arc::clone(&self.model), self.frame_skip, After::Everything)
+        Simulation::new(Arc::clone(&self.model), self.frame_skip, self.after)
     }
 
     /// Whether any hidden parameter changes the model.

@@ -4,6 +4,7 @@
 use rand::{Rng, RngExt};
 
 use super::actuation::Control;
+use super::body::Body;
 use super::names::{Kind, Names};
 use crate::Random;
 use crate::mujoco::Simulation;
@@ -204,15 +205,23 @@ pub(super) struct Imperfections {
     commanded: Delays,
     /// The command that acts now.
     command: Vec<f32>,
+    /// Time constants of filters, as the file says and now.
+    filter_s: [Vec<f64>; 2],
+    /// Of the way to the command, the filter goes so much in a physics step; 1 without a filter.
+    shares: Vec<f64>,
+    timestep_s: f64,
     /// What filters have made of it so far.
     held: Vec<f64>,
     pushes: Vec<Push>,
 }
 
 impl Imperfections {
-    pub(super) fn new(robot: &Robot, pushes: &[Push]) -> Self {
+    pub(super) fn new(robot: &Robot, body: &Body) -> Self {
         let is_late = |which: fn(&Effect) -> bool| robot.effects.iter().any(which);
         let actions = &robot.actions;
+        let filter_s: Vec<f64> = (body.controls.iter())
+            .map(|control| control.filter_s)
+            .collect();
         Self {
             bias: Levels::new(vec![0.0; robot.sources.len()]),
             observation_noise: Levels::new(robot.noise_std.clone()),
@@ -226,8 +235,11 @@ impl Imperfections {
                 is_late(|effect| matches!(effect, Effect::ActionDelay(_))),
             ),
             command: vec![0.0; actions.len()],
+            filter_s: [filter_s.clone(), filter_s],
+            shares: vec![1.0; actions.len()],
+            timestep_s: body.model.opt().timestep,
             held: vec![0.0; actions.len()],
-            pushes: pushes.to_vec(),
+            pushes: body.pushes.clone(),
         }
     }
 
@@ -242,6 +254,8 @@ impl Imperfections {
         }
         self.observed.forget();
         self.commanded.forget();
+        let [fixed_s, filter_s] = &mut self.filter_s;
+        filter_s.copy_from_slice(fixed_s);
         for (effect, value) in robot.effects.iter().zip(task) {
             match effect {
                 Effect::ObservationBias(channels) => self.bias.add(channels, *value),
@@ -249,8 +263,20 @@ impl Imperfections {
                 Effect::ActionNoise(channels) => self.action_noise.add(channels, *value),
                 Effect::ObservationDelay(channels) => self.observed.add(channels, *value),
                 Effect::ActionDelay(channels) => self.commanded.add(channels, *value),
+                Effect::ActionFilter(channels) => {
+                    for channel in channels {
+                        filter_s[*channel] += f64::from(*value);
+                    }
+                }
                 _ => {}
             }
+        }
+        for (share, filter_s) in self.shares.iter_mut().zip(filter_s) {
+            *share = if *filter_s > 0.0 {
+                1.0 - libm::exp(-self.timestep_s / *filter_s)
+            } else {
+                1.0
+            };
         }
     }
 
@@ -311,10 +337,11 @@ impl Imperfections {
     /// Lets filters go on for one physics step.
     #[inline]
     pub(super) fn filter(&mut self, controls: &[Control], values: &mut [f64]) {
-        for ((held, command), control) in self.held.iter_mut().zip(&self.command).zip(controls) {
+        let states = self.held.iter_mut().zip(&self.shares);
+        for ((control, command), (held, share)) in controls.iter().zip(&self.command).zip(states) {
             let wanted = control.of(*command);
-            *held = if control.share < 1.0 {
-                *held + control.share * (wanted - *held)
+            *held = if *share < 1.0 {
+                *held + share * (wanted - *held)
             } else {
                 wanted
             };

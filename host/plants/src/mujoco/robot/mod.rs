@@ -57,6 +57,8 @@ pub struct UserRobot {
     /// The safe command as it is issued.
     safe_command: Vec<f32>,
     reward: f64,
+    /// How far each parameter that is a clock's period has let it go in this episode, in turns; 0 for others.
+    turns: Vec<f64>,
     /// How long contacts last, one for each of [`Body::timed`].
     since: Vec<Since>,
     /// Steps in a row, this one included, for which the goal has been held.
@@ -124,7 +126,7 @@ impl UserRobot {
             robot: Arc::clone(robot),
             body: Arc::clone(body),
             simulation: body.simulation(),
-            imperfections: Imperfections::new(robot, &body.pushes),
+            imperfections: Imperfections::new(robot, body),
             task: Vec::new(),
             truth: vec![0.0; channels],
             observation: vec![0.0; channels],
@@ -135,6 +137,7 @@ impl UserRobot {
                 .collect(),
             safe_command,
             reward: 0.0,
+            turns: vec![0.0; robot.spec.parameters.len()],
             since: vec![Since::default(); body.timed.len()],
             held_steps: 0,
             reached: false,
@@ -176,6 +179,7 @@ impl UserRobot {
             simulation: &self.simulation,
             task: &self.task,
             time_s: self.episode_steps as f64 * self.robot.spec.period_s(),
+            turns: &self.turns,
             since: &self.since,
         }
     }
@@ -309,6 +313,7 @@ impl Plant for UserRobot {
         self.diverged = self.simulation.diverged();
         self.ended = self.diverged;
         self.episode_steps = 0;
+        self.turns.fill(0.0);
         (self.held_steps, self.reached) = (0, false);
         for (since, contacts) in self.since.iter_mut().zip(&self.body.timed) {
             *since = Since::begin(contacts, &self.simulation);
@@ -356,6 +361,9 @@ impl Plant for UserRobot {
             return;
         }
         let period_s = self.robot.spec.period_s();
+        for index in &self.body.clocks {
+            self.turns[*index] += period_s / f64::from(self.task[*index]);
+        }
         for (since, contacts) in self.since.iter_mut().zip(&self.body.timed) {
             since.pass(contacts, &self.simulation, period_s);
         }

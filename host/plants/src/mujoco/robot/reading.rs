@@ -1,5 +1,8 @@
 //! Sources and conditions with the model's numbers in place of its names. Nothing here allocates while it reads.
 
+use mujoco_rs::wrappers::MjModel;
+use mujoco_rs::wrappers::mj_model::MjtStage;
+
 use super::contacts::{Contacts, Since};
 use super::names::{Kind, Names};
 use super::place::{Place, View, matrix};
@@ -15,6 +18,8 @@ pub(super) struct Moment<'a> {
     pub(super) task: &'a [f32],
     /// Since the episode began.
     pub(super) time_s: f64,
+    /// One for each hidden parameter: how far clocks have gone whose period it is, in turns.
+    pub(super) turns: &'a [f64],
     /// One for each of [`Maker::timed`].
     pub(super) since: &'a [Since],
 }
@@ -144,6 +149,23 @@ impl Reading {
         })
     }
 
+    /// Whether it reads accelerations or forces, which depend on the command as well.
+    pub(super) fn needs_forces(&self, model: &MjModel) -> bool {
+        match self {
+            Self::Torque(_) | Self::ContactForce(_) | Self::Force(_) | Self::Power(_) => true,
+            Self::Sensor(address) => {
+                let starts = model.sensor_adr().iter().zip(model.sensor_dim());
+                let mut each = starts.zip(model.sensor_needstage());
+                each.any(|((start, length), stage)| {
+                    let of = |value: &i32| usize::try_from(*value).unwrap_or(0);
+                    let own = of(start)..of(start) + of(length);
+                    own.contains(address) && *stage == MjtStage::mjSTAGE_ACC
+                })
+            }
+            _ => false,
+        }
+    }
+
     /// The number now; 0 where the simulation has none.
     #[inline]
     pub(super) fn read(&self, moment: &Moment<'_>) -> f64 {
@@ -181,7 +203,7 @@ impl Reading {
             Self::Force(index) => data.actuator_force().get(*index).copied(),
             Self::Power(index) => Some(power(simulation, *index)),
             Self::Clock(clock, wave) => {
-                let angle = std::f64::consts::TAU * turn(clock, moment.time_s);
+                let angle = std::f64::consts::TAU * turn(clock, moment);
                 Some(match wave {
                     Wave::Sin => libm::sin(angle),
                     Wave::Cos => libm::cos(angle),
@@ -197,8 +219,13 @@ impl Reading {
 
 /// Where a clock stands, in turns from 0 to 1.
 #[inline]
-pub(super) fn turn(clock: &Clock, time_s: f64) -> f64 {
-    let turns = time_s / clock.period_s + clock.phase;
+pub(super) fn turn(clock: &Clock, moment: &Moment<'_>) -> f64 {
+    let gone = match clock.period_s {
+        Target::Constant(period_s) => moment.time_s / period_s,
+        // The period may change on the way, and the phase goes on from where it is.
+        Target::Parameter(index) => moment.turns.get(index).copied().unwrap_or(0.0),
+    };
+    let turns = gone + clock.phase;
     turns - libm::floor(turns)
 }
 
@@ -349,6 +376,11 @@ impl Test {
             gauge: Gauge::new(maker, &condition.measure)?,
             bound: condition.bound,
         })
+    }
+
+    /// What is read.
+    pub(super) fn readings(&self) -> impl Iterator<Item = &Reading> {
+        self.gauge.readings()
     }
 
     /// What the condition measures: the number, or its distance from the target.

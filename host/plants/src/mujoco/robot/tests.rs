@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use mujoco_rs::wrappers::MjModel;
 
+use super::case::{Case, MOTOR, arm};
 use super::{RobotModel, UserRobot};
 use crate::robot::{Robot, RobotError};
 use crate::{Driven, Plant, PlantFactory, Start, Stream, Task, TaskSet, by_name, random_stream};
@@ -328,4 +329,25 @@ fn a_policy_that_is_told_nothing_of_its_reward_earns_it_all_the_same() {
     assert!(external.0 && !none.0);
     assert_eq!(external.1, none.1);
     assert!(none.1.iter().any(|reward| *reward != 0.0));
+}
+
+#[test]
+fn all_parameters_are_told_however_many_there_are() {
+    let mut case = Case::new(&arm(MOTOR));
+    for index in 0..40 {
+        case = case.with(&format!(
+            "[[hidden]]\nname = \"h{index}\"\ntraining = [0.0, 1.0]\nobservation_noise = {{ observations = [\"q\"] }}"
+        ));
+    }
+    let robot = case.robot();
+    let mut told = crate::Told::new(Box::new(robot));
+    let mut values = vec![0.5; 40];
+    values[39] = 1.0;
+    told.reset(&Task { values }, 1);
+    assert!(told.spec().contract().validate().is_ok());
+    let told = told.observe();
+    assert_eq!(
+        (told.len(), told[1], told[39], told[40]),
+        (41, 0.0, 0.0, 1.0)
+    );
 }

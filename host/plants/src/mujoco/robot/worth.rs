@@ -1,5 +1,7 @@
 //! Reward terms with the model's numbers in place of its names. Nothing here allocates while it counts.
 
+use mujoco_rs::wrappers::MjModel;
+
 use super::contacts::Contacts;
 use super::names::{Kind, Names};
 use super::reading::{Gauge, Maker, Moment, Reading, output, power, turn};
@@ -83,6 +85,18 @@ impl Worth {
         })
     }
 
+    /// [`Reading::needs_forces`].
+    pub(super) fn needs_forces(&self, model: &MjModel) -> bool {
+        match self {
+            Self::Value(gauge) | Self::Track { gauge, .. } => {
+                gauge.readings().any(|reading| reading.needs_forces(model))
+            }
+            Self::Squares(effort, _) => *effort != Effort::Velocity,
+            Self::Power(_) => true,
+            _ => false,
+        }
+    }
+
     /// Passes on the state that the term looks at, for a critic.
     pub(super) fn features(&self, moment: &Moment<'_>, mut feature: impl FnMut(f64)) {
         match self {
@@ -94,7 +108,7 @@ impl Worth {
                     feature(f64::from(u8::from(contacts.touch(moment.simulation))));
                 }
                 if let Some((_, clock)) = feet.first() {
-                    let angle = std::f64::consts::TAU * turn(clock, moment.time_s);
+                    let angle = std::f64::consts::TAU * turn(clock, moment);
                     feature(libm::sin(angle));
                     feature(libm::cos(angle));
                 }
@@ -143,7 +157,7 @@ impl Worth {
             }
             Self::Gait { feet, duty } => {
                 let agrees = |(contacts, clock): &&(Contacts, Clock)| {
-                    let stands = turn(clock, moment.time_s) < *duty;
+                    let stands = turn(clock, moment) < *duty;
                     contacts.touch(moment.simulation) == stands
                 };
                 feet.iter().filter(agrees).count() as f64 / feet.len() as f64

@@ -1,9 +1,9 @@
-//! Speed of a simulated plant.
+//! Speed of a simulated plant. Timings are decided by a clock: no other number of this crate depends on one.
 
 use std::hint::black_box;
 use std::time::Instant;
 
-use engram_plants::{Plant, Start, TaskSet, Text, random_stream};
+use crate::{Plant, Start, TaskSet, Text, random_stream};
 
 /// Simulated steps per second of one core's time, measurement, noise and reward included.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
@@ -147,7 +147,7 @@ fn ran_ns() -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use engram_plants::{NAMES, by_name};
+    use crate::{NAMES, by_name};
 
     #[test]
     fn timing_ends_by_steps_or_by_the_clock() {
