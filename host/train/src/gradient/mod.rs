@@ -7,7 +7,7 @@
 //! exploration and no reward; what a flight costs is the plant's [`cost`](engram_plants::Differentiable::cost).
 //!
 //! The craft of a block are the fastest axis of every number, so that a vector register holds one feature of neighbouring
-//! craft ([`LANES`]). Blocks are computed in parallel and summed in order: no result depends on the number of threads.
+//! craft. Blocks are computed in parallel and summed in order: no result depends on the number of threads.
 
 mod attention;
 mod flights;

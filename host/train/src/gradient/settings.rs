@@ -27,7 +27,7 @@ pub struct GradientSettings {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Trials {
-    /// Trials per iteration, a multiple of [`LANES`].
+    /// Trials per iteration, a multiple of 32.
     pub trials: usize,
     /// Control steps of a trial in the first iteration.
     pub first_steps: usize,
