@@ -93,7 +93,7 @@ impl Plant for Servo {
         self.restart(Start::Usual);
     }
     fn restart(&mut self, _: Start) {
-        let mut uniform = |end| self.random.random_range(-end..end);
+        let mut uniform = |end: f32| self.random.random_range(-end..end);
         self.course = [1.3 + uniform(0.7), uniform(PI)]; // rad/s, rad
         self.state = [uniform(1.0), uniform(1.0), 0.0];
         self.measure();

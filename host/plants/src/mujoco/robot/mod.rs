@@ -439,6 +439,8 @@ mod actuation_tests;
 #[cfg(test)]
 mod case;
 #[cfg(test)]
+mod clock_tests;
+#[cfg(test)]
 mod effect_tests;
 #[cfg(test)]
 mod imperfection_tests;
