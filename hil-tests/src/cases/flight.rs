@@ -5,7 +5,8 @@ use std::sync::atomic::AtomicBool;
 use anyhow::{Context, Result, bail, ensure};
 use engram_flight::board::{FaultPlan, FaultyTransport, Patience, Transport};
 use engram_flight::{
-    BoardPilot, Flight, FlightPlan, Outcome, Step, Summary, Watcher, shipped_image,
+    Asked, BoardPilot, Event, EventKind, Flight, FlightPlan, Header, Order, Outcome, Step, Summary,
+    Watcher, shipped_image,
 };
 use engram_link::State;
 use engram_plants::PlantFactory;
@@ -19,6 +20,7 @@ pub(super) const CASES: &[Case] = cases![
     a_quadrotor_takes_a_payload_and_a_weak_rotor_in_flight,
     two_flights_are_equal_bit_for_bit,
     a_flight_with_wiped_memory_equals_the_hosts,
+    what_a_watcher_asks_for_is_done_and_replays,
     a_flight_over_a_bad_wire_replays_bit_for_bit,
     a_replay_names_the_first_altered_step,
     in_real_time_the_words_still_equal_the_hosts,
@@ -183,6 +185,68 @@ fn a_flight_with_wiped_memory_equals_the_hosts(rig: &Rig) -> Result<()> {
     };
     let (_, flight) = flies(rig, &plan, &USUAL)?;
     ensure!(flight.header.wiped);
+    Ok(())
+}
+
+/// Asks for a change, a wiped memory for some steps, and the end.
+struct Hands {
+    step: u32,
+}
+
+impl Watcher for Hands {
+    fn step(&mut self, _: &Header, step: &Step, _: &[Vec<f32>], _: f64) {
+        self.step = step.step + 1;
+    }
+
+    fn event(&mut self, _: &Event) {}
+
+    fn asked(&mut self) -> Asked {
+        Asked {
+            changes: (self.step == 20)
+                .then(|| "polarity".to_owned())
+                .into_iter()
+                .collect(),
+            wipe_memory: match self.step {
+                30 => Some(true),
+                40 => Some(false),
+                _ => None,
+            },
+            stop: self.step == 60,
+        }
+    }
+}
+
+/// As the page of `engram fly --live` does.
+fn what_a_watcher_asks_for_is_done_and_replays(rig: &Rig) -> Result<()> {
+    let plan = plan("pendulum", u32::MAX);
+    let image = shipped_image("pendulum").context("an image")?;
+    let transport = rig.transport_for(image)?;
+    let (stop, mut hands) = (AtomicBool::new(false), Hands { step: 0 });
+    let patience = Rig::patience();
+    let (outcome, flight) = fly_over(rig, transport, patience, &plan, image, &mut hands, &stop)?;
+    let summary = outcome.summary;
+    ensure!(outcome.error.is_none() && summary.ended_early.is_none());
+    ensure!(
+        summary.steps == 60 && summary.words_equal == Some(true),
+        "{summary:?}"
+    );
+    let wiped = |step: &&Step| step.orders == [Order::ClearMemory];
+    let wiped: Vec<u32> = flight
+        .steps
+        .iter()
+        .filter(wiped)
+        .map(|step| step.step)
+        .collect();
+    ensure!(wiped.into_iter().eq(30..40));
+    let told = |event: &&Event| [EventKind::Change, EventKind::Asked].contains(&event.kind);
+    let told: Vec<u32> = flight
+        .events
+        .iter()
+        .filter(told)
+        .map(|event| event.step)
+        .collect();
+    ensure!(told == [20, 30, 40, 60], "{told:?}");
+    ensure!(flight.complete && engram_flight::replay(&flight)?.equal);
     Ok(())
 }
 

@@ -35,13 +35,13 @@ pub(super) struct BoardClock {
 }
 
 impl BoardClock {
-    /// Waits for the board's first steps; returns the newest of them, too.
+    /// Waits for the board's first steps; returns the newest of them, too. Samples are dated back by `margin_us`.
     pub(super) fn listen(
         client: &mut Client,
-        period_us: u32,
+        margin_us: u32,
     ) -> Result<(Self, Option<Action>), FlightError> {
         let origin = Instant::now();
-        let margin_us = i128::from(period_us / 4 * 3);
+        let margin_us = i128::from(margin_us);
         let mut clock = Self {
             origin,
             margin_us,

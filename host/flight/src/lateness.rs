@@ -16,7 +16,7 @@ const BIN_US: u32 = 10;
 /// Bins; the last one holds all that is later.
 const BINS: usize = 10_000;
 
-/// Lateness of a real-time flight's steps, against the promptest; quantiles are rounded up to [`BIN_US`].
+/// Lateness of a real-time flight's steps, against the promptest; quantiles are rounded up to 10 us.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lateness {
     /// Steps that arrived in flight.

@@ -30,6 +30,9 @@ pub(super) enum Order {
     WipeMemory(bool),
 }
 
+/// What a page has missed, and what comes.
+pub(super) type Seat = (Vec<Arc<str>>, Receiver<Arc<str>>);
+
 /// Where the flight stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -120,7 +123,7 @@ impl Desk {
     }
 
     /// One more page looks on: what it has missed, and what comes.
-    pub(super) fn look(&self) -> Result<(Vec<Arc<str>>, Receiver<Arc<str>>), RequestError> {
+    pub(super) fn look(&self) -> Result<Seat, RequestError> {
         let mut state = self.state();
         if state.pages.len() == MOST_PAGES {
             return Err(RequestError::Full(MOST_PAGES));

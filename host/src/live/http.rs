@@ -159,8 +159,8 @@ fn check_sender(
 
 /// What every answer says: it is for this page alone, in no frame, and loads nothing from anywhere else.
 const HEADERS_OF_ANSWERS: &str = "Cache-Control: no-store\r\nConnection: close\r\nX-Content-Type-Options: nosniff\r\n\
-     Cross-Origin-Resource-Policy: same-origin\r\nContent-Security-Policy: default-src 'none'; \
-     style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src data:; frame-ancestors 'none'\r\n";
+     Cross-Origin-Resource-Policy: same-origin\r\nContent-Security-Policy: default-src 'none'; style-src 'self'; \
+     script-src 'self'; connect-src 'self'; img-src data:; frame-ancestors 'none'\r\n";
 
 /// Writes a whole answer.
 pub(super) fn respond(

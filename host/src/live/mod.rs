@@ -15,13 +15,17 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use desk::{Desk, Order};
+use desk::{Desk, Order, Seat};
 use engram_flight::{Asked, Event, Header, Outcome, Step, Watcher};
 use engram_plants::PlantSpec;
 use http::RequestError;
 
-/// The page, with all that it needs.
-const PAGE: &str = include_str!("page.html");
+/// All of the page: path, kind and content.
+const PAGE: [(&str, &str, &str); 3] = [
+    ("/", "text/html", include_str!("page.html")),
+    ("/page.css", "text/css", include_str!("page.css")),
+    ("/page.js", "text/javascript", include_str!("page.js")),
+];
 /// Connections at the same time.
 const MOST_CONNECTIONS: usize = 32;
 /// Bytes of a refused request that are still taken.
@@ -244,32 +248,29 @@ fn refuse(stream: &mut TcpStream, error: &RequestError) {
 fn serve(stream: &mut TcpStream, own: &str, desk: &Desk) -> Result<(), RequestError> {
     let request = http::read(stream, own)?;
     match (request.method.as_str(), request.path.as_str()) {
-        ("GET", "/") => http::respond(stream, "200 OK", "text/html", PAGE.as_bytes())?,
         ("GET", "/events") => {
-            let (missed, coming) = desk.look()?;
+            let seat = desk.look()?;
             // From here on the answer has begun: an error ends it.
-            let _ = tell(stream, &missed, &coming);
+            let _ = tell(stream, &seat);
         }
         ("POST", "/order") => {
             desk.take(serde_json::from_slice::<Order>(&request.body)?)?;
             http::respond(stream, "202 Accepted", "text/plain", b"")?;
         }
-        _ => {
-            return Err(RequestError::NoPage {
-                method: request.method,
-                path: request.path,
-            });
+        (method, path) => {
+            let part = PAGE.iter().find(|part| method == "GET" && part.0 == path);
+            let (_, kind, content) = part.ok_or_else(|| RequestError::NoPage {
+                method: method.to_owned(),
+                path: path.to_owned(),
+            })?;
+            http::respond(stream, "200 OK", kind, content.as_bytes())?;
         }
     }
     Ok(())
 }
 
 /// Server-sent events until the flight or the page ends; a silent flight sends empty ones, so that a page that is gone is noticed.
-fn tell(
-    stream: &mut TcpStream,
-    missed: &[Arc<str>],
-    coming: &std::sync::mpsc::Receiver<Arc<str>>,
-) -> io::Result<()> {
+fn tell(stream: &mut TcpStream, (missed, coming): &Seat) -> io::Result<()> {
     use std::sync::mpsc::RecvTimeoutError;
     http::begin_events(stream)?;
     for message in missed {
@@ -358,6 +359,11 @@ mod tests {
 
     #[test]
     fn the_page_needs_nothing_from_elsewhere() {
-        assert!(!PAGE.contains("http://") && !PAGE.contains("https://") && !PAGE.contains("src="));
+        for (path, _, content) in PAGE {
+            assert!(
+                !content.contains("http:") && !content.contains("https:"),
+                "{path}"
+            );
+        }
     }
 }
