@@ -309,9 +309,7 @@ fn change_plant(
     recorder: &mut Recorder<'_>,
 ) -> Result<(), FlightError> {
     plant.apply(change)?;
-    let spec = plant.spec();
-    let known = spec.changes.iter().find(|known| known.name == change);
-    let summary = known.map_or(change, |known| &*known.summary);
+    let summary = plant.spec().change_in_words(change);
     Ok(recorder.event(EventKind::Change, format!("{change}: {summary}"))?)
 }
 

@@ -45,6 +45,20 @@ impl PlantSpec {
         f64::from(self.channels.period_us) * 1e-6
     }
 
+    /// What a change does, in words; of several (`payload+rotor`), what each does.
+    #[must_use]
+    pub fn change_in_words(&self, change: &str) -> String {
+        let known = |name: &str| self.changes.iter().find(|change| change.name == name);
+        let one = |name: &str| match known(name) {
+            Some(known) => known.summary.to_string(),
+            None => name.to_owned(),
+        };
+        match known(change) {
+            Some(known) => known.summary.to_string(),
+            None => change.split('+').map(one).collect::<Vec<_>>().join(", "),
+        }
+    }
+
     /// Draws a task whose parameters are uniform and independent. One of the out-of-distribution set is drawn from the wider
     /// ranges until a parameter lies outside its training range; where no range is wider, it is like the others.
     #[must_use]

@@ -5,21 +5,23 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use engram_export::checkpoint::folder;
 
-mod rewards;
+mod evaluation;
 
-use crate::evaluate::{Agreement, Classic, Plan, Record, Subject, Summary, fly};
+use crate::evaluate::trace::names;
+use crate::evaluate::{FlightOptions, FlightTrace, Record, Subject};
 use crate::output::tell;
-use crate::report::figures::{self, Series};
-use crate::report::page::{Page, Width};
+use crate::report::flight_trace;
+use crate::report::flights::{self, Origin};
+use crate::report::page::Page;
 use crate::report::training::{self, Across, TrainingRun};
-use crate::report::{FlightTrace, flight_trace, names, picture};
 use engram_export::Checkpoint;
-use engram_export::checkpoint::Agent;
 use engram_flight::Flight;
 use engram_plants::bounded_file;
-use engram_plants::{Driven, Plants, TaskSet, pendulum};
+use engram_plants::{Plants, pendulum, quadrotor};
 use engram_train::{CURVE_FILE, curve, timing};
 
+/// Change of the pendulum's picture, where none is asked for.
+const PENDULUM_CHANGE: &str = "polarity-mass";
 /// Name of an evaluation's result inside a run's folder.
 const EVALUATION_FILE: &str = "eval.json";
 
@@ -30,11 +32,13 @@ Examples:
   engram report runs/pendulum -o report.html
   engram report runs/half-cheetah-vel-0 runs/half-cheetah-vel-1 runs/oracle-0    seeds together, agents apart
   engram report runs/pendulum --flight policy.mcap --flight wiped.mcap --picture demo.svg
+  engram report images/quadrotor --image images/quadrotor.engram --change payload --picture quadrotor.svg
   engram eval policy.engram --compare wiped,classical --json > runs/pendulum/eval.json
   engram report --eval oracle-0.json --eval rl2-0.json --rewards adaptation.svg
 
-Without --flight, one trial of a pendulum is flown in simulation on the host. An eval.json in the first DIR is
-shown as tables.")]
+Without --flight, the policy is flown in simulation on the host, on any plant: one held-out task beside the same policy
+with its memory wiped, the plant's classical controller and --beside, then --tasks of them. What the memory holds is shown
+of DIR's f32 policy. An eval.json in the first DIR is shown as tables.")]
 pub struct Args {
     /// Folders of training runs; their curves are drawn together, and the first one is flown.
     dir: Vec<PathBuf>,
@@ -47,12 +51,18 @@ pub struct Args {
     /// Another run or image that is flown beside it, for example the memoryless policy.
     #[arg(long, value_name = "RUN_OR_IMAGE", conflicts_with = "flight")]
     beside: Vec<PathBuf>,
-    /// Change in the simulated flight.
-    #[arg(long, default_value = "polarity-mass")]
-    change: String,
+    /// Plant of the simulated flights, by name or file; by default the one that the policy was trained on.
+    #[arg(long, conflicts_with = "flight")]
+    plant: Option<String>,
+    /// Change in the simulated flights; by default the plant's own, of a pendulum `polarity-mass`.
+    #[arg(long)]
+    change: Option<String>,
     /// Number of the held-out task of the simulated flight.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(..1_000_000))]
     task: u32,
+    /// Held-out tasks that are flown for means and for what the memory holds; 0 for none.
+    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(..10_000))]
+    tasks: u32,
     /// Result of `engram eval --json`, one object per line; by default DIR/eval.json where there is one.
     #[arg(long, value_name = "FILE")]
     eval: Vec<PathBuf>,
@@ -69,9 +79,9 @@ pub struct Args {
     /// Also write the picture of the flights as SVG.
     #[arg(long, value_name = "FILE.svg")]
     picture: Option<PathBuf>,
-    /// The picture's heading.
-    #[arg(long, default_value = "It notices that its motor was reversed")]
-    title: String,
+    /// The picture's heading; by default what the plant's drawing calls it.
+    #[arg(long)]
+    title: Option<String>,
     /// Where to write the page.
     #[arg(short, long, default_value = "report.html")]
     output: PathBuf,
@@ -86,14 +96,14 @@ pub fn run(args: Args, plants: &Plants) -> anyhow::Result<()> {
     {
         bail!("nothing to report: give a run's folder, --flight LOG, --image FILE or --eval FILE");
     }
-    let traces = if args.flight.is_empty() {
+    let flown = if args.flight.is_empty() {
         simulated(&args, plants)?
     } else {
-        logged(&args.flight)?
+        logged(&args, plants)?
     };
     let results = evaluations(&args)?;
     if let Some(picture) = &args.rewards {
-        rewards::write(&results, picture)?;
+        evaluation::write_rewards(&results, picture)?;
     }
     let records: Vec<&Record> = results.iter().flat_map(|(_, records)| records).collect();
     let runs = training_runs(&args.dir)?;
@@ -110,19 +120,12 @@ pub fn run(args: Args, plants: &Plants) -> anyhow::Result<()> {
         "Engram: a policy that adapts with frozen weights",
         "What was trained, how it copes when the dynamics change in mid-flight, and where it looks while it does.",
     );
-    if let Some(record) = records
-        .first()
-        .filter(|record| record.plant == pendulum::NAME)
-    {
-        headline(&mut page, record);
+    if let Some(record) = records.first() {
+        evaluation::headline(&mut page, record);
     }
-    flights(&mut page, &traces, &args)?;
+    show(&mut page, &flown, &args)?;
     for record in records {
-        if record.plant == pendulum::NAME {
-            numbers(&mut page, record);
-        } else {
-            rewards::section(&mut page, record);
-        }
+        evaluation::section(&mut page, record);
     }
     training::section(&mut page, &runs);
     write(&args.output, &page.html())?;
@@ -135,109 +138,165 @@ fn write(path: &Path, text: &str) -> anyhow::Result<()> {
     folder::write_one(path, text.as_bytes()).context("cannot write the report")
 }
 
-fn logged(paths: &[PathBuf]) -> anyhow::Result<Vec<FlightTrace>> {
-    paths
-        .iter()
-        .map(|path| {
-            let flight =
-                Flight::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-            if let Some(flaws) = flight.not_whole() {
-                bail!("{} is not whole: {flaws}", path.display());
-            }
-            if flight.steps.is_empty() {
-                bail!("{} holds no step: there is nothing to show", path.display());
-            }
-            let memoryless = flight
-                .image
-                .as_deref()
-                .and_then(|bytes| engram_image::Image::read(bytes).ok())
-                .is_some_and(|image| image.config.window == 1);
-            let header = &flight.header;
-            if header.plant != pendulum::NAME {
-                bail!(
-                    "{}: pictures show flights of the pendulum, this is one of {}; `engram replay` does it again, and Foxglove shows it",
-                    path.display(),
-                    header.plant
-                );
-            }
-            let name = match (header.controller.as_str(), memoryless, header.wiped) {
-                ("policy", true, _) => names::MEMORYLESS.to_owned(),
-                ("policy", false, true) => names::WIPED.to_owned(),
-                ("policy", false, false) => format!("policy on {}", header.board),
-                _ => names::CLASSICAL.to_owned(),
-            };
-            let mut trace = flight_trace(&flight, &name);
-            // A log says `name: what it does`; and what never looks back has no attention to show.
-            if let Some((_, words)) = trace.change.split_once(": ") {
-                trace.change = words.to_owned();
-            }
-            trace.attention = trace.attention.filter(|_| !memoryless && !header.wiped);
-            Ok(trace)
-        })
-        .collect()
+/// What was flown.
+#[derive(Default)]
+struct Flown {
+    origin: Option<Origin>,
+    /// One flight of each controller on one task, the policy first.
+    one: Vec<FlightTrace>,
+    /// Flights of each controller on many tasks, the policy first.
+    many: Vec<Vec<FlightTrace>>,
+    /// Flights of the f32 policy on many tasks, where another one flies above.
+    float: Vec<FlightTrace>,
+    /// Why there is none, and what to do.
+    none: Option<String>,
 }
 
-fn simulated(args: &Args, plants: &Plants) -> anyhow::Result<Vec<FlightTrace>> {
+fn logged(args: &Args, plants: &Plants) -> anyhow::Result<Flown> {
+    let one: Vec<FlightTrace> = args
+        .flight
+        .iter()
+        .map(|path| log(path))
+        .collect::<Result<_, _>>()?;
+    if let (Some(first), Some(other)) = (
+        one.first(),
+        one.iter().find(|log| log.plant != one[0].plant),
+    ) {
+        bail!(
+            "the logs are of {} and of {}: one report shows flights of one plant",
+            first.plant,
+            other.plant
+        );
+    }
+    Ok(Flown {
+        origin: Some(Origin::Logs),
+        one,
+        float: float(args, plants)?,
+        ..Flown::default()
+    })
+}
+
+fn log(path: &Path) -> anyhow::Result<FlightTrace> {
+    let flight = Flight::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    if let Some(flaws) = flight.not_whole() {
+        bail!("{} is not whole: {flaws}", path.display());
+    }
+    if flight.steps.is_empty() {
+        bail!("{} holds no step: there is nothing to show", path.display());
+    }
+    let memoryless = flight
+        .image
+        .as_deref()
+        .and_then(|bytes| engram_image::Image::read(bytes).ok())
+        .is_some_and(|image| image.config.window == 1);
+    let header = &flight.header;
+    let name = match (header.controller.as_str(), memoryless, header.wiped) {
+        ("policy", true, _) => names::MEMORYLESS.to_owned(),
+        ("policy", false, true) => names::WIPED.to_owned(),
+        ("policy", false, false) => format!("policy on {}", header.board),
+        _ if header.plant == quadrotor::NAME => names::CASCADE.to_owned(),
+        _ => names::CLASSICAL.to_owned(),
+    };
+    let mut trace = flight_trace(&flight, &name);
+    // What never looks back has no attention to show.
+    trace.attention = trace.attention.filter(|_| !memoryless && !header.wiped);
+    Ok(trace)
+}
+
+/// What is asked of a simulation of this policy.
+fn options(subject: &Subject, args: &Args) -> FlightOptions {
+    let own = (subject.plant == pendulum::NAME).then(|| PENDULUM_CHANGE.to_owned());
+    FlightOptions {
+        plant: args.plant.clone(),
+        change: args.change.clone().or(own.filter(|_| args.plant.is_none())),
+        ..FlightOptions::default()
+    }
+}
+
+fn simulated(args: &Args, plants: &Plants) -> anyhow::Result<Flown> {
     let Some(path) = args.image.as_ref().or(args.dir.first()) else {
-        return Ok(Vec::new());
+        return Ok(Flown::default());
     };
     let subject = Subject::load(path)?;
-    if subject.plant != pendulum::NAME {
-        // The picture of a flight has an angle from upright; other robots have none.
-        return Ok(Vec::new());
+    if let Some(none) = no_plant(&subject, args, plants) {
+        return Ok(Flown {
+            none: Some(none),
+            ..Flown::default()
+        });
     }
-    let plant = plants.open(&subject.plant)?;
-    let mut driven = Driven::new(plant.make());
-    let contract = plant.spec().contract();
-    let tasks = args.task as usize + 1;
-    // What the figures show are a pendulum's channels.
-    if !Classic::fits(&contract) {
-        return Ok(Vec::new());
+    let together = FlightOptions {
+        compare: true,
+        beside: args.beside.clone(),
+        ..options(&subject, args)
+    };
+    let one = subject.simulate(
+        plants,
+        &FlightOptions {
+            tasks: args.task..args.task + 1,
+            ..together.clone()
+        },
+    )?;
+    let mut many = Vec::new();
+    if args.tasks > 0 {
+        let mut flights = subject.simulate(
+            plants,
+            &FlightOptions {
+                tasks: 0..args.tasks,
+                ..together
+            },
+        )?;
+        while !flights.is_empty() {
+            let rest = flights.split_off(args.tasks as usize);
+            many.push(flights);
+            flights = rest;
+        }
     }
-    let plan = Plan::new(&plant, TaskSet::HeldOut, tasks, &args.change, 0)?;
-    let Some(trial) = plan.trials.last() else {
+    Ok(Flown {
+        origin: Some(if subject.is_image() {
+            Origin::Integers
+        } else {
+            Origin::Float
+        }),
+        one,
+        many,
+        float: if subject.is_image() {
+            float(args, plants)?
+        } else {
+            Vec::new()
+        },
+        none: None,
+    })
+}
+
+/// Why a run cannot be flown here, though it has curves to show. Of an image, whose flights alone are asked for, the simulation
+/// itself says so.
+fn no_plant(subject: &Subject, args: &Args, plants: &Plants) -> Option<String> {
+    if subject.is_image() || args.plant.is_some() {
+        return None;
+    }
+    let error = plants.open(&subject.plant).err()?;
+    Some(format!(
+        "No flights: {error}. Where its file has moved, give it by --plant FILE.toml; flights from elsewhere are shown by \
+         --flight LOG."
+    ))
+}
+
+/// Flights of the first run's f32 policy, which tells what its memory holds.
+fn float(args: &Args, plants: &Plants) -> anyhow::Result<Vec<FlightTrace>> {
+    let Some(dir) = args.dir.first().filter(|_| args.tasks > 0) else {
         return Ok(Vec::new());
     };
-    let prepared = subject.prepare(&contract, Agreement::Needed)?;
-    let mut traces = vec![prepared.fly_watched(&mut driven, trial, "policy")?];
-    traces.push(
-        fly(
-            &mut driven,
-            trial,
-            prepared.controller(true).as_mut(),
-            names::WIPED,
-        )?
-        .0,
-    );
-    for path in &args.beside {
-        let other = Subject::load(path)?;
-        let name = match other.agent {
-            Agent::OneStep | Agent::Markov => names::MEMORYLESS,
-            other => other.into(),
-        };
-        let prepared = other.prepare(&contract, Agreement::Needed)?;
-        traces.push(
-            fly(
-                &mut driven,
-                trial,
-                prepared.controller(false).as_mut(),
-                name,
-            )?
-            .0,
-        );
+    let subject = Subject::load(dir)?;
+    if no_plant(&subject, args, plants).is_some() {
+        return Ok(Vec::new());
     }
-    if Classic::fits(&contract) {
-        traces.push(
-            fly(
-                &mut driven,
-                trial,
-                &mut Classic::new(&contract),
-                names::CLASSICAL,
-            )?
-            .0,
-        );
-    }
-    Ok(traces)
+    subject.simulate(
+        plants,
+        &FlightOptions {
+            tasks: 0..args.tasks,
+            ..options(&subject, args)
+        },
+    )
 }
 
 /// Each file of results with what it holds.
@@ -265,166 +324,42 @@ fn evaluations(args: &Args) -> anyhow::Result<Vec<(PathBuf, Vec<Record>)>> {
     Ok(results)
 }
 
-fn headline(page: &mut Page, record: &Record) {
-    let mut facts = vec![
-        (
-            percent(record.summary.success),
-            "of held-out tasks upright throughout the last second".to_owned(),
-        ),
-        (
-            percent(record.summary.recovered),
-            format!(
-                "upright again within 2 s after the change ({})",
-                record.change
-            ),
-        ),
-    ];
-    if let Some(wiped) = record.compared.get("wiped") {
-        facts.push((
-            percent(wiped.recovered),
-            "the same with the memory wiped every step".to_owned(),
-        ));
-    }
-    if let Some(one_step) = record.compared.get("one-step") {
-        facts.push((
-            percent(one_step.recovered),
-            "a policy trained without memory".to_owned(),
-        ));
-    }
-    if let Some(classical) = record.compared.get("classical") {
-        facts.push((
-            percent(classical.recovered),
-            "a classical adaptive controller (RLS + LQR)".to_owned(),
-        ));
-    }
-    page.facts(&facts);
-}
-
-fn flights(page: &mut Page, traces: &[FlightTrace], args: &Args) -> anyhow::Result<()> {
-    let Some(first) = traces.first() else {
+fn show(page: &mut Page, flown: &Flown, args: &Args) -> anyhow::Result<()> {
+    let Some(origin) = flown.origin else {
+        let none = flown.none.as_deref();
+        if args.picture.is_some() {
+            let none = none.unwrap_or("Give --flight LOG, a run's folder or --image FILE.");
+            bail!("--picture shows flights, and there are none. {none}");
+        }
+        if let Some(none) = none {
+            tell!("{none}");
+            page.words(none);
+        }
         return Ok(());
     };
-    let lead = first.change_s().map_or_else(
-        || "one flight, frozen weights".to_owned(),
-        |seconds| {
-            format!(
-                "Frozen int8 weights. After {seconds:.1} s {}.",
-                first.change
-            )
-        },
-    );
-    let lead = if args.flight.is_empty() && args.image.is_none() {
-        lead.replace("int8", "f32")
-    } else {
-        lead
-    };
-    let Some(figure) = picture::picture(traces, &args.title, &lead) else {
-        return Ok(());
-    };
-    if let Some(path) = &args.picture {
-        write(path, &figure.standalone())?;
+    let title = args.title.as_deref();
+    if let Some(path) = &args.picture
+        && let Some(picture) = flights::picture(&flown.one, title, origin)
+    {
+        write(path, &picture)?;
         tell!("wrote {}", path.display());
     }
-    let words = if args.flight.is_empty() {
-        "One held-out task, flown in simulation on the host. Every controller meets the same task, start and noise."
-    } else {
-        "From the flight logs. Every controller meets the same task, start and noise."
+    flights::section(page, &flown.one, title, origin);
+    let policies = flown.many.first().unwrap_or(&flown.float);
+    let looking: Vec<&FlightTrace> = match origin {
+        Origin::Logs => flown.one.iter().take(1).collect(),
+        _ => policies.iter().collect(),
     };
-    page.section("The flight", words);
-    page.figures(Width::Wide, &[(String::new(), figure)]);
-    page.section(
-        "Each controller by itself",
-        "Angle from upright (0° is up), measured rate, and the motor command, around the change.",
-    );
-    let (from, to) = picture::shown(first);
-    let each: Vec<_> = traces
-        .iter()
-        .map(|trace| (trace.name.clone(), figures::flight(trace, from, to)))
-        .collect();
-    page.figures(Width::Small, &each);
+    flights::attention(page, &looking);
+    let many: Vec<&[FlightTrace]> = flown.many.iter().map(Vec::as_slice).collect();
+    flights::over_tasks(page, &many);
+    let telling = if flown.float.is_empty() {
+        policies
+    } else {
+        &flown.float
+    };
+    flights::memory(page, &telling.iter().collect::<Vec<_>>());
     Ok(())
-}
-
-fn numbers(page: &mut Page, record: &Record) {
-    page.section(
-        &format!("{} held-out tasks, change '{}'", record.tasks, record.change),
-        &format!(
-            "{} policy of {} ({}, training seed {}), weights {}. Upright: angle under 0.3 rad and rate under 1 rad/s of the true \
-             state. Recovered: upright at every step from 2 s after the change to the end. Fell: below the horizontal \
-             at some time after the change.",
-            record.arithmetic, record.policy, record.agent, record.seed, record.weights_sha256
-        ),
-    );
-    let own = ("policy".to_owned(), &record.summary);
-    let others = record
-        .compared
-        .iter()
-        .map(|(name, summary)| (name.clone(), summary));
-    let outside = record
-        .out_of_distribution
-        .iter()
-        .map(|summary| ("policy, out of distribution".to_owned(), summary));
-    let all: Vec<(String, &Summary)> = std::iter::once(own).chain(others).chain(outside).collect();
-    let rows: Vec<Vec<String>> = all
-        .iter()
-        .map(|(name, summary)| {
-            vec![
-                name.clone(),
-                percent(summary.success),
-                percent(summary.recovered),
-                percent(summary.fell),
-                summary
-                    .recovery_s_median
-                    .map_or("–".to_owned(), |seconds| format!("{seconds:.2} s")),
-                format!("{:.1}", summary.return_episode_1),
-                format!("{:.1}", summary.return_episode_2),
-            ]
-        })
-        .collect();
-    let head = [
-        "controller",
-        "upright at end",
-        "recovered",
-        "fell",
-        "median recovery",
-        "return 1",
-        "return 2",
-    ];
-    page.table(&head, &rows);
-    if let Some(cost) = &record.quantization {
-        page.words(&format!("Int8 against f32, on the same tasks: {cost}."));
-    }
-    let series: Vec<Series> = all
-        .iter()
-        .filter(|(name, _)| !matches!(name.as_str(), "float" | "policy, out of distribution"))
-        .map(|(name, summary)| Series {
-            name: name.clone(),
-            colour: colour(name),
-            values: summary.adaptation.clone(),
-        })
-        .collect();
-    page.figures(
-        Width::Middle,
-        &[(
-            String::new(),
-            figures::adaptation(&series, record.period_s, &record.change),
-        )],
-    );
-    page.command(&format!(
-        "engram eval {} --tasks {} --change {}",
-        record.policy, record.tasks, record.change
-    ));
-}
-
-/// The same colour for the same controller in every figure.
-fn colour(name: &str) -> usize {
-    match name {
-        "policy" => 0,
-        "wiped" => 1,
-        "one-step" => 2,
-        "classical" => 3,
-        _ => 4,
-    }
 }
 
 /// The training runs in `dirs`; a folder without a curve, as of a policy that was copied, has nothing to show.
@@ -444,10 +379,4 @@ fn training_runs(dirs: &[PathBuf]) -> anyhow::Result<Vec<TrainingRun>> {
             })
         })
         .collect()
-}
-
-fn percent(share: impl Into<Option<f64>>) -> String {
-    share
-        .into()
-        .map_or("–".to_owned(), |share| format!("{:.1} %", 100.0 * share))
 }

@@ -1,14 +1,11 @@
 //! What is evaluated: anything that turns working memories into command words.
 
-use engram_export::FloatObserver;
 use engram_firmware::policy::WorkingMemory;
 use engram_image::Contract;
 use engram_kernels::{command_from_word, word_from_command};
 use rand::RngExt;
 
 use crate::classical::{Cascade, Classical, Gains, Limits, Tuning};
-use crate::report::Attention;
-use engram_export::network::{Network, NetworkConfig, NetworkState};
 use engram_plants::Task;
 use engram_plants::quadrotor::Hidden;
 
@@ -176,135 +173,6 @@ impl Controller for Cascaded {
         let commands = self.cascade.step(moment.observation);
         for (word, command) in words.iter_mut().zip(commands) {
             *word = word_from_command(command, -1.0, 1.0);
-        }
-    }
-}
-
-/// The f32 policy of a training run.
-#[derive(Clone, Debug)]
-pub struct Float<'a> {
-    policy: &'a Network,
-    state: NetworkState,
-    wiped: bool,
-    clearing: bool,
-    input: Vec<f32>,
-    mean: Vec<f32>,
-    attention: Option<Attention>,
-}
-
-impl<'a> Float<'a> {
-    /// With an empty memory; `wiped` empties it again before every step.
-    #[must_use]
-    pub fn new(policy: &'a Network, wiped: bool) -> Self {
-        Self {
-            state: policy.new_state(),
-            wiped,
-            clearing: false,
-            input: Vec::with_capacity(policy.config().inputs()),
-            mean: vec![0.0; policy.config().actions()],
-            attention: None,
-            policy,
-        }
-    }
-
-    /// The memory is emptied at every episode if `clearing`, for policies that were trained so
-    /// (`trial.clear_memory`).
-    #[must_use]
-    pub fn clearing(mut self, clearing: bool) -> Self {
-        self.clearing = clearing;
-        self
-    }
-
-    /// With an empty memory, and keeps where it looks, if it is a network that looks: see [`Float::attention`].
-    #[must_use]
-    pub fn watched(policy: &'a Network) -> Self {
-        let attention = match policy.config() {
-            NetworkConfig::Transformer(config) => Some(Attention {
-                layers: config.layers,
-                window: config.window,
-                weight: Vec::new(),
-            }),
-            NetworkConfig::Gru(_) => None,
-        };
-        Self {
-            attention,
-            ..Self::new(policy, false)
-        }
-    }
-
-    /// Attention of every step since the memory was last cleared, for a watched policy.
-    #[must_use]
-    pub fn attention(self) -> Option<Attention> {
-        self.attention
-    }
-}
-
-impl Controller for Float<'_> {
-    fn clear(&mut self) {
-        self.policy.clear(&mut self.state);
-        if let Some(attention) = &mut self.attention {
-            attention.weight.clear();
-        }
-    }
-
-    fn step(&mut self, moment: &Moment<'_>, words: &mut [i16]) {
-        let anew = self.clearing && moment.done;
-        if self.wiped || anew {
-            self.policy.clear(&mut self.state);
-        }
-        self.input.clear();
-        self.input.extend_from_slice(moment.observation);
-        self.input
-            .extend(moment.issued.iter().map(|word| f32::from(*word) / 32767.0));
-        self.input
-            .extend([moment.reward, if moment.done { 1.0 } else { 0.0 }]);
-        if anew {
-            self.input[moment.observation.len()..].fill(0.0);
-        }
-        match (&mut self.attention, self.policy, &mut self.state) {
-            (Some(attention), Network::Transformer(policy), NetworkState::Transformer(state)) => {
-                let mut watcher = Watcher::new(attention, policy.config().heads);
-                policy.step_observed(state, &self.input, &mut self.mean, &mut watcher);
-            }
-            (_, policy, state) => policy.step(state, &self.input, &mut self.mean),
-        }
-        for (word, mean) in words.iter_mut().zip(&self.mean) {
-            *word = word_from_command(*mean, -1.0, 1.0);
-        }
-    }
-}
-
-/// Adds up the attention of one step's newest token over the heads.
-struct Watcher<'a> {
-    window: usize,
-    share: f32,
-    weight: &'a mut [f32],
-}
-
-impl<'a> Watcher<'a> {
-    /// Appends a step to `attention`.
-    fn new(attention: &'a mut Attention, heads: usize) -> Self {
-        let start = attention.weight.len();
-        attention
-            .weight
-            .resize(start + attention.layers * attention.window, 0.0);
-        Self {
-            window: attention.window,
-            share: 1.0 / heads as f32,
-            weight: &mut attention.weight[start..],
-        }
-    }
-}
-
-impl FloatObserver for Watcher<'_> {
-    fn attention(&mut self, layer: usize, head: usize, weights: &[f32], newest: usize, total: f32) {
-        let ages = &mut self.weight[layer * self.window..][..self.window];
-        if head == 0 {
-            // With `slot` positions older tokens are computed first: only the newest counts.
-            ages.fill(0.0);
-        }
-        for (place, weight) in weights.iter().enumerate() {
-            ages[(newest + self.window - place) % self.window] += self.share * weight / total;
         }
     }
 }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use engram_kernels::command_from_word;
 
 use super::Controller;
+use super::trace::{Changed, FlightTrace, Signals};
 use super::trial::{Outcome, TrialPlan, run};
-use crate::report::FlightTrace;
-use engram_plants::{Driven, UnknownChange};
+use engram_plants::{Change, Driven, UnknownChange};
 
-/// Flies one trial of a pendulum and records it under `name`.
+/// Flies one trial and records it under `name`.
 ///
 /// # Errors
 /// [`UnknownChange`] when the plant does not know the plan's change.
@@ -20,43 +20,53 @@ pub fn fly(
     name: &str,
 ) -> Result<(FlightTrace, Outcome), UnknownChange> {
     let spec = Arc::clone(driven.spec());
-    let (contract, protocol) = (spec.contract(), &spec.protocol);
-    let range = contract
-        .actions
-        .iter()
-        .next()
-        .map_or((-1.0, 1.0), |action| (action.min, action.max));
-    let before = protocol.episode_steps * (protocol.episodes - 1);
-    let change = spec
-        .changes
-        .iter()
-        .find(|change| change.name == plan.change);
+    let contract = spec.contract();
+    let ranges: Vec<(f32, f32)> = contract.actions.iter().map(|a| (a.min, a.max)).collect();
+    let commands = Signals::new(contract.actions.iter().map(|a| (a.name, a.unit)));
+    let hidden = spec.parameters.iter().zip(&plan.task.values);
     let mut trace = FlightTrace {
-        name: name.to_owned(),
-        period_s: f64::from(contract.period_us) * 1e-6,
-        change_step: (plan.change != "none").then_some(before + plan.change_step),
-        change: change.map_or_else(|| plan.change.clone(), |change| change.summary.to_string()),
-        episodes: (1..protocol.episodes)
-            .map(|k| k * protocol.episode_steps)
+        task: hidden
+            .map(|(known, value)| (known.name.to_string(), *value, known.unit.to_string()))
             .collect(),
+        name: name.to_owned(),
+        plant: spec.name.to_string(),
+        period_s: spec.period_s(),
+        observation: Signals::new(contract.observations.iter().map(|c| (c.name, c.unit))),
+        state: Signals::new(spec.state_names.iter().map(|name| (&**name, ""))),
+        wanted: commands.clone(),
+        issued: commands,
+        metric: Signals::new(spec.metric_name.iter().map(|name| (&**name, ""))),
+        has_goal: spec.has_goal,
         ..FlightTrace::default()
     };
-    let unit = |words: &[i16]| {
-        words
-            .first()
-            .map_or(0.0, |word| command_from_word(*word, range.0, range.1))
+    let units = |words: &[i16]| -> Vec<f32> {
+        let pairs = words.iter().zip(&ranges);
+        pairs
+            .map(|(word, (min, max))| command_from_word(*word, *min, *max))
+            .collect()
     };
+    let mut last = None;
     let outcome = run(driven, plan, controller, |step| {
-        let at = |values: &[f32], index: usize| values.get(index).copied().unwrap_or(0.0);
-        let observation = step.observation;
-        trace.angle_rad.push(at(step.state, 0));
-        trace
-            .angle_measured_rad
-            .push(at(observation, 1).atan2(at(observation, 0)));
-        trace.rate_rad_per_s.push(at(observation, 2));
-        trace.command_nm.push(unit(step.wanted));
-        trace.issued_nm.push(unit(step.issued));
-        trace.upright.push(step.holds);
+        if last
+            .replace(step.episode)
+            .is_some_and(|last| last != step.episode)
+        {
+            trace.episodes.push(trace.steps());
+        }
+        let change = step.episode + 1 == spec.protocol.episodes && step.step == plan.change_step;
+        if change && plan.change != Change::NONE.name {
+            trace.changes.push(Changed {
+                step: trace.steps(),
+                words: spec.change_in_words(&plan.change),
+            });
+        }
+        trace.observation.push(step.observation.iter().copied());
+        trace.state.push(step.state.iter().copied());
+        trace.wanted.push(units(step.wanted));
+        trace.issued.push(units(step.issued));
+        trace.reward.push(step.reward);
+        trace.metric.push([step.metric.unwrap_or(f32::NAN)]);
+        trace.holds.push(step.holds);
     })?;
     Ok((trace, outcome))
 }

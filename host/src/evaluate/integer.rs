@@ -4,8 +4,8 @@ use engram_export::PackedWeights;
 use engram_firmware::policy::{AttentionHook, LargestMemory, Memory};
 use engram_image::Image;
 
+use super::trace::Attention;
 use super::{Controller, Moment};
-use crate::report::Attention;
 
 /// The policy of an image with its memory.
 pub struct Integer<'a> {
@@ -177,7 +177,19 @@ mod tests {
             let network = Network::from(policy.clone());
             let mut float = Float::watched(&network);
             feed(&mut float, config.observations, config.actions, steps);
-            check(&float.attention().unwrap(), steps);
+            let (attention, memory) = float.seen().unwrap();
+            check(&attention, steps);
+            assert_eq!(memory.encoded.len(), steps * config.model);
+            assert_eq!(memory.embedded.len(), memory.encoded.len());
+            assert_eq!(memory.risk.len(), steps * config.layers);
+            // One memory alone agrees with itself.
+            assert!(memory.risk[..config.layers].iter().all(|risk| *risk < 1e-6));
+            let differ = memory
+                .risk
+                .iter()
+                .skip(config.layers)
+                .any(|risk| *risk > 1e-6);
+            assert_eq!(differ, config.window > 1);
         }
     }
 

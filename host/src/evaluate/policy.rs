@@ -10,6 +10,7 @@ use engram_plants::robot::{self, RobotError};
 use engram_plants::{PlantFactory, Plants, TaskSet, UnknownPlant};
 use engram_train::Run;
 
+use super::trace::names;
 use super::{
     Agreement, Cascaded, Classic, Controller, Plan, Prepared, Random, Record, Results, Subject,
     SubjectError, Summary, TrialPlan, Zero, evaluate, paired_cost, read_tasks,
@@ -116,15 +117,7 @@ fn one(subject: &Subject, plants: &Plants, options: &Options) -> anyhow::Result<
     let reference = options.quantization.as_deref().map(Subject::load);
     let reference = reference.transpose()?;
     let name = plant_of(subject, reference.as_ref(), options);
-    let plant = plants.open(&name).map_err(|error| match error {
-        UnknownPlant::Name { .. } if subject.is_image() && options.plant.is_none() => anyhow!(
-            "{} was made for '{name}', which is no plant of this program; give a robot's file by --plant FILE.toml, and run the program \
-             of a plant that somebody added",
-            subject.path.display()
-        ),
-        error => anyhow::Error::from(error),
-    })?;
-    let Run { plant, .. } = Run::new(plant, subject.agent, subject.seed);
+    let plant = open(subject, plants, &name)?;
     let contract = plant.spec().contract();
     let agreement = if options.other_contract {
         Agreement::NotNeeded
@@ -222,6 +215,37 @@ fn one(subject: &Subject, plants: &Plants, options: &Options) -> anyhow::Result<
     })
 }
 
+/// The plant with this name or file, as the policy's agent sees it.
+pub(super) fn open(subject: &Subject, plants: &Plants, name: &str) -> anyhow::Result<PlantFactory> {
+    let plant = plants.open(name).map_err(|error| match error {
+        UnknownPlant::Name { .. } if subject.is_image() && name == subject.plant => anyhow!(
+            "{} was made for '{name}', which is no plant of this program; give a robot's file by --plant FILE.toml, and run the program \
+             of a plant that somebody added",
+            subject.path.display()
+        ),
+        error => anyhow::Error::from(error),
+    })?;
+    Ok(Run::new(plant, subject.agent, subject.seed).plant)
+}
+
+/// Makes a controller for the craft of a trial.
+pub(super) type Make = fn(&Contract<'_>, &TrialPlan) -> Box<dyn Controller>;
+
+/// The classical controller of this kind of plant, where there is one, with its name in legends.
+pub(super) fn classical(contract: &Contract<'_>) -> Option<(&'static str, Make)> {
+    if Classic::fits(contract) {
+        Some((names::CLASSICAL, |contract, _| {
+            Box::new(Classic::new(contract))
+        }))
+    } else if *contract == quadrotor::CONTRACT {
+        Some((names::CASCADE, |_, trial| {
+            Box::new(Cascaded::new(&trial.task))
+        }))
+    } else {
+        None
+    }
+}
+
 /// The plant to fly on. An image holds the name of its robot alone; the run that it was exported from knows the file.
 fn plant_of(subject: &Subject, reference: Option<&Subject>, options: &Options) -> String {
     let of_reference = || {
@@ -279,17 +303,13 @@ fn compare(other: &str, ground: &Ground, prepared: &Prepared<'_>) -> anyhow::Res
         "wiped" => ground.fly(&ground.held_out, |_| prepared.controller(true))?,
         "random" => ground.fly(&ground.held_out, |trial| Box::new(Random::new(trial.seed)))?,
         "zero" => ground.fly(&ground.held_out, |_| Box::new(Zero::new(&contract)))?,
-        "classical" if Classic::fits(&contract) => {
-            ground.fly(&ground.held_out, |_| Box::new(Classic::new(&contract)))?
-        }
-        "classical" if contract == quadrotor::CONTRACT => ground
-            .fly(&ground.held_out, |trial| {
-                Box::new(Cascaded::new(&trial.task))
-            })?,
-        "classical" => bail!(
-            "there is no classical controller for plant '{}'",
-            ground.plant.name()
-        ),
+        "classical" => match classical(&contract) {
+            Some((_, make)) => ground.fly(&ground.held_out, |trial| make(&contract, trial))?,
+            None => bail!(
+                "there is no classical controller for plant '{}'",
+                ground.plant.name()
+            ),
+        },
         path => {
             let words = "not one of wiped, classical, random, zero, and not the path of a policy";
             let subject = Subject::load(path.as_ref())

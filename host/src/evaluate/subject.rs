@@ -11,8 +11,7 @@ use sha2::{Digest, Sha256};
 use engram_export::network::Network;
 use engram_flight::image_file::{self, ImageFileError};
 
-use super::{Controller, Float, Integer, TrialPlan, fly};
-use crate::report::FlightTrace;
+use super::{Controller, FlightTrace, Float, Integer, TrialPlan, fly};
 use engram_plants::{Driven, PlantFactory, UnknownChange};
 use engram_train::{Run, robot_files};
 
@@ -300,7 +299,8 @@ impl Prepared<'_> {
         }
     }
 
-    /// Flies one trial and records it, with the policy's attention, under `name`.
+    /// Flies one trial and records it, with the policy's attention and, of an f32 transformer, what its memory holds, under
+    /// `name`.
     ///
     /// # Errors
     /// [`UnknownChange`] when the plant does not know the plan's change.
@@ -310,17 +310,23 @@ impl Prepared<'_> {
         plan: &TrialPlan,
         name: &str,
     ) -> Result<FlightTrace, UnknownChange> {
-        let (mut trace, attention) = match self {
+        let mut trace;
+        match self {
             Self::Image(image) => {
                 let mut policy = Integer::watched(image);
-                (fly(driven, plan, &mut policy, name)?.0, policy.attention())
+                trace = fly(driven, plan, &mut policy, name)?.0;
+                trace.attention = policy.attention();
             }
             Self::Run(policy, memory) => {
                 let mut policy = Float::watched(policy).clearing(*memory == EpisodeMemory::Cleared);
-                (fly(driven, plan, &mut policy, name)?.0, policy.attention())
+                trace = fly(driven, plan, &mut policy, name)?.0;
+                (trace.attention, trace.memory) = policy.seen().unzip();
             }
-        };
-        trace.attention = attention.filter(|attention| attention.window > 1);
+        }
+        // What never looks back has nothing to show.
+        if trace.attention.as_ref().is_some_and(|seen| seen.window < 2) {
+            (trace.attention, trace.memory) = (None, None);
+        }
         Ok(trace)
     }
 }

@@ -35,6 +35,10 @@ pub struct Step<'a> {
     pub state: &'a [f32],
     /// The true state met the goal then.
     pub holds: bool,
+    /// What the step earned.
+    pub reward: f32,
+    /// The plant's metric of the step, for a plant that has one.
+    pub metric: Option<f32>,
 }
 
 /// What came of one trial.
@@ -119,6 +123,8 @@ pub fn run(
                 issued: driven.issued(),
                 state: &state,
                 holds,
+                reward: driven.earned(),
+                metric: driven.plant().metric(),
             });
             rewards.push(driven.earned());
             let diverged = driven.plant().diverged();

@@ -29,16 +29,23 @@ impl Panel {
         self.corner.1 + self.size.1 - (value - self.up.0) / (self.up.1 - self.up.0) * self.size.1
     }
 
-    fn right(&self) -> f64 {
+    /// Its right edge, in pixels.
+    pub(crate) fn right(&self) -> f64 {
         self.corner.0 + self.size.0
     }
 
-    fn bottom(&self) -> f64 {
+    /// Its lower edge, in pixels.
+    pub(crate) fn bottom(&self) -> f64 {
         self.corner.1 + self.size.1
     }
 
     /// The background, horizontal grid lines with their labels, and the panel's heading above it.
-    pub(crate) fn frame(&self, svg: &mut Svg, heading: &str, labels: &[(f64, &str)]) {
+    pub(crate) fn frame<Label: AsRef<str>>(
+        &self,
+        svg: &mut Svg,
+        heading: &str,
+        labels: &[(f64, Label)],
+    ) {
         svg.rectangle("panel", self.corner, self.size, 4.0);
         svg.text(
             "head",
@@ -49,7 +56,12 @@ impl Panel {
         for (value, label) in labels {
             let y = self.y(*value);
             svg.line("grid", (self.corner.0, y), (self.right(), y));
-            svg.text("small", (self.corner.0 - 8.0, y + 4.0), Anchor::End, label);
+            svg.text(
+                "small",
+                (self.corner.0 - 8.0, y + 4.0),
+                Anchor::End,
+                label.as_ref(),
+            );
         }
     }
 

@@ -1,30 +1,43 @@
-//! The one picture: several controllers on the same flight around the same change.
+//! The figures of flights: several controllers on the same flight around the same change, and one flight by itself.
 
-use super::figures::{
-    JUMP_DEG, UPRIGHT_DEG, angle_from_upright_deg, attention_panel, largest_command, mark_change,
-    spread,
-};
+use super::attention;
+use super::drawing::{Drawing, drawing};
 use super::panel::{Panel, ticks};
-use super::svg::{Anchor, Svg, number};
-use super::trace::FlightTrace;
+use super::plot::{Plot, spread};
+use super::svg::{Anchor, Svg};
+use crate::evaluate::FlightTrace;
 
 const WIDTH: f64 = 1120.0;
 const LEFT: f64 = 96.0;
 const RIGHT: f64 = 196.0;
-/// Rods drawn along the time axis.
-const RODS: usize = 15;
+/// Between two panels, pixels.
+const GAP: f64 = 46.0;
 
-/// Draws the flights of `traces`; the first is the policy itself, whose command and attention are shown.
+/// Draws the flights of `traces`; the first is the policy itself, whose commands and attention are shown.
 ///
 /// Returns `None` when there is no trace with at least two steps.
 #[must_use]
-pub(crate) fn picture(traces: &[FlightTrace], title: &str, lead: &str) -> Option<Svg> {
+pub(super) fn picture(traces: &[FlightTrace], title: &str, lead: &str) -> Option<Svg> {
     let policy = traces.first().filter(|trace| trace.steps() > 1)?;
-    let height = if policy.attention.is_some() {
-        846.0
+    let drawing = drawing(policy);
+    let (scene, compared) = (drawing.scene_height(), 190.0);
+    let commands = drawing.commands(policy);
+    let tall = if commands.len() > 1 { 70.0 } else { 116.0 };
+    let gap = if commands.len() > 1 { 26.0 } else { GAP };
+    let below = commands.len() as f64 * (tall + gap) - gap;
+    let attended = policy.attention.as_ref().map_or(0.0, |_| 140.0 + GAP);
+    let angle_top = if scene > 0.0 {
+        92.0 + scene + 42.0
     } else {
-        666.0
+        116.0
     };
+    let command_top = angle_top + compared + GAP;
+    let end = if policy.attention.is_some() {
+        70.0
+    } else {
+        76.0
+    };
+    let height = command_top + below + attended + end;
     let mut svg = Svg::new(WIDTH, height, title);
     svg.rectangle("paper", (0.0, 0.0), (WIDTH, height), 12.0);
     svg.text("title", (LEFT, 46.0), Anchor::Start, title);
@@ -37,73 +50,32 @@ pub(crate) fn picture(traces: &[FlightTrace], title: &str, lead: &str) -> Option
         across,
         up,
     };
-    rods(&mut svg, policy, &panel(92.0, 104.0, (0.0, 1.0)));
-
-    let angle = panel(238.0, 190.0, (184.0, -4.0));
-    angle.frame(
+    drawing.scene(&mut svg, traces, &panel(92.0, scene, (0.0, 1.0)));
+    let all = drawing.compared(traces);
+    let mut panels = vec![compare(
         &mut svg,
-        "angle from upright, the same pendulum under each controller",
-        &[(0.0, "upright 0°"), (90.0, "90°"), (180.0, "hanging 180°")],
-    );
-    angle.band(&mut svg, "goal", 0.0, UPRIGHT_DEG);
-    let ends: Vec<f64> = traces
-        .iter()
-        .map(|trace| angle.y(last_angle(trace, across.1)))
-        .collect();
-    let places = spread(&ends, 36.0, (242.0, 412.0));
-    for (number, trace) in traces.iter().enumerate().rev() {
-        let class = if number == 0 {
-            "line bold s0".to_owned()
-        } else {
-            format!("line s{}", trace.colour())
-        };
-        let points = trace.angle_rad.iter().enumerate();
-        let points = points.map(|(k, a)| (trace.time_s(k), angle_from_upright_deg(*a)));
-        angle.curve(&mut svg, &class, points, JUMP_DEG);
-        let x = LEFT + angle.size.0 + 12.0;
-        let y = places[number];
-        svg.text(
-            &format!("strong f{}", trace.colour()),
-            (x, y),
-            Anchor::Start,
-            &trace.name,
-        );
-        svg.text("small", (x, y + 14.0), Anchor::Start, &verdict(trace));
+        drawing,
+        traces,
+        all,
+        &panel(angle_top, compared, (0.0, 1.0)),
+    )];
+    let x = LEFT + WIDTH - LEFT - RIGHT + 12.0;
+    for (index, plot) in commands.iter().enumerate() {
+        let top = command_top + index as f64 * (tall + gap);
+        let place = panel(top, tall, (0.0, 1.0));
+        panels.push(plot.draw(&mut svg, &place, policy.period_s));
+        if commands.len() == 1 {
+            let middle = top + 0.5 * tall;
+            let lines = ["issued to the motor,", "after range and slew limits"];
+            for (line, y) in lines.iter().zip([middle - 4.0, middle + 11.0]) {
+                svg.text("small", (x, y), Anchor::Start, line);
+            }
+        }
     }
-
-    let limit = largest_command(policy);
-    let command = panel(474.0, 116.0, (-1.1 * limit, 1.1 * limit));
-    let labels = [
-        (-limit, number(-limit)),
-        (0.0, "0".to_owned()),
-        (limit, number(limit)),
-    ];
-    let labels: Vec<(f64, &str)> = labels.iter().map(|(v, l)| (*v, l.as_str())).collect();
-    command.frame(&mut svg, "motor command of the policy, Nm", &labels);
-    let points = policy.issued_nm.iter().enumerate();
-    command.steps(
-        &mut svg,
-        "line s0",
-        points.map(|(k, u)| (policy.time_s(k), f64::from(*u))),
-    );
-    let x = LEFT + command.size.0 + 12.0;
-    svg.text(
-        "small",
-        (x, command.y(0.0) - 4.0),
-        Anchor::Start,
-        "issued to the motor,",
-    );
-    svg.text(
-        "small",
-        (x, command.y(0.0) + 11.0),
-        Anchor::Start,
-        "after range and slew limits",
-    );
-
-    let mut panels = vec![angle, command];
     if let Some(attention) = &policy.attention {
-        let heat = panel(636.0, 140.0, (0.0, attention.window as f64));
-        panels.push(attention_panel(
+        let top = command_top + below + GAP;
+        let heat = panel(top, 140.0, (0.0, attention.window as f64));
+        panels.push(attention::over_time(
             &mut svg,
             policy,
             attention,
@@ -111,97 +83,173 @@ pub(crate) fn picture(traces: &[FlightTrace], title: &str, lead: &str) -> Option
             heat,
             "where the policy looks: attention by age of the memory, in steps (stronger colour is more)",
         ));
-        let y = heat.corner.1;
-        svg.text(
-            "small",
-            (x, y + 14.0),
-            Anchor::Start,
-            "above the slanted line:",
-        );
-        svg.text(
-            "small",
-            (x, y + 29.0),
-            Anchor::Start,
-            "memories from before",
-        );
-        svg.text("small", (x, y + 44.0), Anchor::Start, "the change");
+        attention::legend(&mut svg, (x, top));
     }
     for panel in &panels {
-        mark_change(&mut svg, panel, policy);
+        mark_changes(&mut svg, panel, policy);
     }
     if let Some(last) = panels.last() {
         last.scale_below(&mut svg, &ticks(across.0, across.1, 10), "seconds");
     }
-    if let Some(change) = policy.change_s() {
-        let x = angle.x(change);
-        svg.line("mark", (x, 92.0), (x, 210.0));
-        svg.text("marked", (x + 8.0, 206.0), Anchor::Start, &policy.change);
-    }
+    label_changes(&mut svg, drawing, policy, &panels[0]);
     Some(svg)
 }
 
-/// The times to show, in s: the episode with the change, or everything where there is none; at most 4 s before
-/// and 5 s after the change.
+/// The panel that compares the controllers, each with its name and what became of it.
+fn compare(
+    svg: &mut Svg,
+    drawing: &dyn Drawing,
+    traces: &[FlightTrace],
+    mut all: Plot,
+    panel: &Panel,
+) -> Panel {
+    let period_s = traces.first().map_or(1.0, |trace| trace.period_s);
+    let panel = Panel {
+        up: all.scale(panel.across, period_s).0,
+        ..*panel
+    };
+    if let Some(policy) = all.curves.first_mut() {
+        policy.class = "line bold s0".to_owned();
+    }
+    let ends: Vec<f64> = (all.curves.iter())
+        .map(|curve| curve.end(&panel, period_s))
+        .collect();
+    all.curves.reverse();
+    all.draw(svg, &panel, period_s);
+    let bounds = (panel.corner.1 + 4.0, panel.bottom() - 16.0);
+    let places = spread(&ends, 36.0, bounds);
+    for (trace, y) in traces.iter().zip(places).rev() {
+        let x = panel.right() + 12.0;
+        let class = format!("strong f{}", trace.colour());
+        svg.text(&class, (x, y), Anchor::Start, &trace.name);
+        let verdict = verdict(drawing, trace);
+        svg.text("small", (x, y + 14.0), Anchor::Start, &verdict);
+    }
+    panel
+}
+
+/// The vertical lines at changes and at episode boundaries.
+fn mark_changes(svg: &mut Svg, panel: &Panel, trace: &FlightTrace) {
+    for episode in &trace.episodes {
+        panel.vertical(svg, "boundary", trace.time_s(*episode));
+    }
+    for change in &trace.changes {
+        panel.vertical(svg, "mark", trace.time_s(change.step));
+    }
+}
+
+/// What changed, in words: below a scene that lies on the time axis, else in the panel itself; several by number.
+fn label_changes(svg: &mut Svg, drawing: &dyn Drawing, trace: &FlightTrace, panel: &Panel) {
+    let on_axis = drawing.scene_height() > 0.0 && drawing.scene_height() < 200.0;
+    for (index, change) in trace.changes.iter().enumerate() {
+        let x = panel.x(trace.time_s(change.step));
+        if on_axis {
+            svg.line("mark", (x, 92.0), (x, 210.0));
+            svg.text("marked", (x + 8.0, 206.0), Anchor::Start, &change.words);
+        } else {
+            let words = match trace.changes.len() {
+                // What is too long for the panel stands above the picture.
+                1 if change.words.len() > 60 => "change".to_owned(),
+                1 => change.words.clone(),
+                _ => format!("{}: {}", index + 1, change.words),
+            };
+            let y = panel.corner.1 + 16.0 + 14.0 * (index % 6) as f64;
+            svg.text("marked", (x + 8.0, y), Anchor::Start, &words);
+        }
+    }
+}
+
+/// The times to show, in s: the episode with the first change and all that follow closely, or everything where there is none;
+/// no more before and after them than the drawing says.
 #[must_use]
-pub(crate) fn shown(trace: &FlightTrace) -> (f64, f64) {
+pub(super) fn shown(trace: &FlightTrace) -> (f64, f64) {
     let end = trace.time_s(trace.steps().saturating_sub(1));
-    let Some(change) = trace.change_s() else {
+    let (Some(first), Some(last)) = (trace.change_s(), trace.changes.last()) else {
         return (0.0, end);
     };
+    let (before, after) = drawing(trace).seconds_around();
     let starts = trace.episodes.iter().map(|step| trace.time_s(*step));
-    let episode = starts.filter(|start| *start <= change).fold(0.0, f64::max);
-    (episode.max(change - 4.0), end.min(change + 5.0))
+    let episode = starts.filter(|start| *start <= first).fold(0.0, f64::max);
+    let last = trace.time_s(last.step);
+    (episode.max(first - before), end.min(last + after))
 }
 
-fn last_angle(trace: &FlightTrace, until_s: f64) -> f64 {
-    let last = ((until_s / trace.period_s).round() as usize).min(trace.steps().saturating_sub(1));
-    trace
-        .angle_rad
-        .get(last)
-        .map_or(180.0, |angle| angle_from_upright_deg(*angle))
-}
-
-fn verdict(trace: &FlightTrace) -> String {
-    match (trace.change_step, trace.recovery_s()) {
-        (Some(_), Some(0.0)) => "stays upright".to_owned(),
-        (Some(_), Some(seconds)) => format!("upright again after {seconds:.1} s"),
-        (Some(_), None) => "does not recover".to_owned(),
-        (None, _) => String::new(),
+fn verdict(drawing: &dyn Drawing, trace: &FlightTrace) -> String {
+    let [stays, again, lost] = drawing.verdicts();
+    match trace.recovery_s() {
+        _ if trace.changes.is_empty() || !trace.has_goal => String::new(),
+        Some(0.0) => stays.to_owned(),
+        Some(seconds) => format!("{again} {seconds:.1} s"),
+        None => lost.to_owned(),
     }
 }
 
-/// Snapshots of the rod, each above its moment on the time axis, with a fading trail.
-fn rods(svg: &mut Svg, trace: &FlightTrace, area: &Panel) {
-    let length = 30.0;
-    let middle = area.corner.1 + 0.5 * area.size.1;
-    for rod in 0..RODS {
-        let share = (rod as f64 + 0.5) / RODS as f64;
-        let time = area.across.0 + share * (area.across.1 - area.across.0);
-        let step = (time / trace.period_s) as usize;
-        let pivot = (area.x(time), middle);
-        let tip = |step: usize| {
-            let angle = f64::from(trace.angle_rad.get(step).copied().unwrap_or(0.0));
-            (
-                pivot.0 + length * angle.sin(),
-                pivot.1 - length * angle.cos(),
-            )
-        };
-        let changed = trace.change_step.is_some_and(|change| step >= change);
-        let (bob, radius) = if changed { ("bob2", 7.5) } else { ("bob", 6.0) };
-        for back in [9, 6, 3] {
-            if step >= back {
-                svg.disc(&format!("{bob} ghost"), tip(step - back), radius - 1.5);
-            }
+/// One flight between two times: the plant's own plots, commands (wanted and issued) and, for a policy, attention.
+#[must_use]
+pub(super) fn flight(trace: &FlightTrace, from_s: f64, to_s: f64) -> Svg {
+    let drawing = drawing(trace);
+    let attention = trace.attention.as_ref();
+    let layers = attention.map_or(0, |attention| attention.layers);
+    let mut plots = drawing.plots(trace);
+    plots.extend(drawing.both_commands(trace));
+    let (width, right) = drawing.width();
+    let left = 54.0;
+    let (tall, gap, heat) = (104.0, 40.0, 92.0);
+    let height = 34.0 + plots.len() as f64 * (tall + gap) + layers as f64 * (heat + gap) + 14.0;
+    let mut svg = Svg::new(width, height, &format!("Flight of {}", trace.name));
+    let panel = |top: f64, tall: f64, up: (f64, f64)| Panel {
+        corner: (left, top),
+        size: (width - left - right, tall),
+        across: (from_s, to_s),
+        up,
+    };
+    let mut panels = Vec::new();
+    for (index, plot) in plots.iter().enumerate() {
+        let place = panel(34.0 + index as f64 * (tall + gap), tall, (0.0, 1.0));
+        panels.push(plot.draw(&mut svg, &place, trace.period_s));
+    }
+    if let Some(attention) = attention {
+        for layer in 0..layers {
+            let top = 34.0 + plots.len() as f64 * (tall + gap) + layer as f64 * (heat + gap);
+            panels.push(attention::over_time(
+                &mut svg,
+                trace,
+                attention,
+                Some(layer),
+                panel(top, heat, (0.0, attention.window as f64)),
+                &format!(
+                    "attention of layer {} by age of the memory, steps",
+                    layer + 1
+                ),
+            ));
         }
-        svg.line("rod", pivot, tip(step));
-        svg.disc("pivot", pivot, 3.0);
-        svg.disc(bob, tip(step), radius);
     }
+    for panel in &panels {
+        mark_changes(&mut svg, panel, trace);
+    }
+    if let Some(first) = panels.first() {
+        for (index, change) in trace.changes.iter().enumerate() {
+            let place = (
+                first.x(trace.time_s(change.step)) + 5.0,
+                first.corner.1 + 97.0,
+            );
+            let words = match trace.changes.len() {
+                1 => "change".to_owned(),
+                _ => format!("{}", index + 1),
+            };
+            svg.text("small marked", place, Anchor::Start, &words);
+        }
+    }
+    if let Some(last) = panels.last() {
+        last.scale_below(&mut svg, &ticks(from_s, to_s, 6), "seconds");
+    }
+    svg
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::evaluate::{Changed, FlightOptions, Signals, Subject};
 
     #[test]
     fn nothing_flown_makes_no_picture() {
@@ -210,15 +258,80 @@ mod tests {
     }
 
     #[test]
-    fn a_trace_without_change_or_attention_is_drawn() {
-        let trace = FlightTrace {
+    fn a_plant_of_any_name_is_drawn_by_its_channels() {
+        let mut trace = FlightTrace {
             name: "zero".into(),
+            plant: "crane".into(),
             period_s: 0.02,
-            angle_rad: vec![3.0; 100],
-            issued_nm: vec![0.0; 100],
+            reward: vec![0.5; 100],
+            holds: vec![false; 100],
+            has_goal: true,
+            observation: Signals::new([("swing", "rad"), ("trolley", "m")]),
+            issued: Signals::new([("force", "N")]),
+            changes: vec![
+                Changed {
+                    step: 40,
+                    words: "a heavier load".into(),
+                },
+                Changed {
+                    step: 60,
+                    words: "wind".into(),
+                },
+            ],
             ..FlightTrace::default()
         };
+        for step in 0..100u8 {
+            trace.observation.push([f32::from(step), 1.0]);
+            trace.issued.push([0.0]);
+        }
+        trace.wanted = trace.issued.clone();
+        let alone = flight(&trace, 0.0, 2.0).inline();
+        for words in ["reward", "measured, rad", "trolley", "force"] {
+            assert!(alone.contains(words), "no {words}");
+        }
         let text = picture(&[trace], "a", "b").unwrap().standalone();
-        assert!(text.contains("zero") && !text.contains("NaN"));
+        for words in ["zero", "1: a heavier load", "2: wind", "does not recover"] {
+            assert!(text.contains(words), "no {words}");
+        }
+        assert!(!text.contains("NaN") && !alone.contains("NaN"));
+    }
+
+    #[test]
+    fn the_pendulum_and_the_quadrotor_have_drawings_of_their_own() {
+        let image = |name: &str| {
+            let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../images");
+            let subject = Subject::load(&root.join(name)).unwrap();
+            let options = FlightOptions {
+                compare: true,
+                ..FlightOptions::default()
+            };
+            let flights = subject
+                .simulate(&engram_plants::Plants::built_in(), &options)
+                .unwrap();
+            let (from, to) = shown(&flights[0]);
+            let alone = flight(&flights[0], from, to).inline();
+            let picture = picture(&flights, "title", "lead").unwrap().standalone();
+            assert!(!picture.contains("NaN") && !alone.contains("NaN"));
+            (picture, alone)
+        };
+        let (picture, alone) = image("pendulum.engram");
+        assert!(picture.contains("hanging 180°") && picture.matches("class=\"rod\"").count() == 15);
+        assert!(alone.contains("attention of layer 2"));
+        let (picture, alone) = image("quadrotor.engram");
+        for words in [
+            "from above",
+            "from the side",
+            "the path in space",
+            "front_right",
+            "back_left",
+            "classical cascade",
+            "memory wiped",
+        ] {
+            assert!(picture.contains(words), "no {words}");
+        }
+        // The place of the change in three views.
+        assert_eq!(picture.matches(">change<").count(), 3);
+        assert!(picture.len() < 150_000, "{}", picture.len());
+        assert!(alone.contains("attitude, degrees"));
     }
 }

@@ -20,7 +20,8 @@ text{font-family:system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-se
 .line{fill:none;stroke-width:1.75;stroke-linejoin:round;stroke-linecap:round}.bold{stroke-width:2.75}.thin{stroke-width:1}.faint{opacity:.45}\
 .s0{stroke:#1f6feb}.s1{stroke:#d9730d}.s2{stroke:#8250df}.s3{stroke:#0f9d76}.s4{stroke:#7b8794}\
 .f0{fill:#1f6feb}.f1{fill:#c05f04}.f2{fill:#8250df}.f3{fill:#0b7d5e}.f4{fill:#616e7c}\
-.band{stroke:none;fill-opacity:.15}.rod{stroke:#3e4c59;stroke-width:2.5;stroke-linecap:round;fill:none}\
+.band{stroke:none;fill-opacity:.15}.dots{fill:none;stroke-width:4;stroke-linecap:round;stroke-opacity:.55}\
+.rod{stroke:#3e4c59;stroke-width:2.5;stroke-linecap:round;fill:none}\
 .bob{fill:#1f6feb}.bob2{fill:#c2410c}.pivot{fill:#3e4c59}.ghost{opacity:.18}\
 .h0{fill:#f6f8fa}.h1{fill:#e6effb}.h2{fill:#d3e3f8}.h3{fill:#bdd5f4}.h4{fill:#a3c5ef}.h5{fill:#86b2e9}.h6{fill:#689de2}.h7{fill:#4c88d8}.h8{fill:#3573ca}.h9{fill:#255fb6}.h10{fill:#1a4c9b}.h11{fill:#123a7c}\
 @media (prefers-color-scheme:dark){text{fill:#9aa7b4}.title,.head,.strong{fill:#e6edf3}.lead{fill:#9aa7b4}\

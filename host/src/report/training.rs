@@ -1,8 +1,8 @@
 //! The report's part about training: one run, or several beside each other, of any plant.
 
-use super::figures::spread;
 use super::page::{Page, Width};
 use super::panel::{Panel, ticks};
+use super::plot::{round_labels, spread};
 use super::svg::{Anchor, Svg};
 use engram_train::{Lap, Point, timing};
 
@@ -291,20 +291,6 @@ fn range(all: &[Vec<(f64, f64)>], from_zero: bool) -> (f64, f64) {
     if low < high { (low, high) } else { (0.0, 1.0) }
 }
 
-/// Ticks with as many digits as it takes to tell them apart.
-fn labelled(ticks: &[f64]) -> Vec<(f64, String)> {
-    let step = match ticks {
-        [first, second, ..] => second - first,
-        _ => 1.0,
-    };
-    let digits = (-step.abs().max(1e-12).log10().floor()).max(0.0) as usize;
-    ticks
-        .iter()
-        // Adding 0 turns a negative zero into one that has no sign.
-        .map(|tick| (*tick, format!("{:.digits$}", tick + 0.0)))
-        .collect()
-}
-
 fn curves(
     groups: &[Group],
     name: &str,
@@ -334,11 +320,7 @@ fn curves(
         across: (0.0, end),
         up: (if from_zero { low } else { low - margin }, high + margin),
     };
-    let labels = labelled(&ticks(panel.up.0, panel.up.1, 5));
-    let labels: Vec<(f64, &str)> = labels
-        .iter()
-        .map(|(value, label)| (*value, label.as_str()))
-        .collect();
+    let labels = round_labels(panel.up, 5);
     panel.frame(&mut svg, name, &labels);
     let mut marks = Vec::new();
     for (group, curves) in groups.iter().zip(&drawn) {
@@ -480,19 +462,6 @@ mod tests {
             assert!(html.contains(words), "no '{words}'");
         }
         assert!(!html.contains("9999"));
-    }
-
-    #[test]
-    fn labels_tell_ticks_apart() {
-        let words = |ticks: &[f64]| {
-            labelled(ticks)
-                .into_iter()
-                .map(|label| label.1)
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(words(&[0.0, 0.005, 0.01]), ["0.000", "0.005", "0.010"]);
-        assert_eq!(words(&[-500.0, -0.0, 500.0]), ["-500", "0", "500"]);
-        assert_eq!(words(&[0.2]), ["0"]);
     }
 
     #[test]
