@@ -48,6 +48,8 @@ pub trait Differentiable: Sized {
     const ACTION: usize;
     /// Numbers of an observation, in the order and units of the plant's contract.
     const OBSERVATION: usize;
+    /// Numbers that [`Flight::tell`] writes, as many as the plant has hidden parameters; 0 where no oracle is trained.
+    const TASK: usize = 0;
     /// The hidden parameters, ready to compute with.
     type Parameters: Clone + Send + Sync;
     /// One flight's parameters over time.
@@ -90,6 +92,8 @@ pub trait Flight {
     fn measure(&mut self, observation: &mut [f32]);
     /// Lets one control period pass.
     fn advance(&mut self);
+    /// Writes the task now in force as [`Plant::centred_task`](crate::Plant::centred_task) says it.
+    fn tell(&self, _task: &mut [f32]) {}
     /// Begins the next episode of the same flight: writes another start to `state`.
     fn restart(&mut self, state: &mut [f32]);
 }

@@ -389,18 +389,18 @@ fn begin(
 ) -> anyhow::Result<(Box<dyn Training>, File)> {
     let lock = lock(&args.out)?;
     let Some(asked) = asked else {
-        let trainer: Box<dyn Training> =
-            if gradient::is_gradient(&Checkpoint::load(&args.out)?.training) {
-                gradient::resume(plants, &args.plant, &args.out, args.steps)?
-            } else {
-                Box::new(Trainer::resume_on(
-                    plants,
-                    &args.plant,
-                    &args.out,
-                    args.steps,
-                    device,
-                )?)
-            };
+        let checkpoint = Checkpoint::load(&args.out)?;
+        let trainer: Box<dyn Training> = if gradient::is_gradient(&checkpoint.training) {
+            gradient::resume(plants, &args.plant, checkpoint, &args.out, args.steps)?
+        } else {
+            Box::new(Trainer::resume_on(
+                plants,
+                &args.plant,
+                &args.out,
+                args.steps,
+                device,
+            )?)
+        };
         return Ok((trainer, lock));
     };
     if folder::holds(&args.out, RUN_FILE) && !args.overwrite {
@@ -517,7 +517,6 @@ mod tests {
             &["pendulum", "--config", &cleared],
             &["pendulum", "--agent", "rl2", "--positions", "slot"],
             &["pendulum", "--learner", "gradient"],
-            &["quadrotor", "--learner", "gradient", "--agent", "oracle"],
             &["quadrotor", "--learner", "gradient", "--positions", "slot"],
             &["pendulum", "--resume"],
         ] {

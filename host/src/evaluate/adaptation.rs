@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::statistics::mean;
+use super::statistics::{mean, median};
 use super::trial::Outcome;
 
 /// Steps that the reward is averaged over before it is compared, centred, so that what remains is the trend and not
@@ -70,7 +70,8 @@ fn smoothed(curve: &[f64]) -> Vec<f64> {
         .collect()
 }
 
-/// The plant's own numbers over the first episode, by name; empty for a plant without a metric.
+/// The plant's own numbers by name, empty for a plant without a metric. Of an error: its mean over the second half of the first
+/// episode; and as `NAME_end_rms` its root mean square over the last fifth of the last one, the median of the trials that came so far.
 #[must_use]
 pub fn metrics(outcomes: &[Outcome], name: Option<&str>) -> BTreeMap<String, f64> {
     let mut metrics = BTreeMap::new();
@@ -108,8 +109,21 @@ pub fn metrics(outcomes: &[Outcome], name: Option<&str>) -> BTreeMap<String, f64
         if !made.is_empty() {
             metrics.insert(name.to_owned(), mean(&made));
         }
+        let ends: Vec<f64> = outcomes
+            .iter()
+            .filter(|outcome| steps > 0 && outcome.last_metric.len() == steps)
+            .map(|outcome| root_mean_square(&outcome.last_metric[steps - steps.div_ceil(5)..]))
+            .collect();
+        if let Some(end) = median(&ends) {
+            metrics.insert(format!("{name}_end_rms"), end);
+        }
     }
     metrics
+}
+
+fn root_mean_square(values: &[f32]) -> f64 {
+    let squares: Vec<f64> = values.iter().map(|x| f64::from(*x).powi(2)).collect();
+    mean(&squares).sqrt()
 }
 
 /// Sum of the metric over the steps `from..to` of the first episode.
@@ -135,6 +149,7 @@ mod tests {
             returns: vec![0.0],
             ended: vec![metric.len() < rewards.len()],
             rewards: vec![rewards],
+            last_metric: metric.iter().map(|x| 0.5 * x).collect(),
             metric,
             success: false,
             recovered: false,
@@ -196,7 +211,8 @@ mod tests {
         assert!((speed["speed_from_step_50_m_per_s"] - 2.0 * 200.0 / 300.0).abs() < 1e-12);
         let error = metrics(&outcomes, Some("velocity_error_m_per_s"));
         assert_eq!(error["velocity_error_m_per_s"], 2.0);
-        assert_eq!(error.len(), 1);
+        assert_eq!(error["velocity_error_m_per_s_end_rms"], 1.0);
+        assert_eq!(error.len(), 2);
         assert!(metrics(&outcomes, None).is_empty());
     }
 

@@ -36,7 +36,7 @@ pub struct Summary {
     /// Control steps of the first episode until 90 % of the final reward per step; `None` where that never is.
     #[serde(default)]
     pub steps_to_90_percent: Option<usize>,
-    /// The plant's own numbers over the first episode, by name; empty for a plant without a metric.
+    /// The plant's own numbers, by name, over the first episode, and at the end of the last; empty for a plant without a metric.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub metrics: BTreeMap<String, f64>,
     /// Mean reward in each control step of the first episode.
@@ -124,6 +124,7 @@ mod tests {
             returns: vec![1.0, if good { 3.0 } else { 1.0 }],
             rewards: vec![vec![1.0], vec![if good { 3.0 } else { 1.0 }]],
             metric: vec![0.5],
+            last_metric: vec![0.2],
             ended: vec![false, !good],
             success: good,
             recovered: good,
@@ -160,6 +161,7 @@ mod tests {
             returns: vec![1.0, 2.0],
             rewards: vec![vec![1.0], vec![2.0]],
             metric: Vec::new(),
+            last_metric: Vec::new(),
             ended: vec![false, true],
             success: true,
             recovered: true,

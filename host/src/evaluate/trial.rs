@@ -50,6 +50,8 @@ pub struct Outcome {
     pub rewards: Vec<Vec<f32>>,
     /// The plant's metric in each step that was made in the first episode; empty for a plant without one.
     pub metric: Vec<f32>,
+    /// The same of the last episode.
+    pub last_metric: Vec<f32>,
     /// Each episode: ended by itself, before its time.
     pub ended: Vec<bool>,
     /// The goal was held throughout the end of the first episode.
@@ -127,8 +129,12 @@ pub fn run(
             rewards.push(driven.earned());
             let diverged = driven.plant().diverged();
             diverged_steps += u64::from(diverged);
+            let metric = driven.plant().metric();
             if episode == 0 {
-                episodes.metric.extend(driven.plant().metric());
+                episodes.metric.extend(metric);
+            }
+            if last_episode {
+                episodes.last_metric.extend(metric);
             }
 
             // Judged after the step: the last state of an episode counts.
@@ -165,6 +171,7 @@ pub fn run(
         returns: episodes.returns,
         rewards: episodes.rewards,
         metric: episodes.metric,
+        last_metric: episodes.last_metric,
         ended: episodes.ended,
         success,
         // Reached, be it before the change.
@@ -183,6 +190,7 @@ struct Episodes {
     returns: Vec<f64>,
     rewards: Vec<Vec<f32>>,
     metric: Vec<f32>,
+    last_metric: Vec<f32>,
     ended: Vec<bool>,
 }
 

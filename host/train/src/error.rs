@@ -1,7 +1,7 @@
 //! Why training cannot begin or go on. Messages are complete: a cause that is told is not named as a source as well,
 //! which would tell it again.
 
-use engram_export::checkpoint::{Agent, CheckpointError};
+use engram_export::checkpoint::CheckpointError;
 use engram_export::parameters::ParametersError;
 
 use super::config::ConfigError;
@@ -108,12 +108,6 @@ pub enum TrainError {
     NoGradient {
         /// The plant.
         plant: String,
-    },
-    /// The agent is not one that the learner of gradients trains.
-    #[error("the learner 'gradient' trains the agent 'trmrl', not '{agent}'")]
-    GradientAgent {
-        /// The agent.
-        agent: Agent,
     },
     /// The plant's contract asks for what the learner of gradients does not do.
     #[error(

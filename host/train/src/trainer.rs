@@ -33,7 +33,7 @@ use engram_plants::{PlantFactory, Plants, Stream, random_stream, robot};
 const PILOT: u64 = u64::MAX >> 32;
 
 /// Deviation of the entries that a policy must not see: they become 0.
-const UNSEEN: f32 = 1e30;
+pub(crate) const UNSEEN: f32 = 1e30;
 
 /// What a run is, apart from its settings.
 #[derive(Clone, Debug)]

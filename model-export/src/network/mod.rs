@@ -77,6 +77,12 @@ impl From<ModelConfig> for NetworkConfig {
     }
 }
 
+impl From<GruConfig> for NetworkConfig {
+    fn from(config: GruConfig) -> Self {
+        Self::Gru(config)
+    }
+}
+
 /// A policy in f32, ready to step.
 #[derive(Clone, Debug)]
 pub enum Network {

@@ -31,6 +31,7 @@ impl Differentiable for Quadrotor {
     const STATE: usize = STATE;
     const ACTION: usize = 4;
     const OBSERVATION: usize = OBSERVATION;
+    const TASK: usize = tasks::COUNT;
     type Parameters = Dynamics;
     type Flight = Course;
 

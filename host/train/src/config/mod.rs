@@ -16,6 +16,7 @@ pub use engram_image::{HeadInput, Positions};
 pub use error::ConfigError;
 pub use model::{Belief, Initial, Model, NormalizerSettings, Rl2};
 pub use presets::Preset;
+pub(crate) use presets::file as preset_file;
 pub use training::{Critic, CriticInput, CriticLoss, CriticTargets, Ppo, Trial};
 
 /// The settings of a run. `presets/engram/pendulum.toml` documents every key; keys with a default are missing in

@@ -58,6 +58,7 @@ macro_rules! files {
 
 const FILES: &[(&str, &str, &str)] = files!(
     "engram/pendulum",
+    "engram/quadrotor",
     "engram/half-cheetah-vel",
     "engram/half-cheetah-dir",
     "engram/ant-dir",
@@ -68,7 +69,26 @@ const FILES: &[(&str, &str, &str)] = files!(
     "paper/half-cheetah-vel",
     "paper/half-cheetah-dir",
     "paper/ant-dir",
+    "gradient/quadrotor",
 );
+
+/// Path and text of the file in `presets/KIND/` for a plant.
+///
+/// # Errors
+/// When there is none.
+pub(crate) fn file(
+    kind: &'static str,
+    plant: &str,
+) -> Result<(&'static str, &'static str), ConfigError> {
+    let wanted = format!("{kind}/{plant}");
+    let found = FILES.iter().find(|(name, ..)| *name == wanted);
+    found
+        .map(|(_, path, text)| (*path, *text))
+        .ok_or_else(|| ConfigError::NoPreset {
+            plant: plant.to_owned(),
+            kind,
+        })
+}
 
 impl Settings {
     /// Our built-in settings for a plant.
@@ -93,18 +113,12 @@ impl Settings {
             })?;
             return Ok(settings);
         }
-        let file = match (preset, plant) {
+        let same = match (preset, plant) {
             (Preset::Paper, "ant-dir-xy") => "ant-dir",
             _ => plant,
         };
-        let wanted = format!("{}/{file}", preset.name());
-        match FILES.iter().find(|(name, ..)| *name == wanted) {
-            Some((_, path, text)) => Self::from_toml(text, path),
-            None => Err(ConfigError::NoPreset {
-                plant: plant.to_owned(),
-                kind: preset.name(),
-            }),
-        }
+        let (path, text) = file(preset.name(), same)?;
+        Self::from_toml(text, path)
     }
 
     /// Takes trials and changes from a robot's file.

@@ -5,30 +5,31 @@ use engram_plants::{Differentiable, Flight as _, PullBack, Random};
 use rand::RngExt;
 
 use super::LANES;
-use super::policy::{LanePolicy, Past, Tape};
+use super::policy::{Encoder, LanePolicy, Past, Tape};
+use super::transformer::Transformer;
 
 /// Steps on the way back after which gradients of weights are summed up, while their factors are still near.
 const CHUNK: usize = 8;
 
 /// What bounds and weighs the gradients of a flight.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub(super) struct Limits {
     /// Share of the gradient by a state that reaches the state before.
-    pub keep: f32,
+    pub(super) keep: f32,
     /// Bound of the norm of the gradient by one craft's state, in units of a step's cost.
-    pub max_state_gradient: f32,
+    pub(super) max_state_gradient: f32,
     /// Bound of the gradient by each of its commands, likewise.
-    pub max_action_gradient: f32,
+    pub(super) max_action_gradient: f32,
     /// Cost of the square of what a command exceeds its range by.
-    pub saturation: f32,
+    pub(super) saturation: f32,
     /// Steps at the start of an episode that cost less.
-    pub early_steps: usize,
+    pub(super) early_steps: usize,
     /// What they cost.
-    pub early_weight: f32,
+    pub(super) early_weight: f32,
 }
 
 /// Craft that began a trial together.
-pub struct Block<P: Differentiable> {
+pub(super) struct Block<P: Differentiable> {
     flights: Vec<P::Flight>,
     states: Vec<f32>,
     /// Commands issued last, 0 before the first.
@@ -44,8 +45,8 @@ pub struct Block<P: Differentiable> {
 }
 
 /// What a thread works with.
-pub struct Workspace<P: Differentiable> {
-    tape: Tape,
+pub(super) struct Workspace<P: Differentiable, E: Encoder = Transformer> {
+    tape: Tape<E>,
     pull: PullBack<P>,
     steps: Vec<Kept<P>>,
     gradients: Gradients,
@@ -76,19 +77,19 @@ struct Gradients {
 
 /// What became of a block's steps.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Told {
+pub(super) struct Told {
     /// Sum of the costs.
-    pub cost: f64,
+    pub(super) cost: f64,
     /// How many were summed.
-    pub steps: u64,
+    pub(super) steps: u64,
     /// Craft that are lost by now.
-    pub lost: usize,
+    pub(super) lost: usize,
 }
 
-impl<P: Differentiable> Workspace<P> {
+impl<P: Differentiable, E: Encoder> Workspace<P, E> {
     /// Room for so many steps.
     #[must_use]
-    pub fn new(policy: &LanePolicy, capacity: usize) -> Self {
+    pub(super) fn new(policy: &LanePolicy<E>, capacity: usize) -> Self {
         Self {
             tape: policy.tape(capacity),
             pull: PullBack::new(),
@@ -99,13 +100,13 @@ impl<P: Differentiable> Workspace<P> {
 
     /// The gradient of the last [`Block::fly`] by the parameters.
     #[must_use]
-    pub fn gradient(&self) -> &[f32] {
-        &self.tape.gradient
+    pub(super) fn gradient(&self) -> &[f32] {
+        self.tape.gradient()
     }
 
     /// Activations of the last [`Block::fly`].
-    #[must_use]
-    pub fn tape(&self) -> &Tape {
+    #[cfg(test)]
+    pub(super) fn tape(&self) -> &Tape<E> {
         &self.tape
     }
 }
@@ -113,7 +114,7 @@ impl<P: Differentiable> Workspace<P> {
 impl<P: Differentiable> Block<P> {
     /// Draws a trial of `length` steps for every craft; a step begins a new episode with the probability `restarts`.
     #[must_use]
-    pub fn new(mut random: Random, length: usize, restarts: f64) -> Self {
+    pub(super) fn new(mut random: Random, length: usize, restarts: f64) -> Self {
         let mut states = vec![0.0; LANES * P::STATE];
         let flights = states.chunks_exact_mut(P::STATE);
         Self {
@@ -133,17 +134,17 @@ impl<P: Differentiable> Block<P> {
 
     /// Steps that are left of the trial.
     #[must_use]
-    pub fn left(&self) -> usize {
+    pub(super) fn left(&self) -> usize {
         self.length - self.past.steps
     }
 
     /// Flies `steps` steps, as many as the workspace has room for or fewer; with `limits`, leaves the gradient in the workspace, too.
-    pub fn fly(
+    pub(super) fn fly<E: Encoder>(
         &mut self,
-        policy: &LanePolicy,
+        policy: &LanePolicy<E>,
         normalizer: &Normalizer,
         limits: Option<&Limits>,
-        work: &mut Workspace<P>,
+        work: &mut Workspace<P, E>,
         steps: usize,
     ) -> Told {
         policy.begin(&mut work.tape, &self.past);
@@ -159,6 +160,7 @@ impl<P: Differentiable> Block<P> {
         let mut told = Told::default();
         let mut memory = vec![0.0; normalizer.mean.len()];
         let mut normalised = memory.clone();
+        let told_of_task = told_of_task::<P>(normalizer);
         for (step, kept) in work.steps.iter_mut().enumerate() {
             let column = work.tape.column(step);
             kept.parameters.clear();
@@ -177,13 +179,18 @@ impl<P: Differentiable> Block<P> {
                 self.lost[lane] |= P::lost(state);
                 kept.flying[lane] = !self.lost[lane];
                 kept.ages[lane] = self.ages[lane];
-                // Reward is not told; `done` is, with the first memory of every episode but the first.
-                memory[P::OBSERVATION + P::ACTION + 1] = f32::from(u8::from(begins));
                 kept.parameters.push(flight.parameters().clone());
                 let (observation, rest) = memory.split_at_mut(P::OBSERVATION);
                 P::observe(state, observation);
                 flight.measure(observation);
-                rest[..P::ACTION].copy_from_slice(action);
+                let (task, rest) = rest.split_at_mut(told_of_task);
+                if !task.is_empty() {
+                    flight.tell(task);
+                }
+                let (last, rest) = rest.split_at_mut(P::ACTION);
+                last.copy_from_slice(action);
+                // Reward is not told; `done` is, with the first memory of every episode but the first.
+                rest[1] = f32::from(u8::from(begins));
                 normalizer.apply(&memory, &mut normalised);
                 for (row, value) in normalised.iter().enumerate() {
                     work.tape.input.row_mut(row)[column + lane] = *value;
@@ -225,12 +232,12 @@ impl<P: Differentiable> Block<P> {
     }
 
     /// From the last step to the first.
-    fn back(
+    fn back<E: Encoder>(
         &self,
-        policy: &LanePolicy,
+        policy: &LanePolicy<E>,
         normalizer: &Normalizer,
         limits: &Limits,
-        work: &mut Workspace<P>,
+        work: &mut Workspace<P, E>,
     ) {
         let Workspace {
             tape,
@@ -239,6 +246,9 @@ impl<P: Differentiable> Block<P> {
             gradients,
         } = work;
         let past = self.past.steps;
+        // Rows of the last commands among the inputs.
+        let last = P::OBSERVATION + told_of_task::<P>(normalizer);
+        let last = last..last + P::ACTION;
         let share = 1.0 / (LANES * steps.len()) as f32;
         let Gradients {
             by_next,
@@ -313,17 +323,15 @@ impl<P: Differentiable> Block<P> {
                     by_last[lane * P::ACTION..(lane + 1) * P::ACTION].fill(0.0);
                     continue;
                 }
-                let entries = normalizer
-                    .std
-                    .iter()
-                    .take(P::OBSERVATION + P::ACTION)
-                    .enumerate();
-                for (row, std) in entries {
+                for (row, std) in normalizer.std.iter().enumerate() {
+                    if row >= P::OBSERVATION && !last.contains(&row) {
+                        continue;
+                    }
                     // Where an entry was clamped, nothing follows from it.
                     let inside = tape.input.row(row)[column + lane].abs() < normalizer.clip;
                     let gradient = tape.input_gradient.row(row)[column + lane] / std;
                     let gradient = if inside { gradient } else { 0.0 };
-                    match row.checked_sub(P::OBSERVATION) {
+                    match row.checked_sub(last.start) {
                         None => by_observation[row] = gradient,
                         Some(action) => by_last[lane * P::ACTION + action] = gradient,
                     }
@@ -348,6 +356,11 @@ impl<P: Differentiable> Block<P> {
         }
         policy.finish(tape);
     }
+}
+
+/// Entries between observation and last commands: the task, for who is told it. Reward and `done` come last.
+fn told_of_task<P: Differentiable>(normalizer: &Normalizer) -> usize {
+    normalizer.mean.len() - P::OBSERVATION - P::ACTION - 2
 }
 
 /// Scales a gradient down to a norm of at most `limit`; to nothing where it is no number.

@@ -7,23 +7,23 @@
 //! exploration and no reward; what a flight costs is the plant's [`cost`](engram_plants::Differentiable::cost).
 //!
 //! The craft of a block are the fastest axis of every number, so that a vector register holds one feature of neighbouring
-//! craft ([`LANES`]). Blocks are computed in parallel and summed in order: no result depends on the number of threads.
+//! craft. Blocks are computed in parallel and summed in order: no result depends on the number of threads.
 
 mod attention;
 mod flights;
+mod gru;
+mod linear;
 mod places;
 mod policy;
 mod settings;
 mod trainer;
+mod transformer;
 
-pub use flights::{Block, Limits, Told, Workspace};
-pub use places::Places;
-pub use policy::{LanePolicy, Past, Tape};
-pub use settings::{GradientSettings, Optimizer, Trials};
-pub use trainer::{GradientTrainer, begin, is_gradient, resume};
+pub use settings::GradientSettings;
+pub use trainer::{begin, is_gradient, resume};
 
 /// Craft of a block.
-pub const LANES: usize = 32;
+const LANES: usize = 32;
 
 #[cfg(test)]
 mod tests;

@@ -1,31 +1,22 @@
 //! Where the trained tensors stand in one flat vector, as the optimizer takes them.
 
+use engram_export::network::NetworkConfig;
 use engram_export::tensors::{Tensor, Tensors, expected};
-use engram_image::ModelConfig;
 
 /// Where each trained tensor stands in the flat vector of parameters.
 #[derive(Clone, Debug)]
-pub struct Places {
+pub(super) struct Places {
     /// Name, first entry, shape.
     list: Vec<(String, usize, Vec<usize>)>,
     /// Entries of the vector.
-    pub count: usize,
+    pub(super) count: usize,
 }
 
-/// Places of one layer's parts, each a weight and a bias.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct LayerPlaces {
-    pub(super) in_proj: LinearPlace,
-    pub(super) out_proj: LinearPlace,
-    pub(super) age_bias: usize,
-    pub(super) linear1: LinearPlace,
-    pub(super) linear2: LinearPlace,
-}
-
+/// Where a matrix and its bias, if it has one, stand among the parameters.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LinearPlace {
     pub(super) weight: usize,
-    pub(super) bias: usize,
+    pub(super) bias: Option<usize>,
     pub(super) rows: usize,
     pub(super) columns: usize,
 }
@@ -38,10 +29,14 @@ fn is_trained(name: &str) -> bool {
 impl Places {
     /// Of the policy of these dimensions.
     #[must_use]
-    pub fn new(config: &ModelConfig) -> Self {
+    pub(super) fn new(config: &NetworkConfig) -> Self {
+        let tensors = match config {
+            NetworkConfig::Transformer(config) => expected(config),
+            NetworkConfig::Gru(config) => config.tensors(),
+        };
         let mut count = 0;
         let mut list = Vec::new();
-        for (name, shape) in expected(config) {
+        for (name, shape) in tensors {
             if is_trained(&name) {
                 let length: usize = shape.iter().product();
                 list.push((name, count, shape));
@@ -53,7 +48,7 @@ impl Places {
 
     /// The flat vector of a policy's tensors.
     #[must_use]
-    pub fn gather(&self, tensors: &Tensors) -> Vec<f32> {
+    pub(super) fn gather(&self, tensors: &Tensors) -> Vec<f32> {
         let values = self.list.iter().filter_map(|(name, ..)| tensors.get(name));
         values
             .flat_map(|tensor| tensor.values.iter().copied())
@@ -61,7 +56,7 @@ impl Places {
     }
 
     /// The inverse of [`gather`](Self::gather): overwrites the tensors.
-    pub fn scatter(&self, parameters: &[f32], tensors: &mut Tensors) {
+    pub(super) fn scatter(&self, parameters: &[f32], tensors: &mut Tensors) {
         for (name, first, shape) in &self.list {
             let length: usize = shape.iter().product();
             let values = parameters[*first..][..length].to_vec();
@@ -70,9 +65,9 @@ impl Places {
         }
     }
 
-    pub(super) fn find(&self, name: &str) -> usize {
+    pub(super) fn find(&self, name: &str) -> Option<usize> {
         let found = self.list.iter().find(|(known, ..)| known == name);
-        found.map_or(0, |(_, first, _)| *first)
+        found.map(|(_, first, _)| *first)
     }
 
     pub(super) fn linear(&self, name: &str) -> LinearPlace {

@@ -1,556 +1,263 @@
-//! The policy over a block of craft, step by step, forwards and backwards: what `engram_export::FloatPolicy` computes, in
-//! the learner's layout, with every step's activations kept.
+//! The policy over a block of craft, step by step, forwards and backwards: what `engram_export::Network` computes, in the
+//! learner's layout, with every step's activations kept. Embedding and head are here, what remembers is an [`Encoder`].
 //!
-//! A [`Tape`] has one row per feature, and [`LANES`] columns per step, one for each craft. Its first columns hold the keys
-//! and values of the steps before, which a trial that goes on brings along.
+//! A [`Tape`] has one row per feature, and [`LANES`] columns per step, one for each craft. Its first columns belong to the
+//! steps before, of which an encoder may read what it remembers.
 
-use std::ops::Range;
+use std::fmt::Debug;
 
-use engram_image::{HeadInput, ModelConfig};
+use engram_export::network::NetworkConfig;
+use engram_image::HeadInput;
 
 use super::LANES;
-use super::attention::{Backward, Forward, Step};
-use super::places::{LayerPlaces, LinearPlace, Places};
-use crate::fused::product::{After, GROUP, Matrix, Outer, Product, RowSums, Transposed, Weights};
+use super::linear::{At, Linear, Sums};
+use super::places::{LinearPlace, Places};
+use super::settings::GradientSettings;
+use super::transformer::Transformer;
+use crate::fused::product::{After, Matrix};
 
 /// Steps whose gradients of weights are summed up together, while they are still in the processor's memory.
 const CHUNK: usize = 8;
 
-/// One matrix in the orders that both directions read, and its bias.
+/// What a trial brings along of the steps before, as its encoder writes and reads it.
 #[derive(Clone, Debug, Default)]
-struct Both {
-    forward: Weights,
-    backward: Weights,
-    bias: Vec<f32>,
+pub(super) struct Past {
+    pub(super) values: Vec<Vec<f32>>,
+    /// Steps of the trial so far.
+    pub(super) steps: usize,
 }
 
-impl Both {
-    fn set(&mut self, place: LinearPlace, with_bias: bool, parameters: &[f32]) {
-        let LinearPlace {
-            weight,
-            bias,
-            rows,
-            columns,
-        } = place;
-        let values = &parameters[weight..][..rows * columns];
-        self.forward.set(values, rows, columns);
-        self.backward.set_transposed(values, columns, rows);
-        self.bias.clear();
-        if with_bias {
-            self.bias.extend_from_slice(&parameters[bias..][..rows]);
-        }
-    }
-}
+/// The part of a policy that remembers: from embedded working memories to what the head reads.
+pub(super) trait Encoder: Sized + Clone + Debug + Send + Sync {
+    /// Dimensions of the whole network.
+    type Config: Copy + Into<NetworkConfig> + Debug + Send + Sync;
+    /// Activations and gradients.
+    type Tape: Debug + Send;
 
-#[derive(Clone, Debug, Default)]
-struct Layer {
-    in_proj: Both,
-    out_proj: Both,
-    age_bias: Vec<f32>,
-    linear1: Both,
-    linear2: Both,
+    /// The network's dimensions on a plant of so many channels.
+    fn config(settings: &GradientSettings, observations: usize, actions: usize) -> Self::Config;
+    /// Nothing is set before [`set`](Self::set).
+    fn new(config: Self::Config, places: &Places) -> Self;
+    /// Packs its share of the parameters.
+    fn set(&mut self, parameters: &[f32]);
+    /// Steps before the tape's first that have columns.
+    fn before(&self) -> usize;
+    /// Room for so many steps.
+    fn tape(&self, capacity: usize) -> Self::Tape;
+    /// Embedded working memories, which the embedding writes.
+    fn input(tape: &mut Self::Tape) -> &mut Matrix;
+    /// Their gradient.
+    fn input_gradient(tape: &Self::Tape) -> &Matrix;
+    /// Puts a trial's past before step 0, and clears what gradients are added to.
+    fn begin(&self, tape: &mut Self::Tape, past: &Past);
+    /// Takes the past of the step after the first `steps`.
+    fn leave(&self, tape: &Self::Tape, steps: usize, past: &mut Past);
+    /// One step, into the first rows of `out`.
+    fn forward(&self, tape: &mut Self::Tape, at: At, out: &mut Matrix);
+    /// One step back, from the gradient of what `forward` wrote, given that all later steps were done.
+    fn backward(&self, tape: &mut Self::Tape, at: At, gradient: &Matrix);
+    /// Adds the gradients of weights.
+    fn weight_gradients(&self, tape: &Self::Tape, gradient: &Matrix, sums: &mut Sums);
+    /// Adds what can be summed up after the last step alone.
+    fn finish(&self, _tape: &Self::Tape, _gradient: &mut [f32]) {}
 }
 
 /// The policy's weights, packed.
 #[derive(Clone, Debug)]
-pub struct LanePolicy {
-    config: ModelConfig,
+pub(super) struct LanePolicy<E: Encoder = Transformer> {
     places: Places,
-    layer_places: Vec<LayerPlaces>,
-    embed: Both,
-    layers: Vec<Layer>,
-    head: [Both; 3],
-}
-
-/// What a layer leaves for the way back.
-#[derive(Debug)]
-struct Saved {
-    x: Matrix,
-    /// Queries, keys, values.
-    qkv: Matrix,
-    /// `[step][heads][age][LANES]`.
-    weights: Vec<f32>,
-    attended: Matrix,
-    middle: Matrix,
-    hidden: Matrix,
-}
-
-/// Gradients of one layer.
-#[derive(Debug)]
-struct Gradients {
-    x: Matrix,
-    qkv: Matrix,
-    middle: Matrix,
-    hidden: Matrix,
-    /// `[heads][window][LANES]`.
-    age_bias: Vec<f32>,
+    embed_place: LinearPlace,
+    head_places: [LinearPlace; 3],
+    /// Rows of the encoder's result, and whether those of the embedding follow.
+    encoded: usize,
+    mixed: bool,
+    embed: Linear,
+    encoder: E,
+    head: [Linear; 3],
 }
 
 /// Activations and gradients of a block's steps, and the sums of the gradients of weights.
 #[derive(Debug)]
-pub struct Tape {
+pub(super) struct Tape<E: Encoder = Transformer> {
     /// Columns before those of step 0.
     before: usize,
-    /// Steps that it has room for.
-    pub capacity: usize,
     /// Normalised working memories.
-    pub(crate) input: Matrix,
-    layers: Vec<Saved>,
-    /// The head's input: the encoder's output, and under it the embedded working memory.
+    pub(super) input: Matrix,
+    encoder: E::Tape,
+    /// The head's input: the encoder's result, and under it the embedded working memory.
     top: Matrix,
     hidden: [Matrix; 2],
     /// Action means.
-    pub(crate) mean: Matrix,
+    pub(super) mean: Matrix,
     /// Gradient of the means, written by who judges them.
-    pub(crate) mean_gradient: Matrix,
+    pub(super) mean_gradient: Matrix,
     hidden_gradient: [Matrix; 2],
     top_gradient: Matrix,
-    layer_gradients: Vec<Gradients>,
-    attended_gradient: Matrix,
     embed_gradient: Matrix,
     /// Gradient of the normalised working memories.
-    pub(crate) input_gradient: Matrix,
-    scratch: Vec<f32>,
-    transposed: Transposed,
-    /// Sums with rows padded to multiples of [`GROUP`].
-    padded: Vec<f32>,
-    /// Gradient of the parameters, in the order of [`Places`].
-    pub gradient: Vec<f32>,
+    pub(super) input_gradient: Matrix,
+    sums: Sums,
 }
 
-/// Keys and values that a trial brings along, of every layer `[2 * d][window - 1][LANES]`.
-#[derive(Clone, Debug, Default)]
-pub struct Past {
-    values: Vec<Vec<f32>>,
-    /// Steps of the trial so far.
-    pub steps: usize,
-}
-
-impl LanePolicy {
+impl<E: Encoder> LanePolicy<E> {
     /// Nothing is set before [`set`](Self::set).
     #[must_use]
-    pub fn new(config: ModelConfig) -> Self {
-        let places = Places::new(&config);
-        let layer_places = (0..config.layers).map(|layer| {
-            let linear = |part: &str| places.linear(&format!("layers.{layer}.{part}"));
-            LayerPlaces {
-                in_proj: linear("attention.in_proj"),
-                out_proj: linear("attention.out_proj"),
-                age_bias: places.find(&format!("layers.{layer}.attention.age_bias")),
-                linear1: linear("ff.linear1"),
-                linear2: linear("ff.linear2"),
-            }
-        });
+    pub(super) fn new(config: E::Config) -> Self {
+        let network = config.into();
+        let places = Places::new(&network);
+        let head_input = match network {
+            NetworkConfig::Transformer(config) => config.head_input,
+            NetworkConfig::Gru(config) => config.head_input,
+        };
         Self {
-            layer_places: layer_places.collect(),
-            config,
-            places,
-            embed: Both::default(),
-            layers: vec![Layer::default(); config.layers],
+            embed_place: places.linear("embed"),
+            head_places: ["head.0", "head.1", "head.2"].map(|name| places.linear(name)),
+            encoded: network.encoded(),
+            mixed: head_input == HeadInput::Mixed,
+            embed: Linear::default(),
+            encoder: E::new(config, &places),
             head: Default::default(),
+            places,
         }
     }
 
     /// Where each tensor stands among the parameters.
     #[must_use]
-    pub fn places(&self) -> &Places {
+    pub(super) fn places(&self) -> &Places {
         &self.places
     }
 
     /// Packs parameters.
-    pub fn set(&mut self, parameters: &[f32]) {
-        self.embed
-            .set(self.places.linear("embed"), false, parameters);
-        let biases = self.config.heads * self.config.window;
-        for (layer, places) in self.layers.iter_mut().zip(&self.layer_places) {
-            layer.in_proj.set(places.in_proj, true, parameters);
-            layer.out_proj.set(places.out_proj, true, parameters);
-            layer.linear1.set(places.linear1, true, parameters);
-            layer.linear2.set(places.linear2, true, parameters);
-            layer.age_bias.clear();
-            layer
-                .age_bias
-                .extend_from_slice(&parameters[places.age_bias..][..biases]);
-        }
-        for (number, head) in self.head.iter_mut().enumerate() {
-            head.set(
-                self.places.linear(&format!("head.{number}")),
-                true,
-                parameters,
-            );
+    pub(super) fn set(&mut self, parameters: &[f32]) {
+        self.embed.set(self.embed_place, parameters);
+        self.encoder.set(parameters);
+        for (head, place) in self.head.iter_mut().zip(self.head_places) {
+            head.set(place, parameters);
         }
     }
 
     /// Room for so many steps.
     #[must_use]
-    pub fn tape(&self, capacity: usize) -> Tape {
-        let ModelConfig {
-            layers,
-            heads,
-            model,
-            ff,
-            window,
-            hidden,
-            actions,
-            ..
-        } = self.config;
-        let before = (window - 1) * LANES;
-        let columns = before + capacity * LANES;
-        let matrix = |rows| Matrix::new(rows, 0, columns);
-        let top = self.head_rows();
+    pub(super) fn tape(&self, capacity: usize) -> Tape<E> {
+        let before = self.encoder.before() * LANES;
+        let matrix = |rows| Matrix::new(rows, 0, before + capacity * LANES);
+        let [first, second, last] = self.head_places.map(|place| place.rows);
+        let (model, inputs) = (self.embed_place.rows, self.embed_place.columns);
         Tape {
             before,
-            capacity,
-            input: matrix(self.config.inputs()),
-            layers: (0..layers)
-                .map(|_| Saved {
-                    x: matrix(model),
-                    qkv: matrix(3 * model),
-                    weights: vec![0.0; capacity * heads * window * LANES],
-                    attended: matrix(model),
-                    middle: matrix(model),
-                    hidden: matrix(ff),
-                })
-                .collect(),
-            top: matrix(2 * model),
-            hidden: hidden.map(matrix),
-            mean: matrix(actions),
-            mean_gradient: matrix(actions),
-            hidden_gradient: hidden.map(matrix),
-            top_gradient: matrix(top),
-            layer_gradients: (0..layers)
-                .map(|_| Gradients {
-                    x: matrix(model),
-                    qkv: matrix(3 * model),
-                    middle: matrix(model),
-                    hidden: matrix(ff),
-                    age_bias: vec![0.0; heads * window * LANES],
-                })
-                .collect(),
-            attended_gradient: matrix(model),
+            input: matrix(inputs),
+            encoder: self.encoder.tape(capacity),
+            top: matrix(self.encoded + model),
+            hidden: [first, second].map(matrix),
+            mean: matrix(last),
+            mean_gradient: matrix(last),
+            hidden_gradient: [first, second].map(matrix),
+            top_gradient: matrix(self.encoded + model),
             embed_gradient: matrix(model),
-            input_gradient: matrix(self.config.inputs()),
-            scratch: vec![0.0; window * LANES],
-            transposed: Transposed::default(),
-            padded: Vec::new(),
-            gradient: vec![0.0; self.places.count],
-        }
-    }
-
-    /// Rows of the head's input.
-    fn head_rows(&self) -> usize {
-        match self.config.head_input {
-            HeadInput::Encoder => self.config.model,
-            HeadInput::Mixed => 2 * self.config.model,
+            input_gradient: matrix(inputs),
+            sums: Sums::new(self.places.count),
         }
     }
 
     /// Puts a trial's past before step 0.
-    pub fn begin(&self, tape: &mut Tape, past: &Past) {
-        let d = self.config.model;
-        tape.gradient.fill(0.0);
-        for (layer, values) in tape.layers.iter_mut().zip(&past.values) {
-            for (row, values) in values.chunks_exact(tape.before.max(1)).enumerate() {
-                layer.qkv.row_mut(d + row)[..tape.before].copy_from_slice(values);
-            }
-        }
-        for gradients in &mut tape.layer_gradients {
-            gradients.age_bias.fill(0.0);
-            for row in d..3 * d {
-                gradients.qkv.row_mut(row)[..tape.before + tape.capacity * LANES].fill(0.0);
-            }
-        }
+    pub(super) fn begin(&self, tape: &mut Tape<E>, past: &Past) {
+        tape.sums.gradient.fill(0.0);
+        self.encoder.begin(&mut tape.encoder, past);
     }
 
-    /// Takes the past of the step after the tape's last.
-    pub fn leave(&self, tape: &Tape, steps: usize, past: &mut Past) {
-        let d = self.config.model;
+    /// Takes the past of the step after the first `steps`.
+    pub(super) fn leave(&self, tape: &Tape<E>, steps: usize, past: &mut Past) {
         past.steps += steps;
-        past.values.resize_with(self.config.layers, Vec::new);
-        for (layer, values) in tape.layers.iter().zip(&mut past.values) {
-            values.clear();
-            for row in d..3 * d {
-                values.extend_from_slice(&layer.qkv.row(row)[steps * LANES..][..tape.before]);
-            }
-        }
+        self.encoder.leave(&tape.encoder, steps, past);
     }
 
-    /// The attention of step `step` of a trial that had `past` steps before.
-    fn attention(&self, tape: &Tape, past: usize, step: usize) -> Step {
-        Step {
-            heads: self.config.heads,
-            width: self.config.head_dim(),
-            window: self.config.window,
-            filled: self.config.window.min(past + step + 1),
-            column: tape.column(step),
+    /// From the inputs of step `step` to its means, in a trial that had `past` steps before the tape's.
+    pub(super) fn forward(&self, tape: &mut Tape<E>, past: usize, step: usize) {
+        let at = tape.at(past, step);
+        let (encoder, top) = (&mut tape.encoder, &mut tape.top);
+        let embedded = E::input(encoder);
+        self.embed.forward(at, &tape.input, After::Store, embedded);
+        for row in 0..self.embed_place.rows {
+            let out = &mut top.row_mut(self.encoded + row)[at.columns()];
+            out.copy_from_slice(&embedded.row(row)[at.columns()]);
         }
-    }
-
-    /// From the inputs of step `step` to its means.
-    pub fn forward(&self, tape: &mut Tape, past: usize, step: usize) {
-        let d = self.config.model;
-        let attention = self.attention(tape, past, step);
-        let columns = attention.column..attention.column + LANES;
-        let product = |both: &Both, x: &Matrix, after: After<'_>, out: &mut Matrix| {
-            product(&both.forward, &both.bias, x, columns.clone(), after, out);
-        };
-        let Tape {
-            layers,
-            top,
-            input,
-            hidden,
-            mean,
-            ..
-        } = tape;
-        let first = &mut layers[0].x;
-        product(&self.embed, input, After::Store, first);
-        for row in 0..d {
-            let out = &mut top.row_mut(d + row)[columns.clone()];
-            out.copy_from_slice(&first.row(row)[columns.clone()]);
-        }
-        for (number, layer) in self.layers.iter().enumerate() {
-            let Some((here, later)) = layers[number..].split_first_mut() else {
-                continue;
-            };
-            product(&layer.in_proj, &here.x, After::Store, &mut here.qkv);
-            let size = attention.weights();
-            Forward {
-                step: attention,
-                bias: &layer.age_bias,
-                qkv: &here.qkv,
-                weights: &mut here.weights[step * size..][..size],
-                attended: &mut here.attended,
-            }
-            .run();
-            product(
-                &layer.out_proj,
-                &here.attended,
-                After::Add(&here.x),
-                &mut here.middle,
-            );
-            product(&layer.linear1, &here.middle, After::Relu, &mut here.hidden);
-            let out = match later.first_mut() {
-                Some(next) => &mut next.x,
-                None => &mut *top,
-            };
-            product(&layer.linear2, &here.hidden, After::Add(&here.middle), out);
-        }
-        let [first, second] = hidden;
-        product(&self.head[0], top, After::Tanh, first);
-        product(&self.head[1], first, After::Tanh, second);
-        product(&self.head[2], second, After::Store, mean);
+        self.encoder.forward(encoder, at, top);
+        let [first, second] = &mut tape.hidden;
+        self.head[0].forward(at, top, After::Tanh, first);
+        self.head[1].forward(at, first, After::Tanh, second);
+        self.head[2].forward(at, second, After::Store, &mut tape.mean);
     }
 
     /// From the gradient of step `step`'s means to that of its inputs, given that all later steps were done.
-    pub fn backward(&self, tape: &mut Tape, past: usize, step: usize) {
-        let d = self.config.model;
-        let attention = self.attention(tape, past, step);
-        let column = attention.column;
-        let columns = column..column + LANES;
-        let product = |both: &Both, x: &Matrix, after: After<'_>, out: &mut Matrix| {
-            product(&both.backward, &[], x, columns.clone(), after, out);
-        };
-        let Tape {
-            layers,
-            hidden,
-            mean_gradient,
-            hidden_gradient: [first, second],
-            top_gradient,
-            layer_gradients,
-            attended_gradient,
-            embed_gradient,
-            input_gradient,
-            scratch,
-            ..
-        } = tape;
-        product(
-            &self.head[2],
-            mean_gradient,
-            After::TanhGradient(&hidden[1]),
-            second,
-        );
-        product(
-            &self.head[1],
-            second,
-            After::TanhGradient(&hidden[0]),
-            first,
-        );
-        product(&self.head[0], first, After::Store, top_gradient);
-        for (number, layer) in self.layers.iter().enumerate().rev() {
-            let saved = &layers[number];
-            let (here, later) = layer_gradients[number..].split_at_mut(1);
-            let here = &mut here[0];
-            let out = later.first().map_or(&*top_gradient, |next| &next.x);
-            product(
-                &layer.linear2,
-                out,
-                After::Where(&saved.hidden),
-                &mut here.hidden,
-            );
-            product(
-                &layer.linear1,
-                &here.hidden,
-                After::Add(out),
-                &mut here.middle,
-            );
-            product(
-                &layer.out_proj,
-                &here.middle,
-                After::Store,
-                attended_gradient,
-            );
-            let size = attention.weights();
-            Backward {
-                step: attention,
-                qkv: &saved.qkv,
-                weights: &saved.weights[step * size..][..size],
-                attended: attended_gradient,
-                qkv_gradient: &mut here.qkv,
-                bias_gradient: &mut here.age_bias,
-                scratch,
-            }
-            .run();
-            product(
-                &layer.in_proj,
-                &here.qkv,
-                After::Add(&here.middle),
-                &mut here.x,
-            );
-        }
-        let mixed = self.config.head_input == HeadInput::Mixed;
-        for row in 0..d {
-            let out = &mut embed_gradient.row_mut(row)[columns.clone()];
-            out.copy_from_slice(&layer_gradients[0].x.row(row)[columns.clone()]);
-            if mixed {
-                let direct = &top_gradient.row(d + row)[columns.clone()];
+    pub(super) fn backward(&self, tape: &mut Tape<E>, past: usize, step: usize) {
+        let at = tape.at(past, step);
+        let ([first, second], top) = (&mut tape.hidden_gradient, &mut tape.top_gradient);
+        let after = |number: usize| After::TanhGradient(&tape.hidden[number]);
+        self.head[2].backward(at, &tape.mean_gradient, after(1), second);
+        self.head[1].backward(at, second, after(0), first);
+        self.head[0].backward(at, first, After::Store, top);
+        self.encoder.backward(&mut tape.encoder, at, top);
+        let gradient = E::input_gradient(&tape.encoder);
+        for row in 0..self.embed_place.rows {
+            let out = &mut tape.embed_gradient.row_mut(row)[at.columns()];
+            out.copy_from_slice(&gradient.row(row)[at.columns()]);
+            if self.mixed {
+                let direct = &top.row(self.encoded + row)[at.columns()];
                 out.iter_mut()
                     .zip(direct)
                     .for_each(|(out, direct)| *out += direct);
             }
         }
-        product(&self.embed, embed_gradient, After::Store, input_gradient);
+        let (from, to) = (&tape.embed_gradient, &mut tape.input_gradient);
+        self.embed.backward(at, from, After::Store, to);
     }
 
     /// Adds to the tape's gradient what the steps `from..to` make of the weights.
-    pub fn weight_gradients(&self, tape: &mut Tape, from: usize, to: usize) {
-        let head = self.head_rows();
+    pub(super) fn weight_gradients(&self, tape: &mut Tape<E>, from: usize, to: usize) {
         for first in (from..to).step_by(CHUNK) {
             let columns = tape.column(first)..tape.column(to.min(first + CHUNK));
-            let Tape {
-                layers,
-                top,
-                input,
-                hidden,
-                mean_gradient,
-                hidden_gradient,
-                top_gradient,
-                layer_gradients,
-                embed_gradient,
-                transposed,
-                padded,
-                gradient,
-                ..
-            } = tape;
-            let mut add = |place: LinearPlace, with_bias: bool, y: &Matrix, x: &Matrix| {
-                let LinearPlace {
-                    weight,
-                    bias,
-                    rows,
-                    columns: width,
-                } = place;
-                let stride = width.next_multiple_of(GROUP);
-                padded.clear();
-                padded.resize(rows * stride, 0.0);
-                transposed.set(x, 0, width, columns.clone());
-                Outer {
-                    y,
-                    from: 0,
-                    rows,
-                    column: columns.start,
-                    x: transposed,
-                    sums: padded,
-                }
-                .run();
-                let out = gradient[weight..][..rows * width].chunks_exact_mut(width);
-                for (out, sums) in out.zip(padded.chunks_exact(stride)) {
-                    out.iter_mut().zip(sums).for_each(|(out, sum)| *out += sum);
-                }
-                if with_bias {
-                    RowSums {
-                        y,
-                        from: 0,
-                        columns: columns.clone(),
-                        sums: &mut gradient[bias..][..rows],
-                    }
-                    .run();
-                }
-            };
-            add(self.places.linear("embed"), false, embed_gradient, input);
-            for (number, places) in self.layer_places.iter().enumerate() {
-                let (saved, here) = (&layers[number], &layer_gradients[number]);
-                let out = layer_gradients
-                    .get(number + 1)
-                    .map_or(&*top_gradient, |next| &next.x);
-                add(places.in_proj, true, &here.qkv, &saved.x);
-                add(places.out_proj, true, &here.middle, &saved.attended);
-                add(places.linear1, true, &here.hidden, &saved.middle);
-                add(places.linear2, true, out, &saved.hidden);
-            }
-            let mut place = self.places.linear("head.0");
-            place.columns = head;
-            add(place, true, &hidden_gradient[0], top);
-            add(
-                self.places.linear("head.1"),
-                true,
-                &hidden_gradient[1],
-                &hidden[0],
-            );
-            add(
-                self.places.linear("head.2"),
-                true,
-                mean_gradient,
-                &hidden[1],
-            );
-        }
-    }
-
-    /// Adds the gradients of the age biases, after the last step of the way back.
-    pub fn finish(&self, tape: &mut Tape) {
-        for (places, layer) in self.layer_places.iter().zip(&tape.layer_gradients) {
-            let out = &mut tape.gradient[places.age_bias..];
-            for (out, lanes) in out.iter_mut().zip(layer.age_bias.as_chunks::<LANES>().0) {
-                *out += lanes.iter().sum::<f32>();
+            let sums = &mut tape.sums;
+            sums.columns = columns;
+            sums.add(self.embed_place, &tape.embed_gradient, &tape.input);
+            self.encoder
+                .weight_gradients(&tape.encoder, &tape.top_gradient, sums);
+            let [first, second] = &tape.hidden_gradient;
+            let inputs = [&tape.top, &tape.hidden[0], &tape.hidden[1]];
+            let gradients = [first, second, &tape.mean_gradient];
+            for (place, (y, x)) in self
+                .head_places
+                .into_iter()
+                .zip(gradients.into_iter().zip(inputs))
+            {
+                sums.add(place, y, x);
             }
         }
     }
-}
 
-/// The columns of one step: `out = after(weights * x + bias)`.
-fn product(
-    weights: &Weights,
-    bias: &[f32],
-    x: &Matrix,
-    columns: Range<usize>,
-    after: After<'_>,
-    out: &mut Matrix,
-) {
-    Product {
-        weights,
-        bias,
-        x,
-        from: 0,
-        columns,
-        after,
-        out,
-        first: 0,
+    /// Adds the gradients that are summed up after the last step of the way back.
+    pub(super) fn finish(&self, tape: &mut Tape<E>) {
+        self.encoder.finish(&tape.encoder, &mut tape.sums.gradient);
     }
-    .run();
 }
 
-impl Tape {
+impl<E: Encoder> Tape<E> {
     /// First column of step `step`.
     #[must_use]
-    pub fn column(&self, step: usize) -> usize {
+    pub(super) fn column(&self, step: usize) -> usize {
         self.before + step * LANES
+    }
+
+    /// Gradient of the parameters, in the order of [`Places`].
+    #[must_use]
+    pub(super) fn gradient(&self) -> &[f32] {
+        &self.sums.gradient
+    }
+
+    fn at(&self, past: usize, step: usize) -> At {
+        At {
+            past,
+            step,
+            column: self.column(step),
+        }
     }
 }

@@ -4,7 +4,7 @@ use engram_plants::toml_place::Document;
 use serde::{Deserialize, Serialize};
 
 use super::LANES;
-use crate::config::{ConfigError, Initial, Model, Positions, reading};
+use crate::config::{ConfigError, Initial, Model, Positions, Rl2, preset_file, reading};
 
 /// The settings of a run. `presets/gradient/quadrotor.toml` documents every key.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,13 +18,16 @@ pub struct GradientSettings {
     pub trial: Trials,
     /// The optimisation.
     pub gradient: Optimizer,
+    /// The recurrent reference; read for no other agent, and may be left out.
+    #[serde(default)]
+    pub rl2: Rl2,
 }
 
 /// What a training trial is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Trials {
-    /// Trials per iteration, a multiple of [`LANES`].
+    /// Trials per iteration, a multiple of 32.
     pub trials: usize,
     /// Control steps of a trial in the first iteration.
     pub first_steps: usize,
@@ -70,26 +73,14 @@ pub struct Optimizer {
     pub clip: f32,
 }
 
-/// `("PLANT", path, text)` of the built-in settings.
-const PRESETS: &[(&str, &str, &str)] = &[(
-    "quadrotor",
-    "presets/gradient/quadrotor.toml",
-    include_str!("../../presets/gradient/quadrotor.toml"),
-)];
-
 impl GradientSettings {
     /// The built-in settings for a plant.
     ///
     /// # Errors
     /// When the plant has none.
     pub fn preset(plant: &str) -> Result<Self, ConfigError> {
-        match PRESETS.iter().find(|(name, ..)| *name == plant) {
-            Some((_, path, text)) => Self::from_toml(text, path),
-            None => Err(ConfigError::NoPreset {
-                plant: plant.to_owned(),
-                kind: "gradient",
-            }),
-        }
+        let (path, text) = preset_file("gradient", plant)?;
+        Self::from_toml(text, path)
     }
 
     /// Reads and checks settings; `origin` is named in errors.
@@ -135,6 +126,7 @@ impl GradientSettings {
             initial,
             trial,
             gradient,
+            rl2,
         } = self;
         let count = "from 1 to 1000000";
         let count_of =
@@ -187,6 +179,7 @@ impl GradientSettings {
                 "at least 1",
                 gradient.steps >= 1,
             ),
+            count_of("rl2.hidden", rl2.hidden),
             positive_of("gradient.learning_rate", gradient.learning_rate),
             share_of("gradient.final_learning_rate", gradient.final_learning_rate),
             not_negative("gradient.weight_decay", gradient.weight_decay),
@@ -249,7 +242,7 @@ mod tests {
 
     #[test]
     fn mistakes_are_told_with_their_line() {
-        let (_, path, text) = PRESETS[0];
+        let (path, text) = preset_file("gradient", "quadrotor").unwrap();
         for (from, to, said) in [
             (
                 "trials = 256",

@@ -3,18 +3,25 @@
 use std::sync::Arc;
 
 use engram_export::checkpoint::{Agent, Checkpoint};
-use engram_export::{FloatPolicy, Normalizer};
+use engram_export::network::{Network, NetworkConfig};
 use engram_image::{
-    ActionChannel, Channel, Contract, List, ModelConfig, OwnedContract, QuadraticReward, Reward,
+    ActionChannel, Channel, Contract, List, OwnedContract, QuadraticReward, Reward,
 };
+use engram_plants::quadrotor::Quadrotor;
 use engram_plants::{
-    Differentiable, Flight, PlantFactory, PlantSpec, Random, Real, Stream, random_stream,
+    Differentiable, Flight, PlantFactory, PlantSpec, Plants, Random, Real, Stream, random_stream,
 };
 use rand::RngExt;
+use strum::IntoEnumIterator;
 
+use super::flights::{Block, Limits, Workspace};
+use super::gru::Gru;
+use super::policy::{Encoder, LanePolicy};
+use super::trainer::GradientTrainer;
+use super::transformer::Transformer;
 use super::*;
 use crate::curve::Point;
-use crate::init::initial_tensors;
+use crate::policy::initial_policy;
 use crate::{Run, TrainError, Training};
 
 const PERIOD_S: f32 = 0.1;
@@ -119,6 +126,7 @@ fn settings() -> GradientSettings {
     settings.model.ff = 12;
     settings.model.window = 5;
     settings.model.hidden = [10, 9];
+    settings.rl2.hidden = 14;
     settings.trial.trials = 2 * LANES;
     settings.trial.first_steps = 20;
     settings.trial.steps = 40;
@@ -138,14 +146,15 @@ const LIMITS: Limits = Limits {
     early_weight: 1.0,
 };
 
-/// Dimensions, a packed policy, its parameters, the same policy as it flies, and the scaling of its inputs.
-fn policy() -> (ModelConfig, LanePolicy, Vec<f32>, FloatPolicy, Normalizer) {
+/// A packed policy, its parameters, and the same policy as it flies.
+fn policy<E: Encoder>() -> (LanePolicy<E>, Vec<f32>, Network) {
     let settings = settings();
-    let config = settings.model.dimensions(2, 1);
+    let config = E::config(&settings, 2, 1);
+    let network: NetworkConfig = config.into();
     let mut initial = settings.initial;
     (initial.last_layer_gain, initial.age_bias) = (0.5, 0.1);
     let mut random = random_stream(4, Stream::Weights, 0);
-    let mut tensors = initial_tensors(&config, &initial, &mut random);
+    let mut tensors = initial_policy(&network, &initial, &mut random);
     for tensor in tensors.values_mut() {
         // No bias at 0: an error that such a start hides would not show.
         tensor
@@ -155,36 +164,35 @@ fn policy() -> (ModelConfig, LanePolicy, Vec<f32>, FloatPolicy, Normalizer) {
             .for_each(|x| *x = random.random_range(-0.1..0.1));
     }
     tensors.get_mut("normalizer.std").unwrap().values[0] = 0.5;
-    let float = FloatPolicy::from_tensors(config, 6.0, &tensors).unwrap();
+    let flown = Network::new(&network, 6.0, &tensors).unwrap();
     let mut policy = LanePolicy::new(config);
     let parameters = policy.places().gather(&tensors);
     policy.set(&parameters);
-    let normalizer = float.normalizer().clone();
-    (config, policy, parameters, float, normalizer)
+    (policy, parameters, flown)
 }
 
 fn block() -> Block<Mass> {
     Block::new(random_stream(2, Stream::Training, 0), 40, 0.03)
 }
 
-#[test]
-fn a_block_flies_what_the_streaming_policy_would() {
-    let (config, policy, _, float, normalizer) = policy();
-    let mut work = Workspace::<Mass>::new(&policy, 20);
-    let (mut block, mut states) = (block(), vec![float.new_state(); LANES]);
+fn a_block_flies_what_the_streaming_policy_would<E: Encoder>() {
+    let (policy, _, flown) = policy::<E>();
+    let normalizer = flown.normalizer();
+    let mut work = Workspace::<Mass, E>::new(&policy, 20);
+    let (mut block, mut states) = (block(), vec![flown.new_state(); LANES]);
     for _ in 0..2 {
-        block.fly(&policy, &normalizer, None, &mut work, 20);
+        block.fly(&policy, normalizer, None, &mut work, 20);
         let tape = work.tape();
         for step in 0..20 {
             for (lane, state) in states.iter_mut().enumerate() {
                 let column = tape.column(step) + lane;
                 let scaling = normalizer.std.iter().zip(&normalizer.mean);
-                let raw: Vec<f32> = (0..config.inputs())
+                let raw: Vec<f32> = (0..normalizer.std.len())
                     .zip(scaling)
                     .map(|(row, (std, mean))| tape.input.row(row)[column] * std + mean)
                     .collect();
                 let mut mean = [0.0];
-                float.step(state, &raw, &mut mean);
+                flown.step(state, &raw, &mut mean);
                 let found = tape.mean.row(0)[column];
                 assert!(
                     (found - mean[0]).abs() < 1e-5,
@@ -196,20 +204,19 @@ fn a_block_flies_what_the_streaming_policy_would() {
     }
 }
 
-#[test]
-fn gradients_are_those_of_finite_differences() {
-    let (_, mut policy, parameters, _, normalizer) = policy();
+fn gradients_are_those_of_finite_differences<E: Encoder>() {
+    let (mut policy, parameters, flown) = policy::<E>();
     const STEPS: usize = 14;
-    let mut work = Workspace::<Mass>::new(&policy, STEPS);
+    let mut work = Workspace::<Mass, E>::new(&policy, STEPS + 3);
     // From the middle of a trial: the memory of the steps before is given.
-    let mut fly = |parameters: Option<&[f32]>, limits: Option<&Limits>| {
+    let mut fly = |changed: Option<&[f32]>, limits: Option<&Limits>| {
         let mut block = block();
-        policy.set(&self::policy().2);
-        block.fly(&policy, &normalizer, None, &mut work, 7);
-        if let Some(parameters) = parameters {
-            policy.set(parameters);
+        policy.set(&parameters);
+        block.fly(&policy, flown.normalizer(), None, &mut work, 7);
+        if let Some(changed) = changed {
+            policy.set(changed);
         }
-        let told = block.fly(&policy, &normalizer, limits, &mut work, STEPS);
+        let told = block.fly(&policy, flown.normalizer(), limits, &mut work, STEPS);
         assert_eq!((told.steps as usize, told.lost), (STEPS * LANES, 0));
         (told.cost / (STEPS * LANES) as f64, work.gradient().to_vec())
     };
@@ -238,14 +245,26 @@ fn gradients_are_those_of_finite_differences() {
 }
 
 #[test]
+fn the_transformer_computes_what_flies_and_its_gradient() {
+    a_block_flies_what_the_streaming_policy_would::<Transformer>();
+    gradients_are_those_of_finite_differences::<Transformer>();
+}
+
+#[test]
+fn the_recurrent_network_computes_what_flies_and_its_gradient() {
+    a_block_flies_what_the_streaming_policy_would::<Gru>();
+    gradients_are_those_of_finite_differences::<Gru>();
+}
+
+#[test]
 fn bounded_gradients_are_bounded_and_finite() {
-    let (_, policy, _, _, normalizer) = policy();
+    let (policy, _, flown) = policy::<Transformer>();
     let mut work = Workspace::<Mass>::new(&policy, 15);
     let limits = Limits {
         max_action_gradient: 1e-3,
         ..LIMITS
     };
-    block().fly(&policy, &normalizer, Some(&limits), &mut work, 15);
+    block().fly(&policy, flown.normalizer(), Some(&limits), &mut work, 15);
     let tape = work.tape();
     let share = 1.0 / (15 * LANES) as f32;
     let row = &tape.mean_gradient.row(0)[tape.column(0)..tape.column(15)];
@@ -352,10 +371,66 @@ fn what_it_cannot_do_is_refused() {
         begin(run(), settings.clone()),
         Err(TrainError::NoGradient { .. })
     ));
-    let quadrotor = PlantFactory::open("quadrotor").unwrap();
-    let oracle = Run::new(quadrotor, Agent::Oracle, 0);
-    assert!(matches!(
-        begin(oracle, settings),
-        Err(TrainError::GradientAgent { .. })
-    ));
+    // A mass tells no task.
+    let mut oracle = run();
+    oracle.agent = Agent::Oracle;
+    let error = GradientTrainer::<Mass>::new(oracle, settings, spec(&CONTRACT)).err();
+    assert!(error.unwrap().to_string().contains("tell its task"));
+}
+
+/// Every agent trains on the quadrotor, in the network that it is said to have, and can be evaluated and gone on with.
+#[test]
+fn every_agent_trains() {
+    let mut settings = settings();
+    settings.trial.trials = LANES;
+    settings.gradient.steps = 2 * 20 * 32;
+    for agent in Agent::iter() {
+        let quadrotor = PlantFactory::open("quadrotor").unwrap();
+        let mut trainer = begin(Run::new(quadrotor, agent, 1), settings.clone()).unwrap();
+        let before = trainer.policy().unwrap();
+        trainer.iterate().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        trainer.save(folder.path()).unwrap();
+        let saved = Checkpoint::load(folder.path()).unwrap();
+        assert_eq!(saved.agent, agent);
+        let observations = saved.network.config().observations();
+        assert_eq!(observations == 22, agent != Agent::Oracle, "{agent}");
+        match saved.network.config() {
+            NetworkConfig::Gru(_) => assert_eq!(agent, Agent::Rl2),
+            NetworkConfig::Transformer(config) => {
+                let memoryless = matches!(agent, Agent::OneStep | Agent::Markov);
+                assert_eq!(config.window == 1, memoryless, "{agent}");
+            }
+        }
+        let std = &saved.network.normalizer().std;
+        assert_eq!(
+            *std.last().unwrap() > 1e20,
+            agent == Agent::Markov,
+            "{agent}"
+        );
+        assert_ne!(before, saved.network, "{agent}");
+        let mut second =
+            resume(&Plants::built_in(), "quadrotor", saved, folder.path(), None).unwrap();
+        let (expected, found) = (trainer.iterate().unwrap(), second.iterate().unwrap());
+        assert_eq!(expected.reward, found.reward, "{agent}");
+        assert_eq!(
+            trainer.policy().unwrap(),
+            second.policy().unwrap(),
+            "{agent}"
+        );
+    }
+}
+
+/// The oracle's inputs are what the plant that tells its task shows.
+#[test]
+fn the_task_is_told_as_the_plant_tells_it() {
+    let told = PlantFactory::open("quadrotor").unwrap().told();
+    let mut random = random_stream(5, Stream::Training, 0);
+    let mut state = vec![0.0; Quadrotor::STATE];
+    let flight = Quadrotor::flight(&mut random, 100, &mut state);
+    let mut task = vec![0.0; Quadrotor::TASK];
+    flight.tell(&mut task);
+    let mut plant = told.make();
+    plant.set_task(&(*flight.hidden()).into());
+    assert_eq!(plant.observe()[Quadrotor::OBSERVATION..], task);
 }

@@ -9,27 +9,29 @@ use engram_export::Normalizer;
 use engram_export::checkpoint::{Agent, Checkpoint, RUN_FILE};
 use engram_export::network::{Network, NetworkConfig};
 use engram_export::tensors::Tensors;
-use engram_image::{ModelConfig, Reward};
+use engram_image::Reward;
 use engram_plants::quadrotor::{self, Quadrotor};
 use engram_plants::{Differentiable, PlantSpec, Plants, Stream, random_stream};
 use rayon::prelude::*;
 
 use super::LANES;
 use super::flights::{Block, Limits, Told, Workspace};
-use super::policy::LanePolicy;
+use super::gru::Gru;
+use super::policy::{Encoder, LanePolicy};
 use super::settings::GradientSettings;
-use crate::Run;
+use super::transformer::Transformer;
 use crate::config::{ConfigError, reading};
 use crate::curve::{self, CURVE_FILE, Point};
 use crate::divergence::Divergence;
 use crate::episodes::Episodes;
 use crate::error::TrainError;
-use crate::init::initial_tensors;
 use crate::learner::Update;
 use crate::optimizer::AdamW;
+use crate::policy::initial_policy;
 use crate::resume::{TRAINER_FILE, TrainerState};
 use crate::statistics::Statistics;
 use crate::timing::{self, Lap, TIMING_FILE};
+use crate::trainer::{Run, UNSEEN};
 use crate::training::Training;
 
 /// The key of `run.toml` that says which learner a run is of, and what it says of this one.
@@ -46,33 +48,21 @@ pub fn is_gradient(training: &toml::Table) -> bool {
 /// # Errors
 /// When plant, agent or settings are not usable.
 pub fn begin(run: Run, settings: GradientSettings) -> Result<Box<dyn Training>, TrainError> {
-    if run.agent != Agent::Trmrl {
-        return Err(TrainError::GradientAgent { agent: run.agent });
-    }
-    match run.plant.name() {
-        quadrotor::NAME => {
-            let spec = Arc::clone(run.plant.spec());
-            let trainer = GradientTrainer::<Quadrotor>::new(run, settings, spec)?;
-            Ok(Box::new(trainer))
-        }
-        other => Err(TrainError::NoGradient {
-            plant: other.to_owned(),
-        }),
-    }
+    open(run, Start::Scratch(Box::new(settings)))
 }
 
-/// Goes on with the run that was saved in `folder`. `steps`, if given, replaces the length of the whole training (and with
-/// it the schedule of the learning rate).
+/// Goes on with the run whose checkpoint was loaded from `folder`. `steps`, if given, replaces the length of the whole
+/// training (and with it the schedule of the learning rate).
 ///
 /// # Errors
 /// When the folder does not hold a whole run of this learner and version.
 pub fn resume(
     plants: &Plants,
     plant: &str,
+    checkpoint: Checkpoint,
     folder: &Path,
     steps: Option<u64>,
 ) -> Result<Box<dyn Training>, TrainError> {
-    let checkpoint = Checkpoint::load(folder)?;
     if checkpoint.plant != plant {
         return Err(TrainError::OtherPlant {
             folder: folder.display().to_string(),
@@ -94,30 +84,52 @@ pub fn resume(
             difference: difference.to_string(),
         });
     }
-    match run.plant.name() {
-        quadrotor::NAME => {
-            let (run, spec) = (run.clone(), Arc::clone(run.plant.spec()));
-            let trainer =
-                GradientTrainer::<Quadrotor>::go_on(run, spec, checkpoint, folder, steps)?;
-            Ok(Box::new(trainer))
-        }
-        other => Err(TrainError::NoGradient {
+    open(run, Start::Saved(Box::new(checkpoint), folder, steps))
+}
+
+/// What a run begins with.
+enum Start<'a> {
+    Scratch(Box<GradientSettings>),
+    Saved(Box<Checkpoint>, &'a Path, Option<u64>),
+}
+
+/// The trainer of a run's plant and network.
+fn open(run: Run, start: Start<'_>) -> Result<Box<dyn Training>, TrainError> {
+    match (run.plant.name(), run.agent) {
+        (quadrotor::NAME, Agent::Rl2) => start.open::<Quadrotor, Gru>(run),
+        (quadrotor::NAME, _) => start.open::<Quadrotor, Transformer>(run),
+        (other, _) => Err(TrainError::NoGradient {
             plant: other.to_owned(),
         }),
     }
 }
 
+impl Start<'_> {
+    fn open<P: Differentiable + 'static, E: Encoder + 'static>(
+        self,
+        run: Run,
+    ) -> Result<Box<dyn Training>, TrainError> {
+        let spec = Arc::clone(run.plant.spec());
+        Ok(Box::new(match self {
+            Self::Scratch(settings) => GradientTrainer::<P, E>::new(run, *settings, spec)?,
+            Self::Saved(checkpoint, folder, steps) => {
+                GradientTrainer::<P, E>::go_on(run, spec, *checkpoint, folder, steps)?
+            }
+        }))
+    }
+}
+
 /// A training run between two iterations. One iteration is one trial of every craft, with an update after each segment.
-pub struct GradientTrainer<P: Differentiable> {
+pub(super) struct GradientTrainer<P: Differentiable, E: Encoder = Transformer> {
     run: Run,
     spec: Arc<PlantSpec>,
     settings: GradientSettings,
-    config: ModelConfig,
+    config: NetworkConfig,
     normalizer: Normalizer,
     /// All tensors; the trained ones as they were when the run began or went on.
     tensors: Tensors,
     parameters: Vec<f32>,
-    policy: LanePolicy,
+    policy: LanePolicy<E>,
     adam: AdamW,
     iteration: u64,
     steps: u64,
@@ -127,41 +139,48 @@ pub struct GradientTrainer<P: Differentiable> {
     plant: PhantomData<fn() -> P>,
 }
 
-impl<P: Differentiable> GradientTrainer<P> {
+impl<P: Differentiable, E: Encoder> GradientTrainer<P, E> {
     /// A run from scratch on the plant that `spec` describes.
     ///
     /// # Errors
     /// When the plant's contract or the settings are not usable.
-    pub fn new(
+    pub(super) fn new(
         run: Run,
-        settings: GradientSettings,
+        mut settings: GradientSettings,
         spec: Arc<PlantSpec>,
     ) -> Result<Self, TrainError> {
-        let config = Self::checked(&spec, &settings)?;
+        if matches!(run.agent, Agent::OneStep | Agent::Markov) {
+            settings.model.window = 1;
+        }
+        let config = Self::checked(run.agent, &spec, &settings)?;
+        let network: NetworkConfig = config.into();
         let mut random = random_stream(run.seed, Stream::Weights, 0);
-        let mut tensors = initial_tensors(&config, &settings.initial, &mut random);
+        let mut tensors = initial_policy(&network, &settings.initial, &mut random);
         if let Some(std) = tensors.get_mut("normalizer.std") {
+            // A task that is told is of size 1 already.
             std.values[..P::OBSERVATION].copy_from_slice(&P::scales());
+            if run.agent == Agent::Markov {
+                std.values[network.observations()..].fill(UNSEEN);
+            }
         }
         if let Some(embed) = tensors.get_mut("embed.weight") {
             // Nothing is told of rewards, so that nothing could be learned of what this column does.
-            for row in embed.values.chunks_exact_mut(config.inputs()) {
-                row[P::OBSERVATION + P::ACTION] = 0.0;
+            let reward = network.inputs() - 2;
+            for row in embed.values.chunks_exact_mut(network.inputs()) {
+                row[reward] = 0.0;
             }
         }
-        let count = LanePolicy::new(config).places().count;
-        Ok(Self::with(
-            run,
-            settings,
-            config,
-            tensors,
-            AdamW::new(count),
-            spec,
-        ))
+        let count = LanePolicy::<E>::new(config).places().count;
+        let adam = AdamW::new(count);
+        Ok(Self::with(run, settings, config, tensors, adam, spec))
     }
 
     /// The policy's dimensions, of a run that can begin.
-    fn checked(spec: &PlantSpec, settings: &GradientSettings) -> Result<ModelConfig, TrainError> {
+    fn checked(
+        agent: Agent,
+        spec: &PlantSpec,
+        settings: &GradientSettings,
+    ) -> Result<E::Config, TrainError> {
         let contract = spec.contract();
         let refused = |reason: &'static str| TrainError::GradientContract {
             plant: spec.name.to_string(),
@@ -180,13 +199,17 @@ impl<P: Differentiable> GradientTrainer<P> {
         {
             return Err(refused("limits how fast commands change"));
         }
-        let config = settings
-            .model
-            .dimensions(contract.observations.len(), contract.actions.len());
-        if (config.observations, config.actions) != (P::OBSERVATION, P::ACTION) {
+        let told = if agent == Agent::Oracle { P::TASK } else { 0 };
+        if agent == Agent::Oracle && told == 0 {
+            return Err(refused("does not tell its task to who would be an oracle"));
+        }
+        let channels = [contract.observations.len(), contract.actions.len()];
+        if channels != [P::OBSERVATION + told, P::ACTION] {
             return Err(refused("has other channels than its equations"));
         }
-        config.validate().map_err(|reason| ConfigError::Model {
+        let config = E::config(settings, channels[0], channels[1]);
+        let network: NetworkConfig = config.into();
+        network.validate().map_err(|reason| ConfigError::Model {
             place: spec.name.to_string(),
             reason,
         })?;
@@ -196,7 +219,7 @@ impl<P: Differentiable> GradientTrainer<P> {
     fn with(
         run: Run,
         settings: GradientSettings,
-        config: ModelConfig,
+        config: E::Config,
         tensors: Tensors,
         adam: AdamW,
         spec: Arc<PlantSpec>,
@@ -219,7 +242,7 @@ impl<P: Differentiable> GradientTrainer<P> {
             run,
             spec,
             settings,
-            config,
+            config: config.into(),
             tensors,
             adam,
             iteration: 0,
@@ -235,7 +258,7 @@ impl<P: Differentiable> GradientTrainer<P> {
     ///
     /// # Errors
     /// When the folder does not hold a whole run of this learner and version.
-    pub fn go_on(
+    pub(super) fn go_on(
         run: Run,
         spec: Arc<PlantSpec>,
         checkpoint: Checkpoint,
@@ -249,13 +272,13 @@ impl<P: Differentiable> GradientTrainer<P> {
         if let Some(steps) = steps {
             settings.gradient.steps = steps;
         }
-        let config = Self::checked(&spec, &settings)?;
+        let config = Self::checked(run.agent, &spec, &settings)?;
         let state = TrainerState::load(folder)?;
         state.check(
             folder,
-            &AdamW::new(LanePolicy::new(config).places().count),
+            &AdamW::new(LanePolicy::<E>::new(config).places().count),
             &AdamW::new(0),
-            config.inputs(),
+            checkpoint.network.config().inputs(),
         )?;
         let tensors = checkpoint.network.tensors();
         let mut trainer = Self::with(run, settings, config, tensors, state.actor_optimizer, spec);
@@ -292,8 +315,8 @@ impl<P: Differentiable> GradientTrainer<P> {
     }
 
     /// The parameters, in the order of [`Places`](super::Places).
-    #[must_use]
-    pub fn parameters(&self) -> &[f32] {
+    #[cfg(test)]
+    pub(super) fn parameters(&self) -> &[f32] {
         &self.parameters
     }
 
@@ -304,7 +327,7 @@ impl<P: Differentiable> GradientTrainer<P> {
     }
 }
 
-impl<P: Differentiable> Training for GradientTrainer<P> {
+impl<P: Differentiable, E: Encoder> Training for GradientTrainer<P, E> {
     fn run(&self) -> &Run {
         &self.run
     }
@@ -440,9 +463,8 @@ impl<P: Differentiable> Training for GradientTrainer<P> {
     }
 
     fn policy(&self) -> Result<Network, TrainError> {
-        let config = NetworkConfig::Transformer(self.config);
         Ok(Network::new(
-            &config,
+            &self.config,
             self.normalizer.clip,
             &self.named_tensors(),
         )?)
