@@ -89,7 +89,7 @@ pub(super) struct Sums {
     transposed: Transposed,
     /// Sums with rows padded to multiples of [`GROUP`].
     padded: Vec<f32>,
-    /// Gradient of the parameters, in the order of [`Places`](super::Places).
+    /// Gradient of the parameters, in the order of [`Places`](super::places::Places).
     pub(super) gradient: Vec<f32>,
 }
 

@@ -314,7 +314,7 @@ impl<P: Differentiable, E: Encoder> GradientTrainer<P, E> {
         settings.learning_rate * factor * rise.min(1.0)
     }
 
-    /// The parameters, in the order of [`Places`](super::Places).
+    /// The parameters, in the order of [`Places`](super::places::Places).
     #[cfg(test)]
     pub(super) fn parameters(&self) -> &[f32] {
         &self.parameters
