@@ -144,7 +144,7 @@ impl PlantKind for mujoco::robot::RobotModel {
 /// let plants = Plants::built_in();
 /// assert_eq!(plants.open("pendulum")?.spec().parameters.len(), 5);
 /// // Any function that makes a plant is a kind of plants. Its name is that of its spec.
-/// let error = plants.with(Pendulum::new).unwrap_err().to_string();
+/// let error = plants.with(Pendulum::new).err().unwrap().to_string();
 /// assert!(error.contains("two plants of the name 'pendulum'"));
 /// # Ok::<(), engram_plants::UnknownPlant>(())
 /// ```
