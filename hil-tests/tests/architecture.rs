@@ -271,32 +271,6 @@ fn no_crate_is_a_drawer() {
     }
 }
 
-/// `./test` runs the tests of the feature by the word in their names.
-#[test]
-fn tests_that_need_mujoco_are_found_by_its_name() {
-    let feature = "feature = \"mujoco\"";
-    let mut seen = 0;
-    for Source { path, text } in sources() {
-        if text.contains(&format!("#![cfg({feature})]")) {
-            let lines: Vec<&str> = text.lines().collect();
-            for pair in lines.windows(2).filter(|pair| pair[0] == "#[test]") {
-                assert!(pair[1].contains("mujoco"), "{path}: {}", pair[1]);
-                seen += 1;
-            }
-        }
-        // The list below is all that the feature adds to the cases on the boards.
-        let is_list = path == "hil-tests/src/cases/mod.rs";
-        assert!(
-            is_list || !path.starts_with("hil-tests/src") || !text.contains(feature),
-            "{path}: cases of the feature outside WITH_MUJOCO"
-        );
-    }
-    assert!(seen >= 5, "only {seen} such tests found");
-    for case in cases::WITH_MUJOCO {
-        assert!(case.name.contains("mujoco"), "{}", case.name);
-    }
-}
-
 /// What `docs/src/safety.md` promises of the loop around the control step is shown on every board. That every requirement
 /// has its row and its tests is checked in `firmware/tests/safety_page.rs`.
 #[test]
