@@ -125,11 +125,14 @@ impl Desk {
     /// One more page looks on: what it has missed, and what comes.
     pub(super) fn look(&self) -> Result<Seat, RequestError> {
         let mut state = self.state();
+        // Who is gone is noticed by being told something.
+        let standing = state.standing();
+        state.tell(&standing);
         if state.pages.len() == MOST_PAGES {
             return Err(RequestError::Full(MOST_PAGES));
         }
         let (to, from) = sync_channel(MESSAGES);
-        let mut missed = vec![self.hello.as_str().into(), state.standing()];
+        let mut missed = vec![self.hello.as_str().into(), standing];
         missed.extend(state.events.iter().cloned());
         if state.phase != Phase::Over {
             state.pages.push(to);
@@ -242,7 +245,11 @@ mod tests {
             desk.event(&json!(number));
         }
         assert_eq!(pages[0].1.try_iter().count(), MESSAGES);
+        // Pages that are loaded again take no more room than they need.
         drop(pages);
+        for _ in 0..2 * MOST_PAGES {
+            desk.look().expect("room");
+        }
         desk.tell("gone pages are forgotten");
         let (missed, _) = desk.look().expect("room");
         assert_eq!(missed.len(), 2 + EVENTS);
