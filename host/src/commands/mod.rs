@@ -67,11 +67,12 @@ pub fn main() -> ExitCode {
 /// ```no_run
 /// use std::process::ExitCode;
 ///
-/// use engram_plants::{Plants, pendulum::Pendulum};
+/// use engram_plants::Plants;
+/// # use engram_plants::pendulum::Pendulum as Servo;
 ///
 /// fn main() -> ExitCode {
 ///     // Any type that implements `engram_plants::Plant`, by a function that makes one.
-///     engram::commands::main_with(Plants::built_in().with(Pendulum::new))
+///     engram::commands::main_with(Plants::built_in().with(Servo::new))
 /// }
 /// ```
 ///

@@ -17,7 +17,7 @@ use crate::report::training::{self, Across, TrainingRun};
 use engram_export::Checkpoint;
 use engram_flight::Flight;
 use engram_plants::bounded_file;
-use engram_plants::{Plants, pendulum, quadrotor};
+use engram_plants::{Plants, pendulum};
 use engram_train::{CURVE_FILE, curve, timing};
 
 /// Change of the pendulum's picture, where none is asked for.
@@ -194,7 +194,6 @@ fn log(path: &Path) -> anyhow::Result<FlightTrace> {
         ("policy", true, _) => names::MEMORYLESS.to_owned(),
         ("policy", false, true) => names::WIPED.to_owned(),
         ("policy", false, false) => format!("policy on {}", header.board),
-        _ if header.plant == quadrotor::NAME => names::CASCADE.to_owned(),
         _ => names::CLASSICAL.to_owned(),
     };
     let mut trace = flight_trace(&flight, &name);

@@ -16,6 +16,19 @@ pub(crate) trait Drawing: Sync {
     /// A flight by itself, its commands left out.
     fn plots(&self, flight: &FlightTrace) -> Vec<Plot>;
 
+    /// What the figure of a flight by itself shows, in words.
+    fn shows(&self, flight: &FlightTrace) -> String {
+        self.plots(flight)
+            .first()
+            .map(|plot| {
+                format!(
+                    "First the {}, last the commands, around the change.",
+                    plot.heading
+                )
+            })
+            .unwrap_or_default()
+    }
+
     /// What was issued, as the picture shows it.
     fn commands(&self, flight: &FlightTrace) -> Vec<Plot> {
         channels::commands(flight, false)

@@ -76,14 +76,7 @@ pub(crate) fn section(
     };
     page.section("The flight", words);
     page.figures(Width::Wide, &[(String::new(), figure)]);
-    let words = match drawing(first).plots(first).first().map(|plot| plot.heading.clone()) {
-        Some(heading) if heading == "angle from upright" => {
-            "Angle from upright (0° is up), measured rate, and the motor command, around the change.".to_owned()
-        }
-        Some(heading) => format!("First the {heading}, last the commands, around the change."),
-        None => String::new(),
-    };
-    page.section("Each controller by itself", &words);
+    page.section("Each controller by itself", &drawing(first).shows(first));
     let (from, to) = picture::shown(first);
     let each: Vec<_> = flights
         .iter()

@@ -43,6 +43,11 @@ impl Drawing for Pendulum {
         }
     }
 
+    fn shows(&self, _: &FlightTrace) -> String {
+        "Angle from upright (0° is up), measured rate, and the motor command, around the change."
+            .to_owned()
+    }
+
     fn plots(&self, flight: &FlightTrace) -> Vec<Plot> {
         let observed = flight.observation.values.chunks_exact(3);
         let measured = observed.map(|seen| from_upright_deg(seen[1].atan2(seen[0])));
