@@ -242,3 +242,32 @@ fn an_apt_that_changes_its_mind_removes_nothing() {
     assert!(!well && said.contains("apt-cache policy"), "{said}");
     assert!(!machine.folder.path().join("removed").exists());
 }
+
+#[test]
+fn what_goes_with_an_installed_backport_is_taken_from_backports() {
+    let machine = Machine::new(REMOVES);
+    machine.program("dpkg-query", "echo '1:10.0.2+ds-2+deb13u1~bpo12+1'");
+    fs::write(machine.folder.path().join("with backports"), ADDS).expect("a file");
+    machine.program(
+        "apt-get",
+        &APT.replace(
+            "case \" $* \" in",
+            "case \" $* \" in\n    *-backports\\ *\" -s \"* | *\" -s \"*-backports\\ *) cat \"$ROOM/with backports\"; exit ;;",
+        )
+        .replace("if grep -q '^Remv'", "if [[ \" $* \" != *-backports\\ * ]] && grep -q '^Remv'"),
+    );
+    let (well, said, asked) = machine.set_up();
+    assert!(well, "{said}");
+    let installations = installations(&asked);
+    assert_eq!(installations.len(), 1, "{asked}");
+    assert!(installations[0].contains("--no-remove") && installations[0].contains("-backports "));
+    assert!(!machine.folder.path().join("removed").exists());
+    // The system's own lists are left alone.
+    let update = asked.lines().find(|line| line.ends_with("-qq update"));
+    assert!(
+        update.is_some_and(
+            |line| line.contains("Dir::State::Lists=") && line.contains("target/set-up")
+        ),
+        "{asked}"
+    );
+}
