@@ -8,7 +8,7 @@ use engram_export::tensors::Tensors;
 use engram_image::{HeadInput, ModelConfig, Positions};
 
 use super::fused::{
-    Activation, Band, Encoder, EncoderShape, Mlp, Tokens, Window, banded_attention, linear, on_cpu,
+    Band, Encoder, EncoderShape, Mlp, Tokens, Window, banded_attention, linear, on_cpu,
 };
 use super::variables::Variables;
 
@@ -17,7 +17,6 @@ use super::variables::Variables;
 pub struct Actor {
     config: ModelConfig,
     variables: Variables,
-    no_bias: Tensor,
     /// `slot`: the encodings `[window, model]`, and zero biases in place of the learned ones of `age`.
     positions: Option<(Tensor, Tensor)>,
     /// All layers in one operation, on the CPU.
@@ -51,7 +50,6 @@ impl Actor {
         Ok(Self {
             config,
             variables: Variables::new(trained, device)?,
-            no_bias: Tensor::zeros(config.model, candle_core::DType::F32, device)?,
             positions,
             encoder: Encoder::new(EncoderShape {
                 layers: config.layers,
@@ -99,12 +97,7 @@ impl Actor {
     /// When the shapes do not fit.
     pub fn forward_windows(&self, inputs: &Tensor, newest: &[usize]) -> Result<(Tensor, Tensor)> {
         let ModelConfig { heads, window, .. } = self.config;
-        let embedded = linear(
-            inputs,
-            self.variables.get("embed.weight")?,
-            &self.no_bias,
-            Activation::None,
-        )?;
+        let embedded = inputs.matmul(&self.variables.get("embed.weight")?.t()?)?;
         let encoded = if on_cpu(&embedded) {
             self.encode_windows(&embedded, newest)?
         } else {
@@ -143,12 +136,7 @@ impl Actor {
             let tokens = Tensor::from_vec(tokens, trials * steps * window, inputs.device())?;
             return self.forward_windows(&inputs.index_select(&tokens, 0)?, &newest);
         }
-        let embedded = linear(
-            inputs,
-            self.variables.get("embed.weight")?,
-            &self.no_bias,
-            Activation::None,
-        )?;
+        let embedded = inputs.matmul(&self.variables.get("embed.weight")?.t()?)?;
         let encoded = if on_cpu(&embedded) {
             let tokens = Tokens::Trials { trials, steps };
             self.encoder
@@ -221,7 +209,7 @@ impl Actor {
     fn encode(&self, mut x: Tensor, band: Band, newest: Option<&[usize]>) -> Result<Tensor> {
         for layer in 0..self.config.layers {
             let name = |part: &str| format!("layers.{layer}.{part}");
-            let qkv = self.linear(&x, &name("attention.in_proj"), Activation::None)?;
+            let qkv = self.linear(&x, &name("attention.in_proj"))?;
             let mut attended = match &self.positions {
                 None => {
                     banded_attention(&qkv, self.variables.get(&name("attention.age_bias"))?, band)?
@@ -235,21 +223,16 @@ impl Actor {
                 x = pick(&x, newest, band.steps)?;
                 attended = pick(&attended, newest, band.steps)?;
             }
-            x = (x + self.linear(&attended, &name("attention.out_proj"), Activation::None)?)?;
-            let hidden = self.linear(&x, &name("ff.linear1"), Activation::Relu)?;
-            x = (x + self.linear(&hidden, &name("ff.linear2"), Activation::None)?)?;
+            x = (x + self.linear(&attended, &name("attention.out_proj"))?)?;
+            let hidden = self.linear(&x, &name("ff.linear1"))?.relu()?;
+            x = (x + self.linear(&hidden, &name("ff.linear2"))?)?;
         }
         Ok(x)
     }
 
-    fn linear(&self, x: &Tensor, name: &str, activation: Activation) -> Result<Tensor> {
+    fn linear(&self, x: &Tensor, name: &str) -> Result<Tensor> {
         let weight = self.variables.get(&format!("{name}.weight"))?;
-        linear(
-            x,
-            weight,
-            self.variables.get(&format!("{name}.bias"))?,
-            activation,
-        )
+        linear(x, weight, self.variables.get(&format!("{name}.bias"))?)
     }
 }
 

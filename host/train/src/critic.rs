@@ -10,7 +10,7 @@ use engram_export::tensors::{Tensor as Values, Tensors};
 use rand::RngExt;
 
 use super::config::{Critic as CriticSettings, CriticLoss};
-use super::fused::{Activation, Mlp, linear};
+use super::fused::{Mlp, linear};
 use super::init::xavier_bound;
 use super::variables::Variables;
 use engram_plants::Random;
@@ -115,7 +115,7 @@ impl Critic {
             self.variables.get(BELIEF_WEIGHT)?,
             self.variables.get(BELIEF_BIAS)?,
         );
-        linear(encoded, weight, bias, Activation::None).map(Some)
+        linear(encoded, weight, bias).map(Some)
     }
 
     /// The logarithm of the standard deviation `[1]`, if this critic has one.

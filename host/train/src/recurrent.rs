@@ -4,13 +4,13 @@
 //! Keras draws those of a gated recurrent unit: xavier uniform from the inputs, orthogonal from the state, each
 //! gate on its own, biases zero; embedding and head are xavier uniform.
 
-use candle_core::{DType, Device, Result, Tensor};
+use candle_core::{Device, Result, Tensor};
 use engram_export::tensors::{Tensor as Values, Tensors};
 use engram_image::HeadInput;
 use rand::RngExt;
 
 use super::config::Initial;
-use super::fused::{Activation, Sequences, gru, linear};
+use super::fused::{Mlp, Sequences, gru};
 use super::init::{normal, xavier_bound};
 use super::variables::Variables;
 use engram_export::network::GruConfig;
@@ -21,7 +21,9 @@ use engram_plants::Random;
 pub struct Recurrent {
     config: GruConfig,
     variables: Variables,
-    no_bias: Tensor,
+    /// The inputs' part of the gates.
+    gates: Mlp,
+    head: Mlp,
 }
 
 impl Recurrent {
@@ -36,7 +38,8 @@ impl Recurrent {
         Ok(Self {
             config,
             variables: Variables::new(trained, device)?,
-            no_bias: Tensor::zeros(config.model, DType::F32, device)?,
+            gates: Mlp::default(),
+            head: Mlp::default(),
         })
     }
 
@@ -58,37 +61,21 @@ impl Recurrent {
         steps: usize,
     ) -> Result<(Tensor, Tensor)> {
         let variable = |name: &str| self.variables.get(name);
-        let embedded = linear(
-            inputs,
-            variable("embed.weight")?,
-            &self.no_bias,
-            Activation::None,
-        )?;
-        let gates = linear(
-            &embedded,
-            variable("gru.input.weight")?,
-            variable("gru.input.bias")?,
-            Activation::None,
-        )?;
+        let embedded = inputs.matmul(&variable("embed.weight")?.t()?)?;
+        let (weight, bias) = (variable("gru.input.weight")?, variable("gru.input.bias")?);
+        let gates = self.gates.forward(&embedded, &[(weight, bias)])?;
         let sequences = Sequences {
             count: trials,
             steps,
         };
         let (weight, bias) = (variable("gru.state.weight")?, variable("gru.state.bias")?);
         let states = gru(&gates, weight, bias, sequences)?;
-        let mut x = match self.config.head_input {
+        let x = match self.config.head_input {
             HeadInput::Encoder => states.clone(),
             HeadInput::Mixed => Tensor::cat(&[&states, &embedded], 1)?,
         };
-        for (index, activation) in [Activation::Tanh, Activation::Tanh, Activation::None]
-            .into_iter()
-            .enumerate()
-        {
-            let weight = variable(&format!("head.{index}.weight"))?;
-            let bias = variable(&format!("head.{index}.bias"))?;
-            x = linear(&x, weight, bias, activation)?;
-        }
-        Ok((x, states))
+        let means = self.head.forward(&x, &self.variables.layers("head", 3)?)?;
+        Ok((means, states))
     }
 }
 

@@ -7,6 +7,7 @@
 
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 use engram_export::elementary::{exp, tanh};
+use engram_export::float::Packed;
 use pulp::{Arch, Simd, WithSimd};
 
 use super::{on_cpu, slice, with_values};
@@ -103,8 +104,7 @@ impl CustomOp3 for Gru {
             weight_layout.shape(),
             bias_layout.shape(),
         )?;
-        let weight = slice(weight, weight_layout)?;
-        let weights = Panels::new(width, 3 * width, |k, n| weight[n * width + k]);
+        let weights = Packed::new(3 * width, width, slice(weight, weight_layout)?, &[]);
         let states = Arch::new().dispatch(Forward {
             sequences,
             width,
@@ -139,8 +139,8 @@ impl CustomOp3 for Gru {
             Tensor::from_vec(before, (rows, width), device)
         })?;
         let own = before.matmul(&weight.t()?)?.broadcast_add(bias)?;
-        let weights = with_values(weight, |weight| {
-            Ok(Panels::new(3 * width, width, |k, n| weight[k * width + n]))
+        let weights = with_values(&weight.t()?, |weight| {
+            Ok(Packed::new(width, 3 * width, weight, &[]))
         })?;
         let (of_gates, of_own) = with_values(gates, |gates| {
             with_values(&own, |own| {
@@ -186,7 +186,7 @@ fn thirds(row: &[f32], width: usize) -> [&[f32]; 3] {
 struct Forward<'a> {
     sequences: Sequences,
     width: usize,
-    weights: &'a Panels,
+    weights: &'a Packed,
     gates: &'a [f32],
     bias: &'a [f32],
 }
@@ -195,16 +195,16 @@ impl WithSimd for Forward<'_> {
     type Output = Vec<f32>;
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) -> Vec<f32> {
+    fn with_simd<S: Simd>(self, _: S) -> Vec<f32> {
         let Self { width, weights, .. } = self;
         let Sequences { count, steps } = self.sequences;
         let mut states = vec![0.0; count * steps * width];
         let mut current = vec![0.0; count * width];
-        let mut own = vec![0.0; count * weights.stride()];
+        let mut own = vec![0.0; count * 3 * width];
         let [reset_bias, update_bias, new_bias] = thirds(self.bias, width);
         for step in 0..steps {
-            weights.product(simd, &current, &mut own);
-            let own = own.chunks_exact(weights.stride());
+            weights.apply_all(count, &current, &mut own);
+            let own = own.chunks_exact(3 * width);
             for (sequence, (state, own)) in current.chunks_exact_mut(width).zip(own).enumerate() {
                 let row = sequence * steps + step;
                 let [reset, update, new] = thirds(&self.gates[row * 3 * width..], width);
@@ -226,7 +226,7 @@ impl WithSimd for Forward<'_> {
 struct Backward<'a> {
     sequences: Sequences,
     width: usize,
-    weights: &'a Panels,
+    weights: &'a Packed,
     gates: &'a [f32],
     /// The states' part of the gates with its bias.
     own: &'a [f32],
@@ -239,14 +239,14 @@ impl WithSimd for Backward<'_> {
     type Output = (Vec<f32>, Vec<f32>);
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) -> Self::Output {
+    fn with_simd<S: Simd>(self, _: S) -> Self::Output {
         let Self { width, weights, .. } = self;
         let Sequences { count, steps } = self.sequences;
         let mut of_gates = vec![0.0; self.gates.len()];
         let mut of_own = vec![0.0; self.gates.len()];
         // Of one step: gradients of the states' part of the gates, and what they say of the states before.
         let mut current = vec![0.0; count * 3 * width];
-        let mut through = vec![0.0; count * weights.stride()];
+        let mut through = vec![0.0; count * width];
         // Gradient of each sequence's state by what came after the step.
         let mut later = vec![0.0; count * width];
         for step in (0..steps).rev() {
@@ -275,112 +275,10 @@ impl WithSimd for Backward<'_> {
                 of_gates[..2 * width].copy_from_slice(&current[..2 * width]);
                 of_own[row * 3 * width..][..3 * width].copy_from_slice(current);
             }
-            weights.product(simd, &current, &mut through);
-            let pairs = later
-                .chunks_exact_mut(width)
-                .zip(through.chunks_exact(weights.stride()));
-            for (later, through) in pairs {
-                later.iter_mut().zip(through).for_each(|(sum, g)| *sum += g);
-            }
+            weights.apply_all(count, &current, &mut through);
+            let pairs = later.iter_mut().zip(&through);
+            pairs.for_each(|(sum, g)| *sum += g);
         }
         (of_gates, of_own)
-    }
-}
-
-/// Columns that are multiplied together; a multiple of every register's lanes.
-const PANEL: usize = 32;
-
-/// A matrix `[depth][columns]` in the order in which a product reads it: `[columns / PANEL][depth][PANEL]`, padded
-/// with zeros.
-struct Panels {
-    depth: usize,
-    values: Vec<[f32; PANEL]>,
-}
-
-impl Panels {
-    fn new(depth: usize, columns: usize, entry: impl Fn(usize, usize) -> f32) -> Self {
-        let mut values = vec![[0.0; PANEL]; columns.div_ceil(PANEL) * depth];
-        for (panel, rows) in values.chunks_exact_mut(depth).enumerate() {
-            let count = PANEL.min(columns - panel * PANEL);
-            for (k, row) in rows.iter_mut().enumerate() {
-                for (i, value) in row.iter_mut().take(count).enumerate() {
-                    *value = entry(k, panel * PANEL + i);
-                }
-            }
-        }
-        Self { depth, values }
-    }
-
-    /// Length of a result's row.
-    fn stride(&self) -> usize {
-        self.values.len() / self.depth * PANEL
-    }
-
-    /// `out[row] = x[row] * matrix` for all rows of `x`, `[rows][depth]`; `out` is `[rows][stride]`.
-    #[inline(always)]
-    fn product<S: Simd>(&self, simd: S, x: &[f32], out: &mut [f32]) {
-        match S::F32_LANES {
-            16 => self.rows::<S, 4, 2>(simd, x, out),
-            8 => self.rows::<S, 2, 4>(simd, x, out),
-            4 => self.rows::<S, 1, 8>(simd, x, out),
-            _ => self.rows::<S, 1, PANEL>(simd, x, out),
-        }
-    }
-
-    /// `M` rows at a time; `V` registers hold a panel's row. A row's sums do not depend on its company.
-    #[inline(always)]
-    fn rows<S: Simd, const M: usize, const V: usize>(&self, simd: S, x: &[f32], out: &mut [f32]) {
-        let (depth, stride) = (self.depth, self.stride());
-        let together = x.len() / (M * depth);
-        for (number, panel) in self.values.chunks_exact(depth).enumerate() {
-            let column = number * PANEL;
-            let (x, x_rest) = x.split_at(together * M * depth);
-            let (out, out_rest) = out.split_at_mut(together * M * stride);
-            let groups = x
-                .chunks_exact(M * depth)
-                .zip(out.chunks_exact_mut(M * stride));
-            for (x, out) in groups {
-                tile::<S, M, V>(simd, panel, x, out, stride, column);
-            }
-            let singles = x_rest
-                .chunks_exact(depth)
-                .zip(out_rest.chunks_exact_mut(stride));
-            for (x, out) in singles {
-                tile::<S, 1, V>(simd, panel, x, out, stride, column);
-            }
-        }
-    }
-}
-
-/// `M` rows times one panel.
-#[inline(always)]
-fn tile<S: Simd, const M: usize, const V: usize>(
-    simd: S,
-    panel: &[[f32; PANEL]],
-    x: &[f32],
-    out: &mut [f32],
-    stride: usize,
-    column: usize,
-) {
-    let depth = panel.len();
-    let mut rows: [&[f32]; M] = [&[]; M];
-    for (row, x) in rows.iter_mut().zip(x.chunks_exact(depth)) {
-        *row = x;
-    }
-    let rows = rows.map(|row| &row[..depth]);
-    let mut sums = [[simd.splat_f32s(0.0); V]; M];
-    for (k, weights) in panel.iter().enumerate() {
-        let weights = &S::as_simd_f32s(weights).0[..V];
-        for (sums, row) in sums.iter_mut().zip(&rows) {
-            let x = simd.splat_f32s(row[k]);
-            for (sum, weight) in sums.iter_mut().zip(weights) {
-                *sum = simd.mul_add_e_f32s(x, *weight, *sum);
-            }
-        }
-    }
-    for (sums, out) in sums.iter().zip(out.chunks_exact_mut(stride)) {
-        S::as_mut_simd_f32s(&mut out[column..][..PANEL])
-            .0
-            .copy_from_slice(sums);
     }
 }

@@ -3,12 +3,12 @@
 //! Like the encoder it works through blocks of tokens that fit the cache and keeps what the backward pass needs
 //! in memory that later updates use again. Nothing here knows what its outputs mean.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 
 use super::product::{After, GROUP, Matrix, Outer, Product, RowSums, Transposed, Weights};
-use super::{Activation, Pool, linear_plain, on_cpu, slice, with_values};
+use super::{Kept, Pool, linear, on_cpu, slice, with_values};
 
 /// Tokens of a block.
 const BLOCK: usize = 256;
@@ -29,11 +29,10 @@ impl Mlp {
         if !on_cpu(x) {
             let mut x = x.clone();
             for (number, (weight, bias)) in layers.iter().enumerate() {
-                let activation = match number + 1 == layers.len() {
-                    true => Activation::None,
-                    false => Activation::Tanh,
-                };
-                x = linear_plain(&x, weight, bias, activation)?;
+                x = linear(&x, weight, bias)?;
+                if number + 1 < layers.len() {
+                    x = x.tanh()?;
+                }
             }
             return Ok(x);
         }
@@ -47,8 +46,7 @@ impl Mlp {
             &Tensor::cat(&parameters, 0)?,
             Pass {
                 sizes,
-                idle: self.idle.clone(),
-                saved: Mutex::default(),
+                kept: Kept::new(self.idle.clone()),
                 x_gradient: x.track_op(),
             },
         )
@@ -227,18 +225,8 @@ impl Workspace {
 /// One use of the network, which keeps what its backward pass needs.
 struct Pass {
     sizes: Vec<usize>,
-    idle: Arc<Pool<Workspace>>,
-    saved: Mutex<Option<Workspace>>,
+    kept: Kept<Workspace>,
     x_gradient: bool,
-}
-
-impl Drop for Pass {
-    fn drop(&mut self) {
-        let saved = self.saved.get_mut();
-        if let Some(workspace) = saved.unwrap_or_else(PoisonError::into_inner).take() {
-            self.idle.give(workspace);
-        }
-    }
 }
 
 impl CustomOp2 for Pass {
@@ -265,10 +253,8 @@ impl CustomOp2 for Pass {
                 self.sizes
             );
         }
-        let mut workspace = self.idle.take();
         let mut out = vec![0.0; rows * last];
-        workspace.forward(&self.sizes, x, parameters, &mut out);
-        *self.saved.lock().unwrap_or_else(PoisonError::into_inner) = Some(workspace);
+        (self.kept).forward(|workspace| workspace.forward(&self.sizes, x, parameters, &mut out));
         Ok((CpuStorage::F32(out), Shape::from((rows, *last))))
     }
 
@@ -279,23 +265,21 @@ impl CustomOp2 for Pass {
         _result: &Tensor,
         gradient: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let mut saved = self.saved.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(workspace) = saved.as_mut() else {
-            candle_core::bail!("mlp: a backward pass without a forward pass");
-        };
         let wanted = if self.x_gradient { x.elem_count() } else { 0 };
         let mut x_gradient = vec![0.0; wanted];
         let mut sums = vec![0.0; parameters.elem_count()];
-        with_values(parameters, |parameters| {
-            with_values(gradient, |gradient| {
-                workspace.backward(
-                    &self.sizes,
-                    parameters,
-                    gradient,
-                    &mut x_gradient,
-                    &mut sums,
-                );
-                Ok(())
+        self.kept.backward(|workspace| {
+            with_values(parameters, |parameters| {
+                with_values(gradient, |gradient| {
+                    workspace.backward(
+                        &self.sizes,
+                        parameters,
+                        gradient,
+                        &mut x_gradient,
+                        &mut sums,
+                    );
+                    Ok(())
+                })
             })
         })?;
         let x_gradient = match self.x_gradient {

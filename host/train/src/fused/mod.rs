@@ -1,30 +1,28 @@
 //! Fused operations of the learner, with hand-written backward passes.
 //!
 //! candle builds a graph of small operations; for networks as small as these its bookkeeping and memory
-//! traffic would cost several times the arithmetic. The operations here ([`Encoder`], [`Mlp`], [`gru()`],
-//! [`linear()`]) are what training spends its time on. Each is a candle `CustomOp` on the CPU; on any other
+//! traffic would cost several times the arithmetic. The operations here ([`Encoder`], [`Mlp`], [`gru()`])
+//! are what training spends its time on. Each is a candle `CustomOp` on the CPU; on any other
 //! device plain candle operations do the same, among them [`banded_attention`], which has no fused version of its
-//! own because the encoder contains it. Tests hold both against each other and against finite differences.
+//! own because the encoder contains it, and [`linear()`]. Tests hold both against each other and against finite differences.
 //! Nothing here knows of policies or rewards.
 
 mod encoder;
 pub(crate) mod functions;
 mod gru;
-mod linear;
 mod mlp;
 mod plain;
 pub(crate) mod product;
 
 use std::cell::Cell;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use candle_core::{CpuStorage, DType, Layout, Result, Storage, Tensor};
 
 pub use encoder::{Encoder, EncoderShape, Tokens, Window};
 pub use gru::{Sequences, gru, gru_plain};
-pub use linear::{Activation, linear, linear_plain};
 pub use mlp::Mlp;
-pub use plain::{Band, banded_attention};
+pub use plain::{Band, banded_attention, linear};
 
 /// Memory that passes of an operation used and later ones will use again: taking it anew from the system, page
 /// by page, would cost a sixth of the learner's time.
@@ -40,6 +38,44 @@ impl<T: Default> Pool<T> {
     fn give(&self, used: T) {
         let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         idle.push(used);
+    }
+}
+
+/// What a forward pass keeps for its backward pass, out of a pool and back into it.
+#[derive(Debug)]
+struct Kept<T: Default> {
+    idle: Arc<Pool<T>>,
+    held: Mutex<Option<T>>,
+}
+
+impl<T: Default> Kept<T> {
+    fn new(idle: Arc<Pool<T>>) -> Self {
+        let held = Mutex::default();
+        Self { idle, held }
+    }
+
+    /// Runs the forward pass, and keeps what it leaves.
+    fn forward(&self, pass: impl FnOnce(&mut T)) {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        pass(held.get_or_insert_with(|| self.idle.take()));
+    }
+
+    /// Runs the backward pass on what the forward pass left.
+    fn backward<R>(&self, pass: impl FnOnce(&mut T) -> Result<R>) -> Result<R> {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        match held.as_mut() {
+            Some(kept) => pass(kept),
+            None => candle_core::bail!("a backward pass without a forward pass"),
+        }
+    }
+}
+
+impl<T: Default> Drop for Kept<T> {
+    fn drop(&mut self) {
+        let held = self.held.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(used) = held.take() {
+            self.idle.give(used);
+        }
     }
 }
 

@@ -1,5 +1,5 @@
-//! Causal self-attention within a band, with a learned bias per head and age, of plain candle operations: for devices that
-//! have no fused encoder.
+//! What is made of plain candle operations on every device, and all that a device without fused ones has: affine maps, and causal
+//! self-attention within a band, with a learned bias per head and age.
 //!
 //! A sequence much longer than the window is cut into blocks of at least a window: the queries of a block
 //! find all keys they may see in their own block and the one before, so that work and memory grow with
@@ -13,6 +13,14 @@ use candle_core::{D, DType, Device, Result, Tensor};
 const OUTSIDE: f32 = -1e9;
 /// Smaller blocks would make matrix products too small to pay.
 const SMALLEST_BLOCK: usize = 16;
+
+/// `x W^T + b`: `x` is `[rows, inputs]`, `weight` `[outputs, inputs]`, `bias` `[outputs]`; the result is `[rows, outputs]`.
+///
+/// # Errors
+/// When the shapes do not fit.
+pub fn linear(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
+    x.contiguous()?.matmul(&weight.t()?)?.broadcast_add(bias)
+}
 
 /// The sequences that [`banded_attention`] works on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

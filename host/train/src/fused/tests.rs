@@ -113,27 +113,6 @@ fn differ(variables: &[Var], fused: impl Fn() -> Result<Tensor>) {
     }
 }
 
-#[test]
-fn linear_agrees() {
-    let mut random = random_stream(1, Stream::Weights, 0);
-    for activation in [Activation::None, Activation::Tanh, Activation::Relu] {
-        let x = variable(&[7, 5], &mut random);
-        let weight = variable(&[6, 5], &mut random);
-        // Keeps every unit away from the kink of the ReLU, where a finite difference means nothing.
-        let bias = match activation {
-            Activation::Relu => {
-                Var::new(&[9.0f32, -9.0, 9.0, 9.0, -9.0, 9.0], &Device::Cpu).unwrap()
-            }
-            _ => variable(&[6], &mut random),
-        };
-        compare(
-            &[x.clone(), weight.clone(), bias.clone()],
-            || linear(&x, &weight, &bias, activation),
-            || linear_plain(&x, &weight, &bias, activation),
-        );
-    }
-}
-
 /// Banded attention as its definition says, token by token.
 fn attention_by_definition(qkv: &Tensor, bias: &Tensor, band: Band) -> Vec<f32> {
     let (rows, bias): (Vec<Vec<f32>>, Vec<Vec<f32>>) =
@@ -215,15 +194,7 @@ fn gru_agrees() {
 #[test]
 fn wrong_shapes_are_errors() {
     let tensor = |shape: &[usize]| Tensor::zeros(shape, DType::F32, &Device::Cpu).unwrap();
-    assert!(
-        linear(
-            &tensor(&[2, 3]),
-            &tensor(&[4, 5]),
-            &tensor(&[4]),
-            Activation::None
-        )
-        .is_err()
-    );
+    assert!(linear(&tensor(&[2, 3]), &tensor(&[4, 5]), &tensor(&[4])).is_err());
     let band = Band {
         sequences: 1,
         steps: 2,

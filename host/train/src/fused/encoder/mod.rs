@@ -11,11 +11,11 @@ mod plan;
 #[cfg(test)]
 mod tests;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 
-use super::{Pool, slice, with_values};
+use super::{Kept, Pool, slice, with_values};
 use pass::Workspace;
 pub use plan::{Tokens, Window};
 
@@ -72,8 +72,7 @@ impl Encoder {
             Pass {
                 shape: self.shape,
                 tokens,
-                idle: self.idle.clone(),
-                saved: Mutex::default(),
+                kept: Kept::new(self.idle.clone()),
             },
         )
     }
@@ -83,21 +82,7 @@ impl Encoder {
 struct Pass {
     shape: EncoderShape,
     tokens: Tokens,
-    idle: Arc<Pool<Workspace>>,
-    saved: Mutex<Option<Workspace>>,
-}
-
-impl Drop for Pass {
-    fn drop(&mut self) {
-        let saved = self
-            .saved
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        if let Some(workspace) = saved {
-            self.idle.give(workspace);
-        }
-    }
+    kept: Kept<Workspace>,
 }
 
 impl CustomOp2 for Pass {
@@ -123,11 +108,11 @@ impl CustomOp2 for Pass {
             );
         }
         self.tokens.check(tokens, self.shape.window)?;
-        let mut workspace = self.idle.take();
         let rows = self.tokens.results();
         let mut out = vec![0.0; rows * model];
-        workspace.forward(&self.shape, &self.tokens, x, parameters, &mut out);
-        *self.saved.lock().unwrap_or_else(PoisonError::into_inner) = Some(workspace);
+        (self.kept).forward(|workspace| {
+            workspace.forward(&self.shape, &self.tokens, x, parameters, &mut out);
+        });
         Ok((CpuStorage::F32(out), Shape::from((rows, model))))
     }
 
@@ -138,22 +123,20 @@ impl CustomOp2 for Pass {
         _result: &Tensor,
         gradient: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let mut saved = self.saved.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(workspace) = saved.as_mut() else {
-            candle_core::bail!("encoder: a backward pass without a forward pass");
-        };
         let mut x_gradient = vec![0.0; x.elem_count()];
         let mut sums = vec![0.0; parameters.elem_count()];
-        with_values(parameters, |parameters| {
-            with_values(gradient, |gradient| {
-                workspace.backward(
-                    &self.shape,
-                    parameters,
-                    gradient,
-                    &mut x_gradient,
-                    &mut sums,
-                );
-                Ok(())
+        self.kept.backward(|workspace| {
+            with_values(parameters, |parameters| {
+                with_values(gradient, |gradient| {
+                    workspace.backward(
+                        &self.shape,
+                        parameters,
+                        gradient,
+                        &mut x_gradient,
+                        &mut sums,
+                    );
+                    Ok(())
+                })
             })
         })?;
         Ok((

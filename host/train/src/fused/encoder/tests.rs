@@ -3,7 +3,7 @@
 use candle_core::{Device, Result, Tensor, Var};
 
 use super::super::tests::{agree, compare, variable};
-use super::super::{Activation, Band, banded_attention, linear_plain};
+use super::super::{Band, banded_attention, linear};
 use super::*;
 use engram_plants::{Random, Stream, random_stream};
 
@@ -35,10 +35,8 @@ fn layers_plain(
         window,
     };
     for _ in 0..shape.layers {
-        let mut affine = |x: &Tensor, rows, columns, activation| {
-            linear_plain(x, &next(&[rows, columns])?, &next(&[rows])?, activation)
-        };
-        let qkv = affine(&x, 3 * model, model, Activation::None)?;
+        let (in_weight, in_bias) = (next(&[3 * model, model])?, next(&[3 * model])?);
+        let qkv = linear(&x, &in_weight, &in_bias)?;
         // The age bias comes last in a layer: first everything that does not need it.
         let (out_weight, out_bias) = (next(&[model, model])?, next(&[model])?);
         let (up, up_bias) = (next(&[ff, model])?, next(&[ff])?);
@@ -49,9 +47,9 @@ fn layers_plain(
             Tensor::zeros((heads, window), candle_core::DType::F32, &Device::Cpu)?
         };
         let attended = banded_attention(&qkv, &bias, band)?;
-        x = (x + linear_plain(&attended, &out_weight, &out_bias, Activation::None)?)?;
-        let hidden = linear_plain(&x, &up, &up_bias, Activation::Relu)?;
-        x = (x + linear_plain(&hidden, &down, &down_bias, Activation::None)?)?;
+        x = (x + linear(&attended, &out_weight, &out_bias)?)?;
+        let hidden = linear(&x, &up, &up_bias)?.relu()?;
+        x = (x + linear(&hidden, &down, &down_bias)?)?;
     }
     Ok(x)
 }
