@@ -73,11 +73,12 @@ pub fn plant_speed(plant: &mut dyn Plant, bounds: Bounds) -> PlantSpeed {
     }
 }
 
-/// Drives a plant to and fro.
+/// Drives a plant to and fro: over half of every action's range, about its middle.
 struct Stepper<'a> {
     plant: &'a mut dyn Plant,
     command: Vec<f32>,
-    largest: Vec<f32>,
+    /// Of every action, the two commands.
+    ends: Vec<[f32; 2]>,
     episode: usize,
     steps: usize,
 }
@@ -85,10 +86,10 @@ struct Stepper<'a> {
 impl<'a> Stepper<'a> {
     fn new(plant: &'a mut dyn Plant) -> Self {
         let channels = plant.spec().contract().actions;
-        let largest: Vec<f32> = channels.iter().map(|channel| channel.max).collect();
+        let ends = (channels.iter()).map(|channel| ends(channel.min, channel.max));
         Self {
-            command: vec![0.0; largest.len()],
-            largest,
+            command: vec![0.0; channels.len()],
+            ends: ends.collect(),
             episode: plant.spec().protocol.episode_steps,
             plant,
             steps: 0,
@@ -101,9 +102,8 @@ impl<'a> Stepper<'a> {
                 self.plant.restart(Start::Usual);
             }
             // A square wave keeps it moving; the sum keeps the compiler from leaving anything out.
-            let size = if step & 16 == 0 { 0.5 } else { -0.5 };
-            for (entry, largest) in self.command.iter_mut().zip(&self.largest) {
-                *entry = size * largest;
+            for (entry, ends) in self.command.iter_mut().zip(&self.ends) {
+                *entry = ends[step / 16 % 2];
             }
             self.plant.step(black_box(&self.command));
             black_box((self.plant.observe(), self.plant.external_reward()));
@@ -113,6 +113,12 @@ impl<'a> Stepper<'a> {
         }
         self.steps += steps;
     }
+}
+
+/// The ends of the middle half of a range, the upper first.
+fn ends(min: f32, max: f32) -> [f32; 2] {
+    let (middle, quarter) = (0.5 * (min + max), 0.25 * (max - min));
+    [middle + quarter, middle - quarter]
 }
 
 /// Times this thread.
@@ -148,6 +154,13 @@ fn ran_ns() -> Option<u64> {
 mod tests {
     use super::*;
     use crate::{NAMES, by_name};
+
+    #[test]
+    fn commands_are_half_of_a_range_wherever_it_lies() {
+        assert_eq!(ends(-2.0, 2.0), [1.0, -1.0]);
+        // A knee that only bends one way.
+        assert_eq!(ends(-3.0, -1.0), [-1.5, -2.5]);
+    }
 
     #[test]
     fn timing_ends_by_steps_or_by_the_clock() {
