@@ -9,7 +9,8 @@
  * One virtual CPU. What QEMU counts is what the processor would execute, an IT instruction and the
  * instructions that it skips included; these are not cycles.
  *
- * Debian ships no qemu-plugin.h: what is used of the interface (version 1, QEMU 4.2 and later) is declared here.
+ * Debian ships no qemu-plugin.h: what is used of the interface is declared here, of version 1 (QEMU 4.2 to 8.2) and of version 2 (QEMU 9.0
+ * and later), in which QEMU counts in memory of its own. The QEMU that loads this file has one of the two.
  */
 #include <inttypes.h>
 #include <stdbool.h>
@@ -33,7 +34,18 @@ typedef void (*accessed)(unsigned int cpu, uint32_t access, uint64_t address, vo
 typedef void (*ended)(qemu_plugin_id_t, void *data);
 void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t, translated);
 void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *, executed, int flags, void *data);
-void qemu_plugin_register_vcpu_insn_exec_inline(struct qemu_plugin_insn *, int operation, void *to, uint64_t value);
+#define EITHER __attribute__((weak))
+/* Version 1. */
+EITHER void qemu_plugin_register_vcpu_insn_exec_inline(struct qemu_plugin_insn *, int operation, void *to, uint64_t value);
+/* Version 2. */
+struct qemu_plugin_scoreboard;
+typedef struct {
+    struct qemu_plugin_scoreboard *score;
+    size_t offset;
+} qemu_plugin_u64;
+EITHER struct qemu_plugin_scoreboard *qemu_plugin_scoreboard_new(size_t);
+EITHER void *qemu_plugin_scoreboard_find(struct qemu_plugin_scoreboard *, unsigned int cpu);
+EITHER void qemu_plugin_register_vcpu_insn_exec_inline_per_vcpu(struct qemu_plugin_insn *, int operation, qemu_plugin_u64, uint64_t value);
 void qemu_plugin_register_vcpu_mem_cb(struct qemu_plugin_insn *, accessed, int flags, int accesses, void *data);
 unsigned int qemu_plugin_mem_size_shift(uint32_t access);
 void qemu_plugin_register_atexit_cb(qemu_plugin_id_t, ended, void *data);
@@ -44,6 +56,13 @@ uint64_t qemu_plugin_start_code(void);
 
 EXPORT int qemu_plugin_version = 1;
 
+/* Before QEMU looks at the version. */
+__attribute__((constructor)) static void choose_version(void)
+{
+    if (qemu_plugin_scoreboard_new)
+        qemu_plugin_version = 2;
+}
+
 enum { RANGES = 512 };
 struct range {
     uint64_t low, high;
@@ -52,6 +71,8 @@ static struct range ranges[RANGES];
 static size_t range_count;
 /* [0]: every instruction; [1 + k]: those in range k. */
 static uint64_t counts[1 + RANGES], at_begin[1 + RANGES];
+/* Where the counts are in version 2. */
+static struct qemu_plugin_scoreboard *scoreboard;
 static uint64_t begin_address, end_address, code_address;
 static bool has_code;
 static FILE *out, *touched;
@@ -138,19 +159,35 @@ static uint64_t displacement(void)
     return known;
 }
 
+static const uint64_t *counted(unsigned int cpu)
+{
+    return scoreboard ? qemu_plugin_scoreboard_find(scoreboard, cpu) : counts;
+}
+
+/* Adds 1 to a count whenever the instruction is executed. */
+static void count(struct qemu_plugin_insn *instruction, size_t number)
+{
+    if (scoreboard) {
+        qemu_plugin_u64 entry = { scoreboard, number * sizeof *counts };
+        qemu_plugin_register_vcpu_insn_exec_inline_per_vcpu(instruction, QEMU_PLUGIN_INLINE_ADD_U64, entry, 1);
+    } else {
+        qemu_plugin_register_vcpu_insn_exec_inline(instruction, QEMU_PLUGIN_INLINE_ADD_U64, &counts[number], 1);
+    }
+}
+
 static void begin(unsigned int cpu, void *data)
 {
-    (void)cpu, (void)data;
-    memcpy(at_begin, counts, sizeof counts);
+    (void)data;
+    memcpy(at_begin, counted(cpu), sizeof at_begin);
     inside = true;
 }
 
 static void end(unsigned int cpu, void *data)
 {
-    (void)cpu, (void)data;
+    (void)data;
     inside = false;
     for (size_t i = 0; i <= range_count; i++)
-        fprintf(out, "%s%" PRIu64, i ? " " : "", counts[i] - at_begin[i]);
+        fprintf(out, "%s%" PRIu64, i ? " " : "", counted(cpu)[i] - at_begin[i]);
     fputc('\n', out);
 }
 
@@ -164,12 +201,12 @@ static void on_translation(qemu_plugin_id_t id, struct qemu_plugin_tb *block)
             qemu_plugin_register_vcpu_insn_exec_cb(instruction, begin, QEMU_PLUGIN_CB_NO_REGS, NULL);
         if (address == end_address)
             qemu_plugin_register_vcpu_insn_exec_cb(instruction, end, QEMU_PLUGIN_CB_NO_REGS, NULL);
-        qemu_plugin_register_vcpu_insn_exec_inline(instruction, QEMU_PLUGIN_INLINE_ADD_U64, &counts[0], 1);
+        count(instruction, 0);
         if (touched)
             qemu_plugin_register_vcpu_mem_cb(instruction, access_memory, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_RW, NULL);
         for (size_t k = 0; k < range_count; k++)
             if (ranges[k].low <= address && address < ranges[k].high)
-                qemu_plugin_register_vcpu_insn_exec_inline(instruction, QEMU_PLUGIN_INLINE_ADD_U64, &counts[1 + k], 1);
+                count(instruction, 1 + k);
     }
 }
 
@@ -213,6 +250,8 @@ EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const void *info, int argc, 
         fprintf(stderr, "count: out, begin and end are needed\n");
         return -1;
     }
+    if (qemu_plugin_version > 1)
+        scoreboard = qemu_plugin_scoreboard_new(sizeof counts);
     qemu_plugin_register_vcpu_tb_trans_cb(id, on_translation);
     qemu_plugin_register_atexit_cb(id, on_exit_of_qemu, NULL);
     return 0;
