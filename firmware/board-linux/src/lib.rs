@@ -1,9 +1,9 @@
 //! Engram on Linux: the same node as on a microcontroller, as a process behind a serial device or a pseudo-terminal.
 //!
 //! A robot's own program makes its drivers (linux-embedded-hal has I2C, SPI and pins behind embedded-hal), puts them into a [`Robot`], and calls
-//! [`node`] and [`run`]; `examples/robot.rs` is one, and `engram-board-linux` another, for which the host is the plant.
+//! [`node`] and [`run()`]; `examples/robot.rs` is one, and `engram-board-linux` another, for which the host is the plant.
 //!
-//! - [`line`]: the serial line, and the one wait of the main loop. [`linux`]: clock and name.
+//! - [`mod@line`]: the serial line, and the one wait of the main loop. [`linux`]: clock and name.
 //! - [`real_time`], [`watchdog`], [`allocator`]: what makes a process fit to fly. Each does what was asked or says why it cannot.
 //! - `servo_bus` (feature `servo-bus`): arms on buses of Feetech or Dynamixel servos.
 //! - [`options`]: the command line. [`run`](mod@run): the main loop.
