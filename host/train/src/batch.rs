@@ -369,7 +369,8 @@ mod tests {
             rewards: rewards.to_vec(),
             ended: vec![false; 4],
             began: vec![true, false, false, false],
-            diverged: vec![false; 4],
+            falls: 0,
+            diverged_steps: 0,
             cleared: vec![true, false, false, false, false],
             privileged: vec![0.0; 5 * 7],
         };

@@ -77,7 +77,7 @@ const fn most_diverged(steps: u64) -> u64 {
 /// More diverged steps than an iteration on `plant` may have.
 #[must_use]
 pub(crate) fn in_simulation(trajectories: &[Trajectory], plant: &str) -> Option<Divergence> {
-    let diverged = trajectories.iter().map(Trajectory::diverged_steps).sum();
+    let diverged = trajectories.iter().map(|trial| trial.diverged_steps).sum();
     let steps = trajectories
         .iter()
         .map(|one| one.rewards.len() as u64)
@@ -187,7 +187,8 @@ mod tests {
             rewards: vec![0.0; 200],
             ended: Vec::new(),
             began: Vec::new(),
-            diverged: (0..200).map(|step| step < diverged).collect(),
+            falls: 0,
+            diverged_steps: diverged,
             cleared: Vec::new(),
             privileged: Vec::new(),
         };
@@ -209,7 +210,8 @@ mod tests {
             rewards: vec![0.0; 2],
             ended: vec![false; 2],
             began: vec![true, false],
-            diverged: vec![false; 2],
+            falls: 0,
+            diverged_steps: 0,
             cleared: vec![true, false, false],
             privileged: vec![0.0; 3 * 4],
         };

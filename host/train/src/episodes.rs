@@ -1,6 +1,6 @@
 //! What became of an iteration's episodes: how many ended in a fall, and what an episode that nothing disturbs earns.
 //!
-//! A fall is an end by itself in a simulation that did not diverge; either end ends the episode's return.
+//! An episode also ends by itself where its goal is reached, or where the simulation diverges; each of them ends its return.
 //! In a trial the next episode begins at once where a robot fell, so that the mean reward of the trial's steps tells
 //! nothing of falls. A return ends with the fall. But most episodes of a trial are cut off by its end, by a time-out or
 //! by a new start, and who only looked at those that came to their end would mostly see falls. Therefore the return is
@@ -12,9 +12,9 @@ use super::rollout::Trajectory;
 /// The episodes of an iteration, exploration included.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Episodes {
-    /// Return of an episode of the plant's protocol that ends with its time, with a fall or where the simulation diverges.
+    /// Return of an episode of the plant's protocol that ends with its time, or before that by itself.
     pub undisturbed_return: f64,
-    /// Episodes that ended by themselves and not because the simulation diverged, over all that began: from 0 to 1.
+    /// Episodes that ended because the robot fell, over all that began: from 0 to 1.
     pub falls: f64,
     /// Steps whose simulation diverged.
     pub diverged_steps: u64,
@@ -43,7 +43,7 @@ impl Episodes {
     pub fn of(trajectories: &[Trajectory], episode_steps: usize) -> Self {
         let mut ages = vec![Age::default(); episode_steps];
         let (mut all, mut begun) = (Age::default(), 0.0);
-        let diverged_steps = trajectories.iter().map(Trajectory::diverged_steps).sum();
+        let falls: u64 = trajectories.iter().map(|trial| trial.falls).sum();
         for trajectory in trajectories {
             let mut age = 0;
             let steps = trajectory.rewards.iter().zip(&trajectory.ended);
@@ -68,9 +68,8 @@ impl Episodes {
         }
         Self {
             undisturbed_return,
-            // A diverged step ends its episode.
-            falls: (all.ends - diverged_steps as f64) / f64::max(begun, 1.0),
-            diverged_steps,
+            falls: falls as f64 / f64::max(begun, 1.0),
+            diverged_steps: trajectories.iter().map(|trial| trial.diverged_steps).sum(),
         }
     }
 }
@@ -91,10 +90,11 @@ mod tests {
             began: (0..steps)
                 .map(|step| step == 0 || after_fall(&step) || starts.contains(&step))
                 .collect(),
-            diverged: vec![false; steps],
             rewards,
             cleared: Vec::new(),
             privileged: Vec::new(),
+            falls: falls.len() as u64,
+            diverged_steps: 0,
         }
     }
 
@@ -109,7 +109,7 @@ mod tests {
     #[test]
     fn what_diverges_ends_the_return_and_is_no_fall() {
         let mut trials = [trial(vec![1.0; 100], &[9, 19], &[])];
-        trials[0].diverged[19] = true;
+        (trials[0].falls, trials[0].diverged_steps) = (1, 1);
         let found = Episodes::of(&trials, 100);
         // Three episodes began, one fell; of the second, 10 steps counted, too.
         assert!((found.falls - 1.0 / 3.0).abs() < 1e-12, "{found:?}");

@@ -118,3 +118,26 @@ fn mujoco_an_oracle_is_told_no_more_than_a_policy_can_take() {
         "{said}"
     );
 }
+
+/// An episode that ends because its goal was reached is no fall.
+#[test]
+fn mujoco_a_goal_that_was_reached_is_no_fall() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = include_str!("../../../examples/robots/balancer.xml");
+    std::fs::write(folder.path().join("balancer.xml"), model).unwrap();
+    let file = folder.path().join("reaches.toml");
+    let anywhere = "within_m_per_s = 50.0 }\nreached = { steps = 5 }";
+    std::fs::write(&file, EXAMPLE.replace("within_m_per_s = 0.25 }", anywhere)).unwrap();
+    let name = file.to_str().unwrap();
+    let mut settings = Settings::preset(name).unwrap();
+    (settings.trial.trials, settings.trial.steps) = (2, 50);
+    settings.ppo.minibatches = 1;
+    let run = Run::new(Plants::built_in().open(name).unwrap(), Agent::Trmrl, 0);
+    let mut trainer = Trainer::new(run, settings, &Device::Cpu).unwrap();
+    let point = trainer.iterate().unwrap();
+    let episodes = point.episodes.unwrap();
+    // Every episode ended in its fifth step.
+    let earned = episodes.undisturbed_return;
+    assert!(earned > 0.0 && earned < 0.1 * point.episode_return);
+    assert_eq!((episodes.falls, episodes.diverged_steps), (0.0, 0));
+}

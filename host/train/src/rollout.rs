@@ -26,12 +26,14 @@ pub struct Trajectory {
     pub ended: Vec<bool>,
     /// Whether an episode began with the step, `[steps]`.
     pub began: Vec<bool>,
-    /// Whether the simulation diverged in the step, which ended the episode, `[steps]`.
-    pub diverged: Vec<bool>,
     /// Whether the policy began the step with an empty memory, `[steps + 1]`.
     pub cleared: Vec<bool>,
     /// True state and task for the critic, `[steps + 1][features]`.
     pub privileged: Vec<f32>,
+    /// Episodes that ended because the robot fell, and not because a goal was reached or the simulation diverged.
+    pub falls: u64,
+    /// Steps whose simulation diverged, which ended their episodes.
+    pub diverged_steps: u64,
 }
 
 /// What stays the same for all trials of an iteration.
@@ -50,17 +52,6 @@ pub(crate) struct Rollout<'a> {
 /// Most trials that step together on one thread: enough to share the weights, few enough that their memories stay in
 /// the cache.
 const TOGETHER: usize = 8;
-
-impl Trajectory {
-    /// Steps whose simulation diverged.
-    #[must_use]
-    pub fn diverged_steps(&self) -> u64 {
-        self.diverged
-            .iter()
-            .map(|diverged| u64::from(*diverged))
-            .sum()
-    }
-}
 
 impl Rollout<'_> {
     /// Collects the trials of an iteration.
@@ -182,9 +173,10 @@ impl Running {
                 rewards: Vec::with_capacity(steps),
                 ended: Vec::with_capacity(steps),
                 began: Vec::with_capacity(steps),
-                diverged: Vec::with_capacity(steps),
                 cleared: Vec::with_capacity(steps + 1),
                 privileged: Vec::new(),
+                falls: 0,
+                diverged_steps: 0,
             },
         }
     }
@@ -220,9 +212,11 @@ impl Running {
         self.result.actions.extend(&self.action);
         self.result.log_probabilities.push(log_probability);
         self.result.rewards.push(self.driven.earned());
-        let ended = self.driven.plant().ended();
+        let plant = self.driven.plant();
+        let (ended, diverged) = (plant.ended(), plant.diverged());
         self.result.ended.push(ended);
-        self.result.diverged.push(self.driven.plant().diverged());
+        self.result.diverged_steps += u64::from(diverged);
+        self.result.falls += u64::from(ended && !diverged && plant.judge().fallen);
         self.episode_steps += 1;
         if ended || self.episode_steps == rollout.settings.episode_steps {
             self.episode_steps = 0;
