@@ -6,6 +6,7 @@ mod dimensions;
 mod error;
 mod model;
 mod presets;
+pub(crate) mod ranges;
 pub(crate) mod reading;
 mod together;
 mod training;

@@ -4,6 +4,7 @@ use engram_plants::toml_place::Document;
 use serde::{Deserialize, Serialize};
 
 use super::LANES;
+use crate::config::ranges::{self, MAX_COUNT, count, every, not_negative, positive, share};
 use crate::config::{ConfigError, Initial, Model, Positions, Rl2, preset_file, reading};
 
 /// The settings of a run. `presets/gradient/quadrotor.toml` documents every key.
@@ -123,43 +124,25 @@ impl GradientSettings {
     fn check(&self, file: Document<'_>) -> Result<(), ConfigError> {
         let Self {
             model,
-            initial,
             trial,
             gradient,
             rl2,
+            ..
         } = self;
-        let count = "from 1 to 1000000";
-        let count_of =
-            |key, value: usize| (key, value as f64, count, (1..=1_000_000).contains(&value));
-        let positive_of =
-            |key, value: f64| (key, value, "above 0", value > 0.0 && value.is_finite());
-        let not_negative =
-            |key, value: f64| (key, value, "0 or above", value >= 0.0 && value.is_finite());
-        let share_of = |key, value: f64| (key, value, "from 0 to 1", (0.0..=1.0).contains(&value));
-        let every = trial.restart_every;
+        ranges::check(&ranges::initial(&self.initial), file)?;
         let checks = [
-            not_negative("initial.age_bias", initial.age_bias),
-            positive_of(
-                "initial.embedding_gain",
-                initial.embedding_gain.unwrap_or(1.0),
-            ),
-            positive_of(
-                "initial.embedding_std",
-                initial.embedding_std.unwrap_or(1.0),
-            ),
-            positive_of("initial.last_layer_gain", initial.last_layer_gain),
             (
                 "trial.trials",
                 trial.trials as f64,
                 "a multiple of 32, up to 1000000",
-                trial.trials > 0 && trial.trials.is_multiple_of(LANES) && trial.trials <= 1_000_000,
+                trial.trials > 0 && trial.trials.is_multiple_of(LANES) && trial.trials <= MAX_COUNT,
             ),
-            count_of("trial.first_steps", trial.first_steps),
+            count("trial.first_steps", trial.first_steps),
             (
                 "trial.steps",
                 trial.steps as f64,
                 "from trial.first_steps to 1000000",
-                (trial.first_steps..=1_000_000).contains(&trial.steps),
+                (trial.first_steps..=MAX_COUNT).contains(&trial.steps),
             ),
             (
                 "trial.segment",
@@ -167,39 +150,21 @@ impl GradientSettings {
                 "from 1 to 10000",
                 (1..=10_000).contains(&trial.segment),
             ),
-            (
-                "trial.restart_every",
-                every,
-                "0 (never) or at least 1",
-                every == 0.0 || every >= 1.0,
-            ),
-            (
-                "gradient.steps",
-                gradient.steps as f64,
-                "at least 1",
-                gradient.steps >= 1,
-            ),
-            count_of("rl2.hidden", rl2.hidden),
-            positive_of("gradient.learning_rate", gradient.learning_rate),
-            share_of("gradient.final_learning_rate", gradient.final_learning_rate),
+            every("trial.restart_every", trial.restart_every),
+            ranges::steps("gradient.steps", gradient.steps),
+            count("rl2.hidden", rl2.hidden),
+            positive("gradient.learning_rate", gradient.learning_rate),
+            share("gradient.final_learning_rate", gradient.final_learning_rate),
             not_negative("gradient.weight_decay", gradient.weight_decay),
             not_negative("gradient.max_gradient", gradient.max_gradient),
-            share_of("gradient.keep", gradient.keep),
-            positive_of("gradient.max_state_gradient", gradient.max_state_gradient),
-            positive_of("gradient.max_action_gradient", gradient.max_action_gradient),
+            share("gradient.keep", gradient.keep),
+            positive("gradient.max_state_gradient", gradient.max_state_gradient),
+            positive("gradient.max_action_gradient", gradient.max_action_gradient),
             not_negative("gradient.saturation", gradient.saturation),
             not_negative("gradient.early_weight", gradient.early_weight),
-            positive_of("gradient.clip", f64::from(gradient.clip)),
+            positive("gradient.clip", f64::from(gradient.clip)),
         ];
-        if let Some((key, value, range, _)) = checks.into_iter().find(|(.., good)| !good) {
-            let place = file.find(key).place;
-            return Err(ConfigError::Range {
-                place,
-                key,
-                value,
-                range,
-            });
-        }
+        ranges::check(&checks, file)?;
         if model.positions != Positions::Age {
             let key = "model.positions";
             let place = file.find(key).place;
