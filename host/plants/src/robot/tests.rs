@@ -203,17 +203,6 @@ fn changes_multiply() {
     assert!(robot.change("none", &mut values) && !robot.change("colour", &mut values));
 }
 
-#[cfg(not(feature = "mujoco"))]
-#[test]
-fn a_build_without_mujoco_tells_mistakes_first_and_then_what_it_lacks() {
-    let path = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../../examples/robots/balancer.toml"
-    );
-    let error = crate::by_name(path).err().unwrap().to_string();
-    assert!(error.contains("--features mujoco"), "{error}");
-}
-
 #[test]
 fn a_policy_is_told_of_its_reward_what_the_file_says() {
     use engram_image::Reward;
