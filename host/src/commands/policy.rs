@@ -17,7 +17,7 @@ use crate::output::{OutputError, say};
 #[derive(clap::Args, Debug)]
 #[command(after_help = r#"Example:
   echo '{"observation": [[-1.0, 0.0, 0.3]]}' | engram policy pendulum.engram --batch 1
-  {"action":[[10.154241]]}
+  {"action":[[-7.566881]]}
 
 Each line is JSON in UTF-8 and holds one entry per row of the batch:
   observation     one value per channel, in the contract's units: a list in the contract's order, or an

@@ -109,7 +109,7 @@ fn a_missing_key_is_named_with_its_section() {
 
 #[test]
 fn the_embedding_has_one_scale() {
-    let own = "initial.embedding_gain";
+    let own = "initial.embedding_std";
     let (both, line) = said(own, "embedding_gain = 4.0\nembedding_std = 0.45");
     let found = both.starts_with(&format!("my.toml:{}: ", line + 1));
     assert!(
